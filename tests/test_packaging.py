@@ -1,0 +1,83 @@
+"""What is installed: one namespace package made of portions, and all its data."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PORTIONS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["dev-mode-dirs"]
+
+HEAVY = {"aiohttp", "starlette", "uvicorn", "redis", "hiredis", "jsonschema", "sqlite3"}
+"""Libraries that cost time to import, and that not every program needs."""
+
+LIGHT = {
+    "unspool.definitions.errors": HEAVY,
+    "unspool.definitions.expressions": HEAVY,
+    "unspool.eventstore.port": HEAVY,
+    "unspool.eventstore.opening": HEAVY,
+    "unspool.worker.interpreter": HEAVY,
+    "unspool.worker.service": HEAVY - {"jsonschema"},
+    "unspool.timer_service": HEAVY,
+    "unspool.cli.main": HEAVY,
+}
+"""Modules that promise to do without."""
+
+
+def test_no_portion_hides_the_others() -> None:
+    import unspool
+
+    assert unspool.__file__ is None, "an __init__.py in <folder>/unspool/ hides every other portion"
+    assert not list(ROOT.glob("*/unspool/__init__.py"))
+    assert {Path(path).parent.name for path in unspool.__path__} >= set(PORTIONS)
+
+
+def test_each_portion_is_one_package_of_its_own_name() -> None:
+    for portion in PORTIONS:
+        [package] = [path for path in (ROOT / portion / "unspool").iterdir() if path.name != "__pycache__"]
+        assert package.name == portion
+        assert (package / "__init__.py").exists()
+        assert (package / "py.typed").exists()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[PurePosixPath]:
+    """The names of the files in the wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
+    subprocess.run(command, check=True, timeout=100)
+    [built] = folder.glob("unspool-*.whl")
+    with zipfile.ZipFile(built) as archive:
+        return {PurePosixPath(name) for name in archive.namelist()}
+
+
+def test_the_wheel_installs_one_name(wheel: set[PurePosixPath]) -> None:
+    tops = {name.parts[0] for name in wheel if not name.parts[0].endswith(".dist-info")}
+    assert tops == {"unspool"}
+    assert {name.parts[1] for name in wheel if name.parts[0] == "unspool"} == set(PORTIONS)
+
+
+def test_the_wheel_has_every_file_of_the_portions(wheel: set[PurePosixPath]) -> None:
+    """Scripts, schemas and type markers too, not the modules alone."""
+    here = {
+        PurePosixPath(path.relative_to(ROOT / portion).as_posix())
+        for portion in PORTIONS
+        for path in (ROOT / portion / "unspool").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in wheel if name.parts[0] == "unspool"} == here
+    assert {name.suffix for name in here} >= {".py", ".lua", ".sql", ".typed", ".yaml"}
+
+
+def test_the_wheel_holds_the_licence(wheel: set[PurePosixPath]) -> None:
+    assert any(name.match("*.dist-info/licenses/LICENSE") for name in wheel)
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_imports_only_what_it_needs(module: str) -> None:
+    program = f"import sys, {module}; print(*sys.modules)"
+    modules = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=30)
+    assert not LIGHT[module] & set(modules.split())
