@@ -1,0 +1,100 @@
+"""Workflow documents: a text, its value, and where in the text each part of the value stands."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from unspool.definitions.json_pointer import parts
+from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
+from unspool.definitions.yaml_core import Node, compose
+from unspool.definitions.yaml_events import Position
+
+Json = Any
+
+MAX_BYTES: Final = 1024 * 1024
+
+_START: Final = Position(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that holds one YAML or JSON mapping."""
+
+    text: str
+    value: dict[str, Json]
+    name: str
+    """What to call it in messages, such as its file name."""
+    _root: Node = field(repr=False, compare=False)
+
+    def position(self, pointer: str) -> Position:
+        """Where a value begins; of what is not there, the nearest that is."""
+        return self._nearest(pointer).position
+
+    def key_position(self, pointer: str) -> Position:
+        """Where the key of a member stands; the value's place if it has no key."""
+        node = self._nearest(pointer)
+        return node.key or node.position
+
+    def problem(
+        self, pointer: str, message: str, *, at_key: bool = False, severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """A problem with the value at a pointer; of a collection, the key is the place to look at."""
+        node = self._nearest(pointer)
+        place = node.key if node.key and (at_key or node.members is not None) else node.position
+        return Problem(pointer, *place, message, severity)
+
+    def _nearest(self, pointer: str) -> Node:
+        node = self._root
+        for step in parts(pointer):
+            match node.members:
+                case dict() as members if step in members:
+                    node = members[step]
+                case list() as members if _INDEX.fullmatch(step) and int(step) < len(members):
+                    node = members[int(step)]
+                case _:
+                    break
+        return node
+
+
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
+
+
+def load(text: str | bytes, *, name: str = "the definition") -> Document:
+    """Reads a document in YAML 1.2 (core schema) or JSON; bytes are UTF-8.
+
+    Whether it is a valid workflow is not asked here; see `unspool.definitions.checks`.
+
+    Raises:
+        DefinitionInvalid: it cannot be read, holds what JSON cannot, or exceeds a limit: 1 MiB, 100 levels,
+            aliases that expand to more than another 1 MiB.
+    """
+    try:
+        plain = _decoded(text)
+        root = compose(plain)
+        if not isinstance(root.value, dict):
+            raise _refusal("a workflow is a mapping; it begins with 'document:'", root.position)
+    except DefinitionInvalid as invalid:
+        raise DefinitionInvalid(invalid.problems, name) from invalid.__cause__
+    return Document(plain, root.value, name, root)
+
+
+def _decoded(text: str | bytes) -> str:
+    _check_size(len(text))
+    try:
+        encoded = text.encode() if isinstance(text, str) else text
+        plain = text if isinstance(text, str) else text.decode()
+    except UnicodeEncodeError as error:
+        raise _refusal(f"half of a surrogate pair at character {error.start + 1}") from error
+    except UnicodeDecodeError as error:
+        raise _refusal(f"the text is not UTF-8: {error.reason} at byte {error.start + 1}") from error
+    _check_size(len(encoded))
+    return plain.removeprefix("\ufeff")
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise _refusal(f"the document is larger than {MAX_BYTES} bytes")
+
+
+def _refusal(message: str, position: Position = _START) -> DefinitionInvalid:
+    return DefinitionInvalid([Problem("", *position, message)])

@@ -1,0 +1,116 @@
+"""Durations: an object of units, or ISO 8601 (dsl-reference.md, "Duration").
+
+Years and months have no fixed length; they are added by the calendar, in UTC, to the moment a duration starts
+(inventory I24). Everything else is exact; results are whole milliseconds, rounded up, so nothing is early.
+"""
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import isodate
+
+MAX_YEARS: Final = 10
+"""The longest duration: anything longer is a mistake or an attack (about 10 years, in whole units)."""
+
+_ISO_8601: Final = re.compile(
+    r"P(?!\Z)(?:[0-9]+(?:\.[0-9]+)?Y)?(?:[0-9]+(?:\.[0-9]+)?M)?(?:[0-9]+(?:\.[0-9]+)?W)?(?:[0-9]+(?:\.[0-9]+)?D)?"
+    r"(?:T(?=[0-9])(?:[0-9]+(?:\.[0-9]+)?H)?(?:[0-9]+(?:\.[0-9]+)?M)?(?:[0-9]+(?:\.[0-9]+)?S)?)?"
+)
+_UNITS: Final = {
+    "days": 86_400_000,
+    "hours": 3_600_000,
+    "minutes": 60_000,
+    "seconds": 1_000,
+    "milliseconds": 1,
+}
+_DAY: Final = _UNITS["days"]
+_LONGEST: Final = MAX_YEARS * 366 * _DAY
+_LONGEST_TEXT: Final = 64
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class BadDuration(ValueError):
+    """A value that is no duration, or one no workflow should have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time: calendar months, and milliseconds."""
+
+    months: int = 0
+    milliseconds: int = 0
+
+    def due(self, after_ms: int) -> int:
+        """When it is over if it starts at `after_ms`; both in milliseconds since the epoch."""
+        return _later_by_months(after_ms, self.months) + self.milliseconds
+
+    def milliseconds_from(self, now_ms: int) -> int:
+        """How long it is in milliseconds if it starts at `now_ms`."""
+        return self.due(now_ms) - now_ms
+
+
+def parse_duration(value: Any) -> Duration:
+    """Reads a duration as JSON holds it.
+
+    Args:
+        value: `{"days": …, "hours": …, "minutes": …, "seconds": …, "milliseconds": …}` with at least one of
+            them and whole numbers, or text in ISO 8601.
+
+    Raises:
+        BadDuration: it is neither, is negative (inventory N5), or is longer than ten years.
+    """
+    match value:
+        case dict():
+            duration = _from_units(value)
+        case str():
+            duration = _from_iso_8601(value)
+        case _:
+            raise BadDuration(
+                "a duration is ISO 8601 text such as 'PT1M30S' or an object such as {minutes: 1}"
+            )
+    if duration.months * 30 * _DAY + duration.milliseconds > _LONGEST:
+        raise BadDuration(f"a duration is at most {MAX_YEARS} years")
+    return duration
+
+
+def _from_units(units: dict[str, Any]) -> Duration:
+    if not units:
+        raise BadDuration(f"a duration needs at least one of {', '.join(_UNITS)}")
+    return Duration(milliseconds=sum(_amount(unit, number) * _UNITS[unit] for unit, number in units.items()))
+
+
+def _amount(unit: str, number: Any) -> int:
+    if unit not in _UNITS:
+        raise BadDuration(f"a duration has no '{unit[:40]}', but {', '.join(_UNITS)}")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise BadDuration(f"{unit} must be a whole number")
+    if number < 0:
+        raise BadDuration("a duration is not negative")
+    return number
+
+
+def _from_iso_8601(text: str) -> Duration:
+    if len(text) > _LONGEST_TEXT or not _ISO_8601.fullmatch(text):
+        raise BadDuration(f"'{text[:_LONGEST_TEXT]}' is no ISO 8601 duration such as 'PT1M30S'")
+    try:
+        parsed = isodate.parse_duration(text, as_timedelta_if_possible=False)
+    except (OverflowError, isodate.ISO8601Error) as error:
+        raise BadDuration(f"a duration is at most {MAX_YEARS} years") from error
+    months = parsed.years * 12 + parsed.months
+    if months != int(months):
+        raise BadDuration("years and months must come to whole months, whose lengths differ")
+    return Duration(int(months), -(-parsed.tdelta // _MILLISECOND))
+
+
+def _later_by_months(start_ms: int, months: int) -> int:
+    """The same day and time some months later, or that month's last day if it is shorter."""
+    if not months:
+        return start_ms
+    start = datetime.fromtimestamp(start_ms // 1000, UTC)
+    years, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + years, month + 1
+    later = start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
+    return start_ms + (later - start) // _MILLISECOND

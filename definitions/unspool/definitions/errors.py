@@ -1,0 +1,136 @@
+"""Workflow errors: data that an author can catch, not Python exceptions (dsl-reference.md, "Error").
+
+An error is an RFC 7807 problem. The standard ones are made by the named constructors here, under
+`DEFAULT_BASE`; `WorkflowError.under` moves them to another base, and `same_type` compares types whichever
+of the known bases they are written under (inventory V1, Z1).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+DEFAULT_BASE: Final = "https://serverlessworkflow.io/spec/1.0.0/errors/"
+
+KNOWN_BASES: Final = (
+    DEFAULT_BASE,
+    "https://open-workflow-specification.org/spec/1.0.0/errors/",
+    "https://serverlessworkflow.io/dsl/errors/types/",
+    "https://open-workflow-specification.org/dsl/errors/types/",
+    "https://serverlessworkflow.io/errors/",
+    "https://open-workflow-specification.org/errors/",
+)
+
+STANDARD: Final = {
+    "configuration": 400,
+    "validation": 400,
+    "expression": 400,
+    "authentication": 401,
+    "authorization": 403,
+    "timeout": 408,
+    "communication": 500,
+    "runtime": 500,
+}
+"""The standard kinds with their default status (dsl-reference.md, "Standard Error Types")."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowError:
+    """An RFC 7807 problem."""
+
+    type: str
+    status: int
+    title: str | None = None
+    detail: str | None = None
+    instance: str | None = None
+    """JSON pointer of the component that raised it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The problem as JSON; members that are absent are left out (inventory O6)."""
+        members = {
+            "type": self.type,
+            "status": self.status,
+            "title": self.title,
+            "detail": self.detail,
+            "instance": self.instance,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "WorkflowError":
+        """Reads what `to_json` wrote."""
+        return cls(
+            type=value["type"],
+            status=value["status"],
+            title=value.get("title"),
+            detail=value.get("detail"),
+            instance=value.get("instance"),
+        )
+
+    def at(self, instance: str) -> "WorkflowError":
+        """The same error with its instance set, unless it has one."""
+        return self if self.instance is not None else replace(self, instance=instance)
+
+    def under(self, base: str) -> "WorkflowError":
+        """The same error; a standard one is written under `base`."""
+        if base == DEFAULT_BASE or not self.type.startswith(DEFAULT_BASE):
+            return self
+        return replace(self, type=base + self.type.removeprefix(DEFAULT_BASE))
+
+
+def _standard(kind: str, title: str, detail: str | None, status: int | None = None) -> WorkflowError:
+    return WorkflowError(DEFAULT_BASE + kind, status or STANDARD[kind], title, detail)
+
+
+def configuration(detail: str, title: str = "Configuration error") -> WorkflowError:
+    """The definition asks for something that cannot be, found at run time."""
+    return _standard("configuration", title, detail)
+
+
+def validation(detail: str, title: str = "Validation failed") -> WorkflowError:
+    """Data does not match its schema."""
+    return _standard("validation", title, detail)
+
+
+def expression(detail: str, title: str = "Expression failed") -> WorkflowError:
+    """A runtime expression could not be evaluated (dsl.md, "Runtime Expressions")."""
+    return _standard("expression", title, detail)
+
+
+def authentication(
+    detail: str, title: str = "Authentication failed", status: int | None = None
+) -> WorkflowError:
+    """Credentials could not be obtained or were refused."""
+    return _standard("authentication", title, detail, status)
+
+
+def authorization(detail: str, title: str = "Not allowed", status: int | None = None) -> WorkflowError:
+    """A secret, an address or a feature is not for this workflow."""
+    return _standard("authorization", title, detail, status)
+
+
+def timeout(detail: str, title: str = "Timed out") -> WorkflowError:
+    """A task or workflow took longer than it may (dsl.md, "Timeouts")."""
+    return _standard("timeout", title, detail)
+
+
+def communication(
+    detail: str, title: str = "Communication failed", status: int | None = None
+) -> WorkflowError:
+    """A call failed; the status is the remote one where there is one (inventory J1)."""
+    return _standard("communication", title, detail, status)
+
+
+def runtime(detail: str, title: str = "Runtime error", status: int | None = None) -> WorkflowError:
+    """A process failed, or an executor met what it did not expect."""
+    return _standard("runtime", title, detail, status)
+
+
+def same_type(one: str, other: str) -> bool:
+    """Whether two type URIs mean the same error, under whichever known base."""
+    return one == other or (_kind(one) is not None and _kind(one) == _kind(other))
+
+
+def _kind(uri: str) -> str | None:
+    for base in KNOWN_BASES:
+        if uri.startswith(base) and uri.removeprefix(base) in STANDARD:
+            return uri.removeprefix(base)
+    return None

@@ -1,0 +1,224 @@
+"""How much work a JSON Schema can make of a value: schemas of authors must not be able to stall a worker.
+
+Validators try every alternative. `allOf: [a, a]` over `allOf: [b, b]` and so on doubles the work with each
+level, and a recursive schema that does so doubles it with each level of the *data*. The work is estimated
+from the schema alone, as the number of schemas applied along the most expensive path into a value. Telling
+valid from invalid remembers what recursive references gave; listing the errors does not, so only that has a
+limit of depth.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final
+from urllib.parse import unquote
+
+from unspool.definitions.json_pointer import parts
+
+MAX_WORK: Final = 10_000
+"""Schemas applied along one path."""
+MAX_DEPTH: Final = 200
+"""Levels of data that are checked, whatever the schema."""
+MAX_SCHEMAS: Final = 2_000
+"""Schemas within a schema."""
+_MAX_ESTIMATES: Final = 50_000
+"""Schemas times levels of data that are estimated."""
+
+_IN_PLACE: Final = ("not", "if", "then", "else", "allOf", "anyOf", "oneOf")
+_IN_PLACE_BY_NAME: Final = ("dependentSchemas", "dependencies")
+_INTO_ANY: Final = (
+    "items",
+    "prefixItems",
+    "additionalItems",
+    "contains",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+_ANY: Final = "*"
+"""The step into whichever member; names of properties are told apart by a prefix."""
+
+Schema = dict[str, Any]
+
+
+class Unbounded(ValueError):
+    """A schema whose work cannot be bounded, or that refers to something outside of itself."""
+
+
+@dataclass(slots=True)
+class SchemaGraph:
+    """The schemas within a schema, by identity, and how they apply each other.
+
+    Raises `Unbounded`: it is too much work even to tell valid from invalid, or a reference leads outside or
+    in a circle.
+    """
+
+    root: Schema
+    in_place: dict[int, list[int]] = field(default_factory=dict)
+    """To the same value."""
+    into: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
+    """To members of it, with the step."""
+    order: list[int] = field(default_factory=list)
+    order_in_place: list[int] = field(default_factory=list)
+    is_recursive: bool = False
+    _anchors: dict[str, Schema] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._collect_anchors()
+        waiting = [self.root]
+        while waiting:
+            schema = waiting.pop()
+            if id(schema) not in self.in_place:
+                waiting += self._add(schema)
+        self.order_in_place, circular = _children_first(self.in_place)
+        if circular:
+            raise Unbounded("the schema refers to itself in a circle")
+        both = {
+            node: [*here, *(below for _, below in self.into[node])] for node, here in self.in_place.items()
+        }
+        self.order, self.is_recursive = _children_first(both)
+        if self._work(None)[id(self.root)] > MAX_WORK:
+            raise Unbounded("the schema is too much work to check: its alternatives multiply")
+
+    def levels_explained(self) -> int:
+        """How deep a value may be nested for its errors to be listed."""
+        if not self.is_recursive:
+            return MAX_DEPTH
+        levels = min(MAX_DEPTH, _MAX_ESTIMATES // len(self.order))
+        work: dict[int, int] = {}
+        for depth in range(levels + 1):
+            work = self._work(work)
+            if work[id(self.root)] > MAX_WORK:
+                return depth - 1
+        return levels
+
+    def _add(self, schema: Schema) -> list[Schema]:
+        if len(self.in_place) >= MAX_SCHEMAS:
+            raise Unbounded(f"the schema consists of more than {MAX_SCHEMAS} schemas")
+        here = [*_members(schema, _IN_PLACE), *_values(schema, _IN_PLACE_BY_NAME), *self._referred(schema)]
+        below = [*_steps(schema)]
+        self.in_place[id(schema)] = [id(other) for other in here]
+        self.into[id(schema)] = [(step, id(other)) for step, other in below]
+        return here + [other for _, other in below]
+
+    def _referred(self, schema: Schema) -> Iterator[Schema]:
+        for keyword in _REFERENCES:
+            reference = schema.get(keyword)
+            if isinstance(reference, str):
+                target = self._resolve(reference)
+                if isinstance(target, dict):
+                    yield target
+
+    def _resolve(self, reference: str) -> Any:
+        if not reference.startswith("#"):
+            raise Unbounded(f"the reference '{reference[:80]}' leads outside of the schema")
+        if reference[1:] in self._anchors:
+            return self._anchors[reference[1:]]
+        target: Any = self.root
+        for step in parts(unquote(reference[1:])):
+            match target:
+                case dict() if step in target:
+                    target = target[step]
+                case list() if step.isdecimal() and len(step) < 6 and int(step) < len(target):
+                    target = target[int(step)]
+                case _:
+                    raise Unbounded(f"the reference '{reference[:80]}' leads nowhere")
+        return target
+
+    def _collect_anchors(self) -> None:
+        waiting: list[Any] = [self.root]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict):
+                self._note_identity(value)
+                waiting += value.values()
+            elif isinstance(value, list):
+                waiting += value
+
+    def _note_identity(self, schema: Schema) -> None:
+        for keyword in ("$anchor", "$dynamicAnchor", "$id", "id"):
+            name = schema.get(keyword)
+            if not isinstance(name, str):
+                continue
+            if keyword in {"$anchor", "$dynamicAnchor"}:
+                self._anchors[name] = schema
+            elif name.startswith("#"):  # how anchors were written up to draft 7
+                self._anchors[name[1:]] = schema
+            elif keyword == "$id" and schema is not self.root:
+                raise Unbounded(f"a schema within the schema has an '$id' of its own, '{name[:80]}'")
+
+    def _work(self, below: dict[int, int] | None) -> dict[int, int]:
+        """The work along the most expensive path from each schema.
+
+        Args:
+            below: the work one level further down in the data; None to follow recursion only once.
+        """
+        here: dict[int, int] = {}
+        down: dict[int, dict[str, int]] = {}
+        total: dict[int, int] = {}
+        for node in self.order if below is None else self.order_in_place:
+            others = [other for other in self.in_place[node] if other in here]
+            steps: defaultdict[str, int] = defaultdict(int)
+            for step, target in self.into[node]:
+                steps[step] += (total if below is None else below).get(target, 0)
+            for step, amount in chain.from_iterable(down[other].items() for other in others):
+                steps[step] += amount
+            here[node] = _bounded(1 + sum(here[other] for other in others))
+            down[node] = {step: _bounded(amount) for step, amount in steps.items()}
+            named = max((amount for step, amount in steps.items() if step != _ANY), default=0)
+            total[node] = _bounded(here[node] + named + steps.get(_ANY, 0))
+        return total
+
+
+def _bounded(amount: int) -> int:
+    return min(amount, MAX_WORK + 1)
+
+
+def _children_first(edges: dict[int, list[int]]) -> tuple[list[int], bool]:
+    """The nodes of a graph in postorder, and whether there is a circle in it."""
+    order: list[int] = []
+    done: dict[int, bool] = {}
+    circular = False
+    for start, first in edges.items():
+        stack = [] if start in done else [(start, iter(first))]
+        done.setdefault(start, False)
+        while stack:
+            node, others = stack[-1]
+            following = next(others, None)
+            if following is None:
+                done[node] = True
+                order.append(node)
+                stack.pop()
+            elif following not in done:
+                done[following] = False
+                stack.append((following, iter(edges[following])))
+            elif not done[following]:
+                circular = True
+    return order, circular
+
+
+def _members(schema: Schema, keywords: tuple[str, ...]) -> Iterator[Schema]:
+    """The schemas that are the value of a keyword, or listed in it."""
+    for keyword in keywords:
+        value = schema.get(keyword)
+        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict))
+
+
+def _values(schema: Schema, keywords: tuple[str, ...]) -> Iterator[Schema]:
+    """The schemas that are named in the value of a keyword."""
+    for keyword in keywords:
+        value = schema.get(keyword)
+        if isinstance(value, dict):
+            yield from (one for one in value.values() if isinstance(one, dict))
+
+
+def _steps(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """The schemas that apply to members of the value, with the members."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        yield from ((f"/{name}", one) for name, one in properties.items() if isinstance(one, dict))
+    yield from ((_ANY, one) for one in _members(schema, _INTO_ANY))
+    yield from ((_ANY, one) for one in _values(schema, ("patternProperties",)))

@@ -1,0 +1,98 @@
+"""Every expression of a document is checked where it stands (inventory D4, D5, D7, U5, U12, U13)."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from unspool.definitions.findings import Findings
+from unspool.definitions.schema import Occurrence
+from unspool.definitions.semantics.references import Names, declared
+from unspool.definitions.semantics.splitting import bare_source, is_whole, sources, sources_of_command, texts
+from unspool.definitions.spelling import did_you_mean, shown
+
+ExpressionProblem = Callable[[str], str | None]
+"""Says what is wrong with the source of an expression, without its `${ }`."""
+
+MAX_IN_TEXT: Final = 200
+"""Expressions in one text."""
+MAX_EXPRESSION: Final = 16 * 1024
+"""Characters of an expression."""
+
+_SECRET: Final = re.compile(
+    r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")'
+)
+_LOOKS_LIKE_ONE: Final = re.compile(
+    r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$(?:context|input|output|secrets|task|workflow|runtime)\b.*)\s*"
+)
+
+
+def check_expressions(
+    occurrences: Iterable[Occurrence], findings: Findings, problem_of: ExpressionProblem | None
+) -> None:
+    """Checks all expressions; without `problem_of` their syntax is not looked at."""
+    secrets = declared(findings, "secrets")
+    for pointer, source in _expressions(occurrences, findings):
+        message = (
+            _too_long(source)
+            or (problem_of(source) if problem_of else None)
+            or _unknown_secret(source, secrets)
+        )
+        if message is not None:
+            findings.error(pointer, message)
+    if _is_strict(findings):
+        _warn_of_unwrapped(occurrences, findings)
+
+
+def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Iterator[tuple[str, str]]:
+    """Pointer and source of every expression."""
+    for role, value, pointer, _ in occurrences:
+        sources_of = _SOURCES.get(role)
+        if sources_of is None:
+            continue
+        for place, text in texts(value, pointer):
+            if text.count("${") > MAX_IN_TEXT:
+                findings.error(place, f"a text has at most {MAX_IN_TEXT} expressions")
+            else:
+                yield from ((place, source) for source in sources_of(text))
+
+
+_SOURCES: Final[dict[str, Callable[[str], list[str]]]] = {
+    "expression": bare_source,
+    "command": sources_of_command,
+    "value": sources,
+    "duration": sources,
+    "error-name": sources,
+}
+"""By role, the expressions of a text."""
+
+
+def _too_long(source: str) -> str | None:
+    if len(source) > MAX_EXPRESSION:
+        return f"an expression has at most {MAX_EXPRESSION} characters, this one has {len(source)}"
+    return None
+
+
+def _unknown_secret(source: str, declared_secrets: Names) -> str | None:
+    for found in _SECRET.findall(source):
+        secret = "".join(found)
+        if secret not in declared_secrets:
+            return f"no secret '{shown(secret)}' in use.secrets{did_you_mean(secret, declared_secrets)}"
+    return None
+
+
+def _is_strict(findings: Findings) -> bool:
+    evaluate = findings.document.value.get("evaluate")
+    return not isinstance(evaluate, dict) or evaluate.get("mode") != "loose"
+
+
+def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
+    """In strict mode a text without `${ }` is just a text, even if it looks like an expression."""
+    for occurrence in occurrences:
+        if occurrence.role == "value":
+            for pointer, text in texts(occurrence.value, occurrence.pointer):
+                if len(text) <= MAX_EXPRESSION and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
+                    written = shown(text.strip(), 40)
+                    findings.warning(
+                        pointer,
+                        f"'{written}' is plain text here; an expression is written '${{ {written} }}'",
+                    )

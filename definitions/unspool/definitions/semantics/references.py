@@ -1,0 +1,76 @@
+"""References to reusable components must lead somewhere (inventory B9, S1, U2, U12)."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from unspool.definitions.findings import Findings
+from unspool.definitions.schema import Occurrence
+from unspool.definitions.semantics.splitting import is_whole
+from unspool.definitions.spelling import did_you_mean, shown
+
+_COMPONENTS: Final = {
+    "error-name": ("error", "errors"),
+    "retry-name": ("retry policy", "retries"),
+    "timeout-name": ("timeout", "timeouts"),
+    "authentication-name": ("authentication policy", "authentications"),
+    "secret-name": ("secret", "secrets"),
+}
+"""Roles of references: what they refer to, and the member of `use` where it is declared."""
+
+_ALL: Final = ("functions", "catalogs", *(component for _, component in _COMPONENTS.values()))
+_BUILT_IN_CALLS: Final = ("http", "grpc", "openapi", "asyncapi", "a2a", "mcp")
+_DEFAULT_CATALOG: Final = "default"
+_URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+_CATALOGED: Final = re.compile(r"(?P<name>[^:@\s]+):(?P<version>[^:@\s]+)@(?P<catalog>[^:@\s]+)")
+
+
+Names = Mapping[str, None]
+"""Names in the order in which they are declared."""
+
+
+def check_references(occurrences: Iterable[Occurrence], findings: Findings) -> None:
+    """Finds references to what is not there."""
+    known = {component: declared(findings, component) for component in _ALL}
+    for occurrence in occurrences:
+        if occurrence.role in _COMPONENTS:
+            _check_component(occurrence, known, findings)
+        elif occurrence.role == "function-name":
+            _check_function(occurrence, known, findings)
+
+
+def declared(findings: Findings, component: str) -> Names:
+    """The names declared under a member of `use`; none if it is not well-formed."""
+    use = findings.document.value.get("use")
+    components = use.get(component) if isinstance(use, dict) else None
+    names = components if isinstance(components, dict | list) else ()
+    return dict.fromkeys(name for name in names if isinstance(name, str))
+
+
+def _check_component(occurrence: Occurrence, known: Mapping[str, Names], findings: Findings) -> None:
+    what, component = _COMPONENTS[occurrence.role]
+    name = occurrence.value
+    if occurrence.role == "error-name" and is_whole(name):
+        return  # an expression that gives an error or its name (inventory I25)
+    if name not in known[component]:
+        suggestion = did_you_mean(name, known[component])
+        findings.error(occurrence.pointer, f"no {what} '{shown(name)}' in use.{component}{suggestion}")
+
+
+def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings: Findings) -> None:
+    """A function is declared, in a catalog, or at a URL (inventory J24)."""
+    name = occurrence.value
+    if name in known["functions"] or _URL.fullmatch(name):
+        return
+    if (cataloged := _CATALOGED.fullmatch(name)) is not None:
+        _check_catalog(cataloged["catalog"], occurrence, known["catalogs"], findings)
+        return
+    suggestion = did_you_mean(name, (*known["functions"], *_BUILT_IN_CALLS))
+    otherwise = suggestion or "; a function of a catalog is called by name:version@catalog"
+    findings.error(occurrence.pointer, f"no function '{shown(name)}' in use.functions{otherwise}")
+
+
+def _check_catalog(name: str, occurrence: Occurrence, known: Names, findings: Findings) -> None:
+    if name != _DEFAULT_CATALOG and name not in known:
+        suggestion = did_you_mean(name, known)
+        findings.error(occurrence.pointer, f"no catalog '{shown(name)}' in use.catalogs{suggestion}")

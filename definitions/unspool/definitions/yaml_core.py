@@ -1,0 +1,231 @@
+"""YAML 1.2 core schema and JSON, read into values whose places in the text are known.
+
+What a plain scalar means is decided by YAML 1.2, so `on`, dates and `11:12:00` are text, and `010` is ten.
+The tree is built from libyaml's events without recursion: a hostile document meets a limit, never the end of
+the stack.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import yaml
+
+from unspool.definitions.json_pointer import child
+from unspool.definitions.problems import MAX_PROBLEMS, DefinitionInvalid, Problem
+from unspool.definitions.yaml_events import Position, events, position_in, position_of_mark
+from unspool.definitions.yaml_scalars import COLLECTION_TAGS, Unfit, scalar, unknown_tag
+
+Json = Any
+
+MAX_DEPTH: Final = 100
+"""Collections within collections."""
+MAX_ALIASED: Final = 1024 * 1024
+"""What aliases may add to a document, in characters; every node counts `NODE_COST` and its text."""
+NODE_COST: Final = 16
+MAX_KEY: Final = 4096
+"""Characters of a key."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A value, its place, and for a collection the nodes in it."""
+
+    value: Json
+    position: Position
+    key: Position | None = None
+    """Where its key stands, if it is a member of a mapping."""
+    members: "dict[str, Node] | list[Node] | None" = None
+    cost: int = NODE_COST
+    """Its size with everything aliases repeat, in the measure of `MAX_ALIASED`."""
+    height: int = 0
+    """Levels of collections from here down."""
+
+
+def compose(text: str) -> Node:
+    """Reads a document.
+
+    Raises:
+        DefinitionInvalid: it is no single YAML or JSON document of text-keyed mappings, sequences and
+            JSON scalars, or exceeds a limit. Names all duplicate keys and odd scalars, not only the first.
+    """
+    composer = _Composer()
+    try:
+        for event in events(text):
+            composer.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        composer.refuse(f"not YAML: {error.problem or error.context}", position_of_mark(mark))
+    except yaml.YAMLError as error:  # the reader's, which knows an offset only
+        offset = getattr(error, "position", 0)
+        composer.refuse(f"not YAML: {_first_line(error)}", position_in(text, offset))
+    return composer.finish()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    node: Node
+    anchor: str | None
+    key: str | None = None
+    key_position: Position | None = None
+
+    @property
+    def wants_key(self) -> bool:
+        return self.key is None and isinstance(self.node.members, dict)
+
+
+@dataclass(slots=True)
+class _Composer:
+    """Builds the tree from events."""
+
+    root: Node | None = None
+    documents: int = 0
+    stack: list[_Open] = field(default_factory=list)
+    anchors: dict[str, Node] = field(default_factory=dict)
+    aliased: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def take(self, event: yaml.Event) -> None:
+        """The next event."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._open(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._close()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._begin(event)
+
+    def _begin(self, event: yaml.DocumentStartEvent) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            position = position_of_mark(event.start_mark)
+            self.refuse("a second document begins here; a file holds one workflow", position)
+
+    def finish(self) -> Node:
+        """The tree, once the events are over."""
+        if self.root is None:
+            self.refuse("the document is empty", Position(1, 1))
+        if self.problems:
+            raise DefinitionInvalid(self.problems)
+        return self.root
+
+    def refuse(self, message: str, position: Position) -> NoReturn:
+        """Gives up: what follows could not be understood."""
+        self._note(message, position)
+        raise DefinitionInvalid(self.problems)
+
+    def _note(self, message: str, position: Position) -> None:
+        self.problems.append(Problem(self._pointer(), *position, message))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise DefinitionInvalid(self.problems)
+
+    def _pointer(self) -> str:
+        steps: list[str | int] = []
+        for opened in self.stack:
+            if isinstance(opened.node.members, list):
+                steps.append(len(opened.node.members))
+            elif opened.key is not None:
+                steps.append(opened.key)
+        return child("", *steps)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        position = position_of_mark(event.start_mark)
+        value = event.value
+        try:
+            value = scalar(event)
+        except Unfit as unfit:
+            self._note(str(unfit), position)
+        if self.stack and self.stack[-1].wants_key:
+            self._key(value, event, position)
+        else:
+            node = Node(value, position, cost=NODE_COST + len(event.value))
+            self._place(node)
+            self._anchor(event.anchor, node)
+
+    def _key(self, value: Json, event: yaml.ScalarEvent, position: Position) -> None:
+        opened = self.stack[-1]
+        members = opened.node.members
+        if not isinstance(value, str):
+            self._note(f"the key {event.value[:80]!r} is not text; write it in quotes", position)
+        elif event.value == "<<" and event.implicit[0]:
+            self._note("merge keys ('<<') are not part of YAML 1.2; write the members out", position)
+        elif isinstance(members, dict) and event.value in members:
+            first = members[event.value].key or members[event.value].position
+            self._note(f"duplicate key {event.value[:80]!r}, first on line {first.line}", position)
+        if len(event.value) > MAX_KEY:
+            self.refuse(f"a key is longer than {MAX_KEY} characters", position)
+        opened.key, opened.key_position = event.value, position
+        if event.anchor is not None:
+            self.anchors[event.anchor] = Node(event.value, position, cost=NODE_COST + len(event.value))
+
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
+        position = position_of_mark(event.start_mark)
+        if self.stack and self.stack[-1].wants_key:
+            self.refuse("a key must be text, not a collection", position)
+        self._check_depth(1, position)
+        if event.tag not in COLLECTION_TAGS:
+            self._note(unknown_tag(event.tag), position)
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        node = (
+            Node({}, position, members={}, height=1) if mapping else Node([], position, members=[], height=1)
+        )
+        if event.anchor is not None:
+            self.anchors.pop(event.anchor, None)
+        self.stack.append(_Open(node, event.anchor))
+
+    def _check_depth(self, height: int, position: Position) -> None:
+        if len(self.stack) + height > MAX_DEPTH:
+            self.refuse(f"nested more than {MAX_DEPTH} levels deep", position)
+
+    def _close(self) -> None:
+        opened = self.stack.pop()
+        self._place(opened.node)
+        self._anchor(opened.anchor, opened.node)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        position = position_of_mark(event.start_mark)
+        target = self.anchors.get(event.anchor or "")
+        if target is None:
+            inside = any(opened.anchor == event.anchor for opened in self.stack)
+            self.refuse(
+                f"the alias *{event.anchor} {'contains itself' if inside else 'has no anchor'}"[:120],
+                position,
+            )
+        if self.stack and self.stack[-1].wants_key:
+            self.refuse("an alias cannot be a key", position)
+        self.aliased += target.cost
+        if self.aliased > MAX_ALIASED:
+            self.refuse("the aliases of this document expand to more than 1 MiB", position)
+        self._check_depth(target.height, position)
+        self._place(Node(target.value, position, None, target.members, target.cost, target.height))
+
+    def _place(self, node: Node) -> None:
+        """Puts a complete node where it belongs."""
+        if not self.stack:
+            self.root = node
+            return
+        opened = self.stack[-1]
+        parent = opened.node
+        parent.cost += node.cost
+        parent.height = max(parent.height, node.height + 1)
+        if isinstance(parent.members, dict):
+            key = opened.key or ""
+            node.key = opened.key_position
+            parent.value[key] = node.value
+            parent.members[key] = node
+            opened.key = None
+        elif parent.members is not None:
+            parent.value.append(node.value)
+            parent.members.append(node)
+
+    def _anchor(self, name: str | None, node: Node) -> None:
+        if name is not None:
+            self.anchors[name] = node

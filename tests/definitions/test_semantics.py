@@ -1,0 +1,299 @@
+"""What the schema cannot say (inventory U and what it cites)."""
+# ruff: noqa: E501 - in tables of messages a case is a line
+
+import pytest
+
+from unspool.definitions.checks import check
+from unspool.definitions.document import load
+from unspool.definitions.problems import Problem, Severity
+from unspool.definitions.semantics.expressions import MAX_EXPRESSION, MAX_IN_TEXT
+
+HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: 1.0.0}\n"
+
+
+def problems(text: str, severity: Severity = Severity.ERROR) -> list[Problem]:
+    return [problem for problem in check(load(HEAD + text)) if problem.severity is severity]
+
+
+def said(text: str, severity: Severity = Severity.ERROR) -> list[str]:
+    return [f"{problem.pointer}: {problem.message}" for problem in problems(text, severity)]
+
+
+# -- references
+
+
+@pytest.mark.parametrize(
+    ("use", "task", "says"),
+    [
+        ("errors: {boom: {type: x, status: 1}}", "{raise: {error: bom}}", "/do/0/a/raise/error: no error 'bom' in use.errors, did you mean 'boom'?"),
+        ("retries: {often: {}}", "{try: [], catch: {retry: oftn}}", "/do/0/a/catch/retry: no retry policy 'oftn' in use.retries, did you mean 'often'?"),
+        ("timeouts: {short: {after: PT1S}}", "{do: [], timeout: long}", "/do/0/a/timeout: no timeout 'long' in use.timeouts"),
+        ("secrets: [token]", "{set: '$secrets.tokn'}", "/do/0/a/set: no secret 'tokn' in use.secrets, did you mean 'token'?"),
+        ("secrets: [token]", "{set: {x: '${ $secrets[\"other\"] }'}}", "/do/0/a/set/x: no secret 'other' in use.secrets"),
+        ("functions: {greet: {set: {x: 1}}}", "{call: gret}", "/do/0/a/call: no function 'gret' in use.functions, did you mean 'greet'?"),
+        ("functions: {}", "{call: htpp}", "/do/0/a/call: no function 'htpp' in use.functions, did you mean 'http'?"),
+        ("functions: {}", "{call: 'zzz:1.0.0'}", "/do/0/a/call: no function 'zzz:1.0.0' in use.functions; a function of a catalog is called by name:version@catalog"),
+        ("catalogs: {mine: {endpoint: x}}", "{call: 'log:1.0.0@min'}", "/do/0/a/call: no catalog 'min' in use.catalogs, did you mean 'mine'?"),
+    ],
+)  # fmt: skip
+def test_a_name_that_leads_nowhere(use: str, task: str, says: str) -> None:
+    """Inventory B9, S1, J24."""
+    assert said(f"use: {{{use}}}\ndo:\n- a: {task}\n") == [says]
+
+
+def test_an_authentication_that_leads_nowhere() -> None:
+    text = "do:\n- a: {call: http, with: {method: get, endpoint: {uri: x, authentication: {use: me}}}}\n"
+    assert said(text) == [
+        "/do/0/a/with/endpoint/authentication/use: no authentication policy 'me' in use.authentications"
+    ]
+
+
+def test_a_secret_of_a_scheme_must_be_declared() -> None:
+    text = "use: {{secrets: [{0}], authentications: {{me: {{basic: {{use: mine}}}}}}}}\ndo: []\n"
+    assert said(text.format("mine")) == []
+    assert said(text.format("other")) == [
+        "/use/authentications/me/basic/use: no secret 'mine' in use.secrets"
+    ]
+
+
+@pytest.mark.parametrize(
+    "call", ["greet", "log:1.0.0@default", "log:1.0.0@mine", "https://example.com/functions/f@v1.0.0"]
+)
+def test_functions_that_can_be_found(call: str) -> None:
+    use = "use: {functions: {greet: {set: {x: 1}}}, catalogs: {mine: {endpoint: x}}}\n"
+    assert said(f"{use}do:\n- a: {{call: '{call}'}}\n") == []
+
+
+def test_an_error_may_be_an_expression() -> None:
+    """Inventory I25."""
+    assert said("do:\n- a: {raise: {error: '${ .error }'}}\n") == []
+
+
+# -- flow
+
+
+def test_task_names_are_unique_within_a_list_only() -> None:
+    """Inventory A7."""
+    text = "do:\n- a: {do: [{a: {set: {x: 1}}}]}\n- b: {set: {x: 1}}\n- a: {set: {x: 1}}\n"
+    assert said(text) == ["/do/2/a: duplicate task name 'a' in one list, first on line 3"]
+
+
+@pytest.mark.parametrize("name", ["continue", "exit", "end"])
+def test_directives_are_no_names(name: str) -> None:
+    """Inventory H7."""
+    assert said(f"do:\n- {name}: {{set: {{x: 1}}}}\n") == [
+        f"/do/0/{name}: a task cannot be named '{name}': that is a flow directive"
+    ]
+
+
+FLOW = """do:
+- first: {{do: [{{inner: {{set: {{x: 1}}, then: {inner}}}}}, {{other: {{set: {{x: 1}}}}}}]}}
+- choose: {{switch: [{{c: {{when: .x, then: {case}}}}}]}}
+- attempt: {{try: [], catch: {{then: {catch}}}}}
+- last: {{set: {{x: 1}}, then: {last}}}
+"""
+
+
+def flow(
+    inner: str = "continue", case: str = "continue", catch: str = "continue", last: str = "end"
+) -> list[str]:
+    return said(FLOW.format(inner=inner, case=case, catch=catch, last=last))
+
+
+def test_then_leads_within_its_own_list() -> None:
+    """Inventory H4, H6."""
+    assert flow(inner="other", case="last", catch="first", last="choose") == []
+
+
+def test_then_leads_nowhere_else() -> None:
+    elsewhere = "is a task of another list; 'then' leads only within its own"
+    assert flow(inner="last") == [f"/do/0/first/do/0/inner/then: 'last' {elsewhere}"]
+    assert flow(case="inner") == [f"/do/1/choose/switch/0/c/then: 'inner' {elsewhere}"]
+    assert flow(catch="lst") == ["/do/2/attempt/catch/then: no task 'lst' in this list, did you mean 'last'?"]
+    assert flow(last="edn") == ["/do/3/last/then: no task 'edn' in this list, did you mean 'end'?"]
+
+
+def test_then_cannot_lead_from_branch_to_branch() -> None:
+    """Inventory H9, U14."""
+    text = "do:\n- f: {fork: {branches: [{a: {set: {x: 1}, then: b}}, {b: {set: {x: 1}, then: exit}}]}}\n"
+    assert said(text) == [
+        "/do/0/f/fork/branches/0/a/then: branches of a fork run at once; 'then' cannot lead from one to another"
+    ]
+
+
+def test_a_function_has_nowhere_to_go() -> None:
+    text = "use: {functions: {f: {set: {x: 1}, then: a}}}\ndo:\n- a: {call: f}\n"
+    assert said(text) == ["/use/functions/f/then: a function is a single task; there is no 'a' to go to"]
+
+
+def test_a_switch_has_one_default() -> None:
+    """Inventory I4."""
+    text = (
+        "do:\n- s:\n    switch:\n    - a: {then: end}\n    - b: {when: .x, then: end}\n    - c: {then: end}\n"
+    )
+    assert said(text) == [
+        "/do/0/s/switch/2/c: a switch has one default case; another without 'when' is on line 5"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "warned"),
+    [
+        ("{set: {x: 1}, then: end}", True),
+        ("{set: {x: 1}, then: end, if: .x}", False),
+        ("{raise: {error: {type: x, status: 1}}}", True),
+        ("{switch: [{c: {when: .x, then: end}}]}", False),
+        ("{switch: [{c: {then: end}}]}", True),
+        ("{switch: [{c: {then: continue}}]}", False),
+        ("{switch: [{c: {when: .x, then: after}}], then: end}", False),
+        ("{try: [], catch: {then: continue}, then: end}", False),
+    ],
+)
+def test_unreachable_tasks_are_warned_about(before: str, warned: bool) -> None:
+    """Inventory U11, F11."""
+    text = f"do:\n- before: {before}\n- after: {{set: {{x: 1}}}}\n"
+    assert said(text) == []
+    assert said(text, Severity.WARNING) == warned * [
+        "/do/1/after: 'after' is never reached: nothing leads past 'before'"
+    ]
+
+
+# -- values
+
+
+@pytest.mark.parametrize(
+    "name", ["context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime", "ENV"]
+)
+def test_variables_do_not_hide_what_is_built_in(name: str) -> None:
+    """Inventory E13."""
+    hidden = f"the variable '{name}' would hide the built-in ${name}"
+    assert said(f"do:\n- a: {{for: {{each: {name}, in: .x}}, do: []}}\n") == [f"/do/0/a/for/each: {hidden}"]
+    assert said(f"do:\n- a: {{try: [], catch: {{as: {name}}}}}\n") == [f"/do/0/a/catch/as: {hidden}"]
+
+
+@pytest.mark.parametrize("name", ["1a", "a-b", "a b", "", "é", "$a"])
+def test_variables_are_jq_identifiers(name: str) -> None:
+    (message,) = said(f"do:\n- a: {{for: {{at: '{name}', in: .x}}, do: []}}\n")
+    assert "is no name for a variable" in message
+
+
+def test_item_and_index_differ() -> None:
+    assert said("do:\n- a: {for: {each: i, at: i, in: .x}, do: []}\n") == [
+        "/do/0/a/for/at: the item and its index cannot both be called 'i'"
+    ]
+
+
+def test_durations_are_not_negative_and_not_endless() -> None:
+    """Inventory N5."""
+    assert said("do:\n- a: {wait: {seconds: -1}}\n") == ["/do/0/a/wait: a duration is not negative"]
+    assert said("do:\n- a: {wait: P20Y}\n") == ["/do/0/a/wait: a duration is at most 10 years"]
+    assert said("do:\n- a: {wait: '${ .delay }'}\n- b: {wait: {seconds: 0}}\n") == []
+
+
+def test_one_mistake_is_one_problem() -> None:
+    assert len(said("do:\n- a: {wait: {second: 1}}\n- b: {wait: 1s}\n")) == 2
+
+
+def test_data_schemas_are_compiled() -> None:
+    (message,) = said("do: []\ninput: {schema: {document: {$ref: 'http://127.0.0.1/x'}}}\n")
+    assert message.startswith("/input/schema/document: not a JSON Schema")
+
+
+def test_formats_and_languages_that_are_not_supported() -> None:
+    assert said("do: []\ninput: {schema: {format: avro, document: {}}}\nevaluate: {language: js}\n") == [
+        "/input/schema/format: schemas are written in 'json' here, not in 'avro'",
+        "/evaluate/language: expressions are written in 'jq' here, not in 'js'",
+    ]
+    assert (
+        said("do: []\ninput: {schema: {format: 'json:draft-07', document: {}}}\nevaluate: {language: jq}\n")
+        == []
+    )
+
+
+# -- expressions
+
+
+def expressions_in(text: str) -> list[tuple[str, str]]:
+    """Pointer and source of every expression, in the order of the text."""
+    found = check(load(HEAD + text), expression_problem=lambda source: f"<{source.strip()}>")
+    return [(problem.pointer, problem.message) for problem in found if problem.message.startswith("<")]
+
+
+def test_every_expression_is_checked_where_it_stands() -> None:
+    """Inventory D4, D5, D7, D14."""
+    assert expressions_in(
+        """do:
+- a:
+    if: .bare
+    input: {from: '${ .wrapped }'}
+    call: http
+    with:
+      method: get
+      endpoint: https://x/{id}/${.piece}
+      headers: {h: 'a ${ .one } b ${ .two }'}
+      body: [{deep: '${ .deep }', literal: .literal}]
+    output: {as: {x: '${ .x }', y: 1}}
+    export: {as: $context}
+    timeout: {after: '${ .duration }'}
+- b:
+    for: {in: .list}
+    while: .go
+    do: []
+- c:
+    try: []
+    catch: {when: .when, retry: {exceptWhen: .not}}
+- d:
+    switch: [{c: {when: .case, then: end}}]
+"""
+    ) == [
+        ("/do/0/a/if", "<.bare>"),
+        ("/do/0/a/input/from", "<.wrapped>"),
+        ("/do/0/a/with/endpoint", "<.piece>"),
+        ("/do/0/a/with/headers/h", "<.one>"),
+        ("/do/0/a/with/headers/h", "<.two>"),
+        ("/do/0/a/with/body/0/deep", "<.deep>"),
+        ("/do/0/a/output/as/x", "<.x>"),
+        ("/do/0/a/export/as", "<$context>"),
+        ("/do/0/a/timeout/after", "<.duration>"),
+        ("/do/1/b/for/in", "<.list>"),
+        ("/do/1/b/while", "<.go>"),
+        ("/do/2/c/catch/when", "<.when>"),
+        ("/do/2/c/catch/retry/exceptWhen", "<.not>"),
+        ("/do/3/d/switch/0/c/when", "<.case>"),
+    ]
+
+
+def test_scripts_and_shell_variables_are_left_alone() -> None:
+    """Inventory D7, I61."""
+    assert expressions_in(
+        """do:
+- a: {run: {script: {language: js, code: 'console.log(`${ name }`)', arguments: ['${ .arg }']}}}
+- b: {run: {shell: {command: 'echo ${HOME:-x} $1 ${ .name }'}}}
+"""
+    ) == [
+        ("/do/0/a/run/script/arguments/0", "<.arg>"),
+        ("/do/1/b/run/shell/command", "<.name>"),
+    ]
+
+
+def test_expressions_have_limits() -> None:
+    (message,) = said(f"do:\n- a: {{set: {'x' * (MAX_EXPRESSION + 1)}}}\n")
+    assert "an expression has at most" in message
+    (message,) = said(f"do:\n- a: {{set: {{x: '{'${' * 300_000}'}}}}\n")
+    assert message == f"/do/0/a/set/x: a text has at most {MAX_IN_TEXT} expressions"
+
+
+def test_what_only_looks_like_an_expression_is_warned_about() -> None:
+    """Inventory D5, U13."""
+    text = "do:\n- a: {set: {x: .customer, y: $input.name, z: a.b, p: ./file, q: '${ .x }', r: '$5', s: '...'}}\n"
+    assert [problem.pointer for problem in problems(text, Severity.WARNING)] == [
+        "/do/0/a/set/x",
+        "/do/0/a/set/y",
+    ]
+    assert problems(text) == []
+    assert said(text + "evaluate: {mode: loose}\n", Severity.WARNING) == []
+
+
+def test_problems_come_in_the_order_of_the_text_from_all_checks() -> None:
+    text = "do:\n- a: {wait: {days: -1}}\n- b: {set: {x: 1}, then: c}\n- d: {cal: 1}\n- e: {call: nope}\n"
+    assert [problem.line for problem in problems(text)] == [3, 4, 5, 6]
