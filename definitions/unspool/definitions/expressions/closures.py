@@ -1,0 +1,336 @@
+"""From the syntax tree to closures.
+
+Work is bounded: there is no recursion in the subset, so between two outputs of something that has several
+(`,`, `.[]`, `range`) every closure runs at most once. Each such output is charged with the size of the
+whole expression, and operations whose cost depends on the data charge for it themselves.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from unspool.definitions.expressions import paths
+from unspool.definitions.expressions.builtins import FORMATS, VALUE_FILTERS, VALUE_FUNCTIONS
+from unspool.definitions.expressions.code import Code, applied, piped, product, single
+from unspool.definitions.expressions.errors import EvaluationError, OutsideSubset
+from unspool.definitions.expressions.filters import FILTERS
+from unspool.definitions.expressions.frame import Frame, charge, charge_text
+from unspool.definitions.expressions.operators import OPERATIONS, negate
+from unspool.definitions.expressions.syntax import (
+    Array,
+    Binary,
+    Bind,
+    Call,
+    Comma,
+    Identity,
+    If,
+    Index,
+    Iterate,
+    Json,
+    Literal,
+    Negate,
+    Node,
+    Object,
+    Optional,
+    Path,
+    Pipe,
+    Slice,
+    Text,
+    Variable,
+    children,
+)
+
+_INEXACT_OPERANDS: Final = frozenset({"-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">="})
+"""Operators to which only the value of a number matters, not how it was written."""
+
+
+def size(node: Node) -> int:
+    """The number of nodes of a tree."""
+    return 1 + sum(map(size, children(node)))
+
+
+class Closures:
+    """Compiles one expression; knows the places of its variables afterwards."""
+
+    def __init__(self, node: Node) -> None:
+        self.places: dict[str, int] = {}
+        """Of each variable that is read and not bound inside, its place in the frame."""
+        self.frame_size = 1
+        self._bound: list[tuple[str, int]] = []
+        self.weight = size(node) // 2 + 1
+        self.code = self.compile(node)
+
+    def compile(self, node: Node) -> Code:  # noqa: C901, PLR0911, PLR0912 -- one case per kind of node
+        """The code of a part of the expression.
+
+        Raises:
+            OutsideSubset: the part is not of the subset.
+        """
+        match node:
+            case Identity():
+                return single(lambda value, _: value)
+            case Literal(value, exact):
+                return _constant(value, exact)
+            case Variable(name):
+                return self._variable(name)
+            case Path(base, steps):
+                return self._path(base, steps)
+            case Array(body):
+                return _array(None if body is None else self.compile(body))
+            case Object(entries):
+                return self._object(entries)
+            case Text(form, parts):
+                return self._text(form, parts)
+            case Pipe(parts):
+                return piped([self.compile(part) for part in parts])
+            case Comma(parts):
+                return _comma([self.compile(part) for part in parts], self.weight)
+            case Binary(operator, left, right):
+                return self._binary(operator, left, right)
+            case Negate(body):
+                inner = self.compile(body)
+                return piped((inner, single(lambda value, _: negate(value))))
+            case If(branches, otherwise):
+                pairs = [(self.compile(condition), self.compile(then)) for condition, then in branches]
+                return _conditional(pairs, self.compile(otherwise))
+            case Bind(source, name, body):
+                return self._bind(source, name, body)
+            case Optional(body):
+                return _attempted(self.compile(body))
+            case Call(name, arguments):
+                return self._call(name, arguments)
+
+    # -- variables
+
+    def _variable(self, name: str) -> Code:
+        place = next((place for bound, place in reversed(self._bound) if bound == name), None)
+        if place is None:
+            place = self.places.get(name) or self._new_place()
+            self.places[name] = place
+        return single(lambda _, frame: frame[place])
+
+    def _new_place(self) -> int:
+        self.frame_size += 1
+        return self.frame_size - 1
+
+    def _bind(self, source: Node, name: str, body: Node) -> Code:
+        bound = self.compile(source)
+        place = self._new_place()
+        self._bound.append((name, place))
+        inner = self.compile(body)
+        self._bound.pop()
+        return _bound(bound, place, inner)
+
+    # -- constructs
+
+    def _path(self, base: Node, steps: tuple[Index | Slice | Iterate, ...]) -> Code:
+        names = paths.constant_names(steps)
+        start = None if isinstance(base, Identity) else self.compile(base)
+        if names and (start is None or start.one is not None):
+            code = single(paths.chain(None if start is None else start.one, names))
+            steps = steps[len(names) :]
+        else:
+            code = start or single(lambda value, _: value)
+        for step in steps:
+            code = self._step(code, step)
+        return code
+
+    def _step(self, base: Code, step: Index | Slice | Iterate) -> Code:
+        match step:
+            case Index(key, optional):
+                return paths.indexed(base, self.compile(key), optional=optional)
+            case Slice(start, end, optional):
+                bounds = [paths.NOTHING if bound is None else self.compile(bound) for bound in (start, end)]
+                return paths.sliced(base, *bounds, optional=optional)
+            case Iterate(optional):
+                return paths.iterated(base, self.weight, optional=optional)
+
+    def _object(self, entries: tuple[tuple[Node, Node], ...]) -> Code:
+        names = [key.value for key, _ in entries if isinstance(key, Literal)]
+        if len(names) == len(entries):
+            if not all(isinstance(name, str) for name in names):
+                raise OutsideSubset
+            values = [self.compile(value) for _, value in entries]
+            return product(values, lambda chosen, _: dict(zip(names, chosen, strict=True)))
+        if any(not isinstance(key, Literal) and _is_constant(key) for key, _ in entries):
+            raise OutsideSubset  # jq computes it and, unless it is a string, refuses to compile
+        pairs = [self.compile(part) for entry in entries for part in entry]
+        return product(pairs, _object_of_pairs)
+
+    def _text(self, form: str, parts: tuple[str | Node, ...]) -> Code:
+        written = FORMATS.get(form)
+        if written is None:
+            raise OutsideSubset
+        texts = [part for part in parts if isinstance(part, str)]
+        inner = [self.compile(part) for part in parts if not isinstance(part, str)]
+        is_text = [isinstance(part, str) for part in parts]
+
+        def build(chosen: Sequence[Json], frame: Frame) -> str:
+            outputs, literals = iter(reversed(chosen)), iter(texts)
+            pieces, length = [], 0
+            for literal in is_text:
+                pieces.append(next(literals) if literal else written(next(outputs), frame))
+                length += len(pieces[-1])
+                charge_text(frame, length)
+            return "".join(pieces)
+
+        # The last interpolation varies slowest.
+        return product(inner[::-1], build)
+
+    def _binary(self, operator: str, left: Node, right: Node) -> Code:
+        if operator in ("and", "or"):
+            return _logical(self.compile(left), self.compile(right), decided=operator == "or")
+        if operator == "//":
+            return _alternative(self.compile(left), self.compile(right))
+        free = operator in _INEXACT_OPERANDS
+        outer, inner = (
+            _constant(side.value, exact=True) if free and isinstance(side, Literal) else self.compile(side)
+            for side in (right, left)
+        )
+        return applied(OPERATIONS[operator], outer, inner)
+
+    def _call(self, name: str, arguments: tuple[Node, ...]) -> Code:
+        if (form := FORMATS.get(name[1:])) is not None and name[0] == "@" and not arguments:
+            return single(form)
+        if not arguments and (plain := VALUE_FILTERS.get(name)):
+            return single(plain)
+        codes = [self.compile(argument) for argument in arguments]
+        if len(codes) == 1 and (function := VALUE_FUNCTIONS.get(name)):
+            return applied(function, codes[0], single(lambda value, _: value))
+        build = FILTERS.get((name, len(codes)))
+        if build is None:
+            raise OutsideSubset
+        return build(self.weight, *codes)
+
+
+def _constant(value: Json, exact: bool) -> Code:
+    if not exact:
+        raise OutsideSubset
+    return single(lambda _value, _frame: value)
+
+
+def _array(body: Code | None) -> Code:
+    if body is None:
+        return single(lambda _value, _frame: [])
+    if body.one is not None:
+        only = body.one
+        return single(lambda value, frame: [only(value, frame)])
+    many = body.many
+    return single(lambda value, frame: list(many(value, frame)))
+
+
+def _is_constant(node: Node) -> bool:
+    if isinstance(node, (Identity, Variable, Call)):
+        return False
+    return all(map(_is_constant, children(node)))
+
+
+def _object_of_pairs(chosen: Sequence[Json], _: Frame) -> Json:
+    made = {}
+    for at in range(0, len(chosen), 2):
+        if not isinstance(chosen[at], str):
+            raise EvaluationError("object keys must be strings")
+        made[chosen[at]] = chosen[at + 1]
+    return made
+
+
+def _comma(parts: Sequence[Code], weight: int) -> Code:
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for part in parts:
+            charge(frame, weight)
+            yield from part.many(value, frame)
+
+    return Code(many)
+
+
+def _truthy(value: Json) -> bool:
+    return value is not None and value is not False
+
+
+def _logical(left: Code, right: Code, *, decided: bool) -> Code:
+    """`and` is decided by a false left side, `or` by a true one."""
+    if left.one is not None and right.one is not None:
+        first, second = left.one, right.one
+
+        def one(value: Json, frame: Frame) -> bool:
+            return decided if _truthy(first(value, frame)) is decided else _truthy(second(value, frame))
+
+        return single(one)
+
+    def many(value: Json, frame: Frame) -> Iterator[bool]:
+        for output in left.many(value, frame):
+            if _truthy(output) is decided:
+                yield decided
+            else:
+                for other in right.many(value, frame):
+                    yield _truthy(other)
+
+    return Code(many)
+
+
+def _alternative(left: Code, right: Code) -> Code:
+    if left.one is not None and right.one is not None:
+        first, second = left.one, right.one
+
+        def one(value: Json, frame: Frame) -> Json:
+            found = first(value, frame)
+            return found if _truthy(found) else second(value, frame)
+
+        return single(one)
+
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        found = False
+        for output in left.many(value, frame):
+            if _truthy(output):
+                found = True
+                yield output
+        if not found:
+            yield from right.many(value, frame)
+
+    return Code(many)
+
+
+def _conditional(pairs: Sequence[tuple[Code, Code]], otherwise: Code) -> Code:
+    code = otherwise
+    for condition, then in reversed(pairs):
+        code = _choice(condition, then, code)
+    return code
+
+
+def _choice(condition: Code, then: Code, otherwise: Code) -> Code:
+    if condition.one and then.one and otherwise.one:
+        test, yes, no = condition.one, then.one, otherwise.one
+        return single(lambda value, frame: (yes if _truthy(test(value, frame)) else no)(value, frame))
+
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for output in condition.many(value, frame):
+            yield from (then if _truthy(output) else otherwise).many(value, frame)
+
+    return Code(many)
+
+
+def _bound(source: Code, place: int, body: Code) -> Code:
+    if source.one is not None and body.one is not None:
+        start, finish = source.one, body.one
+
+        def one(value: Json, frame: Frame) -> Json:
+            frame[place] = start(value, frame)
+            return finish(value, frame)
+
+        return single(one)
+
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for output in source.many(value, frame):
+            frame[place] = output
+            yield from body.many(value, frame)
+
+    return Code(many)
+
+
+def _attempted(body: Code) -> Code:
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        try:
+            yield from body.many(value, frame)
+        except EvaluationError:
+            return
+
+    return Code(many)

@@ -1,0 +1,129 @@
+"""The compiler of everything in a definition that may hold runtime expressions."""
+
+from typing import Literal
+
+from unspool.definitions.expressions.errors import ExpressionError, OutsideSubset
+from unspool.definitions.expressions.expression import (
+    ClosureExpression,
+    Expression,
+    GuardedExpression,
+    JqRunner,
+)
+from unspool.definitions.expressions.lexer import tokenize, variables
+from unspool.definitions.expressions.parser import parse
+from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.expressions.template import Part, Template, split
+
+Mode = Literal["strict", "loose"]
+
+
+class ExpressionCompiler:
+    """Compiles expressions, each once: the same source gives the same object."""
+
+    def __init__(self, *, jq: JqRunner | None, mode: Mode = "strict") -> None:
+        """Takes what runs expressions outside the subset (None: they do not compile) and `evaluate.mode`."""
+        self._jq = jq
+        self._mode = mode
+        self._compiled: dict[str, Expression] = {}
+
+    def expression(self, source: str) -> Expression:
+        """A field that is an expression by its type, bare or wrapped in `${ }` (inventory D4).
+
+        Raises:
+            ExpressionError: it is no jq, too long, or uses a name that does not exist for authors.
+        """
+        return self._compile(_unwrapped(source))
+
+    def template(self, value: Json) -> Template:
+        """A value whose strings may hold `${ }`; in loose mode any string is tried (inventory D2, D5).
+
+        Keys are not expressions. Raises `ExpressionError`.
+        """
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            items = [self.template(item) for item in value]
+            return Template.of_constant(value) if _all_constant(items) else Template.of_array(items)
+        if isinstance(value, dict):
+            members = {name: self.template(member) for name, member in value.items()}
+            constant = _all_constant(list(members.values()))
+            return Template.of_constant(value) if constant else Template.of_object(members)
+        return Template.of_constant(value)
+
+    def text(self, value: str) -> Template:
+        """A string that may hold `${ }`. Raises `ExpressionError`."""
+        if self._mode == "strict":
+            return self._strict(split(value), value)
+        parts = split(value)
+        if len(parts) == 1:
+            parts = (Part(parts[0].source, expression=True),)
+        try:
+            return self._strict(parts, value).or_else(value)
+        except ExpressionError:
+            return Template.of_constant(value)
+
+    def shell_command(self, text: str) -> Template:
+        """A command line: `${NAME}` belongs to the shell (inventory D7). Raises `ExpressionError`."""
+        return self._strict(split(text, shell_parameters=True), text)
+
+    def _strict(self, parts: tuple[Part, ...], text: str) -> Template:
+        if not any(part.expression for part in parts):
+            return Template.of_constant(text)
+        if len(parts) == 1:
+            return Template.of_expression(self._compile(parts[0].source.strip()))
+        return Template.of_text(
+            [self._compile(part.source.strip()) if part.expression else part.source for part in parts]
+        )
+
+    def _compile(self, source: str) -> Expression:
+        expression = self._compiled.get(source)
+        if expression is None:
+            expression = self._compiled[source] = _compile(source, self._jq)
+        return expression
+
+
+def problem(source: str, jq: JqRunner | None = None) -> str | None:
+    """Why an expression, bare or wrapped, does not compile; None when it does.
+
+    Without a runner, an expression outside the subset gets the benefit of the doubt.
+    """
+    bare = _unwrapped(source)
+    try:
+        if _closures(bare) is not None or jq is None:
+            return None
+    except ExpressionError as error:
+        return str(error)
+    return jq.check(bare)
+
+
+def _unwrapped(source: str) -> str:
+    parts = split(source)
+    whole = len(parts) == 1 and parts[0].expression
+    return (parts[0].source if whole else source).strip()
+
+
+def _all_constant(templates: list[Template]) -> bool:
+    return all(template.constant for template in templates)
+
+
+def _compile(source: str, jq: JqRunner | None) -> Expression:
+    closures = _closures(source)
+    if closures is not None:
+        return closures
+    if jq is None:
+        raise ExpressionError("the expression needs jq, which is not available here")
+    wrong = jq.check(source)
+    if wrong is not None:
+        raise ExpressionError(wrong)
+    return GuardedExpression(source, variables(tokenize(source)), jq)
+
+
+def _closures(source: str) -> ClosureExpression | None:
+    """The expression as closures; None when it is outside the subset. Raises `ExpressionError`."""
+    tokens = tokenize(source)
+    if not tokens:
+        raise ExpressionError("the expression is empty")
+    try:
+        return ClosureExpression.compile(source, parse(tokens))
+    except (OutsideSubset, RecursionError):
+        return None

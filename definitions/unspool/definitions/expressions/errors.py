@@ -1,0 +1,30 @@
+"""What can go wrong with an expression."""
+
+from typing import Final
+
+LONGEST_MESSAGE: Final = 512
+"""Characters of a message that are kept."""
+
+
+class ExpressionError(Exception):
+    """An expression does not compile or cannot be evaluated; the text is short and quotes no data."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
+        )
+
+
+class EvaluationError(ExpressionError):
+    """An error of jq's own kind: `?` turns it into no output."""
+
+
+class LimitExceeded(ExpressionError):
+    """More work, memory or depth than one evaluation may have; `?` does not hide it."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__(f"expression limit exceeded: {of}")
+
+
+class OutsideSubset(Exception):
+    """The expression may well be jq, but not of the subset that compiles to closures."""

@@ -1,0 +1,173 @@
+"""Expressions, compiled: as closures, or for the real jq in a guarded child process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from unspool.definitions.expressions.closures import Closures
+from unspool.definitions.expressions.code import Code
+from unspool.definitions.expressions.errors import LimitExceeded
+from unspool.definitions.expressions.frame import ALLOWANCE, Frame
+from unspool.definitions.expressions.growth import measure, stays_small
+from unspool.definitions.expressions.syntax import Json, Node
+
+GUARDED_CALL: Final = ALLOWANCE // 100
+"""Work units of asking a jq child, whatever it is asked."""
+
+
+class JqRunner(Protocol):
+    """Runs real jq where it can harm nobody. Thread-safe; calls block for up to the runner's time limit."""
+
+    def run(self, source: str, value: Json, variables: Mapping[str, Json]) -> Json:
+        """The first output, or None. Raises `ExpressionError`."""
+        ...
+
+    def check(self, source: str) -> str | None:
+        """Why this is no valid jq; None when it is."""
+        ...
+
+    def close(self) -> None:
+        """Ends the processes."""
+        ...
+
+
+class Purse:
+    """The allowance that several expressions share."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = ALLOWANCE) -> None:
+        self.left = left
+
+
+class Expression(Protocol):
+    """A compiled expression: immutable, thread-safe."""
+
+    @property
+    def source(self) -> str:
+        """As written, without `${ }`."""
+        ...
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of the variables it reads, without `$`."""
+        ...
+
+    @property
+    def guarded(self) -> bool:
+        """Whether evaluating it calls a child process and so may block."""
+        ...
+
+    def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
+        """Its first output, or None when it has none; variables that are missing are null.
+
+        Raises:
+            ExpressionError: it fails, or asks for more than it may have.
+        """
+        ...
+
+    def test(self, value: Json, variables: Mapping[str, Json]) -> bool:
+        """Whether its first output is neither null nor false. Raises `ExpressionError`."""
+        ...
+
+    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+        """`evaluate` at the expense of an allowance shared with others."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureExpression:
+    """An expression of the subset."""
+
+    source: str
+    variables: frozenset[str]
+    _code: Code
+    _places: tuple[tuple[str, int], ...]
+    _frame_size: int
+    _measured: bool
+
+    @property
+    def guarded(self) -> Literal[False]:
+        """It never blocks."""
+        return False
+
+    @classmethod
+    def compile(cls, source: str, node: Node) -> "ClosureExpression":
+        """Compiles a tree. Raises `OutsideSubset`."""
+        closures = Closures(node)
+        return cls(
+            source,
+            frozenset(closures.places),
+            closures.code,
+            tuple(closures.places.items()),
+            closures.frame_size,
+            not stays_small(node),
+        )
+
+    def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
+        """See `Expression`."""
+        return self._first(value, self._frame(variables, ALLOWANCE))
+
+    def test(self, value: Json, variables: Mapping[str, Json]) -> bool:
+        """See `Expression`."""
+        result = self._first(value, self._frame(variables, ALLOWANCE))
+        return result is not None and result is not False
+
+    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+        """See `Expression`."""
+        frame = self._frame(variables, purse.left)
+        result = self._first(value, frame)
+        purse.left = frame[0]
+        return result
+
+    def _frame(self, variables: Mapping[str, Json], allowance: int) -> Frame:
+        if self._frame_size == 1:
+            return [allowance]
+        frame: Frame = [None] * self._frame_size
+        frame[0] = allowance
+        for name, place in self._places:
+            frame[place] = variables.get(name)
+        return frame
+
+    def _first(self, value: Json, frame: Frame) -> Json:
+        code = self._code
+        try:
+            if code.one is not None:
+                result = code.one(value, frame)
+            else:
+                result = next(iter(code.many(value, frame)), None)
+        except RecursionError:
+            raise LimitExceeded("nested too deeply") from None
+        if self._measured:
+            measure(result, frame)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedExpression:
+    """An expression that needs real jq."""
+
+    source: str
+    variables: frozenset[str]
+    _jq: JqRunner
+
+    @property
+    def guarded(self) -> Literal[True]:
+        """It may block for as long as the runner lets it."""
+        return True
+
+    def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
+        """See `Expression`."""
+        return self._jq.run(self.source, value, {name: variables.get(name) for name in self.variables})
+
+    def test(self, value: Json, variables: Mapping[str, Json]) -> bool:
+        """See `Expression`."""
+        result = self.evaluate(value, variables)
+        return result is not None and result is not False
+
+    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+        """See `Expression`; its child limits each call, the allowance how many there are."""
+        purse.left -= GUARDED_CALL
+        if purse.left < 0:
+            raise LimitExceeded("too much work")
+        return self.evaluate(value, variables)

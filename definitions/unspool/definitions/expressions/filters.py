@@ -1,0 +1,336 @@
+"""Builtins that take expressions, and those with no or several outputs."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from types import MappingProxyType
+from typing import Final
+
+from unspool.definitions.expressions.access import items
+from unspool.definitions.expressions.builtins import entries, from_entries, total
+from unspool.definitions.expressions.code import Code, single
+from unspool.definitions.expressions.errors import EvaluationError
+from unspool.definitions.expressions.frame import Frame, Many, charge
+from unspool.definitions.expressions.numbers import computed, operand
+from unspool.definitions.expressions.operators import subtract
+from unspool.definitions.expressions.ordering import Key, equal, is_number, kind, less, sort_keys
+from unspool.definitions.expressions.syntax import Json
+
+Build = Callable[..., Code]
+"""From the weight of the whole expression and the code of each argument to code."""
+
+
+def _truthy(value: Json) -> bool:
+    return value is not None and value is not False
+
+
+# -- map and select
+
+
+def _map(weight: int, body: Code) -> Code:
+    if body.one is not None:
+        run = body.one
+
+        def one(value: Json, frame: Frame) -> Json:
+            inside = items(value)
+            charge(frame, weight * len(inside))
+            return [run(item, frame) for item in inside]
+
+        return single(one)
+    many = body.many
+    return single(lambda value, frame: list(_mapped(value, frame, weight, many)))
+
+
+def _mapped(value: Json, frame: Frame, weight: int, body: Many) -> Iterator[Json]:
+    for item in items(value):
+        charge(frame, weight)
+        yield from body(item, frame)
+
+
+def _select(_: int, condition: Code) -> Code:
+    if condition.one is not None:
+        test = condition.one
+        return Code(lambda value, frame: (value,) if _truthy(test(value, frame)) else ())
+
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for output in condition.many(value, frame):
+            if _truthy(output):
+                yield value
+
+    return Code(many)
+
+
+def _selecting(*kinds: str) -> Build:
+    return lambda _: Code(lambda value, _frame: (value,) if kind(value) in kinds else ())
+
+
+def _map_values(weight: int, body: Code) -> Code:
+    def one(value: Json, frame: Frame) -> Json:
+        charge(frame, weight * len(items(value)))
+        if isinstance(value, list):
+            return [output for item in value for output in _first_of(body, item, frame)]
+        return {name: output for name, item in value.items() for output in _first_of(body, item, frame)}
+
+    return single(one)
+
+
+def _first_of(body: Code, value: Json, frame: Frame) -> Iterable[Json]:
+    for output in body.many(value, frame):
+        return (output,)
+    return ()
+
+
+def _with_entries(weight: int, body: Code) -> Code:
+    many = body.many
+    return single(
+        lambda value, frame: from_entries(list(_mapped(entries(value, frame), frame, weight, many)), frame)
+    )
+
+
+# -- sorting and grouping
+
+
+def _by_outputs(value: Json, frame: Frame, weight: int, body: Code) -> list[tuple[Key, Json]]:
+    """Each item with its key: the outputs of an expression."""
+    inside = list(items(value))
+    charge(frame, weight * len(inside))
+    keys = sort_keys([list(body.many(item, frame)) for item in inside], frame)
+    if not isinstance(value, list):
+        raise EvaluationError(f"{kind(value)} cannot be sorted, as it is not an array")
+    return list(zip(keys, inside, strict=True))
+
+
+def _key_of(pair: tuple[Key, Json]) -> Key:
+    return pair[0]
+
+
+def _sorted_pairs(value: Json, frame: Frame, weight: int, body: Code) -> list[tuple[Key, Json]]:
+    return sorted(_by_outputs(value, frame, weight, body), key=_key_of)
+
+
+def _sort_by(weight: int, body: Code) -> Code:
+    return single(lambda value, frame: [item for _, item in _sorted_pairs(value, frame, weight, body)])
+
+
+def _group_by(weight: int, body: Code) -> Code:
+    def one(value: Json, frame: Frame) -> Json:
+        groups = groupby(_sorted_pairs(value, frame, weight, body), key=_key_of)
+        return [[item for _, item in group] for _, group in groups]
+
+    return single(one)
+
+
+def _unique_by(weight: int, body: Code) -> Code:
+    def one(value: Json, frame: Frame) -> Json:
+        groups = groupby(_sorted_pairs(value, frame, weight, body), key=_key_of)
+        return [next(group)[1] for _, group in groups]
+
+    return single(one)
+
+
+def _min_by(weight: int, body: Code) -> Code:
+    def one(value: Json, frame: Frame) -> Json:
+        pairs = _by_outputs(value, frame, weight, body)
+        return min(pairs, key=_key_of)[1] if pairs else None
+
+    return single(one)
+
+
+def _max_by(weight: int, body: Code) -> Code:
+    def one(value: Json, frame: Frame) -> Json:
+        pairs = _by_outputs(value, frame, weight, body)
+        return max(reversed(pairs), key=_key_of)[1] if pairs else None  # the last of equal ones
+
+    return single(one)
+
+
+def _of_items(build: Build) -> Build:
+    """`sort` and the like: the item itself is the key."""
+
+    def built(weight: int) -> Code:
+        by_itself = build(weight, single(lambda value, _: value)).one
+        assert by_itself is not None  # all of them have one output
+
+        def one(value: Json, frame: Frame) -> Json:
+            if not isinstance(value, list):
+                raise EvaluationError(f"{kind(value)} cannot be sorted, as it is not an array")
+            return by_itself(value, frame)
+
+        return single(one)
+
+    return built
+
+
+# -- any and all
+
+
+def _quantifier(*, decided: bool) -> Build:
+    """`any(generator; condition)` is decided by a true output, `all` by a false one."""
+
+    def built(_: int, generator: Code, condition: Code) -> Code:
+        def one(value: Json, frame: Frame) -> bool:
+            for item in generator.many(value, frame):
+                for output in condition.many(item, frame):
+                    if _truthy(output) is decided:
+                        return decided
+            return not decided
+
+        return single(one)
+
+    return built
+
+
+def _over_items(quantifier: Build) -> Build:
+    return lambda weight, condition: quantifier(weight, _items(weight), condition)
+
+
+def _itself(quantifier: Build) -> Build:
+    return lambda weight: quantifier(weight, _items(weight), single(lambda value, _: value))
+
+
+def _items(weight: int) -> Code:
+    return Code(lambda value, frame: _mapped(value, frame, weight, lambda item, _: (item,)))
+
+
+def _is_any_of(_: int, stream: Code) -> Code:
+    def one(value: Json, frame: Frame) -> bool:
+        return any(equal(output, value, frame) for output in stream.many(value, frame))
+
+    return single(one)
+
+
+# -- streams
+
+
+def _first(_: int, stream: Code) -> Code:
+    return Code(lambda value, frame: _first_of(stream, value, frame))
+
+
+def _last(_: int, stream: Code) -> Code:
+    def many(value: Json, frame: Frame) -> Iterable[Json]:
+        found: tuple[Json, ...] = ()
+        for output in stream.many(value, frame):
+            found = (output,)
+        return found
+
+    return Code(many)
+
+
+def _nth(_: int, count: Code, stream: Code) -> Code:
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for wanted in count.many(value, frame):
+            if less(wanted, 0, frame):
+                raise EvaluationError("nth doesn't support negative indices")
+            for place, output in enumerate(stream.many(value, frame)):
+                if place >= math.floor(_count(wanted, frame)):
+                    yield output
+                    break
+
+    return Code(many)
+
+
+def _limit(_: int, count: Code, stream: Code) -> Code:
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for wanted in count.many(value, frame):
+            if equal(wanted, 0, frame):
+                continue
+            if less(wanted, 0, frame):
+                raise EvaluationError("limit doesn't support negative count")
+            for place, output in enumerate(stream.many(value, frame), start=1):
+                number = _count(wanted, frame)
+                yield output
+                if place >= number:
+                    break
+
+    return Code(many)
+
+
+def _count(wanted: Json, frame: Frame) -> float:
+    """A number of outputs, checked as late as jq does."""
+    if not is_number(wanted):
+        subtract(wanted, 1, frame)  # refuses it
+    return float(wanted)
+
+
+def _is_empty(_: int, stream: Code) -> Code:
+    def one(value: Json, frame: Frame) -> bool:
+        return not _first_of(stream, value, frame)
+
+    return single(one)
+
+
+def _sum(_: int, stream: Code) -> Code:
+    return single(lambda value, frame: total(list(stream.many(value, frame)), frame))
+
+
+def _range(weight: int, *bounds: Code) -> Code:
+    first, last = bounds if len(bounds) == 2 else (single(lambda _value, _frame: 0), bounds[0])
+
+    def many(value: Json, frame: Frame) -> Iterator[Json]:
+        for start in first.many(value, frame):
+            for end in last.many(value, frame):
+                yield from _numbers(start, end, weight, frame)
+
+    return Code(many)
+
+
+def _numbers(start: Json, end: Json, weight: int, frame: Frame) -> Iterator[Json]:
+    if not (is_number(start) and is_number(end)):
+        raise EvaluationError("Range bounds must be numeric")
+    number = start
+    while number < end:
+        charge(frame, weight)
+        yield number
+        number = computed(operand(number) + 1)
+
+
+def _empty(_: int) -> Code:
+    return Code(lambda _value, _frame: ())
+
+
+_ANY, _ALL = _quantifier(decided=True), _quantifier(decided=False)
+_SCALARS = ("null", "boolean", "number", "string")
+
+FILTERS: Final[Mapping[tuple[str, int], Build]] = MappingProxyType(
+    {
+        ("map", 1): _map,
+        ("select", 1): _select,
+        ("map_values", 1): _map_values,
+        ("with_entries", 1): _with_entries,
+        ("values", 0): _selecting("boolean", "number", "string", "array", "object"),
+        ("nulls", 0): _selecting("null"),
+        ("booleans", 0): _selecting("boolean"),
+        ("numbers", 0): _selecting("number"),
+        ("strings", 0): _selecting("string"),
+        ("arrays", 0): _selecting("array"),
+        ("objects", 0): _selecting("object"),
+        ("iterables", 0): _selecting("array", "object"),
+        ("scalars", 0): _selecting(*_SCALARS),
+        ("sort", 0): _of_items(_sort_by),
+        ("unique", 0): _of_items(_unique_by),
+        ("min", 0): _of_items(_min_by),
+        ("max", 0): _of_items(_max_by),
+        ("sort_by", 1): _sort_by,
+        ("group_by", 1): _group_by,
+        ("unique_by", 1): _unique_by,
+        ("min_by", 1): _min_by,
+        ("max_by", 1): _max_by,
+        ("any", 0): _itself(_ANY),
+        ("all", 0): _itself(_ALL),
+        ("any", 1): _over_items(_ANY),
+        ("all", 1): _over_items(_ALL),
+        ("any", 2): _ANY,
+        ("all", 2): _ALL,
+        ("IN", 1): _is_any_of,
+        ("first", 1): _first,
+        ("last", 1): _last,
+        ("nth", 2): _nth,
+        ("limit", 2): _limit,
+        ("isempty", 1): _is_empty,
+        ("add", 1): _sum,
+        ("range", 1): _range,
+        ("range", 2): _range,
+        ("empty", 0): _empty,
+    }
+)
+"""By name and number of arguments."""

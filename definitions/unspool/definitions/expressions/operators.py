@@ -1,0 +1,141 @@
+"""Arithmetic between values of all types."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from unspool.definitions.expressions.errors import EvaluationError
+from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
+from unspool.definitions.expressions.numbers import EXACT, computed, operand, truncated
+from unspool.definitions.expressions.ordering import equal, is_number, key, kind, less
+from unspool.definitions.expressions.syntax import Json
+
+
+def add(left: Json, right: Json, frame: Frame) -> Json:
+    """`+`: numbers, strings, arrays, objects (the right one wins); null changes nothing."""
+    one, other = type(left), type(right)
+    if one is int and other is int:
+        total = left + right
+        small = -EXACT <= left <= EXACT and -EXACT <= right <= EXACT and -EXACT <= total <= EXACT
+        return total if small else computed(operand(left) + operand(right))
+    if one is str and other is str:
+        charge_text(frame, len(left) + len(right))
+        return left + right
+    if left is None:
+        return right
+    if right is None:
+        return left
+    if is_number(left) and is_number(right):
+        return computed(operand(left) + operand(right))
+    if isinstance(left, list) and isinstance(right, list):
+        charge_copy(frame, len(left) + len(right))
+        return left + right
+    if isinstance(left, dict) and isinstance(right, dict):
+        charge(frame, (len(left) + len(right) >> 1) + 1)
+        return {**left, **right}
+    raise _cannot_be("added", left, right)
+
+
+def subtract(left: Json, right: Json, frame: Frame) -> Json:
+    """`-`: numbers; an array without the items of another."""
+    if is_number(left) and is_number(right):
+        return computed(operand(left) - operand(right))
+    if isinstance(left, list) and isinstance(right, list):
+        unwanted = {key(item, frame) for item in right}
+        return [item for item in left if key(item, frame) not in unwanted]
+    raise _cannot_be("subtracted", left, right)
+
+
+def multiply(left: Json, right: Json, frame: Frame) -> Json:
+    """`*`: numbers; a string repeated; objects merged deeply."""
+    if is_number(left) and is_number(right):
+        product = operand(left) * operand(right)
+        # The sign of a zero is lost in integers; jq keeps it.
+        return computed(product or float(left) * float(right))
+    if isinstance(left, str) and is_number(right):
+        return _repeated(left, right, frame)
+    if is_number(left) and isinstance(right, str):
+        return _repeated(right, left, frame)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return _merged(left, right, frame)
+    raise _cannot_be("multiplied", left, right)
+
+
+def _repeated(text: str, times: float, frame: Frame) -> str | None:
+    if times < 0:
+        return None
+    charge_text(frame, len(text) * int(times))
+    return text * int(times)
+
+
+def _merged(left: dict[str, Json], right: dict[str, Json], frame: Frame) -> dict[str, Json]:
+    charge(frame, ITEM * (len(left) + len(right) + 1))
+    merged = dict(left)
+    for name, value in right.items():
+        before = merged.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged[name] = _merged(before, value, frame)
+        else:
+            merged[name] = value
+    return merged
+
+
+def divide(left: Json, right: Json, frame: Frame) -> Json:
+    """`/`: numbers; a string split by another."""
+    if is_number(left) and is_number(right):
+        if not right:
+            raise EvaluationError("number and number cannot be divided because the divisor is zero")
+        return computed(operand(left) / operand(right))
+    if isinstance(left, str) and isinstance(right, str):
+        return split(left, right, frame)
+    raise _cannot_be("divided", left, right)
+
+
+def split(text: str, separator: str, frame: Frame) -> list[str]:
+    """The pieces of a text between the separators; its characters when there is none."""
+    charge(frame, ITEM * (text.count(separator) + 1) + (len(text) >> 4))
+    if not text:
+        return []
+    return text.split(separator) if separator else list(text)
+
+
+def remainder(left: Json, right: Json, _: Frame) -> Json:
+    """`%`: of the numbers cut to integers, with the sign of the left one."""
+    if not (is_number(left) and is_number(right)):
+        raise _cannot_be("divided (remainder)", left, right)
+    dividend, divisor = truncated(operand(left)), abs(truncated(operand(right)))
+    if not divisor:
+        raise EvaluationError("number and number cannot be divided (remainder) because the divisor is zero")
+    rest = abs(dividend) % divisor
+    return computed(-rest if dividend < 0 else rest)
+
+
+def negate(value: Json) -> Json:
+    """`-value`."""
+    if not is_number(value):
+        raise EvaluationError(f"{kind(value)} cannot be negated")
+    return -value if value else abs(value)
+
+
+def _cannot_be(done: str, left: Json, right: Json) -> EvaluationError:
+    return EvaluationError(f"{kind(left)} and {kind(right)} cannot be {done}")
+
+
+Operation = Callable[[Json, Json, Frame], Json]
+
+OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        "+": add,
+        "-": subtract,
+        "*": multiply,
+        "/": divide,
+        "%": remainder,
+        "==": equal,
+        "!=": lambda left, right, frame: not equal(left, right, frame),
+        "<": less,
+        ">": lambda left, right, frame: less(right, left, frame),
+        "<=": lambda left, right, frame: not less(right, left, frame),
+        ">=": lambda left, right, frame: not less(left, right, frame),
+    }
+)
+"""The binary operators that take values; `and`, `or` and `//` take expressions."""

@@ -1,0 +1,186 @@
+"""The syntax tree of the jq subset that compiles to closures."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict with str keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`.`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant. `exact` is false of a number whose spelling jq would keep in its text, such as 1.10."""
+
+    value: Json
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`$name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`.key`, `[expression]`."""
+
+    key: "Node"
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`[start:end]`."""
+
+    start: "Node | None"
+    end: "Node | None"
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    """`[]`."""
+
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Steps from a base; `optional` steps give nothing where they do not fit."""
+
+    base: "Node"
+    steps: tuple[Index | Slice | Iterate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """`[body]`."""
+
+    body: "Node | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """`{key: value, …}`."""
+
+    entries: tuple[tuple["Node", "Node"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    r"""A string with interpolations, each written in a format (`@json "…\(…)"`)."""
+
+    format: str
+    parts: tuple["str | Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """`a | b | …`."""
+
+    parts: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comma:
+    """`a, b, …`."""
+
+    parts: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An operator between two expressions, `and`, `or` and `//` among them."""
+
+    operator: str
+    left: "Node"
+    right: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    """`-body`."""
+
+    body: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`if … then … elif … then … else … end`; without `else`, the input."""
+
+    branches: tuple[tuple["Node", "Node"], ...]
+    otherwise: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """`source as $name | body`."""
+
+    source: "Node"
+    name: str
+    body: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """`body?`: outputs up to the first error."""
+
+    body: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A builtin, or with a name that starts with `@`, a format."""
+
+    name: str
+    arguments: tuple["Node", ...]
+
+
+Node = (
+    Identity | Literal | Variable | Path | Array | Object | Text | Pipe | Comma | Binary | Negate | If | Bind
+    | Optional | Call
+)  # fmt: skip
+
+
+def children(node: Node) -> tuple[Node, ...]:  # noqa: C901, PLR0911 -- one case per kind of node
+    """The expressions directly inside one."""
+    match node:
+        case Path(base, steps):
+            return (base, *(inner for step in steps for inner in _operands(step)))
+        case Array(body):
+            return () if body is None else (body,)
+        case Object(entries):
+            return tuple(inner for entry in entries for inner in entry)
+        case Text(_, parts):
+            return tuple(part for part in parts if not isinstance(part, str))
+        case Pipe(parts) | Comma(parts):
+            return parts
+        case Binary(_, left, right):
+            return left, right
+        case If(branches, otherwise):
+            return (*(inner for branch in branches for inner in branch), otherwise)
+        case Bind(source, _, body):
+            return source, body
+        case Negate(body) | Optional(body):
+            return (body,)
+        case Call(_, arguments):
+            return arguments
+        case Identity() | Literal() | Variable():
+            return ()
+
+
+def _operands(step: Index | Slice | Iterate) -> tuple[Node, ...]:
+    match step:
+        case Index(key):
+            return (key,)
+        case Slice(start, end):
+            return tuple(bound for bound in (start, end) if bound is not None)
+        case Iterate():
+            return ()

@@ -1,0 +1,141 @@
+"""What authors may write and callers may send to keep a worker busy, to fill its memory or to end it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool
+
+DATA = {
+    "a": list(range(30_000)),
+    "s": "x" * 200_000,
+    "o": {str(number): number for number in range(20_000)},
+}
+
+
+def piped(part: str, times: int = 60) -> str:
+    return " | ".join([part] * times)
+
+
+IN_THE_SUBSET = {
+    "doubling a string": ".s | " + piped(". + ."),
+    "doubling an array": ".a | " + piped(". + ."),
+    "doubling by sharing": piped("[., .]"),
+    "doubling by sharing, nested": piped("{a: ., b: [.]}"),
+    "doubling by binding": piped(". as $x | [$x, $x]"),
+    "doubling, then written": piped("[., .]") + " | tojson",
+    "doubling, then interpolated": piped("[., .]") + ' | "\\(.)"',
+    "doubling, then compared": f"({piped('[., .]')}) == ({piped('[., .]')})",
+    "doubling, then sorted": piped("[., .]") + " | sort",
+    "doubling, then flattened": piped("[., .]") + " | flatten | length",
+    "doubling outputs": "[" + piped("(., .)") + "] | length",
+    "deep": piped("[.]", 99) + " | [" + piped("[.]", 99) + " | [" + piped("[.]", 99) + "]]",
+    "repeating a string": '"ab" * 1000000000',
+    "repeating repeated": '"ab" * 1000000 | . * 1000 | length',
+    "interpolating": '"' + r"\(.s)" * 2000 + '"',
+    "a cartesian product": "[.a[] as $x | .a[] | $x + .] | length",
+    "a product by commas": "[" + " + ".join(["(1, 2)"] * 60) + "] | length",
+    "a product in objects": "[{" + ", ".join(f"k{at}: (1, 2)" for at in range(40)) + "}] | length",
+    "a range": "[range(1000000000000)]",
+    "a range searched": "first(range(1000000000000) | select(. < 0))",
+    "a range asked": "any(range(1000000000000); . < 0)",
+    "ranges of ranges": "[range(1000000) | range(1000000)] | length",
+    "copies of an array": ".a as $a | [.a[] | $a + [1]] | length",
+    "copies of a string": ".s as $s | [.a[] | $s + .s? // $s | ascii_upcase] | length",
+    "copies of an object": ".o as $o | [.a[] | $o + {a: 1}] | length",
+    "merging": ".o as $o | [.a[] | $o * $o] | length",
+    "keys": ".o as $o | [.a[] | $o | keys] | length",
+    "entries": ".o as $o | [.a[] | $o | with_entries(.)] | length",
+    "writing": ". as $all | [.a[] | $all | tojson] | length",
+    "searching": ".s as $s | [.a[] | $s | indices(\"x\")] | length",
+    "containment": ".a as $a | [.a[] | $a | contains([99999])] | length",
+    "joining": '.s / "" | join(.[0] * 100) | split("") | join("-----") | length',
+    "adding": ". as $all | .a | map($all.s) | add | length",
+    "subtracting": ".a as $a | [.a[] | $a - [1]] | length",
+    "sorting by much": ".a as $a | .a | sort_by($a) | length",
+    "grouping by much": ". as $all | .a | group_by($all.o) | length",
+    "an optional bomb": "([range(1000000000000)])?",
+    "an alternative bomb": "[range(1000000000000)] // 1",
+}  # fmt: skip
+
+FOR_JQ = {
+    "recursion": "def f: f; f",
+    "deep recursion": "def f: 1 + f; f",
+    "endless": "last(repeat(1))",
+    "until": "until(false; .)",
+    "an array of everything": "[limit(1e9; repeat(1))]",
+    "doubling": 'reduce range(40) as $i ("a"; . + .)',
+    "a huge array": "null | setpath([536870911]; 1)",
+    "a deep result": "reduce range(100000) as $i (null; [.])",
+    "a large result": "[.s, .s, .s, .s, .s, .s] | def f: .; f",
+    "a slow pattern": '[range(100) | ("a" * 40 + "b") | test("(a+)+$")]',
+    "what has no optional": "(def f: f; f)?",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_THE_SUBSET)
+def test_closures_end_soon(name: str) -> None:
+    expression = ExpressionCompiler(jq=None).expression(IN_THE_SUBSET[name])
+    variables = {"outer": DATA}
+    begun = time.process_time()
+    with pytest.raises(ExpressionError, match="limit exceeded"):
+        expression.evaluate(DATA, variables)
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("name", FOR_JQ)
+def test_guarded_expressions_end_soon_and_the_next_ones_work(
+    jq: JqPool, compiler: ExpressionCompiler, name: str
+) -> None:
+    expression = compiler.expression(FOR_JQ[name])
+    jq.run(".", None, {})
+    assert expression.guarded
+    begun = time.perf_counter()
+    with pytest.raises(ExpressionError):
+        expression.evaluate(DATA, {})
+    assert time.perf_counter() - begun < 2.0
+    assert [jq.run(". + 1", number, {}) for number in range(4)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(" * 8000 + "1" + ")" * 8000,
+        "[" * 8000 + "]" * 8000,
+        "-" * 16000 + "1",
+        "1" + "+1" * 8000,
+        ".a" * 8000,
+        ".[0]" * 4000,
+        "." + "|." * 8000,
+        '"' + '\\("' * 3000 + '")' * 3000 + '"',
+        "{" * 16000,
+        "if . then " * 1600 + "1" + " end" * 1600,
+        ".x" + "?" * 16000,
+        "1" + " // 1" * 3000,
+        "1" + ",1" * 8000,
+    ],
+)
+def test_no_source_is_too_deep_or_long_for_a_clear_answer(compiler: ExpressionCompiler, source: str) -> None:
+    outcome: Any = None
+    try:
+        outcome = compiler.expression(source).evaluate(DATA, {})
+    except ExpressionError as error:
+        outcome = str(error)
+    assert outcome is None or outcome == [[]] or outcome
+
+
+@pytest.mark.parametrize(
+    "template", ["${ tojson }", "${ . == [.] }", "${ sort }", "${ [.] | flatten }", "<${ . }>"]
+)
+def test_deep_data_is_refused(template: str) -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(ExpressionError, match="nested too deeply"):
+        ExpressionCompiler(jq=None).template(template).evaluate(deep, {})
+
+
+def test_the_length_of_a_source_is_limited(compiler: ExpressionCompiler) -> None:
+    with pytest.raises(ExpressionError, match="longer than 16384 bytes"):
+        compiler.expression('"' + "x" * 16_384 + '"')

@@ -1,0 +1,239 @@
+"""The closures against real jq: generated programs on generated data must give the same, or both fail.
+
+Outputs are compared all together and in order, and once more as text, which shows the order of members and
+how numbers are written. `UNSPOOL_EXPRESSION_EXAMPLES` asks for more programs; then they are chosen at random.
+"""
+
+import json
+import os
+from collections import Counter
+from typing import Any
+
+import jq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError
+
+EXAMPLES = int(os.environ.get("UNSPOOL_EXPRESSION_EXAMPLES", "400"))
+
+SCALARS = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        0,
+        1,
+        2,
+        3,
+        -1,
+        -7,
+        10,
+        100,
+        0.5,
+        1.5,
+        -2.5,
+        2.0,
+        "",
+        "a",
+        "b",
+        "ab",
+        "abcab",
+        "A b",
+        "é",
+        "😀x",
+        "3",
+        "1.5",
+        " 7 ",
+        "a,b,,c",
+        '"q"\\',
+        "x\x7f\n",
+    ]
+)
+KEYS = st.sampled_from(["a", "b", "c", "key", "value", "name", "é"])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+
+LITERALS = st.sampled_from(
+    [
+        "null",
+        "true",
+        "false",
+        "0",
+        "1",
+        "2",
+        "3",
+        "-1",
+        "10",
+        "0.5",
+        "1.5",
+        "2.0",
+        "[]",
+        "{}",
+        '""',
+        '"a"',
+        '"b"',
+        '"ab"',
+        '","',
+        '"é"',
+        '"\\u00e9\\n"',
+        '"\\ud83d\\ude00"',
+        "[1,2]",
+        '{"a":1}',
+        '["a","b"]',
+    ]
+)
+ATOMS = st.sampled_from(
+    [".", ".a", ".b", ".c", '."a"', ".[0]", ".[1]", ".[-1]", ".[]", ".[]?", ".a?", ".[0]?"]
+)
+PLAIN = st.sampled_from(
+    [
+        "not", "length", "utf8bytelength", "type", "keys", "keys_unsorted", "add", "reverse",
+        "tostring", "tojson", "tonumber", "floor", "ceil", "round", "fabs", "abs", "flatten", "first",
+        "last", "to_entries", "from_entries", "ascii_downcase", "ascii_upcase", "trim", "ltrim",
+        "rtrim", "error", "values", "nulls", "booleans", "numbers", "strings", "arrays", "objects",
+        "iterables", "scalars", "sort", "unique", "min", "max", "any", "all", "empty", "@text", "@json",
+        "@base64", "@uri",
+    ]
+)  # fmt: skip
+OF_VALUE = st.sampled_from(
+    [
+        "has", "in", "contains", "inside", "startswith", "endswith", "ltrimstr", "rtrimstr", "trimstr",
+        "split", "join", "flatten", "index", "rindex", "indices", "nth", "error", "range",
+    ]
+)  # fmt: skip
+OF_FILTER = st.sampled_from(
+    [
+        "map", "select", "map_values", "with_entries", "sort_by", "group_by", "unique_by", "min_by",
+        "max_by", "any", "all", "first", "last", "isempty", "add", "IN",
+    ]
+)  # fmt: skip
+OPERATORS = st.sampled_from(
+    [
+        "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or", "//",
+    ]
+)  # fmt: skip
+
+
+def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    def made(template: str, *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+        return st.tuples(*parts).map(lambda chosen: template.format(*chosen))
+
+    small = st.sampled_from(["0", "1", "2", "-1", "1.5", ".a", "null", "length", "0,1"])
+    return st.one_of(
+        made("({} {} {})", inner, OPERATORS, inner),
+        made("{} {} {}", ATOMS, OPERATORS, LITERALS),
+        made("({} | {})", inner, inner),
+        made("{} | {}", ATOMS, PLAIN),
+        made("({}, {})", inner, inner),
+        made("[{}]", inner),
+        made("[.[] | {}]", inner),
+        made("{{a: {}, b: {}}}", inner, inner),
+        made("{{({}): {}}}", inner, inner),
+        made('{{"k\\({})": {}, a}}', inner, inner),
+        made("{{a, c: {} | {}}}", ATOMS, inner),
+        made('"x\\({})y\\({})"', inner, inner),
+        made('@json "v\\({})"', inner),
+        made("if {} then {} else {} end", inner, inner, inner),
+        made("if {} then {} elif {} then {} end", inner, inner, inner, inner),
+        made("({})?", inner),
+        made("({} // {})", inner, inner),
+        made("-{}", st.sampled_from([".a", ".[0]", "$outer", "1.5", "(.b)"])),
+        made("{} as $x | {}", ATOMS, inner),
+        made("({} as $x | [$x, {}])", inner, inner),
+        made("({})[{}]", inner, inner),
+        made("({})[{}]?", inner, inner),
+        made("({})[{}:{}]", inner, small, small),
+        made("({})[{}:]?", inner, small),
+        made("({})[]", inner),
+        made("({}).a.b", inner),
+        made("{}", PLAIN),
+        made("({} | {})", inner, PLAIN),
+        made("({} | {}({}))", inner, OF_VALUE, inner),
+        made("({} | {}({}))", inner, OF_FILTER, inner),
+        made("limit({}; {})", small, inner),
+        made("nth({}; {})", small, inner),
+        made("range({}; {})", small, small),
+        made("any({}; {})", inner, inner),
+        made("all({}; {})", inner, inner),
+        st.just("$outer"),
+        made("$outer | {}", inner),
+    )
+
+
+PROGRAMS = st.recursive(st.one_of(LITERALS, ATOMS, PLAIN), _with, max_leaves=6)
+
+
+def by_jq(source: str, values: list[Any], outer: Any) -> list[Any]:
+    """The result for each value: a list of one, or None for an error."""
+    try:
+        program = jq.compile(f". as $w | $w.outer as $outer | $w.value | {source}")
+    except ValueError:
+        return [None for _ in values]
+    results: list[Any] = []
+    for value in values:
+        try:
+            outputs = iter(program.input_text(json.dumps({"value": value, "outer": outer})))
+            results.append([next(outputs, None)])
+        except ValueError:
+            results.append(None)
+    return results
+
+
+def by_closures(source: str, values: list[Any], outer: Any) -> list[Any] | None:
+    try:
+        expression = ExpressionCompiler(jq=None).expression(source)
+    except ExpressionError as error:
+        assert "needs jq" in str(error)  # outside the subset, which is no difference
+        return None
+    results: list[Any] = []
+    for value in values:
+        try:
+            results.append([expression.evaluate(value, {"outer": outer})])
+        except ExpressionError:
+            results.append(None)
+    return results
+
+
+def canonical(value: Any) -> str:
+    """As JSON, in which 1 and 1.0 are the same and true is neither."""
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, list):
+            return [whole(item) for item in value]
+        return {name: whole(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+    return json.dumps(whole(value), sort_keys=True)
+
+
+def test_the_closures_and_jq_agree() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize="UNSPOOL_EXPRESSION_EXAMPLES" not in os.environ,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(PROGRAMS, st.lists(VALUES, min_size=4, max_size=4), VALUES)
+    def compare(program: str, values: list[Any], outer: Any) -> None:
+        for source in (program, f"[{program}] | [., tojson]"):
+            ours = by_closures(source, values, outer)
+            if ours is None:
+                seen["outside"] += 1
+                continue
+            for value, one, other in zip(values, ours, by_jq(source, values, outer), strict=True):
+                assert canonical(one) == canonical(other), f"{source} on {value!r} with $outer = {outer!r}"
+                seen["failed" if one is None else "agreed"] += 1
+
+    compare()
+
+    assert seen["agreed"] > 2 * EXAMPLES
+    assert seen["failed"] > EXAMPLES / 2
+    assert seen["outside"] < EXAMPLES / 10

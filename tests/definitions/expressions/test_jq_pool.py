@@ -1,0 +1,177 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from unspool.definitions.expressions import ExpressionError, JqPool
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def status(pid: int) -> list[str]:
+    """State and parent of a process and so on (proc(5)); empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def runs(pid: int) -> bool:
+    return status(pid)[:1] not in ([], ["Z"])
+
+
+def children(parent: int | None = None) -> set[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return {pid for pid in pids if runs(pid) and status(pid)[1:2] == [str(parent or os.getpid())]}
+
+
+def test_the_first_output_with_variables(jq: JqPool) -> None:
+    assert jq.run(".a + $b, 9", {"a": 1}, {"b": 2, "c": None}) == 3
+    assert jq.run(".a # the end", {"a": "x"}, {}) == "x"
+    assert jq.run("empty", None, {}) is None
+
+
+def test_check(jq: JqPool) -> None:
+    assert jq.check("def f: $x; f") is None
+    assert jq.check("1) | (2") is not None
+    assert "nothing/0 is not defined" in str(jq.check("nothing"))
+
+
+@pytest.mark.parametrize("source", ["1) | (2", "1) as $x | (env", ". | ", "1 } {"])
+def test_a_program_cannot_leave_its_brackets(jq: JqPool, source: str) -> None:
+    with pytest.raises(ExpressionError):
+        jq.run(source, None, {})
+
+
+@pytest.mark.parametrize("name", ["env", "input", "inputs", "debug", "stderr", "halt", "halt_error", "now"])
+def test_the_child_hides_the_process_as_well(jq: JqPool, name: str) -> None:
+    with pytest.raises(ExpressionError, match=f"{name} is not available"):
+        jq.run(f"[{name}]", {}, {})
+
+
+def test_there_is_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNSPOOL_SECRET", "hunter2")
+    before = children()
+    with JqPool(size=1) as pool:
+        assert pool.run("$ENV", {}, {}) == {}
+        assert pool.run('"\\($ENV.UNSPOOL_SECRET)"', {}, {}) == "null"
+        (child,) = children() - before
+        assert b"hunter2" not in Path(f"/proc/{child}/environ").read_bytes()
+
+
+def test_no_file_can_be_read(jq: JqPool, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"auth": "hunter2"}))
+    (tmp_path / "code.jq").write_text('def secret: "hunter2";')
+    tmp_path.chmod(0o755)
+    for source in (
+        f'import "config" as $p {{"search":"{tmp_path}"}}; $p',
+        f'import "code" as c {{"search":"{tmp_path}"}}; c::secret',
+        f'include "code" {{"search":"{tmp_path}"}}; secret',
+    ):
+        with pytest.raises(ExpressionError) as raised:
+            jq.run(source, None, {})
+        assert "hunter2" not in str(raised.value)
+
+
+def test_results_are_limited(jq: JqPool) -> None:
+    assert len(jq.run('"x" * 1000000', None, {})) == 1_000_000
+    with pytest.raises(ExpressionError, match="limit exceeded"):
+        jq.run('"x" * 1100000', None, {})
+    with pytest.raises(ExpressionError, match="limit exceeded"):
+        jq.run("reduce range(2000) as $i (null; [.])", None, {})
+
+
+def test_data_that_is_no_json_is_refused(jq: JqPool) -> None:
+    with pytest.raises(ExpressionError, match="no JSON"):
+        jq.run(".", {"a": object()}, {})
+    with pytest.raises(ExpressionError, match="no JSON"):
+        jq.run(".", 2**70, {})
+
+
+def test_a_number_beyond_64_bits_comes_back_as_a_float(jq: JqPool) -> None:
+    assert jq.run("12345678901234567890123 + 0", None, {}) == 1.2345678901234568e22
+
+
+def test_a_killed_child_is_replaced() -> None:
+    with JqPool(size=1) as pool:
+        before = children()
+        pool.run(".", None, {})
+        (child,) = children() - before
+        os.kill(child, signal.SIGKILL)
+        eventually(lambda: not runs(child))
+        assert pool.run(". + 1", 1, {}) == 2
+
+
+def test_threads_share_the_children_and_wait_for_them() -> None:
+    before = children()
+    with JqPool(size=2) as pool, ThreadPoolExecutor(8) as threads:
+        results = threads.map(lambda number: pool.run("[.] | add", number, {}), range(200))
+        assert list(results) == list(range(200))
+        assert 1 <= len(children() - before) <= 2
+
+
+def test_a_child_that_cannot_start_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with JqPool() as pool, pytest.raises(ExpressionError, match="does not start"):
+        pool.run(".", None, {})
+
+
+def test_a_runaway_does_not_keep_the_interpreter_lock() -> None:
+    with JqPool(size=1, seconds=0.5) as pool, ThreadPoolExecutor(1) as threads:
+        pool.run(".", None, {})
+        runaway = threads.submit(pool.run, "def f: f; f", None, {})
+        turns = 0
+        while not runaway.done():
+            time.sleep(0.01)
+            turns += 1
+        assert turns > 10
+        with pytest.raises(ExpressionError, match="limit exceeded"):
+            runaway.result()
+
+
+def test_close_ends_the_children_and_leaves_nothing() -> None:
+    before = children()
+    pool = JqPool(size=1)
+    pool.run(".", None, {})
+    (child,) = children() - before
+    assert os.readlink(f"/proc/{child}/cwd").endswith(" (deleted)")  # noqa: PTH115 -- no path
+    pool.close()
+    pool.close()
+    assert not children() - before
+    with pytest.raises(ExpressionError):
+        pool.run(".", None, {})
+
+
+PARENT = """
+import sys, time
+from unspool.definitions.expressions import JqPool
+
+pool = JqPool(size=1, seconds=5.0)
+print(pool.run(".", "ready", {}), flush=True)
+pool.run(sys.argv[1], None, {})
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("source", [".", "def f: f; f"])
+def test_a_child_does_not_outlive_its_parent(source: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, source], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        (child,) = children(parent.pid)
+        parent.kill()
+    eventually(lambda: not runs(child))

@@ -1,0 +1,226 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool, problem
+from unspool.definitions.expressions.builtins import VALUE_FILTERS, VALUE_FUNCTIONS
+from unspool.definitions.expressions.filters import FILTERS
+
+
+def evaluate(compiler: ExpressionCompiler, source: str, value: Any = None, **variables: Any) -> Any:
+    return compiler.expression(source).evaluate(value, variables)
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "expected"),
+    [
+        (".", {"a": 1}, {"a": 1}),
+        (".a.b", {"a": {"b": 1}}, 1),
+        (".a.b", {}, None),
+        ('."a b"[0]', {"a b": [5]}, 5),
+        (".[-1:]", [1, 2, 3], [3]),
+        ('.colors + ["red"]', {"colors": ["green"]}, ["green", "red"]),
+        ('{a, "b": 2, ("c" + .d): 3}', {"a": 1, "d": "d"}, {"a": 1, "b": 2, "cd": 3}),
+        ('"Hello \\(.name)\\n"', {"name": "Ann"}, "Hello Ann\n"),
+        ('if .n > 3 then "many" elif .n > 1 then "some" else "few" end', {"n": 2}, "some"),
+        (
+            "[.items[] | select(.price >= 2) | .name]",
+            {"items": [{"name": "a", "price": 2}, {"price": 1}]},
+            ["a"],
+        ),
+        (".items | map(.n) | add", {"items": [{"n": 1}, {"n": 2}]}, 3),
+        ("[.[] as $x | $x * 2]", [1, 2], [2, 4]),
+        ("with_entries(.value += 1)", {"a": 1}, {"a": 2}),
+        (".a? // 7", [], 7),
+        ("@base64", "é", "w6k="),
+        (". as {a: $x} | $x", {"a": 4}, 4),
+        ("def double: . * 2; [.[] | double]", [1, 2], [2, 4]),
+        ("reduce .[] as $n (0; . + $n)", [1, 2, 3], 6),
+        ('test("^a")', "abc", True),
+    ],
+)
+def test_jq_inside_and_outside_the_subset(
+    compiler: ExpressionCompiler, source: str, value: Any, expected: Any
+) -> None:
+    assert evaluate(compiler, source, value) == expected
+
+
+@pytest.mark.parametrize(
+    "source", [".a.b", "$context.n", ".a + 1", "[.[] | length]", 'map(select(.x == "y"))']
+)
+def test_the_usual_never_needs_a_child(source: str) -> None:
+    assert not ExpressionCompiler(jq=None).expression(source).guarded
+
+
+def test_d13_integers_stay_exact(compiler: ExpressionCompiler) -> None:
+    big = 2**53 + 1
+    assert evaluate(compiler, ".id", {"id": big}) == big
+    assert evaluate(compiler, "{ids: [.id]}", {"id": big}) == {"ids": [big]}
+    assert evaluate(compiler, f". == {big}", big - 1) is False
+    assert evaluate(compiler, "tostring", big) == str(big)
+
+
+def test_d13_a_whole_result_is_an_integer(compiler: ExpressionCompiler) -> None:
+    result = evaluate(compiler, ".a / .b", {"a": 6, "b": 2})
+    assert result == 3
+    assert isinstance(result, int)
+
+
+@pytest.mark.parametrize("source", [".a * .a * .a", "add"])
+def test_no_number_is_infinite(compiler: ExpressionCompiler, source: str) -> None:
+    expression = compiler.expression(source)
+    with pytest.raises(ExpressionError):
+        expression.evaluate({"a": 1e200, "b": 1.7e308, "c": 1.7e308}, {})
+
+
+def test_booleans_are_no_numbers(compiler: ExpressionCompiler) -> None:
+    assert evaluate(compiler, "[true == 1, false < 0, (true | type)]") == [False, True, "boolean"]
+    with pytest.raises(ExpressionError, match="boolean and number cannot be added"):
+        evaluate(compiler, "true + 1")
+
+
+@pytest.mark.parametrize("source", ["empty", "def f: empty; f", ".[]"])
+def test_d11_no_output_is_null_and_does_not_hold(compiler: ExpressionCompiler, source: str) -> None:
+    expression = compiler.expression(source)
+    assert expression.evaluate([], {}) is None
+    assert expression.test([], {}) is False
+
+
+@pytest.mark.parametrize("source", ["1, 2", "1, error", "def f: 1, error; f"])
+def test_d11_of_several_outputs_the_first_counts(compiler: ExpressionCompiler, source: str) -> None:
+    assert evaluate(compiler, source) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"), [(None, False), (False, False), (True, True), (0, True), ("", True), ([], True)]
+)
+def test_d12_predicates_are_jqs(compiler: ExpressionCompiler, value: Any, holds: bool) -> None:
+    assert compiler.expression(".").test(value, {}) is holds
+    assert compiler.expression("def f: .; f").test(value, {}) is holds
+
+
+def test_e2_variables_that_are_missing_are_null(compiler: ExpressionCompiler) -> None:
+    assert evaluate(compiler, "[$context, $input.a, .b]", {"b": 1}) == [None, None, 1]
+    assert evaluate(compiler, "def f: $output; [f]") == [None]
+
+
+def test_e4_variables_by_name(compiler: ExpressionCompiler) -> None:
+    expression = compiler.expression("{ ids: [ $input, .id ] }")
+    assert expression.variables == {"input"}
+    assert expression.evaluate({"id": 2}, {"input": 1, "context": 5}) == {"ids": [1, 2]}
+
+
+def test_a_variable_bound_inside_is_not_read_from_outside(compiler: ExpressionCompiler) -> None:
+    expression = compiler.expression("$x as $y | (1 as $x | $x + $y) + $x")
+    assert expression.variables == {"x"}
+    assert expression.evaluate(None, {"x": 10, "y": 99}) == 21
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (".a.b", "cannot index number with string"),
+        (".a + {}", "number and object cannot be added"),
+        (".a / 0", "number and number cannot be divided because the divisor is zero"),
+        (".[0]", "cannot index object with number"),
+        ("def f: .s - 1; f", "string and number cannot be subtracted"),
+        ("def f: .s | tonumber; f", "string cannot be parsed as a number"),
+        ("def f: .s.x; f", "Cannot index string with string"),
+        (".s | fromjson", "Invalid numeric literal"),
+        ('error("no such pet")', "no such pet"),
+    ],
+)
+def test_d10_failures_say_why_and_quote_no_data(
+    compiler: ExpressionCompiler, source: str, message: str
+) -> None:
+    with pytest.raises(ExpressionError, match=message) as raised:
+        evaluate(compiler, source, {"a": 1, "s": 'hush) and "hush"'})
+    assert "hush" not in str(raised.value)
+
+
+def test_messages_are_short(compiler: ExpressionCompiler) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        evaluate(compiler, "error(. * 1000)", "long")
+    assert len(str(raised.value)) == 512
+
+
+@pytest.mark.parametrize(
+    "source", ["", " ", "(", ".a |", "nothing", "1) | (2", ".a}", "'a'", '"\\q"', "\ud800", "1\0"]
+)
+def test_d10_what_is_no_jq_does_not_compile(compiler: ExpressionCompiler, jq: JqPool, source: str) -> None:
+    with pytest.raises(ExpressionError):
+        compiler.expression(source)
+    assert problem(source, jq)
+
+
+def test_problem_names_what_is_wrong(jq: JqPool) -> None:
+    assert problem("${ .a + 1 }") is None
+    assert problem("def f: 1; f") is None  # not checked without jq
+    assert problem("def f: 1; f", jq) is None
+    assert "unexpected end of file" in str(problem("def f: 1; f +", jq))
+    assert "nothing/0 is not defined" in str(problem("nothing", jq))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "env",
+        "$ENV",
+        "input",
+        "inputs",
+        "input_filename",
+        "debug",
+        "stderr",
+        "halt",
+        "halt_error",
+        "import",
+        "include",
+        "get_search_list",
+        "modulemeta",
+        "$__loc__",
+        "now",
+        "localtime",
+        "input_line_number",
+    ],
+)
+@pytest.mark.parametrize(
+    "source", ["{}", "[1, {}]", '"a\\({})"', "{{a: {}}}", "def f: {}; f", ".[{}:2]", "{{({}): 1}}"]
+)
+def test_d1_what_does_not_exist_for_authors_is_named(
+    compiler: ExpressionCompiler, source: str, name: str
+) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        compiler.expression(source.format(name))
+    assert f"'{name}' is not available" in str(raised.value)
+
+
+def test_now_has_a_replacement() -> None:
+    assert "$workflow.startedAt" in str(problem("now"))
+
+
+@pytest.mark.parametrize(
+    "source", [".env", "{env: 1} | .env", "{env, now} | .env", '{"input": 1}', ".a.input?"]
+)
+def test_members_may_have_any_name(compiler: ExpressionCompiler, source: str) -> None:
+    assert not compiler.expression(source).guarded
+
+
+def test_the_same_source_is_compiled_once(compiler: ExpressionCompiler) -> None:
+    assert compiler.expression("${ .a }") is compiler.expression(" .a ")
+
+
+def test_the_documentation_lists_the_builtins_of_the_subset() -> None:
+    page = (Path(__file__).parents[3] / "docs/expressions.md").read_text()
+    (block,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    for name in block.split():
+        builtin, _, arity = name.partition("/")
+        call = f"{builtin}({'; '.join(['.'] * int(arity))})" if int(arity or 0) else builtin
+        assert not ExpressionCompiler(jq=None).expression(call).guarded
+    plain = set(VALUE_FILTERS) | {name for name, arity in FILTERS if not arity}
+    called = {f"{name}/1" for name in VALUE_FUNCTIONS} | {
+        f"{name}/{arity}" for name, arity in FILTERS if arity
+    }
+    several = {name.partition("/")[0] for name in called} & plain
+    assert set(block.split()) == {f"{name}/0" if name in several else name for name in plain} | called
