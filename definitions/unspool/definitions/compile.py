@@ -1,0 +1,86 @@
+"""From a checked document to a plan."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from unspool.definitions.compilation import Site, Workbench
+from unspool.definitions.expressions import ExpressionCompiler, JqRunner
+from unspool.definitions.plan import Body, Plan
+from unspool.definitions.tasks.call_http import compile_http_call
+from unspool.definitions.tasks.do import compile_do
+from unspool.definitions.tasks.for_each import compile_for
+from unspool.definitions.tasks.fork import compile_fork
+from unspool.definitions.tasks.raise_error import compile_raise
+from unspool.definitions.tasks.request import NotExecutable
+from unspool.definitions.tasks.run_shell import compile_shell
+from unspool.definitions.tasks.set import compile_set
+from unspool.definitions.tasks.switch import compile_switch
+from unspool.definitions.tasks.try_catch import compile_try
+from unspool.definitions.tasks.wait import compile_wait
+
+
+def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
+    """Compiles a definition that has passed the checks.
+
+    Args:
+        definition: the document's value.
+        jq: runs the expressions that are outside the pure subset.
+
+    Raises:
+        CannotCompile: a reference, schema or duration does not hold.
+        ExpressionError: an expression does not compile.
+    """
+    document = definition["document"]
+    mode = definition.get("evaluate", {}).get("mode", "strict")
+    bench = Workbench(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _compile_body)
+    Site("", bench).task(_as_task(definition), document["name"], scope="", index=0)
+    return Plan(
+        namespace=document["namespace"],
+        name=document["name"],
+        version=document["version"],
+        definition=definition,
+        tasks=MappingProxyType(bench.tasks),
+        guarded=bench.guarded,
+    )
+
+
+def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a workflow that it has in common with a `do` task."""
+    return {name: definition[name] for name in ("do", "input", "output", "timeout") if name in definition}
+
+
+def _compile_body(task: dict[str, Any], site: Site) -> Body:
+    if site.bench.use.get("extensions"):
+        return NotExecutable("a workflow with `use.extensions`", "/use/extensions")
+    for kind, compile_kind in _KINDS.items():
+        if kind in task:
+            return compile_kind(task, site)
+    return NotExecutable(next((f"`{kind}`" for kind in ("emit", "listen") if kind in task), "this task"))
+
+
+def _compile_call(task: dict[str, Any], site: Site) -> Body:
+    if task["call"] == "http":
+        return compile_http_call(task, site)
+    return NotExecutable(f"`call: {task['call']}`")
+
+
+def _compile_run(task: dict[str, Any], site: Site) -> Body:
+    if "shell" in task["run"]:
+        return compile_shell(task, site)
+    process = next(kind for kind in ("container", "script", "workflow") if kind in task["run"])
+    return NotExecutable(f"`run: {process}`")
+
+
+_KINDS: Final[Mapping[str, Callable[[dict[str, Any], Site], Body]]] = {
+    "call": _compile_call,
+    "for": compile_for,  # before `do`, which is also one of its members
+    "do": compile_do,
+    "fork": compile_fork,
+    "raise": compile_raise,
+    "run": _compile_run,
+    "set": compile_set,
+    "switch": compile_switch,
+    "try": compile_try,
+    "wait": compile_wait,
+}

@@ -1,0 +1,41 @@
+"""`call: http` (dsl-reference.md, "HTTP Call")."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from unspool.definitions.compilation import Site
+from unspool.definitions.expressions import Purse
+from unspool.definitions.plan import Evaluable, Json
+from unspool.definitions.tasks.request import Request
+from unspool.definitions.uri_template import Address
+
+QUEUE = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpArguments:
+    """An HTTP request as written."""
+
+    uri: Address
+    authentication: Evaluable | None
+    rest: Evaluable
+    """Method, headers, query, body, output, redirect."""
+    variables: frozenset[str]
+
+    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
+        """The request an executor can send. Raises `ExpressionError`."""
+        endpoint: dict[str, Json] = {"uri": self.uri.spend(value, variables, purse)}
+        if self.authentication is not None:
+            endpoint["authentication"] = self.authentication.spend(value, variables, purse)
+        arguments: dict[str, Json] = self.rest.spend(value, variables, purse)
+        return {**arguments, "endpoint": endpoint}
+
+
+def compile_http_call(task: dict[str, Json], site: Site) -> Request:
+    """Reads a `call: http` task."""
+    arguments = task["with"]
+    uri, policy = site.endpoint(arguments["endpoint"])
+    authentication = None if policy is None else site.template(policy)
+    rest = site.template({name: value for name, value in arguments.items() if name != "endpoint"})
+    reads = uri.variables | rest.variables | (authentication.variables if authentication else frozenset())
+    return Request(QUEUE, HttpArguments(uri, authentication, rest, reads))

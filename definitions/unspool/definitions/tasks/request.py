@@ -1,0 +1,38 @@
+"""Tasks that executors do: which queue they go to, and how their arguments are evaluated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from unspool.definitions.expressions import Purse
+from unspool.definitions.plan import Json
+
+
+class Arguments(Protocol):
+    """A handler's arguments as written."""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The expression arguments they read."""
+
+    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
+        """The arguments as the handler takes them. Raises `ExpressionError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Work for an executor."""
+
+    queue: str
+    arguments: Arguments
+    detached: bool = False
+    """Whether it is begun and not awaited: then its input is its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotExecutable:
+    """A valid task that this release cannot execute; reaching it is a `configuration` error."""
+
+    what: str
+    instance: str | None = None
+    """What to point at, if not at the task."""

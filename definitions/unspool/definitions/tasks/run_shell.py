@@ -1,0 +1,37 @@
+"""`run: shell` (dsl-reference.md, "Shell Process")."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from unspool.definitions.compilation import Site
+from unspool.definitions.expressions import Purse
+from unspool.definitions.plan import Evaluable, Json
+from unspool.definitions.tasks.request import Request
+
+QUEUE = "shell"
+
+
+@dataclass(frozen=True, slots=True)
+class ShellArguments:
+    """A shell command as written."""
+
+    command: Evaluable
+    rest: Evaluable
+    """Arguments, environment, stdin, and how the process is awaited and read."""
+    variables: frozenset[str]
+
+    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
+        """The command an executor can run. Raises `ExpressionError`."""
+        rest: dict[str, Json] = self.rest.spend(value, variables, purse)
+        return {**rest, "command": self.command.spend(value, variables, purse)}
+
+
+def compile_shell(task: dict[str, Json], site: Site) -> Request:
+    """Reads a `run: shell` task."""
+    run = task["run"]
+    shell = {name: value for name, value in run["shell"].items() if name != "command"}
+    options = {"await": run.get("await", True), "return": run.get("return", "stdout")}
+    command = site.shell_command(run["shell"]["command"])
+    rest = site.template({**shell, **options})
+    arguments = ShellArguments(command, rest, command.variables | rest.variables)
+    return Request(QUEUE, arguments, detached=not options["await"])
