@@ -1,0 +1,64 @@
+"""Events and the history entries that hold them.
+
+A history is a list of entries; an entry holds the events of one commit, so it becomes visible whole or
+not at all. The version of a history is the sequence number of its last event: an entry whose last event
+is number 7 is stored under version 7, and a writer that expects version 4 while 7 is stored has lost.
+"""
+
+import zlib
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from unspool.eventstore.errors import CorruptHistory
+
+FORMAT: Final = 1
+"""Format of the entries written now. Older ones stay readable for ever: `decode_entry` lifts them."""
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict with string keys."""
+
+
+class Event(NamedTuple):
+    """One thing that happened in an execution.
+
+    A named tuple, not a dataclass: histories are folded millions of times, and a tuple is made three times
+    as fast.
+    """
+
+    seq: int
+    """Position in the history, from 1."""
+    type: str
+    """Short type, such as `task.completed`."""
+    time: int
+    """When it was decided, in milliseconds since 1970 (UTC)."""
+    task: str | None
+    """JSON pointer of the task in the definition; None for the workflow itself."""
+    run: str | None
+    """Tells one run of that task from another (loops, retries)."""
+    data: dict[str, Json]
+    """What cannot be derived from the definition and the events before."""
+
+
+def encode_entry(events: tuple[Event, ...]) -> bytes:
+    """The entry that holds the events of one commit: a CRC32 in hexadecimal, then JSON."""
+    first = events[0]
+    body = orjson.dumps([FORMAT, first.seq, first.time, [[e.type, e.task, e.run, e.data] for e in events]])
+    return b"%08x" % zlib.crc32(body) + body
+
+
+def decode_entry(entry: bytes) -> tuple[Event, ...]:
+    """The events of one entry.
+
+    Raises:
+        CorruptHistory: the checksum does not match, or the entry has a format this release does not know.
+    """
+    body = entry[8:]
+    if entry[:8] != b"%08x" % zlib.crc32(body):
+        raise CorruptHistory("a history entry does not match its checksum")
+    version, seq, time, events = orjson.loads(body)
+    if version != FORMAT:
+        raise CorruptHistory(f"a history entry has format {version}, this release knows {FORMAT}")
+    return tuple(
+        Event(seq + i, type_, time, task, run, data) for i, (type_, task, run, data) in enumerate(events)
+    )

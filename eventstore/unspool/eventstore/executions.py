@@ -1,0 +1,116 @@
+"""Executions, events and dead letters as people see them: the JSON of the contract, for API and CLI."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from unspool.eventstore.events import Event, Json
+from unspool.eventstore.port import Histories
+from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, MessageKind, Status
+
+_ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING})
+
+ALLOWED: Final = {
+    MessageKind.CANCEL: _ACTIVE | {Status.SUSPENDED},
+    MessageKind.SUSPEND: _ACTIVE,
+    MessageKind.RESUME: frozenset({Status.SUSPENDED}),
+    MessageKind.RETRY: frozenset({Status.FAULTED}),
+}
+"""What an operator may ask of an execution, and in which statuses."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(milliseconds: int) -> str:
+    """A time, in milliseconds since 1970, as RFC 3339 with milliseconds and `Z`."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def event_json(event: Event) -> dict[str, Json]:
+    """An event as the contract has it; `task` and `run` are null for the workflow's own events."""
+    return {
+        "seq": event.seq,
+        "type": event.type,
+        "time": rfc3339(event.time),
+        "task": event.task,
+        "run": event.run,
+        "data": event.data,
+    }
+
+
+def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) -> dict[str, Json]:
+    """An execution as the contract has it.
+
+    Args:
+        record: what the index knows.
+        input_: the workflow's raw input.
+        ending: the event that ended it, if it has ended. `output` is there only when it completed, `error`
+            only when it faulted.
+    """
+    described = {
+        "id": record.key.id,
+        "workflow": record.workflow._asdict(),
+        "status": record.status.value,
+        "input": input_,
+        "createdAt": rfc3339(record.created_at),
+        "startedAt": _time(record.started_at),
+        "endedAt": _time(record.ended_at) if record.status.ended else None,
+        "parent": None,
+        "tenant": record.key.tenant,
+    }
+    if ending is not None and record.status is Status.COMPLETED:
+        described["output"] = ending.data["output"]
+    if ending is not None and record.status is Status.FAULTED:
+        described["error"] = ending.data["error"]
+    return described
+
+
+def refusal(kind: MessageKind, status: Status) -> str | None:
+    """Why an operator may not ask this of an execution in that status; None if they may."""
+    allowed = ALLOWED[kind]
+    if status in allowed:
+        return None
+    return f"is {status}; {kind} needs one that is {' or '.join(s for s in Status if s in allowed)}"
+
+
+def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Json]:
+    """A dead letter as lists have it; the whole one has the original body and the traceback too."""
+    rest = {"body": letter.body._asdict(), "traceback": letter.traceback} if whole else {}
+    return {
+        "id": letter.id,
+        "execution": letter.body.execution,
+        "kind": "message" if isinstance(letter.body, Message) else "task",
+        "error": letter.error,
+        "attempts": letter.attempts,
+        "buriedAt": rfc3339(letter.buried_at),
+        **rest,
+    }
+
+
+async def describe(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
+    """An execution as the contract has it; its input and what it came to are read from its history."""
+    input_, ending = await asyncio.gather(input_of(store, record), _ending_of(store, record))
+    return execution_json(record, input_, ending)
+
+
+async def input_of(store: Histories, record: ExecutionRecord) -> Json:
+    """The raw input an execution was started with."""
+    if record.version == 0:
+        return record.pending_input
+    first = await _event(store, record, 1)
+    return first.data.get("input")
+
+
+async def _ending_of(store: Histories, record: ExecutionRecord) -> Event | None:
+    # Not the newest event: that may be of a retry begun since the record was read.
+    return await _event(store, record, record.version) if record.status.ended else None
+
+
+async def _event(store: Histories, record: ExecutionRecord, seq: int) -> Event:
+    [event] = await store.history(record.key, after=seq - 1, limit=1)
+    return event
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else rfc3339(milliseconds)

@@ -1,0 +1,18 @@
+"""Ids that sort by the time of their making (ULID, https://github.com/ulid/spec); which ids are allowed."""
+
+import os
+import re
+from typing import Final
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+EXECUTION_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+"""What a caller may choose as an execution's id: safe in keys, paths and logs."""
+
+TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
+
+
+def new_id(now: int) -> str:
+    """A new ULID for the time `now`, in milliseconds since 1970."""
+    value = (now & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))

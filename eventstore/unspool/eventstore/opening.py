@@ -1,0 +1,82 @@
+"""Store URLs: which adapter a store needs."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from unspool.eventstore.errors import StoreMismatch
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.settings import from_environment
+
+STORE_VARIABLE: Final = "UNSPOOL_STORE"
+"""The environment variable with the URL of the store to use unless another one is named."""
+
+SUPPORTED: Final = "sqlite:///PATH, sqlite:// (in memory), redis://HOST:PORT/DB, rediss://HOST:PORT/DB"
+
+
+def default_url(environment: Mapping[str, str]) -> str:
+    """The store's URL if none is named: `UNSPOOL_STORE`, else a SQLite file in the user's data directory.
+
+    The directory is the one of the XDG Base Directory Specification.
+    """
+    return environment.get(STORE_VARIABLE) or f"sqlite:///{_data_directory(environment) / 'unspool.db'}"
+
+
+async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
+    """Opens the store a URL names; close it when done.
+
+    Args:
+        url: in `sqlite:///PATH`, PATH is all that follows: an absolute one makes it four slashes. Each
+            store opened as `sqlite://` is a new one.
+        environment: the adapter's settings.
+
+    Raises:
+        StoreMismatch: there is no adapter for such a URL, or the store was made with another layout.
+        StoreUnavailable: the store cannot be reached.
+        BadSetting: a setting is not what it must be.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme not in _ADAPTERS:
+        raise StoreMismatch(f"no store for URLs of scheme {scheme!r}; supported are {SUPPORTED}")
+    store = _ADAPTERS[scheme](url, environment)
+    await store.open()
+    return store
+
+
+# Adapters are imported when they are needed: they bring their drivers along.
+
+
+def _sqlite(url: str, environment: Mapping[str, str]) -> EventStore:
+    from unspool.eventstore.sqlite import SqliteSettings, SqliteStore  # noqa: PLC0415 - see above
+
+    return SqliteStore(_sqlite_path(url), from_environment(SqliteSettings, environment))
+
+
+def _redis(url: str, environment: Mapping[str, str]) -> EventStore:
+    from unspool.eventstore.redis import RedisSettings, RedisStore  # noqa: PLC0415 - see above
+
+    return RedisStore(url, from_environment(RedisSettings, environment))
+
+
+_ADAPTERS: Final[dict[str, Callable[[str, Mapping[str, str]], EventStore]]] = {
+    "sqlite": _sqlite,
+    "redis": _redis,
+    "rediss": _redis,
+}
+
+
+def _sqlite_path(url: str) -> Path | None:
+    """The file a `sqlite:` URL names; None for memory."""
+    slashes, path = url[7:10], url[10:]
+    if url[7:] == "//" or (slashes == "///" and path in {"", ":memory:"}):
+        return None
+    if slashes != "///":
+        raise StoreMismatch(f"{url!r} names no file: write sqlite:///PATH, or sqlite:// for memory")
+    return Path(path)
+
+
+def _data_directory(environment: Mapping[str, str]) -> Path:
+    base = Path(environment.get("XDG_DATA_HOME", ""))
+    if not base.is_absolute():  # the specification has relative ones ignored
+        base = Path(environment.get("HOME") or Path.home()) / ".local" / "share"
+    return base / "unspool"

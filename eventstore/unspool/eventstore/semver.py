@@ -1,0 +1,25 @@
+"""The order of versions (Semantic Versioning 2.0.0, section 11), to tell which one is the latest."""
+
+Precedence = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
+
+
+def precedence(version: str) -> Precedence:
+    """A sort key: the higher version has the greater one.
+
+    What is not a semantic version is below all that are; build metadata does not count.
+    """
+    core, dash, before_release = version.partition("+")[0].partition("-")
+    numbers = core.split(".")
+    if not all(_is_number(number) for number in numbers):
+        return ((-1,), False, _identifiers(version))
+    return (tuple(map(int, numbers)), not dash, _identifiers(before_release))
+
+
+def _identifiers(text: str) -> tuple[tuple[bool, int, str], ...]:
+    # Numbers compare as numbers and are below words.
+    return tuple((False, int(i), "") if _is_number(i) else (True, 0, i) for i in text.split("."))
+
+
+def _is_number(text: str) -> bool:
+    # Longer ones are words: int() of a text without bounds takes quadratic time.
+    return text.isascii() and text.isdigit() and len(text) <= 18

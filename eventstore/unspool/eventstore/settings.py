@@ -1,0 +1,76 @@
+"""Settings from environment variables: declared as dataclass fields, read and listed the same everywhere.
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    concurrency: int = setting("UNSPOOL_WORKER_CONCURRENCY", 4, "How many batches …")
+
+settings = from_environment(WorkerSettings, os.environ)
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+SettingsT = TypeVar("SettingsT")
+ValueT = TypeVar("ValueT")
+
+
+class BadSetting(ValueError):
+    """An environment variable holds what it cannot."""
+
+
+class Setting(NamedTuple):
+    """One setting, as `unspool config` lists it."""
+
+    variable: str
+    default: Any
+    help: str
+    secret: bool
+
+
+def setting(variable: str, default: ValueT, help_text: str, *, secret: bool = False) -> ValueT:
+    """A dataclass field that is read from an environment variable; its type is the default's."""
+    metadata = {"setting": Setting(variable, default, help_text, secret)}
+    field: ValueT = dataclasses.field(default=default, metadata=metadata)
+    return field
+
+
+def settings_of(cls: type[Any]) -> Iterator[tuple[str, Setting]]:
+    """Field names and settings of a settings class."""
+    for field in dataclasses.fields(cls):
+        if "setting" in field.metadata:
+            yield field.name, field.metadata["setting"]
+
+
+def from_environment(cls: type[SettingsT], environment: Mapping[str, str]) -> SettingsT:
+    """Reads a settings class from environment variables; an empty one counts as not set.
+
+    Raises:
+        BadSetting: a value is not of the setting's type.
+    """
+    values = {
+        name: _read(declared, environment[declared.variable])
+        for name, declared in settings_of(cls)
+        if environment.get(declared.variable)
+    }
+    return cls(**values)
+
+
+def _read(declared: Setting, text: str) -> Any:
+    kind = type(declared.default)
+    try:
+        return _READERS.get(kind, str)(text)
+    except ValueError:
+        raise BadSetting(f"{declared.variable} must be {_NAMES.get(kind, 'text')}, not {text!r}") from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(text)
+
+
+_READERS: Final[dict[type, Callable[[str], Any]]] = {int: int, float: float, bool: _boolean}
+_NAMES: Final = {int: "a whole number", float: "a number", bool: "true or false"}

@@ -1,0 +1,120 @@
+"""Deliveries that failed too often, set aside."""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from unspool.eventstore.errors import NotFound
+from unspool.eventstore.ids import new_id
+from unspool.eventstore.records import DeadLetter, Delivery, Message, MessageKind, TaskRequest
+from unspool.eventstore.sqlite.facet import Facet, message_row, put_message
+from unspool.eventstore.sqlite.lane import Transaction
+from unspool.eventstore.sqlite.tasks import INSERT_TASK, task_row
+from unspool.eventstore.sqlite.wakeups import queue_topic
+
+_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_COLUMNS: Final = "id, tenant, kind, body, error, traceback, attempts, buried_at"
+_MESSAGE: Final = "message"
+_TASK: Final = "task"
+
+
+class SqliteDeadLetters(Facet):
+    """The port's `DeadLetters`."""
+
+    async def bury(
+        self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
+    ) -> str:
+        """Moves a delivery to the dead letters, in one step; returns the dead letter's id.
+
+        Raises:
+            NotFound: it was dealt with in the meantime.
+        """
+        now = self._database.clock.now()
+        id_ = new_id(now)
+        table, kind = ("inbox", _MESSAGE) if isinstance(delivery.body, Message) else ("tasks", _TASK)
+        body = orjson.dumps(tuple(delivery.body))
+        row = (id_, *delivery.key, kind, body, error, traceback, delivery.attempts, now)
+
+        def move(transaction: Transaction) -> None:
+            removed = transaction.execute(f"DELETE FROM {table} WHERE id = ?", (int(delivery.id),))  # noqa: S608
+            if not removed.rowcount:
+                raise NotFound(f"the {kind} was dealt with in the meantime")
+            transaction.execute(
+                "INSERT INTO dead_letters (id, tenant, execution, kind, body, error, traceback, attempts,"
+                " buried_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+
+        await self._database.write(move)
+        return id_
+
+    async def dead_letters(
+        self, tenant: str, *, execution: str | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Dead letters, oldest first."""
+        rows = await self._database.read(
+            lambda transaction: transaction.execute(
+                f"SELECT {_COLUMNS} FROM dead_letters"  # noqa: S608 - our own columns
+                " WHERE tenant = ? AND (? IS NULL OR execution = ?) ORDER BY number LIMIT ?",
+                (tenant, execution, execution, limit),
+            ).fetchall()
+        )
+        return [_dead_letter(*row) for row in rows]
+
+    async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002 - the port's name
+        """One dead letter."""
+        if not _ID.fullmatch(id):
+            return None
+        row = await self._database.read(
+            lambda transaction: transaction.execute(
+                f"SELECT {_COLUMNS} FROM dead_letters WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
+                (tenant, id),
+            ).fetchone()
+        )
+        return row and _dead_letter(*row)
+
+    async def requeue(self, tenant: str, id: str) -> bool:  # noqa: A002 - the port's name
+        """Puts a dead letter back where it came from, its attempts counted anew; False if it is gone."""
+
+        def put_back(transaction: Transaction) -> bool:
+            removed = _remove(transaction, tenant, id)
+            if removed:
+                _deliver(transaction, removed)
+            return removed is not None
+
+        return await self._database.write(put_back)
+
+    async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the port's name
+        """Forgets a dead letter; False if it is gone."""
+        removed = await self._database.write(lambda transaction: _remove(transaction, tenant, id))
+        return removed is not None
+
+
+def _remove(transaction: Transaction, tenant: str, id_: str) -> DeadLetter | None:
+    if not _ID.fullmatch(id_):
+        return None
+    rows = transaction.execute(
+        f"DELETE FROM dead_letters WHERE tenant = ? AND id = ? RETURNING {_COLUMNS}",  # noqa: S608 - our own columns
+        (tenant, id_),
+    ).fetchall()
+    return _dead_letter(*rows[0]) if rows else None
+
+
+def _deliver(transaction: Transaction, dead: DeadLetter) -> None:
+    if isinstance(dead.body, Message):
+        put_message(transaction, message_row(dead.tenant, dead.body))
+    else:
+        transaction.execute(INSERT_TASK, task_row(dead.tenant, dead.body))
+        transaction.news.add(queue_topic(dead.body.queue))
+
+
+def _dead_letter(id_: str, tenant: str, kind: str, body: bytes, *rest: Any) -> DeadLetter:
+    return DeadLetter(id_, tenant, _body(kind, orjson.loads(body)), *rest)
+
+
+def _body(kind: str, members: list[Any]) -> Message | TaskRequest:
+    if kind == _TASK:
+        return TaskRequest(*members)
+    message_kind, execution, body = members
+    return Message(MessageKind(message_kind), execution, body)

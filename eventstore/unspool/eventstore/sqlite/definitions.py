@@ -1,0 +1,85 @@
+"""Definitions, as submitted."""
+
+from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.eventstore.semver import precedence
+from unspool.eventstore.sqlite.facet import Facet
+from unspool.eventstore.sqlite.lane import Transaction
+
+
+class SqliteDefinitions(Facet):
+    """The port's `Definitions`."""
+
+    async def put_definition(self, tenant: str, definition: Definition) -> Stored:
+        """Stores a definition unless that version is there already."""
+        identity = (tenant, *definition.ref)
+
+        def put(transaction: Transaction) -> Stored:
+            inserted = transaction.execute(
+                "INSERT INTO definitions (tenant, namespace, name, version, text, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*identity, definition.text, definition.created_at),
+            )
+            if inserted.rowcount:
+                return Stored.CREATED
+            [text] = transaction.execute(
+                "SELECT text FROM definitions"
+                " WHERE tenant = ? AND namespace = ? AND name = ? AND version = ?",
+                identity,
+            ).fetchone()
+            return Stored.SAME if text == definition.text else Stored.DIFFERENT
+
+        return await self._database.write(put)
+
+    async def definition(
+        self, tenant: str, namespace: str, name: str, version: str | None = None
+    ) -> Definition | None:
+        """One definition; without a version the highest by semantic versioning."""
+
+        def read(transaction: Transaction) -> Definition | None:
+            wanted = version or _latest(transaction, tenant, namespace, name)
+            row = transaction.execute(
+                "SELECT namespace, name, version, text, created_at FROM definitions"
+                " WHERE tenant = ? AND namespace = ? AND name = ? AND version = ?",
+                (tenant, namespace, name, wanted),
+            ).fetchone()
+            return row and _definition(row)
+
+        return await self._database.read(read)
+
+    async def definitions(
+        self, tenant: str, namespace: str | None = None, name: str | None = None
+    ) -> list[Definition]:
+        """All definitions of a tenant, or those of one name: by namespace and name, versions ascending."""
+
+        def read(transaction: Transaction) -> list[Definition]:
+            rows = transaction.execute(
+                "SELECT namespace, name, version, text, created_at FROM definitions"
+                " WHERE tenant = ? AND namespace = coalesce(?, namespace) AND name = coalesce(?, name)",
+                (tenant, namespace, name),
+            ).fetchall()
+            return sorted((_definition(row) for row in rows), key=_in_order)
+
+        return await self._database.read(read)
+
+
+def _latest(transaction: Transaction, tenant: str, namespace: str, name: str) -> str | None:
+    rows = transaction.execute(
+        "SELECT version FROM definitions WHERE tenant = ? AND namespace = ? AND name = ?",
+        (tenant, namespace, name),
+    ).fetchall()
+    return max((version for [version] in rows), key=_by_version, default=None)
+
+
+def _by_version(version: str) -> tuple[object, str]:
+    # Versions that differ in build metadata only have no order of their own; some order it must be.
+    return precedence(version), version
+
+
+def _in_order(definition: Definition) -> tuple[str, str, tuple[object, str]]:
+    ref = definition.ref
+    return ref.namespace, ref.name, _by_version(ref.version)
+
+
+def _definition(row: tuple[str, str, str, str, int]) -> Definition:
+    namespace, name, version, text, created_at = row
+    return Definition(WorkflowRef(namespace, name, version), text, created_at)

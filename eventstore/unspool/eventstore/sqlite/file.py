@@ -1,0 +1,125 @@
+"""Connections to the file a store lives in: made, tuned and checked before anybody uses them."""
+
+import os
+import sqlite3
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
+from unspool.eventstore.sqlite.settings import SqliteSettings
+
+APPLICATION_ID: Final = 0x556E7370
+"""Tells our files from other programs' (https://sqlite.org/pragma.html#pragma_application_id)."""
+
+LAYOUT: Final = "1"
+"""Version of `schema.sql`."""
+
+_OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
+_CACHE_KIBIBYTES: Final = 32_768
+_LARGEST_IDLE_WAL: Final = 64 * 1024 * 1024
+
+
+def connect(path: Path | None, settings: SqliteSettings) -> sqlite3.Connection:
+    """A connection for writing; makes the file and its tables if they are not there yet.
+
+    Args:
+        path: the file; None for a database in memory.
+        settings: as the environment has them.
+
+    Raises:
+        StoreMismatch: the file is another program's, or was made with another layout.
+        sqlite3.Error: it cannot be opened.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreMismatch(f"SQLite 3.35 or later is needed, this is {sqlite3.sqlite_version}")
+    if path is not None:
+        _make_file(path)
+    connection = _connection(path, settings)
+    try:
+        _prepare(connection, path, settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path, settings: SqliteSettings) -> sqlite3.Connection:
+    """A connection that only reads a file `connect` has prepared."""
+    connection = _connection(path, settings)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _connection(path: Path | None, settings: SqliteSettings) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path or ":memory:",
+        timeout=settings.busy_seconds,
+        isolation_level=None,  # transactions begin where we say so
+        cached_statements=256,
+    )
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+    return connection
+
+
+def _make_file(path: Path) -> None:
+    """Makes the file, readable by its owner only: it will hold inputs and outputs of workflows."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path | None, settings: SqliteSettings) -> None:
+    # Checked first: the journal mode is written into the file, and another program's file is left alone.
+    connection.execute("BEGIN")  # one look: another process may be making the tables right now
+    empty = _is_empty(connection, path)
+    connection.execute("COMMIT")
+    _use_write_ahead_log(connection, settings)
+    if empty:
+        _make_tables(connection, path)
+    _check_layout(connection, path)
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:
+    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        return False
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise StoreMismatch(f"{path} is a SQLite database of another program")
+    return True
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
+    # Changing the journal mode does not wait for others that have the file open at that moment.
+    give_up_at = time.monotonic() + settings.busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # of whichever extended kind
+            if not busy or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+    connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_IDLE_WAL}")
+    connection.execute(f"PRAGMA synchronous = {settings.synchronous}")
+
+
+def _make_tables(connection: sqlite3.Connection, path: Path | None) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    # Another process may have made them while this one waited for the lock.
+    if _is_empty(connection, path):
+        for statement in files(__package__).joinpath("schema.sql").read_text("utf-8").split(";\n"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('layout', ?)", (LAYOUT,))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("COMMIT")
+
+
+def _check_layout(connection: sqlite3.Connection, path: Path | None) -> None:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'layout'").fetchone()
+    if row != (LAYOUT,):
+        found = row[0] if row else "none"
+        raise StoreMismatch(f"{path} has layout {found}, this release knows layout {LAYOUT}")

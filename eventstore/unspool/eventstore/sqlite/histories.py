@@ -1,0 +1,116 @@
+"""Executions' beginnings, histories and snapshots."""
+
+import orjson
+
+from unspool.eventstore.events import Event, decode_entry
+from unspool.eventstore.ids import EXECUTION_ID, TENANT
+from unspool.eventstore.records import ExecutionKey, Snapshot, Start, Status, start_message
+from unspool.eventstore.sqlite.facet import Facet, message_row, put_message
+from unspool.eventstore.sqlite.lane import Transaction
+
+
+class SqliteHistories(Facet):
+    """The port's `Histories`, but for commits and the index."""
+
+    async def start(self, start: Start) -> bool:
+        """Makes an execution and its `start` message, in one step; False if that key exists already.
+
+        Raises:
+            ValueError: the tenant or the id is not one that is allowed.
+        """
+        _check_key(start.key)
+        row = (
+            *start.key,
+            *start.workflow,
+            Status.PENDING.value,
+            start.created_at,
+            orjson.dumps(start.input),
+        )
+        message = message_row(start.key.tenant, start_message(start))
+
+        def insert(transaction: Transaction) -> bool:
+            inserted = transaction.execute(
+                "INSERT INTO executions (tenant, id, namespace, name, definition_version, status,"
+                " created_at, pending_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                row,
+            )
+            if not inserted.rowcount:
+                return False
+            put_message(transaction, message)
+            return True
+
+        return await self._database.write(insert)
+
+    async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """The events after number `after`, in order; at most `limit`.
+
+        Raises:
+            CorruptHistory: an entry does not match its checksum or has an unknown format.
+        """
+
+        def read(transaction: Transaction) -> list[Event]:
+            # An entry holds one event or more, so no more entries than events are needed.
+            entries = transaction.execute(
+                "SELECT entry FROM history WHERE tenant = ? AND execution = ? AND version > ?"
+                " ORDER BY version LIMIT ?",
+                (*key, after, -1 if limit is None else limit),
+            ).fetchall()
+            events = [event for [entry] in entries for event in decode_entry(entry)]
+            begin = next((i for i, event in enumerate(events) if event.seq > after), 0)
+            return events[begin:] if limit is None else events[begin : begin + limit]
+
+        return await self._database.read(read)
+
+    async def last_event(self, key: ExecutionKey) -> Event | None:
+        """The newest event."""
+
+        def read(transaction: Transaction) -> Event | None:
+            row = transaction.execute(
+                "SELECT entry FROM history WHERE tenant = ? AND execution = ? ORDER BY version DESC LIMIT 1",
+                key,
+            ).fetchone()
+            return row and decode_entry(row[0])[-1]
+
+        return await self._database.read(read)
+
+    async def snapshot(self, key: ExecutionKey) -> Snapshot | None:
+        """The newest snapshot."""
+
+        def read(transaction: Transaction) -> Snapshot | None:
+            row = transaction.execute(
+                "SELECT version, state FROM snapshots WHERE tenant = ? AND execution = ?", key
+            ).fetchone()
+            return row and Snapshot(*row)
+
+        return await self._database.read(read)
+
+    async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
+        """Keeps a snapshot in place of the one before, unless that one is newer."""
+
+        def put(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT INTO snapshots (tenant, execution, version, state) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET version = excluded.version, state = excluded.state"
+                " WHERE excluded.version >= version",
+                (*key, snapshot.version, snapshot.state),
+            )
+
+        await self._database.write(put, lasting=False)
+
+    async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
+        """Returns once the history is newer than `after`, or when the time is over, whichever is first."""
+
+        def is_newer(transaction: Transaction) -> bool:
+            row = transaction.execute(
+                "SELECT 1 FROM executions WHERE tenant = ? AND id = ? AND version > ?", (*key, after)
+            ).fetchone()
+            return row is not None
+
+        await self._database.sought(lambda: self._database.read(is_newer), frozenset({key}), seconds)
+
+
+def _check_key(key: ExecutionKey) -> None:
+    if not TENANT.fullmatch(key.tenant):
+        raise ValueError(f"not a tenant: {key.tenant!r}")
+    if not EXECUTION_ID.fullmatch(key.id):
+        raise ValueError(f"not an id of an execution: {key.id!r}")

@@ -1,0 +1,64 @@
+"""The inbox: messages that executions react to."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import orjson
+
+from unspool.eventstore.records import Consumer, Delivery, Message, MessageKind
+from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
+from unspool.eventstore.sqlite.facet import message_row, put_message
+from unspool.eventstore.sqlite.lane import Look, Transaction
+from unspool.eventstore.sqlite.leases import MESSAGES, Row
+from unspool.eventstore.sqlite.wakeups import INBOX
+
+REMOVE_MESSAGE: Final = "DELETE FROM inbox WHERE id = ?"
+
+_WAITING: Final = "SELECT id FROM inbox WHERE owner IS NULL ORDER BY id LIMIT ?"
+_ANY_WAITING: Final = Look("SELECT 1 FROM inbox WHERE owner IS NULL LIMIT 1")
+
+
+class SqliteInbox(SqliteDeliveries):
+    """The port's `Inbox`."""
+
+    async def send(self, tenant: str, message: Message) -> None:
+        """Adds a message to an execution's inbox."""
+        row = message_row(tenant, message)
+        await self._database.write(partial(put_message, row=row))
+
+    async def receive_messages(
+        self, consumer: Consumer, limit: int, seconds: float
+    ) -> list[Delivery[Message]]:
+        """Takes up to `limit` messages, waiting up to `seconds` for the first."""
+
+        def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
+            return _deliveries(MESSAGES.take(transaction, owner, now, _WAITING, (limit,)))
+
+        return await self._receive(consumer, take, _ANY_WAITING, frozenset({INBOX}), seconds)
+
+    async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
+        """Takes over messages whose consumer is gone, or that have been out for over `lease` seconds."""
+
+        def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
+            return _deliveries(MESSAGES.reclaim(transaction, owner, now, lease, limit))
+
+        return await self._take(consumer, take, MESSAGES.look_for_orphans(self._database.monotonic(), lease))
+
+    async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
+        """Removes messages that came to nothing. Twice is as good as once."""
+        ids = [(int(delivery.id),) for delivery in deliveries]
+
+        def remove(transaction: Transaction) -> None:
+            transaction.executemany(REMOVE_MESSAGE, ids)
+
+        await self._database.write(remove, lasting=False)
+
+
+def _deliveries(rows: list[Row]) -> list[Delivery[Message]]:
+    return [
+        Delivery(
+            tenant, Message(MessageKind(kind), execution, orjson.loads(body)), owner, str(number), attempts
+        )
+        for number, tenant, owner, attempts, kind, execution, body in rows
+    ]

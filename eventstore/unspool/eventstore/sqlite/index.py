@@ -1,0 +1,101 @@
+"""The index: what lists and searches know of executions."""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from unspool.eventstore.records import (
+    ExecutionFilter,
+    ExecutionKey,
+    ExecutionRecord,
+    Page,
+    Status,
+    WorkflowRef,
+)
+from unspool.eventstore.sqlite.facet import Facet
+from unspool.eventstore.sqlite.lane import Transaction
+
+_COLUMNS: Final = (
+    "tenant, id, namespace, name, definition_version, status, version, created_at, started_at, ended_at,"
+    " pending_input"
+)
+_CURSOR: Final = re.compile(r"([0-9]{1,18})_([A-Za-z0-9_.-]{1,128})")
+
+
+class SqliteIndex(Facet):
+    """The reading of the index; commits write it."""
+
+    async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
+        """What the index knows of one execution."""
+
+        def read(transaction: Transaction) -> ExecutionRecord | None:
+            row = transaction.execute(
+                f"SELECT {_COLUMNS} FROM executions WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
+                key,
+            ).fetchone()
+            return row and _record(*row)
+
+        return await self._database.read(read)
+
+    async def executions(
+        self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page:
+        """Executions, newest first.
+
+        Raises:
+            ValueError: the cursor is none of ours.
+        """
+        conditions, parameters = _conditions(tenant, wanted, cursor)
+        # One more than asked for tells whether there is another page.
+        sql = (
+            f"SELECT {_COLUMNS} FROM executions WHERE {conditions}"  # noqa: S608 - no outside text
+            " ORDER BY created_at DESC, id DESC LIMIT ?"
+        )
+
+        def read(transaction: Transaction) -> Page:
+            rows = transaction.execute(sql, (*parameters, limit + 1)).fetchall()
+            records = tuple(_record(*row) for row in rows[:limit])
+            return Page(records, _cursor(records[-1]) if len(rows) > limit else None)
+
+        return await self._database.read(read)
+
+
+def _conditions(tenant: str, wanted: ExecutionFilter, cursor: str | None) -> tuple[str, tuple[Any, ...]]:
+    limits: dict[str, tuple[Any, ...]] = {"tenant = ?": (tenant,)}
+    if wanted.status is not None:
+        limits["status = ?"] = (wanted.status.value,)
+    if wanted.workflow is not None:
+        limits["namespace = ? AND name = ?"] = wanted.workflow
+    if wanted.since is not None:
+        limits["created_at >= ?"] = (wanted.since,)
+    if cursor is not None:
+        limits["(created_at, id) < (?, ?)"] = _position(cursor)
+    return " AND ".join(limits), tuple(value for values in limits.values() for value in values)
+
+
+def _cursor(last: ExecutionRecord) -> str:
+    return f"{last.created_at}_{last.key.id}"
+
+
+def _position(cursor: str) -> tuple[int, str]:
+    match = _CURSOR.fullmatch(cursor)
+    if not match:
+        raise ValueError("not a cursor of this store")
+    return int(match[1]), match[2]
+
+
+def _record(
+    tenant: str, id_: str, namespace: str, name: str, definition_version: str, *rest: Any
+) -> ExecutionRecord:
+    status, version, created_at, started_at, ended_at, pending_input = rest
+    return ExecutionRecord(
+        key=ExecutionKey(tenant, id_),
+        workflow=WorkflowRef(namespace, name, definition_version),
+        status=Status(status),
+        version=version,
+        created_at=created_at,
+        started_at=started_at,
+        ended_at=ended_at,
+        pending_input=None if pending_input is None else orjson.loads(pending_input),
+    )

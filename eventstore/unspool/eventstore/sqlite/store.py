@@ -1,0 +1,66 @@
+"""The event store on SQLite, put together from its facets."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from unspool.eventstore.clock import Clock, SystemClock
+from unspool.eventstore.sqlite.commits import SqliteCommits
+from unspool.eventstore.sqlite.database import Database
+from unspool.eventstore.sqlite.dead_letters import SqliteDeadLetters
+from unspool.eventstore.sqlite.definitions import SqliteDefinitions
+from unspool.eventstore.sqlite.histories import SqliteHistories
+from unspool.eventstore.sqlite.inbox import SqliteInbox
+from unspool.eventstore.sqlite.index import SqliteIndex
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.tasks import SqliteTasks
+from unspool.eventstore.sqlite.timers import SqliteTimers
+
+
+class SqliteStore(
+    SqliteDefinitions,
+    SqliteCommits,
+    SqliteHistories,
+    SqliteIndex,
+    SqliteInbox,
+    SqliteTasks,
+    SqliteTimers,
+    SqliteDeadLetters,
+):
+    """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        settings: SqliteSettings,
+        *,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """A store that is not opened yet.
+
+        Args:
+            path: the file; None for a store in memory that ends with this object.
+            settings: as the environment has them.
+            clock: the store's clock; the machine's by default.
+            monotonic: what leases and lives of consumers are measured by, the same for all processes.
+        """
+        self._database = Database(path, settings, clock or SystemClock(), monotonic)
+        self._registered: set[str] = set()
+        self._next_due_at: int | None = None
+
+    async def open(self) -> None:
+        """Opens the database and makes its tables if there are none.
+
+        Raises:
+            StoreMismatch: the file is another program's, or was made with another layout.
+        """
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Lets go of connections and threads; pending calls fail with `StoreUnavailable`."""
+        await self._database.close()
+
+    async def ping(self) -> None:
+        """Raises `StoreUnavailable` if the database cannot be read."""
+        await self._database.read(lambda transaction: transaction.execute("SELECT 1 FROM meta").fetchone())

@@ -1,0 +1,116 @@
+"""Tasks for executors, by queue."""
+
+# ruff: noqa: S608 - nothing but question marks is put into statements
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from unspool.eventstore.records import Consumer, Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
+from unspool.eventstore.sqlite.facet import message_row, put_message
+from unspool.eventstore.sqlite.lane import Look, Transaction
+from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of
+from unspool.eventstore.sqlite.wakeups import queue_topic
+
+INSERT_TASK: Final = (
+    "INSERT INTO tasks (tenant, execution, run, task, queue, arguments, deadline)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+REMOVE_WAITING_RUN: Final = (
+    "DELETE FROM tasks WHERE tenant = ? AND execution = ? AND run = ? AND owner IS NULL"
+)
+MARK_CANCELLED: Final = "UPDATE tasks SET cancelled = 1 WHERE tenant = ? AND execution = ? AND run = ?"
+
+_WAITING: Final = "SELECT id FROM tasks WHERE owner IS NULL AND queue = ? ORDER BY id LIMIT ?"
+_RENEW: Final = "UPDATE tasks SET taken_at = ? WHERE id = ? AND owner = ? RETURNING cancelled"
+
+
+def task_row(tenant: str, task: TaskRequest) -> tuple[Any, ...]:
+    """A task as the table has it."""
+    arguments = orjson.dumps(task.arguments)
+    return (tenant, task.execution, task.run, task.task, task.queue, arguments, task.deadline)
+
+
+class SqliteTasks(SqliteDeliveries):
+    """The port's `Tasks`."""
+
+    async def receive_tasks(
+        self, consumer: Consumer, limit: int, seconds: float
+    ) -> list[Delivery[TaskRequest]]:
+        """Takes up to `limit` tasks from the consumer's queues, waiting up to `seconds` for the first."""
+        queues = sorted(consumer.queues)
+        waiting = _waiting(len(queues))
+        parameters = (*(value for queue in queues for value in (queue, limit)), limit)
+
+        def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[TaskRequest]]:
+            return _deliveries(TASKS.take(transaction, owner, now, waiting, parameters))
+
+        topics = frozenset(queue_topic(queue) for queue in queues)
+        return await self._receive(consumer, take, _any_waiting(queues), topics, seconds)
+
+    async def reclaim_tasks(
+        self, consumer: Consumer, limit: int, lease: float
+    ) -> list[Delivery[TaskRequest]]:
+        """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed."""
+
+        def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[TaskRequest]]:
+            return _deliveries(TASKS.reclaim(transaction, owner, now, lease, limit))
+
+        return await self._take(consumer, take, TASKS.look_for_orphans(self._database.monotonic(), lease))
+
+    async def renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[Renewal]:
+        """Renews leases and learns which tasks were cancelled, in the order given."""
+        owner = owner_of(consumer)
+
+        def renew(transaction: Transaction) -> list[Renewal]:
+            now = self._database.monotonic()
+            return [
+                _renewal(transaction.execute(_RENEW, (now, int(delivery.id), owner)).fetchall())
+                for delivery in deliveries
+            ]
+
+        return await self._database.write(renew, lasting=False)
+
+    async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+        """Sends a task's result to its execution and acknowledges the task, in one step."""
+        row = result and message_row(delivery.tenant, result)
+
+        def remove_and_send(transaction: Transaction) -> None:
+            removed = transaction.execute("DELETE FROM tasks WHERE id = ?", (int(delivery.id),))
+            if removed.rowcount and row:
+                put_message(transaction, row)
+
+        await self._database.write(remove_and_send)
+
+
+def _waiting(queues: int) -> str:
+    """The query for the oldest tasks of so many queues; an index has those of each in order."""
+    of_each = " UNION ALL ".join([f"SELECT id FROM ({_WAITING})"] * queues)
+    return f"SELECT id FROM ({of_each}) ORDER BY id LIMIT ?"
+
+
+def _any_waiting(queues: Sequence[str]) -> Look:
+    marks = ", ".join("?" * len(queues))
+    return Look(f"SELECT 1 FROM tasks WHERE owner IS NULL AND queue IN ({marks}) LIMIT 1", tuple(queues))
+
+
+def _renewal(rows: list[tuple[int]]) -> Renewal:
+    if not rows:
+        return Renewal.LOST
+    [[cancelled]] = rows
+    return Renewal.CANCELLED if cancelled else Renewal.HELD
+
+
+def _deliveries(rows: list[Row]) -> list[Delivery[TaskRequest]]:
+    return [
+        Delivery(
+            tenant,
+            TaskRequest(execution, run, task, queue, orjson.loads(arguments), deadline),
+            owner,
+            str(number),
+            attempts,
+        )
+        for number, tenant, owner, attempts, execution, run, task, queue, arguments, deadline in rows
+    ]

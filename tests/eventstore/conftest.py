@@ -1,0 +1,211 @@
+"""The stores under contract, and makers of what is put into them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unspool.eventstore.events import Event
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    Commit,
+    Consumer,
+    Definition,
+    Delivery,
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Start,
+    TaskRequest,
+    Timer,
+    WorkflowRef,
+)
+from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+
+DEADLINE_SECONDS = 10.0
+
+
+@dataclass
+class Stopwatch:
+    """A monotonic clock that tests may put forward."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@dataclass
+class Adapter:
+    """Makes stores on one database."""
+
+    name: str
+    make: Callable[[Stopwatch], EventStore]
+    erase: Callable[[], object]
+    """Empties the database while no store is open on it."""
+    clock: Stopwatch = field(default_factory=Stopwatch)
+
+    def new_store(self) -> EventStore:
+        """Another store on the same database, as another process would have it."""
+        if self.name == "memory":
+            pytest.skip("a database in memory belongs to one store")
+        return self.make(self.clock)
+
+
+@pytest.fixture
+def stopwatch() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture(params=["sqlite", "memory", "redis"])
+def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    if request.param == "redis":
+        return _redis(request.getfixturevalue("redis_server"), request.getfixturevalue("redis_database"))
+    path = tmp_path / "store.db" if request.param == "sqlite" else None
+
+    def erase() -> None:
+        for file in tmp_path.glob("store.db*"):
+            file.unlink()
+
+    return Adapter(request.param, lambda clock: SqliteStore(path, SqliteSettings(), monotonic=clock), erase)
+
+
+def _redis(server: Any, url: str) -> Adapter:
+    def erase() -> None:
+        with server.admin as admin:
+            admin.flushall()
+
+    return Adapter("redis", lambda clock: RedisStore(url, RedisSettings(), monotonic=clock), erase)
+
+
+@pytest.fixture
+async def store(adapter: Adapter) -> AsyncIterator[EventStore]:
+    opened = adapter.make(adapter.clock)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(adapter: Adapter, store: EventStore) -> AsyncIterator[EventStore]:
+    """A second store on the database of `store`."""
+    opened = adapter.new_store()
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+class Make:
+    """Makes records; what is not said is something sensible."""
+
+    worker = Consumer("workers", "w1")
+    second_worker = Consumer("workers", "w2")
+    executor = Consumer("executors", "x1", frozenset({"http"}))
+    second_executor = Consumer("executors", "x2", frozenset({"http"}))
+    workflow = WorkflowRef("shop", "order", "1.0.0")
+
+    def key(self, id_: str = "one", tenant: str = "default") -> ExecutionKey:
+        return ExecutionKey(tenant, id_)
+
+    def start(self, key: ExecutionKey | None = None, **changes: Any) -> Start:
+        values = {"workflow": self.workflow, "input": {"amount": 3}, "created_at": 1_000} | changes
+        return Start(key=key or self.key(), **values)
+
+    def definition(self, version: str, name: str = "order", text: str = "do: []") -> Definition:
+        return Definition(WorkflowRef("shop", name, version), text, 1_000)
+
+    def events(self, count: int = 1, after: int = 0) -> tuple[Event, ...]:
+        return tuple(
+            Event(seq, "task.completed", 2_000, "/do/0/pay", f"r{seq}", {"output": {"n": seq}})
+            for seq in range(after + 1, after + count + 1)
+        )
+
+    def commit(
+        self, key: ExecutionKey | None = None, after: int = 0, count: int = 1, **changes: Any
+    ) -> Commit:
+        """A commit of `count` events after number `after`."""
+        values: dict[str, Any] = {
+            "commit_id": f"c{after}",
+            "expected_version": after,
+            "events": self.events(count, after),
+        }
+        return Commit(key=key or self.key(), **(values | changes))
+
+    def message(self, execution: str = "one", kind: MessageKind = MessageKind.CANCEL, **body: Any) -> Message:
+        return Message(kind, execution, body)
+
+    def task(
+        self, run: str = "r1", queue: str = "http", execution: str = "one", **changes: Any
+    ) -> TaskRequest:
+        return TaskRequest(execution, run, "/do/0/pay", queue, {"endpoint": "http://a"})._replace(**changes)
+
+    def result(self, task: TaskRequest, output: Any = None) -> Message:
+        return Message(MessageKind.TASK_COMPLETED, task.execution, {"run": task.run, "output": output})
+
+    def timer(self, id_: str = "t1", due_at: int = 1) -> Timer:
+        return Timer(id_, due_at)
+
+
+@pytest.fixture
+def make() -> Make:
+    return Make()
+
+
+class Hands:
+    """Drives a store as services do: in loops, until what is wanted has come."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+
+    async def messages(
+        self, store: EventStore, count: int = 1, consumer: Consumer | None = None
+    ) -> list[Delivery[Message]]:
+        """Receives exactly so many messages."""
+        worker = consumer or self._make.worker
+        return await self.gather(count, lambda: store.receive_messages(worker, 100, 0.1))
+
+    async def tasks(
+        self, store: EventStore, count: int = 1, consumer: Consumer | None = None
+    ) -> list[Delivery[TaskRequest]]:
+        """Receives exactly so many tasks."""
+        executor = consumer or self._make.executor
+        return await self.gather(count, lambda: store.receive_tasks(executor, 100, 0.1))
+
+    async def gather(self, count: int, take: Callable[[], Awaitable[Sequence[Any]]]) -> list[Any]:
+        """Takes until there are so many; more are as wrong as fewer."""
+        taken: list[Any] = []
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(taken) < count:
+                taken += await take()
+        assert len(taken) == count, taken
+        return taken
+
+    async def nothing_waits(self, store: EventStore) -> bool:
+        """Whether neither the inbox nor the tasks of the queue `http` have anything to receive."""
+        return not (
+            await store.receive_messages(self._make.worker, 100, 0)
+            or await store.receive_tasks(self._make.executor, 100, 0)
+        )
+
+    async def started(self, store: EventStore, key: ExecutionKey | None = None) -> ExecutionKey:
+        """Starts an execution and does away with its message."""
+        start = self._make.start(key)
+        assert await store.start(start)
+        await store.acknowledge(await self.messages(store))
+        return start.key
+
+    async def requested(self, store: EventStore, *tasks: TaskRequest) -> ExecutionKey:
+        """Starts an execution that asks for tasks in its first commit."""
+        key = await self.started(store)
+        await store.commit(self._make.commit(key, tasks=tasks))
+        return key
+
+
+@pytest.fixture
+def hands(make: Make) -> Hands:
+    return Hands(make)

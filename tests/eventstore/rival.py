@@ -1,0 +1,116 @@
+"""A process that works on a SQLite file together with others; started by test_sqlite_processes.py.
+
+    rival.py race PATH NAME STEPS     at a line on standard input, takes executions on, step by step,
+                                      until each has had so many
+    rival.py hold PATH NAME           takes all messages and then does nothing, not even beat
+    rival.py write PATH NAME          commits without end and prints what was acknowledged
+
+Lines on standard output are for the test.
+"""
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import (
+    Commit,
+    Consumer,
+    Delivery,
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Outcome,
+    Start,
+    TaskRequest,
+    Timer,
+    WorkflowRef,
+)
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+
+
+def say(*words: object) -> None:
+    """One write per line: a line is there whole or not at all when the process is killed."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def step(
+    key: ExecutionKey, version: int, name: str, cause: tuple[Delivery[Message], ...], goes_on: bool
+) -> Commit:
+    """The next step of an execution: two events, a task, a timer and, if it goes on, a message to itself."""
+    events = tuple(
+        Event(seq, "task.completed", 1, "/do/0/step", None, {"by": name})
+        for seq in (version + 1, version + 2)
+    )
+    return Commit(
+        key=key,
+        commit_id=f"{name}-{version}",
+        expected_version=version,
+        events=events,
+        tasks=(TaskRequest(key.id, f"r{version}", "/do/0/step", "http", {}),),
+        timers=(Timer(f"t{version}", 1),),
+        messages=(Message(MessageKind.CONTINUE, key.id, {}),) if goes_on else (),
+        acknowledges=cause,
+    )
+
+
+async def race(store: SqliteStore, name: str, steps: int) -> None:
+    """Reclaims from the rival, lease or no lease, so that both often work on the same execution."""
+    consumer = Consumer("workers", name)
+    chance = random.Random(name)
+    say("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    idle = 0
+    while idle < 20:
+        deliveries = await store.receive_messages(consumer, 5, 0.05)
+        if chance.random() < 0.3:
+            deliveries += await store.reclaim_messages(consumer, 5, 0.0)
+        idle = 0 if deliveries else idle + 1
+        outcomes = await asyncio.gather(
+            *(take_on(store, delivery, name, steps, chance) for delivery in deliveries)
+        )
+        for outcome in outcomes:
+            say(outcome)
+
+
+async def take_on(
+    store: SqliteStore, delivery: Delivery[Message], name: str, steps: int, chance: random.Random
+) -> Outcome | str:
+    last = await store.last_event(delivery.key)
+    version = last.seq if last else 0
+    if version == 2 * steps:
+        await store.acknowledge([delivery])
+        return "late"
+    await asyncio.sleep(chance.random() * 0.005)  # for the rival to come in between
+    return await store.commit(step(delivery.key, version, name, (delivery,), version + 2 < 2 * steps))
+
+
+async def hold(store: SqliteStore, name: str) -> None:
+    taken = await store.receive_messages(Consumer("workers", name), 100, 5)
+    say("holds", len(taken))
+    await asyncio.Event().wait()
+
+
+async def write(store: SqliteStore, name: str) -> None:
+    async def one(key: ExecutionKey) -> None:
+        await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), None, 1))
+        version = 0
+        while True:
+            outcome = await store.commit(step(key, version, name, (), goes_on=True))
+            say(outcome, key.id, version + 2)
+            version += 2
+
+    await asyncio.gather(*(one(ExecutionKey("default", f"{name}-{n}")) for n in range(30)))
+
+
+async def main(mode: str, path: str, name: str, *numbers: str) -> None:
+    store = SqliteStore(Path(path), SqliteSettings())
+    await store.open()
+    await {"race": race, "hold": hold, "write": write}[mode](store, name, *map(int, numbers))
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

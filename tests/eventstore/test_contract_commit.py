@@ -1,0 +1,190 @@
+"""The commit: all of a step or nothing of it, one winner among rivals (DESIGN §3, fault matrix I2, I3)."""
+
+import asyncio
+
+import pytest
+
+from unspool.eventstore.errors import NotFound
+from unspool.eventstore.records import IndexUpdate, MessageKind, Outcome, Status
+
+
+async def test_a_commit_makes_all_its_parts_true(store, make, hands):
+    assert await store.start(make.start())
+    [cause] = await hands.messages(store)
+    key = cause.key
+    task, message = make.task(), make.message(kind=MessageKind.CONTINUE)
+
+    outcome = await store.commit(
+        make.commit(
+            key,
+            count=3,
+            tasks=(task,),
+            messages=(message,),
+            timers=(make.timer("t1", due_at=1),),
+            index=IndexUpdate(Status.WAITING, started_at=2_000),
+            acknowledges=(cause,),
+        )
+    )
+
+    assert outcome is Outcome.COMMITTED
+    assert await store.history(key) == [*make.events(3)]
+    [requested] = await hands.tasks(store)
+    assert (requested.tenant, requested.body, requested.attempts) == ("default", task, 1)
+    [sent] = await hands.messages(store)
+    assert sent.body == message
+    assert (await store.fire_due_timers()).count == 1
+    [fired] = await hands.messages(store)
+    assert fired.body == make.message(kind=MessageKind.TIMER_FIRED, timer="t1")
+    record = await store.execution(key)
+    assert (record.version, record.status, record.started_at) == (3, Status.WAITING, 2_000)
+    assert await store.reclaim_messages(make.second_worker, 100, 0) != []  # `sent` and `fired`, not `cause`
+    assert cause.body not in [d.body for d in await store.reclaim_messages(make.worker, 100, 0)]
+
+
+async def test_a_stale_commit_changes_nothing(store, make, hands):
+    await store.start(make.start())
+    [cause] = await hands.messages(store)
+    key = cause.key
+    await store.commit(make.commit(key, timers=(make.timer("kept", due_at=1),)))
+
+    outcome = await store.commit(
+        make.commit(
+            key,
+            commit_id="rival",
+            tasks=(make.task(),),
+            messages=(make.message(),),
+            timers=(make.timer("t2", due_at=1),),
+            timers_cancelled=("kept",),
+            index=IndexUpdate(Status.FAULTED),
+            acknowledges=(cause,),
+        )
+    )
+
+    assert outcome is Outcome.CONFLICT
+    assert len(await store.history(key)) == 1
+    assert (await store.execution(key)).status is Status.PENDING
+    assert await hands.nothing_waits(store)
+    assert (await store.fire_due_timers()).count == 1
+    [fired] = await hands.messages(store)
+    assert fired.body.body == {"timer": "kept"}
+    await store.release([cause])
+    assert [d.body for d in await hands.messages(store)] == [cause.body]
+
+
+async def test_a_commit_ahead_of_the_history_leaves_no_gap(store, make, hands):
+    key = await hands.started(store)
+
+    assert await store.commit(make.commit(key, after=2)) is Outcome.CONFLICT
+    assert await store.history(key) == []
+
+
+async def test_a_commit_sent_again_is_a_duplicate(store, make, hands):
+    key = await hands.started(store)
+    commit = make.commit(key, count=2, tasks=(make.task(),))
+
+    assert await store.commit(commit) is Outcome.COMMITTED
+    assert await store.commit(commit) is Outcome.DUPLICATE
+
+    assert len(await store.history(key)) == 2
+    await hands.tasks(store, 1)
+    assert await hands.nothing_waits(store)
+
+
+async def test_an_older_commit_sent_again_conflicts(store, make, hands):
+    key = await hands.started(store)
+    first = make.commit(key)
+    await store.commit(first)
+    await store.commit(make.commit(key, after=1))
+
+    assert await store.commit(first) is Outcome.CONFLICT
+
+
+async def test_a_commit_needs_an_execution(store, make):
+    with pytest.raises(NotFound):
+        await store.commit(make.commit(make.key("nobody")))
+    assert await store.history(make.key("nobody")) == []
+
+
+@pytest.mark.parametrize(("after", "count"), [(4, 0), (5, 1), (3, 2), (0, 1)])
+def test_a_commit_whose_events_do_not_run_on_cannot_be_made(make, after, count):
+    with pytest.raises(ValueError, match="from 5"):
+        make.commit(after=4, events=make.events(count, after))
+
+
+async def test_one_rival_wins(store, make, hands):
+    key = await hands.started(store)
+
+    outcomes = await asyncio.gather(
+        *(store.commit(make.commit(key, commit_id=f"c{i}", tasks=(make.task(f"r{i}"),))) for i in range(20))
+    )
+
+    assert sorted(outcomes) == [Outcome.COMMITTED, *[Outcome.CONFLICT] * 19]
+    [task] = await hands.tasks(store, 1)
+    assert task.body.run == f"r{outcomes.index(Outcome.COMMITTED)}"
+    assert await hands.nothing_waits(store)
+
+
+async def test_a_failing_call_takes_none_down_that_travel_with_it(store, make, hands):
+    keys = [make.key(f"e{i}") for i in range(6)]
+    for key in keys:
+        await hands.started(store, key)
+
+    results = await asyncio.gather(
+        *(store.commit(make.commit(key)) for key in keys[:3]),
+        store.commit(make.commit(make.key("nobody"))),
+        *(store.commit(make.commit(key)) for key in keys[3:]),
+        store.commit(make.commit(keys[0], commit_id="rival")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[3], NotFound)
+    assert results[:3] + results[4:] == [*[Outcome.COMMITTED] * 6, Outcome.CONFLICT]
+    assert [len(await store.history(key)) for key in keys] == [1] * 6
+
+
+async def test_the_same_id_in_two_tenants_are_two_executions(store, make, hands):
+    ours = await hands.started(store, make.key("one", "ours"))
+    theirs = await hands.started(store, make.key("one", "theirs"))
+
+    await store.commit(make.commit(ours, tasks=(make.task(),), timers=(make.timer(due_at=1),)))
+    await store.commit(make.commit(theirs, tasks_cancelled=("r1",), timers_cancelled=("t1",)))
+
+    [task] = await hands.tasks(store, 1)
+    assert task.key == ours
+    assert (await store.fire_due_timers()).count == 1
+    assert (await hands.messages(store))[0].key == ours
+
+
+async def test_what_one_commit_asks_for_and_cancels_is_cancelled(store, make, hands):
+    key = await hands.started(store)
+
+    await store.commit(
+        make.commit(
+            key,
+            tasks=(make.task("r1"), make.task("r2")),
+            tasks_cancelled=("r1",),
+            timers=(make.timer("t1", due_at=1), make.timer("t2", due_at=1)),
+            timers_cancelled=("t1", "never set"),
+        )
+    )
+
+    [task] = await hands.tasks(store, 1)
+    assert task.body.run == "r2"
+    assert (await store.fire_due_timers()).count == 1
+    [fired] = await hands.messages(store)
+    assert fired.body.body == {"timer": "t2"}
+
+
+async def test_a_cancelled_commit_is_made_or_not_but_never_half(store, make, hands):
+    key = await hands.started(store)
+    calling = asyncio.ensure_future(store.commit(make.commit(key, tasks=(make.task(),))))
+    await asyncio.sleep(0)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+
+    outcome = await store.commit(make.commit(key, tasks=(make.task(),)))
+
+    assert outcome in {Outcome.COMMITTED, Outcome.DUPLICATE}
+    await hands.tasks(store, 1)
+    assert await hands.nothing_waits(store)

@@ -1,0 +1,136 @@
+"""Dead letters: set aside in one step, looked at, put back as they were (DESIGN §6, F34)."""
+
+import asyncio
+import time
+
+import pytest
+
+from unspool.eventstore.errors import NotFound
+
+NO_IDS = [
+    "",
+    "0",
+    "1-0",
+    "x",
+    "0-1-1",
+    "\ud800",
+    "1" * 40,
+    "-1",
+    "' OR 1=1 --",
+    "0" * 26,
+    "../0",
+    "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+]
+
+
+async def buried(store, make, hands, **body):
+    """Sends a message, receives and buries it; returns the dead letter's id."""
+    await store.send("default", make.message(**body))
+    [delivery] = await hands.messages(store)
+    return await store.bury(delivery, "boom", "Traceback …")
+
+
+async def test_a_message_is_buried(store, make, hands):
+    await store.send("default", make.message(n=1))
+    taken = await hands.messages(store)
+    [second] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 0))
+    before = time.time() * 1000 - 1_000
+
+    id_ = await store.bury(second, "boom: ä", "Traceback\n  line")
+
+    letter = await store.dead_letter("default", id_)
+    assert (letter.id, letter.tenant, letter.body) == (id_, "default", make.message(n=1))
+    assert (letter.error, letter.traceback, letter.attempts) == ("boom: ä", "Traceback\n  line", 2)
+    assert before <= letter.buried_at <= time.time() * 1000 + 1_000
+    assert await store.dead_letters("default") == [letter]
+    await store.release([second])
+    await store.leave(make.second_worker)
+    assert await hands.nothing_waits(store)
+    assert len(taken) == 1
+
+
+async def test_a_task_is_buried_and_comes_back_as_it_was(store, make, hands):
+    task = make.task(deadline=9_000, arguments={"a": [None, 1.5]})
+    await hands.requested(store, task)
+    [delivery] = await hands.tasks(store)
+
+    id_ = await store.bury(delivery, "boom", "")
+    assert await hands.nothing_waits(store)
+    assert (await store.dead_letter("default", id_)).body == task
+
+    assert await store.requeue("default", id_)
+    [again] = await hands.tasks(store)
+    assert (again.tenant, again.body, again.attempts) == ("default", task, 1)
+
+
+async def test_a_requeued_message_comes_once_with_its_attempts_counted_anew(store, make, hands):
+    id_ = await buried(store, make, hands, n=1)
+
+    assert sorted(await asyncio.gather(*(store.requeue("default", id_) for _ in range(5)))) == [False] * 4 + [
+        True
+    ]
+
+    [again] = await hands.messages(store)
+    assert (again.body, again.attempts) == (make.message(n=1), 1)
+    assert await store.dead_letters("default") == []
+    assert await hands.nothing_waits(store)
+
+
+async def test_requeue_wakes_who_waits(store, make, hands):
+    id_ = await buried(store, make, hands)
+    receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60))
+    await asyncio.wait([receiving], timeout=0.05)
+
+    await store.requeue("default", id_)
+
+    async with asyncio.timeout(5):
+        assert len(await receiving) == 1
+
+
+async def test_what_is_dealt_with_cannot_be_buried(store, make, hands):
+    await store.send("default", make.message())
+    [delivery] = await hands.messages(store)
+    await store.acknowledge([delivery])
+
+    with pytest.raises(NotFound):
+        await store.bury(delivery, "boom", "")
+    assert await store.dead_letters("default") == []
+
+
+async def test_a_discarded_letter_is_gone(store, make, hands):
+    id_ = await buried(store, make, hands)
+
+    assert await store.discard("default", id_)
+    assert not await store.discard("default", id_)
+    assert not await store.requeue("default", id_)
+    assert await store.dead_letter("default", id_) is None
+    assert await hands.nothing_waits(store)
+
+
+async def test_letters_are_listed_oldest_first(store, make, hands):
+    made = [await buried(store, make, hands, n=n) for n in range(5)]
+    await store.send("default", make.message("two"))
+    [of_two] = await hands.messages(store)
+    made.append(await store.bury(of_two, "boom", ""))
+
+    assert [letter.id for letter in await store.dead_letters("default")] == made
+    assert [letter.id for letter in await store.dead_letters("default", limit=2)] == made[:2]
+    assert [letter.id for letter in await store.dead_letters("default", execution="two")] == made[5:]
+    assert await store.dead_letters("default", execution="three") == []
+
+
+async def test_tenants_do_not_reach_each_others_letters(store, make, hands):
+    id_ = await buried(store, make, hands)
+
+    assert await store.dead_letters("other") == []
+    assert await store.dead_letter("other", id_) is None
+    assert not await store.requeue("other", id_)
+    assert not await store.discard("other", id_)
+    assert await store.dead_letter("default", id_) is not None
+
+
+@pytest.mark.parametrize("id_", NO_IDS)
+async def test_ids_that_are_none(store, id_):
+    assert await store.dead_letter("default", id_) is None
+    assert not await store.requeue("default", id_)
+    assert not await store.discard("default", id_)

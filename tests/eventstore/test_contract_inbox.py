@@ -1,0 +1,223 @@
+"""The inbox: each message to one consumer at a time, at least once, never lost (fault matrix F1, F8, F13)."""
+
+import asyncio
+import time
+
+import pytest
+
+from unspool.eventstore.port import GONE_SECONDS
+
+
+async def test_a_message_goes_to_one_consumer(store, make, hands):
+    await store.send("default", make.message(n=1))
+
+    [delivery] = await hands.messages(store)
+
+    assert (delivery.tenant, delivery.body, delivery.attempts) == ("default", make.message(n=1), 1)
+    assert delivery.key == make.key()
+    assert await store.receive_messages(make.second_worker, 10, 0) == []
+
+
+async def test_messages_of_an_execution_come_in_order(store, make, hands):
+    for n in range(20):
+        await store.send("default", make.message(n=n))
+
+    taken = await hands.messages(store, 20)
+
+    assert [delivery.body.body["n"] for delivery in taken] == [*range(20)]
+
+
+async def test_no_more_than_the_limit_is_taken(store, make, hands):
+    for n in range(5):
+        await store.send("default", make.message(n=n))
+
+    taken = [len(await store.receive_messages(make.worker, 2, 0)) for _ in range(5)]
+
+    assert max(taken) == 2
+    assert sum(taken) == 5
+
+
+async def test_consumers_share_the_work_without_sharing_a_message(store, other, make, hands):
+    await asyncio.gather(*(store.send("default", make.message(f"e{n}", n=n)) for n in range(60)))
+
+    async def take(of, consumer, into):
+        while len(seen) < 60:
+            into += await of.receive_messages(consumer, 3, 0.05)
+
+    seen: list = []
+    async with asyncio.timeout(10):
+        await asyncio.gather(take(store, make.worker, seen), take(other, make.second_worker, seen))
+    assert sorted(delivery.body.body["n"] for delivery in seen) == [*range(60)]
+
+
+async def test_receiving_waits_for_the_first(store, make):
+    receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60))
+    await asyncio.wait([receiving], timeout=0.05)
+
+    await store.send("default", make.message())
+
+    async with asyncio.timeout(5):
+        assert [d.body for d in await receiving] == [make.message()]
+
+
+async def test_receiving_waits_for_what_another_process_sends(store, other, make):
+    receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60))
+    await asyncio.wait([receiving], timeout=0.05)
+
+    await other.send("default", make.message())
+
+    async with asyncio.timeout(5):
+        assert [d.body for d in await receiving] == [make.message()]
+
+
+async def test_receiving_ends_with_nothing(store, make):
+    begun = time.monotonic()
+
+    assert await store.receive_messages(make.worker, 10, 0.2) == []
+
+    assert 0.15 < time.monotonic() - begun < 5
+
+
+async def test_what_is_acknowledged_is_gone(store, make, hands):
+    await store.send("default", make.message(n=1))
+    taken = await hands.messages(store)
+
+    await store.acknowledge(taken)
+    await store.acknowledge(taken)
+    await store.acknowledge([])
+
+    await store.leave(make.worker)
+    assert await hands.nothing_waits(store)
+
+
+async def test_a_late_acknowledgement_removes_nothing_else(store, make, hands):
+    await store.send("default", make.message(n=1))
+    late = await hands.messages(store)
+    await store.acknowledge(late)
+    await store.send("default", make.message(n=2))
+    await hands.messages(store)
+
+    await store.acknowledge(late)
+
+    await store.leave(make.worker)
+    assert [d.body.body["n"] for d in await hands.messages(store)] == [2]
+
+
+async def test_what_is_released_comes_again_and_counts_as_no_attempt(store, make, hands):
+    for n in range(3):
+        await store.send("default", make.message(n=n))
+    taken = await hands.messages(store, 3)
+    await store.acknowledge(taken[:1])
+
+    await store.release(taken[1:])
+
+    again = await hands.messages(store, 2, make.second_worker)
+    assert [(d.body.body["n"], d.attempts) for d in again] == [(1, 1), (2, 1)]
+
+
+async def test_release_wakes_who_waits(store, make, hands):
+    await store.send("default", make.message())
+    taken = await hands.messages(store)
+    receiving = asyncio.ensure_future(store.receive_messages(make.second_worker, 10, 60))
+    await asyncio.wait([receiving], timeout=0.05)
+
+    await store.release(taken)
+
+    async with asyncio.timeout(5):
+        assert len(await receiving) == 1
+
+
+async def test_a_late_release_takes_nothing_from_the_new_holder(store, make, hands):
+    await store.send("default", make.message())
+    late = await hands.messages(store)
+    [held] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 0))
+
+    await store.release(late)
+
+    assert held.attempts == 2
+    assert await hands.nothing_waits(store)
+
+
+async def test_what_a_live_consumer_holds_is_not_reclaimed(store, make, hands):
+    await store.send("default", make.message())
+    await hands.messages(store)
+
+    assert await store.reclaim_messages(make.second_worker, 10, 60) == []
+
+
+async def test_what_is_out_longer_than_the_lease_is_reclaimed(store, make, hands):
+    await store.send("default", make.message())
+    [first] = await hands.messages(store)
+
+    [again] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 0.05))
+
+    assert (again.body, again.attempts) == (first.body, 2)
+    assert await store.reclaim_messages(make.worker, 10, 60) == []
+
+
+async def test_the_messages_of_a_silent_consumer_go_to_others(store, adapter, make, hands):
+    await store.send("default", make.message())
+    await store.beat(make.worker)
+    await hands.messages(store)
+    await store.beat(make.second_worker)
+    assert await store.reclaim_messages(make.second_worker, 10, 600) == []
+
+    adapter.clock.ahead += GONE_SECONDS - 2
+    await store.beat(make.second_worker)
+    assert await store.reclaim_messages(make.second_worker, 10, 600) == []
+    adapter.clock.ahead += 3
+    await store.beat(make.second_worker)
+
+    [delivery] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 600))
+    assert delivery.attempts == 2
+
+
+async def test_a_beat_keeps_a_consumer_alive(store, adapter, make, hands):
+    await store.send("default", make.message())
+    await hands.messages(store)
+    await store.beat(make.worker)
+    assert await store.reclaim_messages(make.second_worker, 10, 600) == []
+
+    for _ in range(4):
+        adapter.clock.ahead += GONE_SECONDS - 2
+        await store.beat(make.worker)
+        await store.beat(make.second_worker)
+        assert await store.reclaim_messages(make.second_worker, 10, 600) == []
+
+
+async def test_what_a_leaving_consumer_holds_goes_to_others_at_once(store, make, hands):
+    await store.send("default", make.message())
+    await hands.messages(store)
+
+    await store.leave(make.worker)
+
+    [delivery] = await hands.messages(store, 1, make.second_worker)
+    assert delivery.attempts == 2
+
+
+async def test_a_consumer_may_come_back(store, make, hands):
+    await store.leave(make.worker)
+    await store.send("default", make.message())
+
+    await hands.messages(store, 1)
+    await store.leave(make.worker)
+    await hands.messages(store, 1)
+
+    assert await store.reclaim_messages(make.second_worker, 10, 60) == []
+
+
+@pytest.mark.parametrize("pause", [0, 0.001, 0.003, 0.02])
+async def test_a_cancelled_receive_loses_nothing(store, make, hands, pause):
+    receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60))
+    await asyncio.wait([receiving], timeout=0.03)
+    sending = asyncio.ensure_future(store.send("default", make.message()))
+    await asyncio.wait([receiving], timeout=pause)
+    receiving.cancel()
+    [taken] = await asyncio.gather(receiving, return_exceptions=True)
+    await sending
+
+    if isinstance(taken, asyncio.CancelledError):
+        [delivery] = await hands.messages(store)
+        assert delivery.body == make.message()
+    else:
+        assert len(taken) == 1

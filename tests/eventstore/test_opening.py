@@ -1,0 +1,102 @@
+"""Store URLs, the default one, and which adapter they choose."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
+from unspool.eventstore.opening import default_url, open_store
+from unspool.eventstore.settings import BadSetting
+
+
+async def test_a_file_keeps_what_a_store_held(tmp_path, make):
+    url = f"sqlite:///{tmp_path}/deep/er/store.db"
+    first = await open_store(url, {})
+    await first.start(make.start())
+    await first.close()
+
+    second = await open_store(url, {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal"})
+
+    assert (await second.execution(make.key())).pending_input == {"amount": 3}
+    await second.close()
+
+
+async def test_a_relative_path_is_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    store = await open_store("sqlite:///here.db", {})
+    await store.close()
+
+    assert (tmp_path / "here.db").exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "SQLITE://"])
+async def test_stores_in_memory_are_separate(url, make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, two = await open_store(url, {}), await open_store(url, {})
+    await one.start(make.start())
+
+    assert await two.execution(make.key()) is None
+    await one.close()
+    await two.close()
+    assert not [*tmp_path.iterdir()]
+
+
+async def test_redis(redis_database, make):
+    store = await open_store(redis_database, {})
+    await store.start(make.start())
+
+    assert await store.execution(make.key()) is not None
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "store.db", "mysql://h/d", "postgresql://h/d", "redis+cluster://h", "http://h"]
+)
+async def test_other_schemes_are_refused_with_those_there_are(url):
+    with pytest.raises(StoreMismatch, match=r"sqlite:///PATH.*redis://"):
+        await open_store(url, {})
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:", "sqlite:/a", "sqlite:store.db", "sqlite://host/path", "sqlite://store.db"]
+)
+async def test_a_file_needs_three_slashes(url):
+    with pytest.raises(StoreMismatch, match="sqlite:///PATH"):
+        await open_store(url, {})
+
+
+async def test_a_bad_setting_names_its_variable(tmp_path):
+    for environment in ({"UNSPOOL_SQLITE_SYNCHRONOUS": "off"}, {"UNSPOOL_SQLITE_BUSY_SECONDS": "soon"}):
+        with pytest.raises(BadSetting, match=next(iter(environment))):
+            await open_store(f"sqlite:///{tmp_path}/s.db", environment)
+
+
+async def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+
+    for path in (f"{tmp_path}/file/store.db", f"{tmp_path}", "/proc/store.db"):
+        with pytest.raises(StoreUnavailable, match=path):
+            await open_store(f"sqlite:///{path}", {})
+
+
+def test_the_default_is_the_setting_then_the_data_directory():
+    assert default_url({"UNSPOOL_STORE": "redis://h/1", "HOME": "/h"}) == "redis://h/1"
+    assert default_url({"XDG_DATA_HOME": "/data", "HOME": "/h"}) == "sqlite:////data/unspool/unspool.db"
+    assert default_url({"HOME": "/h"}) == "sqlite:////h/.local/share/unspool/unspool.db"
+    assert default_url({"UNSPOOL_STORE": "", "XDG_DATA_HOME": "relative", "HOME": "/h"}) == default_url(
+        {"HOME": "/h"}
+    )
+    assert default_url({}) == f"sqlite:///{Path.home()}/.local/share/unspool/unspool.db"
+
+
+def test_adapters_are_imported_when_needed():
+    code = "import sys, unspool.eventstore.opening; print(*sys.modules)"
+
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert not {"redis", "sqlite3"} & {*modules}

@@ -1,0 +1,268 @@
+"""What is particular to SQLite: its files, its faults, its groups of calls, its end."""
+
+import asyncio
+import shutil
+import sqlite3
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
+from unspool.eventstore.records import ExecutionFilter, IndexUpdate, Outcome, Snapshot, Status
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+async def store(path):
+    opened = SqliteStore(path, SqliteSettings(busy_seconds=0.2))
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def refused(path: Path, error: type[Exception], match: str) -> None:
+    before = threading.active_count()
+    with pytest.raises(error, match=match):
+        await SqliteStore(path, SqliteSettings()).open()
+    while threading.active_count() > before:
+        await asyncio.sleep(0.01)
+
+
+async def test_the_file_is_for_its_owner_only(store, path):
+    for file in path.parent.glob("store.db*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("setting", "level"), [("full", 2), ("normal", 1)])
+async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
+    """The level is that of https://sqlite.org/pragma.html#pragma_synchronous; leases need no more than 1."""
+    store = SqliteStore(path, SqliteSettings(synchronous=setting))
+    await store.open()
+
+    async def level_now() -> int:
+        query = "PRAGMA synchronous"
+        [found] = await store._database.write(lambda t: t.execute(query).fetchone(), lasting=False)
+        return found
+
+    async def level_during(call) -> int:
+        """The level in the transaction that the call shares."""
+        return (await asyncio.gather(call, level_now()))[1]
+
+    assert await level_during(store.start(make.start())) == level
+    assert await level_during(store.beat(make.worker)) == 1
+    assert await level_during(store.commit(make.commit())) == level
+    await store.close()
+
+
+async def test_another_programs_database_is_left_alone(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE meta (name, value)")
+    connection.close()
+    before = path.read_bytes()
+
+    await refused(path, StoreMismatch, "another program")
+
+    assert path.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_left_alone(path):
+    path.write_text("dear diary, " * 200)
+
+    await refused(path, StoreMismatch, "not a SQLite database")
+
+    assert path.read_text() == "dear diary, " * 200
+
+
+async def test_another_layout_is_refused(store, path):
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE name = 'layout'")
+    connection.close()
+
+    await refused(path, StoreMismatch, "layout 99")
+
+
+async def test_many_open_a_new_file_at_once(path, make):
+    stores = [SqliteStore(path, SqliteSettings()) for _ in range(8)]
+    await asyncio.gather(*(store.open() for store in stores))
+
+    made = await asyncio.gather(*(store.start(make.start()) for store in stores))
+
+    assert sum(made) == 1
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_a_corrupted_entry_is_found(store, path, make):
+    await store.start(make.start())
+    await store.commit(make.commit(count=3))
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE history SET entry = CAST(replace(entry, 'task', 'tusk') AS BLOB)")
+    connection.close()
+
+    with pytest.raises(CorruptHistory):
+        await store.history(make.key())
+    with pytest.raises(CorruptHistory):
+        await store.last_event(make.key())
+
+
+async def test_a_file_that_others_lock_for_long_is_away_and_comes_back(store, path, make):
+    with sqlite3.connect(path, isolation_level=None) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.start(make.start())
+        assert await store.execution(make.key()) is None
+        await store.ping()
+        connection.execute("ROLLBACK")
+    connection.close()
+
+    assert await store.start(make.start())
+
+
+async def test_a_full_disk_tears_nothing_and_passes(store, make):
+    await store.start(make.start())
+    pages = await store._database.write(lambda t: t.execute("PRAGMA page_count").fetchone()[0])
+    await store._database.write(lambda t: t.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone())
+    big = [make.commit(events=make.events(), tasks=(make.task(arguments={"a": "x" * 100_000}),))]
+
+    results = await asyncio.gather(*(store.commit(commit) for commit in big), return_exceptions=True)
+
+    assert [type(result) for result in results] == [StoreUnavailable]
+    assert await store.history(make.key()) == []
+    await store._database.write(lambda t: t.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert await store.commit(big[0]) is Outcome.COMMITTED
+
+
+async def test_calls_of_one_tick_share_a_transaction(store, path, make):
+    keys = [make.key(f"e{n}") for n in range(100)]
+    await asyncio.gather(*(store.start(make.start(key)) for key in keys))
+    watching = sqlite3.connect(path)
+    [before] = watching.execute("PRAGMA data_version").fetchone()
+    versions = {before}
+    done = asyncio.gather(*(store.commit(make.commit(key)) for key in keys))
+    while not done.done():
+        versions.add(watching.execute("PRAGMA data_version").fetchone()[0])
+        await asyncio.sleep(0)
+    versions.add(watching.execute("PRAGMA data_version").fetchone()[0])
+    watching.close()
+
+    assert await done == [Outcome.COMMITTED] * 100
+    assert len(versions) == 2
+
+
+async def test_a_bad_call_in_a_group_fails_alone(store, make):
+    def fails(transaction):
+        transaction.execute("DELETE FROM executions")
+        raise ZeroDivisionError
+
+    results = await asyncio.gather(
+        store.start(make.start(make.key("a"))),
+        store._database.write(fails),
+        store.start(make.start(make.key("b"))),
+        return_exceptions=True,
+    )
+
+    assert (results[0], type(results[1]), results[2]) == (True, ZeroDivisionError, True)
+    assert await store.execution(make.key("a")) is not None
+
+
+async def test_closing_fails_what_is_pending(store, make):
+    waits = [
+        asyncio.ensure_future(wait)
+        for wait in (
+            store.receive_messages(make.worker, 10, 60),
+            store.receive_tasks(make.executor, 10, 60),
+            store.wait_for_version(make.key(), 0, 60),
+            store.wait_for_timers(60),
+        )
+    ]
+    await asyncio.wait(waits, timeout=0.1)
+    late = [asyncio.ensure_future(store.start(make.start(make.key(f"e{n}")))) for n in range(2_000)]
+    await asyncio.sleep(0)
+
+    await store.close()
+
+    async with asyncio.timeout(5):
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+        results = await asyncio.gather(*late, return_exceptions=True)
+    assert {type(end) for end in ends} == {StoreUnavailable}
+    assert {type(result) for result in results} <= {bool, StoreUnavailable}
+    assert StoreUnavailable in {type(result) for result in results}
+
+
+async def test_a_closed_store_is_away(path, make):
+    store = SqliteStore(path, SqliteSettings())
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    await store.open()
+    await store.close()
+    await store.close()
+
+    for call in (store.ping(), store.start(make.start()), store.receive_messages(make.worker, 1, 1)):
+        with pytest.raises(StoreUnavailable):
+            await call
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("unspool")]
+
+
+async def test_after_closing_one_file_is_all_there_is(store, path, make, tmp_path):
+    await store.start(make.start())
+    await store.close()
+
+    assert [file.name for file in tmp_path.iterdir()] == ["store.db"]
+    copied = Path(shutil.copy(path, tmp_path / "copy.db"))
+    copy = SqliteStore(copied, SqliteSettings())
+    await copy.open()
+    assert await copy.execution(make.key()) is not None
+    await copy.close()
+
+
+async def test_nothing_is_found_by_walking_a_table(store, path, make, hands):
+    """No call may get slower with what is stored beside what it is about."""
+    statements: list[str] = []
+    connection = sqlite3.connect(path)
+    for lane in (store._database._writing, store._database._reading):
+        await lane.submit(
+            lambda transaction: transaction.execute.__self__.set_trace_callback(statements.append)
+        )
+    key = await hands.requested(store, make.task(), make.task("r2"))
+    [task, _] = await hands.tasks(store, 2)
+    await store.renew(make.executor, [task])
+    await store.finish(task, make.result(task.body))
+    [answer] = await hands.messages(store)
+    index = IndexUpdate(Status.WAITING)
+    step = make.commit(
+        key, 1, index=index, acknowledges=(answer,), timers=(make.timer(),), tasks_cancelled=("r2",)
+    )
+    await store.commit(step)
+    await store.commit(step)
+    await store.fire_due_timers()
+    await store.release(await hands.messages(store))
+    await store.reclaim_messages(make.worker, 10, 0)
+    await store.reclaim_tasks(make.executor, 10, 0)
+    await store.history(key, after=1)
+    await store.last_event(key)
+    await store.put_snapshot(key, Snapshot(1, b""))
+    await store.snapshot(key)
+    page = await store.executions("default", ExecutionFilter())
+    for wanted in (ExecutionFilter(Status.WAITING), ExecutionFilter(workflow=("shop", "order"), since=1)):
+        await store.executions("default", wanted, cursor=f"1_{page.items[0].key.id}")
+
+    queries = {statement for statement in statements if statement[:6] in {"SELECT", "UPDATE", "DELETE"}}
+    assert len(queries) > 20
+    for query in queries:
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        walks = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
+        assert not [step for step in walks if step not in {"SCAN consumers", "SCAN (subquery-1)"}], (
+            query,
+            steps,
+        )
+        # Sorted is only what is held, and the few oldest of each queue.
+        few = "abs(" in query or "SCAN (subquery-1)" in steps
+        assert few or not [step for step in steps if "TEMP B-TREE" in step], (query, steps)
+    connection.close()
