@@ -1,0 +1,6 @@
+"""The event store on Redis Streams. `docs/decisions/0003-redis.md` tells why it is as it is."""
+
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
+
+__all__ = ["RedisSettings", "RedisStore"]

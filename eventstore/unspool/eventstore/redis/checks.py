@@ -1,0 +1,30 @@
+"""What Redis has to be set to so that nothing that was acknowledged gets lost."""
+
+from unspool.eventstore.errors import StoreError, StoreUnavailable
+from unspool.eventstore.redis.session import Session, log
+
+
+async def check_durability(session: Session) -> None:
+    """Warns of settings with which Redis loses or throws away data; silent if it may not look at them."""
+    if await _setting(session, "appendonly") == "no":
+        log.warning(
+            "Redis runs without its append-only file: a restart loses all executions; set appendonly to yes",
+            extra={"action": "redis_not_durable"},
+        )
+    policy = await _setting(session, "maxmemory-policy")
+    if policy is not None and policy != "noeviction":
+        log.warning(
+            "Redis drops keys when its memory is full (maxmemory-policy is %s); set it to noeviction",
+            policy,
+            extra={"action": "redis_evicts"},
+        )
+
+
+async def _setting(session: Session, name: str) -> str | None:
+    try:
+        reply: list[bytes] = await session.call("CONFIG", "GET", name)
+    except StoreUnavailable:
+        raise
+    except StoreError:  # CONFIG is renamed, forbidden or not allowed to this user: common at providers
+        return None
+    return reply[1].decode() if reply else None

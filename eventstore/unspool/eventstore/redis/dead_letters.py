@@ -1,0 +1,139 @@
+"""Dead letters: in each shard a stream of what failed too often, with all it takes to put it back.
+
+The id of a dead letter is `<shard>-<id of its entry>`.
+"""
+
+import asyncio
+import re
+from typing import Any, Final, NamedTuple
+
+from unspool.eventstore.errors import NotFound
+from unspool.eventstore.records import DeadLetter, Delivery, ExecutionKey, Message, TaskRequest
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.codec import decode_message, decode_task
+from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.settling import group_of
+
+_PAGE: Final = 200
+_ID: Final = re.compile(r"(\d{1,6})-(\d{1,20}-\d{1,20})", re.ASCII)
+
+
+class _Stored(NamedTuple):
+    """A dead letter as it lies in its stream."""
+
+    shard: Shard
+    entry: str
+    fields: dict[bytes, bytes]
+
+    @property
+    def id(self) -> str:
+        return f"{self.shard.number}-{self.entry}"
+
+    @property
+    def time(self) -> int:
+        """When it was buried, microseconds since 1970: entries of one millisecond have an order, too."""
+        return int(self.fields[b"time"])
+
+
+class RedisDeadLetters:
+    """The part of the store that keeps dead letters."""
+
+    _session: Session
+
+    async def bury(
+        self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
+    ) -> str:
+        """See `DeadLetters`.
+
+        Raises:
+            NotFound: the delivery is out no more; somebody else has dealt with it.
+        """
+        shard = self._session.keys.shard(delivery.key)
+        values = (group_of(delivery), delivery.id, error, traceback, delivery.attempts)
+        id_: bytes = await self._session.run(scripts.BURY, (delivery.source, shard.dlq), values)
+        if not id_:
+            raise NotFound(f"the delivery {delivery.id} is out no more")
+        return f"{shard.number}-{id_.decode()}"
+
+    async def dead_letters(
+        self, tenant: str, *, execution: str | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """See `DeadLetters`."""
+        shards = self._session.keys.tenant(tenant).shards
+        if execution is not None:
+            shards = (self._session.keys.shard(ExecutionKey(tenant, execution)),)
+        found = await asyncio.gather(*(self._oldest(shard, execution, limit) for shard in shards))
+        letters = sorted((stored for some in found for stored in some), key=lambda stored: stored.time)
+        return [_dead_letter(stored) for stored in letters[:limit]]
+
+    async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002 - the contract's name
+        """See `DeadLetters`."""
+        stored = await self._find(tenant, id)
+        return None if stored is None else _dead_letter(stored)
+
+    async def requeue(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
+        """See `DeadLetters`."""
+        stored = await self._find(tenant, id)
+        if stored is None:
+            return False
+        fields = stored.fields
+        names = (stored.shard.dlq, fields[b"source"].decode())
+        return bool(
+            await self._session.run(
+                scripts.REQUEUE, names, (stored.entry, fields[b"field"], fields[b"payload"])
+            )
+        )
+
+    async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
+        """See `DeadLetters`."""
+        stored = await self._find(tenant, id)
+        return stored is not None and bool(await self._session.call("XDEL", stored.shard.dlq, stored.entry))
+
+    async def _oldest(self, shard: Shard, execution: str | None, limit: int) -> list[_Stored]:
+        found: list[_Stored] = []
+        after = "-"
+        while len(found) < limit:
+            page = await self._session.call("XRANGE", shard.dlq, after, "+", "COUNT", _PAGE)
+            for entry in page:
+                stored = _stored(shard, entry)
+                if execution in (None, _body(stored).execution):
+                    found.append(stored)
+            if len(page) < _PAGE:
+                break
+            after = f"({page[-1][0].decode()}"
+        return found[:limit]
+
+    async def _find(self, tenant: str, id_: str) -> _Stored | None:
+        match = _ID.fullmatch(id_)
+        shards = self._session.keys.tenant(tenant).shards
+        if match is None or int(match[1]) >= len(shards):
+            return None
+        if max(map(int, match[2].split("-"))) >= 1 << 64:
+            return None
+        shard = shards[int(match[1])]
+        page = await self._session.call("XRANGE", shard.dlq, match[2], match[2])
+        return _stored(shard, page[0]) if page else None
+
+
+def _stored(shard: Shard, entry: Any) -> _Stored:
+    id_, fields = entry
+    return _Stored(shard, id_.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
+
+
+def _body(stored: _Stored) -> Message | TaskRequest:
+    payload = stored.fields[b"payload"]
+    of_inbox = stored.fields[b"source"].decode() == stored.shard.inbox
+    return decode_message(payload) if of_inbox else decode_task(payload)
+
+
+def _dead_letter(stored: _Stored) -> DeadLetter:
+    return DeadLetter(
+        id=stored.id,
+        tenant=stored.shard.tenant,
+        body=_body(stored),
+        error=stored.fields[b"error"].decode(),
+        traceback=stored.fields[b"traceback"].decode(),
+        attempts=int(stored.fields[b"attempts"]),
+        buried_at=stored.time // 1000,
+    )

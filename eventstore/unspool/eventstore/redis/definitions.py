@@ -1,0 +1,68 @@
+"""Definitions: a hash of versions for each name, and a set of the names of a tenant."""
+
+import asyncio
+
+import orjson
+
+from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.eventstore.redis.session import Session
+from unspool.eventstore.semver import precedence
+
+
+class RedisDefinitions:
+    """The part of the store that keeps definitions."""
+
+    _session: Session
+
+    async def put_definition(self, tenant: str, definition: Definition) -> Stored:
+        """See `Definitions`."""
+        names = self._session.keys.tenant(tenant)
+        namespace, name, version = definition.ref
+        key = names.definition(namespace, name)
+        # The name first: one without versions does no harm, a version without its name would not be listed.
+        await self._session.call("SADD", names.definitions, orjson.dumps([namespace, name]))
+        entry = orjson.dumps([definition.created_at, definition.text])
+        if await self._session.call("HSETNX", key, version, entry):
+            return Stored.CREATED
+        _, text = orjson.loads(await self._session.call("HGET", key, version))
+        return Stored.SAME if text == definition.text else Stored.DIFFERENT
+
+    async def definition(
+        self, tenant: str, namespace: str, name: str, version: str | None = None
+    ) -> Definition | None:
+        """See `Definitions`."""
+        key = self._session.keys.tenant(tenant).definition(namespace, name)
+        if version is None:
+            versions = [found.decode() for found in await self._session.call("HKEYS", key)]
+            if not versions:
+                return None
+            version = max(versions, key=precedence)
+        entry = await self._session.call("HGET", key, version)
+        return None if entry is None else _definition(WorkflowRef(namespace, name, version), entry)
+
+    async def definitions(
+        self, tenant: str, namespace: str | None = None, name: str | None = None
+    ) -> list[Definition]:
+        """See `Definitions`."""
+        members = await self._session.call("SMEMBERS", self._session.keys.tenant(tenant).definitions)
+        wanted = [
+            (space, own)
+            for space, own in sorted(tuple(orjson.loads(member)) for member in members)
+            if namespace in (None, space) and name in (None, own)
+        ]
+        found = await asyncio.gather(*(self._versions(tenant, space, own) for space, own in wanted))
+        return [definition for versions in found for definition in versions]
+
+    async def _versions(self, tenant: str, namespace: str, name: str) -> list[Definition]:
+        key = self._session.keys.tenant(tenant).definition(namespace, name)
+        reply: list[bytes] = await self._session.call("HGETALL", key)
+        versions = [
+            _definition(WorkflowRef(namespace, name, version.decode()), entry)
+            for version, entry in zip(reply[::2], reply[1::2], strict=True)
+        ]
+        return sorted(versions, key=lambda definition: precedence(definition.ref.version))
+
+
+def _definition(ref: WorkflowRef, entry: bytes) -> Definition:
+    created_at, text = orjson.loads(entry)
+    return Definition(ref, text, created_at)

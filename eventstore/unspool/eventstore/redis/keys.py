@@ -1,0 +1,138 @@
+"""The names of all keys. Nothing else in the adapter spells one out.
+
+The hash tag of what belongs to executions is `{tenant:shard}`, so that all keys one script touches are in
+one slot of a cluster. Only a tenant's name and a number ever get into the braces; what callers choose
+(ids, names, queues) comes last in a key, behind a fixed word, so no two kinds of keys can meet.
+"""
+
+import zlib
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from unspool.eventstore.ids import TENANT
+from unspool.eventstore.records import ExecutionKey, Status
+
+META: Final = "unspool:meta"
+TENANTS: Final = "unspool:tenants"
+TIMERS_CHANNEL: Final = "unspool:timers"
+
+
+def members(role: str) -> str:
+    """Hash: who takes deliveries in a role, and each one's last beat."""
+    return f"unspool:members:{role}"
+
+
+class Shard:
+    """The keys of one shard of one tenant."""
+
+    __slots__ = (
+        "_prefix",
+        "cancelled",
+        "dlq",
+        "inbox",
+        "index",
+        "number",
+        "statuses",
+        "tenant",
+        "timers",
+        "unreadable",
+    )
+
+    def __init__(self, tenant: str, number: int) -> None:
+        self.tenant = tenant
+        self.number = number
+        self._prefix = prefix = f"unspool:{{{tenant}:{number}}}:"
+        self.inbox = f"{prefix}inbox"
+        self.timers = f"{prefix}timers"
+        self.cancelled = f"{prefix}cancelled"
+        self.dlq = f"{prefix}dlq"
+        self.unreadable = f"{prefix}unreadable"
+        self.index = f"{prefix}index"
+        self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
+
+    def execution(self, id_: str) -> str:
+        """Hash: version, last commit, status, workflow and times of an execution."""
+        return f"{self._prefix}execution:{id_}"
+
+    def input(self, id_: str) -> str:
+        """String: the input of an execution without history."""
+        return f"{self._prefix}input:{id_}"
+
+    def history(self, id_: str) -> str:
+        """Stream: the history of an execution, one entry a commit, `<version>-0`."""
+        return f"{self._prefix}history:{id_}"
+
+    def snapshot(self, id_: str) -> str:
+        """String: the newest snapshot of an execution."""
+        return f"{self._prefix}snapshot:{id_}"
+
+    def news(self, id_: str) -> str:
+        """Channel: new versions of an execution."""
+        return f"{self._prefix}news:{id_}"
+
+    def tasks(self, queue: str) -> str:
+        """Stream: the tasks of a queue."""
+        return f"{self._prefix}tasks:{queue}"
+
+    def status(self, status: Status) -> str:
+        """Sorted set: executions of a status by time of creation."""
+        return f"{self._prefix}index:status:{status}"
+
+    def workflow(self, namespace: str, name: str) -> str:
+        """Sorted set: executions of a workflow by time of creation."""
+        return f"{self._prefix}index:workflow:{namespace}/{name}"
+
+
+class TenantKeys(NamedTuple):
+    """The keys of one tenant."""
+
+    shards: tuple[Shard, ...]
+    definitions: str
+    """Set: namespaces and names."""
+    definition_prefix: str
+
+    def definition(self, namespace: str, name: str) -> str:
+        """Hash: the versions of a definition."""
+        return f"{self.definition_prefix}{namespace}/{name}"
+
+
+class Keys:
+    """The keys of a store with a fixed number of shards."""
+
+    def __init__(self, shards: int) -> None:
+        self.shards = shards
+        self._tenants: dict[str, TenantKeys] = {}
+
+    def tenant(self, tenant: str) -> TenantKeys:
+        """The keys of a tenant.
+
+        Raises:
+            ValueError: that is no name of a tenant; it could reach out of the hash tag.
+        """
+        known = self._tenants.get(tenant)
+        if known is None:
+            known = self._tenants[tenant] = _tenant_keys(tenant, self.shards)
+        return known
+
+    def shard(self, key: ExecutionKey) -> Shard:
+        """The shard an execution lives in; for ever the same."""
+        return self.shard_of(key[0], key[1])
+
+    def shard_of(self, tenant: str, execution: str) -> Shard:
+        """The same by tenant and id."""
+        return self.tenant(tenant).shards[zlib.crc32(execution.encode()) % self.shards]
+
+    def all_shards(self, tenants: Iterable[str]) -> list[Shard]:
+        """Every shard of some tenants."""
+        return [shard for tenant in sorted(tenants) for shard in self.tenant(tenant).shards]
+
+
+def _tenant_keys(tenant: str, shards: int) -> TenantKeys:
+    if not TENANT.fullmatch(tenant):
+        raise ValueError(f"not a tenant's name: {tenant!r}")
+    prefix = f"unspool:{{{tenant}}}:"
+    return TenantKeys(
+        shards=tuple(Shard(tenant, number) for number in range(shards)),
+        definitions=f"{prefix}definitions",
+        definition_prefix=f"{prefix}definition:",
+    )

@@ -1,0 +1,133 @@
+"""The inboxes of executions, the queues of tasks, and those who take from them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from unspool.eventstore.records import Consumer, Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.redis import scripts, settling
+from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
+from unspool.eventstore.redis.leaving import hand_back
+from unspool.eventstore.redis.members import Members, Pulse, queues_in
+from unspool.eventstore.redis.reader import Reader
+from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.streams import EXECUTORS, WORKERS
+
+_RENEWALS = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
+
+
+class RedisQueues:
+    """The part of the store that delivers messages and tasks."""
+
+    _session: Session
+
+    def __init__(self) -> None:
+        self._members = {role: Members(self._session, role) for role in (WORKERS, EXECUTORS)}
+        self._pulses: dict[Consumer, Pulse] = {}
+        self._inbox_readers: dict[Consumer, Reader[Message]] = {}
+        self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}
+
+    async def send(self, tenant: str, message: Message) -> None:
+        """See `Inbox`."""
+        await self._session.add_tenant(tenant)
+        inbox = self._session.keys.shard_of(tenant, message.execution).inbox
+        await self._session.call("XADD", inbox, "*", "m", encode_message(message))
+
+    async def receive_messages(
+        self, consumer: Consumer, limit: int, seconds: float
+    ) -> list[Delivery[Message]]:
+        """See `Inbox`."""
+        return await (await self._inbox_reader(consumer)).receive(limit, seconds)
+
+    async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
+        """See `Inbox`."""
+        return await (await self._inbox_reader(consumer)).reclaim(limit, lease)
+
+    async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
+        """See `Inbox`."""
+        await settling.acknowledge(self._session, deliveries)
+
+    async def release(
+        self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
+    ) -> None:
+        """See `Inbox`."""
+        await settling.release(self._session, deliveries)
+
+    async def receive_tasks(
+        self, consumer: Consumer, limit: int, seconds: float
+    ) -> list[Delivery[TaskRequest]]:
+        """See `Tasks`."""
+        return await (await self._task_reader(consumer)).receive(limit, seconds)
+
+    async def reclaim_tasks(
+        self, consumer: Consumer, limit: int, lease: float
+    ) -> list[Delivery[TaskRequest]]:
+        """See `Tasks`."""
+        return await (await self._task_reader(consumer)).reclaim(limit, lease)
+
+    async def renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[Renewal]:
+        """See `Tasks`."""
+        sources = settling.by_source(deliveries)
+        answers = await asyncio.gather(*(self._renew(consumer, some) for some in sources.values()))
+        of_source = {source: iter(some) for source, some in zip(sources, answers, strict=True)}
+        return [_RENEWALS[next(of_source[delivery.source])] for delivery in deliveries]
+
+    async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+        """See `Tasks`. Safe to repeat when its reply was lost: it is sent once."""
+        shard = self._session.keys.shard(delivery.key)
+        names = (delivery.source, shard.inbox, shard.cancelled)
+        message = b"" if result is None else encode_message(result)
+        await self._session.run(scripts.FINISH, names, (delivery.id, delivery.body.idempotency_key, message))
+
+    async def beat(self, consumer: Consumer) -> None:
+        """See `EventStore`."""
+        pulse = self._pulses.get(consumer)
+        if pulse is None:
+            pulse = self._pulses[consumer] = Pulse(consumer)
+        await self._members[consumer.role].beat(consumer.name, pulse.next())
+
+    async def leave(self, consumer: Consumer) -> None:
+        """See `EventStore`."""
+        reader = self._inbox_readers.pop(consumer, None) or self._task_readers.pop(consumer, None)
+        if reader is not None:
+            await reader.close()
+        self._pulses.pop(consumer, None)
+        await hand_back(self._session, consumer)
+        await self._members[consumer.role].remove(consumer.name)
+
+    async def queues_served(self) -> frozenset[str]:
+        """See `EventStore`."""
+        members = self._members[EXECUTORS]
+        await members.look()
+        return frozenset(queue for beat in members.live().values() for queue in queues_in(beat))
+
+    async def _close_readers(self) -> None:
+        readers: list[Reader[Any]] = [*self._inbox_readers.values(), *self._task_readers.values()]
+        for reader in readers:
+            await reader.close()
+
+    async def _inbox_reader(self, consumer: Consumer) -> Reader[Message]:
+        reader = self._inbox_readers.get(consumer)
+        if reader is None:
+            await self.beat(consumer)  # so that its silence would be noticed
+            reader = Reader(self._session, consumer, self._members[WORKERS], decode_message)
+            reader = self._inbox_readers.setdefault(consumer, reader)
+        return reader
+
+    async def _task_reader(self, consumer: Consumer) -> Reader[TaskRequest]:
+        reader = self._task_readers.get(consumer)
+        if reader is None:
+            await self.beat(consumer)
+            reader = Reader(self._session, consumer, self._members[EXECUTORS], decode_task)
+            reader = self._task_readers.setdefault(consumer, reader)
+        return reader
+
+    async def _renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[int]:
+        """Renews deliveries of one queue."""
+        first = deliveries[0]
+        names = (first.source, self._session.keys.shard(first.key).cancelled)
+        pairs = (value for d in deliveries for value in (d.id, d.body.idempotency_key))
+        answers: list[int] = await self._session.run(
+            scripts.RENEW, names, (consumer.role, consumer.name, *pairs)
+        )
+        return answers

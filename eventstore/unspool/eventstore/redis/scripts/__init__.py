@@ -1,0 +1,37 @@
+"""The Lua scripts: one file each, documented there, known to Redis by the hash of their text.
+
+By their hash, not by a name (`FUNCTION`), so that two releases can work on one store during an upgrade.
+They run on Redis 6.2, which has neither functions nor script flags (`#!lua`).
+"""
+
+import hashlib
+from importlib import resources
+from typing import Final, NamedTuple
+
+
+class Script(NamedTuple):
+    """A script."""
+
+    source: str
+    sha: str
+
+
+def _script(name: str) -> Script:
+    source = resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+ACKNOWLEDGE: Final = _script("acknowledge")
+BURY: Final = _script("bury")
+COMMIT: Final = _script("commit")
+DRAIN: Final = _script("drain")
+FINISH: Final = _script("finish")
+FIRE: Final = _script("fire")
+LEAVE: Final = _script("leave")
+RECLAIM: Final = _script("reclaim")
+RELEASE: Final = _script("release")
+RENEW: Final = _script("renew")
+REQUEUE: Final = _script("requeue")
+SNAPSHOT: Final = _script("snapshot")
+START: Final = _script("start")
+TAKE: Final = _script("take")

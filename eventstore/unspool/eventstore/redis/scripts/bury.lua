@@ -1,0 +1,17 @@
+-- Moves an entry to the dead letters.
+--
+-- KEYS  1 stream, 2 dead letters
+-- ARGV  1 group, 2 id, 3 error, 4 traceback, 5 attempts
+-- Returns the id of the dead letter, or '' when the entry is no longer out.
+
+local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
+if not entry or #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then
+  return ''
+end
+local time = redis.call('TIME')
+local id = redis.call('XADD', KEYS[2], '*', 'source', KEYS[1], 'field', entry[2][1], 'payload', entry[2][2],
+  'error', ARGV[3], 'traceback', ARGV[4], 'attempts', ARGV[5],
+  'time', time[1] .. string.format('%06d', time[2]))
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[2])
+return id

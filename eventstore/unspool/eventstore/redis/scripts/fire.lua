@@ -1,0 +1,29 @@
+-- Turns due timers into messages, each exactly once, by the clock of Redis.
+--
+-- KEYS  pairs of a set of timers and the inbox of the same shard
+-- ARGV  1 how many at most
+-- Returns how many were fired, and when the next of all is due (ms; '' if none is set).
+--
+-- A timer is stored as the message it will be, so nothing has to be looked up.
+
+local left = tonumber(ARGV[1])
+local asked = left
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local next_due = ''
+
+for i = 1, #KEYS, 2 do
+  if left > 0 then
+    local due = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now, 'LIMIT', 0, left)
+    for _, message in ipairs(due) do
+      redis.call('XADD', KEYS[i + 1], '*', 'm', message)
+      redis.call('ZREM', KEYS[i], message)
+    end
+    left = left - #due
+  end
+  local first = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  if first[2] and (next_due == '' or tonumber(first[2]) < tonumber(next_due)) then
+    next_due = first[2]
+  end
+end
+return {asked - left, next_due}

@@ -1,0 +1,21 @@
+-- Hands entries back: each is added again, at the end, to be delivered at once to anybody.
+--
+-- KEYS  1 stream
+-- ARGV  1 group, then pairs of an id and the number of this delivery
+-- Returns how many were handed back; not those that have been delivered to somebody else since.
+--
+-- Added again rather than claimed for a consumer that does not exist: only new entries wake those who wait.
+
+local released = 0
+for i = 2, #ARGV, 2 do
+  local id, attempts = ARGV[i], tonumber(ARGV[i + 1])
+  local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
+  if entry and pending and tonumber(entry[2][4] or '0') + pending[4] == attempts then
+    redis.call('XADD', KEYS[1], '*', entry[2][1], entry[2][2], 'n', attempts - 1)
+    redis.call('XACK', KEYS[1], ARGV[1], id)
+    redis.call('XDEL', KEYS[1], id)
+    released = released + 1
+  end
+end
+return released

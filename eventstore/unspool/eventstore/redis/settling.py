@@ -1,0 +1,48 @@
+"""What becomes of a delivery other than a commit or a result: acknowledged, released or buried."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from unspool.eventstore.records import Delivery, TaskRequest
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.streams import EXECUTORS, WORKERS
+
+
+def group_of(delivery: Delivery[Any]) -> str:
+    """The consumer group a delivery was made to."""
+    return EXECUTORS if isinstance(delivery.body, TaskRequest) else WORKERS
+
+
+async def acknowledge(session: Session, deliveries: Sequence[Delivery[Any]]) -> None:
+    """Removes deliveries."""
+    await asyncio.gather(
+        *(
+            session.run(scripts.ACKNOWLEDGE, (source,), (group_of(some[0]), *(d.id for d in some)))
+            for source, some in by_source(deliveries).items()
+        )
+    )
+
+
+async def release(session: Session, deliveries: Sequence[Delivery[Any]]) -> None:
+    """Hands deliveries back; the attempt that was not made is not counted."""
+    await asyncio.gather(
+        *(
+            session.run(
+                scripts.RELEASE,
+                (source,),
+                (group_of(some[0]), *(value for d in some for value in (d.id, d.attempts))),
+            )
+            for source, some in by_source(deliveries).items()
+        )
+    )
+
+
+def by_source(deliveries: Sequence[Delivery[Any]]) -> dict[str, list[Delivery[Any]]]:
+    """Deliveries by the stream they came from, in their order."""
+    sources: defaultdict[str, list[Delivery[Any]]] = defaultdict(list)
+    for delivery in deliveries:
+        sources[delivery.source].append(delivery)
+    return sources

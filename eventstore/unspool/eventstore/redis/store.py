@@ -1,0 +1,47 @@
+"""The event store on Redis (6.2 and later) or Valkey."""
+
+import time
+from collections.abc import Callable
+
+from unspool.eventstore.redis.checks import check_durability
+from unspool.eventstore.redis.dead_letters import RedisDeadLetters
+from unspool.eventstore.redis.definitions import RedisDefinitions
+from unspool.eventstore.redis.histories import RedisHistories
+from unspool.eventstore.redis.index import RedisIndex
+from unspool.eventstore.redis.queues import RedisQueues
+from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.timers import RedisTimers
+
+
+class RedisStore(RedisDefinitions, RedisHistories, RedisIndex, RedisQueues, RedisTimers, RedisDeadLetters):
+    """An `EventStore` on Redis. One object serves a whole process; it belongs to one event loop."""
+
+    def __init__(
+        self, url: str, settings: RedisSettings, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Connects with `open`.
+
+        Args:
+            url: `redis://HOST:PORT/DB` or `rediss://…`, with redis-py's query parameters (certificates).
+            settings: how to talk to Redis.
+            monotonic: by which it is told that another consumer has fallen silent; seconds.
+        """
+        self._session = Session(url, settings, monotonic)
+        RedisQueues.__init__(self)
+        RedisTimers.__init__(self)
+
+    async def open(self) -> None:
+        """See `EventStore`."""
+        await self._session.open()
+        await check_durability(self._session)
+
+    async def close(self) -> None:
+        """See `EventStore`."""
+        await self._close_timers()
+        await self._close_readers()
+        await self._session.close()
+
+    async def ping(self) -> None:
+        """See `EventStore`."""
+        await self._session.call("PING")

@@ -1,0 +1,44 @@
+"""The streams a consumer reads."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from unspool.eventstore.records import Consumer
+from unspool.eventstore.redis.keys import Shard
+
+EXECUTORS: Final = "executors"
+WORKERS: Final = "workers"
+
+
+class Streams(NamedTuple):
+    """Streams of several shards, as the scripts that read them want them."""
+
+    names: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    """The shard of each stream."""
+    cancelled: tuple[str, ...]
+    """The sets of cancelled runs, one for each `per_set` streams; none for inboxes."""
+    per_set: int
+
+
+NOTHING: Final = Streams((), (), (), 0)
+
+
+def inboxes(shards: Sequence[Shard]) -> Streams:
+    """The inboxes of some shards."""
+    return Streams(tuple(shard.inbox for shard in shards), tuple(shards), (), 0)
+
+
+def queues(shards: Sequence[Shard], names: Sequence[str]) -> Streams:
+    """The task queues of these names in some shards."""
+    return Streams(
+        names=tuple(shard.tasks(name) for shard in shards for name in names),
+        shards=tuple(shard for shard in shards for _ in names),
+        cancelled=tuple(shard.cancelled for shard in shards) if names else (),
+        per_set=len(names),
+    )
+
+
+def streams_of(consumer: Consumer, shards: Sequence[Shard]) -> Streams:
+    """What a consumer may read in some shards, by its role."""
+    return inboxes(shards) if consumer.role == WORKERS else queues(shards, sorted(consumer.queues))

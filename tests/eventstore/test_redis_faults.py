@@ -1,0 +1,377 @@
+"""What the Redis adapter makes of lost replies, broken connections and a Redis that dies or loses data."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from unspool.eventstore.errors import NotFound, StoreMismatch, StoreUnavailable
+from unspool.eventstore.records import ExecutionKey, Outcome
+from unspool.eventstore.redis import RedisSettings, RedisStore
+
+
+class Proxy:
+    """Stands between a store and Redis, and misbehaves when told to."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._doomed: bytes | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.losses = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+
+    async def stop(self) -> None:
+        self._server.close()
+        for pump in tuple(self._pumps):
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    def lose_the_reply_to(self, request: bytes) -> None:
+        """Lets one request with these bytes through, swallows the reply and breaks the connection."""
+        self._doomed = request
+
+    def freeze(self) -> None:
+        """Becomes a black hole: nothing breaks, nothing arrives."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        self._flowing.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        lost = asyncio.Event()
+        pumps = {
+            asyncio.create_task(self._requests(reader, up_writer, lost)),
+            asyncio.create_task(self._replies(up_reader, writer, lost)),
+        }
+        self._pumps |= pumps
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        self._pumps -= pumps
+        writer.close()
+        up_writer.close()
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+    ) -> None:
+        while data := await reader.read(1 << 16):
+            await self._flowing.wait()
+            if self._doomed is not None and self._doomed in data:
+                self._doomed = None
+                lost.set()
+            writer.write(data)
+
+    async def _replies(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+    ) -> None:
+        while data := await reader.read(1 << 16):
+            await self._flowing.wait()
+            if lost.is_set():
+                self.losses += 1
+                return
+            writer.write(data)
+
+
+@pytest.fixture
+async def proxy(redis_server, redis_database) -> AsyncIterator[Proxy]:
+    proxy = Proxy(redis_server.port)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+
+
+@pytest.fixture
+async def proxied(proxy) -> AsyncIterator[RedisStore]:
+    store = RedisStore(proxy.url, RedisSettings(reply_seconds=0.5))
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def direct(redis_database) -> AsyncIterator[RedisStore]:
+    store = RedisStore(redis_database, RedisSettings())
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def until(condition) -> None:
+    """Waits for what is about to happen."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def persist(call):
+    """As services do: again, while the store is away."""
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable:
+                await asyncio.sleep(0.01)
+
+
+async def test_scripts_that_were_flushed_are_loaded_again(direct, make, redis_server):
+    await direct.start(make.start())
+    with redis_server.admin as admin:
+        admin.script_flush()
+
+    assert await direct.commit(make.commit()) is Outcome.COMMITTED
+
+
+async def test_a_commit_whose_reply_is_lost_is_made_once(proxied, proxy, make, hands):
+    await proxied.start(make.start())
+    messages = await hands.messages(proxied)
+    await proxied.commit(make.commit(acknowledges=tuple(messages)))
+    proxy.lose_the_reply_to(b"second")
+
+    outcome = await proxied.commit(make.commit(after=1, commit_id="second", tasks=(make.task(),)))
+
+    assert proxy.losses == 1
+    assert outcome is Outcome.DUPLICATE
+    assert len(await proxied.history(make.key())) == 2
+    assert len(await hands.tasks(proxied)) == 1
+
+
+async def test_what_cannot_be_repeated_safely_is_not_repeated(proxied, proxy, direct, make, hands):
+    await direct.start(make.start())
+    await hands.messages(direct)
+    proxy.lose_the_reply_to(b"XADD")
+
+    with pytest.raises(StoreUnavailable):
+        await proxied.send("default", make.message())
+
+    assert proxy.losses == 1
+    assert len(await hands.messages(direct)) == 1
+
+
+async def test_a_result_whose_reply_is_lost_is_sent_once(proxied, proxy, direct, make, hands):
+    await hands.requested(direct, make.task())
+    [task] = await hands.tasks(proxied)
+    proxy.lose_the_reply_to(b"task.completed")
+
+    with pytest.raises(StoreUnavailable):
+        await proxied.finish(task, make.result(task.body))
+    await proxied.finish(task, make.result(task.body))
+
+    assert proxy.losses == 1
+    assert len(await hands.messages(direct)) == 1
+
+
+async def test_messages_in_a_lost_reply_are_read_again(proxied, proxy, direct, make, hands):
+    await proxied.receive_messages(make.worker, 10, 0)
+    await direct.start(make.start())
+    proxy.lose_the_reply_to(b"inbox")
+
+    with pytest.raises(StoreUnavailable):
+        await proxied.receive_messages(make.worker, 10, 1)
+    [message] = await persist(lambda: hands.messages(proxied))
+
+    assert proxy.losses == 1
+    assert message.key == make.key()
+
+
+async def test_what_is_in_hand_is_not_read_again_after_a_break(proxied, proxy, direct, make, hands):
+    await direct.start(make.start())
+    held = await hands.messages(proxied)
+    await direct.start(make.start(make.key("two")))
+    proxy.lose_the_reply_to(b"inbox")
+    with pytest.raises(StoreUnavailable):
+        await proxied.receive_messages(make.worker, 10, 1)
+
+    received = await persist(lambda: hands.messages(proxied))
+
+    assert [delivery.key.id for delivery in held + received] == ["one", "two"]
+
+
+async def test_a_cancelled_read_swallows_nothing(direct, make, hands, redis_server):
+    await direct.receive_tasks(make.executor, 1, 0)
+    key = await hands.requested(direct)
+    reading = asyncio.create_task(direct.receive_tasks(make.executor, 1, 30))
+    with redis_server.admin as admin:
+        await until(lambda: admin.info("clients")["blocked_clients"])
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await direct.commit(make.commit(key, after=1, tasks=(make.task(),)))
+
+    [task] = await hands.tasks(direct, consumer=make.second_executor)
+
+    assert task.attempts == 1
+
+
+async def test_a_read_the_server_did_not_see_break_loses_nothing(proxied, proxy, direct, make, redis_server):
+    """The network is cut in the middle of a blocking read; Redis delivers into the void, then it heals."""
+    await proxied.receive_messages(make.worker, 10, 0)
+    reading = asyncio.create_task(proxied.receive_messages(make.worker, 10, 30))
+    with redis_server.admin as admin:
+        await until(lambda: admin.info("clients")["blocked_clients"])
+        proxy.freeze()
+        await direct.start(make.start())
+        await until(lambda: _outstanding(admin) == 1)
+    with pytest.raises(StoreUnavailable):
+        await reading
+    proxy.thaw()
+
+    async def receive():
+        return await proxied.receive_messages(make.worker, 10, 0.1)
+
+    async with asyncio.timeout(10):
+        while not (messages := await persist(receive)):
+            pass
+    assert [message.key for message in messages] == [make.key()]
+
+
+def _outstanding(admin) -> int:
+    return sum(admin.xpending(inbox, "workers")["pending"] for inbox in admin.keys("*:inbox"))
+
+
+async def test_a_redis_that_says_nothing_is_given_up(proxied, proxy):
+    proxy.freeze()
+
+    with pytest.raises(StoreUnavailable, match="not answered"):
+        await proxied.now()
+
+    proxy.thaw()
+    assert await persist(proxied.now) > 0
+
+
+async def test_killed_connections_are_made_again(direct, make, hands, redis_server):
+    await direct.start(make.start())
+    with redis_server.admin as admin:
+        for client in admin.client_list(_type="normal"):
+            if client["id"] != str(admin.client_id()):
+                admin.client_kill_filter(_id=client["id"])
+
+    assert await direct.commit(make.commit()) is Outcome.COMMITTED
+    assert len(await persist(lambda: hands.messages(direct))) == 1
+
+
+async def test_nothing_acknowledged_is_lost_when_redis_is_killed(own_redis, make):
+    """It is killed in the middle of a stream of commits and comes back with its append-only file."""
+    store = RedisStore(own_redis.url, RedisSettings())
+    await store.open()
+    keys = [ExecutionKey("default", f"e{n}") for n in range(8)]
+    for key in keys:
+        await store.start(make.start(key))
+    committed = dict.fromkeys(keys, 0)
+
+    async def work(key: ExecutionKey) -> None:
+        while committed[key] < 60:
+            after = committed[key]
+            outcome = await store.commit(make.commit(key, after=after, commit_id=f"{key.id}-{after}"))
+            assert outcome in {Outcome.COMMITTED, Outcome.DUPLICATE}
+            committed[key] += 1
+
+    working = asyncio.gather(*(work(key) for key in keys))
+    await until(lambda: sum(committed.values()) > 100)
+    await asyncio.to_thread(own_redis.kill)
+    assert not working.done()
+    await asyncio.to_thread(own_redis.start)
+    await working
+
+    for key in keys:
+        assert [event.seq for event in await store.history(key)] == list(range(1, 61))
+        assert (await store.execution(key)).version == 60
+    await store.close()
+
+
+async def test_a_commit_gives_up_after_a_while(own_redis, make):
+    store = RedisStore(own_redis.url, RedisSettings(commit_seconds=0.3))
+    await store.open()
+    await store.start(make.start())
+    await asyncio.to_thread(own_redis.kill)
+
+    with pytest.raises(StoreUnavailable):
+        await store.commit(make.commit())
+    await store.close()
+
+
+async def test_a_redis_that_came_back_empty_is_refused(own_redis, make, caplog):
+    store = RedisStore(own_redis.url, RedisSettings(commit_seconds=5))
+    await store.open()
+    await store.start(make.start())
+    await asyncio.to_thread(own_redis.kill)
+    own_redis.forget_everything()
+    await asyncio.to_thread(own_redis.start)
+
+    with pytest.raises(StoreMismatch, match="lost the data"):
+        await store.commit(make.commit())
+    assert "redis_data_lost" in {getattr(record, "action", None) for record in caplog.records}
+    await store.close()
+
+
+async def test_a_deleted_stream_is_made_again_with_an_alarm(direct, make, hands, redis_server, caplog):
+    await direct.receive_messages(make.worker, 10, 0)
+    with redis_server.admin as admin:
+        admin.delete(*admin.keys("*:inbox"))
+    await direct.start(make.start())
+
+    [message] = await persist(lambda: hands.messages(direct))
+
+    assert message.key == make.key()
+    assert [r.levelno for r in caplog.records if getattr(r, "action", "") == "redis_group_lost"] == [
+        logging.CRITICAL
+    ]
+
+
+async def test_a_full_memory_tears_no_commit_and_lets_results_in(own_redis, make, hands):
+    store = RedisStore(own_redis.url, RedisSettings(commit_seconds=0.2))
+    await store.open()
+    key = await hands.requested(store, make.task())
+    [task] = await hands.tasks(store)
+    with own_redis.admin as admin:
+        admin.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable, match=r"OOM|memory"):
+            await store.commit(make.commit(key, after=1, tasks=(make.task("r2"),)))
+        with pytest.raises(StoreUnavailable, match=r"OOM|memory"):
+            await store.start(make.start(make.key("two")))
+        await store.finish(task, make.result(task.body))
+        admin.config_set("maxmemory", "0")
+
+    assert (await store.execution(key)).version == 1
+    assert await store.execution(make.key("two")) is None
+    [message] = await hands.messages(store)
+    assert await store.commit(make.commit(key, after=1, acknowledges=(message,))) is Outcome.COMMITTED
+    assert await hands.nothing_waits(store)
+    await store.close()
+
+
+async def test_a_closed_store_says_so(redis_database, redis_server, make):
+    store = RedisStore(redis_database, RedisSettings())
+    await store.open()
+    await store.receive_messages(make.worker, 1, 0)
+    reading = asyncio.create_task(store.receive_messages(make.worker, 1, 30))
+    waiting = asyncio.create_task(store.wait_for_version(make.key(), 0, 30))
+    with redis_server.admin as admin:
+        await until(lambda: admin.info("clients")["blocked_clients"] and admin.pubsub_channels())
+
+    await store.close()
+
+    with pytest.raises(StoreUnavailable):
+        await reading
+    with pytest.raises(StoreUnavailable):
+        await waiting
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+
+
+async def test_burying_what_somebody_else_has_settled_is_refused(direct, make, hands):
+    await direct.start(make.start())
+    [message] = await hands.messages(direct)
+    await direct.acknowledge([message])
+
+    with pytest.raises(NotFound):
+        await direct.bury(message, "poison", "")
