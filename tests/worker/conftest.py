@@ -1,0 +1,177 @@
+"""A world for the interpreter: executors answer by script, time passes in jumps, decide is real."""
+
+import heapq
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+
+from unspool.definitions.compile import compile_plan
+from unspool.definitions.document import load
+from unspool.definitions.errors import WorkflowError
+from unspool.definitions.expressions import JqPool
+from unspool.definitions.plan import Plan
+from unspool.eventstore.events import Event, decode_entry, encode_entry
+from unspool.eventstore.records import Message, MessageKind, TaskRequest
+from unspool.worker.interpreter import State, decide, evolve
+from unspool.worker.replay import verify
+
+HEADER = """\
+document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}
+"""
+
+Answer = Callable[[TaskRequest], Any]
+
+
+@dataclass
+class World:
+    """Runs one execution of a plan to its end, or until it waits for what the script does not say."""
+
+    plan: Plan
+    answer: Answer
+    now: int = 1_000_000
+    state: State = field(default_factory=lambda: State("execution"))
+    history: list[Event] = field(default_factory=list)
+    requests: list[TaskRequest] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+    inbox: list[Message] = field(default_factory=list)
+    timers: dict[str, int] = field(default_factory=dict)
+
+    def start(self, value: Any = None) -> "World":
+        self.send(MessageKind.START, input=value)
+        return self
+
+    def send(self, kind: MessageKind, **body: Any) -> "World":
+        self.inbox.append(Message(kind, "execution", body))
+        self.settle()
+        return self
+
+    def settle(self) -> None:
+        """Answers messages until there are none; no time passes."""
+        while self.inbox:
+            self.step(self.inbox.pop(0))
+
+    def step(self, message: Message) -> None:
+        decision = decide(self.plan, self.state, message, self.now)
+        assert decide(self.plan, self.state, message, self.now) == decision, "decide is not a function"
+        state = self.state
+        for event in decision.events:
+            state = evolve(state, event)
+        assert state == decision.state, "the events do not say all"
+        if decision.events:
+            assert decode_entry(encode_entry(decision.events)) == decision.events
+        self.state = decision.state
+        self.history += decision.events
+        self.withdrawn += decision.tasks_cancelled
+        for timer in decision.timers:
+            assert timer.id not in self.timers, "a timer id was used twice"
+            self.timers[timer.id] = timer.due_at
+        for timer_id in decision.timers_cancelled:
+            del self.timers[timer_id]
+        for request in decision.tasks:
+            self.requests.append(request)
+            self.reply(request, self.answer(request))
+        if decision.unfinished:
+            self.inbox.append(Message(MessageKind.CONTINUE, "execution", {}))
+
+    def reply(self, request: TaskRequest, result: Any) -> None:
+        if result is PENDING:
+            return
+        if isinstance(result, WorkflowError):
+            body = {"run": request.run, "error": result.to_json()}
+            self.inbox.append(Message(MessageKind.TASK_FAULTED, "execution", body))
+        else:
+            body = {"run": request.run, "output": result}
+            self.inbox.append(Message(MessageKind.TASK_COMPLETED, "execution", body))
+
+    def pass_time(self, until: Callable[["World"], bool] = lambda world: not world.timers) -> "World":
+        """Fires timers in the order they are due until a condition holds, by default until none is set."""
+        while not until(self):
+            due = heapq.nsmallest(1, self.timers.items(), key=lambda item: item[1])
+            assert due, "nothing is due, and the condition does not hold"
+            timer, at = due[0]
+            del self.timers[timer]
+            self.now = max(self.now, at)
+            self.send(MessageKind.TIMER_FIRED, timer=timer)
+        return self
+
+    # -- what one asks of it
+
+    @property
+    def output(self) -> Any:
+        assert self.state.status == "completed", (self.state.status, self.state.error)
+        assert verify(self.plan, "execution", self.history) is None
+        return self.state.output
+
+    @property
+    def error(self) -> Mapping[str, Any]:
+        assert self.state.status == "faulted", self.state.status
+        assert verify(self.plan, "execution", self.history) is None
+        return self.state.error
+
+    def types(self, *wanted: str) -> list[str]:
+        return [event.type for event in self.history if not wanted or event.type in wanted]
+
+    def path(self) -> list[str]:
+        """Names of the tasks in the order they were started."""
+        return [str(event.task).rsplit("/", 1)[-1] for event in self.history if event.type == "task.started"]
+
+    def of(self, type_: str, name: str = "") -> list[Event]:
+        return [e for e in self.history if e.type == type_ and str(e.task).endswith(name)]
+
+
+PENDING = object()
+
+
+def echo(request: TaskRequest) -> Any:
+    return request.arguments
+
+
+@pytest.fixture(scope="session")
+def jq() -> Iterator[JqPool]:
+    pool = JqPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def world(jq: JqPool) -> Callable[..., World]:
+    """Makes a world from the tasks of a definition (`do: …` and whatever else stands at the top)."""
+
+    def make(definition: str, answer: Answer = echo) -> World:
+        text = HEADER + textwrap.dedent(definition)
+        return World(compile_plan(load(text).value, jq), answer)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def interpreted() -> Callable[[Plan, Random], World]:
+    """Runs a plan on an empty list to its end; messages arrive in an order of chance."""
+
+    def interpret(plan: Plan, chance: Random) -> World:
+        run = World(plan, lambda _: PENDING).start([])
+        answered = 0
+        while not run.state.status.ended:
+            open_requests = run.requests[answered:]
+            if open_requests and (not run.timers or chance.random() < 0.5):
+                request = chance.choice(open_requests)
+                run.requests.remove(request)
+                run.requests.insert(answered, request)
+                answered += 1
+                run.reply(request, request.arguments["body"])
+                run.settle()
+            else:
+                due = len(run.timers)
+                run.pass_time(lambda world, due=due: len(world.timers) < due)
+        return run
+
+    return interpret
+
+
+@pytest.fixture
+def pending() -> object:
+    return PENDING

@@ -1,0 +1,270 @@
+"""The worker on real stores: what it commits, what it survives, what it gives up."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unspool.definitions.compile import compile_plan
+from unspool.definitions.document import load
+from unspool.definitions.expressions import JqPool
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    Consumer,
+    DeadLetter,
+    Definition,
+    Delivery,
+    ExecutionKey,
+    ExecutionRecord,
+    Message,
+    MessageKind,
+    Snapshot,
+    Start,
+    Status,
+    WorkflowRef,
+)
+from unspool.worker.replay import verify
+from unspool.worker.service import WorkerService
+from unspool.worker.settings import WorkerSettings
+
+TENANT = "default"
+REF = WorkflowRef("test", "w", "1.0.0")
+HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: '1.0.0'}\n"
+CALL = "{call: http, with: {method: post, endpoint: http://h, body: '${ . }'}}"
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
+    redis = request.param == "redis"
+    url = request.getfixturevalue("redis_database") if redis else f"sqlite:///{tmp_path}/store.sqlite3"
+    opened = await open_store(url, {})
+    yield opened
+    await opened.close()
+
+
+@contextlib.asynccontextmanager
+async def working(
+    store: EventStore, jq: JqPool, name: str = "w1", **settings: Any
+) -> AsyncIterator[WorkerService]:
+    service = WorkerService(store, jq, WorkerSettings(**settings), name)
+    running = asyncio.create_task(service.run())
+    try:
+        yield service
+    finally:
+        service.stop()
+        await running
+
+
+@contextlib.asynccontextmanager
+async def executing(
+    store: EventStore, answer: Callable[[Any], Any] = lambda body: body
+) -> AsyncIterator[None]:
+    """An executor that answers each `call: http` with what `answer` makes of its body."""
+    consumer = Consumer("executors", "e1", frozenset({"http"}))
+
+    async def work() -> None:
+        while True:
+            for delivery in await store.receive_tasks(consumer, 50, 1.0):
+                body = {"run": delivery.body.run, "output": answer(delivery.body.arguments["body"])}
+                message = Message(MessageKind.TASK_COMPLETED, delivery.body.execution, body)
+                await store.finish(delivery, message)
+
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def deploy(store: EventStore, tasks: str, ref: WorkflowRef = REF) -> str:
+    text = HEAD.replace("name: w", f"name: {ref.name}") + tasks
+    await store.put_definition(TENANT, Definition(ref, text, 0))
+    return text
+
+
+async def start(store: EventStore, id_: str, value: Any = None, ref: WorkflowRef = REF) -> ExecutionKey:
+    key = ExecutionKey(TENANT, id_)
+    await store.start(Start(key, ref, value, time.time_ns() // 1_000_000))
+    return key
+
+
+async def ended(store: EventStore, key: ExecutionKey, seconds: float = 20) -> ExecutionRecord:
+    async with asyncio.timeout(seconds):
+        version = 0
+        while True:
+            record = await store.execution(key)
+            assert record is not None
+            if record.status.ended:
+                return record
+            version = record.version
+            await store.wait_for_version(key, version, 1)
+
+
+async def output(store: EventStore, key: ExecutionKey) -> Any:
+    record = await ended(store, key)
+    event = await store.last_event(key)
+    assert record.status is Status.COMPLETED, event
+    assert event is not None
+    return event.data["output"]
+
+
+async def test_executions_run_to_their_end(store, jq):
+    await deploy(store, f"do: [{{a: {CALL}}}, {{b: {{set: {{got: '${{ . }}'}}}}}}]")
+    async with working(store, jq), executing(store):
+        keys = [await start(store, f"e{number}", number) for number in range(20)]
+        assert [await output(store, key) for key in keys] == [{"got": number} for number in range(20)]
+
+
+async def test_two_workers_share_and_never_write_twice(store, jq):
+    text = await deploy(store, f"""
+do:
+  - f: {{fork: {{branches: [{{a: {CALL}}}, {{b: {CALL}}}, {{c: {CALL}}}]}}}}
+  - g: {{for: {{in: '[1, 2, 3]'}}, do: [{{h: {CALL}}}]}}
+""")  # fmt: skip
+    plan = compile_plan(load(text).value, jq)
+    async with working(store, jq, "w1"), working(store, jq, "w2"), executing(store):
+        keys = [await start(store, f"e{number}", number) for number in range(60)]
+        for number, key in enumerate(keys):
+            assert await output(store, key) == [number] * 3
+            history = await store.history(key)
+            assert [event.seq for event in history] == list(range(1, len(history) + 1))
+            assert verify(plan, key.id, history) is None
+
+
+async def test_a_worker_takes_over_what_another_one_knew(store, jq):
+    tasks = "do: [{l: {for: {in: '[range(60)]'}, do: [{a: %s}]}}]" % CALL  # noqa: UP031 - braces
+    await deploy(store, tasks)
+    async with executing(store):
+        async with working(store, jq, "w1", snapshot_every=20):
+            key = await start(store, "e", 7)
+            await store.wait_for_version(key, 100, 10)
+        snapshot = await store.snapshot(key)
+        assert snapshot is not None
+        assert snapshot.version >= 100
+        async with working(store, jq, "w2"):
+            assert await output(store, key) == 7
+
+
+async def test_an_unreadable_snapshot_is_passed_over(store, jq):
+    await deploy(store, f"do: [{{a: {CALL}}}, {{b: {{wait: {{milliseconds: 1}}}}}}]")
+    key = await start(store, "e", 7)
+    async with working(store, jq, "w1"):
+        await store.wait_for_version(key, 0, 10)
+    await store.put_snapshot(key, Snapshot(2, b'{"format": 0}'))
+    async with working(store, jq, "w2"), executing(store):
+        await store.wait_for_version(key, 5, 10)
+        while not (await store.fire_due_timers()).count:
+            await asyncio.sleep(0.01)
+        assert await output(store, key) == 7
+
+
+async def test_states_beyond_the_cache_are_read_again(store, jq):
+    await deploy(store, f"do: [{{a: {CALL}}}, {{b: {CALL}}}, {{c: {CALL}}}]")
+    async with working(store, jq, cached_states=1), executing(store):
+        keys = [await start(store, f"e{number}", number) for number in range(10)]
+        assert [await output(store, key) for key in keys] == list(range(10))
+
+
+async def test_a_message_that_always_fails_is_buried_and_can_be_put_back(store, jq):
+    # DESIGN §6
+    missing = WorkflowRef("test", "missing", "1.0.0")
+    await deploy(store, "do: [{a: {set: {a: 1}}}]")
+    async with working(store, jq):
+        lost = await start(store, "lost", ref=missing)
+        healthy = await start(store, "healthy")
+        assert await output(store, healthy) == {"a": 1}
+        letter = await buried(store, lost)
+        assert "test/missing:1.0.0" in letter.error
+        assert "Traceback" in letter.traceback
+        assert isinstance(letter.body, Message)
+        assert letter.body.kind is MessageKind.START
+        await deploy(store, "do: [{a: {set: {a: 2}}}]", missing)
+        assert await store.requeue(TENANT, letter.id)
+        assert await output(store, lost) == {"a": 2}
+        assert await store.dead_letters(TENANT) == []
+
+
+async def buried(store: EventStore, key: ExecutionKey) -> DeadLetter:
+    async with asyncio.timeout(20):
+        while not (letters := await store.dead_letters(TENANT, execution=key.id)):
+            await asyncio.sleep(0.02)
+    return letters[0]
+
+
+async def test_messages_for_unknown_executions_are_dropped(store, jq):
+    # fault-matrix F38
+    await deploy(store, "do: [{a: {set: {a: 1}}}]")
+    async with working(store, jq):
+        await store.send(TENANT, Message(MessageKind.CANCEL, "nobody", {}))
+        assert await output(store, await start(store, "e")) == {"a": 1}
+        assert await store.execution(ExecutionKey(TENANT, "nobody")) is None
+        assert await store.dead_letters(TENANT) == []
+
+
+async def test_a_runaway_expression_faults_its_task_and_the_worker_goes_on(store, jq):
+    # DESIGN §5
+    await deploy(store, "do: [{a: {set: '${ def f: f; f }'}}]")
+    calm = WorkflowRef("test", "calm", "1.0.0")
+    await deploy(store, "do: [{a: {set: {a: 1}}}]", calm)
+    async with working(store, jq):
+        began = time.monotonic()
+        wild = [await start(store, f"wild{number}") for number in range(2)]
+        assert await output(store, await start(store, "calm", ref=calm)) == {"a": 1}
+        assert time.monotonic() - began < 1
+        for key in wild:
+            assert (await ended(store, key)).status is Status.FAULTED
+            event = await store.last_event(key)
+            assert event is not None
+            assert event.data["error"]["type"].endswith("/expression")
+
+
+async def test_a_long_decision_is_many_commits(store, jq):
+    await deploy(store, """
+do:
+  - count: {set: {n: '${ .n + 1 }'}}
+  - again: {switch: [{more: {when: .n < 700, then: count}}]}
+""")  # fmt: skip
+    async with working(store, jq):
+        assert await output(store, await start(store, "e", {"n": 0})) == {"n": 700}
+
+
+async def test_a_cancellation_that_overtakes_the_start_still_counts(store, jq):
+    await deploy(store, "do: [{w: {wait: PT1H}}]")
+    key = await start(store, "e", {"kept": True})
+    holder = Consumer("workers", "slow")
+    (opening,) = await taken(store, holder)
+    await store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))
+    async with working(store, jq):
+        assert (await ended(store, key)).status is Status.CANCELLED
+        await store.release([opening])
+        await store.beat(holder)
+    first, *_, last = await store.history(key)
+    assert (first.type, first.data["input"], last.type) == (
+        "workflow.started",
+        {"kept": True},
+        "workflow.cancelled",
+    )
+
+
+async def taken(store: EventStore, consumer: Consumer) -> list[Delivery[Message]]:
+    async with asyncio.timeout(10):
+        while not (deliveries := await store.receive_messages(consumer, 10, 1.0)):
+            pass
+    return deliveries
+
+
+async def test_cancel_reaches_an_execution(store, jq):
+    await deploy(store, "do: [{w: {wait: PT1H}}]")
+    async with working(store, jq):
+        key = await start(store, "e")
+        await store.wait_for_version(key, 0, 10)
+        assert (await store.execution(key)).status is Status.WAITING
+        await store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))
+        assert (await ended(store, key)).status is Status.CANCELLED
+        assert (await store.fire_due_timers()).next_due_at is None

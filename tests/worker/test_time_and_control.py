@@ -1,0 +1,189 @@
+"""Timeouts, cancellation, suspension, retries by hand (inventory N, T; CONTRACT)."""
+
+import pytest
+
+from unspool.definitions import errors
+from unspool.eventstore.records import MessageKind
+
+HANGING = "{call: http, with: {method: get, endpoint: http://h}}"
+
+
+def test_task_timeout_interrupts_and_can_be_caught(world, pending):
+    # N1, N2
+    run = world(
+        """
+        do:
+          - t:
+              try:
+                - slow:
+                    timeout: {after: {seconds: 3}}
+                    do: [{c: {call: http, with: {method: get, endpoint: http://h}}}]
+              catch: {as: e, do: [{h: {set: '${ $e }'}}]}
+        """,
+        lambda _: pending,
+    ).start({})
+    began = run.now
+    assert run.requests[0].deadline == began + 3000
+    run.pass_time()
+    assert run.now == began + 3000
+    assert (run.output["status"], run.output["instance"]) == (408, "/do/0/t/try/0/slow")
+    assert run.withdrawn == [run.requests[0].run]
+    assert run.of("task.cancelled", "c")
+
+
+def test_timeout_that_is_not_reached_leaves_nothing_behind(world):
+    run = world("do: [{t: {timeout: {after: PT1H}, set: {a: 1}}}]").start({})
+    assert run.output == {"a": 1}
+    assert run.timers == {}
+    assert run.types("timer.scheduled", "timer.cancelled") == ["timer.scheduled", "timer.cancelled"]
+
+
+def test_timeout_covers_retries_and_waits(world):
+    # N1: the try's own timeout covers all attempts
+    run = world(
+        """
+        do:
+          - t:
+              timeout: {after: {seconds: 5}}
+              try: [{c: {call: http, with: {method: get, endpoint: http://h}}}]
+              catch: {retry: {delay: {seconds: 2}}}
+        """,
+        lambda _: errors.runtime("no"),
+    ).start({})
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert (run.error["status"], run.error["instance"]) == (408, "/do/0/t")
+    assert len(run.requests) == 3
+
+
+def test_workflow_timeout(world):
+    # N2, N6, I39
+    run = world("""
+        timeout: {after: {seconds: 2}}
+        do: [{t: {try: [{w: {wait: {hours: 1}}}], catch: {}}}]
+    """).start({})
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert (run.error["status"], run.error["instance"]) == (408, "/")
+    assert run.timers == {}
+
+
+def test_named_and_computed_timeouts(world, pending):
+    # B8, D14
+    run = world(
+        """
+        use: {timeouts: {short: {after: '${ .limit }'}}}
+        do: [{t: {timeout: short, call: http, with: {method: get, endpoint: http://h}}}]
+        """,
+        lambda _: pending,
+    ).start({"limit": "PT4S"})
+    assert run.requests[0].deadline == run.now + 4000
+
+
+def test_late_results_and_timers_interpret_to_nothing(world, pending):
+    # DESIGN §3
+    run = world(
+        f"do: [{{t: {{timeout: {{after: {{seconds: 1}}}}, try: [{{c: {HANGING}}}], catch: {{}}}}}}]",
+        lambda _: pending,
+    )
+    run.start({})
+    (request,) = run.requests
+    (timer,) = run.timers
+    run.reply(request, "ok")
+    run.settle()
+    events = len(run.history)
+    run.reply(request, "again")
+    run.settle()
+    run.send(MessageKind.TIMER_FIRED, timer=timer)
+    run.send(MessageKind.START, input={})
+    run.send(MessageKind.CANCEL)
+    assert len(run.history) == events
+    assert run.output == "ok"
+
+
+def test_cancel_reaches_everything(world, pending):
+    run = world(
+        f"do: [{{f: {{fork: {{branches: [{{a: {HANGING}}}, {{b: {{wait: PT1H}}}}]}}}}}}]", lambda _: pending
+    ).start({})
+    run.send(MessageKind.CANCEL)
+    assert run.state.status == "cancelled"
+    assert run.timers == {}
+    assert run.withdrawn == [run.requests[0].run]
+    assert run.types("workflow.cancelled", "task.cancelled") == ["task.cancelled"] * 3 + [
+        "workflow.cancelled"
+    ]
+
+
+def test_suspended_execution_finishes_what_runs_and_starts_nothing(world, pending):
+    # T1
+    run = world(f"do: [{{a: {HANGING}}}, {{b: {{set: {{b: 1}}}}}}]", lambda _: pending).start({})
+    run.send(MessageKind.SUSPEND)
+    run.reply(run.requests[0], "done")
+    run.settle()
+    assert run.state.status == "suspended"
+    assert run.path() == ["a"]
+    run.send(MessageKind.RESUME)
+    assert run.output == {"b": 1}
+
+
+def test_suspended_before_a_wait_is_over(world):
+    run = world("do: [{w: {wait: PT1S}}, {b: {set: {b: 1}}}]").start({})
+    run.send(MessageKind.SUSPEND).pass_time()
+    assert run.state.status == "suspended"
+    assert run.send(MessageKind.RESUME).output == {"b": 1}
+
+
+def retriable(world, definition, *outcomes):
+    left = list(outcomes)
+    return world(definition, lambda _: left.pop(0) if len(left) > 1 else left[0])
+
+
+def test_retry_restarts_at_the_task_that_faulted(world):
+    run = retriable(world, f"""
+        do:
+          - before: {{set: {{n: '${{ .n + 1 }}'}}}}
+          - outer: {{do: [{{c: {HANGING}}}], timeout: {{after: PT1H}}}}
+          - after: {{set: {{result: '${{ . }}'}}}}
+    """, errors.runtime("no"), "ok").start({"n": 0})  # fmt: skip
+    assert run.state.status == "faulted"
+    run.send(MessageKind.RETRY)
+    assert run.output == {"result": "ok"}
+    assert run.path() == ["before", "outer", "c", "c", "after"]
+    assert len({request.idempotency_key for request in run.requests}) == 2
+    assert run.timers == {}
+
+
+def test_retry_restarts_branches_that_were_cancelled(world, pending):
+    run = retriable(world, f"""
+        do:
+          - f:
+              fork:
+                branches:
+                  - a: {{set: {{a: 1}}}}
+                  - b: {{do: [{{w: {{wait: PT1S}}}}, {{set_b: {{set: {{b: 1}}}}}}]}}
+                  - c: {HANGING}
+    """, errors.runtime("no"), "ok").start({})  # fmt: skip
+    assert run.state.status == "faulted"
+    run.send(MessageKind.RETRY).pass_time()
+    assert run.output == [{"a": 1}, {"b": 1}, "ok"]
+    assert run.path().count("a") == 1
+
+
+@pytest.mark.parametrize(
+    "definition",
+    ["do: []\ninput: {schema: {document: {type: string}}}", "do: []\noutput: {as: '.a | tonumber'}"],
+)
+def test_retry_of_what_cannot_come_out_better_faults_again(world, definition):
+    run = world(definition).start({"a": "x"})
+    error = dict(run.error)
+    assert run.send(MessageKind.RETRY).error == error
+
+
+def test_retry_after_the_workflows_timeout(world):
+    run = world("""
+        timeout: {after: {seconds: 2}}
+        do: [{a: {set: {a: 1}}}, {w: {wait: {seconds: 3}}}]
+    """).start({})
+    run.pass_time(lambda w: w.state.status == "faulted")
+    run.send(MessageKind.RETRY)
+    assert run.state.status == "running"
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert run.path() == ["a", "w", "w"]

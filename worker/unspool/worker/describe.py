@@ -1,0 +1,50 @@
+"""A state in words that people and programs can read: what `replay` and the API's `state` show."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from unspool.worker.commits import status_of
+from unspool.worker.interpreter.state import Json, Loop, PendingTimer, Phase, Run, State
+
+
+def describe(state: State) -> dict[str, Any]:
+    """The state as JSON: status, data, context, running tasks, and what has to come to pass next."""
+    runs = sorted(state.runs.values(), key=lambda run: int(run.id))
+    members = {
+        "version": state.version,
+        "status": status_of(state).value,
+        "input": state.input,
+        "context": state.context,
+        "output": state.output,
+        "error": state.error,
+        "running": [_run(run) for run in runs if run.parent is not None],
+        "data": {run.task or "/": run.data for run in runs if run.phase is Phase.RUNNING},
+        "next": [_next(state, run) for run in runs if run.phase is not Phase.RUNNING],
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _run(run: Run) -> Mapping[str, Json]:
+    members = {"task": run.task, "run": run.id, "phase": run.phase.value, "input": run.input}
+    if run.attempt:
+        members["attempt"] = run.attempt + 1
+    if isinstance(run.progress, Loop):
+        members["iteration"] = run.progress.place
+    return members
+
+
+def _next(state: State, run: Run) -> Mapping[str, Json]:
+    """What a run waits for."""
+    match run.phase:
+        case Phase.REQUESTED:
+            return {"task": run.task, "waitsFor": "executor"}
+        case Phase.WAITING:
+            return {"task": run.task, "waitsFor": "timer", **_timer(state, run)}
+        case _:
+            return {"task": run.task, "waitsFor": "worker"}
+
+
+def _timer(state: State, run: Run) -> Mapping[str, Json]:
+    timers: list[PendingTimer] = [timer for timer in state.timers.values() if timer.run == run.id]
+    soonest = min(timers, key=lambda timer: timer.due_at)
+    return {"purpose": soonest.purpose.value, "dueAt": soonest.due_at}

@@ -1,0 +1,53 @@
+"""What kinds of task have in common unless they say otherwise."""
+
+from typing import Any
+
+from unspool.definitions.errors import WorkflowError
+from unspool.definitions.plan import Directive, TaskList
+from unspool.worker.interpreter.flow import advance, complete, fail
+from unspool.worker.interpreter.state import Json, Purpose, Run
+from unspool.worker.interpreter.turn import Ended, Turn
+
+
+class Leaf:
+    """A task without tasks in it."""
+
+    def child_completed(self, turn: Turn, run: Run, body: Any, child: Ended) -> None:
+        """Cannot be."""
+        raise AssertionError(f"{run.task} has no children")
+
+    def child_faulted(self, turn: Turn, run: Run, body: Any, child: Ended, error: WorkflowError) -> None:
+        """Cannot be."""
+        raise AssertionError(f"{run.task} has no children")
+
+    def answered(self, turn: Turn, run: Run, body: Any, output: Json) -> None:
+        """Cannot be."""
+        raise AssertionError(f"{run.task} asks no executor")
+
+    def timer_fired(self, turn: Turn, run: Run, body: Any, purpose: Purpose) -> None:
+        """Cannot be."""
+        raise AssertionError(f"{run.task} sets no {purpose} timer")
+
+
+class Sequence(Leaf):
+    """A task whose children run one after another; it says which list they are in and what comes after it."""
+
+    def tasks(self, body: Any, child: Ended) -> TaskList:
+        """The list a child stands in."""
+        tasks: TaskList = body.tasks
+        return tasks
+
+    def done(self, turn: Turn, run: Run, body: Any, child: Ended) -> None:
+        """The list has come to its end."""
+        complete(turn, run, run.data)
+
+    def child_completed(self, turn: Turn, run: Run, body: Any, child: Ended) -> None:
+        """Goes on in the list; `end` goes all the way up (inventory H3)."""
+        if child.directive == Directive.END:
+            complete(turn, run, run.data, Directive.END)
+        elif not advance(turn, run, self.tasks(body, child), child):
+            self.done(turn, run, body, child)
+
+    def child_faulted(self, turn: Turn, run: Run, body: Any, child: Ended, error: WorkflowError) -> None:
+        """An error nobody here catches goes on to the parent, as it is (inventory I33)."""
+        fail(turn, run, error)

@@ -1,0 +1,143 @@
+"""What expressions see: the arguments of dsl.md, "Runtime Expression Arguments", and scoped variables.
+
+Only the arguments that an expression reads are made; one that is not available where it is read is null
+(inventory E2).
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+from unspool.definitions import errors
+from unspool.definitions.durations import BadDuration, Duration, parse_duration
+from unspool.definitions.expressions import ExpressionError
+from unspool.definitions.plan import Evaluable, Moment
+from unspool.definitions.tasks.for_each import For
+from unspool.definitions.tasks.try_catch import Try
+from unspool.worker.interpreter.state import Json, Loop, Run
+from unspool.worker.interpreter.turn import Fault, Turn
+
+_NONE: Final[Mapping[str, Json]] = {}
+_RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata": {}}
+
+
+class Scope(NamedTuple):
+    """The place from which an expression looks around."""
+
+    turn: Turn
+    run: Run
+    names: Mapping[str, Json] = _NONE
+    """Variables that are not (yet) in the state: an output being made, the item of an iteration to come."""
+    raw_output: Json = None
+
+    def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
+        """The value of an expression or template. Raises `Fault` with an `expression` error."""
+        try:
+            return evaluable.spend(value, self._bind(evaluable.variables), self.turn.purse)
+        except ExpressionError as error:
+            raise Fault(errors.expression(str(error))) from error
+
+    def holds(self, condition: Evaluable, value: Json) -> bool:
+        """Whether a condition is met, as jq sees it (D12). Raises `Fault` with an `expression` error."""
+        result = self.evaluate(condition, value)
+        return result is not None and result is not False
+
+    def duration(self, moment: Moment, value: Json) -> Duration:
+        """A duration, evaluated if need be. Raises `Fault` with an `expression` error."""
+        if moment.constant is not None:
+            return moment.constant
+        if moment.expression is None:
+            return NO_TIME
+        try:
+            return parse_duration(self.evaluate(moment.expression, value))
+        except BadDuration as error:
+            raise Fault(errors.expression(str(error))) from error
+
+    def _bind(self, wanted: frozenset[str]) -> Mapping[str, Json]:
+        if not wanted:
+            return _NONE
+        return {name: self._argument(name) for name in wanted}
+
+    def _argument(self, name: str) -> Json:
+        if name in self.names:
+            return self.names[name]
+        argument = _ARGUMENTS.get(name)
+        return argument(self) if argument is not None else _scoped_variable(self.turn, self.run, name)
+
+
+NO_TIME: Final = parse_duration({"seconds": 0})
+
+
+def _scoped_variable(turn: Turn, run: Run, name: str) -> Json:
+    """The value of an author's variable, the innermost first (inventory E12)."""
+    while run.parent is not None:
+        task = turn.task_of(run)
+        run = turn.run(run.parent)
+        if run.parent is None:
+            break
+        body = turn.task_of(run).body
+        if isinstance(body, For) and isinstance(run.progress, Loop):
+            if name == body.each:
+                return run.progress.items[run.progress.place]
+            if name == body.at:
+                return run.progress.place
+        if isinstance(body, Try) and name == body.catch.name and body.handles(task):
+            return run.fault
+    return None
+
+
+# -- descriptors
+
+
+def _task(scope: Scope) -> Json:
+    """The task descriptor over the task's own members (inventory E8)."""
+    if scope.run.parent is None:
+        return None
+    task = scope.turn.task_of(scope.run)
+    return {
+        **task.definition,
+        "name": task.name,
+        "reference": task.pointer,
+        "definition": task.definition,
+        "input": scope.run.raw,
+        "output": scope.raw_output,
+        "startedAt": _date_time(scope.run.started_at or scope.turn.now),
+    }
+
+
+def _workflow(scope: Scope) -> Json:
+    state = scope.turn.state
+    return {
+        "id": state.execution,
+        "definition": scope.turn.plan.definition,
+        "input": state.input,
+        "startedAt": _date_time(state.started_at),
+    }
+
+
+def _date_time(milliseconds: int | None) -> Json:
+    """A DateTime descriptor (dsl.md)."""
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return {
+        "iso8601": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "epoch": {"seconds": milliseconds // 1000, "milliseconds": milliseconds},
+    }
+
+
+def _secrets(_: Scope) -> Json:
+    raise Fault(errors.authorization("$secrets: no secret store is set up", title="Secret not available"))
+
+
+_ARGUMENTS: Final[Mapping[str, Callable[[Scope], Json]]] = {
+    "context": lambda scope: scope.turn.state.context,
+    "input": lambda scope: scope.run.input,
+    "output": lambda _: None,
+    "authorization": lambda _: None,
+    "secrets": _secrets,
+    "task": _task,
+    "workflow": _workflow,
+    "runtime": lambda _: _RUNTIME,
+}

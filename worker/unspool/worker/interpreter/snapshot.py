@@ -1,0 +1,78 @@
+"""States as bytes, for the snapshots that spare a worker the fold over a long history.
+
+Disposable: whoever cannot read one folds the history. The format carries a version for just that.
+"""
+
+from typing import Final
+
+import orjson
+from rpds import HashTrieMap
+
+from unspool.eventstore.records import Status
+from unspool.worker.interpreter.state import (
+    Branches,
+    Json,
+    Loop,
+    PendingTimer,
+    Phase,
+    Purpose,
+    Run,
+    State,
+)
+
+FORMAT: Final = 1
+
+
+def dump_state(state: State) -> bytes:
+    """A state as bytes."""
+    members = state._replace(runs=None, timers=None, fallen=None)._asdict()  # type: ignore[arg-type]
+    return orjson.dumps(
+        {
+            **members,
+            "format": FORMAT,
+            "runs": [_dump_run(run) for run in state.runs.values()],
+            "timers": {id_: list(timer) for id_, timer in state.timers.items()},
+            "fallen": [_dump_run(run) for run in state.fallen],
+        }
+    )
+
+
+def load_state(dump: bytes) -> State | None:
+    """The state that was dumped; None if another release dumped it."""
+    members = orjson.loads(dump)
+    if members.pop("format") != FORMAT:
+        return None
+    runs = map(_load_run, members["runs"])
+    members |= {
+        "status": Status(members["status"]),
+        "runs": HashTrieMap({run.id: run for run in runs}),
+        "timers": HashTrieMap({id_: _load_timer(*timer) for id_, timer in members["timers"].items()}),
+        "fallen": tuple(map(_load_run, members["fallen"])),
+    }
+    return State(**members)
+
+
+def _load_timer(run: str, purpose: str, due_at: int) -> PendingTimer:
+    return PendingTimer(run, Purpose(purpose), due_at)
+
+
+def _dump_run(run: Run) -> Json:
+    match run.progress:
+        case Loop(items, place):
+            progress: Json = {"items": items, "place": place}
+        case Branches(outputs):
+            progress = {"outputs": list(outputs.items())}
+        case None:
+            progress = None
+    return {**run._asdict(), "progress": progress}
+
+
+def _load_run(members: dict[str, Json]) -> Run:
+    match members["progress"]:
+        case {"items": items, "place": place}:
+            progress: Loop | Branches | None = Loop(items, place)
+        case {"outputs": outputs}:
+            progress = Branches(HashTrieMap(dict(outputs)))
+        case _:
+            progress = None
+    return Run(**{**members, "phase": Phase(members["phase"]), "progress": progress})

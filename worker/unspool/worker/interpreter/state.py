@@ -1,0 +1,142 @@
+"""The state of an execution: a tree of running tasks, and the timers they wait for.
+
+Everything here is immutable; a new state shares what did not change with the one before. Data (inputs,
+outputs, the context) is shared too and never changed in place.
+"""
+
+from __future__ import annotations  # rpds maps are generic to type checkers only
+
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from rpds import HashTrieMap
+
+from unspool.eventstore.records import Status
+
+Json = Any
+
+ROOT: Final = "0"
+"""Run id of the workflow itself, the root of the tree."""
+
+
+class Phase(StrEnum):
+    """Where a live run stands."""
+
+    CREATED = "created"
+    """Its turn has come, but it was not started: the decision ended here, or the execution is suspended."""
+    RUNNING = "running"
+    """Its children run."""
+    REQUESTED = "requested"
+    """An executor has it."""
+    WAITING = "waiting"
+    """It waits for a timer."""
+
+
+class Purpose(StrEnum):
+    """What a timer is for."""
+
+    WAIT = "wait"
+    RETRY = "retry"
+    TIMEOUT = "timeout"
+    ATTEMPT = "attempt"
+    """The time limit of one attempt of a `try`."""
+
+
+class Loop(NamedTuple):
+    """How far a `for` has come."""
+
+    items: list[Json]
+    place: int
+    """Of the item in hand, from 0."""
+
+
+class Branches(NamedTuple):
+    """The outputs of those branches of a `fork` that have completed, by place."""
+
+    outputs: HashTrieMap[int, Json]
+
+
+class Run(NamedTuple):
+    """One run of a task that has not ended."""
+
+    id: str
+    task: str
+    """JSON pointer of the task; empty for the workflow."""
+    parent: str | None
+    """Run of the scope it runs in."""
+    phase: Phase
+    raw: Json
+    """Raw input."""
+    started_at: int | None = None
+    input: Json = None
+    """Transformed input."""
+    data: Json = None
+    """What flows through its list: the output of the child that completed last."""
+    branch: int | None = None
+    """Place among the branches of a `fork`."""
+    attempt: int = 0
+    """Retries begun (`try`)."""
+    fault: Json = None
+    """The error that is being handled (`catch.do`)."""
+    progress: Loop | Branches | None = None
+
+
+class PendingTimer(NamedTuple):
+    """A timer that is set."""
+
+    run: str
+    purpose: Purpose
+    due_at: int
+
+
+class State(NamedTuple):
+    """An execution as of one event."""
+
+    execution: str
+    version: int = 0
+    """Number of the last event folded in."""
+    status: Status = Status.PENDING
+    started_at: int | None = None
+    ended_at: int | None = None
+    input: Json = None
+    """The workflow's raw input."""
+    context: Json = None
+    output: Json = None
+    error: Json = None
+    runs: HashTrieMap[str, Run] = HashTrieMap()
+    """Live runs by id."""
+    timers: HashTrieMap[str, PendingTimer] = HashTrieMap()
+    last_run: int = 0
+    """The number that was given to a run last."""
+    fallen: tuple[Run, ...] = ()
+    """Runs ended by an error that nobody has caught (yet), innermost first: where a retry begins."""
+
+    def children(self, run: str) -> list[Run]:
+        """The live children of a run, oldest first."""
+        return sorted(
+            (child for child in self.runs.values() if child.parent == run), key=lambda child: int(child.id)
+        )
+
+    def descendants(self, run: str) -> list[Run]:
+        """All that lives below a run, every child before its parent."""
+        children: dict[str | None, list[Run]] = {}
+        for child in sorted(self.runs.values(), key=lambda child: int(child.id)):
+            children.setdefault(child.parent, []).append(child)
+        found: list[Run] = []
+        unvisited = children.get(run, [])[:]
+        while unvisited:
+            found.append(unvisited.pop())
+            unvisited += children.get(found[-1].id, [])
+        return found[::-1]
+
+    def in_phase(self, phase: Phase) -> list[Run]:
+        """Live runs in a phase, oldest first."""
+        return sorted((run for run in self.runs.values() if run.phase is phase), key=lambda run: int(run.id))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything but time has to come to pass."""
+        return any(run.phase in _BUSY for run in self.runs.values())
+
+
+_BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED})

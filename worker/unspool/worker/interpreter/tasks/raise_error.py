@@ -1,0 +1,50 @@
+"""`raise`: faults with the author's error (inventory I25-I28)."""
+
+from collections.abc import Mapping
+
+from unspool.definitions import errors
+from unspool.definitions.errors import WorkflowError
+from unspool.definitions.tasks.raise_error import ErrorTemplate, Raise
+from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.scope import Scope
+from unspool.worker.interpreter.state import Json, Run
+from unspool.worker.interpreter.turn import Fault, Turn
+
+
+class RaiseBehaviour(Leaf):
+    """Raises an error."""
+
+    def begin(self, turn: Turn, run: Run, body: Raise) -> None:
+        """Faults."""
+        scope = Scope(turn, run)
+        if body.error is not None:
+            raise Fault(_from_template(scope, body.error))
+        assert body.expression is not None  # one of the two is always there
+        raise Fault(_from_expression(turn, scope.evaluate(body.expression, run.input)))
+
+
+def _from_template(scope: Scope, template: ErrorTemplate) -> WorkflowError:
+    members = scope.evaluate(template.members, scope.run.input)
+    return _error({**members, "type": scope.evaluate(template.type, scope.run.input)})
+
+
+def _from_expression(turn: Turn, value: Json) -> WorkflowError:
+    """The error an expression gave, or the one in `use.errors` whose name it gave."""
+    named = turn.plan.definition.get("use", {}).get("errors", {})
+    if isinstance(value, str) and value in named:
+        value = named[value]
+    return _error(value)
+
+
+def _error(value: Json) -> WorkflowError:
+    if not isinstance(value, Mapping):
+        raise Fault(errors.expression("raise.error must give an error or the name of one"))
+    texts = {name: value.get(name) for name in ("title", "detail", "instance")}
+    wrong = [name for name, text in texts.items() if not isinstance(text, str | None)]
+    if not isinstance(value.get("type"), str):
+        wrong.append("type")
+    if not isinstance(value.get("status"), int) or isinstance(value["status"], bool):
+        wrong.append("status")
+    if wrong:
+        raise Fault(errors.expression(f"the error raised has a wrong or missing {', '.join(wrong)}"))
+    return WorkflowError(value["type"], value["status"], **texts)

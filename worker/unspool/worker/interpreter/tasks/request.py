@@ -1,0 +1,31 @@
+"""`call` and `run`: work that an executor does."""
+
+from unspool.definitions import errors
+from unspool.definitions.tasks.request import NotExecutable, Request
+from unspool.worker.interpreter.flow import INPUT, complete
+from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.scope import Scope
+from unspool.worker.interpreter.state import Json, Run
+from unspool.worker.interpreter.turn import Fault, Turn
+
+
+class RequestBehaviour(Leaf):
+    """Asks an executor; its result comes back as a message."""
+
+    def begin(self, turn: Turn, run: Run, body: Request) -> None:
+        """Evaluates the arguments, here and once, and hands them out."""
+        turn.request(run, body.queue, Scope(turn, run).evaluate(body.arguments, run.input))
+
+    def answered(self, turn: Turn, run: Run, body: Request, output: Json) -> None:
+        """Completes with the result; nobody waited for the one of a detached process (inventory I58)."""
+        complete(turn, run, INPUT if body.detached else output)
+
+
+class NotExecutableBehaviour(Leaf):
+    """A task this release cannot execute."""
+
+    def begin(self, turn: Turn, run: Run, body: NotExecutable) -> None:
+        """Faults, and says so."""
+        detail = f"this release of Unspool cannot execute {body.what}"
+        error = errors.configuration(detail, title="Not supported")
+        raise Fault(error if body.instance is None else error.at(body.instance))

@@ -1,0 +1,123 @@
+"""`try`: errors caught, and tasks tried again (inventory I29-I39, M1-M9).
+
+A caught error is retried first; when the policy says no, or is exhausted, `catch.do` handles it. With a
+policy and no `catch.do` it then goes on to the parent; with neither the `try` completes with its input.
+"""
+
+from unspool.definitions import errors
+from unspool.definitions.errors import WorkflowError, same_type
+from unspool.definitions.plan import TaskList
+from unspool.definitions.tasks.try_catch import Catch, RetryPolicy, Try
+from unspool.worker.interpreter.flow import INPUT, cancel_children, complete, create, fail
+from unspool.worker.interpreter.kind import Sequence
+from unspool.worker.interpreter.scope import Scope
+from unspool.worker.interpreter.state import Json, Purpose, Run
+from unspool.worker.interpreter.tasks.retry_delay import retry_delay
+from unspool.worker.interpreter.turn import Ended, Turn
+
+
+class TryBehaviour(Sequence):
+    """Runs a list of tasks, and another one when it fails."""
+
+    def begin(self, turn: Turn, run: Run, body: Try) -> None:
+        """Begins the first attempt."""
+        _attempt(turn, run, body)
+
+    def tasks(self, body: Try, child: Ended) -> TaskList:
+        """The list a child stands in: what is tried, or what is done about an error."""
+        handling = body.catch.tasks
+        return handling if handling is not None and body.handles(child.task) else body.tasks
+
+    def done(self, turn: Turn, run: Run, body: Try, child: Ended) -> None:
+        """Completes; after `catch.do`, in the direction of `catch.then` (inventory I37)."""
+        complete(turn, run, run.data, body.catch.then if body.handles(child.task) else None)
+
+    def child_faulted(self, turn: Turn, run: Run, body: Try, child: Ended, error: WorkflowError) -> None:
+        """Catches the error of a task that is tried; one in `catch.do` goes on (inventory I34)."""
+        if body.handles(child.task):
+            fail(turn, run, error)
+        else:
+            _failed(turn, run, body, error)
+
+    def timer_fired(self, turn: Turn, run: Run, body: Try, purpose: Purpose) -> None:
+        """The delay before a retry is over, or the time of an attempt is."""
+        if purpose is Purpose.RETRY:
+            _attempt(turn, run, body)
+            return
+        cancel_children(turn, run)
+        error = errors.timeout("an attempt took longer than retry.limit.attempt.duration").at(run.task)
+        _failed(turn, turn.run(run.id), body, error.under(turn.error_base))
+
+
+def _attempt(turn: Turn, run: Run, body: Try) -> None:
+    """Begins an attempt, with the input of the first (inventory I38)."""
+    policy, first = body.catch.retry, body.tasks.first
+    if first is None:
+        complete(turn, run, INPUT)
+        return
+    if policy is not None and policy.attempt_timeout is not None:
+        limit = Scope(turn, run).duration(policy.attempt_timeout, run.input)
+        turn.schedule(run, Purpose.ATTEMPT, limit.due(turn.now))
+    create(turn, first, turn.run(run.id))
+
+
+def _failed(turn: Turn, run: Run, body: Try, error: WorkflowError) -> None:
+    """What becomes of an attempt's error: caught or not, retried, handled or passed on."""
+    turn.clear_timers(run, purpose=Purpose.ATTEMPT)
+    catch, problem = body.catch, error.to_json()
+    scope = Scope(turn, run, {catch.name: problem})
+    if not _catches(scope, catch, problem):
+        fail(turn, run, error)
+    elif catch.retry is not None and _retry(turn, run, body, catch.retry, problem):
+        pass
+    elif catch.tasks is not None:
+        _handle(turn, run, catch, catch.tasks, problem)
+    elif catch.retry is not None:
+        fail(turn, run, error)
+    else:
+        complete(turn, run, INPUT, catch.then)
+
+
+def _catches(scope: Scope, catch: Catch, problem: dict[str, Json]) -> bool:
+    for member, wanted in catch.filter.items():
+        found = problem.get(member)
+        alike = same_type(wanted, str(found)) if member == "type" else wanted == found
+        if not alike:
+            return False
+    return _agrees(scope, catch, problem)
+
+
+def _agrees(scope: Scope, conditions: Catch | RetryPolicy, problem: dict[str, Json]) -> bool:
+    """Whether `when` holds and `exceptWhen` does not, both asked of the error (inventory I32)."""
+    if conditions.when is not None and not scope.holds(conditions.when, problem):
+        return False
+    return conditions.except_when is None or not scope.holds(conditions.except_when, problem)
+
+
+def _handle(turn: Turn, run: Run, catch: Catch, tasks: TaskList, problem: dict[str, Json]) -> None:
+    if tasks.first is None:
+        complete(turn, run, INPUT, catch.then)
+    else:
+        create(turn, tasks.first, run, {"caught": problem})
+
+
+def _retry(turn: Turn, run: Run, body: Try, policy: RetryPolicy, problem: dict[str, Json]) -> bool:
+    """Starts again, now or after a delay, if the policy lets it."""
+    scope = Scope(turn, run, {body.catch.name: problem})
+    attempt = run.attempt + 1
+    if policy.retries is not None and attempt > policy.retries:
+        return False
+    if not _agrees(scope, policy, problem):
+        return False
+    due_at = turn.now + retry_delay(scope, policy, attempt, run.input)
+    if policy.within is not None:
+        started = run.started_at if run.started_at is not None else turn.now
+        if due_at > scope.duration(policy.within, run.input).due(started):
+            return False
+    turn.emit("task.retried", run, {"attempt": attempt, "error": problem})
+    again = turn.run(run.id)
+    if due_at > turn.now:
+        turn.schedule(again, Purpose.RETRY, due_at)
+    else:
+        _attempt(turn, again, body)
+    return True

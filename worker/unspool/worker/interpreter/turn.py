@@ -1,0 +1,150 @@
+"""A decision in the making: the state as it is so far, and what has been decided already."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from unspool.definitions.errors import WorkflowError
+from unspool.definitions.expressions import Purse
+from unspool.definitions.plan import Body, Plan, Task
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import TaskRequest, Timer
+from unspool.worker.interpreter.evolve import evolve
+from unspool.worker.interpreter.state import Json, Phase, Purpose, Run, State
+
+
+class Fault(Exception):
+    """Carries a workflow error from where it is found to the task that faults of it.
+
+    The one exception here that is no defect; it never leaves the interpreter.
+    """
+
+    def __init__(self, error: WorkflowError) -> None:
+        super().__init__(error.detail or error.type)
+        self.error = error
+
+
+class Behaviour(Protocol):
+    """What a kind of task does when something happens to one of its runs."""
+
+    def begin(self, turn: "Turn", run: Run, body: Any) -> None:
+        """Its input is ready. Raises `Fault`."""
+
+    def child_completed(self, turn: "Turn", run: Run, body: Any, child: "Ended") -> None:
+        """A child has completed. Raises `Fault`."""
+
+    def child_faulted(self, turn: "Turn", run: Run, body: Any, child: "Ended", error: WorkflowError) -> None:
+        """A child has faulted. Raises `Fault`."""
+
+    def answered(self, turn: "Turn", run: Run, body: Any, output: Json) -> None:
+        """An executor has done its work. Raises `Fault`."""
+
+    def timer_fired(self, turn: "Turn", run: Run, body: Any, purpose: Purpose) -> None:
+        """One of its timers, other than its timeout, has fired. Raises `Fault`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child that has just ended."""
+
+    task: Task
+    branch: int | None
+    output: Json = None
+    """Transformed output."""
+    directive: str = ""
+    """Where it leads."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One decision being made. Everything it touches is its own; the state it began with stays as it was."""
+
+    plan: Plan
+    state: State
+    now: int
+    """Milliseconds since 1970."""
+    behaviours: Mapping[type[Body], Behaviour]
+    error_base: str
+    enough: Callable[[int], bool]
+    """Whether so many events are enough for one decision."""
+    purse: Purse = field(default_factory=Purse)
+    """The work that expressions of the present step may still make."""
+    events: list[Event] = field(default_factory=list)
+    tasks: dict[str, TaskRequest] = field(default_factory=dict)
+    tasks_cancelled: list[str] = field(default_factory=list)
+    timers: dict[str, Timer] = field(default_factory=dict)
+    timers_cancelled: list[str] = field(default_factory=list)
+    agenda: deque[str] = field(default_factory=deque)
+    """Runs created and not yet started, in the order of their creation."""
+
+    def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
+        """Decides an event, and lets the state follow."""
+        task, id_ = (run.task, run.id) if run is not None else (None, None)
+        event = Event(self.state.version + 1, type_, self.now, task, id_, data)
+        self.events.append(event)
+        self.state = evolve(self.state, event)
+
+    @property
+    def full(self) -> bool:
+        """Whether the decision is long enough."""
+        return self.enough(len(self.events))
+
+    def run(self, id_: str) -> Run:
+        """A live run as it is now."""
+        return self.state.runs[id_]
+
+    def task_of(self, run: Run) -> Task:
+        """The task that a run is a run of."""
+        return self.plan.tasks[run.task]
+
+    def behaviour_of(self, task: Task) -> Behaviour:
+        """What the task's kind does."""
+        return self.behaviours[type(task.body)]
+
+    # -- the world outside
+
+    def request(self, run: Run, queue: str, arguments: dict[str, Json]) -> None:
+        """Hands the run's work to an executor."""
+        deadline = self._deadline(run)
+        data = {"queue": queue, "arguments": arguments}
+        self.emit("task.requested", run, data if deadline is None else {**data, "deadline": deadline})
+        self.tasks[run.id] = TaskRequest(self.state.execution, run.id, run.task, queue, arguments, deadline)
+
+    def withdraw(self, run: Run) -> None:
+        """Tells whoever works for the run to stop."""
+        if run.phase is Phase.REQUESTED and self.tasks.pop(run.id, None) is None:
+            self.tasks_cancelled.append(run.id)
+
+    def schedule(self, run: Run, purpose: Purpose, due_at: int) -> None:
+        """Sets a timer for a run."""
+        timer = f"{run.id}/{purpose}/{self.state.version + 1}"
+        self.emit("timer.scheduled", run, {"timer": timer, "purpose": purpose, "dueAt": due_at})
+        self.timers[timer] = Timer(timer, due_at)
+
+    def clear_timers(self, *runs: Run, purpose: Purpose | None = None) -> None:
+        """Cancels the timers of some runs, or those for one purpose."""
+        if not self.state.timers or not runs:
+            return
+        owners = {run.id: run for run in runs}
+        for id_, timer in list(self.state.timers.items()):
+            if timer.run in owners and purpose in {None, timer.purpose}:
+                self.emit("timer.cancelled", owners[timer.run], {"timer": id_})
+                if self.timers.pop(id_, None) is None:
+                    self.timers_cancelled.append(id_)
+
+    def _deadline(self, run: Run) -> int | None:
+        """When the first of the timeouts around a run is due."""
+        if not self.state.timers:
+            return None
+        around = set(self._lineage(run))
+        limits = {Purpose.TIMEOUT, Purpose.ATTEMPT}
+        dues = [t.due_at for t in self.state.timers.values() if t.run in around and t.purpose in limits]
+        return min(dues, default=None)
+
+    def _lineage(self, run: Run) -> list[str]:
+        line = [run.id]
+        while run.parent is not None:
+            run = self.state.runs[run.parent]
+            line.append(run.id)
+        return line

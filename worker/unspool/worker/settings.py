@@ -1,0 +1,34 @@
+"""The worker's settings."""
+
+from dataclasses import dataclass
+
+from unspool.definitions.errors import DEFAULT_BASE
+from unspool.eventstore.settings import setting
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker works; every field is an environment variable."""
+
+    concurrency: int = setting(
+        "UNSPOOL_WORKER_CONCURRENCY", 4, "Batches of messages that a worker has in hand at once"
+    )
+    batch: int = setting("UNSPOOL_WORKER_BATCH", 32, "Messages in a batch, at most")
+    cached_states: int = setting(
+        "UNSPOOL_WORKER_CACHED_STATES", 5000, "States of executions that a worker keeps in memory"
+    )
+    snapshot_every: int = setting(
+        "UNSPOOL_SNAPSHOT_EVERY", 500, "Events after which a state is kept beside its history"
+    )
+    lease: float = setting(
+        "UNSPOOL_WORKER_LEASE_SECONDS", 30.0, "Seconds after which another worker takes an unanswered message"
+    )
+    grace: float = setting(
+        "UNSPOOL_WORKER_GRACE_SECONDS", 10.0, "Seconds a stopping worker has to finish what it has in hand"
+    )
+    error_base: str = setting(
+        "UNSPOOL_ERROR_BASE", DEFAULT_BASE, "URI under which standard errors are written"
+    )
+    jq_processes: int = setting("UNSPOOL_JQ_PROCESSES", 2, "Child processes that run real jq")
+    jq_seconds: float = setting("UNSPOOL_JQ_SECONDS", 1.0, "Seconds an expression may take")
+    jq_memory_mb: int = setting("UNSPOOL_JQ_MEMORY_MB", 512, "Memory an expression may take, in MiB")
