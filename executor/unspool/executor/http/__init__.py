@@ -1,0 +1,1 @@
+"""`call: http` (dsl-reference.md, "HTTP Call"; inventory J.2)."""

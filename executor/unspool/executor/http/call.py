@@ -1,0 +1,166 @@
+"""The handler of the `http` queue: sends requests, follows redirects, reads responses, all under limits."""
+
+import asyncio
+import io
+from typing import Final
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
+
+from unspool.definitions import errors
+from unspool.eventstore.clock import Clock
+from unspool.eventstore.events import Json
+from unspool.eventstore.records import TaskRequest
+from unspool.executor.egress import EgressError
+from unspool.executor.http.credentials import redacted
+from unspool.executor.http.failures import failed, unreachable, unsuccessful
+from unspool.executor.http.redirect import MAX_HOPS, redirected
+from unspool.executor.http.request import HttpRequest, prepare
+from unspool.executor.http.response import HttpResponse, UnreadableContentError, content, encoded
+from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
+from unspool.executor.settings import ExecutorSettings
+
+_LARGE: Final = 256 * 1024
+"""Request bodies from this size on are written in pieces."""
+
+
+class HttpCall:
+    """Does `call: http` tasks (inventory J.2)."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: ExecutorSettings, clock: Clock):
+        self._session = session
+        self._settings = settings
+        self._clock = clock
+
+    async def __call__(self, request: TaskRequest) -> Outcome:
+        """Makes one call; anything that goes wrong with it becomes an error the author can catch."""
+        try:
+            prepared = prepare(request)
+            seconds = self._seconds(request)
+            try:
+                async with asyncio.timeout(seconds):
+                    return Completed(await self._output(prepared))
+            except TimeoutError:
+                return Faulted(errors.timeout(f"{prepared.place} took longer than {seconds:g} s"))
+        except Rejected as rejected:
+            return Faulted(rejected.error)
+
+    def _seconds(self, request: TaskRequest) -> float:
+        limit = self._settings.http_timeout_seconds
+        if request.deadline is None:
+            return limit
+        return min(limit, (request.deadline - self._clock.now()) / 1000)
+
+    async def _output(self, request: HttpRequest) -> Json:
+        response, request = await self._follow(request)
+        if not _is_success(response.status, redirect=request.redirect):
+            raise Rejected(unsuccessful(request, response))
+        if request.output == "raw":
+            return encoded(response.body)
+        try:
+            value = content(response.body, response.headers.get("Content-Type", ""))
+        except UnreadableContentError as problem:
+            raise Rejected(failed(request, str(problem), title="Unreadable response")) from None
+        return value if request.output == "content" else _described(request, response, value)
+
+    async def _follow(self, request: HttpRequest) -> tuple[HttpResponse, HttpRequest]:
+        """The response, and the request that got it: with `redirect`, maybe another one (inventory J9)."""
+        response = await self._send(request)
+        hops = 0
+        while request.redirect and request.output == "content":
+            following = redirected(request, response.status, response.headers.get("Location"))
+            if following is None:
+                break
+            if hops == MAX_HOPS:
+                detail = f"{request.place} redirects after {MAX_HOPS} redirects already"
+                raise Rejected(
+                    errors.communication(detail, title="Too many redirects", status=response.status)
+                )
+            hops += 1
+            request = following
+            response = await self._send(request)
+        return response, request
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return await self._exchange(request)
+        except aiohttp.ClientConnectorError as error:
+            if not _may_try_again(error):
+                raise Rejected(unreachable(request, error)) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Rejected(unreachable(request, error)) from None
+        return await self._send_again(request)
+
+    async def _send_again(self, request: HttpRequest) -> HttpResponse:
+        """Tries a request that never left this machine a few times more, within about half a second."""
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(3),
+            wait=wait_random(0.05, 0.25),
+            retry=retry_if_exception(_may_try_again),
+            reraise=True,
+        )
+        try:
+            response: HttpResponse = await retrying(self._exchange, request)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Rejected(unreachable(request, error)) from None
+        return response
+
+    async def _exchange(self, request: HttpRequest) -> HttpResponse:
+        body = request.body
+        async with self._session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=io.BytesIO(body) if body is not None and len(body) >= _LARGE else body,
+            allow_redirects=False,
+        ) as response:
+            return HttpResponse(
+                response.status,
+                response.reason or "",
+                response.headers,
+                await self._read(request, response),
+                response.request_info.headers,
+            )
+
+    async def _read(self, request: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
+        limit = self._settings.http_max_response_bytes
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                response.close()
+                detail = f"its response is larger than {limit} bytes"
+                raise Rejected(failed(request, detail, title="Response too large"))
+        return bytes(body)
+
+
+def _is_success(status: int, *, redirect: bool) -> bool:
+    return 200 <= status < (400 if redirect else 300)
+
+
+def _may_try_again(error: BaseException) -> bool:
+    """Whether a request was provably not sent, and might be the next time."""
+    return (
+        isinstance(error, aiohttp.ClientConnectorError)
+        and not isinstance(error, aiohttp.ClientConnectorSSLError)
+        and not isinstance(error.os_error, EgressError)
+    )
+
+
+def _described(request: HttpRequest, response: HttpResponse, value: Json) -> dict[str, Json]:
+    """The response as the DSL describes one (dsl-reference.md, "HTTP Response")."""
+    return {
+        "request": {"method": request.method, "uri": str(request.url), "headers": redacted(response.sent)},
+        "statusCode": response.status,
+        "headers": _joined(response.headers),
+        "content": value,
+    }
+
+
+def _joined(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name in headers:
+        # aiohttp's names are a kind of str that JSON encoders refuse.
+        joined.setdefault(str(name), ", ".join(headers.getall(name)))
+    return joined

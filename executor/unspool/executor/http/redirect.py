@@ -1,0 +1,62 @@
+"""The next request after a redirect: method, target and headers by RFC 9110, §15.4. Pure."""
+
+from dataclasses import replace
+from typing import Final
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from unspool.definitions.errors import WorkflowError, communication
+from unspool.executor.http.request import HttpRequest
+from unspool.executor.outcome import Rejected
+
+MAX_HOPS: Final = 5
+
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
+_SAFE: Final = frozenset(
+    {"accept", "accept-language", "content-language", "content-type", "idempotency-key", "user-agent"}
+)
+"""Headers that may go on to another origin; any other could carry a credential under any name."""
+
+
+def redirected(request: HttpRequest, status: int, location: str | None) -> HttpRequest | None:
+    """The request a redirect asks for; None when there is nothing to follow.
+
+    Raises:
+        Rejected: the target is none that may be followed.
+    """
+    if status not in _FOLLOWED or location is None:
+        return None
+    target = _target(request, status, location)
+    headers = request.headers
+    if target.origin() != request.url.origin():
+        headers = CIMultiDict((name, value) for name, value in headers.items() if name.lower() in _SAFE)
+    if not _becomes_get(request.method, status):
+        return replace(request, url=target, headers=headers)
+    headers = CIMultiDict(
+        (name, value) for name, value in headers.items() if not name.lower().startswith("content-")
+    )
+    return replace(request, method="GET", url=target, headers=headers, body=None)
+
+
+def _target(request: HttpRequest, status: int, location: str) -> URL:
+    try:
+        target = request.url.join(URL(location)).with_fragment(None)
+        followable = target.scheme in {"http", "https"} and bool(target.host)
+    except ValueError:
+        followable = False
+    if not followable:
+        raise Rejected(_refusal(request, status, "to what is no http or https URL"))
+    if request.url.scheme == "https" and target.scheme == "http":
+        raise Rejected(_refusal(request, status, "from https to http"))
+    return target.with_user(None)
+
+
+def _refusal(request: HttpRequest, status: int, how: str) -> WorkflowError:
+    return communication(f"{request.place} redirects {how}", title="Redirect refused", status=status)
+
+
+def _becomes_get(method: str, status: int) -> bool:
+    if status == 303:
+        return method != "HEAD"
+    return status in {301, 302} and method == "POST"

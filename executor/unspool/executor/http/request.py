@@ -1,0 +1,169 @@
+"""From a task's evaluated arguments to the request that is sent: pure, and where bad arguments are found."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NoReturn
+from urllib.parse import urlencode
+
+import orjson
+from multidict import CIMultiDict
+from yarl import URL
+
+from unspool.definitions.errors import configuration
+from unspool.eventstore.events import Json
+from unspool.eventstore.records import TaskRequest
+from unspool.executor.http.credentials import authorization
+from unspool.executor.outcome import Rejected
+
+Pairs = list[tuple[str, str]]
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NOT_IN_URI: Final = re.compile(r"[\x00-\x20\x7f]")
+
+_OURS: Final = frozenset(
+    {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that frame a message; an author who sets them could smuggle a second one."""
+
+_OUTPUTS: Final = frozenset({"content", "raw", "response"})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request ready to be sent."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    body: bytes | None
+    output: str
+    """`content`, `raw` or `response`."""
+    redirect: bool
+    secrets: tuple[str, ...]
+    """What must not show up in an error."""
+
+    @property
+    def place(self) -> str:
+        """What an error calls it: no query, which may hold keys."""
+        return f"{self.method} {self.url.origin()}{self.url.path}"
+
+
+def prepare(request: TaskRequest) -> HttpRequest:
+    """Reads the arguments of an `http` task.
+
+    Raises:
+        Rejected: something in them cannot be sent; a `configuration` error that names it.
+    """
+    arguments = request.arguments
+    url, userinfo = _url(arguments["endpoint"]["uri"])
+    if (query := arguments.get("query")) is not None:
+        url = url.extend_query(pairs(query, "query"))
+    headers = _headers(arguments.get("headers"))
+    headers.setdefault("Idempotency-Key", request.idempotency_key)
+    secrets: tuple[str, ...] = ()
+    if (policy := arguments["endpoint"].get("authentication") or userinfo) is not None:
+        headers["Authorization"], secrets = authorization(policy)
+        _check_value("Authorization", headers["Authorization"])
+    return HttpRequest(
+        method=_method(arguments["method"]),
+        url=url,
+        headers=headers,
+        body=_body(arguments.get("body"), headers),
+        output=_output(arguments.get("output", "content")),
+        redirect=arguments.get("redirect") is True,
+        secrets=secrets,
+    )
+
+
+def pairs(values: Json, what: str) -> Pairs:
+    """Names and values of a map of scalars: a list repeats its name, null is left out.
+
+    Raises:
+        Rejected: it is not such a map.
+    """
+    if not isinstance(values, dict):
+        _refuse(f"{what} must be a map, not {_kind(values)}")
+    return list(_pairs(values, what))
+
+
+def _pairs(values: dict[str, Json], what: str) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, str):
+                yield name, item
+            elif isinstance(item, dict | list):
+                _refuse(f"{what} {name!r} must be a scalar or a list of scalars, not {_kind(item)}")
+            elif item is not None:
+                yield name, orjson.dumps(item).decode()
+
+
+def _url(uri: Json) -> tuple[URL, Json]:
+    """The URL without its user information, and that as an authentication policy."""
+    if not isinstance(uri, str):
+        _refuse(f"the endpoint's URI must be text, not {_kind(uri)}")
+    if _NOT_IN_URI.search(uri):
+        _refuse("the endpoint's URI has white space or control characters")
+    try:
+        url = URL(uri)
+        complete = url.scheme in {"http", "https"} and bool(url.host) and url.port != 0
+    except ValueError:
+        complete = False
+    if not complete:
+        _refuse("the endpoint's URI is not a complete http or https URL")
+    if url.user is None and url.password is None:
+        return url.with_fragment(None), None
+    basic = {"username": url.user or "", "password": url.password or ""}
+    return url.with_user(None).with_fragment(None), {"basic": basic}
+
+
+def _method(method: Json) -> str:
+    if not isinstance(method, str) or not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
+        _refuse(f"{method!r} is no HTTP method that can be used")
+    return method.upper()
+
+
+def _headers(values: Json) -> CIMultiDict[str]:
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in () if values is None else pairs(values, "headers"):
+        if not _TOKEN.fullmatch(name):
+            _refuse(f"{name!r} is no name for a header")
+        if name.lower() in _OURS:
+            _refuse(f"the header {name!r} is set by the executor")
+        _check_value(name, value)
+        headers.add(name, value)
+    return headers
+
+
+def _check_value(name: str, value: str) -> None:
+    if _NOT_IN_VALUE.search(value):
+        _refuse(f"the value of header {name!r} has line breaks or control characters")
+
+
+def _body(body: Json, headers: CIMultiDict[str]) -> bytes | None:
+    """The body as bytes; sets the content type unless there is one (inventory J7)."""
+    if body is None:
+        return None
+    if isinstance(body, str):
+        headers.setdefault("Content-Type", "text/plain; charset=utf-8")
+        return body.encode()
+    kind = headers.setdefault("Content-Type", "application/json").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        return urlencode(pairs(body, "body")).encode()
+    return orjson.dumps(body)
+
+
+def _output(output: Json) -> str:
+    if not isinstance(output, str) or output not in _OUTPUTS:
+        _refuse(f"output must be content, raw or response, not {output!r}")
+    return output
+
+
+def _kind(value: Json) -> str:
+    names = {dict: "a map", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise Rejected(configuration(detail))

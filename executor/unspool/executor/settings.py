@@ -1,0 +1,49 @@
+"""Settings of the executor service."""
+
+from dataclasses import dataclass
+
+from unspool.eventstore.settings import setting
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    """How many tasks at once, for how long, and what they may do."""
+
+    concurrency: int = setting("UNSPOOL_EXECUTOR_CONCURRENCY", 64, "Tasks one executor works on at once")
+    lease_seconds: float = setting(
+        "UNSPOOL_EXECUTOR_LEASE_SECONDS",
+        30.0,
+        "A task whose lease was not renewed for so long goes to another executor",
+    )
+    stop_grace_seconds: float = setting(
+        "UNSPOOL_EXECUTOR_STOP_GRACE_SECONDS",
+        10.0,
+        "How long running tasks may go on when the executor is stopped",
+    )
+    max_result_bytes: int = setting(
+        "UNSPOOL_EXECUTOR_MAX_RESULT_BYTES", 4 * MEBIBYTE, "Largest result of a task, as JSON"
+    )
+    egress: str = setting(
+        "UNSPOOL_EGRESS",
+        "private",
+        "Where calls may go: 'private' (own networks too) or 'public' (the internet only)",
+    )
+    http_timeout_seconds: float = setting(
+        "UNSPOOL_HTTP_TIMEOUT_SECONDS", 300.0, "Longest time an HTTP call may take, redirects included"
+    )
+    http_max_response_bytes: int = setting(
+        "UNSPOOL_HTTP_MAX_RESPONSE_BYTES",
+        4 * MEBIBYTE,
+        "Largest HTTP response body, decompressed; larger ones could not be kept as a result",
+    )
+    allow_shell: bool = setting("UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used")
+    shell_max_output_bytes: int = setting(
+        "UNSPOOL_SHELL_MAX_OUTPUT_BYTES",
+        MEBIBYTE,
+        "Most a command may write to standard output, and to standard error",
+    )
+    shell_kill_grace_seconds: float = setting(
+        "UNSPOOL_SHELL_KILL_GRACE_SECONDS", 2.0, "Time between SIGTERM and SIGKILL when a command is stopped"
+    )

@@ -1,0 +1,116 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.records import TaskRequest
+from unspool.executor.handlers import default_handlers
+from unspool.executor.outcome import Handler, Outcome
+from unspool.executor.settings import ExecutorSettings
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Service:
+    """A real HTTP server whose answers a test sets by path; it remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.requests: list[web.Request] = []
+        self.bodies: list[bytes] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def elsewhere(self) -> str:
+        """The same server under another origin."""
+        return f"http://localhost:{self.port}"
+
+    def answer(self, path: str, body: bytes | str = b"", status: int = 200, **headers: str) -> None:
+        content = body.encode() if isinstance(body, str) else body
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+        async def respond(request: web.Request) -> web.Response:
+            return web.Response(status=status, body=content, headers=named)
+
+        self.answers[path] = respond
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        self.bodies.append(await request.read())
+        if request.path not in self.answers:
+            return web.Response(status=404)
+        return await self.answers[request.path](request)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    service = Service()
+    runner = web.ServerRunner(web.Server(service.handle), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    service.port = runner.addresses[0][1]
+    yield service
+    await runner.cleanup()
+
+
+async def _do(handler: Handler, queue: str, arguments: dict, deadline: int | None = None) -> Outcome:
+    return await handler(TaskRequest("e1", "r1", "/do/0/call", queue, arguments, deadline))
+
+
+Http = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+async def http(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
+    """Does an `http` task: `await http(uri, method="GET", …)`. Settings come by indirect parametrization."""
+    settings = getattr(request, "param", ExecutorSettings())
+    async with default_handlers(settings) as handlers:
+
+        async def call(uri: str, *, method: str = "GET", deadline: int | None = None, **arguments) -> Outcome:
+            endpoint = {"uri": uri}
+            if "authentication" in arguments:
+                endpoint["authentication"] = arguments.pop("authentication")
+            arguments = {"method": method, "endpoint": endpoint, **arguments}
+            return await _do(handlers["http"], "http", arguments, deadline)
+
+        yield call
+
+
+@pytest.fixture
+async def shell(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
+    """Does a `shell` task: `await shell(command, arguments=…, …)`."""
+    settings = getattr(request, "param", ExecutorSettings(allow_shell=True))
+    async with default_handlers(settings) as handlers:
+
+        async def run(command: str, deadline: int | None = None, **arguments) -> Outcome:
+            return await _do(handlers["shell"], "shell", {"command": command, **arguments}, deadline)
+
+        yield run
+
+
+@pytest.fixture
+def soon() -> Callable[[float], int]:
+    """A deadline so many seconds from now."""
+    return lambda seconds: SystemClock().now() + int(seconds * 1000)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Waits until a condition holds; fails after ten seconds."""
+
+    async def wait(condition: Callable[[], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(10):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"did not happen within 10 s: {what}")
+
+    return wait

@@ -1,0 +1,372 @@
+"""The executor service on real stores (DESIGN §6; port.py)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from unspool.definitions.errors import runtime
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.events import Event
+from unspool.eventstore.ids import new_id
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    Commit,
+    Consumer,
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Start,
+    TaskRequest,
+    WorkflowRef,
+)
+from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
+from unspool.executor.service import ExecutorService
+from unspool.executor.settings import ExecutorSettings
+
+WORKER = Consumer("workers", "w1")
+GHOST = Consumer("executors", "ghost", frozenset({"test"}))
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
+    if request.param == "sqlite":
+        store = SqliteStore(tmp_path / "store.sqlite3", SqliteSettings())
+    else:
+        store = RedisStore(request.getfixturevalue("redis_database"), RedisSettings())
+    await store.open()
+    yield store
+    await store.close()
+
+
+class Engine:
+    """Stands where the worker stands: asks for tasks by commits, receives their results."""
+
+    def __init__(self, store: EventStore):
+        self.store = store
+        self.versions: dict[str, int] = {}
+        self.results: dict[str, Message] = {}
+
+    async def ask(self, *runs: str, execution: str = "e1", deadline: int | None = None, **arguments) -> None:
+        key = ExecutionKey("default", execution)
+        if execution not in self.versions:
+            self.versions[execution] = 0
+            await self.store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, SystemClock().now()))
+        tasks = tuple(
+            TaskRequest(execution, run, "/do/0/test", "test", {"run": run, **arguments}, deadline)
+            for run in runs
+        )
+        await self._commit(key, tasks=tasks)
+
+    async def cancel(self, run: str, execution: str = "e1") -> None:
+        await self._commit(ExecutionKey("default", execution), tasks_cancelled=(run,))
+
+    async def _commit(self, key: ExecutionKey, **changes) -> None:
+        version = self.versions[key.id]
+        event = Event(version + 1, "task.requested", SystemClock().now(), "/do/0/test", "r", {})
+        self.versions[key.id] = version + 1
+        await self.store.commit(
+            Commit(
+                key=key,
+                commit_id=new_id(SystemClock().now()),
+                expected_version=version,
+                events=(event,),
+                **changes,
+            )
+        )
+
+    async def result(self, run: str, seconds: float = 15.0) -> Message:
+        async with asyncio.timeout(seconds):
+            while run not in self.results:
+                deliveries = await self.store.receive_messages(WORKER, 100, 0.2)
+                await self.store.acknowledge(deliveries)
+                for delivery in deliveries:
+                    if delivery.body.kind is not MessageKind.START:
+                        assert delivery.body.body["run"] not in self.results, "a result came twice"
+                        self.results[delivery.body.body["run"]] = delivery.body
+        return self.results[run]
+
+
+@pytest.fixture
+def engine(store: EventStore) -> Engine:
+    return Engine(store)
+
+
+@dataclass
+class Served:
+    """An executor at work."""
+
+    service: ExecutorService
+    task: asyncio.Task[None]
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+async def serve(store: EventStore) -> AsyncIterator[Serve]:
+    """Starts an executor with a handler for the queue `test`; all are stopped in the end."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        def start(handler: Handler, name: str = "x1", **values) -> Served:
+            settings = ExecutorSettings(**{"stop_grace_seconds": 0.1, **values})
+            service = ExecutorService(store, {"test": handler}, settings, name, SystemClock())
+            served = Served(service, asyncio.create_task(service.run()))
+            stack.push_async_callback(finish, served)
+            return served
+
+        async def finish(served: Served) -> None:
+            served.service.stop()
+            with contextlib.suppress(asyncio.CancelledError):
+                await served.task
+
+        yield start
+
+
+async def echo(request: TaskRequest) -> Outcome:
+    return Completed(request.arguments)
+
+
+class Blocker:
+    """A handler that waits until it is let go, and tells what became of each run."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.cancelled: list[str] = []
+        self.open = asyncio.Event()
+
+    async def __call__(self, request: TaskRequest) -> Outcome:
+        self.begun.append(request.run)
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(request.run)
+            raise
+        return Completed("let go")
+
+
+async def test_results_reach_their_execution(engine, serve) -> None:
+    async def half(request: TaskRequest) -> Outcome:
+        return Faulted(runtime("odd")) if request.run == "r1" else Completed({"run": request.run})
+
+    serve(half)
+    await engine.ask("r1", "r2")
+    faulted, completed = await engine.result("r1"), await engine.result("r2")
+    assert faulted == Message(
+        MessageKind.TASK_FAULTED, "e1", {"run": "r1", "error": runtime("odd").to_json()}
+    )
+    assert completed == Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r2", "output": {"run": "r2"}})
+
+
+async def test_no_more_tasks_at_once_than_allowed(engine, serve, eventually) -> None:
+    most = now = 0
+
+    async def count(_: TaskRequest) -> Outcome:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+        return Completed(None)
+
+    serve(count, concurrency=3)
+    runs = [f"r{n}" for n in range(12)]
+    await engine.ask(*runs)
+    for run in runs:
+        await engine.result(run)
+    assert most == 3
+
+
+async def test_cancel_reaches_a_running_task(engine, serve, eventually, store) -> None:
+    blocker = Blocker()
+    serve(blocker)
+    await engine.ask("r1")
+    await eventually(lambda: blocker.begun == ["r1"], "the task runs")
+    await engine.cancel("r1")
+    await eventually(lambda: blocker.cancelled == ["r1"], "the task is cancelled")
+    with pytest.raises(TimeoutError):
+        await engine.result("r1", seconds=1)
+    assert await store.reclaim_tasks(GHOST, 10, 0.0) == []
+    assert blocker.begun == ["r1"]
+
+
+async def test_a_task_another_executor_took_is_let_go(engine, serve, eventually, store) -> None:
+    blocker = Blocker()
+    serve(blocker)
+    await engine.ask("r1")
+    await eventually(lambda: blocker.begun == ["r1"], "the task runs")
+    (taken,) = await store.reclaim_tasks(GHOST, 10, 0.0)
+    await eventually(lambda: blocker.cancelled == ["r1"], "the task is cancelled")
+    await store.finish(taken, Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r1", "output": "ghost"}))
+    assert (await engine.result("r1")).body["output"] == "ghost"
+
+
+async def test_a_task_of_an_executor_that_is_gone_is_taken_over(engine, serve, store) -> None:
+    await engine.ask("r1")
+    async with asyncio.timeout(10):
+        while not await store.receive_tasks(GHOST, 1, 1.0):
+            pass
+    serve(echo, lease_seconds=0.5)
+    assert (await engine.result("r1")).kind is MessageKind.TASK_COMPLETED
+
+
+async def test_a_long_task_keeps_its_lease(engine, serve, eventually, store) -> None:
+    blocker = Blocker()
+    serve(blocker)
+    await engine.ask("r1")
+    await eventually(lambda: blocker.begun == ["r1"], "the task runs")
+    ends = asyncio.get_running_loop().time() + 4
+    while asyncio.get_running_loop().time() < ends:
+        assert await store.reclaim_tasks(GHOST, 10, 2.5) == []
+        await asyncio.sleep(0.2)
+    blocker.open.set()
+    assert (await engine.result("r1")).body["output"] == "let go"
+
+
+async def test_stop_lets_running_tasks_end(engine, serve, eventually) -> None:
+    blocker = Blocker()
+    served = serve(blocker, stop_grace_seconds=30)
+    await engine.ask("r1")
+    await eventually(lambda: blocker.begun == ["r1"], "the task runs")
+    served.service.stop()
+    await engine.ask("r2")
+    done, _ = await asyncio.wait({served.task}, timeout=0.5)
+    assert not done
+    blocker.open.set()
+    await served.task
+    assert (await engine.result("r1")).body["output"] == "let go"
+    assert blocker.begun == ["r1"]
+
+
+@pytest.mark.parametrize("way", ["stop", "cancel"])
+async def test_what_does_not_end_in_time_is_handed_back(engine, serve, eventually, store, way) -> None:
+    blocker = Blocker()
+    served = serve(blocker)
+    await engine.ask("r1", "r2")
+    await eventually(lambda: len(blocker.begun) == 2, "the tasks run")
+    if way == "stop":
+        served.service.stop()
+    else:
+        served.task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await served.task
+    assert sorted(blocker.cancelled) == ["r1", "r2"]
+    attempts: dict[str, int] = {}
+    async with asyncio.timeout(10):
+        while len(attempts) < 2:
+            for delivery in await store.receive_tasks(GHOST, 10, 1.0):
+                attempts[delivery.body.run] = delivery.attempts
+    assert attempts == {"r1": 1, "r2": 1}, "handing back counts as no attempt"
+
+
+async def test_a_defect_that_passes_is_no_error(engine, serve) -> None:
+    calls = 0
+
+    async def flaky(_: TaskRequest) -> Outcome:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise RuntimeError("not yet")
+        return Completed(calls)
+
+    serve(flaky)
+    await engine.ask("r1")
+    assert (await engine.result("r1")).body["output"] == 3
+
+
+async def test_a_defect_that_stays_goes_to_the_dead_letters(engine, serve, store) -> None:
+    async def broken(request: TaskRequest) -> Outcome:
+        if request.run == "good":
+            return Completed(None)
+        raise RuntimeError("cannot")
+
+    serve(broken)
+    await engine.ask("bad", "good")
+    await engine.result("good")
+    async with asyncio.timeout(10):
+        while not (letters := await store.dead_letters("default")):
+            await asyncio.sleep(0.05)
+    (letter,) = letters
+    assert letter.body.run == "bad"
+    assert letter.error == "RuntimeError: cannot"
+    assert "in broken" in letter.traceback
+
+
+async def test_nothing_is_run_after_its_deadline(engine, serve, soon) -> None:
+    blocker = Blocker()
+    serve(blocker)
+    await engine.ask("r1", deadline=soon(-1))
+    result = await engine.result("r1")
+    assert result.body["error"]["status"] == 408
+    assert blocker.begun == []
+
+
+@pytest.mark.parametrize(
+    ("output", "words"), [("x" * 2000, "2002 bytes"), ({1, 2}, "not JSON"), (2**70, "JSON")]
+)
+async def test_a_result_that_cannot_be_kept_is_an_error(engine, serve, output, words) -> None:
+    async def answer(_: TaskRequest) -> Outcome:
+        return Completed(output)
+
+    serve(answer, max_result_bytes=2000)
+    await engine.ask("r1")
+    error = (await engine.result("r1")).body["error"]
+    assert error["type"].endswith("/runtime")
+    assert words in error["detail"]
+
+
+async def test_two_executors_share_a_queue(engine, serve) -> None:
+    blocker = Blocker()
+    blocker.open.set()
+    for name in ("x1", "x2"):
+        serve(blocker, name=name)
+    runs = [f"r{n}" for n in range(200)]
+    await engine.ask(*runs)
+    for run in runs:
+        await engine.result(run)
+    assert sorted(blocker.begun) == sorted(runs)
+
+
+async def test_a_result_outlives_the_stores_absence(own_redis, eventually) -> None:
+    store = RedisStore(own_redis.url, RedisSettings())
+    await store.open()
+    engine, blocker = Engine(store), Blocker()
+    service = ExecutorService(store, {"test": blocker}, ExecutorSettings(), "x1", SystemClock())
+    task = asyncio.create_task(service.run())
+    await engine.ask("r1")
+    await eventually(lambda: blocker.begun == ["r1"], "the task runs")
+    own_redis.kill()
+    blocker.open.set()
+    done, _ = await asyncio.wait({task}, timeout=0.5)
+    assert not done
+    own_redis.start()
+    async with asyncio.timeout(30):
+        while "r1" not in engine.results:
+            with contextlib.suppress(StoreUnavailable):
+                await engine.result("r1")
+    assert engine.results["r1"].body["output"] == "let go"
+    service.stop()
+    await task
+    await store.close()
+
+
+async def test_stopping_does_not_wait_for_a_store_that_is_away(own_redis, eventually) -> None:
+    store = RedisStore(own_redis.url, RedisSettings())
+    await store.open()
+    engine, blocker = Engine(store), Blocker()
+    settings = ExecutorSettings(stop_grace_seconds=0.2)
+    service = ExecutorService(store, {"test": blocker}, settings, "x1", SystemClock())
+    task = asyncio.create_task(service.run())
+    await engine.ask("r1")
+    await eventually(lambda: blocker.begun == ["r1"], "the task runs")
+    own_redis.kill()
+    service.stop()
+    async with asyncio.timeout(10):
+        await task
+    await store.close()

@@ -1,0 +1,260 @@
+"""`run: shell` (inventory I55-I58, I61; dsl-reference.md, "Shell Process")."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from unspool.eventstore.records import TaskRequest
+from unspool.executor.handlers import default_handlers
+from unspool.executor.outcome import Completed, Faulted, Outcome
+from unspool.executor.settings import ExecutorSettings
+
+
+def kind(outcome: Faulted) -> tuple[str, int]:
+    assert isinstance(outcome, Faulted), outcome
+    return outcome.error.type.rpartition("/")[2], outcome.error.status
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and is not only waiting to be collected by its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("shell", [ExecutorSettings()], indirect=True)
+async def test_off_unless_allowed(shell, tmp_path) -> None:
+    outcome = await shell(f"touch {tmp_path}/done")
+    assert kind(outcome) == ("authorization", 403)
+    assert not (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize(
+    ("returns", "output"),
+    [
+        ("stdout", "out\n"),
+        ("stderr", "err"),
+        ("code", 0),
+        ("none", None),
+        ("all", {"code": 0, "stdout": "out\n\n", "stderr": "err\n"}),
+    ],
+)
+async def test_return_modes(shell, returns, output) -> None:
+    """I56: exactly one trailing newline is taken away, none with `all`"""
+    command = "echo out; echo; echo err >&2"
+    assert await shell(command, **{"return": returns}) == Completed(output)
+
+
+async def test_the_default_is_standard_output_as_text(shell) -> None:
+    assert await shell("""echo '{"a": 1}'""") == Completed('{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("returns", "output"),
+    [("code", 3), ("stderr", "bad"), ("all", {"code": 3, "stdout": "", "stderr": "bad\n"})],
+)
+async def test_return_modes_that_show_a_failure(shell, returns, output) -> None:
+    """I57"""
+    assert await shell("echo bad >&2; exit 3", **{"return": returns}) == Completed(output)
+
+
+@pytest.mark.parametrize("returns", ["stdout", "none"])
+async def test_a_failure_is_an_error_with_the_others(shell, returns) -> None:
+    """I57"""
+    outcome = await shell("echo bad >&2; exit 3", **{"return": returns})
+    assert kind(outcome) == ("runtime", 500)
+    assert outcome.error.detail == "the command ended with exit code 3: bad"
+
+
+async def test_a_declared_value_is_not_in_the_error(shell) -> None:
+    outcome = await shell('echo "no $KEY" >&2; exit 1', environment={"KEY": "s3cret"})
+    assert outcome.error.detail.endswith(": no ***")
+
+
+async def test_a_signal_counts_as_shells_count(shell) -> None:
+    assert await shell("kill -TERM $$", **{"return": "code"}) == Completed(143)
+
+
+async def test_arguments_as_a_list(shell) -> None:
+    """I61: values are argv, never shell text"""
+    command = 'echo "$#"; printf "%s\\n" "$@"'
+    arguments = ["$(echo no)", "; echo no", "", None, True, 1.5, {"a": 1}]
+    expected = "7\n$(echo no)\n; echo no\n\n\ntrue\n1.5\n" + '{"a":1}'
+    assert await shell(command, arguments=arguments) == Completed(expected)
+
+
+async def test_arguments_as_a_map(shell) -> None:
+    """I60, I61: absent values are left out, true is a flag"""
+    arguments = {"name": "a b", "count": 2, "verbose": True, "quiet": False, "none": None}
+    assert await shell('printf "[%s]" "$@"', arguments=arguments) == Completed(
+        "[--name][a b][--count][2][--verbose]"
+    )
+
+
+async def test_stdin(shell) -> None:
+    command = 'input=$(cat); echo "STDIN was: $input"; echo "ARGS are $1 $2"'
+    outcome = await shell(command, stdin="Hello World", arguments=["Foo", "Bar"])
+    assert outcome == Completed("STDIN was: Hello World\nARGS are Foo Bar")
+
+
+async def test_no_stdin_is_an_empty_one(shell) -> None:
+    assert await shell("cat; echo end") == Completed("end")
+
+
+async def test_large_stdin_that_nobody_reads(shell) -> None:
+    assert await shell("echo done", stdin="x" * 1_000_000) == Completed("done")
+
+
+async def test_large_stdin_that_is_read(shell) -> None:
+    assert await shell("wc -c", stdin="x" * 1_000_000) == Completed("1000000")
+
+
+async def test_the_environment_is_only_what_was_declared(shell, monkeypatch) -> None:
+    monkeypatch.setenv("REDIS_PASSWORD", "s3cret")
+    outcome = await shell("env | cut -d= -f1 | sort", environment={"MINE": 1, "NONE": None})
+    assert set(outcome.output.split()) <= {"PATH", "HOME", "LANG", "MINE", "PWD", "OLDPWD", "SHLVL", "_"}
+    assert "MINE" in outcome.output.split()
+
+
+async def test_the_directory_is_empty_private_and_gone_afterwards(shell) -> None:
+    outcome = await shell('[ "$HOME" = "$PWD" ] && ls -A && touch file && stat -c %a . file && pwd')
+    *modes, directory = outcome.output.split()
+    assert modes == ["700", "600"]
+    assert not os.path.lexists(directory)  # noqa: ASYNC240, PTH - a look at a local path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"arguments": ["a\0b"]}, "argument"),
+        ({"arguments": {"a\0": 1}}, "argument"),
+        ({"arguments": "text"}, "arguments"),
+        ({"environment": {"A=B": "c"}}, "'A=B'"),
+        ({"environment": {"": "c"}}, "''"),
+        ({"environment": {"A": "\0"}}, "'A'"),
+        ({"environment": ["A"]}, "environment"),
+        ({"return": "everything"}, "return"),
+        ({"return": ["code"]}, "return"),
+    ],
+)
+async def test_what_cannot_be_run_is_a_configuration_error_that_names_it(shell, arguments, named) -> None:
+    outcome = await shell("echo", **arguments)
+    assert kind(outcome) == ("configuration", 400)
+    assert named in outcome.error.detail
+
+
+async def test_what_cannot_be_started_is_a_runtime_error(shell) -> None:
+    """I57"""
+    outcome = await shell("echo", arguments=["x" * 10_000_000])
+    assert kind(outcome) == ("runtime", 500)
+    assert "could not be started" in outcome.error.detail
+
+
+@pytest.mark.parametrize(
+    "shell", [ExecutorSettings(allow_shell=True, shell_max_output_bytes=1000)], indirect=True
+)
+@pytest.mark.parametrize("stream", ["1", "2"])
+async def test_output_is_limited(shell, stream) -> None:
+    assert (await shell(f"head -c 1000 /dev/zero >&{stream}", **{"return": "code"})).output == 0
+    outcome = await shell(f"yes >&{stream}", **{"return": "code"})
+    assert kind(outcome) == ("runtime", 500)
+    assert outcome.error.title == "Output too large"
+
+
+async def test_output_that_is_no_text(shell) -> None:
+    assert await shell(r"printf '\377a'") == Completed("\ufffda")
+
+
+async def test_a_background_child_that_holds_the_output_does_not_hang_us(shell, eventually) -> None:
+    began = time.monotonic()
+    outcome = await shell("sleep 60 & echo $!")
+    assert time.monotonic() - began < 10
+    await eventually(lambda: not runs(int(outcome.output)), "the background child is killed")
+
+
+async def test_a_child_in_a_session_of_its_own_does_not_hang_us(shell) -> None:
+    outcome = await shell("setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2")
+    assert runs(int(outcome.output))
+    os.kill(int(outcome.output), 9)
+
+
+async def test_the_deadline_ends_the_whole_group(shell, soon, tmp_path, eventually) -> None:
+    pids = tmp_path / "pids"
+    command = f"echo $$ >> {pids}; sh -c 'echo $$ >> {pids}; sleep 60; true'; true"
+    outcome = await shell(command, deadline=soon(0.5))
+    assert kind(outcome) == ("timeout", 408)
+    first, second = (int(pid) for pid in pids.read_text().split())
+    await eventually(lambda: not runs(first) and not runs(second), "both processes end")
+
+
+async def test_a_cancelled_command_may_clean_up(shell, tmp_path, eventually) -> None:
+    ready, cleaned = tmp_path / "ready", tmp_path / "cleaned"
+    command = f"trap ': > {cleaned}; exit' TERM; sleep 60 & : > {ready}; wait"
+    task = asyncio.create_task(shell(command))
+    await eventually(ready.exists, "the command runs")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cleaned.exists()
+
+
+@pytest.mark.parametrize(
+    "shell", [ExecutorSettings(allow_shell=True, shell_kill_grace_seconds=0.1)], indirect=True
+)
+async def test_a_cancelled_command_that_will_not_end_is_killed(shell, tmp_path, eventually) -> None:
+    ready = tmp_path / "pid"
+    command = f"trap '' TERM; echo $$ > {ready}.new; mv {ready}.new {ready}; while true; do sleep 1; done"
+    task = asyncio.create_task(shell(command))
+    await eventually(ready.exists, "the command runs")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pid = int(ready.read_text())
+    await eventually(lambda: not runs(pid), "the process ends")
+
+
+async def test_a_command_that_is_not_awaited(shell, tmp_path, eventually) -> None:
+    """I58: the workflow goes on, the command too; its directory is removed in the end."""
+    done = tmp_path / "done"
+    command = 'pwd > "$1.new"; cat >> "$1.new"; echo "$KEY" >> "$1.new"; sleep 0.2; mv "$1.new" "$1"; exit 3'
+    outcome = await shell(
+        command, **{"arguments": [str(done)], "await": False, "stdin": "in\n", "environment": {"KEY": "k"}}
+    )
+    assert outcome == Completed(None)
+    assert not done.exists()
+    await eventually(done.exists, "the command ends")
+    directory, *rest = done.read_text().splitlines()
+    assert rest == ["in", "k"]
+    await eventually(lambda: not Path(directory).exists(), "its directory is removed")
+
+
+async def test_many_at_once(shell) -> None:
+    outcomes = await asyncio.gather(*(shell('echo "$1"', arguments=[n]) for n in range(20)))
+    assert outcomes == [Completed(str(n)) for n in range(20)]
+
+
+def test_on_uvloop() -> None:
+    """Its transports are not asyncio's own."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def run() -> list[Outcome]:
+        async with default_handlers(ExecutorSettings(allow_shell=True)) as handlers:
+            commands = (
+                {"command": "wc -c", "stdin": "x" * 1_000_000},
+                {"command": "echo done", "stdin": "x" * 1_000_000},
+                {"command": "sleep 60 & echo out; echo err >&2; exit 3", "return": "all"},
+                {"command": "cat", "stdin": "in", "await": False},
+            )
+            requests = (TaskRequest("e", "r", "/do/0/x", "shell", command) for command in commands)
+            return [await handlers["shell"](request) for request in requests]
+
+    assert uvloop.run(run()) == [
+        Completed("1000000"),
+        Completed("done"),
+        Completed({"code": 3, "stdout": "out\n", "stderr": "err\n"}),
+        Completed(None),
+    ]
