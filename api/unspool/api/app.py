@@ -1,0 +1,74 @@
+"""The HTTP API as an ASGI application: its routes, and what is around them (CONTRACT, "HTTP API")."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from unspool.api import dead_letters, documentation, events, executions, health, workflows
+from unspool.api.calls import Call, Services
+from unspool.api.engine import Engine
+from unspool.api.metrics import Metrics
+from unspool.api.perimeter import Perimeter
+from unspool.api.problems import HANDLERS
+from unspool.api.settings import ApiSettings
+from unspool.eventstore.clock import Clock
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import MessageKind
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+V1 = "/api/v1"
+
+RESOURCES: dict[str, dict[str, Handler]] = {
+    f"{V1}/workflows": {"GET": workflows.list_workflows, "POST": workflows.deploy},
+    f"{V1}/workflows/{{namespace}}/{{name}}": {"GET": workflows.list_versions},
+    f"{V1}/workflows/{{namespace}}/{{name}}/executions": {"POST": executions.start},
+    f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}": {"GET": workflows.show},
+    f"{V1}/executions": {"GET": executions.list_executions},
+    f"{V1}/executions/{{id}}": {"GET": executions.show},
+    f"{V1}/executions/{{id}}/events": {"GET": events.list_events},
+    f"{V1}/executions/{{id}}/events/stream": {"GET": events.stream_events},
+    f"{V1}/executions/{{id}}/state": {"GET": events.show_state},
+    f"{V1}/executions/{{id}}/cancel": {"POST": executions.operation(MessageKind.CANCEL)},
+    f"{V1}/executions/{{id}}/suspend": {"POST": executions.operation(MessageKind.SUSPEND)},
+    f"{V1}/executions/{{id}}/resume": {"POST": executions.operation(MessageKind.RESUME)},
+    f"{V1}/executions/{{id}}/retry": {"POST": executions.operation(MessageKind.RETRY)},
+    f"{V1}/dlq": {"GET": dead_letters.list_dead_letters},
+    f"{V1}/dlq/{{id}}": {"GET": dead_letters.show, "DELETE": dead_letters.discard},
+    f"{V1}/dlq/{{id}}/requeue": {"POST": dead_letters.requeue},
+    "/health/live": {"GET": health.live},
+    "/health/ready": {"GET": health.ready},
+    "/metrics": {"GET": health.metrics},
+    "/api/openapi.json": {"GET": documentation.openapi},
+    "/api/docs": {"GET": documentation.page},
+}
+"""Every address with the methods it takes. A workflow's executions come before its versions, which no version
+is named after."""
+
+
+def create_app(store: EventStore, engine: Engine, settings: ApiSettings, clock: Clock) -> Starlette:
+    """The API on an open store. Whoever stops it sets `app.state.services.closing`, as `serve` does."""
+    services = Services(store, engine, settings, clock, Metrics(), asyncio.Event())
+    app = Starlette(
+        routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
+        middleware=[Middleware(Perimeter, metrics=services.metrics)],
+        exception_handlers=HANDLERS,
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return app
+
+
+def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route:
+    by_method = {"HEAD": handlers["GET"], **handlers} if "GET" in handlers else handlers
+
+    async def endpoint(request: Request) -> Response:
+        request.scope["unspool.route"] = path
+        return await by_method[request.method](Call.of(request, services))
+
+    return Route(path, endpoint, methods=list(handlers))

@@ -1,0 +1,26 @@
+"""Settings of the HTTP API."""
+
+from dataclasses import dataclass
+
+from unspool.eventstore.settings import setting
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API listens and what it accepts."""
+
+    host: str = setting("UNSPOOL_API_HOST", "127.0.0.1", "Address the API listens on.")
+    port: int = setting("UNSPOOL_API_PORT", 8080, "Port the API listens on; 0 takes a free one.")
+    most_definition_bytes: int = setting(
+        "UNSPOOL_API_MOST_DEFINITION_BYTES", 1 << 20, "How large a submitted definition may be."
+    )
+    most_input_bytes: int = setting(
+        "UNSPOOL_API_MOST_INPUT_BYTES", 1 << 20, "How large any other request body may be."
+    )
+    body_seconds: float = setting("UNSPOOL_API_BODY_SECONDS", 30.0, "How long a body may take to arrive.")
+    heartbeat_seconds: float = setting(
+        "UNSPOOL_API_HEARTBEAT_SECONDS", 15.0, "How often a silent event stream shows that it lives."
+    )
+    stop_seconds: int = setting(
+        "UNSPOOL_API_STOP_SECONDS", 10, "How long requests may take to finish when the API is stopped."
+    )

@@ -1,0 +1,122 @@
+"""Bodies as hostile callers send them: none is answered by 500, none gets in."""
+
+import asyncio
+from contextlib import suppress
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unspool.api.bodies import DEEPEST, decode_json
+from unspool.api.problems import ProblemError
+
+START = "/workflows/shop/greet/executions"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+async def deployed(api, greet):
+    await api.deploy(greet)
+    return api
+
+
+async def test_what_is_no_plain_json_is_a_bad_request(deployed):
+    for body in [
+        b"{",
+        b"{'input': 1}",
+        b'{"input": NaN}',
+        b'{"input": Infinity}',
+        b'{"input": 1e400}',
+        b'{"input": 9223372036854775808}',
+        b'{"input": -9223372036854775809}',
+        b'{"input": 1' + b"0" * 5000 + b"}",
+        b'{"input": "\\ud800"}',
+        b'{"input": "\xff"}',
+        b'{"input": "\xed\xa0\x80"}',
+        b'{"input": "\x00"}',
+        b'{"input": ' + b"[" * DEEPEST + b"]" * DEEPEST + b"}",
+        b'{"input": ' + b'{"a":' * DEEPEST + b"1" + b"}" * DEEPEST + b"}",
+        b"[" * 50_000 + b"]" * 50_000,
+        b"[" * 90_000,
+        b'{"input": 1} {"input": 2}',
+        b"\xef\xbb\xbf{}",
+    ]:
+        await deployed.post(START, 400, data=body, headers=JSON)
+        assert (await deployed.get("/executions"))["items"] == []
+
+
+async def test_where_json_breaks_is_told(deployed):
+    problem = await deployed.post(START, 400, data=b'{"input":\n  oops}', headers=JSON)
+    assert "line 2, column 3" in problem["detail"]
+
+
+async def test_what_is_unusual_json_gets_in(deployed):
+    for body in [
+        b'{"input": 9223372036854775807}',
+        b'{"input": -9223372036854775808}',
+        b'{"input": "9223372036854775808 is text"}',
+        b'{"input": 0.1234567890123456789012}',
+        b'{"input": "\\ud83d\\ude00"}',
+        b'{"input": ' + b"[" * (DEEPEST - 1) + b"]" * (DEEPEST - 1) + b"}",
+        b'{"input": [' + b",".join([b"{}"] * 2 * DEEPEST) + b"]}",
+    ]:
+        await deployed.post(START, 202, data=body, headers=JSON)
+
+
+@given(st.binary(max_size=64) | st.text(max_size=64).map(str.encode))
+def test_any_bytes_are_a_value_or_a_problem(body):
+    with suppress(ProblemError):
+        assert decode_json(body) == orjson.loads(body)
+
+
+async def test_another_media_type_is_refused(deployed):
+    for kind in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"]:
+        problem = await deployed.post(START, 415, data=b"{}", headers={"Content-Type": kind})
+        assert kind in problem["detail"]
+
+
+async def test_json_is_taken_under_its_names(deployed):
+    for kind in ["application/json; charset=utf-8", "application/cloudevents+json", "APPLICATION/JSON"]:
+        await deployed.post(START, 202, data=b"{}", headers={"Content-Type": kind})
+
+
+async def test_a_body_over_the_limit_is_refused_unread(deployed, settings):
+    reader, writer = await connect(deployed)
+    writer.write(head(f"Content-Length: {settings.most_input_bytes + 1}"))
+    assert b" 413 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
+async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(deployed, settings):
+    async def chunks():
+        for _ in range(settings.most_input_bytes // 10_000 + 1):
+            yield b" " * 10_000
+
+    await deployed.post(START, 413, data=chunks(), headers=JSON)
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(deployed):
+    reader, writer = await connect(deployed)
+    writer.write(head("Content-Length: 100") + b'{"input":')
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
+async def test_a_caller_who_hangs_up_early_starts_nothing(deployed):
+    _, writer = await connect(deployed)
+    writer.write(head("Content-Length: 100") + b'{"input":')
+    await writer.drain()
+    writer.close()
+    metrics = deployed.app.state.services.metrics
+    await deployed.eventually(lambda: any(a.status == 400 for a in metrics.requests), "the request to end")
+    assert (await deployed.get("/executions"))["items"] == []
+
+
+async def connect(api):
+    return await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+
+
+def head(*lines: str) -> bytes:
+    first = f"POST /api/v1{START} HTTP/1.1"
+    return "\r\n".join([first, "Host: x", "Content-Type: application/json", *lines, "", ""]).encode()

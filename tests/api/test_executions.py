@@ -1,0 +1,302 @@
+"""Executions over HTTP: start, wait, look, list, operate."""
+
+import asyncio
+import re
+import time
+
+import aiohttp
+import pytest
+
+from unspool.eventstore.records import Consumer, MessageKind, Status
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@pytest.fixture(autouse=True)
+async def _deployed(api, greet):
+    await api.deploy(greet)
+
+
+# -- start
+
+
+async def test_a_started_execution_is_pending(api):
+    execution = await api.start(input={"name": "Ada"})
+    assert TIME.fullmatch(execution.pop("createdAt"))
+    assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{26}", execution.pop("id"))
+    assert execution == {
+        "workflow": {"namespace": "shop", "name": "greet", "version": "1.0.0"},
+        "status": "pending",
+        "input": {"name": "Ada"},
+        "startedAt": None,
+        "endedAt": None,
+        "parent": None,
+        "tenant": "default",
+    }
+
+
+async def test_the_location_leads_to_the_execution(api):
+    response, execution = await api.call(
+        "POST", "/workflows/shop/greet/executions", 202, json={"id": "a.b-c"}
+    )
+    assert response.headers["Location"] == "/api/v1/executions/a.b-c"
+    assert await api.get("/executions/a.b-c") == execution
+
+
+async def test_input_and_id_may_be_left_out(api):
+    for arguments in [{}, {"json": {}}, {"json": {"id": None}}, {"data": b""}]:
+        execution = await api.post("/workflows/shop/greet/executions", 202, **arguments)
+        assert execution["input"] == {}
+
+
+async def test_any_json_may_be_the_input(api):
+    for value in [None, 0, "text", [1, [2]], {"a": {"__proto__": 1}}, 9223372036854775807, 1.5]:
+        execution = await api.start(input=value)
+        assert (await api.get(f"/executions/{execution['id']}"))["input"] == value
+
+
+async def test_a_version_may_be_chosen(api, greet):
+    await api.deploy(greet.replace("version: '1.0.0'", "version: '2.0.0'"))
+    assert (await api.start(query="?version=1.0.0"))["workflow"]["version"] == "1.0.0"
+    assert (await api.start(query="?version=latest"))["workflow"]["version"] == "2.0.0"
+    assert (await api.start())["workflow"]["version"] == "2.0.0"
+    await api.start(expect=404, query="?version=3.0.0")
+
+
+async def test_the_worker_gets_a_start_message(api):
+    execution = await api.start(input=7)
+    [delivery] = await api.store.receive_messages(Consumer("workers", "one"), 10, 5)
+    assert (delivery.body.kind, delivery.body.execution) == (MessageKind.START, execution["id"])
+
+
+async def test_the_same_id_again_is_the_same_execution(api, greet):
+    first = await api.start(id="order-7", input={"name": "Ada", "n": 1})
+    assert await api.start(200, id="order-7", input={"n": 1, "name": "Ada"}) == first
+    await api.begin("order-7")
+    await api.move("order-7", Status.COMPLETED)
+    await api.deploy(greet.replace("version: '1.0.0'", "version: '2.0.0'"))
+    again = await api.start(200, id="order-7", input={"name": "Ada", "n": 1})
+    assert (again["status"], again["workflow"]["version"]) == ("completed", "1.0.0")
+
+
+async def test_many_starts_of_one_id_make_one_execution(api):
+    path = "/workflows/shop/greet/executions"
+    answers = await asyncio.gather(*(api.call("POST", path, json={"id": "once"}) for _ in range(10)))
+    assert sorted(response.status for response, _ in answers) == [200] * 9 + [202]
+    assert len((await api.get("/executions"))["items"]) == 1
+
+
+async def test_an_id_used_for_something_else_is_refused(api, greet):
+    await api.deploy(greet.replace("name: greet", "name: part"))
+    await api.deploy(greet.replace("version: '1.0.0'", "version: '2.0.0'"))
+    await api.start(id="order-7", input=1)
+    assert "input" in (await api.start(409, id="order-7", input=2))["detail"]
+    assert "input" in (await api.start(409, id="order-7", input=True))["detail"]
+    problem = await api.post("/workflows/shop/part/executions", 409, json={"id": "order-7", "input": 1})
+    assert "shop/greet:2.0.0" in problem["detail"]
+    await api.start(409, "?version=1.0.0", id="order-7", input=1)
+
+
+async def test_bodies_of_the_wrong_shape_are_refused(api):
+    for body in [
+        [],
+        "text",
+        1,
+        {"id": 7},
+        {"id": ""},
+        {"id": "a b"},
+        {"id": "x" * 129},
+        {"id": "a}:{b"},
+        {"inputs": {}},
+    ]:
+        await api.post("/workflows/shop/greet/executions", 422, json=body)
+
+
+async def test_a_wait_out_of_bounds_is_refused(api):
+    for wait in ["-1", "3601", "soon", "nan", "inf", "1e9"]:
+        assert "wait" in (await api.start(422, f"?wait={wait}"))["detail"]
+
+
+async def test_an_unknown_workflow_is_not_found(api):
+    await api.post("/workflows/shop/nothing/executions", 404, json={})
+
+
+# -- wait
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAULTED, Status.CANCELLED])
+async def test_wait_answers_when_the_execution_has_ended(api, status):
+    waiting = asyncio.create_task(api.start(200, "?wait=30", id="long", input=1))
+    await api.started("long")
+    await api.begin("long")
+    began = time.monotonic()
+    await api.move("long", status)
+    execution = await waiting
+    assert time.monotonic() - began < 2
+    assert execution["status"] == status
+    assert TIME.fullmatch(execution["endedAt"])
+    assert ("output" in execution, "error" in execution) == (
+        status is Status.COMPLETED,
+        status is Status.FAULTED,
+    )
+
+
+async def test_wait_gives_up_when_the_time_is_over(api):
+    began = time.monotonic()
+    execution = await api.start(202, "?wait=0.3")
+    assert execution["status"] == "pending"
+    assert 0.3 <= time.monotonic() - began < 3
+
+
+async def test_wait_for_an_id_started_before(api):
+    await api.start(id="twice")
+    assert (await api.start(200, "?wait=0.1", id="twice"))["status"] == "pending"
+    await api.begin("twice")
+    await api.move("twice", Status.COMPLETED)
+    assert (await api.start(200, "?wait=30", id="twice"))["status"] == "completed"
+
+
+async def test_a_caller_who_hangs_up_ends_the_wait(api):
+    with pytest.raises(TimeoutError):
+        await api.call(
+            "POST",
+            "/workflows/shop/greet/executions?wait=60",
+            json={},
+            timeout=aiohttp.ClientTimeout(total=0.3),
+        )
+    await api.eventually(lambda: api.in_progress == 0, "the request to end")
+
+
+async def test_stopping_ends_waits(api):
+    waiting = asyncio.create_task(api.start(202, "?wait=60", id="long"))
+    await api.started("long")
+    api.stop.set()
+    assert (await waiting)["status"] == "pending"
+    await asyncio.wait_for(api.serving, 4)
+
+
+# -- look and list
+
+
+async def test_what_an_execution_came_to(api):
+    await api.start(id="done", input={"name": "Ada"})
+    await api.begin("done")
+    running = await api.get("/executions/done")
+    assert (running["status"], running["input"]) == ("running", {"name": "Ada"})
+    assert TIME.fullmatch(running["startedAt"])
+    await api.move("done", Status.COMPLETED)
+    done = await api.get("/executions/done")
+    assert done["output"] == {"greeting": "Hello Ada"}
+    assert "error" not in done
+
+
+async def test_a_fault_is_told_as_a_problem(api):
+    await api.start(id="broken")
+    await api.begin("broken")
+    await api.move("broken", Status.FAULTED)
+    broken = await api.get("/executions/broken")
+    assert broken["error"] == {
+        "type": "https://example.com/errors/broken",
+        "status": 500,
+        "instance": "/do/0/hello",
+    }
+    assert "output" not in broken
+
+
+async def test_an_unknown_execution_is_not_found(api):
+    for id_ in ["nothing", "a%20b", "%7Bx%7D", "x" * 129, "%2e%2e%2fx", "%00"]:
+        for path in ("", "/events", "/events/stream", "/state"):
+            await api.get(f"/executions/{id_}{path}", 404)
+        for operation in ("cancel", "suspend", "resume", "retry"):
+            await api.post(f"/executions/{id_}/{operation}", 404)
+
+
+async def test_another_tenants_execution_is_not_found(api):
+    await api.start(id="mine")
+    other = {"X-Tenant": "other"}
+    await api.get("/executions/mine", 404, headers=other)
+    await api.post("/executions/mine/cancel", 404, headers=other)
+    assert (await api.get("/executions", headers=other))["items"] == []
+
+
+async def test_pages_hold_every_execution_once_newest_first(api):
+    started = [(await api.start())["id"] for _ in range(7)]
+    seen, query = [], "?limit=3"
+    while query:
+        page = await api.get(f"/executions{query}")
+        assert len(page["items"]) <= 3
+        seen += [item["id"] for item in page["items"]]
+        query = page["next"] and f"?limit=3&cursor={page['next']}"
+    assert sorted(seen) == sorted(started)
+    assert seen[0] in started[-3:]
+
+
+async def test_lists_can_be_narrowed(api, greet):
+    await api.deploy(greet.replace("name: greet", "name: part"))
+    await api.post("/workflows/shop/part/executions", 202, json={"id": "of-part"})
+    for id_ in ("one", "two"):
+        await api.start(id=id_)
+    await api.begin("two")
+    await api.move("two", Status.COMPLETED)
+
+    async def ids_of(query: str) -> set[str]:
+        return {item["id"] for item in (await api.get(f"/executions?{query}"))["items"]}
+
+    assert await ids_of("status=completed") == {"two"}
+    assert await ids_of("workflow=shop/greet") == {"one", "two"}
+    assert await ids_of("workflow=shop/greet&status=pending") == {"one"}
+    assert await ids_of("workflow=shop/nothing") == set()
+    assert await ids_of("status=&workflow=&cursor=") == {"one", "two", "of-part"}
+
+
+async def test_parameters_that_cannot_be_are_refused(api):
+    for query in [
+        "status=done",
+        "limit=0",
+        "limit=201",
+        "limit=ten",
+        "limit=-1",
+        "limit=%D9%A3",
+        "workflow=shop",
+        "cursor=x",
+    ]:
+        await api.get(f"/executions?{query}", 422)
+
+
+# -- operate
+
+BEFORE = {
+    Status.PENDING: (),
+    Status.RUNNING: (Status.RUNNING,),
+    Status.WAITING: (Status.RUNNING, Status.WAITING),
+    Status.SUSPENDED: (Status.RUNNING, Status.SUSPENDED),
+    Status.CANCELLED: (Status.RUNNING, Status.CANCELLED),
+    Status.FAULTED: (Status.RUNNING, Status.FAULTED),
+    Status.COMPLETED: (Status.RUNNING, Status.COMPLETED),
+}
+ALLOWED = {
+    "cancel": {Status.PENDING, Status.RUNNING, Status.WAITING, Status.SUSPENDED},
+    "suspend": {Status.PENDING, Status.RUNNING, Status.WAITING},
+    "resume": {Status.SUSPENDED},
+    "retry": {Status.FAULTED},
+}
+
+
+@pytest.mark.parametrize("status", Status)
+async def test_the_status_says_what_an_operator_may_do(api, status):
+    await api.start(id="it")
+    consumer = Consumer("workers", "one")
+    await api.store.acknowledge(await api.store.receive_messages(consumer, 10, 5))
+    for step in BEFORE[status]:
+        await (api.begin("it") if step is Status.RUNNING else api.move("it", step))
+
+    for operation, statuses in ALLOWED.items():
+        if status in statuses:
+            assert (await api.post(f"/executions/it/{operation}", 202))["status"] == status
+            [delivery] = await api.store.receive_messages(consumer, 10, 5)
+            assert (delivery.body.kind, delivery.body.execution) == (operation, "it")
+            await api.store.acknowledge([delivery])
+        else:
+            problem = await api.post(f"/executions/it/{operation}", 409)
+            assert f"is {status}" in problem["detail"]
+    assert await api.store.receive_messages(consumer, 10, 0) == []

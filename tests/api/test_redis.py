@@ -1,0 +1,41 @@
+"""The same API on Redis: what leans on the store most."""
+
+import asyncio
+
+import pytest
+
+from unspool.eventstore.records import Status
+from unspool.eventstore.redis import RedisSettings, RedisStore
+
+
+@pytest.fixture
+async def api(redis_database, running_api):
+    """The API on an empty Redis database."""
+    store = RedisStore(redis_database, RedisSettings())
+    await store.open()
+    async with running_api(store) as running:
+        yield running
+    await store.close()
+
+
+async def test_from_start_to_end(api, greet):
+    await api.deploy(greet)
+    waiting = asyncio.create_task(api.start(200, "?wait=30", id="it", input={"name": "Ada"}))
+    await api.started("it")
+    await api.begin("it")
+    await api.move("it", Status.COMPLETED)
+    execution = await waiting
+    assert (execution["input"], execution["output"]) == ({"name": "Ada"}, {"greeting": "Hello Ada"})
+    assert (await api.get("/executions?status=completed"))["items"] == [execution]
+    assert [event["seq"] for event in (await api.get("/executions/it/events"))["items"]] == [1, 2]
+    async with api.session.get(f"{api.url}/api/v1/executions/it/events/stream") as response:
+        text = await response.text()
+    assert text.count("\ndata: ") == 2
+
+
+@pytest.mark.parametrize("id_", ["nothing", "0-0", "9" * 25, "-", "a:b:c"])
+async def test_odd_ids_are_not_found(api, id_):
+    await api.get(f"/dlq/{id_}", 404)
+    await api.post(f"/dlq/{id_}/requeue", 404)
+    await api.call("DELETE", f"/dlq/{id_}", 404)
+    await api.get("/executions?cursor=x", 422)

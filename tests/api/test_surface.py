@@ -1,0 +1,145 @@
+"""What is around the resources: routes, headers, health, metrics, the description, stopping."""
+
+import asyncio
+import re
+import time
+from statistics import median
+
+import pytest
+
+from unspool.api.app import RESOURCES
+from unspool.api.server import listen
+
+
+async def test_unknown_addresses_are_not_found(api):
+    for path in (
+        "//",
+        "//api",
+        "//api/v1",
+        "/nothing",
+        "/workflows/",
+        "/executions/x/y",
+        "//api/v2/workflows",
+    ):
+        await api.get(path, 404)
+
+
+async def test_a_method_that_is_not_there_is_refused(api):
+    for method, path, allowed in [
+        ("PUT", "/workflows", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/executions/x", {"GET", "HEAD"}),
+        ("GET", "/executions/x/cancel", {"POST"}),
+        ("POST", "/dlq/x", {"GET", "HEAD", "DELETE"}),
+        ("POST", "//health/live", {"GET", "HEAD"}),
+        ("OPTIONS", "/workflows", {"GET", "HEAD", "POST"}),
+    ]:
+        response, _ = await api.call(method, path, 405)
+        assert set(re.split(r",\s*", response.headers["Allow"])) == allowed
+
+
+async def test_answers_carry_security_headers(api):
+    for path in ["/workflows", "/nothing", "//health/live", "//api/docs", "//metrics"]:
+        response, _ = await api.call("GET", path)
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+        assert "Server" not in response.headers
+        assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_pages_of_other_sites_cannot_change_anything(api, greet):
+    headers = {"Origin": "https://evil.example"}
+    await api.deploy(greet, expect=403, headers=headers)
+    await api.post("/executions/x/cancel", 403, headers={"Origin": "null"})
+    await api.deploy(greet, headers={"Origin": api.url})
+    await api.get("/workflows", headers=headers)
+
+
+async def test_it_lives_and_is_ready(api):
+    assert await api.get("//health/live") == {"status": "live"}
+    assert await api.get("//health/ready") == {"status": "ready"}
+
+
+async def test_a_store_that_is_away_is_told(api, greet):
+    await api.deploy(greet)
+    await api.store.close()
+    for method, path in (("GET", "//health/ready"), ("GET", "/executions"), ("GET", "/executions/x")):
+        response, problem = await api.call(method, path, 503)
+        assert int(response.headers["Retry-After"]) > 0
+        assert "store" in problem["detail"]
+    await api.deploy(greet, expect=503)
+    await api.start(expect=503)
+    assert await api.get("//health/live") == {"status": "live"}
+
+
+async def test_metrics_count_requests_by_route(api):
+    for name in ("one", "two"):
+        await api.get(f"/executions/{name}", 404)
+    await api.get("/no/such/thing", 404)
+    response, text = await api.call("GET", "//metrics", 200)
+    assert response.content_type == "text/plain"
+    route = "/api/v1/executions/{id}"
+    assert f'unspool_api_requests_total{{method="GET",route="{route}",status="404"}} 2' in text
+    assert 'unspool_api_requests_total{method="GET",route="none",status="404"} 1' in text
+    assert "unspool_api_requests_in_progress 1" in text
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
+
+
+async def test_the_description_names_every_address(api):
+    document = await api.get("//api/openapi.json")
+    described = {
+        path: {method.upper() for method in item if method != "parameters"}
+        for path, item in document["paths"].items()
+    }
+    assert described == {path: set(handlers) for path, handlers in RESOURCES.items()}
+    operations = [o for item in document["paths"].values() for m, o in item.items() if m != "parameters"]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    references = set(re.findall(r"'\$ref': '#/([^']+)'", str(document)))
+    for reference in references:
+        node = document
+        for step in reference.split("/"):
+            node = node[step]
+
+
+async def test_path_parameters_are_described(api):
+    document = await api.get("//api/openapi.json")
+    shared = document["components"]["parameters"]
+    for path, item in document["paths"].items():
+        declared = [
+            shared[p["$ref"].rpartition("/")[2]] if "$ref" in p else p for p in item.get("parameters", [])
+        ]
+        in_path = {parameter["name"] for parameter in declared if parameter["in"] == "path"}
+        assert in_path == set(re.findall(r"\{(\w+)\}", path))
+
+
+async def test_the_page_needs_nothing_else(api):
+    response, page = await api.call("GET", "//api/docs", 200)
+    assert response.content_type == "text/html"
+    assert "/api/v1/workflows/{namespace}/{name}/executions" in page
+    assert not re.search(r"<(script|link|img|iframe)|https?://|@import|url\(", page)
+
+
+async def test_answers_do_not_wait_for_acknowledgements(api):
+    async def seconds() -> float:
+        began = time.perf_counter()
+        await api.get("/executions/nothing", 404)
+        return time.perf_counter() - began
+
+    assert median([await seconds() for _ in range(30)]) < 0.03
+
+
+async def test_a_port_can_be_taken_once(api, settings):
+    port = int(api.url.rpartition(":")[2])
+    taken = type(settings)(port=port)
+    with pytest.raises(OSError, match="in use"):
+        listen(taken)
+
+
+async def test_an_idle_api_stops_at_once(api):
+    await api.get("//health/live")
+    api.stop.set()
+    await asyncio.wait_for(api.serving, 3)
+    with pytest.raises(OSError, match=r"refused|Cannot connect"):
+        await api.get("//health/live")
