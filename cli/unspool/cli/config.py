@@ -1,0 +1,68 @@
+"""`unspool config`: every setting of every service."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from unspool.api.settings import ApiSettings
+from unspool.cli.options import example, json_option
+from unspool.cli.output import print_line, print_table
+from unspool.cli.settings import ProgramSettings
+from unspool.cli.stores import without_password
+from unspool.eventstore.events import Json
+from unspool.eventstore.opening import STORE_VARIABLE, default_url
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.settings import from_environment, settings_of
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.executor.settings import ExecutorSettings
+from unspool.timer_service import TimerSettings
+from unspool.worker.settings import WorkerSettings
+
+SETTINGS: Final[tuple[type[Any], ...]] = (
+    ProgramSettings,
+    WorkerSettings,
+    ExecutorSettings,
+    TimerSettings,
+    ApiSettings,
+    RedisSettings,
+    SqliteSettings,
+)
+
+
+@click.command(epilog=example("UNSPOOL_EGRESS=public unspool config"))
+@json_option
+def config(as_json: bool) -> None:
+    """List every setting: its environment variable, the value in force, the default and what it is for."""
+    if as_json:
+        for line in _lines():
+            print_line(line)
+        return
+    print_table(
+        ("VARIABLE", "VALUE", "DEFAULT", "WHAT"),
+        ((line["variable"], _text(line["value"]), _text(line["default"]), line["help"]) for line in _lines()),
+    )
+
+
+def _lines() -> Iterator[dict[str, Json]]:
+    yield {
+        "variable": STORE_VARIABLE,
+        "value": without_password(default_url(os.environ)),
+        "default": default_url({**os.environ, STORE_VARIABLE: ""}),
+        "help": "URL of the event store",
+    }
+    for cls in SETTINGS:
+        values = asdict(from_environment(cls, os.environ))
+        for name, setting in settings_of(cls):
+            yield {
+                "variable": setting.variable,
+                "value": "***" if setting.secret and values[name] else values[name],
+                "default": setting.default,
+                "help": setting.help,
+            }
+
+
+def _text(value: Json) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

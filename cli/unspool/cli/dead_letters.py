@@ -1,0 +1,99 @@
+"""`unspool dlq`: dead letters, to be looked at, put back or forgotten."""
+
+import click
+
+from unspool.cli.exits import Stop
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.output import json_text, print_json, print_line, print_table, say, shortened
+from unspool.cli.stores import opened, store_url
+from unspool.cli.terminal import printable
+from unspool.eventstore.executions import dead_letter_json
+
+_EXAMPLE_ID = "1763700000000-0"
+
+
+@click.group(epilog=example("unspool dlq list"))
+def dlq() -> None:
+    """Look after dead letters: messages and tasks that failed too often."""
+
+
+@dlq.command("list", epilog=example("unspool dlq list --execution order-7"))
+@click.option("--execution", metavar="ID", help="Only those of this execution.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many, at most."
+)
+@place_options
+@json_option
+@asynchronous
+async def list_(execution: str | None, limit: int, place: Place, as_json: bool) -> None:
+    """List dead letters, oldest first."""
+    async with opened(store_url(place)) as store:
+        letters = await store.dead_letters(place.tenant, execution=execution, limit=limit)
+    if as_json:
+        for letter in letters:
+            print_line(dead_letter_json(letter))
+        return
+    rows = [dead_letter_json(letter) for letter in letters]
+    print_table(
+        ("ID", "KIND", "EXECUTION", "ATTEMPTS", "BURIED", "ERROR"),
+        (
+            (
+                row["id"],
+                row["kind"],
+                row["execution"],
+                str(row["attempts"]),
+                row["buriedAt"],
+                shortened(row["error"], 100),
+            )
+            for row in rows
+        ),
+    )
+
+
+@dlq.command("show", epilog=example(f"unspool dlq show {_EXAMPLE_ID}"))
+@click.argument("id_", metavar="ID")
+@place_options
+@json_option
+@asynchronous
+async def show(id_: str, place: Place, as_json: bool) -> None:
+    """Show a dead letter: the error, the traceback and the original message or task."""
+    async with opened(store_url(place)) as store:
+        letter = await store.dead_letter(place.tenant, id_)
+    if letter is None:
+        raise _unknown(id_)
+    if as_json:
+        print_json(dead_letter_json(letter, whole=True), one_line=True)
+        return
+    for name, value in dead_letter_json(letter).items():
+        click.echo(printable(f"{name:10} {value}"))
+    click.echo(f"{'body':10} {json_text(letter.body._asdict())}")
+    click.echo(printable(letter.traceback))
+
+
+@dlq.command("requeue", epilog=example(f"unspool dlq requeue {_EXAMPLE_ID}"))
+@click.argument("id_", metavar="ID")
+@place_options
+@asynchronous
+async def requeue(id_: str, place: Place) -> None:
+    """Put a dead letter back where it came from, as it was."""
+    async with opened(store_url(place)) as store:
+        if not await store.requeue(place.tenant, id_):
+            raise _unknown(id_)
+    say(f"dead letter {id_} was put back")
+
+
+@dlq.command("discard", epilog=example(f"unspool dlq discard {_EXAMPLE_ID}"))
+@click.argument("id_", metavar="ID")
+@place_options
+@asynchronous
+async def discard(id_: str, place: Place) -> None:
+    """Forget a dead letter. Its execution may then never end by itself."""
+    async with opened(store_url(place)) as store:
+        if not await store.discard(place.tenant, id_):
+            raise _unknown(id_)
+    say(f"dead letter {id_} was discarded")
+
+
+def _unknown(id_: str) -> Stop:
+    return Stop(f"there is no dead letter {id_}; it may have been put back or discarded")

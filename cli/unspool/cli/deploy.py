@@ -1,0 +1,38 @@
+"""`unspool deploy`: definitions into a store."""
+
+import click
+
+from unspool.cli.documents import deploy_document, identity, valid_document
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.output import print_line, say
+from unspool.cli.stores import opened, store_url
+from unspool.definitions.document import Document
+from unspool.eventstore.records import Stored
+
+
+@click.command(epilog=example("unspool deploy order.yaml payment.yaml --store redis://localhost:6379/0"))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@place_options
+@json_option
+@asynchronous
+async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
+    """Store definitions. Nothing is stored unless all are valid.
+
+    A stored definition never changes: a change needs a new version. The same text again is no error.
+    """
+    documents = [valid_document(file) for file in files]
+    async with opened(store_url(place)) as store:
+        for document in documents:
+            _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
+            if "schedule" in document.value:
+                say(f"note: the schedule of {identity(document)} is not followed by this release")
+    return 0
+
+
+def _print(document: Document, stored: Stored, *, as_json: bool) -> None:
+    ref = identity(document)
+    if as_json:
+        print_line({**ref._asdict(), "created": stored is Stored.CREATED})
+    else:
+        click.echo(f"{ref}  {'deployed' if stored is Stored.CREATED else 'there already'}")

@@ -1,0 +1,48 @@
+"""`unspool dev`: everything in one process."""
+
+import os
+
+import click
+
+from unspool.cli.documents import deploy_document, identity, valid_document
+from unspool.cli.logs import start_logging
+from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.node import Node
+from unspool.cli.options import Place, example, place_options
+from unspool.cli.output import say
+from unspool.cli.serving import serve_api
+from unspool.cli.stores import opened, store_url, without_password
+
+
+@click.command(epilog=example("unspool dev order.yaml payment.yaml --port 8080"))
+@click.argument("files", metavar="[FILE...]", nargs=-1)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port of the API; default: UNSPOOL_API_PORT, else 8080; 0: a free one.",
+)
+@place_options
+@asynchronous
+async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
+    """Run API, worker, executor and timers in one process, and deploy the FILEs.
+
+    For development: `run: shell` is allowed. The store is a file in your data directory and stays; use
+    --store sqlite:// for one that is forgotten at the end.
+    """
+    start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
+    documents = [valid_document(file) for file in files]
+    url = store_url(place)
+    with stop_signals() as asked:
+        async with opened(url) as store:
+            for document in documents:
+                await deploy_document(store, place.tenant, document)
+                say(f"deployed {identity(document)}")
+            async with Node(store, url, allow_shell=True):
+                say(f"store    {without_password(url)}")
+                await serve_api(store, asked, port=port, up=_tell)
+    return 0
+
+
+def _tell(address: str) -> None:
+    click.echo(address)
+    say(f"API at {address}/api/v1, its description at {address}/api/docs; Ctrl-C stops it")

@@ -1,0 +1,74 @@
+"""Definitions in files."""
+
+import os
+from functools import partial
+
+import click
+
+from unspool.cli.exits import Stop
+from unspool.cli.jq import jq_pool
+from unspool.cli.options import read_file
+from unspool.cli.terminal import printable
+from unspool.definitions.checks import check, parse_definition
+from unspool.definitions.document import Document, load
+from unspool.definitions.expressions import problem
+from unspool.definitions.problems import DefinitionInvalid, Problem
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.port import Definitions
+from unspool.eventstore.records import Definition, Stored, WorkflowRef
+
+
+def problems_of(name: str) -> tuple[Problem, ...]:
+    """Everything that is wrong with a file's definition, errors and warnings.
+
+    Raises:
+        Stop: it cannot be read.
+    """
+    try:
+        document = load(read_file(name), name=name)
+        with jq_pool(os.environ) as jq:
+            return check(document, expression_problem=partial(problem, jq=jq))
+    except DefinitionInvalid as invalid:
+        return invalid.problems
+
+
+def valid_document(name: str) -> Document:
+    """A file's definition; if it is not valid, all its problems are told and the program ends.
+
+    Raises:
+        Stop: it is not valid, or cannot be read.
+    """
+    text = read_file(name)
+    try:
+        with jq_pool(os.environ) as jq:
+            return parse_definition(text, name=name, expression_problem=partial(problem, jq=jq))
+    except DefinitionInvalid as invalid:
+        click.echo(printable(str(invalid)), err=True)
+        raise Stop(f"{name} is not a valid definition") from None
+
+
+def identity(document: Document) -> WorkflowRef:
+    """Namespace, name and version of a checked definition."""
+    members = document.value["document"]
+    return WorkflowRef(members["namespace"], members["name"], members["version"])
+
+
+def as_definition(document: Document, ref: WorkflowRef | None = None) -> Definition:
+    """A checked definition as it is stored."""
+    return Definition(ref or identity(document), document.text, SystemClock().now())
+
+
+async def deploy_document(store: Definitions, tenant: str, document: Document) -> Stored:
+    """Stores a checked definition.
+
+    Raises:
+        Stop: that version is there already, with another text.
+    """
+    definition = as_definition(document)
+    stored = await store.put_definition(tenant, definition)
+    if stored is Stored.DIFFERENT:
+        raise Stop(
+            f"{document.name}: {definition.ref} is there already, with another text; "
+            "give the change a new version (document.version)"
+        )
+    return stored

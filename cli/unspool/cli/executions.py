@@ -1,0 +1,178 @@
+"""`unspool executions`: finding executions, looking at them, and what an operator does to them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import click
+
+from unspool.cli.exits import Stop
+from unspool.cli.following import record_of
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, moment, place_options, workflow_name
+from unspool.cli.output import json_text, print_json, print_line, print_table, say
+from unspool.cli.stores import opened, url_of_execution, urls_of_all
+from unspool.cli.terminal import printable
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.events import Json
+from unspool.eventstore.executions import describe, refusal, rfc3339
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    ExecutionFilter,
+    ExecutionKey,
+    ExecutionRecord,
+    Message,
+    MessageKind,
+    Status,
+)
+
+_PAGE: Final = 200
+
+
+@click.group(epilog=example("unspool executions list --status faulted --since 1d"))
+def executions() -> None:
+    """Look after executions."""
+
+
+@executions.command(
+    "list", epilog=example("unspool executions list --workflow shop/order --status faulted --since 12h")
+)
+@click.option(
+    "--status", type=click.Choice([status.value for status in Status]), help="Only those in this status."
+)
+@click.option("--workflow", metavar="NAMESPACE/NAME", help="Only those of this workflow.")
+@click.option(
+    "--since", metavar="TIME", help="Only those created since: 2026-01-31T12:00:00Z, or 30m, 12h, 7d for ago."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many, at most.")
+@place_options
+@json_option
+@asynchronous
+async def list_(
+    status: str | None,
+    workflow: str | None,
+    since: str | None,
+    limit: int,
+    place: Place,
+    as_json: bool,
+) -> None:
+    """List executions, newest first."""
+    wanted = ExecutionFilter(
+        Status(status) if status else None,
+        workflow_name(workflow) if workflow else None,
+        moment(since, SystemClock().now()) if since else None,
+    )
+    found: list[tuple[ExecutionRecord, Json]] = []
+    for url in urls_of_all(place):
+        async with opened(url) as store:
+            records = await all_of(store, place.tenant, wanted, limit)
+            shown = await asyncio.gather(*(_shown(store, record, as_json) for record in records))
+            found += zip(records, shown, strict=True)
+    found.sort(key=lambda pair: (pair[0].created_at, pair[0].key.id), reverse=True)
+    if as_json:
+        for _, execution in found[:limit]:
+            print_line(execution)
+    else:
+        _print_records([record for record, _ in found[:limit]])
+
+
+async def all_of(
+    store: EventStore, tenant: str, wanted: ExecutionFilter, limit: int | None = None
+) -> list[ExecutionRecord]:
+    """Executions, newest first; all of them unless there is a limit."""
+    found: list[ExecutionRecord] = []
+    cursor = None
+    while limit is None or len(found) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = await store.executions(tenant, wanted, limit=size, cursor=cursor)
+        found += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found
+
+
+async def _shown(store: EventStore, record: ExecutionRecord, as_json: bool) -> Json:
+    return await describe(store, record) if as_json else None
+
+
+def _print_records(records: list[ExecutionRecord]) -> None:
+    print_table(
+        ("ID", "STATUS", "WORKFLOW", "CREATED", "TOOK"),
+        (
+            (
+                record.key.id,
+                record.status.value,
+                str(record.workflow),
+                rfc3339(record.created_at),
+                _took(record),
+            )
+            for record in records
+        ),
+    )
+
+
+def _took(record: ExecutionRecord) -> str:
+    if record.ended_at is None:
+        return ""
+    return f"{(record.ended_at - record.created_at) / 1000:.3f} s"
+
+
+@executions.command("show", epilog=example("unspool executions show 01JD8X4W0M2V5Z7Y3T6K9Q1B0C"))
+@click.argument("id_", metavar="ID")
+@place_options
+@json_option
+@asynchronous
+async def show(id_: str, place: Place, as_json: bool) -> None:
+    """Show one execution: status, times, input, output or error."""
+    async with opened(url_of_execution(place, id_)) as store:
+        key = ExecutionKey(place.tenant, id_)
+        execution = await describe(store, await record_of(store, key))
+        letters = await store.dead_letters(place.tenant, execution=id_, limit=1)
+    if as_json:
+        print_json(execution, one_line=True)
+        return
+    for name, value in execution.items():
+        if value is not None or name in {"input", "output"}:
+            click.echo(f"{name:10} {_value(name, value)}")
+    for letter in letters:
+        click.echo(printable(f"{'stuck':10} {letter.error} (dead letter {letter.id})"))
+
+
+def _value(name: str, value: Json) -> str:
+    if name == "workflow":
+        return printable("{namespace}/{name}:{version}".format(**value))
+    return (
+        printable(value) if isinstance(value, str) and name not in {"input", "output"} else json_text(value)
+    )
+
+
+def _operation(kind: MessageKind, text: str) -> Callable[..., object]:
+    """The command that sends an execution a message, if its status allows that."""
+
+    @executions.command(
+        kind.value, help=text, epilog=example(f"unspool executions {kind} 01JD8X4W0M2V5Z7Y3T6K9Q1B0C")
+    )
+    @click.argument("id_", metavar="ID")
+    @place_options
+    @json_option
+    @asynchronous
+    async def operate(id_: str, place: Place, as_json: bool) -> None:
+        async with opened(url_of_execution(place, id_)) as store:
+            record = await record_of(store, ExecutionKey(place.tenant, id_))
+            if reason := refusal(kind, record.status):
+                raise Stop(f"execution {id_} {reason}")
+            await store.send(place.tenant, Message(kind, id_, {}))
+            if as_json:
+                print_json(await describe(store, record), one_line=True)
+        say(f"asked execution {id_} to {kind}")
+
+    return operate
+
+
+cancel = _operation(MessageKind.CANCEL, "Cancel an execution; tasks that run are told to stop.")
+suspend = _operation(MessageKind.SUSPEND, "Suspend an execution: what runs may end, nothing new begins.")
+resume = _operation(MessageKind.RESUME, "Let a suspended execution go on.")
+retry = _operation(
+    MessageKind.RETRY, "Restart a faulted execution at the task that faulted, in the same history."
+)

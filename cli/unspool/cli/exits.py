@@ -1,0 +1,94 @@
+"""How the program ends: its exit codes (CONTRACT §1), and what each failure comes to."""
+
+import os
+import traceback
+from enum import IntEnum
+
+import click
+
+from unspool.eventstore.errors import (
+    CorruptHistory,
+    NotFound,
+    StoreMismatch,
+    StoreUnavailable,
+)
+from unspool.eventstore.settings import BadSetting
+
+
+class Exit(IntEnum):
+    """The exit codes."""
+
+    DONE = 0
+    FAULTED = 1
+    """The execution faulted; the error, as JSON, is the last line on standard error."""
+    INVALID = 2
+    """Bad usage, or a definition, an input or a setting that is not valid."""
+    CANCELLED = 3
+    GAVE_UP = 4
+    """Waiting took too long."""
+    UNREACHABLE = 5
+    """The store cannot be reached, or was made for something else."""
+    BUG = 70
+
+
+INTERRUPTED = 128 + 2
+"""What a shell reports for a program that Ctrl-C has ended."""
+
+CUT_OFF = 128 + 13
+"""… and for one whose reader has gone (`unspool history ID | head`)."""
+
+
+class Stop(Exception):
+    """Ends the program with a message for the user and an exit code."""
+
+    def __init__(self, message: str, code: Exit = Exit.INVALID) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def report(error: BaseException) -> int:
+    """Tells the user on standard error what went wrong; the exit code for it."""
+    match error:
+        case BaseExceptionGroup(exceptions=(first, *_)):  # services that stopped together
+            return report(first)
+        case KeyboardInterrupt() | click.Abort():
+            return INTERRUPTED
+        case BrokenPipeError() | SystemExit(code=1):  # the latter is click's answer to it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is flushed at the very end
+            return CUT_OFF
+        case click.ClickException():
+            error.show()
+            return Exit.INVALID
+        case _:
+            return _failure(error)
+
+
+def _failure(error: BaseException) -> Exit:
+    code = _code(error)
+    if code is Exit.BUG:
+        return _bug(error)
+    click.echo(f"unspool: {error}", err=True)
+    return code
+
+
+def _code(error: BaseException) -> Exit:
+    match error:
+        case Stop():
+            return error.code
+        case BadSetting() | NotFound() | CorruptHistory():
+            return Exit.INVALID
+        case StoreUnavailable() | StoreMismatch():
+            return Exit.UNREACHABLE
+        case _:
+            return Exit.BUG
+
+
+def _bug(error: BaseException) -> Exit:
+    if os.environ.get("UNSPOOL_DEBUG", "").lower() in {"1", "true", "yes", "on"}:
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo(
+        f"unspool: this is a bug in unspool: {type(error).__name__}: {error}\n"
+        "Please report it, with what the same command prints when UNSPOOL_DEBUG=1 is set.",
+        err=True,
+    )
+    return Exit.BUG

@@ -1,0 +1,89 @@
+"""Histories in files: one event a line, as `history --json` prints it.
+
+The first line has one member more, `execution`: whose history it is, with the text of the definition. So a
+file can be looked at, and checked, where its store is not at hand.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from unspool.cli.exits import Stop
+from unspool.cli.options import milliseconds, parse_json, read_file
+from unspool.eventstore.events import Event, Json
+from unspool.eventstore.executions import event_json
+from unspool.eventstore.records import ExecutionRecord
+
+
+class History(NamedTuple):
+    """An execution's events with what is needed to interpret them again."""
+
+    execution: str
+    """The execution's id; empty if that is not known."""
+    workflow: str
+    definition: str | None
+    """The definition's text."""
+    events: Sequence[Event]
+
+
+def write_export(path: str, record: ExecutionRecord, definition: str | None, events: Sequence[Event]) -> None:
+    """Writes a history to a file; one that is there is replaced.
+
+    Raises:
+        Stop: it cannot be written.
+    """
+    lines = [event_json(event) for event in events]
+    if lines:
+        lines[0]["execution"] = {
+            "id": record.key.id,
+            "workflow": record.workflow._asdict(),
+            "definition": definition,
+        }
+    try:
+        Path(path).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    except OSError as error:
+        raise Stop(f"{path}: {error.strerror}") from None
+
+
+def read_export(path: str) -> History:
+    """Reads what `write_export` wrote, or events alone.
+
+    Raises:
+        Stop: it is no such file.
+    """
+    lines = [
+        (f"{path}:{number}", parse_json(line, f"{path}:{number}"))
+        for number, line in enumerate(read_file(path).splitlines(), 1)
+        if line.strip()
+    ]
+    if not lines:
+        raise Stop(f"{path}: there are no events")
+    events = [_event(value, place) for place, value in lines]
+    if [event.seq for event in events] != list(range(1, len(events) + 1)):
+        raise Stop(f"{path}: the events are not numbered 1, 2, 3 …: something is missing")
+    place, first = lines[0]
+    try:
+        about = first.get("execution", {})
+        workflow = about.get("workflow")
+        named = "{namespace}/{name}:{version}".format(**workflow) if workflow else ""
+        return History(str(about.get("id", "")), named, about.get("definition"), events)
+    except (AttributeError, KeyError, TypeError):
+        raise Stop(f"{place}: `execution` is not what `unspool history --export` writes") from None
+
+
+def _event(value: Json, place: str) -> Event:
+    match value:
+        case {"seq": int(seq), "type": str(kind), "time": str(time), "data": dict(data)}:
+            return Event(seq, kind, _time(time, place), value.get("task"), value.get("run"), data)
+        case _:
+            raise Stop(f"{place}: not an event: it has seq, type, time, task, run and data")
+
+
+def _time(text: str, place: str) -> int:
+    try:
+        return milliseconds(datetime.fromisoformat(text))
+    except ValueError:
+        raise Stop(f"{place}: {text!r} is no time") from None

@@ -1,0 +1,65 @@
+"""`unspool history`: the events of an execution."""
+
+import sys
+from typing import Final
+
+import click
+
+from unspool.cli.exports import write_export
+from unspool.cli.following import record_of
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.output import json_text, print_line, print_table, say, shortened
+from unspool.cli.stores import opened, url_of_execution
+from unspool.cli.terminal import is_terminal
+from unspool.eventstore.events import Event
+from unspool.eventstore.executions import event_json
+from unspool.eventstore.records import ExecutionKey
+
+_DATA_WIDTH: Final = 100
+
+
+@click.command(epilog=example("unspool history 01JD8X4W0M2V5Z7Y3T6K9Q1B0C --export order.jsonl"))
+@click.argument("id_", metavar="ID")
+@click.option(
+    "--export",
+    metavar="FILE.jsonl",
+    help="Write it to a file that `unspool replay` reads, with the definition.",
+)
+@place_options
+@json_option
+@asynchronous
+async def history(id_: str, export: str | None, place: Place, as_json: bool) -> None:
+    """Show what happened in an execution, one line an event."""
+    async with opened(url_of_execution(place, id_)) as store:
+        record = await record_of(store, ExecutionKey(place.tenant, id_))
+        events = await store.history(record.key)
+        definition = await store.definition(place.tenant, *record.workflow)
+    if export:
+        write_export(export, record, definition.text if definition else None, events)
+        say(f"wrote {len(events)} events to {export}")
+    elif as_json:
+        for event in events:
+            print_line(event_json(event))
+    else:
+        _print_events(events)
+
+
+def _print_events(events: list[Event]) -> None:
+    width = _DATA_WIDTH if is_terminal(sys.stdout) else None
+    print_table(
+        ("SEQ", "TIME", "TYPE", "TASK", "RUN", "DATA"), (event_cells(event, width) for event in events)
+    )
+
+
+def event_cells(event: Event, width: int | None) -> tuple[str, ...]:
+    """An event in a line of a table; its data in at most `width` characters."""
+    data = json_text(event.data) if event.data else ""
+    return (
+        str(event.seq),
+        str(event_json(event)["time"]),
+        event.type,
+        event.task or "",
+        event.run or "",
+        data if width is None else shortened(data, width),
+    )

@@ -1,0 +1,67 @@
+"""Logging of the services: one JSON object a line on standard error; plain text for a terminal."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from unspool.cli.terminal import is_terminal, printable
+from unspool.eventstore.settings import BadSetting
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+_ORDINARY: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has; everything else was given with `extra`."""
+
+
+def start_logging(level: str) -> None:
+    """Sends the log of this process to standard error.
+
+    Raises:
+        BadSetting: there is no such level.
+    """
+    if level.lower() not in LEVELS:
+        raise BadSetting(f"UNSPOOL_LOG_LEVEL must be one of {', '.join(LEVELS)}, not {level!r}")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter() if is_terminal(sys.stderr) else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as a JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        members = {
+            "time": _time(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extra(record),
+        }
+        if record.exc_info:
+            members["traceback"] = self.formatException(record.exc_info)
+        return printable(orjson.dumps(members, default=str).decode())
+
+
+class PlainFormatter(logging.Formatter):
+    """A record as a line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and a traceback if there is one."""
+        local = _time(record).astimezone()
+        facts = "".join(f" {name}={value}" for name, value in _extra(record).items())
+        line = f"{local:%H:%M:%S} {record.levelname.lower():7} {record.getMessage()}{facts}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return printable(line)
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _ORDINARY}

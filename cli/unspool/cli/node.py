@@ -1,0 +1,110 @@
+"""A node: the services that run in this process, on one store."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.settings import from_environment
+
+
+class Service(Protocol):
+    """Something that works until it is stopped."""
+
+    async def run(self) -> None:
+        """Works until `stop` is called, then finishes or hands back what it has in hand."""
+
+    def stop(self) -> None:
+        """Asks it to finish."""
+
+
+class Node:
+    """Runs services as long as the context is open, and stops them gracefully at its end.
+
+        async with Node(store, url):
+            ...
+
+    A service that dies of a defect cancels what the context holds, and its error is raised at the end.
+
+    Args:
+        store: an open store; the node leaves it open.
+        url: the store's URL: no task's call may go there.
+        environment: where settings are read.
+        worker: whether a worker runs, …
+        executor: … an executor …
+        timers: … and a timer service.
+        allow_shell: whether `run: shell` may be used; None leaves it to `UNSPOOL_ALLOW_SHELL`.
+
+    Raises:
+        BadSetting: on entering, if a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        url: str,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        worker: bool = True,
+        executor: bool = True,
+        timers: bool = True,
+        allow_shell: bool | None = None,
+    ) -> None:
+        self._store = store
+        self._url = url
+        self._environment = environment
+        self._wanted = {"worker": worker, "executor": executor, "timers": timers}
+        self._allow_shell = allow_shell
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        openers = {"worker": self._open_worker, "executor": self._open_executor, "timers": self._open_timers}
+        async with AsyncExitStack() as stack:
+            services = [await openers[name](stack) for name, wanted in self._wanted.items() if wanted]
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            for service in services:
+                group.create_task(service.run())
+                stack.callback(service.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+    # A service is imported where it is wanted: each brings libraries along that the others need not load.
+
+    async def _open_worker(self, stack: AsyncExitStack) -> Service:
+        from unspool.cli.jq import jq_pool  # noqa: PLC0415
+        from unspool.worker.service import WorkerService  # noqa: PLC0415
+        from unspool.worker.settings import WorkerSettings  # noqa: PLC0415
+
+        settings = from_environment(WorkerSettings, self._environment)
+        jq = stack.enter_context(jq_pool(self._environment))
+        return WorkerService(self._store, jq, settings, self._name)
+
+    async def _open_executor(self, stack: AsyncExitStack) -> Service:
+        from unspool.executor.egress import store_endpoints  # noqa: PLC0415
+        from unspool.executor.handlers import default_handlers  # noqa: PLC0415
+        from unspool.executor.service import ExecutorService  # noqa: PLC0415
+        from unspool.executor.settings import ExecutorSettings  # noqa: PLC0415
+
+        settings = from_environment(ExecutorSettings, self._environment)
+        if self._allow_shell is not None:
+            settings = replace(settings, allow_shell=self._allow_shell)
+        handlers = default_handlers(settings, store=store_endpoints(self._url))
+        opened = await stack.enter_async_context(handlers)
+        return ExecutorService(self._store, opened, settings, self._name, SystemClock())
+
+    async def _open_timers(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
+        from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415
+
+        return TimerService(self._store, from_environment(TimerSettings, self._environment))

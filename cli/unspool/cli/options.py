@@ -1,0 +1,178 @@
+"""Options that commands share, and how the words on a command line are read."""
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import click
+import orjson
+
+from unspool.cli.exits import Stop
+from unspool.eventstore.events import Json
+from unspool.eventstore.ids import TENANT
+from unspool.eventstore.records import DEFAULT_TENANT
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+MOST_INTEGER: Final = 2**64 - 1
+LEAST_INTEGER: Final = -(2**63)
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Place(NamedTuple):
+    """Where a command works: which store, and whose executions and definitions in it."""
+
+    url: str | None
+    """The store's; None if the user named none."""
+    tenant: str
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """`--store` and `--tenant`; the command is given a `Place` as `place`."""
+
+    @store_option
+    @click.option(
+        "--tenant",
+        envvar="UNSPOOL_TENANT",
+        default=DEFAULT_TENANT,
+        show_default=True,
+        callback=_tenant,
+        help="Whose definitions and executions.",
+    )
+    @functools.wraps(command)
+    def placed(*args: object, url: str | None, tenant: str, **options: object) -> Result:
+        return command(*args, place=Place(url, tenant), **options)
+
+    return placed
+
+
+def store_option(command: CommandT) -> CommandT:
+    """`--store`."""
+    return click.option(
+        "--store",
+        "url",
+        envvar="UNSPOOL_STORE",
+        metavar="URL",
+        callback=lambda _context, _option, url: url or None,
+        help="Event store, such as redis://HOST:PORT/DB or sqlite:///PATH; default: UNSPOOL_STORE, "
+        "else a file in your data directory.",
+    )(command)
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="JSON: one document, or one object a line for lists."
+)
+
+input_option = click.option(
+    "--input",
+    "input_text",
+    metavar="JSON|@FILE|-",
+    default="{}",
+    help="The workflow's input: JSON, a file that holds it, or - for standard input; default {}.",
+)
+
+
+def _tenant(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    if not TENANT.fullmatch(name):
+        raise click.BadParameter(f"a tenant must match {TENANT.pattern}")
+    return name
+
+
+def read_input(text: str) -> Json:
+    """The value of `--input`.
+
+    Raises:
+        Stop: there is no such file, or what was given is not JSON.
+    """
+    if text == "-":
+        return parse_json(sys.stdin.buffer.read(), "standard input")
+    if text.startswith("@"):
+        return parse_json(read_file(text[1:]), text[1:])
+    return parse_json(os.fsencode(text), "--input")
+
+
+def read_file(name: str) -> bytes:
+    """A file's content; `-` is standard input.
+
+    Raises:
+        Stop: it cannot be read.
+    """
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise Stop(f"{name}: {error.strerror}") from None
+
+
+def parse_json(text: bytes, source: str) -> Json:
+    """A JSON text as a value.
+
+    Raises:
+        Stop: it is none, or holds an integer that does not fit 64 bits: it would come back as another one.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Stop(f"{source}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    if _MANY_DIGITS.search(text):
+        _check_integers(text, source)
+    return value
+
+
+_MANY_DIGITS: Final = re.compile(rb"[0-9]{19}")
+
+
+def _check_integers(text: bytes, source: str) -> None:
+    import json  # noqa: PLC0415 - hardly ever needed
+
+    def check(digits: str) -> None:
+        if len(digits) > 20 or not LEAST_INTEGER <= int(digits) <= MOST_INTEGER:
+            raise Stop(f"{source}: the integer {digits[:40]} does not fit 64 bits; pass it as a string")
+
+    json.loads(text, parse_int=check)
+
+
+def workflow_name(text: str) -> tuple[str, str]:
+    """`NAMESPACE/NAME` as its two parts.
+
+    Raises:
+        Stop: it has not that form.
+    """
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise Stop(f"{text!r} is no workflow; write NAMESPACE/NAME")
+    return namespace, name
+
+
+def moment(text: str, now: int) -> int:
+    """A time: RFC 3339, or how long ago (`30m`, `12h`, `7d`); milliseconds since 1970.
+
+    Raises:
+        Stop: it is neither.
+    """
+    if re.fullmatch(r"[0-9]{1,9}[smhd]", text):
+        return now - int(text[:-1]) * _UNITS[text[-1]] * 1000
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise Stop(f"{text!r} is no time; write 2026-01-31T12:00:00Z, or 30m, 12h, 7d for ago") from None
+    return milliseconds(parsed)
+
+
+def milliseconds(time: datetime) -> int:
+    """A time as milliseconds since 1970; UTC unless it says otherwise."""
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

@@ -1,0 +1,146 @@
+"""`unspool replay`: states rebuilt from histories, and histories held against definitions."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+
+from unspool.cli.documents import valid_document
+from unspool.cli.executions import all_of
+from unspool.cli.exits import Exit
+from unspool.cli.exports import History, read_export
+from unspool.cli.following import record_of
+from unspool.cli.jq import jq_pool
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, place_options, workflow_name
+from unspool.cli.output import print_json, print_line, say
+from unspool.cli.stores import opened, url_of_execution, urls_of_all
+from unspool.cli.timetravel import Moment, print_moment
+from unspool.cli.verification import Verifier, print_verdict
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import ExecutionFilter, ExecutionKey, ExecutionRecord
+from unspool.eventstore.settings import from_environment
+from unspool.worker.settings import WorkerSettings
+
+
+@click.command(
+    epilog=example(
+        "unspool replay 01JD8X4W0M2V5Z7Y3T6K9Q1B0C --at 7",
+        "unspool replay order.jsonl --verify",
+        "unspool replay --all --workflow shop/order --definition order-2.yaml",
+    )
+)
+@click.argument("source", metavar="[ID|FILE.jsonl]", required=False)
+@click.option(
+    "--at", type=click.IntRange(min=1), metavar="N", help="The state as of event N; default: the last."
+)
+@click.option(
+    "--verify", is_flag=True, help="Interpret the history again; exit with 1 at the first difference."
+)
+@click.option(
+    "--definition", metavar="FILE", help="Verify with this definition: where does it lead elsewhere?"
+)
+@click.option("--all", "every", is_flag=True, help="Verify every stored history.")
+@click.option("--workflow", metavar="NAMESPACE/NAME", help="With --all: only histories of this workflow.")
+@place_options
+@json_option
+@asynchronous
+async def replay(
+    source: str | None,
+    at: int | None,
+    verify: bool,
+    definition: str | None,
+    every: bool,
+    workflow: str | None,
+    place: Place,
+    as_json: bool,
+) -> int:
+    """Rebuild the state of an execution from its history, as of any event; or verify histories.
+
+    The history is a stored one, by the execution's id, or one exported by `unspool history --export`.
+    """
+    _check_usage(source, at=at, verify=verify, definition=definition, every=every, workflow=workflow)
+    changed = valid_document(definition).text if definition else None
+    wanted = ExecutionFilter(workflow=workflow_name(workflow) if workflow else None)
+    histories = _stored_histories(place, wanted) if every else _one_history(place, str(source))
+    if every or verify or changed is not None:
+        return await _verify(histories, changed, every=every, as_json=as_json)
+    [history] = [history async for history in histories]
+    moment = Moment.of(history, at)
+    if as_json:
+        print_json(moment.to_json(), one_line=True)
+    else:
+        print_moment(moment)
+    return Exit.DONE
+
+
+def _check_usage(
+    source: str | None,
+    *,
+    at: int | None,
+    verify: bool,
+    definition: str | None,
+    every: bool,
+    workflow: str | None,
+) -> None:
+    if every == (source is not None):
+        raise click.UsageError("name an execution or an exported history, or use --all")
+    if every and not (verify or definition):
+        raise click.UsageError("--all needs --verify or --definition FILE")
+    if every and definition and not workflow:
+        raise click.UsageError("--all with --definition needs --workflow NAMESPACE/NAME")
+    if workflow and not every:
+        raise click.UsageError("--workflow goes with --all")
+    if at is not None and (every or verify or definition):
+        raise click.UsageError("--at shows a state; it does not go with --verify, --definition or --all")
+
+
+async def _one_history(place: Place, source: str) -> AsyncIterator[History]:
+    """The history of an execution, by its id, or the one in a file."""
+    if source.endswith(".jsonl") or os.sep in source or await asyncio.to_thread(Path(source).is_file):
+        yield read_export(source)
+        return
+    async with opened(url_of_execution(place, source)) as store:
+        record = await record_of(store, ExecutionKey(place.tenant, source))
+        yield await _stored_history(store, record)
+
+
+async def _stored_histories(place: Place, wanted: ExecutionFilter) -> AsyncIterator[History]:
+    for url in urls_of_all(place):
+        async with opened(url) as store:
+            for record in await all_of(store, place.tenant, wanted):
+                yield await _stored_history(store, record)
+
+
+async def _stored_history(store: EventStore, record: ExecutionRecord) -> History:
+    definition = await store.definition(record.key.tenant, *record.workflow)
+    events = await store.history(record.key)
+    return History(record.key.id, str(record.workflow), definition.text if definition else None, events)
+
+
+async def _verify(
+    histories: AsyncIterator[History], changed: str | None, *, every: bool, as_json: bool
+) -> Exit:
+    """Prints each verdict as it comes; if one diverged, the last line on standard error is a problem."""
+    error_base = from_environment(WorkerSettings, os.environ).error_base
+    count, diverged, problem = 0, 0, ""
+    with jq_pool(os.environ) as jq:
+        verifier = Verifier(jq, error_base)
+        async for history in histories:
+            verdict = verifier.verdict(history, changed)
+            if as_json:
+                print_line(verdict.to_json())
+            else:
+                print_verdict(verdict)
+            count += 1
+            if verdict.diverged:
+                diverged += 1
+                problem = problem or verdict.problem()
+    if every:
+        say(f"{diverged} of {count} histories would take another path")
+    if not diverged:
+        return Exit.DONE
+    click.echo(problem, err=True)
+    return Exit.FAULTED

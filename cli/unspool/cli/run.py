@@ -1,0 +1,144 @@
+"""`unspool run`: a definition, from file to output, in this process."""
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import click
+
+from unspool.cli.documents import as_definition, deploy_document, identity, valid_document
+from unspool.cli.exits import Exit
+from unspool.cli.following import conclude, follow, record_of
+from unspool.cli.logs import start_logging
+from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.node import Node
+from unspool.cli.options import Place, example, input_option, json_option, place_options, read_input
+from unspool.cli.output import say
+from unspool.cli.progress import Progress, live
+from unspool.cli.stores import opened, url_for_run
+from unspool.cli.terminal import is_terminal
+from unspool.definitions.document import Document
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.ids import new_id
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Start,
+    Status,
+    Stored,
+    WorkflowRef,
+)
+from unspool.eventstore.waiting import done_before
+
+_CANCEL_SECONDS: Final = 10.0
+"""How long a run that is to stop may take for it."""
+
+
+@click.command(
+    epilog=example(
+        "unspool run order.yaml --input '{\"id\": 7}'", "unspool run order.yaml --input @order.json"
+    )
+)
+@click.argument("file")
+@input_option
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Cancel it and exit with 4 after so long.",
+)
+@click.option(
+    "--sub", "subs", multiple=True, metavar="FILE", help="Deploy this definition first (repeatable)."
+)
+@place_options
+@json_option
+@asynchronous
+async def run(
+    file: str,
+    input_text: str,
+    timeout: float | None,  # noqa: ASYNC109 - an option of the command
+    subs: tuple[str, ...],
+    place: Place,
+    as_json: bool,
+) -> int:
+    """Run a definition to its end in this process and print its output as JSON.
+
+    Worker, executor and timers run inside, with `run: shell` allowed. Without --store the run has a store of
+    its own, kept for `unspool history` and `unspool replay`. Ctrl-C cancels the execution.
+    """
+    start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
+    documents = [valid_document(name) for name in (*subs, file)]
+    input_ = read_input(input_text)
+    key = ExecutionKey(place.tenant, new_id(SystemClock().now()))
+    url = url_for_run(place, key.id)
+    async with opened(url, _environment(private=place.url is None)) as store:
+        ref = await _deploy(store, place.tenant, documents)
+        if is_terminal(sys.stderr):
+            say(f"execution {key.id} of {ref}")
+        in_time = await _run(store, url, partial(Start, key, ref, input_), timeout)
+        record = await record_of(store, key)
+        if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
+            return await conclude(store, record, one_line=as_json)
+    say(f"unspool: gave up after {timeout:g} seconds; execution {key.id} was told to stop")
+    return Exit.GAVE_UP
+
+
+async def _run(
+    store: EventStore,
+    url: str,
+    start_at: Callable[[int], Start],
+    timeout: float | None,  # noqa: ASYNC109 - an option of the command
+) -> bool:
+    """Runs one execution to its end, cancelling it if it is asked to stop; False if the time was over."""
+    async with Node(store, url, allow_shell=True), live(Progress(), sys.stderr) as lines:
+        with stop_signals() as asked:
+            start = start_at(SystemClock().now())
+            await store.start(start)
+            following = follow(store, start.key, lines.take)
+            if await done_before(following, asked.wait(), _elapsed(timeout)):
+                return True
+            await _cancel(store, start.key)
+            return asked.is_set()
+
+
+async def _cancel(store: EventStore, key: ExecutionKey) -> None:
+    await store.send(key.tenant, Message(MessageKind.CANCEL, key.id, {}))
+    await done_before(follow(store, key), asyncio.sleep(_CANCEL_SECONDS))
+
+
+async def _elapsed(seconds: float | None) -> None:
+    if seconds is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(seconds)
+
+
+async def _deploy(store: EventStore, tenant: str, documents: list[Document]) -> WorkflowRef:
+    """Stores the definitions, the last of which is to be run; what it is stored as."""
+    *subs, main = documents
+    for document in subs:
+        await deploy_document(store, tenant, document)
+    ref = identity(main)
+    stored = await store.put_definition(tenant, as_definition(main))
+    if stored is Stored.DIFFERENT:
+        ref = _trial(ref, main.text)
+        await store.put_definition(tenant, as_definition(main, ref))
+    return ref
+
+
+def _trial(ref: WorkflowRef, text: str) -> WorkflowRef:
+    """A version for a text that was changed since its version was stored: below that, so never the latest."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    core = ref.version.partition("+")[0].partition("-")[0]
+    return ref._replace(version=f"{core}-0.run-{digest}")
+
+
+def _environment(*, private: bool) -> Mapping[str, str]:
+    """A run's own file need not survive a power loss: so it is faster."""
+    return {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal", **os.environ} if private else os.environ

@@ -1,0 +1,88 @@
+"""`unspool worker`, `executor`, `timer` and `api`: one service in a process, for deployments."""
+
+import logging
+import os
+
+import click
+
+from unspool.cli.logs import start_logging
+from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.options import example, store_option
+from unspool.cli.settings import ProgramSettings
+from unspool.cli.stores import opened, without_password
+from unspool.eventstore.opening import default_url
+from unspool.eventstore.settings import from_environment
+
+log = logging.getLogger(__name__)
+
+
+@click.command(epilog=example("unspool worker --store redis://localhost:6379/0"))
+@store_option
+def worker(url: str | None) -> int:
+    """Run a worker: it interprets executions. SIGTERM stops it gracefully."""
+    return _serve("worker", url)
+
+
+@click.command(epilog=example("UNSPOOL_ALLOW_SHELL=true unspool executor --store redis://localhost:6379/0"))
+@store_option
+def executor(url: str | None) -> int:
+    """Run an executor: it does the calls and runs of tasks. SIGTERM stops it gracefully."""
+    return _serve("executor", url)
+
+
+@click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
+@store_option
+def timer(url: str | None) -> int:
+    """Run a timer service: it fires timers that are due. SIGTERM stops it gracefully."""
+    return _serve("timer", url)
+
+
+@asynchronous
+async def _serve(service: str, url: str | None) -> int:
+    from unspool.cli.node import Node  # noqa: PLC0415 - the API alone needs no engine
+
+    start_service_logging()
+    url = url or default_url(os.environ)
+    with stop_signals() as asked:
+        async with (
+            opened(url) as store,
+            Node(
+                store,
+                url,
+                worker=service == "worker",
+                executor=service == "executor",
+                timers=service == "timer",
+            ),
+        ):
+            log.info("%s is up", service, extra={"action": "started", "store": without_password(url)})
+            await asked.wait()
+            log.info("%s stops", service, extra={"action": "stopping"})
+    return 0
+
+
+@click.command(epilog=example("unspool api --store redis://localhost:6379/0 --host 0.0.0.0 --port 8080"))
+@click.option("--host", help="Address to listen on; default: UNSPOOL_API_HOST, else 127.0.0.1.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; default: UNSPOOL_API_PORT, else 8080; 0: a free one."
+)
+@store_option
+@asynchronous
+async def api(host: str | None, port: int | None, url: str | None) -> int:
+    """Serve the HTTP API. SIGTERM stops it gracefully."""
+    from unspool.cli.serving import serve_api  # noqa: PLC0415 - the other services need no server
+
+    start_service_logging()
+    url = url or default_url(os.environ)
+    with stop_signals() as asked:
+        async with opened(url) as store:
+            await serve_api(store, asked, host=host, port=port, up=_tell)
+    return 0
+
+
+def _tell(address: str) -> None:
+    log.info("api is up at %s", address, extra={"action": "started"})
+
+
+def start_service_logging() -> None:
+    """Logging as the settings have it."""
+    start_logging(from_environment(ProgramSettings, os.environ).log_level)

@@ -1,0 +1,220 @@
+"""Deployments: services as processes of their own, and the commands that look after executions."""
+
+import json
+import re
+import signal
+import time
+import urllib.request
+
+import pytest
+
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.records import Consumer
+
+STORE = "sqlite:///shared.db"
+
+
+@pytest.fixture
+def shared(home, monkeypatch):
+    """All commands of a test work on one store."""
+    monkeypatch.setenv("UNSPOOL_STORE", STORE)
+    return STORE
+
+
+@pytest.fixture
+def services(shared, start_program):
+    """Worker, executor and timer, each a process of its own."""
+    processes = [start_program(name, UNSPOOL_ALLOW_SHELL="true") for name in ("worker", "executor", "timer")]
+    yield processes
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    for process in processes:
+        process.communicate(timeout=30)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+
+
+def test_services_execute_what_is_started(services, unspool, program):
+    assert unspool("deploy", "greet.yaml", "refuse.yaml", "shell.yaml", "sleep.yaml").code == 0
+
+    done = unspool("start", "shop/greet:1.0.0", "--input", '{"name": "Ada"}', "--id", "greet-1", "--wait")
+    assert (done.code, done.json) == (0, {"greeting": "Hello Ada"})
+    again = unspool("start", "shop/greet", "--input", '{"name": "Ada"}', "--id", "greet-1")
+    assert (again.code, again.stdout) == (0, "greet-1\n")
+    assert unspool("start", "shop/greet", "--input", '{"name": "Bob"}', "--id", "greet-1").code == 2
+
+    shell = unspool("start", "shop/shell", "--wait")
+    assert (shell.code, shell.json) == (0, "hello")
+
+    faulted = unspool("start", "shop/refuse", "--wait", "--id", "refuse-1")
+    assert (faulted.code, faulted.stdout) == (1, "")
+    assert faulted.problem["title"] == "Refused"
+
+    gave_up = unspool("start", "shop/sleep", "--wait", "--timeout", "0.3", "--id", "sleep-1")
+    assert (gave_up.code, gave_up.stdout) == (4, "")
+
+    listed = {line["id"]: line["status"] for line in unspool("executions", "list", "--json").lines}
+    assert listed.items() >= {"greet-1": "completed", "refuse-1": "faulted", "sleep-1": "waiting"}.items()
+    only = unspool(
+        "executions", "list", "--json", "--status", "faulted", "--workflow", "shop/refuse", "--since", "1h"
+    )
+    assert [line["id"] for line in only.lines] == ["refuse-1"]
+    assert len(unspool("executions", "list", "--limit", "2", "--json").lines) == 2
+
+    assert unspool("executions", "suspend", "sleep-1").code == 0
+    await_status(unspool, "sleep-1", "suspended")
+    assert unspool("executions", "suspend", "sleep-1").code == 2
+    assert unspool("executions", "resume", "sleep-1").code == 0
+    await_status(unspool, "sleep-1", "waiting")
+    assert unspool("executions", "cancel", "sleep-1", "--json").json["id"] == "sleep-1"
+    await_status(unspool, "sleep-1", "cancelled")
+    cancelled = unspool("start", "shop/sleep", "--wait", "--id", "sleep-1")
+    assert (cancelled.code, cancelled.stdout) == (3, "")
+
+    before = len(unspool("history", "refuse-1", "--json").lines)
+    assert unspool("executions", "retry", "refuse-1").code == 0
+    await_condition(lambda: len(unspool("history", "refuse-1", "--json").lines) > before)
+    await_status(unspool, "refuse-1", "faulted")
+    assert unspool("executions", "retry", "greet-1").code == 2
+
+
+def test_services_log_json_lines_and_no_password(shared, start_program):
+    with start_program("timer") as process:
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=30)[1]
+    lines = [json.loads(line) for line in (first + rest).splitlines()]
+    assert process.returncode == 0
+    assert [line["action"] for line in lines] == ["started", "stopping"]
+    assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
+
+
+def test_the_log_level_is_a_setting(shared, program):
+    result = program("timer", UNSPOOL_LOG_LEVEL="loud")
+    assert result.code == 2
+    assert "UNSPOOL_LOG_LEVEL" in result.stderr
+
+
+def test_dev_is_everything_in_one_process(shared, start_program, unspool):
+    with start_program("dev", "greet.yaml", "shell.yaml", "--port", "0") as process:
+        address = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        with urllib.request.urlopen(f"{address}/health/ready", timeout=10) as answer:
+            assert answer.status == 200
+        assert unspool("start", "shop/shell", "--wait").json == "hello"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_the_api_serves(shared, start_program):
+    with start_program("api", "--port", "0") as process:
+        up = json.loads(process.stderr.readline())
+        [address] = re.findall(r"http://\S+", up["message"])
+        with urllib.request.urlopen(f"{address}/api/v1/workflows", timeout=10) as answer:
+            assert json.load(answer)["items"] == []
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_bad_usage(shared, start_program, program):
+    with start_program("dev", "--port", "0") as process:
+        port = process.stdout.readline().strip().rpartition(":")[2]
+        result = program("dev", "--port", port)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert (result.code, result.stdout) == (2, "")
+    assert port in result.stderr
+
+
+def test_deploying_twice_is_no_error_but_another_text_is(shared, unspool, home):
+    assert "deployed" in unspool("deploy", "greet.yaml").stdout
+    assert unspool("deploy", "greet.yaml", "--json").lines == [
+        {"namespace": "shop", "name": "greet", "version": "1.0.0", "created": False}
+    ]
+    (home / "greet.yaml").write_text((home / "greet.yaml").read_text().replace("Hello", "Goodbye"))
+    result = unspool("deploy", "greet.yaml")
+    assert (result.code, result.stdout) == (2, "")
+    assert "shop/greet:1.0.0" in result.stderr
+
+
+def test_nothing_is_deployed_unless_all_are_valid(shared, unspool):
+    assert unspool("deploy", "greet.yaml", "invalid.yaml").code == 2
+    assert unspool("start", "shop/greet").code == 2
+
+
+def test_tenants_are_apart(shared, unspool):
+    assert unspool("deploy", "greet.yaml", "--tenant", "blue").code == 0
+    assert unspool("start", "shop/greet").code == 2
+    id_ = unspool("start", "shop/greet", "--tenant", "blue").stdout.strip()
+    assert unspool("executions", "show", id_).code == 2
+    assert unspool("executions", "show", id_, "--tenant", "blue").code == 0
+
+
+def test_an_execution_is_shown_in_words(shared, unspool):
+    unspool("deploy", "greet.yaml")
+    unspool("start", "shop/greet", "--id", "one", "--input", '{"name": "\\u001b[2J"}')
+    shown = unspool("executions", "show", "one").stdout
+    assert re.search(r"^status +pending$", shown, re.MULTILINE)
+    assert re.search(r"^workflow +shop/greet:1.0.0$", shown, re.MULTILINE)
+    assert "\x1b" not in shown
+
+
+async def bury(url):
+    """Makes a dead letter of the first message that waits."""
+    store = await open_store(url, {})
+    consumer = Consumer("workers", "test")
+    [delivery] = await store.receive_messages(consumer, 1, 5.0)
+    letter = await store.bury(delivery, "KeyError: 'x'", "Traceback: …")
+    await store.leave(consumer)
+    await store.close()
+    return letter
+
+
+@pytest.fixture
+def letter(shared, unspool, run_coroutine):
+    """A dead letter of execution `one`."""
+    unspool("deploy", "greet.yaml")
+    unspool("start", "shop/greet", "--id", "one")
+    return run_coroutine(bury(shared))
+
+
+def test_dead_letters_are_listed_and_shown(letter, unspool):
+    [line] = unspool("dlq", "list", "--json").lines
+    assert (
+        line.items()
+        >= {"id": letter, "execution": "one", "kind": "message", "error": "KeyError: 'x'"}.items()
+    )
+    assert letter in unspool("dlq", "list").stdout
+    assert unspool("dlq", "list", "--execution", "other", "--json").lines == []
+    shown = unspool("dlq", "show", letter, "--json").json
+    assert (shown["body"]["kind"], shown["traceback"]) == ("start", "Traceback: …")
+    assert "Traceback: …" in unspool("dlq", "show", letter).stdout
+    assert "stuck" in unspool("executions", "show", "one").stdout
+
+
+def test_a_dead_letter_can_be_put_back_or_forgotten_once(letter, unspool, shared, run_coroutine):
+    assert unspool("dlq", "requeue", letter).code == 0
+    assert unspool("dlq", "requeue", letter).code == 2
+    again = run_coroutine(bury(shared))
+    assert unspool("dlq", "discard", again).code == 0
+    assert unspool("dlq", "discard", again).code == 2
+    assert unspool("dlq", "show", again).code == 2
+
+
+def test_waiting_for_a_stuck_execution_ends(letter, unspool):
+    result = unspool("start", "shop/greet", "--id", "one", "--wait")
+    assert result.code == 70
+    assert "stuck" in result.stderr
+    assert letter in result.stderr
+
+
+def await_status(unspool, id_, status):
+    await_condition(lambda: unspool("executions", "show", id_, "--json").json["status"] == status)
+
+
+def await_condition(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,108 @@
+"""The program as a whole: what it imports, its help, its exit codes for what is no command's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unspool.cli.main import COMMANDS
+
+HEAVY = {"aiohttp", "redis", "hiredis", "starlette", "uvicorn"}
+
+REPORT = """
+import sys
+from unspool.cli.main import call
+code = call(sys.argv[1:])
+sys.stderr.write("\\n" + " ".join(name for name in sys.modules if "." not in name))
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["validate", "greet.yaml"]])
+def test_no_client_library_is_imported_where_none_is_needed(arguments, home):
+    command = [sys.executable, "-c", REPORT, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=home, check=False)
+    assert done.returncode == 0
+    assert HEAVY.isdisjoint(done.stderr.splitlines()[-1].split())
+
+
+def test_the_program_is_installed_under_its_name():
+    installed = Path(sys.executable).with_name("unspool")
+    done = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "unspool 0.1.0\n")
+
+
+SUBCOMMANDS = [
+    (),
+    *((name,) for name in COMMANDS),
+    *(("executions", name) for name in ("list", "show", "cancel", "suspend", "resume", "retry")),
+    *(("dlq", name) for name in ("list", "show", "requeue", "discard")),
+]
+
+
+@pytest.mark.parametrize("command", SUBCOMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command, unspool):
+    result = unspool(*command, "--help")
+    assert result.code == 0
+    assert "Usage: unspool" in result.stdout
+    assert "Example:\n" in result.stdout
+    example = result.stdout.partition("Example:\n")[2]
+    assert " ".join(("unspool", *command)) in example
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run"],
+        ["run", "greet.yaml", "--nonsense"],
+        ["run", "missing.yaml"],
+        ["run", "greet.yaml", "--input", "{"],
+        ["run", "greet.yaml", "--input", "@missing.json"],
+        ["run", "greet.yaml", "--input", "18446744073709551616"],
+        ["start", "greet"],
+        ["start", "shop/greet", "--id", "not an id"],
+        ["executions", "show", "../secrets"],
+        ["executions", "list", "--since", "yesterday"],
+        ["executions", "list", "--status", "lost"],
+        ["replay"],
+        ["replay", "--all"],
+        ["validate", "--tenant", "x"],
+        ["dlq", "list", "--tenant", "no tenant"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_2_and_says_why(arguments, unspool):
+    result = unspool(*arguments)
+    assert result.code == 2
+    assert result.stdout == ""
+    assert result.stderr.strip()
+
+
+def test_a_setting_that_cannot_be_is_2_and_is_named(unspool, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_WORKER_BATCH", "many")
+    result = unspool("config")
+    assert result.code == 2
+    assert "UNSPOOL_WORKER_BATCH" in result.stderr
+
+
+def test_a_store_that_is_away_is_5(unspool):
+    result = unspool("executions", "list", "--store", "redis://:hunter2@127.0.0.1:1/0")
+    assert result.code == 5
+    assert "hunter2" not in result.stderr
+
+
+def test_a_bug_is_70_and_shows_its_traceback_only_on_demand(unspool, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "config", COMMANDS["config"]._replace(place="main:missing"))
+    assert unspool("config").code == 70
+    assert "Traceback" not in unspool("config").stderr
+    assert "report" in unspool("config").stderr
+    monkeypatch.setenv("UNSPOOL_DEBUG", "1")
+    assert "Traceback" in unspool("config").stderr
+
+
+def test_a_reader_that_goes_away_is_no_bug(home):
+    command = f"{sys.executable} -m unspool.cli config --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("{", "")

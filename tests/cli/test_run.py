@@ -1,0 +1,175 @@
+"""`unspool run`: from a file to a result, by the real program."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+FAULT = {
+    "type": "https://example.com/errors/refused",
+    "status": 409,
+    "title": "Refused",
+    "detail": "not today",
+}
+
+
+def test_a_completed_run_prints_its_output_and_nothing_else(program):
+    result = program("run", "greet.yaml", "--input", '{"name": "Ada"}')
+    assert (result.code, result.stderr) == (0, "")
+    assert result.json == {"greeting": "Hello Ada"}
+
+
+def test_input_from_a_file_and_from_standard_input(program, home):
+    (home / "input.json").write_text('{"name": "file"}')
+    assert program("run", "greet.yaml", "--input", "@input.json").json == {"greeting": "Hello file"}
+    assert program("run", "greet.yaml", "--input", "-", stdin='{"name": "pipe"}').json == {
+        "greeting": "Hello pipe"
+    }
+
+
+def test_a_fault_is_1_and_the_error_is_the_last_line_on_standard_error(program):
+    result = program("run", "refuse.yaml")
+    assert (result.code, result.stdout) == (1, "")
+    assert result.problem.items() >= FAULT.items()
+
+
+def test_an_invalid_definition_is_2_and_every_problem_is_told(program):
+    result = program("run", "invalid.yaml")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith("invalid.yaml:7:")
+
+
+def test_the_shell_is_allowed(program):
+    result = program("run", "shell.yaml")
+    assert (result.code, result.json) == (0, "hello")
+
+
+def test_a_timeout_is_4_and_cancels_the_execution(program, unspool):
+    result = program("run", "sleep.yaml", "--timeout", "0.5")
+    assert (result.code, result.stdout) == (4, "")
+    [execution] = unspool("executions", "list", "--json").lines
+    assert execution["status"] == "cancelled"
+
+
+def test_ctrl_c_is_3_and_cancels_the_execution(start_program, unspool):
+    with start_program("run", "sleep.yaml") as process:
+        wait_until(
+            lambda: any(e["status"] == "waiting" for e in unspool("executions", "list", "--json").lines)
+        )
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (3, "")
+    assert "cancelled" in stderr
+    [execution] = unspool("executions", "list", "--json").lines
+    assert execution["status"] == "cancelled"
+
+
+def test_a_run_can_be_cancelled_from_elsewhere(start_program, unspool):
+    with start_program("run", "sleep.yaml") as process:
+        wait_until(
+            lambda: any(e["status"] == "waiting" for e in unspool("executions", "list", "--json").lines)
+        )
+        [execution] = unspool("executions", "list", "--json").lines
+        assert unspool("executions", "cancel", execution["id"]).code == 0
+        process.communicate(timeout=30)
+    assert process.returncode == 3
+
+
+def test_a_changed_definition_simply_runs_again(program, home):
+    assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').code == 0
+    changed = (home / "greet.yaml").read_text().replace("Hello", "Goodbye")
+    (home / "greet.yaml").write_text(changed)
+    assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').json == {"greeting": "Goodbye Ada"}
+
+
+def test_a_changed_definition_runs_on_a_named_store_and_does_not_become_the_latest(program, unspool, home):
+    store = ("--store", "sqlite:///named.db")
+    ada = ("--input", '{"name": "Ada"}')
+    assert program("run", "greet.yaml", *ada, *store).json == {"greeting": "Hello Ada"}
+    (home / "greet.yaml").write_text((home / "greet.yaml").read_text().replace("Hello", "Goodbye"))
+    assert program("run", "greet.yaml", *ada, *store).json == {"greeting": "Goodbye Ada"}
+    newest, oldest = unspool("executions", "list", "--json", *store).lines
+    assert oldest["workflow"]["version"] == "1.0.0"
+    assert newest["workflow"]["version"].startswith("1.0.0-0.run-")
+    started = unspool("start", "shop/greet", "--json", *store).json
+    assert started["workflow"]["version"] == "1.0.0"
+
+
+def test_what_waits_in_the_embedded_store_is_left_alone(program, unspool):
+    assert unspool("deploy", "greet.yaml").code == 0
+    waiting = unspool("start", "shop/greet").stdout.strip()
+    assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').code == 0
+    assert unspool("executions", "show", waiting, "--json").json["status"] == "pending"
+
+
+def test_a_run_leaves_a_history_that_can_be_found_by_its_id(program, unspool):
+    program("run", "greet.yaml", "--input", '{"name": "Ada"}')
+    [execution] = unspool("executions", "list", "--json").lines
+    assert execution["output"] == {"greeting": "Hello Ada"}
+    history = unspool("history", execution["id"], "--json").lines
+    assert [event["seq"] for event in history] == list(range(1, len(history) + 1))
+    assert history[-1]["type"] == "workflow.completed"
+    assert unspool("replay", execution["id"], "--verify").code == 0
+
+
+def test_sub_definitions_are_deployed_first(program, unspool):
+    store = ("--store", "sqlite:///named.db")
+    assert program("run", "greet.yaml", "--sub", "sleep.yaml", "--input", '{"name": ""}', *store).code == 0
+    assert unspool("start", "shop/sleep", *store).code == 0
+    assert program("run", "greet.yaml", "--sub", "invalid.yaml").code == 2
+
+
+def test_a_terminal_is_shown_every_task(home):
+    shown = on_terminal("run", "refuse.yaml")
+    assert "failed" in shown
+    assert "\x1b[31m" in shown
+    assert "\x1b[31m" not in on_terminal("run", "refuse.yaml", NO_COLOR="1")
+
+
+def on_terminal(*arguments, **environment):
+    """What the program writes to standard error, when that is a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **environment}
+    command = [sys.executable, "-m", "unspool.cli", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while select.select([ours], [], [], 30)[0]:
+        try:
+            shown += os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    process.wait(timeout=30)
+    return shown.decode()
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_run_takes_part_in_the_store_that_was_named(program, unspool, redis_database):
+    store = ("--store", redis_database)
+    assert program("run", "shell.yaml", *store).json == "hello"
+    [execution] = unspool("executions", "list", "--json", *store).lines
+    assert execution["status"] == "completed"
+    assert unspool("replay", execution["id"], "--verify", *store).code == 0
+
+
+def test_expressions_that_need_real_jq_are_run_and_verified(program, unspool, home):
+    text = (home / "greet.yaml").read_text()
+    assert '"Hello " + .name' in text
+    (home / "greet.yaml").write_text(text.replace('"Hello " + .name', "[limit(2; repeat(.))] | length"))
+    assert program("run", "greet.yaml", "--input", "1").json == {"greeting": 2}
+    [execution] = unspool("executions", "list", "--json").lines
+    assert unspool("replay", execution["id"], "--verify").code == 0
+    (home / "greet.yaml").write_text(text.replace('"Hello " + .name', "nonsense(1)"))
+    result = unspool("validate", "greet.yaml")
+    assert result.code == 2
+    assert result.stdout.startswith("greet.yaml:9:")

@@ -1,0 +1,34 @@
+"""`unspool validate`."""
+
+import re
+
+
+def test_valid_files_are_0_and_say_nothing(unspool):
+    result = unspool("validate", "greet.yaml", "sleep.yaml")
+    assert (result.code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_problems_have_file_line_column_message_and_pointer(unspool):
+    result = unspool("validate", "greet.yaml", "invalid.yaml")
+    assert result.code == 2
+    [line] = result.stdout.splitlines()
+    assert re.fullmatch(r"invalid\.yaml:7:5: .*sett.* \(/do/0/hello\)", line)
+
+
+def test_problems_of_all_files_are_told(unspool, home):
+    (home / "list.yaml").write_text("- 1\n")
+    (home / "bytes.yaml").write_bytes(b"a: \xff\n")
+    lines = unspool("validate", "list.yaml", "bytes.yaml", "invalid.yaml").stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["list.yaml", "bytes.yaml", "invalid.yaml"]
+
+
+def test_problems_as_json(unspool):
+    [problem] = unspool("validate", "invalid.yaml", "--json").lines
+    assert problem.keys() == {"file", "pointer", "line", "column", "message", "severity"}
+    assert (problem["file"], problem["line"]) == ("invalid.yaml", 7)
+
+
+def test_standard_input_is_a_file_too(program):
+    result = program("validate", "-", stdin="- 1\n")
+    assert result.code == 2
+    assert result.stdout.startswith("-:1:1: ")
