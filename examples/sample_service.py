@@ -1,0 +1,274 @@
+"""A small shop, for the examples to work with: stock, payments, messages, quotes, exports and approvals.
+
+    python examples/sample_service.py --port 8099
+
+Payments are sometimes refused with 503, as those of real services are. Which attempts fail depends on the
+seed, the order and the number of the attempt alone, so a run can be repeated exactly. A request that
+carries an `Idempotency-Key` the shop has seen is answered as it was the first time and has no second
+effect; a 503 was no effect, so it is not kept.
+"""
+
+import argparse
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REFUSED_CARD = "refused"
+"""A card no payment can be taken from."""
+
+DISPUTED_CARD = "disputed"
+"""A card whose payments are taken, and disputed before they settle."""
+
+
+class Call(NamedTuple):
+    """A request the shop has answered."""
+
+    method: str
+    path: str
+    key: str | None
+    """Its `Idempotency-Key`."""
+    status: int
+
+
+@dataclass
+class Shop:
+    """The shop's books, and the rules by which they change."""
+
+    seed: int = 1
+    outage: float = 0.5
+    """Share of the payment attempts that meet a 503."""
+    looks: int = 3
+    """How often one has to look at an export until it is done."""
+    quote_seconds: float = 0.05
+    """How long the shop thinks about a quote."""
+    stock: dict[str, int] = field(default_factory=lambda: {"lamp": 100, "chair": 3})
+    calls: list[Call] = field(default_factory=list)
+    reservations: dict[str, Any] = field(default_factory=dict)
+    payments: dict[str, Any] = field(default_factory=dict)
+    messages: list[Any] = field(default_factory=list)
+    shipments: dict[str, Any] = field(default_factory=dict)
+    exports: dict[str, int] = field(default_factory=dict)
+    approvals: dict[str, Any] = field(default_factory=dict)
+    most_quotes_at_once: int = 0
+    _quotes_at_once: int = 0
+    _attempts: Counter[str] = field(default_factory=Counter)
+    _answers: dict[tuple[str, str, str], web.Response] = field(default_factory=dict)
+    _locks: dict[tuple[str, str, str], asyncio.Lock] = field(default_factory=dict)
+
+    # -- stock
+
+    async def reserve(self, request: web.Request) -> web.Response:
+        """Sets goods aside for an order."""
+        wanted = await request.json()
+        left = self.stock.get(wanted["sku"], 0) - wanted["quantity"]
+        if left < 0:
+            return problem(409, f"only {left + wanted['quantity']} of {wanted['sku']} are left")
+        self.stock[wanted["sku"]] = left
+        reservation = {"id": f"reservation-{wanted['order']}", **wanted}
+        self.reservations[reservation["id"]] = reservation
+        return web.json_response(reservation, status=201)
+
+    async def release(self, request: web.Request) -> web.Response:
+        """Puts reserved goods back; releasing twice is as good as once."""
+        reservation = self.reservations.pop(request.match_info["id"], None)
+        if reservation is not None:
+            self.stock[reservation["sku"]] += reservation["quantity"]
+        return web.Response(status=204)
+
+    # -- payments
+
+    async def pay(self, request: web.Request) -> web.Response:
+        """Takes a payment, if the bank can be reached and the card is good."""
+        wanted = await request.json()
+        order = wanted["order"]
+        self._attempts[order] += 1
+        luck = random.Random(f"{self.seed}/{order}/{self._attempts[order]}").random()
+        if luck < self.outage:
+            return problem(503, "the bank does not answer")
+        if wanted.get("card") == REFUSED_CARD:
+            return problem(402, "the card was refused")
+        status = "disputed" if wanted.get("card") == DISPUTED_CARD else "settled"
+        payment = {"id": f"payment-{len(self.payments) + 1}", "order": order, "amount": wanted["amount"]}
+        self.payments[payment["id"]] = {**payment, "status": status}
+        return web.json_response({**payment, "status": "taken"}, status=201)
+
+    async def payment(self, request: web.Request) -> web.Response:
+        """A payment as the bank sees it by now."""
+        found = self.payments.get(request.match_info["id"])
+        return web.json_response(found) if found else problem(404, "no such payment")
+
+    async def refund(self, request: web.Request) -> web.Response:
+        """Gives a payment back; refunding twice is as good as once."""
+        if request.match_info["id"] not in self.payments:
+            return problem(404, "no such payment")
+        self.payments[request.match_info["id"]]["status"] = "refunded"
+        return web.Response(status=204)
+
+    # -- messages, shipments, quotes
+
+    async def tell(self, request: web.Request) -> web.Response:
+        """Sends a message to somebody."""
+        self.messages.append({"to": request.match_info["to"], **await request.json()})
+        return web.json_response({"sent": len(self.messages)}, status=202)
+
+    async def ship(self, request: web.Request) -> web.Response:
+        """Sends an order on its way."""
+        order = (await request.json())["order"]
+        shipment = {"order": order, "tracking": f"TRACK-{order}"}
+        self.shipments[order] = shipment
+        return web.json_response(shipment, status=201)
+
+    async def quote(self, request: web.Request) -> web.Response:
+        """A price, after some thought."""
+        self._quotes_at_once += 1
+        self.most_quotes_at_once = max(self.most_quotes_at_once, self._quotes_at_once)
+        try:
+            await asyncio.sleep(self.quote_seconds)
+        finally:
+            self._quotes_at_once -= 1
+        sku = request.match_info["sku"]
+        return web.json_response({"sku": sku, "price": 10 * len(sku)})
+
+    # -- exports, which take their time
+
+    async def export(self, _: web.Request) -> web.Response:
+        """Begins an export."""
+        name = f"export-{len(self.exports) + 1}"
+        self.exports[name] = self.looks
+        return web.json_response({"id": name, "status": "working"}, status=202)
+
+    async def export_status(self, request: web.Request) -> web.Response:
+        """How far an export is; it is done after some looks at it."""
+        name = request.match_info["id"]
+        self.exports[name] -= 1
+        status = "working" if self.exports[name] > 0 else "done"
+        return web.json_response({"id": name, "status": status, "rows": 42})
+
+    # -- approvals, which take people's time
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """Puts a question before a person."""
+        name = f"approval-{len(self.approvals) + 1}"
+        self.approvals[name] = {"id": name, "decision": "pending", "reminders": 0, **await request.json()}
+        return web.json_response(self.approvals[name], status=201)
+
+    async def approval(self, request: web.Request) -> web.Response:
+        """What the person has said so far."""
+        return web.json_response(self.approvals[request.match_info["id"]])
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """The person's answer: `{"decision": "approved"}`, or rejected."""
+        approval = self.approvals[request.match_info["id"]]
+        approval["decision"] = (await request.json())["decision"]
+        return web.json_response(approval)
+
+    async def remind(self, request: web.Request) -> web.Response:
+        """Reminds the person."""
+        approval = self.approvals[request.match_info["id"]]
+        approval["reminders"] += 1
+        return web.json_response(approval)
+
+    # -- around all of them
+
+    @web.middleware
+    async def once(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answers a repeated `Idempotency-Key` as the first time, and writes every call down."""
+        key = request.headers.get("Idempotency-Key")
+        if key is None or request.method == "GET":
+            answer = await handler(request)
+        else:
+            same = (request.method, request.path, key)
+            async with self._locks.setdefault(same, asyncio.Lock()):
+                answer = await self._remembered(same, request, handler)
+        self.calls.append(Call(request.method, request.path, key, answer.status))
+        return answer
+
+    async def _remembered(
+        self, same: tuple[str, str, str], request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        if same not in self._answers:
+            answer = await handler(request)
+            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                return answer
+            assert isinstance(answer, web.Response)  # every handler here makes one
+            self._answers[same] = answer
+        return _copy(self._answers[same])
+
+
+def problem(status: int, detail: str) -> web.Response:
+    """An error, as RFC 9457 has it."""
+    body = {"status": status, "detail": detail}
+    return web.json_response(body, status=status, content_type="application/problem+json")
+
+
+def _copy(response: web.Response) -> web.Response:
+    return web.Response(status=response.status, body=response.body, content_type=response.content_type)
+
+
+def create_app(shop: Shop) -> web.Application:
+    """The shop's API."""
+    app = web.Application(middlewares=[shop.once])
+    app.add_routes(
+        [
+            web.post("/reservations", shop.reserve),
+            web.delete("/reservations/{id}", shop.release),
+            web.post("/payments", shop.pay),
+            web.get("/payments/{id}", shop.payment),
+            web.delete("/payments/{id}", shop.refund),
+            web.post("/messages/{to}", shop.tell),
+            web.post("/shipments", shop.ship),
+            web.get("/quotes/{sku}", shop.quote),
+            web.post("/exports", shop.export),
+            web.get("/exports/{id}", shop.export_status),
+            web.post("/approvals", shop.ask),
+            web.get("/approvals/{id}", shop.approval),
+            web.put("/approvals/{id}", shop.decide),
+            web.post("/approvals/{id}/reminders", shop.remind),
+        ]
+    )
+    return app
+
+
+@asynccontextmanager
+async def running_shop(shop: Shop, port: int = 0) -> AsyncIterator[str]:
+    """The shop, open for business as long as the context is; its address."""
+    runner = web.AppRunner(create_app(shop))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        host, bound = runner.addresses[0][:2]
+        yield f"http://{host}:{bound}"
+    finally:
+        await runner.cleanup()
+
+
+async def _serve(shop: Shop, port: int) -> None:
+    async with running_shop(shop, port) as address:
+        print(f"the shop is open at {address}; Ctrl-C closes it", flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Runs the shop until it is interrupted."""
+    parser = argparse.ArgumentParser(description="The sample service of the examples.")
+    parser.add_argument("--port", type=int, default=8099)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--outage", type=float, default=0.5, help="share of payments that meet a 503")
+    options = parser.parse_args()
+    try:
+        asyncio.run(_serve(Shop(options.seed, options.outage), options.port))
+    except KeyboardInterrupt:
+        print("closed")
+
+
+if __name__ == "__main__":
+    main()

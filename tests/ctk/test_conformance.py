@@ -1,0 +1,145 @@
+"""The specification's conformance features, over the HTTP API."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_TENANTS = count(1)
+
+
+@dataclass
+class Subject:
+    """One scenario's workflow, as far as its steps have come."""
+
+    api: str
+    session: aiohttp.ClientSession
+    replaced: dict[str, str]
+    definition: str = ""
+    input: Any = None
+    execution: dict[str, Any] = field(default_factory=dict)
+
+    async def call(self, method: str, path: str, **body: Any) -> Any:
+        async with self.session.request(method, f"{self.api}/api/v1{path}", **body) as response:
+            answer = await response.json()
+            assert response.status in {200, 201}, answer
+            return answer
+
+    async def path(self) -> list[str]:
+        """Names of the tasks in the order they were started."""
+        events = (await self.call("GET", f"/executions/{self.execution['id']}/events"))["items"]
+        return [event["task"].rsplit("/", 1)[-1] for event in events if event["type"] == "task.started"]
+
+    def output(self) -> Any:
+        assert self.execution["status"] == "completed", self.execution
+        return self.execution["output"]
+
+    def property(self, path: str) -> Any:
+        value = self.output()
+        for name in path.split("."):
+            assert name in value, f"{path!r} is missing in {self.output()}"
+            value = value[name]
+        return value
+
+
+async def a_workflow(subject: Subject, text: str) -> None:
+    for original, here in subject.replaced.items():
+        text = text.replace(original, here)
+    subject.definition = text
+
+
+async def its_input(subject: Subject, text: str) -> None:
+    subject.input = yaml.safe_load(text)
+
+
+async def executed(subject: Subject, _: str) -> None:
+    headers = {"Content-Type": "application/yaml"}
+    workflow = await subject.call("POST", "/workflows", data=subject.definition, headers=headers)
+    path = f"/workflows/{workflow['namespace']}/{workflow['name']}/executions?wait=20"
+    body = {} if subject.input is None else {"input": subject.input}
+    subject.execution = await subject.call("POST", path, json=body)
+
+
+async def completes(subject: Subject, _: str) -> None:
+    assert subject.execution["status"] == "completed", subject.execution
+
+
+async def completes_with(subject: Subject, text: str) -> None:
+    assert subject.output() == yaml.safe_load(text)
+
+
+async def faults(subject: Subject, _: str) -> None:
+    assert subject.execution["status"] == "faulted", subject.execution
+
+
+async def faults_with(subject: Subject, text: str) -> None:
+    assert subject.execution.get("error") == yaml.safe_load(text)
+
+
+async def has_properties(subject: Subject, _: str, names: str) -> None:
+    for name in re.findall(r"'([^']+)'", names):
+        subject.property(name)
+
+
+async def has_value(subject: Subject, text: str, name: str) -> None:
+    assert subject.property(name) == yaml.safe_load(text)
+
+
+async def has_items(subject: Subject, _: str, name: str, amount: str) -> None:
+    assert len(subject.property(name)) == int(amount)
+
+
+async def runs_first(subject: Subject, _: str, task: str) -> None:
+    assert (await subject.path())[0] == task
+
+
+async def runs_last(subject: Subject, _: str, task: str) -> None:
+    assert (await subject.path())[-1] == task
+
+
+async def runs_after(subject: Subject, _: str, task: str, other: str) -> None:
+    path = await subject.path()
+    assert path.index(other) < path.index(task), path
+
+
+STEPS: dict[str, Callable[..., Awaitable[None]]] = {
+    r"a workflow with definition:": a_workflow,
+    r"given the workflow input is:": its_input,  # inventory V27: the keyword is part of the text
+    r"the workflow is executed": executed,
+    r"the workflow should complete": completes,
+    r"the workflow should complete with output:": completes_with,
+    r"the workflow should fault": faults,
+    r"the workflow should fault with error:": faults_with,
+    r"the workflow output should have properties (.*)": has_properties,
+    r"the workflow output should have a '(.*)' property with value:": has_value,
+    r"the workflow output should have a '(.*)' property containing (\d+) items": has_items,
+    r"(\w+) should run first": runs_first,
+    r"(\w+) should run last": runs_last,
+    r"(\w+) should run after (\w+)": runs_after,
+}
+
+
+async def take(subject: Subject, step: Any) -> None:
+    """Does one step of a scenario."""
+    for pattern, act in STEPS.items():
+        if match := re.fullmatch(pattern, step.text):
+            await act(subject, step.argument, *match.groups())
+            return
+    pytest.fail(f"no such step: {step.text}")
+
+
+async def test_scenario(scenario: Any, engine: str, stand_in: str, stood_in_for: tuple[str, ...]) -> None:
+    headers = {"X-Tenant": f"scenario-{next(_TENANTS)}"}  # scenarios share names of workflows
+    replaced = dict.fromkeys(stood_in_for, stand_in)
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(30):
+        subject = Subject(engine, session, replaced)
+        for step in scenario.steps:
+            await take(subject, step)

@@ -1,0 +1,172 @@
+"""Every example runs, and does to the world what it says."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+ORDER = {"order": "A-1", "sku": "lamp", "quantity": 2, "amount": 64.5}
+
+
+EXAMPLES = {
+    "hello.yaml",
+    "order-fulfilment.yaml",
+    "parallel-fan-out.yaml",
+    "poll-until-done.yaml",
+    "human-approval.yaml",
+}
+
+
+def test_no_example_is_forgotten(examples: Path) -> None:
+    assert {path.name for path in examples.glob("*.yaml")} == EXAMPLES
+
+
+async def test_examples_are_valid(examples: Path, call: Any) -> None:
+    ran = await call("validate", *(str(examples / name) for name in EXAMPLES))
+    assert ran.code == 0, ran.output
+
+
+async def test_hello(call: Any, examples: Path) -> None:
+    ran = await call("run", str(examples / "hello.yaml"), "--input", '{"name": "Ada"}')
+    assert ran.json == {"greeting": "Hello, Ada!"}
+
+
+# -- order-fulfilment.yaml
+
+
+def calls_of(shop: Any) -> Counter[tuple[str, str, int]]:
+    """How often the shop answered what with which status."""
+    return Counter((call.method, call.path, call.status) for call in shop.calls)
+
+
+async def test_an_order_is_paid_told_and_shipped(run: Any, shop: Any) -> None:
+    ran = await run("order-fulfilment.yaml", **ORDER)
+    assert ran.json == {"order": "A-1", "tracking": "TRACK-A-1", "status": "shipped"}
+    assert shop.stock["lamp"] == 98
+    assert sorted(message["to"] for message in shop.messages) == ["customer", "warehouse"]
+    assert set(calls_of(shop).values()) == {1}, "something was done twice"
+
+
+async def test_an_outage_is_waited_for_and_the_customer_pays_once(run: Any, shop: Any) -> None:
+    shop.outage = 0.5  # with the shop's seed: two attempts that fail, then one that does not
+    ran = await run("order-fulfilment.yaml", **{**ORDER, "order": "A-1001"})
+    assert ran.json["status"] == "shipped"
+    attempts = [call for call in shop.calls if call.path == "/payments"]
+    assert [call.status for call in attempts] == [503, 503, 201]
+    assert len({call.key for call in attempts}) == 1
+    assert len(shop.payments) == 1
+
+
+async def test_a_refused_card_is_not_tried_again_and_the_stock_goes_back(run: Any, shop: Any) -> None:
+    ran = await run("order-fulfilment.yaml", **ORDER, card="refused")
+    assert ran.json["status"] == "cancelled"
+    assert "the card was refused" in ran.json["reason"]
+    assert calls_of(shop)["POST", "/payments", 402] == 1
+    assert shop.stock["lamp"] == 100
+    assert not shop.reservations
+    assert not shop.messages
+
+
+async def test_a_disputed_payment_is_paid_back(run: Any, shop: Any) -> None:
+    ran = await run("order-fulfilment.yaml", **ORDER, card="disputed")
+    assert ran.json == {"order": "A-1", "status": "cancelled", "reason": "the payment is disputed"}
+    assert [payment["status"] for payment in shop.payments.values()] == ["refunded"]
+    assert shop.stock["lamp"] == 100
+    assert not shop.shipments
+
+
+async def test_what_is_out_of_stock_undoes_nothing(run: Any, shop: Any) -> None:
+    ran = await run("order-fulfilment.yaml", **{**ORDER, "sku": "chair", "quantity": 4})
+    assert ran.json["status"] == "cancelled"
+    assert calls_of(shop) == {("POST", "/reservations", 409): 1}
+    assert shop.stock["chair"] == 3
+
+
+async def test_an_order_that_is_none_is_refused(run: Any, shop: Any) -> None:
+    ran = await run("order-fulfilment.yaml", order="A-1")
+    assert ran.code == 1
+    assert "validation" in ran.errors.splitlines()[-1]
+    assert not shop.calls
+
+
+# -- parallel-fan-out.yaml
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+async def test_quotes_come_back_in_the_order_of_the_list(run: Any, shop: Any, count: int) -> None:
+    shop.quote_seconds = 0.3
+    skus = [letter * place for place, letter in enumerate("abcdefg"[:count], 1)]
+    ran = await run("parallel-fan-out.yaml", skus=skus)
+    assert [quote["sku"] for quote in ran.json["quotes"]] == skus
+    assert ran.json["total"] == sum(10 * len(sku) for sku in skus)
+    assert shop.most_quotes_at_once == min(count, 3)
+
+
+# -- poll-until-done.yaml
+
+
+async def test_an_export_is_looked_at_until_it_is_done(run: Any, shop: Any) -> None:
+    shop.looks = 4
+    ran = await run("poll-until-done.yaml", every="PT0.05S")
+    assert ran.json == {"export": "export-1", "rows": 42}
+    assert calls_of(shop) == {("POST", "/exports", 202): 1, ("GET", "/exports/export-1", 200): 4}
+
+
+# -- human-approval.yaml
+
+QUESTION = {"question": "May we?", "patience": "PT0.2S"}
+
+
+def _reminded(shop: Any, reminders: int) -> bool:
+    return any(approval["reminders"] >= reminders for approval in shop.approvals.values())
+
+
+async def answer(shop: Any, decision: str, reminders: int) -> None:
+    """Decides, as a person would, once reminded so often."""
+    async with asyncio.timeout(20):
+        while not _reminded(shop, reminders):
+            await asyncio.sleep(0.01)
+    async with (
+        aiohttp.ClientSession(shop.address) as person,
+        person.put("/approvals/approval-1", json={"decision": decision}) as done,
+    ):
+        assert done.status == 200
+
+
+async def test_a_person_is_reminded_until_they_decide(run: Any, shop: Any) -> None:
+    running = asyncio.create_task(run("human-approval.yaml", **QUESTION, limit="PT20S"))
+    await answer(shop, "approved", reminders=2)
+    ran = await running
+    decided = {"question": "May we?", "decision": "approved", "reminders": ran.json["reminders"]}
+    assert ran.json == decided
+    assert ran.json["reminders"] >= 2
+    assert len(shop.approvals) == 1
+
+
+async def test_without_an_answer_it_is_given_up(run: Any, shop: Any) -> None:
+    ran = await run("human-approval.yaml", **QUESTION, limit="PT1.5S")
+    assert ran.json == {"question": "May we?", "decision": "none", "reminders": None}
+    assert 1 <= shop.approvals["approval-1"]["reminders"] <= 7
+
+
+# -- the demonstration
+
+
+async def test_the_demonstration(call: Any, examples: Path) -> None:
+    ran = await call(str(examples / "demo.py"), program="python", seconds=60)
+    assert ran.code == 0, ran.errors
+    assert not ran.errors
+    assert '"status":"shipped"' in ran.output
+    assert "asked 3 times (503, 503, 201), idempotency keys: 1, payments taken: 1" in ran.output
+    assert "verified" in ran.output
+    assert '"status":"cancelled"' in ran.output
+    assert "\x1b" not in ran.output, "colours for what is no terminal"
+
+
+async def test_the_demonstration_on_redis(call: Any, examples: Path, redis_database: str) -> None:
+    ran = await call(str(examples / "demo.py"), "--store", redis_database, program="python", seconds=60)
+    assert ran.code == 0, ran.errors
+    assert "verified" in ran.output
