@@ -1,0 +1,60 @@
+"""What the documents say is there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+UNSPOOL = Path(sys.executable).with_name("unspool")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", document.read_text())
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert not missing
+
+
+def test_every_decision_is_listed() -> None:
+    folder = ROOT / "docs/decisions"
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text())
+    assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+
+def test_every_setting_is_described_as_it_is() -> None:
+    page = (ROOT / "docs/settings.md").read_text()
+    described = re.findall(r"^\| `(UNSPOOL_\w+)` \| (.*?) \|", page, re.MULTILINE)
+    assert {variable: default.strip("`") for variable, default in described} == {
+        setting["variable"]: _written(setting["default"]) for setting in _settings()
+    } | {"UNSPOOL_STORE": "a SQLite file in the user's data directory"}
+
+
+def _settings() -> list[Any]:
+    listed = subprocess.check_output([UNSPOOL, "config", "--json"], text=True, timeout=30)
+    return [json.loads(line) for line in listed.splitlines()]
+
+
+def _written(default: Any) -> str:
+    return default if isinstance(default, str) else json.dumps(default)
+
+
+def test_the_readme_shows_the_example_as_it_is() -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown == (ROOT / "examples/hello.yaml").read_text()
+
+
+def test_the_readme_shows_what_the_example_prints(tmp_path: Path) -> None:
+    [(command, printed)] = re.findall(
+        r"```console\n\$ (\.venv/bin/unspool run .*?)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    here = command.replace(".venv/bin/unspool", str(UNSPOOL))
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    output = subprocess.check_output(here, shell=True, cwd=ROOT, env=environment, text=True, timeout=30)
+    assert json.loads(output) == json.loads(printed)  # indented for people only
