@@ -143,8 +143,7 @@ class Timer(NamedTuple):
 Body = TypeVar("Body", Message, TaskRequest)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery(Generic[Body]):
+class Delivery(NamedTuple, Generic[Body]):
     """A message or task in a consumer's hands, until it is acknowledged, released or its lease ends."""
 
     tenant: str
@@ -162,8 +161,7 @@ class Delivery(Generic[Body]):
         return ExecutionKey(self.tenant, self.body.execution)
 
 
-@dataclass(frozen=True, slots=True)
-class IndexUpdate:
+class IndexUpdate(NamedTuple):
     """What lists and searches are told by a commit. None leaves a member as it is.
 
     A status that has not ended clears the time of the end: the execution was retried.
@@ -198,8 +196,8 @@ class Commit:
 
     def __post_init__(self) -> None:
         """Refuses events that would tear a hole into the history (`ValueError`)."""
-        first = self.expected_version + 1
-        if not self.events or any(event.seq != seq for seq, event in enumerate(self.events, first)):
+        first, count = self.expected_version + 1, len(self.events)
+        if not count or (self.events[0].seq, self.events[-1].seq) != (first, first + count - 1):
             raise ValueError(f"the events of this commit must be numbered from {first}")
 
     @property

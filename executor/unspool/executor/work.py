@@ -5,7 +5,6 @@ import logging
 import random
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -73,7 +72,7 @@ class Work:
         return Faulted(errors.timeout("the task's time was over before it could be done"))
 
     async def _bury(self, delivery: Delivery[TaskRequest], error: Exception) -> None:
-        failed = replace(delivery, attempts=delivery.attempts + MAX_FAILURES - 1)
+        failed = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
         text = "".join(traceback.format_exception(error))
         line = f"{type(error).__name__}: {error}"
         await patiently(lambda: self._store.bury(failed, line, text))

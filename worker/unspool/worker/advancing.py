@@ -164,6 +164,8 @@ def _in_time() -> Callable[[int], bool]:
 
 def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
     """The time of a decision: a timer fired by the store's clock, and ours may be a little behind it."""
-    fired = (message.body["timer"] for message in messages if message.kind is MessageKind.TIMER_FIRED)
-    dues = (state.timers[timer].due_at for timer in fired if timer in state.timers)
-    return max([now, *dues])
+    for message in messages:
+        if message.kind is MessageKind.TIMER_FIRED:
+            timer = state.timers.get(message.body["timer"])
+            now = now if timer is None else max(now, timer.due_at)
+    return now

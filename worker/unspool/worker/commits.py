@@ -22,20 +22,31 @@ def commit_of(
     acknowledges: Sequence[Delivery[Message]],
 ) -> Commit:
     """The commit of some decisions, each made on the state the one before led to."""
-    after = decisions[-1].state
-    unfinished = any(decision.unfinished for decision in decisions)
+    decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
     return Commit(
         key=key,
         commit_id=commit_id,
         expected_version=before.version,
-        events=tuple(event for decision in decisions for event in decision.events),
-        tasks=tuple(task for decision in decisions for task in decision.tasks),
-        tasks_cancelled=tuple(run for decision in decisions for run in decision.tasks_cancelled),
-        messages=(Message(MessageKind.CONTINUE, key.id, {}),) if unfinished else (),
-        timers=tuple(timer for decision in decisions for timer in decision.timers),
-        timers_cancelled=tuple(timer for decision in decisions for timer in decision.timers_cancelled),
-        index=_index_update(before, after),
+        events=decision.events,
+        tasks=decision.tasks,
+        tasks_cancelled=decision.tasks_cancelled,
+        messages=(Message(MessageKind.CONTINUE, key.id, {}),) if decision.unfinished else (),
+        timers=decision.timers,
+        timers_cancelled=decision.timers_cancelled,
+        index=_index_update(before, decision.state),
         acknowledges=tuple(acknowledges),
+    )
+
+
+def _joined(decisions: Sequence[Decision]) -> Decision:
+    return Decision(
+        state=decisions[-1].state,
+        events=tuple(event for each in decisions for event in each.events),
+        tasks=tuple(task for each in decisions for task in each.tasks),
+        tasks_cancelled=tuple(run for each in decisions for run in each.tasks_cancelled),
+        timers=tuple(timer for each in decisions for timer in each.timers),
+        timers_cancelled=tuple(timer for each in decisions for timer in each.timers_cancelled),
+        unfinished=any(each.unfinished for each in decisions),
     )
 
 

@@ -1,8 +1,8 @@
 """One live connection to Redis, on which commands travel in batches.
 
 All commands of one turn of the event loop leave in one write, and the replies come back in the same order.
-Awaiting redis-py's own commands costs ten times as much. Still nothing of the protocol is ours: redis-py
-connects (TLS, authentication, database), hiredis packs and parses.
+Under load, awaiting redis-py's own commands costs many times as much. Still nothing of the protocol is
+ours: redis-py connects (TLS, authentication, database), hiredis packs and parses.
 """
 
 import asyncio

@@ -62,7 +62,7 @@ def decide(
         error_base: under which standard errors are written.
         enough: whether so many events are enough for one decision; what is left is for the next.
     """
-    turn = Turn(plan, state, now, BEHAVIOURS, error_base, enough)
+    turn = Turn(plan, state.copy(), now, BEHAVIOURS, error_base, enough)
     _ANSWER[message.kind](turn, message.body)
     _work_off(turn)
     if not turn.events:

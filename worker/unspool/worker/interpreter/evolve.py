@@ -15,7 +15,6 @@ from unspool.eventstore.records import Status
 from unspool.worker.interpreter.state import (
     ROOT,
     Branches,
-    Json,
     Loop,
     PendingTimer,
     Phase,
@@ -25,182 +24,170 @@ from unspool.worker.interpreter.state import (
 )
 
 
-def fold(state: State, events: Iterable[Event]) -> State:
-    """The state after these events."""
-    for event in events:
-        state = evolve(state, event)
-    return state
-
-
 def evolve(state: State, event: Event) -> State:
     """The state after one event.
 
     Raises:
         CorruptHistory: the event is unknown, out of order, or about a run that does not live.
     """
+    return fold(state, (event,))
+
+
+def fold(state: State, events: Iterable[Event]) -> State:
+    """The state after these events. Raises `CorruptHistory`."""
+    after = state.copy()
+    for event in events:
+        apply(after, event)
+    return after
+
+
+def apply(state: State, event: Event) -> None:
+    """`evolve` in place, for whoever made this very state and has not handed it out yet.
+
+    A decision folds half a dozen events; copying the state for each would be most of its cost.
+    """
     if event.seq != state.version + 1:
         raise CorruptHistory(f"event {event.seq} follows event {state.version}")
     try:
-        return _EVOLVE[event.type](state, event)
+        _APPLY[event.type](state, event)
     except KeyError as missing:
         raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: no {missing}") from missing
+    state.version = event.seq
 
 
 # -- the workflow
 
 
-def _workflow_started(state: State, event: Event) -> State:
-    data = event.data
-    return state._replace(
-        version=event.seq,
-        status=Status.RUNNING,
-        started_at=event.time,
-        input=data["input"],
-        runs=state.runs.insert(ROOT, _root(data["input"], data.get("data", data["input"]), event.time)),
-    )
+def _workflow_started(state: State, event: Event) -> None:
+    raw = event.data["input"]
+    data = event.data.get("data", raw)
+    state.status, state.started_at, state.input = Status.RUNNING, event.time, raw
+    state.runs = state.runs.insert(ROOT, Run(ROOT, "", None, Phase.RUNNING, raw, event.time, data, data))
 
 
-def _root(raw: Json, transformed: Json, started_at: int) -> Run:
-    return Run(ROOT, "", None, Phase.RUNNING, raw, started_at, transformed, transformed)
-
-
-def _workflow_ended(status: Status) -> Callable[[State, Event], State]:
-    def ended(state: State, event: Event) -> State:
-        data = event.data
+def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
+    def ended(state: State, event: Event) -> None:
         root = state.runs.get(ROOT)
-        faulted = status is Status.FAULTED
-        return state._replace(
-            version=event.seq,
-            status=status,
-            ended_at=event.time,
-            output=data.get("output", root.data if root else None) if status is Status.COMPLETED else None,
-            error=data["error"] if faulted else None,
-            fallen=(*state.fallen, root) if faulted and root else (),
-            runs=HashTrieMap(),
-            timers=HashTrieMap(),
-        )
+        state.status, state.ended_at = status, event.time
+        state.output, state.error = event.data.get("output"), event.data.get("error")
+        state.fallen = (*state.fallen, root) if status is Status.FAULTED and root is not None else ()
+        state.runs, state.timers = HashTrieMap(), HashTrieMap()
 
     return ended
 
 
-def _workflow_suspended(state: State, event: Event) -> State:
-    return state._replace(version=event.seq, status=Status.SUSPENDED)
+def _workflow_suspended(state: State, event: Event) -> None:
+    state.status = Status.SUSPENDED
 
 
-def _workflow_resumed(state: State, event: Event) -> State:
-    return state._replace(version=event.seq, status=Status.RUNNING)
+def _workflow_resumed(state: State, event: Event) -> None:
+    state.status = Status.RUNNING
 
 
-def _workflow_retried(state: State, event: Event) -> State:
+def _workflow_retried(state: State, event: Event) -> None:
     """Raises the fallen runs again: the innermost as new ones, to be started, the others around them."""
     scopes = {run.parent for run in state.fallen}
-    last_run = state.last_run
     raised: dict[str, Run] = {}
     for run in state.fallen:
         if run.id in scopes or run.id == ROOT:
             raised[run.id] = run._replace(phase=Phase.RUNNING)
         else:
-            last_run += 1
-            raised[str(last_run)] = run._replace(id=str(last_run), phase=Phase.CREATED)
-    return state._replace(
-        version=event.seq,
-        status=Status.RUNNING,
-        ended_at=None,
-        error=None,
-        fallen=(),
-        last_run=last_run,
-        runs=HashTrieMap(raised),
-    )
+            state.last_run += 1
+            raised[str(state.last_run)] = run._replace(id=str(state.last_run), phase=Phase.CREATED)
+    state.status, state.ended_at, state.error = Status.RUNNING, None, None
+    state.fallen, state.runs = (), HashTrieMap(raised)
 
 
 # -- tasks
 
 
-def _task_created(state: State, event: Event) -> State:
+def _task_created(state: State, event: Event) -> None:
     id_, data = str(event.run), event.data
     parent = state.runs[data["parent"]]
     if "iteration" in data:
         items = parent.progress.items if isinstance(parent.progress, Loop) else data["items"]
-        parent = parent._replace(progress=Loop(items, data["iteration"]))
+        parent = _put(state, parent._replace(progress=Loop(items, data["iteration"])))
     elif "caught" in data:
-        parent = parent._replace(data=parent.input, fault=data["caught"])
-    run = Run(id_, str(event.task), parent.id, Phase.CREATED, parent.data, branch=data.get("branch"))
-    return state._replace(
-        version=event.seq,
-        runs=state.runs.insert(parent.id, parent).insert(id_, run),
-        last_run=int(id_),
-        fallen=(),
-    )
+        parent = _put(state, parent._replace(data=parent.input, fault=data["caught"]))
+    _put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, parent.data, branch=data.get("branch")))
+    state.last_run = int(id_)
+    state.fallen = ()
 
 
-def _task_started(state: State, event: Event) -> State:
+def _put(state: State, run: Run) -> Run:
+    state.runs = state.runs.insert(run.id, run)
+    return run
+
+
+def _task_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     value = event.data.get("input", run.raw)
-    started = run._replace(phase=Phase.RUNNING, started_at=event.time, input=value, data=value)
-    return state._replace(version=event.seq, runs=state.runs.insert(run.id, started))
+    _put(state, run._replace(phase=Phase.RUNNING, started_at=event.time, input=value, data=value))
 
 
-def _task_requested(state: State, event: Event) -> State:
-    return _moved(state, event, Phase.REQUESTED)
+def _task_requested(state: State, event: Event) -> None:
+    _move(state, event, Phase.REQUESTED)
 
 
-def _moved(state: State, event: Event, phase: Phase) -> State:
-    run = state.runs[str(event.run)]
-    return state._replace(version=event.seq, runs=state.runs.insert(run.id, run._replace(phase=phase)))
+def _move(state: State, event: Event, phase: Phase) -> None:
+    _put(state, state.runs[str(event.run)]._replace(phase=phase))
 
 
-def _task_completed(state: State, event: Event) -> State:
+def _task_completed(state: State, event: Event) -> None:
     run, data = state.runs[str(event.run)], event.data
     parent = state.runs[str(run.parent)]
     output = data.get("output", run.raw if "skipped" in data else run.input)
+    state.runs = state.runs.remove(run.id)
     if run.branch is None:
-        parent = parent._replace(data=output)
+        _put(state, parent._replace(data=output))
     else:
         outputs = parent.progress.outputs if isinstance(parent.progress, Branches) else HashTrieMap()
-        parent = parent._replace(progress=Branches(outputs.insert(run.branch, output)))
-    return state._replace(
-        version=event.seq,
-        runs=state.runs.remove(run.id).insert(parent.id, parent),
-        context=data.get("context", state.context),
-        fallen=(),
-    )
+        _put(state, parent._replace(progress=Branches(outputs.insert(run.branch, output))))
+    if "context" in data:
+        state.context = data["context"]
+    state.fallen = ()
 
 
-def _task_fell(state: State, event: Event) -> State:
+def _task_fell(state: State, event: Event) -> None:
     """A task faulted, or was cancelled because another one did: a retry would begin here."""
     run = state.runs[str(event.run)]
-    return state._replace(version=event.seq, runs=state.runs.remove(run.id), fallen=(*state.fallen, run))
+    state.runs = state.runs.remove(run.id)
+    state.fallen = (*state.fallen, run)
 
 
-def _task_retried(state: State, event: Event) -> State:
+def _task_retried(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    again = run._replace(attempt=event.data["attempt"], data=run.input)
-    return state._replace(version=event.seq, runs=state.runs.insert(run.id, again), fallen=())
+    _put(state, run._replace(attempt=event.data["attempt"], data=run.input))
+    state.fallen = ()
 
 
 # -- timers
 
 
-def _timer_scheduled(state: State, event: Event) -> State:
+_PAUSES: Final = frozenset({Purpose.WAIT, Purpose.RETRY})
+"""What a run does nothing else for than wait."""
+
+
+def _timer_scheduled(state: State, event: Event) -> None:
     data = event.data
     timer = PendingTimer(str(event.run), Purpose(data["purpose"]), data["dueAt"])
-    waiting = timer.purpose in {Purpose.WAIT, Purpose.RETRY}
-    state = _moved(state, event, Phase.WAITING) if waiting else state._replace(version=event.seq)
-    return state._replace(timers=state.timers.insert(data["timer"], timer))
+    state.timers = state.timers.insert(data["timer"], timer)
+    if timer.purpose in _PAUSES:
+        _move(state, event, Phase.WAITING)
 
 
-def _timer_fired(state: State, event: Event) -> State:
+def _timer_fired(state: State, event: Event) -> None:
     timer = state.timers[event.data["timer"]]
-    waited = timer.purpose in {Purpose.WAIT, Purpose.RETRY}
-    state = _moved(state, event, Phase.RUNNING) if waited else state._replace(version=event.seq)
-    return state._replace(timers=state.timers.remove(event.data["timer"]))
+    state.timers = state.timers.remove(event.data["timer"])
+    if timer.purpose in _PAUSES:
+        _move(state, event, Phase.RUNNING)
 
 
-def _timer_cancelled(state: State, event: Event) -> State:
-    return state._replace(version=event.seq, timers=state.timers.remove(event.data["timer"]))
+def _timer_cancelled(state: State, event: Event) -> None:
+    state.timers = state.timers.remove(event.data["timer"])
 
 
-_EVOLVE: Final[Mapping[str, Callable[[State, Event], State]]] = {
+_APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "workflow.started": _workflow_started,
     "workflow.completed": _workflow_ended(Status.COMPLETED),
     "workflow.faulted": _workflow_ended(Status.FAULTED),

@@ -38,7 +38,7 @@ def begin_workflow(turn: Turn, raw: Json) -> None:
     workflow = {"namespace": turn.plan.namespace, "name": turn.plan.name, "version": turn.plan.version}
     data: dict[str, Json] = {"workflow": workflow, "input": raw}
     run = Run(ROOT, "", None, Phase.RUNNING, raw, turn.now)
-    turn.state = turn.state._replace(input=raw, started_at=turn.now)  # `$workflow` is there already
+    turn.state.input, turn.state.started_at = raw, turn.now  # `$workflow` is there already
     invalid = None
     try:
         _check(root.input, raw, "input")
@@ -59,14 +59,13 @@ def start(turn: Turn, run: Run) -> None:
     task = turn.task_of(run)
     turn.purse = Purse()
     try:
-        scope = Scope(turn, run)
-        if task.condition is not None and not scope.holds(task.condition, run.raw):
+        if task.condition is not None and not Scope(turn, run).holds(task.condition, run.raw):
             _skip(turn, run, task)
             return
         data: dict[str, Json] = {}
         _check(task.input, run.raw, "input")
         if task.input.transform is not None:
-            data["input"] = scope.evaluate(task.input.transform, run.raw)
+            data["input"] = Scope(turn, run).evaluate(task.input.transform, run.raw)
     except Fault as fault:
         fail(turn, run, fault.error)
         return
@@ -110,7 +109,8 @@ def complete(turn: Turn, run: Run, raw_output: Json, directive: str | None = Non
     Raises:
         Fault: a transformation or a check failed.
     """
-    task, transform = turn.task_of(run), turn.task_of(run).output.transform
+    task = turn.task_of(run)
+    transform = task.output.transform
     raw = output = run.input if raw_output is INPUT else raw_output
     if transform is not None:
         output = Scope(turn, run, raw_output=raw).evaluate(transform, raw)

@@ -3,6 +3,7 @@
 Disposable: whoever cannot read one folds the history. The format carries a version for just that.
 """
 
+from dataclasses import fields
 from typing import Final
 
 import orjson
@@ -25,7 +26,7 @@ FORMAT: Final = 1
 
 def dump_state(state: State) -> bytes:
     """A state as bytes."""
-    members = state._replace(runs=None, timers=None, fallen=None)._asdict()  # type: ignore[arg-type]
+    members = {member.name: getattr(state, member.name) for member in fields(state)}
     return orjson.dumps(
         {
             **members,

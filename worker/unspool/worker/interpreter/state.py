@@ -1,12 +1,13 @@
 """The state of an execution: a tree of running tasks, and the timers they wait for.
 
-Everything here is immutable; a new state shares what did not change with the one before. Data (inputs,
-outputs, the context) is shared too and never changed in place.
+Data (inputs, outputs, the context) is shared between states and never changed in place.
 """
 
 from __future__ import annotations  # rpds maps are generic to type checkers only
 
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from rpds import HashTrieMap
@@ -89,8 +90,13 @@ class PendingTimer(NamedTuple):
     due_at: int
 
 
-class State(NamedTuple):
-    """An execution as of one event."""
+@dataclass(slots=True)
+class State:
+    """An execution as of one event.
+
+    All it holds is immutable, and shared with the states before and after it. A state itself is changed
+    only by the one who has just made it, see `apply` in `evolve.py`.
+    """
 
     execution: str
     version: int = 0
@@ -103,13 +109,17 @@ class State(NamedTuple):
     context: Json = None
     output: Json = None
     error: Json = None
-    runs: HashTrieMap[str, Run] = HashTrieMap()
+    runs: HashTrieMap[str, Run] = field(default_factory=HashTrieMap)
     """Live runs by id."""
-    timers: HashTrieMap[str, PendingTimer] = HashTrieMap()
+    timers: HashTrieMap[str, PendingTimer] = field(default_factory=HashTrieMap)
     last_run: int = 0
     """The number that was given to a run last."""
     fallen: tuple[Run, ...] = ()
     """Runs ended by an error that nobody has caught (yet), innermost first: where a retry begins."""
+
+    def copy(self) -> State:
+        """Another one, to fold events into."""
+        return State(*_members(self))
 
     def children(self, run: str) -> list[Run]:
         """The live children of a run, oldest first."""
@@ -140,3 +150,5 @@ class State(NamedTuple):
 
 
 _BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED})
+
+_members: Final = attrgetter(*(member.name for member in fields(State)))

@@ -3,14 +3,14 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Purse
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import TaskRequest, Timer
-from unspool.worker.interpreter.evolve import evolve
+from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import Json, Phase, Purpose, Run, State
 
 
@@ -44,8 +44,7 @@ class Behaviour(Protocol):
         """One of its timers, other than its timeout, has fired. Raises `Fault`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A child that has just ended."""
 
     task: Task
@@ -58,7 +57,7 @@ class Ended:
 
 @dataclass(slots=True)
 class Turn:
-    """One decision being made. Everything it touches is its own; the state it began with stays as it was."""
+    """One decision being made, on a state of its own."""
 
     plan: Plan
     state: State
@@ -83,7 +82,7 @@ class Turn:
         task, id_ = (run.task, run.id) if run is not None else (None, None)
         event = Event(self.state.version + 1, type_, self.now, task, id_, data)
         self.events.append(event)
-        self.state = evolve(self.state, event)
+        apply(self.state, event)
 
     @property
     def full(self) -> bool:
