@@ -6,12 +6,13 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Final
 from uuid import uuid4
 
 from unspool.definitions.plan import Plan
-from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.patience import patiently
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, MessageKind, Outcome, WorkflowRef
@@ -84,7 +85,8 @@ class Advancer:
         )
         cause = "".join(traceback.format_exception_only(error)).strip()
         trace = "".join(traceback.format_exception(error))
-        await patiently(lambda: self._store.bury(delivery, cause.splitlines()[0], trace))
+        with suppress(NotFound):  # somebody else has settled it meanwhile
+            await patiently(lambda: self._store.bury(delivery, cause.splitlines()[0], trace))
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         for _ in range(MOST_CONFLICTS):
