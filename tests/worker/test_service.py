@@ -243,13 +243,23 @@ async def test_a_cancellation_that_overtakes_the_start_still_counts(store, jq):
     async with working(store, jq):
         assert (await ended(store, key)).status is Status.CANCELLED
         await store.release([opening])
-        await store.beat(holder)
+        await settled(store)
+    assert await store.receive_messages(Consumer("workers", "last"), 10, 0.5) == []
     first, *_, last = await store.history(key)
     assert (first.type, first.data["input"], last.type) == (
         "workflow.started",
         {"kept": True},
         "workflow.cancelled",
     )
+
+
+async def settled(store: EventStore) -> None:
+    """Waits until no message is left that anybody could still answer."""
+    late = Consumer("workers", "late")
+    async with asyncio.timeout(10):
+        await store.leave(Consumer("workers", "slow"))
+        while left := await store.receive_messages(late, 10, 0.3):
+            await store.release(left)
 
 
 async def taken(store: EventStore, consumer: Consumer) -> list[Delivery[Message]]:

@@ -233,6 +233,6 @@ class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Prot
 
 
 BEAT_SECONDS = 1.0
-GONE_SECONDS = 5.0
+GONE_SECONDS = 3.0
 
 __all__ = ["BEAT_SECONDS", "GONE_SECONDS", "EventStore", "Json"]

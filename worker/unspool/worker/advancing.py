@@ -89,9 +89,9 @@ class Advancer:
             await patiently(lambda: self._store.bury(delivery, cause.splitlines()[0], trace))
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
-        for _ in range(MOST_CONFLICTS):
-            remembered = self._states.recall(key)
-            known = remembered or await self._known(key, deliveries)
+        for lost in range(MOST_CONFLICTS):
+            remembered = self._states.recall(key) or (_just_starting(key, deliveries) if lost == 0 else None)
+            known = remembered or await self._states.load(key)
             if known is None:
                 log.warning("no such execution", extra={"action": "orphan_message", "execution": key.id})
                 await self._store.acknowledge(deliveries)
@@ -107,13 +107,6 @@ class Advancer:
                 return
             self._states.forget(key)
         await self._store.release(deliveries)
-
-    async def _known(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:
-        """The execution as it is stored; one that just starts has its whole story in its first message."""
-        first = deliveries[0]
-        if first.body.kind is MessageKind.START and first.attempts == 1:
-            return Remembered(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
-        return await self._states.load(key)
 
     async def _commit(
         self,
@@ -156,6 +149,14 @@ class Advancer:
                 decisions.append(decision)
                 state = decision.state
         return decisions
+
+
+def _just_starting(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:
+    """An execution whose first message is here: it tells the whole story, unless it was overtaken."""
+    first = deliveries[0]
+    if first.body.kind is not MessageKind.START:
+        return None
+    return Remembered(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
 
 
 def _in_time() -> Callable[[int], bool]:
