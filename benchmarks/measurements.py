@@ -1,0 +1,149 @@
+"""The measurements. Each starts its own processes, so that none inherits another's garbage."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from benchmarks import driving, fleet, workloads
+from unspool.eventstore.port import EventStore
+
+Figures = dict[str, float]
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, round(len(values) * share))]
+
+
+async def durable_steps(url: str, redis_pid: int | None, roles: tuple[str, ...], count: int) -> Figures:
+    """Executions of five executor tasks each, all started at once."""
+    steps = 5
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.sequence(steps))
+        with fleet.services(url, *roles) as pids:
+            await fleet.settled()
+            await _warm_up(store, ref)
+            watched = [*pids, *([redis_pid] if redis_pid else [])]
+            before = {pid: fleet.cpu_seconds([pid]) for pid in watched}
+            began = time.perf_counter()
+            keys = await driving.start_many(store, ref, count, {"n": 0})
+            records = await driving.all_ended(store, ref, keys)
+            took = time.perf_counter() - began
+            used = {pid: fleet.cpu_seconds([pid]) - cpu for pid, cpu in before.items()}
+    span = max(r.ended_at or 0 for r in records) - min(r.created_at for r in records)
+    total = count * steps
+    figures: Figures = {
+        "steps/s": total / (span / 1000),
+        "executions/s": count / (span / 1000),
+        "cpu us/step": sum(used.values()) / total * 1e6,
+        "seconds": took,
+    }
+    for name, pid in zip([*roles, "redis"], watched, strict=False):
+        figures[f"cpu us/step {name}"] = used[pid] / total * 1e6
+    return figures
+
+
+async def in_worker_steps(url: str, count: int, steps: int) -> Figures:
+    """Executions of `set` and `switch` only."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.in_worker(steps))
+        with fleet.services(url, "worker"):
+            await fleet.settled()
+            await _warm_up(store, ref)
+            keys = await driving.start_many(store, ref, count, {"n": 0})
+            records = await driving.all_ended(store, ref, keys)
+    span = max(r.ended_at or 0 for r in records) - min(r.created_at for r in records)
+    return {"steps/s": count * steps / (span / 1000), "steps": count * steps}
+
+
+async def latency(url: str, roles: tuple[str, ...], steps: int, count: int) -> Figures:
+    """One execution at a time, from start to result."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.sequence(steps))
+        with fleet.services(url, *roles):
+            await fleet.settled()
+            await _warm_up(store, ref)
+            times = []
+            for _ in range(count):
+                began = time.perf_counter()
+                key = await driving.start(store, ref, {"n": 0})
+                await driving.ended(store, key)
+                times.append((time.perf_counter() - began) * 1000)
+    return {"p50 ms": median(times), "p99 ms": percentile(times, 0.99)}
+
+
+async def fan_out(url: str, roles: tuple[str, ...], width: int, count: int) -> Figures:
+    """One execution with many parallel executor tasks."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.fan_out(width))
+        with fleet.services(url, *roles):
+            await fleet.settled()
+            await _warm_up(store, ref)
+            times = []
+            for _ in range(count):
+                began = time.perf_counter()
+                await driving.ended(store, await driving.start(store, ref, {"n": 0}))
+                times.append((time.perf_counter() - began) * 1000)
+    return {"p50 ms": median(times)}
+
+
+async def timers(url: str, count: int) -> Figures:
+    """Executions that sleep for a second, started at once: how late each wakes."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.sleep(1))
+        with fleet.services(url, "worker", "timer"):
+            await fleet.settled()
+            await _warm_up(store, ref)
+            keys = await driving.start_many(store, ref, count, {})
+            await driving.all_ended(store, ref, keys)
+            histories = await asyncio.gather(*(store.history(key) for key in keys))
+    late = []
+    for history in histories:
+        due = next(event.data["dueAt"] for event in history if event.type == "timer.scheduled")
+        woke = next(event.time for event in history if event.type == "timer.fired")
+        assert woke >= due, "a timer fired early"
+        late.append(float(woke - due))
+    return {"p50 ms late": median(late), "p99 ms late": percentile(late, 0.99), "max ms late": max(late)}
+
+
+async def sleepers(url: str, memory: Callable[[], Any], count: int) -> Figures:
+    """Memory in Redis for executions that sleep in their only task."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.sleep(3600))
+        with fleet.services(url, "worker"):
+            await fleet.settled()
+            await driving.start(store, ref, {})
+            await asyncio.sleep(1)
+            before = await memory()
+            keys = await driving.start_many(store, ref, count, {})
+            for key in keys:
+                await store.wait_for_version(key, 0, 60)
+            await asyncio.sleep(1)
+            after = await memory()
+    return {"KB/execution": (after - before) / count / 1024}
+
+
+async def long_history(url: str, steps: int) -> Figures:
+    """One execution of many executor tasks: what a step costs as the history grows."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.loop())
+        with fleet.services(url, "worker", "executor"):
+            await fleet.settled()
+            await driving.ended(store, await driving.start(store, ref, {"n": 0, "of": 20}))
+            key = await driving.start(store, ref, {"n": 0, "of": steps})
+            await driving.ended(store, key, 600)
+            history = await store.history(key)
+    requested = [event for event in history if event.type == "task.requested"]
+    figures: Figures = {}
+    for low, high in pairwise([10, 100, 1_000, 10_000, 100_000]):
+        times = [event.time for event in requested if low <= event.seq < high]
+        if len(times) > 5:
+            figures[f"ms/step, {low} to {high} events"] = (times[-1] - times[0]) / (len(times) - 1)
+    return figures
+
+
+async def _warm_up(store: EventStore, ref: Any) -> None:
+    keys = await driving.start_many(store, ref, 5, {"n": 0})
+    await driving.all_ended(store, ref, keys)

@@ -1,0 +1,67 @@
+"""The workloads on DBOS, in a process of their own: DBOS is a library, its worker and its client are one."""
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from benchmarks.measurements import Figures
+from benchmarks.peers import figures, installed, postgres, processor_time
+
+PROGRAM = Path(__file__).parent / "programs" / "dbos_program.py"
+
+
+@contextlib.asynccontextmanager
+async def database(postgres_programs: Path | None) -> AsyncIterator[tuple[str, dict[str, int]]]:
+    """An empty database, SQLite without PostgreSQL's programs: its URL and its processes."""
+    if postgres_programs:
+        with postgres.server(postgres_programs) as (url, pid):
+            yield url, {"postgres": pid}
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/dbos.sqlite", {}
+
+
+async def durable_steps(postgres_programs: Path | None, count: int) -> Figures:
+    """Workflows of five steps each, all started at once."""
+    steps = 5
+    [seconds], used = await _run(postgres_programs, "throughput", count, steps)
+    return figures.of_throughput(count * steps, count, seconds, used)
+
+
+async def latency(postgres_programs: Path | None, workload: str, size: int, count: int) -> Figures:
+    """One workflow at a time, from start to result."""
+    times, _ = await _run(postgres_programs, workload, count, size)
+    return figures.of_latency(times)
+
+
+async def timers(postgres_programs: Path | None, count: int) -> Figures:
+    """Workflows that sleep for a second, started at once: how late the code after the sleep goes on."""
+    late, _ = await _run(postgres_programs, "timers", count, 1000)
+    return figures.of_lateness(late)
+
+
+async def _run(
+    postgres_programs: Path | None, workload: str, count: int, size: int
+) -> tuple[list[float], dict[str, float]]:
+    """What the program printed, and the processor time that everything used between its two marks."""
+    async with database(postgres_programs) as (url, pids):
+        arguments = [str(PROGRAM), workload, url, str(count), str(size)]
+        program = await asyncio.create_subprocess_exec(
+            installed.PYTHON, *arguments, stdout=asyncio.subprocess.PIPE, limit=2**24
+        )
+        assert program.stdout is not None
+        pids["workflows"] = program.pid
+        try:
+            assert await program.stdout.readline() == b"began\n", "DBOS did not start"
+            before = processor_time.used(pids)
+            assert await program.stdout.readline() == b"ended\n", "DBOS failed"
+            used = processor_time.since(before, pids)
+            values: list[float] = json.loads(await program.stdout.readline())
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                program.terminate()
+            await program.wait()
+    return values, used

@@ -1,0 +1,35 @@
+"""Where the peers are. The benchmark installs nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PYTHON = os.environ.get("UNSPOOL_BENCH_PEERS_PYTHON") or sys.executable
+
+_INTERPRETER = "then UNSPOOL_BENCH_PEERS_PYTHON=peers/bin/python"
+HOW_TO_INSTALL_DBOS = f"python3 -m venv peers && peers/bin/pip install dbos, {_INTERPRETER}"
+HOW_TO_INSTALL_RESTATE = (
+    f"python3 -m venv peers && peers/bin/pip install restate-sdk granian, {_INTERPRETER}\n"
+    "    npm install @restatedev/restate-server, then RESTATE_SERVER=node_modules/.bin/restate-server"
+)
+HOW_TO_INSTALL_POSTGRES = "apt-get install postgresql, or put the folder of `postgres` on PATH"
+
+
+def has_modules(*names: str) -> bool:
+    """Whether the peers' interpreter can import these."""
+    command = [PYTHON, "-c", "import " + ", ".join(names)]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def restate_server() -> str | None:
+    return os.environ.get("RESTATE_SERVER") or shutil.which("restate-server")
+
+
+def postgres() -> Path | None:
+    """The folder with `initdb` and `postgres`: beside the one on PATH, or the newest that Debian installs."""
+    if found := shutil.which("postgres"):
+        return Path(found).resolve().parent
+    installed = Path("/usr/lib/postgresql").glob("*/bin")
+    return max(installed, key=lambda folder: float(folder.parent.name), default=None)

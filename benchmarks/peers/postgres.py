@@ -1,0 +1,39 @@
+"""A PostgreSQL server of its own for DBOS, as `initdb` sets it up: every commit is synced to disk."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import fleet
+
+# PostgreSQL refuses to run as root: there, the account that its packages create takes its place.
+ACCOUNT = "postgres" if os.geteuid() == 0 else None
+
+
+@contextlib.contextmanager
+def server(programs: Path) -> Iterator[tuple[str, int]]:
+    """A new cluster on 127.0.0.1; a URL in it (DBOS creates the database) and the server's process id."""
+    port = fleet.free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        if ACCOUNT:
+            shutil.chown(folder, ACCOUNT)
+        create = ["-D", folder, "--username", "bench", "--auth", "trust", "--no-instructions"]
+        _run(programs / "initdb", create, folder).wait()
+        listen = ["-D", folder, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+        running = _run(programs / "postgres", listen, folder)
+        try:
+            fleet.wait_for_port(port)
+            yield f"postgresql://bench@127.0.0.1:{port}/bench", running.pid
+        finally:
+            running.send_signal(signal.SIGINT)  # a fast shutdown: it waits for no client
+            running.wait()
+
+
+def _run(program: Path, arguments: list[str], folder: str) -> subprocess.Popen[bytes]:
+    silent = subprocess.DEVNULL
+    return subprocess.Popen([program, *arguments], cwd=folder, user=ACCOUNT, stdout=silent, stderr=silent)

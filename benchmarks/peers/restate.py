@@ -1,0 +1,63 @@
+"""The workloads on Restate, over its HTTP ingress: that is the only way in."""
+
+import asyncio
+import time
+from datetime import datetime
+
+from benchmarks.measurements import Figures
+from benchmarks.peers import figures, processor_time
+from benchmarks.peers.restate_server import Restate, running
+
+Settings = dict[str, str]
+AS_IT_COMES: Settings = {}
+WITHOUT_FSYNC: Settings = {"RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "true"}
+
+
+async def durable_steps(server: str, settings: Settings, count: int) -> Figures:
+    """Invocations of five steps each, all started at once."""
+    steps = 5
+    async with running(server, settings) as restate:
+        await _warm_up(restate)
+        before = processor_time.used(restate.pids)
+        began = time.time()
+        await restate.send_many("sequence", count, steps)
+        await _all_ended(restate)
+        used = processor_time.since(before, restate.pids)
+        [row] = await restate.query("SELECT max(completed_at) AS last FROM sys_invocation")
+    seconds = datetime.fromisoformat(row["last"]).timestamp() - began
+    return figures.of_throughput(count * steps, count, seconds, used)
+
+
+async def latency(server: str, settings: Settings, handler: str, size: int, count: int) -> Figures:
+    """One invocation at a time, from request to response."""
+    async with running(server, settings) as restate:
+        await _warm_up(restate)
+        times = []
+        for _ in range(count):
+            began = time.perf_counter()
+            await restate.call(handler, size)
+            times.append((time.perf_counter() - began) * 1000)
+    return figures.of_latency(times)
+
+
+async def timers(server: str, settings: Settings, count: int) -> Figures:
+    """Invocations that sleep for a second, started at once: how late the code after the sleep goes on."""
+    async with running(server, settings) as restate:
+        await _warm_up(restate)
+        invocations = await restate.send_many("nap", count, 1000)
+        await _all_ended(restate)
+        late = await asyncio.gather(*(restate.output(invocation) for invocation in invocations))
+    return figures.of_lateness(late)
+
+
+async def _warm_up(restate: Restate) -> None:
+    await asyncio.gather(*(restate.call("sequence", 5) for _ in range(20)))
+
+
+async def _all_ended(restate: Restate) -> None:
+    """Waits until every invocation has completed, looking seldom: the query is work for the server."""
+    running = "SELECT count(*) AS many FROM sys_invocation WHERE status <> 'completed'"
+    failed = "SELECT count(*) AS many FROM sys_invocation WHERE completion_result = 'failure'"
+    while (await restate.query(running))[0]["many"]:
+        await asyncio.sleep(0.5)
+    assert not (await restate.query(failed))[0]["many"], "an invocation failed"

@@ -1,0 +1,49 @@
+"""The definitions that are measured. Their `call: http` goes to a trivial handler, see `service.py`."""
+
+HEAD = "document: {{dsl: '1.0.3', namespace: bench, name: {name}, version: '1.0.0'}}\n"
+CALL = "{call: http, with: {method: post, endpoint: http://bench, body: '${ . }'}}"
+
+
+def sequence(steps: int) -> str:
+    """So many executor tasks one after another."""
+    tasks = "".join(f"  - step{number}: {CALL}\n" for number in range(steps))
+    return HEAD.format(name=f"sequence-{steps}") + "do:\n" + tasks
+
+
+def fan_out(width: int) -> str:
+    """So many executor tasks at once."""
+    branches = "".join(f"        - branch{number}: {CALL}\n" for number in range(width))
+    return HEAD.format(name=f"fan-out-{width}") + "do:\n  - all:\n      fork:\n       branches:\n" + branches
+
+
+def in_worker(steps: int) -> str:
+    """`set` and `switch` in turn, so many steps in all."""
+    return (
+        HEAD.format(name=f"in-worker-{steps}")
+        + f"""\
+do:
+  - count: {{set: {{n: '${{ .n + 1 }}'}}}}
+  - again: {{switch: [{{more: {{when: .n < {steps // 2}, then: count}}}}]}}
+"""
+    )
+
+
+def loop() -> str:
+    """One executor task after another, as many as the input says: a history as long as one likes."""
+    return (
+        HEAD.format(name="loop")
+        + f"""\
+do:
+  - step: {CALL}
+  - count: {{set: {{n: '${{ .n + 1 }}', of: '${{ .of }}'}}}}
+  - again: {{switch: [{{more: {{when: .n < .of, then: step}}}}]}}
+"""
+    )
+
+
+def sleep(seconds: float) -> str:
+    """One wait."""
+    duration = f"{{milliseconds: {round(seconds * 1000)}}}"
+    return (
+        HEAD.format(name=f"sleep-{str(seconds).replace('.', '-')}") + f"do:\n  - nap: {{wait: {duration}}}\n"
+    )
