@@ -29,6 +29,6 @@ class WorkerSettings:
     error_base: str = setting(
         "UNSPOOL_ERROR_BASE", DEFAULT_BASE, "URI under which standard errors are written"
     )
-    jq_processes: int = setting("UNSPOOL_JQ_PROCESSES", 2, "Child processes that run real jq")
+    jq_processes: int = setting("UNSPOOL_JQ_PROCESSES", 4, "Child processes that run real jq")
     jq_seconds: float = setting("UNSPOOL_JQ_SECONDS", 1.0, "Seconds an expression may take")
     jq_memory_mb: int = setting("UNSPOOL_JQ_MEMORY_MB", 512, "Memory an expression may take, in MiB")
