@@ -28,9 +28,9 @@ def _restate(scale: int) -> Measurements:
     if server is None or not installed.has_modules("restate", "granian"):
         return _left_out("Restate", installed.HOW_TO_INSTALL_RESTATE)
     measurements: Measurements = {
-        "2 000 one-second timers, Restate": partial(restate.timers, server, restate.AS_IT_COMES, 2000)
+        "2 000 one-second timers, Restate": partial(restate.timers, server, restate.SYNCED, 2000)
     }
-    for name, settings in {"Restate": restate.AS_IT_COMES, "Restate no fsync": restate.WITHOUT_FSYNC}.items():
+    for name, settings in {"Restate": restate.SYNCED, "Restate no fsync": restate.WITHOUT_FSYNC}.items():
         latency = partial(restate.latency, server, settings)
         measurements |= {
             f"durable steps, {name}": partial(restate.durable_steps, server, settings, 4000 // scale),

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-PYTHON = os.environ.get("UNSPOOL_BENCH_PEERS_PYTHON") or sys.executable
+# Absolute, for processes start in other folders; not resolved, for a virtual environment lives by its link.
+PYTHON = str(Path(os.environ.get("UNSPOOL_BENCH_PEERS_PYTHON") or sys.executable).absolute())
 
 _INTERPRETER = "then UNSPOOL_BENCH_PEERS_PYTHON=peers/bin/python"
 HOW_TO_INSTALL_DBOS = f"python3 -m venv peers && peers/bin/pip install dbos, {_INTERPRETER}"
@@ -24,7 +25,8 @@ def has_modules(*names: str) -> bool:
 
 
 def restate_server() -> str | None:
-    return os.environ.get("RESTATE_SERVER") or shutil.which("restate-server")
+    named = os.environ.get("RESTATE_SERVER") or shutil.which("restate-server")
+    return str(Path(named).absolute()) if named else None
 
 
 def postgres() -> Path | None:

@@ -9,7 +9,7 @@ from benchmarks.peers import figures, processor_time
 from benchmarks.peers.restate_server import Restate, running
 
 Settings = dict[str, str]
-AS_IT_COMES: Settings = {}
+SYNCED: Settings = {}
 WITHOUT_FSYNC: Settings = {"RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "true"}
 
 

@@ -101,6 +101,7 @@ async def running(server: str, settings: dict[str, str]) -> AsyncIterator[Restat
     # Without the timeout Granian waits for the server to close its connections.
     serve += ["--workers", "2", "--workers-kill-timeout", "1"]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
+        environment["TMPDIR"] = folder  # where the server leaves folders behind
         options = ["--no-logo", "--production", "--auto-provision", "true", "--cluster-name", "bench"]
         store = ["--base-dir", folder]
         pids = {
