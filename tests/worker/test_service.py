@@ -197,6 +197,25 @@ async def buried(store: EventStore, key: ExecutionKey) -> DeadLetter:
     return letters[0]
 
 
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        "do: [{a: {input: {schema: {resource: {endpoint: http://h/s.json}}}, set: {a: 1}}}]",
+        "do: [{a: {set: '${ nosuchfunction }'}}]",
+    ],
+)
+async def test_what_cannot_be_compiled_faults_with_the_cause(store, jq, tasks):
+    # B9, D10
+    await deploy(store, tasks)
+    async with working(store, jq):
+        key = await start(store, "e", 1)
+        assert (await ended(store, key)).status is Status.FAULTED
+        event = await store.last_event(key)
+        assert event is not None
+        assert event.data["error"]["type"].endswith("/configuration")
+        assert event.data["error"]["detail"]
+
+
 async def test_messages_for_unknown_executions_are_dropped(store, jq):
     # fault-matrix F38
     await deploy(store, "do: [{a: {set: {a: 1}}}]")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from unspool.definitions.compilation import Site, Workbench
 from unspool.definitions.expressions import ExpressionCompiler, JqRunner
-from unspool.definitions.plan import Body, Plan
+from unspool.definitions.plan import Body, Plan, Task
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.for_each import compile_for
@@ -45,6 +45,27 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
     )
 
 
+def broken_plan(definition: Mapping[str, Any], cause: str) -> Plan:
+    """A plan for a definition that cannot be compiled: whatever begins by it faults, and says why."""
+    document = definition["document"]
+    root = Task(
+        name=document["name"],
+        pointer="",
+        scope="",
+        index=0,
+        definition=definition,
+        body=NotExecutable(cause, "/"),
+    )
+    return Plan(
+        namespace=document["namespace"],
+        name=document["name"],
+        version=document["version"],
+        definition=definition,
+        tasks={"": root},
+        guarded=False,
+    )
+
+
 def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a workflow that it has in common with a `do` task."""
     return {name: definition[name] for name in ("do", "input", "output", "timeout") if name in definition}
@@ -52,24 +73,24 @@ def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compile_body(task: dict[str, Any], site: Site) -> Body:
     if site.bench.use.get("extensions"):
-        return NotExecutable("a workflow with `use.extensions`", "/use/extensions")
+        return NotExecutable(_NOT_YET.format("a workflow with `use.extensions`"), "/use/extensions")
     for kind, compile_kind in _KINDS.items():
         if kind in task:
             return compile_kind(task, site)
-    return NotExecutable(next((f"`{kind}`" for kind in ("emit", "listen") if kind in task), "this task"))
+    return NotExecutable(_NOT_YET.format("`emit`" if "emit" in task else "`listen`"))
 
 
 def _compile_call(task: dict[str, Any], site: Site) -> Body:
     if task["call"] == "http":
         return compile_http_call(task, site)
-    return NotExecutable(f"`call: {task['call']}`")
+    return NotExecutable(_NOT_YET.format(f"`call: {task['call']}`"))
 
 
 def _compile_run(task: dict[str, Any], site: Site) -> Body:
     if "shell" in task["run"]:
         return compile_shell(task, site)
     process = next(kind for kind in ("container", "script", "workflow") if kind in task["run"])
-    return NotExecutable(f"`run: {process}`")
+    return NotExecutable(_NOT_YET.format(f"`run: {process}`"))
 
 
 _KINDS: Final[Mapping[str, Callable[[dict[str, Any], Site], Body]]] = {
@@ -84,3 +105,5 @@ _KINDS: Final[Mapping[str, Callable[[dict[str, Any], Site], Body]]] = {
     "try": compile_try,
     "wait": compile_wait,
 }
+
+_NOT_YET: Final = "this release of Unspool cannot execute {}"

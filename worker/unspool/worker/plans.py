@@ -1,11 +1,13 @@
 """Compiled definitions, kept as long as they are used."""
 
+import asyncio
 from collections import OrderedDict
 from typing import Final
 
-from unspool.definitions.compile import compile_plan
+from unspool.definitions.compilation import CannotCompile
+from unspool.definitions.compile import broken_plan, compile_plan
 from unspool.definitions.document import load
-from unspool.definitions.expressions import JqRunner
+from unspool.definitions.expressions import ExpressionError, JqRunner
 from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import Definitions
@@ -15,7 +17,10 @@ MOST: Final = 500
 
 
 class Plans:
-    """Loads definitions from a store and compiles each once; stored definitions never change."""
+    """Loads definitions from a store and compiles each once; stored definitions never change.
+
+    One that cannot be compiled has a plan that faults, so that its executions end with the cause.
+    """
 
     def __init__(self, store: Definitions, jq: JqRunner) -> None:
         self._store = store
@@ -43,4 +48,12 @@ class Plans:
         definition = await self._store.definition(tenant, *ref)
         if definition is None:
             raise NotFound(f"the definition {ref} is not stored")
-        return compile_plan(load(definition.text).value, self._jq)
+        # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good.
+        return await asyncio.to_thread(self._compile, definition.text)
+
+    def _compile(self, text: str) -> Plan:
+        value = load(text).value
+        try:
+            return compile_plan(value, self._jq)
+        except (CannotCompile, ExpressionError) as error:
+            return broken_plan(value, str(error))

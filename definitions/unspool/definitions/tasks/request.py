@@ -31,8 +31,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class NotExecutable:
-    """A valid task that this release cannot execute; reaching it is a `configuration` error."""
+    """A task that cannot be executed, by this release or at all; reaching it is a `configuration` error."""
 
-    what: str
+    cause: str
     instance: str | None = None
     """What to point at, if not at the task."""

@@ -22,10 +22,9 @@ class RequestBehaviour(Leaf):
 
 
 class NotExecutableBehaviour(Leaf):
-    """A task this release cannot execute."""
+    """A task that cannot be executed."""
 
     def begin(self, turn: Turn, run: Run, body: NotExecutable) -> None:
         """Faults, and says so."""
-        detail = f"this release of Unspool cannot execute {body.what}"
-        error = errors.configuration(detail, title="Not supported")
+        error = errors.configuration(body.cause, title="Not executable")
         raise Fault(error if body.instance is None else error.at(body.instance))
