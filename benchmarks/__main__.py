@@ -9,11 +9,12 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks import fleet, measurements
+from benchmarks import fleet, measurements, workloads
 from benchmarks.measurements import Figures
 
 APART = ("worker", "executor", "timer")
 TOGETHER = ("worker+executor+timer",)
+ONE, TEN = workloads.sequence(1), workloads.sequence(10)
 
 
 async def _used_memory(url: str) -> int:
@@ -52,17 +53,19 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
             lambda u: m.durable_steps(u, None, TOGETHER, many // 4)
         ),
         "in-worker steps, redis": on_redis(lambda u, _: m.in_worker_steps(u, 2000 // scale, 100)),
-        "latency of one step, redis": on_redis(lambda u, _: m.latency(u, APART, 1, 500 // scale)),
+        "latency of one step, redis": on_redis(lambda u, _: m.latency(u, APART, ONE, 500 // scale)),
         "latency of one step, redis with fsync always": on_redis(
-            lambda u, _: m.latency(u, APART, 1, 500 // scale), "always"
+            lambda u, _: m.latency(u, APART, ONE, 500 // scale), "always"
         ),
-        "latency of ten steps, redis": on_redis(lambda u, _: m.latency(u, APART, 10, 200 // scale)),
+        "latency of ten steps, redis": on_redis(lambda u, _: m.latency(u, APART, TEN, 200 // scale)),
         "latency of ten steps, redis with fsync always": on_redis(
-            lambda u, _: m.latency(u, APART, 10, 200 // scale), "always"
+            lambda u, _: m.latency(u, APART, TEN, 200 // scale), "always"
         ),
-        "latency of one step, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, 1, 500 // scale)),
-        "latency of ten steps, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, 10, 200 // scale)),
-        "fan-out of 100, redis": on_redis(lambda u, _: m.fan_out(u, APART, 100, 40 // scale)),
+        "latency of one step, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, ONE, 500 // scale)),
+        "latency of ten steps, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, TEN, 200 // scale)),
+        "fan-out of 100, redis": on_redis(
+            lambda u, _: m.latency(u, APART, workloads.fan_out(100), 40 // scale)
+        ),
         "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),

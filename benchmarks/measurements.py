@@ -58,26 +58,10 @@ async def in_worker_steps(url: str, count: int, steps: int) -> Figures:
     return {"steps/s": count * steps / (span / 1000), "steps": count * steps}
 
 
-async def latency(url: str, roles: tuple[str, ...], steps: int, count: int) -> Figures:
-    """One execution at a time, from start to result."""
+async def latency(url: str, roles: tuple[str, ...], text: str, count: int) -> Figures:
+    """One execution of a definition at a time, from start to result."""
     async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.sequence(steps))
-        with fleet.services(url, *roles):
-            await fleet.settled()
-            await _warm_up(store, ref)
-            times = []
-            for _ in range(count):
-                began = time.perf_counter()
-                key = await driving.start(store, ref, {"n": 0})
-                await driving.ended(store, key)
-                times.append((time.perf_counter() - began) * 1000)
-    return {"p50 ms": median(times), "p99 ms": percentile(times, 0.99)}
-
-
-async def fan_out(url: str, roles: tuple[str, ...], width: int, count: int) -> Figures:
-    """One execution with many parallel executor tasks."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.fan_out(width))
+        ref = await driving.deploy(store, text)
         with fleet.services(url, *roles):
             await fleet.settled()
             await _warm_up(store, ref)
@@ -86,7 +70,7 @@ async def fan_out(url: str, roles: tuple[str, ...], width: int, count: int) -> F
                 began = time.perf_counter()
                 await driving.ended(store, await driving.start(store, ref, {"n": 0}))
                 times.append((time.perf_counter() - began) * 1000)
-    return {"p50 ms": median(times)}
+    return {"p50 ms": median(times), "p99 ms": percentile(times, 0.99)}
 
 
 async def timers(url: str, count: int) -> Figures:

@@ -31,38 +31,37 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
         CannotCompile: a reference, schema or duration does not hold.
         ExpressionError: an expression does not compile.
     """
-    document = definition["document"]
+    if definition.get("use", {}).get("extensions"):
+        cause = _NOT_YET.format("a workflow with `use.extensions`")
+        return broken_plan(definition, cause, "/use/extensions")
     mode = definition.get("evaluate", {}).get("mode", "strict")
     bench = Workbench(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _compile_body)
-    Site("", bench).task(_as_task(definition), document["name"], scope="", index=0)
-    return Plan(
-        namespace=document["namespace"],
-        name=document["name"],
-        version=document["version"],
-        definition=definition,
-        tasks=MappingProxyType(bench.tasks),
-        guarded=bench.guarded,
-    )
+    Site("", bench).task(_as_task(definition), definition["document"]["name"], scope="", index=0)
+    return _plan(definition, bench.tasks, guarded=bench.guarded)
 
 
-def broken_plan(definition: Mapping[str, Any], cause: str) -> Plan:
+def broken_plan(definition: Mapping[str, Any], cause: str, instance: str = "/") -> Plan:
     """A plan for a definition that cannot be compiled: whatever begins by it faults, and says why."""
-    document = definition["document"]
     root = Task(
-        name=document["name"],
+        name=definition["document"]["name"],
         pointer="",
         scope="",
         index=0,
         definition=definition,
-        body=NotExecutable(cause, "/"),
+        body=NotExecutable(cause, instance),
     )
+    return _plan(definition, {"": root}, guarded=False)
+
+
+def _plan(definition: Mapping[str, Any], tasks: dict[str, Task], *, guarded: bool) -> Plan:
+    document = definition["document"]
     return Plan(
         namespace=document["namespace"],
         name=document["name"],
         version=document["version"],
         definition=definition,
-        tasks={"": root},
-        guarded=False,
+        tasks=MappingProxyType(tasks),
+        guarded=guarded,
     )
 
 
@@ -72,8 +71,6 @@ def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compile_body(task: dict[str, Any], site: Site) -> Body:
-    if site.bench.use.get("extensions"):
-        return NotExecutable(_NOT_YET.format("a workflow with `use.extensions`"), "/use/extensions")
     for kind, compile_kind in _KINDS.items():
         if kind in task:
             return compile_kind(task, site)
