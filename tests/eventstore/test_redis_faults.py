@@ -267,9 +267,10 @@ async def test_nothing_acknowledged_is_lost_when_redis_is_killed(own_redis, make
     for key in keys:
         await store.start(make.start(key))
     committed = dict.fromkeys(keys, 0)
+    each = 600  # so many that they cannot all be made before the killing comes about
 
     async def work(key: ExecutionKey) -> None:
-        while committed[key] < 60:
+        while committed[key] < each:
             after = committed[key]
             outcome = await store.commit(make.commit(key, after=after, commit_id=f"{key.id}-{after}"))
             assert outcome in {Outcome.COMMITTED, Outcome.DUPLICATE}
@@ -283,8 +284,8 @@ async def test_nothing_acknowledged_is_lost_when_redis_is_killed(own_redis, make
     await working
 
     for key in keys:
-        assert [event.seq for event in await store.history(key)] == list(range(1, 61))
-        assert (await store.execution(key)).version == 60
+        assert [event.seq for event in await store.history(key)] == list(range(1, each + 1))
+        assert (await store.execution(key)).version == each
     await store.close()
 
 
