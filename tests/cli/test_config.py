@@ -21,7 +21,7 @@ def test_value_in_force_and_default_are_told(unspool, monkeypatch):
     monkeypatch.setenv("UNSPOOL_WORKER_BATCH", "7")
     lines = {line["variable"]: line for line in unspool("config", "--json").lines}
     batch = lines["UNSPOOL_WORKER_BATCH"]
-    assert (batch["value"], batch["default"]) == (7, 32)
+    assert (batch["value"], batch["default"]) == (7, 128)
     assert batch["help"]
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.records import IndexUpdate, MessageKind, Outcome, Status
+from unspool.eventstore.records import Consumer, IndexUpdate, MessageKind, Outcome, Status
 
 
 async def test_a_commit_makes_all_its_parts_true(store, make, hands):
@@ -140,6 +140,71 @@ async def test_a_failing_call_takes_none_down_that_travel_with_it(store, make, h
     assert isinstance(results[3], NotFound)
     assert results[:3] + results[4:] == [*[Outcome.COMMITTED] * 6, Outcome.CONFLICT]
     assert [len(await store.history(key)) for key in keys] == [1] * 6
+
+
+async def test_commits_made_together_have_an_outcome_each(store, make, hands):
+    made, stale, again = (make.key(name) for name in ("made", "stale", "again"))
+    for key in (made, stale, again):
+        await hands.started(store, key)
+    await store.commit(make.commit(stale))
+    before = make.commit(again, tasks=(make.task("r9", execution="again"),))
+    await store.commit(before)
+    await hands.tasks(store)
+
+    outcomes = await store.commit_all(
+        [
+            before,
+            make.commit(make.key("nobody"), tasks=(make.task(execution="nobody"),)),
+            make.commit(made, count=2),
+            make.commit(stale, commit_id="rival", tasks=(make.task(execution="stale"),)),
+        ]
+    )
+
+    assert outcomes == [Outcome.DUPLICATE, Outcome.MISSING, Outcome.COMMITTED, Outcome.CONFLICT]
+    assert [len(await store.history(key)) for key in (made, stale, again)] == [2, 1, 1]
+    assert await hands.nothing_waits(store)
+    assert await store.commit_all([]) == []
+
+
+async def test_of_many_commits_made_together_each_has_all_its_parts(store, make, hands):
+    """So many that several share a shard, and of all shapes; every fifth is refused, wherever it lies."""
+    keys = [make.key(f"e{i}") for i in range(200)]
+    for key in keys:
+        await store.start(make.start(key))
+    causes = {message.key: message for message in await hands.messages(store, len(keys))}
+    refused = keys[2::5]
+
+    def commit(i, key):
+        return make.commit(
+            key,
+            after=7 if key in refused else 0,
+            count=1 + i % 3,
+            tasks=tuple(make.task(f"r{n}", ("http", "shell")[n % 2], key.id) for n in range(i % 4)),
+            tasks_cancelled=("r0",) if i % 7 == 0 else (),
+            messages=(make.message(key.id),) if i % 3 == 0 else (),
+            timers=tuple(make.timer(f"t{n}") for n in range(i % 3)),
+            timers_cancelled=("t0",) if i % 6 == 1 else (),
+            index=IndexUpdate(Status.RUNNING, started_at=i) if i % 2 else None,
+            acknowledges=(causes[key],),
+        )
+
+    commits = {key: commit(i, key) for i, key in enumerate(keys)}
+    outcomes = await store.commit_all([*commits.values()])
+
+    assert outcomes == [Outcome.CONFLICT if key in refused else Outcome.COMMITTED for key in keys]
+    true = {key: made for key, made in commits.items() if key not in refused}
+    for i, key in enumerate(keys):
+        assert await store.history(key) == [*(true[key].events if key in true else ())]
+        assert (await store.execution(key)).started_at == (i if key in true and i % 2 else None)
+    wanted = [t for made in true.values() for t in made.tasks if t.run not in made.tasks_cancelled]
+    everything = Consumer("executors", "x", frozenset({"http", "shell"}))
+    handed_out = [task.body for task in await hands.tasks(store, len(wanted), everything)]
+    assert sorted(handed_out, key=repr) == sorted(wanted, key=repr)
+    set_ = sum(len(made.timers) - len(made.timers_cancelled) for made in true.values())
+    assert (await store.fire_due_timers(1_000)).count == set_
+    await hands.messages(store, set_ + sum(len(made.messages) for made in true.values()))
+    await store.release([causes[key] for key in refused])
+    assert {message.key for message in await hands.messages(store, len(refused))} == set(refused)
 
 
 async def test_the_same_id_in_two_tenants_are_two_executions(store, make, hands):

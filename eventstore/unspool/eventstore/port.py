@@ -59,11 +59,16 @@ class Histories(Protocol):
             ValueError: the tenant or the id is not what `unspool.eventstore.ids` allows.
         """
 
-    async def commit(self, commit: Commit) -> Outcome:
-        """Makes one step of an execution true (DESIGN §3). All calls of one loop tick travel together.
+    async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """Makes steps of different executions true (DESIGN §3), each for itself: one refused stops no other.
 
-        A connection that breaks is retried with the same commit id for some seconds before this raises.
-        What one commit both sets and cancels (a task, a timer) is cancelled.
+        A connection that breaks is retried with the same commit ids for some seconds before this raises.
+        When it raises, some may have become true all the same. What one commit both sets and cancels (a
+        task, a timer) is cancelled.
+        """
+
+    async def commit(self, commit: Commit) -> Outcome:
+        """Makes one step true.
 
         Raises:
             NotFound: there is no such execution.

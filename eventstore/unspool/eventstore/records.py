@@ -214,6 +214,8 @@ class Outcome(StrEnum):
     """The history has moved on; nothing was changed, nothing acknowledged."""
     DUPLICATE = "duplicate"
     """This very commit was made before and its reply got lost; it holds, and nothing was done again."""
+    MISSING = "missing"
+    """There is no such execution."""
 
 
 @dataclass(frozen=True, slots=True)

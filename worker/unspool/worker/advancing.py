@@ -1,25 +1,20 @@
-"""One execution, one step further: load, decide, commit."""
+"""One execution, one step further, whatever it takes: load, decide, commit."""
 
 import asyncio
 import logging
 import random
-import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import count
 from typing import Final
-from uuid import uuid4
 
-from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.patience import patiently
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, ExecutionKey, Message, MessageKind, Outcome, WorkflowRef
-from unspool.worker.commits import commit_of
-from unspool.worker.interpreter import MOST_EVENTS, Decision, State, decide
+from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
 from unspool.worker.plans import Plans
-from unspool.worker.states import Remembered, States
+from unspool.worker.states import Remembered, States, just_starting
+from unspool.worker.steps import Step, Steps
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +24,17 @@ MOST_ATTEMPTS: Final = 3
 MOST_CONFLICTS: Final = 8
 """Lost races after which the messages are handed back, for somebody else or for later."""
 
-LONGEST_DECISION: Final = 0.05
-"""Seconds after which a decision leaves the rest to the next."""
-
 _JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 
 
 class Advancer:
     """Advances executions; at any time each by at most one caller."""
 
-    def __init__(
-        self, store: EventStore, plans: Plans, states: States, now: Callable[[], int], error_base: str
-    ) -> None:
+    def __init__(self, store: EventStore, plans: Plans, states: States, steps: Steps) -> None:
         self._store = store
         self._plans = plans
         self._states = states
-        self._now = now
-        self._error_base = error_base
-        self._me = uuid4().hex
-        self._commits = count()
+        self._steps = steps
 
     async def answer(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         """Answers messages of one execution, whatever it takes: in the end each is committed or buried."""
@@ -90,15 +77,15 @@ class Advancer:
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         for lost in range(MOST_CONFLICTS):
-            remembered = self._states.recall(key) or (_just_starting(key, deliveries) if lost == 0 else None)
+            remembered = self._states.recall(key) or (just_starting(key, deliveries) if lost == 0 else None)
             known = remembered or await self._states.load(key)
             if known is None:
                 log.warning("no such execution", extra={"action": "orphan_message", "execution": key.id})
                 await self._store.acknowledge(deliveries)
                 return
-            decisions = await self._decide(key, known, deliveries)
-            if decisions:
-                if await self._commit(key, known, decisions, deliveries):
+            step = await self._step(key, known, deliveries)
+            if step is not None:
+                if await self._commit(step):
                     return
             elif remembered is None:
                 # Answered before. Only what was just read can tell: to a memory that another worker has
@@ -108,67 +95,25 @@ class Advancer:
             self._states.forget(key)
         await self._store.release(deliveries)
 
-    async def _commit(
-        self,
-        key: ExecutionKey,
-        known: Remembered,
-        decisions: Sequence[Decision],
-        deliveries: Sequence[Delivery[Message]],
-    ) -> bool:
-        """Makes decisions true; False if the history had moved on."""
-        commit_id = f"{self._me}-{next(self._commits)}"
-        commit = commit_of(key, commit_id, known.state, decisions, deliveries)
+    async def _step(
+        self, key: ExecutionKey, known: Remembered, deliveries: Sequence[Delivery[Message]]
+    ) -> Step | None:
+        plan = await self._plans.of(key.tenant, known.workflow)
+        if plan.guarded:  # an expression may block for as long as the jq children let it
+            return await asyncio.to_thread(self._steps.step, key, plan, known, deliveries)
+        return self._steps.step(key, plan, known, deliveries)
+
+    async def _commit(self, step: Step) -> bool:
+        """Makes a step true; False if the history had moved on."""
+        key = step.commit.key
         try:
-            outcome = await self._store.commit(commit)
+            outcome = await self._store.commit(step.commit)
         except StoreUnavailable:
             self._states.forget(key)  # it may have become true; what is stored will tell
             raise
         if outcome is Outcome.CONFLICT:
             return False
-        known = Remembered(known.workflow, decisions[-1].state, known.snapshot_version)
-        self._states.remember(key, await self._states.snapshot(key, known))
+        self._states.remember(key, step.after)
+        if self._states.outgrown(step.after):
+            await self._states.put_snapshot(key, step.after)
         return True
-
-    async def _decide(
-        self, key: ExecutionKey, known: Remembered, deliveries: Sequence[Delivery[Message]]
-    ) -> list[Decision]:
-        plan = await self._plans.of(key.tenant, known.workflow)
-        messages = [delivery.body for delivery in deliveries]
-        if known.opening is not None and messages[0].kind is not MessageKind.START:
-            messages.insert(0, known.opening)  # overtaken, by a cancellation perhaps
-        now = _not_before(self._now(), known.state, messages)
-        if plan.guarded:  # an expression may block for as long as the jq children let it
-            return await asyncio.to_thread(self._decide_all, plan, known.state, messages, now)
-        return self._decide_all(plan, known.state, messages, now)
-
-    def _decide_all(self, plan: Plan, state: State, messages: Sequence[Message], now: int) -> list[Decision]:
-        decisions = []
-        for message in messages:
-            decision = decide(plan, state, message, now, error_base=self._error_base, enough=_in_time())
-            if decision.events:
-                decisions.append(decision)
-                state = decision.state
-        return decisions
-
-
-def _just_starting(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:
-    """An execution whose first message is here: it tells the whole story, unless it was overtaken."""
-    first = deliveries[0]
-    if first.body.kind is not MessageKind.START:
-        return None
-    return Remembered(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
-
-
-def _in_time() -> Callable[[int], bool]:
-    """Cuts a decision that takes long: others wait for this event loop."""
-    deadline = time.monotonic() + LONGEST_DECISION
-    return lambda events: events >= MOST_EVENTS or time.monotonic() > deadline
-
-
-def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
-    """The time of a decision: a timer fired by the store's clock, and ours may be a little behind it."""
-    for message in messages:
-        if message.kind is MessageKind.TIMER_FIRED:
-            timer = state.timers.get(message.body["timer"])
-            now = now if timer is None else max(now, timer.due_at)
-    return now

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unspool.worker.commits import status_of
 from unspool.worker.interpreter.state import Json, Loop, PendingTimer, Phase, Run, State
 
 
@@ -12,7 +11,7 @@ def describe(state: State) -> dict[str, Any]:
     runs = sorted(state.runs.values(), key=lambda run: int(run.id))
     members = {
         "version": state.version,
-        "status": status_of(state).value,
+        "status": state.status_phase.value,
         "input": state.input,
         "context": state.context,
         "output": state.output,

@@ -26,6 +26,7 @@ class Plans:
         self._store = store
         self._jq = jq
         self._plans: OrderedDict[tuple[str, WorkflowRef], Plan] = OrderedDict()
+        self._loading: dict[tuple[str, WorkflowRef], asyncio.Task[Plan]] = {}
 
     async def of(self, tenant: str, ref: WorkflowRef) -> Plan:
         """The plan of a definition.
@@ -33,15 +34,20 @@ class Plans:
         Raises:
             NotFound: it is not stored.
         """
-        key = (tenant, ref)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = await self._load(tenant, ref)
-            self._plans[key] = plan
-            if len(self._plans) > MOST:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(key)
+        plan = self.at_hand(tenant, ref)
+        if plan is not None:
+            return plan
+        loading = self._loading.get((tenant, ref))
+        if loading is None:  # else somebody waits for it already: a start of many executions compiles once
+            loading = self._loading[tenant, ref] = asyncio.create_task(self._load(tenant, ref))
+            loading.add_done_callback(lambda _: self._loading.pop((tenant, ref)))
+        return await asyncio.shield(loading)
+
+    def at_hand(self, tenant: str, ref: WorkflowRef) -> Plan | None:
+        """The plan of a definition, if it is in memory."""
+        plan = self._plans.get((tenant, ref))
+        if plan is not None:
+            self._plans.move_to_end((tenant, ref))
         return plan
 
     async def _load(self, tenant: str, ref: WorkflowRef) -> Plan:
@@ -49,7 +55,11 @@ class Plans:
         if definition is None:
             raise NotFound(f"the definition {ref} is not stored")
         # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good.
-        return await asyncio.to_thread(self._compile, definition.text)
+        plan = await asyncio.to_thread(self._compile, definition.text)
+        self._plans[tenant, ref] = plan
+        if len(self._plans) > MOST:
+            self._plans.popitem(last=False)
+        return plan
 
     def _compile(self, text: str) -> Plan:
         value = load(text).value

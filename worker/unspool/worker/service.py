@@ -1,11 +1,14 @@
 """The worker's loop.
 
 An execution that has messages in hand is tended by one task, so that a process never races itself; what
-arrives meanwhile waits in the execution's mailbox and is then decided on together. Between processes
-nothing is locked: whoever commits second is refused, and decides again on what it finds.
+arrives meanwhile waits, and is then decided on together. A task tends all executions of a batch as long as
+that goes without waiting (`Express`); one that takes longer gets a task of its own (`Advancer`). Between
+processes nothing is locked: whoever commits second is refused, and decides again on what it finds.
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -16,9 +19,11 @@ from unspool.eventstore.patience import every, patiently
 from unspool.eventstore.port import BEAT_SECONDS, EventStore
 from unspool.eventstore.records import Consumer, Delivery, ExecutionKey, Message
 from unspool.worker.advancing import MOST_ATTEMPTS, Advancer
+from unspool.worker.express import Express
 from unspool.worker.plans import Plans
 from unspool.worker.settings import WorkerSettings
 from unspool.worker.states import States
+from unspool.worker.steps import Steps
 from unspool.worker.store_clock import StoreClock
 
 _WAIT_SECONDS: Final = 1.0
@@ -45,9 +50,13 @@ class WorkerService:
         self._consumer = Consumer("workers", name)
         self._clock = StoreClock(store, clock or SystemClock())
         states = States(store, settings.cached_states, settings.snapshot_every)
-        self._advancer = Advancer(store, Plans(store, jq), states, self._clock.now, settings.error_base)
-        self._mailboxes: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        plans, steps = Plans(store, jq), Steps(self._clock.now, settings.error_base)
+        self._advancer = Advancer(store, plans, states, steps)
+        self._express = Express(store, plans, states, steps)
         self._tending: dict[ExecutionKey, asyncio.Task[None]] = {}
+        """The executions in hand, and who tends them."""
+        self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        """What has arrived for them meanwhile."""
         self._in_hand = 0
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -74,9 +83,7 @@ class WorkerService:
         while True:
             limit = await self._free()
             receive = partial(self._store.receive_messages, self._consumer, limit, _WAIT_SECONDS)
-            deliveries = await patiently(receive)
-            for delivery in deliveries:
-                self._put(delivery)
+            self._put(await patiently(receive))
 
     async def _free(self) -> int:
         """Waits for room; how many messages there is room for, at most a batch."""
@@ -102,36 +109,53 @@ class WorkerService:
                 if delivery.attempts > MOST_ATTEMPTS:
                     await self._advancer.bury(delivery, UnansweredTooOften(f"{MOST_ATTEMPTS} deliveries"))
                 else:
-                    self._put(delivery)
+                    self._put([delivery])
                     await asyncio.wait([self._tending[delivery.key]])
 
-    # -- mailboxes
+    def _put(self, deliveries: Sequence[Delivery[Message]]) -> None:
+        """Takes messages in hand; those of executions that are in hand already wait for their turn."""
+        fresh: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        for delivery in deliveries:
+            mailboxes = self._waiting if delivery.key in self._tending else fresh
+            mailboxes.setdefault(delivery.key, []).append(delivery)
+        self._in_hand += len(deliveries)
+        if fresh:
+            task = asyncio.create_task(self._tend_together(fresh))
+            self._tending.update(dict.fromkeys(fresh, task))
 
-    def _put(self, delivery: Delivery[Message]) -> None:
-        self._in_hand += 1
-        mailbox = self._mailboxes.setdefault(delivery.key, [])
-        mailbox.append(delivery)
-        if delivery.key not in self._tending:
-            self._tending[delivery.key] = asyncio.create_task(self._tend(delivery.key, mailbox))
+    async def _tend_together(self, mailboxes: dict[ExecutionKey, list[Delivery[Message]]]) -> None:
+        """Answers the messages of many executions; those that take longer get a task each."""
+        while mailboxes:
+            answered = await self._express.answer(mailboxes)
+            read, mailboxes = mailboxes, {}
+            for key, deliveries in read.items():
+                if key not in answered:
+                    self._tending[key] = asyncio.create_task(self._tend(key, deliveries))
+                elif arrived := self._answered(key, deliveries):
+                    mailboxes[key] = arrived
 
-    async def _tend(self, key: ExecutionKey, mailbox: list[Delivery[Message]]) -> None:
-        """Works off an execution's mailbox."""
-        try:
-            while mailbox:
-                deliveries = mailbox[:]
-                await self._advancer.answer(key, deliveries)
-                del mailbox[: len(deliveries)]
-                self._in_hand -= len(deliveries)
-                self._room.set()
-        finally:
-            self._in_hand -= len(mailbox)
-            del self._mailboxes[key], self._tending[key]
+    async def _tend(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> None:
+        """Answers the messages of one execution, whatever it takes."""
+        while deliveries:
+            await self._advancer.answer(key, deliveries)
+            deliveries = self._answered(key, deliveries)
+
+    def _answered(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
+        """What has arrived for an execution meanwhile; with nothing it is out of hand."""
+        self._in_hand -= len(deliveries)
+        self._room.set()
+        arrived = self._waiting.pop(key, [])
+        if not arrived:
+            del self._tending[key]
+        return arrived
 
     async def _leave(self) -> None:
         """Finishes what is in hand, or leaves it to others."""
-        tending = list(self._tending.values())
-        if tending:
-            await asyncio.wait(tending, timeout=self._settings.grace)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace):
+                while self._tending:  # one task may leave work to others
+                    await asyncio.wait(set(self._tending.values()))
+        tending = set(self._tending.values())
         for task in tending:
             task.cancel()
         await asyncio.gather(*tending, return_exceptions=True)

@@ -13,7 +13,7 @@ class WorkerSettings:
     concurrency: int = setting(
         "UNSPOOL_WORKER_CONCURRENCY", 4, "Batches of messages that a worker has in hand at once"
     )
-    batch: int = setting("UNSPOOL_WORKER_BATCH", 32, "Messages in a batch, at most")
+    batch: int = setting("UNSPOOL_WORKER_BATCH", 128, "Messages in a batch, at most")
     cached_states: int = setting(
         "UNSPOOL_WORKER_CACHED_STATES", 5000, "States of executions that a worker keeps in memory"
     )

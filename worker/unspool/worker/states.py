@@ -2,13 +2,18 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from unspool.eventstore.errors import StoreError
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import (
+    Delivery,
     ExecutionKey,
     ExecutionRecord,
     Message,
+    MessageKind,
     Snapshot,
     Start,
     WorkflowRef,
@@ -75,17 +80,30 @@ class States:
         if len(self._states) > self._most:
             self._states.popitem(last=False)
 
+    def outgrown(self, remembered: Remembered) -> bool:
+        """Whether the history has grown so much since the last snapshot that it is time for another."""
+        state = remembered.state
+        return state.version - remembered.snapshot_version >= self._snapshot_every and not state.status.ended
+
+    async def put_snapshot(self, key: ExecutionKey, remembered: Remembered) -> None:
+        """Keeps a snapshot beside the history. It only saves work: if it fails, the next step tries again."""
+        state = remembered.state
+        with suppress(StoreError):
+            await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
+            if self._states.get(key) is remembered:
+                self._states[key] = Remembered(remembered.workflow, state, state.version)
+
     def forget(self, key: ExecutionKey) -> None:
         """Drops what turned out to be outdated, or will not be needed."""
         self._states.pop(key, None)
 
-    async def snapshot(self, key: ExecutionKey, remembered: Remembered) -> Remembered:
-        """Keeps a snapshot if the history has grown enough since the last one."""
-        state = remembered.state
-        if state.status.ended or state.version - remembered.snapshot_version < self._snapshot_every:
-            return remembered
-        await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
-        return Remembered(remembered.workflow, state, state.version)
+
+def just_starting(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:
+    """An execution whose first message is here: it tells the whole story, unless it was overtaken."""
+    first = deliveries[0]
+    if first.body.kind is not MessageKind.START:
+        return None
+    return Remembered(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
 
 
 def _opening(record: ExecutionRecord) -> Message:

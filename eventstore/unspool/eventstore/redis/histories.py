@@ -1,35 +1,28 @@
-"""Executions: their start, their commits, their histories."""
+"""Executions: their start and their histories."""
 
 import asyncio
 from typing import Any, Final
 
 import orjson
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from unspool.eventstore.errors import CorruptHistory, NotFound, StoreUnavailable
-from unspool.eventstore.events import Event, decode_entry, encode_entry
+from unspool.eventstore.errors import CorruptHistory
+from unspool.eventstore.events import Event, decode_entry
 from unspool.eventstore.ids import EXECUTION_ID
 from unspool.eventstore.records import (
-    Commit,
     ExecutionKey,
-    Outcome,
     Snapshot,
     Start,
     Status,
     start_message,
 )
-from unspool.eventstore.redis import keys, scripts
-from unspool.eventstore.redis.codec import encode_message, encode_task, encode_timer
-from unspool.eventstore.redis.link import Argument
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.codec import encode_message
 from unspool.eventstore.redis.session import Session
 
 PAGE: Final = 500
 """Entries read at once: a longer read would keep all others waiting."""
 
 _RECHECK_SECONDS: Final = 2.0
-
-_OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE}
-_NO_INDEX: Final = ("", "", "")
 
 
 class RedisHistories:
@@ -59,17 +52,6 @@ class RedisHistories:
         message = encode_message(start_message(start))
         values = (id_, start.created_at, orjson.dumps([*start.workflow]), orjson.dumps(start.input), message)
         return bool(await self._session.run(scripts.START, names, values))
-
-    async def commit(self, commit: Commit) -> Outcome:
-        """See `Histories`."""
-        names, values = _commit_call(self._session.keys.shard(commit.key), commit)
-        try:
-            answer = await self._session.run(scripts.COMMIT, names, values)
-        except StoreUnavailable:
-            answer = await self._commit_again(names, values)
-        if answer == -1:
-            raise NotFound(f"there is no execution {commit.key.id}")
-        return _OUTCOMES[answer]
 
     async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """See `Histories`."""
@@ -120,19 +102,6 @@ class RedisHistories:
                     # Looked at again now and then, should the connection be dead without saying so.
                     await watch.changed(min(left, _RECHECK_SECONDS))
 
-    async def _commit_again(self, names: list[str], values: list[Argument]) -> Any:
-        """Repeats a commit whose connection broke; its id tells if it had been made all the same."""
-        attempts = AsyncRetrying(
-            retry=retry_if_exception(self._is_worth_repeating),
-            stop=stop_after_delay(self._session.settings.commit_seconds),
-            wait=wait_random_exponential(multiplier=0.05, max=1.0),
-            reraise=True,
-        )
-        return await attempts(self._session.run, scripts.COMMIT, names, values)
-
-    def _is_worth_repeating(self, error: BaseException) -> bool:
-        return isinstance(error, StoreUnavailable) and not self._session.closed
-
 
 def _events_of(entry: Any) -> tuple[Event, ...]:
     id_, fields = entry
@@ -140,54 +109,3 @@ def _events_of(entry: Any) -> tuple[Event, ...]:
         return decode_entry(fields[1])
     except CorruptHistory as error:
         raise CorruptHistory(f"{error} (entry {id_.decode()})") from None
-
-
-def _commit_call(shard: keys.Shard, commit: Commit) -> tuple[list[str], list[Argument]]:
-    """Keys and arguments of the commit script, whose head documents them."""
-    id_ = commit.key.id
-    names = [
-        shard.execution(id_),
-        shard.history(id_),
-        shard.inbox,
-        shard.timers,
-        shard.cancelled,
-        shard.input(id_),
-    ]
-    index: tuple[Argument, ...] = _NO_INDEX
-    if commit.index is not None:
-        names += shard.statuses
-        index = (
-            commit.index.status,
-            "" if commit.index.started_at is None else commit.index.started_at,
-            "" if commit.index.ended_at is None else commit.index.ended_at,
-        )
-    values: list[Argument] = [
-        commit.expected_version,
-        commit.version,
-        commit.commit_id,
-        encode_entry(commit.events),
-        id_,
-        shard.news(id_),
-        keys.TIMERS_CHANNEL,
-        *index,
-        len(commit.acknowledges),
-        len(commit.messages),
-        len(commit.tasks),
-        len(commit.tasks_cancelled),
-        len(commit.timers),
-        len(commit.timers_cancelled),
-    ]
-    values += [delivery.id for delivery in commit.acknowledges]
-    values += [encode_message(message) for message in commit.messages]
-    queues: dict[str, int] = {}
-    for task in commit.tasks:
-        number = queues.get(task.queue)
-        if number is None:
-            names.append(shard.tasks(task.queue))
-            number = queues[task.queue] = len(names)
-        values += (number, task.idempotency_key, encode_task(task))
-    values += [f"{id_}/{run}" for run in commit.tasks_cancelled]
-    for timer in commit.timers:
-        values += (timer.due_at, encode_timer(id_, timer.id))
-    values += [encode_timer(id_, timer) for timer in commit.timers_cancelled]
-    return names, values

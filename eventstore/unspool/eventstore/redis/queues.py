@@ -7,11 +7,17 @@ from typing import Any
 from unspool.eventstore.records import Consumer, Delivery, Message, Renewal, TaskRequest
 from unspool.eventstore.redis import scripts, settling
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
+from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.leaving import hand_back
+from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.members import Members, Pulse, queues_in
 from unspool.eventstore.redis.reader import Reader
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.streams import EXECUTORS, WORKERS
+from unspool.eventstore.redis.together import Together
+
+Finished = tuple[Delivery[TaskRequest], Message | None]
+"""A task that was done, and what came of it."""
 
 _RENEWALS = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
 
@@ -26,6 +32,7 @@ class RedisQueues:
         self._pulses: dict[Consumer, Pulse] = {}
         self._inbox_readers: dict[Consumer, Reader[Message]] = {}
         self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}
+        self._finishing: Together[Shard, Finished] = Together(self._finish)
 
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""
@@ -74,10 +81,7 @@ class RedisQueues:
 
     async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """See `Tasks`. Safe to repeat when its reply was lost: it is sent once."""
-        shard = self._session.keys.shard(delivery.key)
-        names = (delivery.source, shard.inbox, shard.cancelled)
-        message = b"" if result is None else encode_message(result)
-        await self._session.run(scripts.FINISH, names, (delivery.id, delivery.body.idempotency_key, message))
+        await self._finishing.add(self._session.keys.shard(delivery.key), (delivery, result))
 
     async def beat(self, consumer: Consumer) -> None:
         """See `EventStore`."""
@@ -100,6 +104,16 @@ class RedisQueues:
         members = self._members[EXECUTORS]
         await members.look()
         return frozenset(queue for beat in members.live().values() for queue in queues_in(beat))
+
+    async def _finish(self, shard: Shard, finished: list[Finished]) -> None:
+        """Hands in the results of one turn of the event loop that go to one shard."""
+        sources = dict.fromkeys(delivery.source for delivery, _ in finished)
+        numbers = {source: number for number, source in enumerate(sources, 3)}
+        values: list[Argument] = []
+        for delivery, result in finished:
+            message = b"" if result is None else encode_message(result)
+            values += (numbers[delivery.source], delivery.id, delivery.body.idempotency_key, message)
+        await self._session.run(scripts.FINISH, (shard.inbox, shard.cancelled, *sources), values)
 
     async def _close_readers(self) -> None:
         readers: list[Reader[Any]] = [*self._inbox_readers.values(), *self._task_readers.values()]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from unspool.eventstore.redis.checks import check_durability
+from unspool.eventstore.redis.commits import RedisCommits
 from unspool.eventstore.redis.dead_letters import RedisDeadLetters
 from unspool.eventstore.redis.definitions import RedisDefinitions
 from unspool.eventstore.redis.histories import RedisHistories
@@ -14,7 +15,9 @@ from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.timers import RedisTimers
 
 
-class RedisStore(RedisDefinitions, RedisHistories, RedisIndex, RedisQueues, RedisTimers, RedisDeadLetters):
+class RedisStore(
+    RedisDefinitions, RedisHistories, RedisCommits, RedisIndex, RedisQueues, RedisTimers, RedisDeadLetters
+):
     """An `EventStore` on Redis. One object serves a whole process; it belongs to one event loop."""
 
     def __init__(

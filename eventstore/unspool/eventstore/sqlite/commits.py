@@ -1,7 +1,7 @@
 """The commit: one step of an execution made true, in one transaction."""
 
-from collections.abc import Hashable, Iterator
-from typing import Any, Final
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import encode_entry
@@ -28,8 +28,32 @@ _APPEND: Final = "INSERT INTO history (tenant, execution, version, entry) VALUES
 _Statement = tuple[str, list[tuple[Any, ...]]]
 
 
+class _Step(NamedTuple):
+    """A commit as statements."""
+
+    commit: Commit
+    advance: _Statement
+    """Moves the execution on, and finds no row unless it is where it is expected."""
+    statements: list[_Statement]
+    topics: frozenset[Hashable]
+
+    def make_true(self, transaction: Transaction) -> Outcome:
+        sql, [parameters] = self.advance
+        if not transaction.execute(sql, parameters).rowcount:
+            return _refusal(transaction, self.commit)
+        for sql, rows in self.statements:
+            transaction.executemany(sql, rows)
+        transaction.news |= self.topics
+        return Outcome.COMMITTED
+
+
 class SqliteCommits(Facet):
-    """The port's `commit`."""
+    """The commits of the port's `Histories`."""
+
+    async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """Makes steps of different executions true, each for itself, in one transaction."""
+        steps = [_step(commit) for commit in commits]
+        return await self._database.write(lambda transaction: [step.make_true(transaction) for step in steps])
 
     async def commit(self, commit: Commit) -> Outcome:
         """Makes one step of an execution true.
@@ -37,30 +61,25 @@ class SqliteCommits(Facet):
         Raises:
             NotFound: there is no such execution.
         """
-        advance, parameters = _advance(commit)
-        statements = [statement for statement in _statements(commit) if statement[1]]
-        topics = _topics(commit)
-
-        def make_true(transaction: Transaction) -> Outcome:
-            if not transaction.execute(advance, parameters).rowcount:
-                return _refusal(transaction, commit)
-            for sql, rows in statements:
-                transaction.executemany(sql, rows)
-            transaction.news |= topics
-            return Outcome.COMMITTED
-
-        return await self._database.write(make_true)
+        [outcome] = await self.commit_all([commit])
+        if outcome is Outcome.MISSING:
+            raise NotFound(f"no execution {commit.key.id}")
+        return outcome
 
 
-def _advance(commit: Commit) -> tuple[str, tuple[Any, ...]]:
-    """The statement that moves the execution on, and finds no row unless it is where it is expected."""
+def _step(commit: Commit) -> _Step:
+    statements = [statement for statement in _statements(commit) if statement[1]]
+    return _Step(commit, _advance(commit), statements, _topics(commit))
+
+
+def _advance(commit: Commit) -> _Statement:
     moved = (commit.version, commit.commit_id)
     where = (*commit.key, commit.expected_version)
     update = commit.index
     if update is None:
-        return _ADVANCE, (*moved, *where)
+        return _ADVANCE, [(*moved, *where)]
     index = (update.status.value, update.started_at, update.status.ended, update.ended_at)
-    return _ADVANCE_AND_INDEX, (*moved, *index, *where)
+    return _ADVANCE_AND_INDEX, [(*moved, *index, *where)]
 
 
 def _statements(commit: Commit) -> Iterator[_Statement]:
@@ -92,5 +111,5 @@ def _refusal(transaction: Transaction, commit: Commit) -> Outcome:
         "SELECT commit_id FROM executions WHERE tenant = ? AND id = ?", commit.key
     ).fetchone()
     if row is None:
-        raise NotFound(f"no execution {commit.key.id}")
+        return Outcome.MISSING
     return Outcome.DUPLICATE if row == (commit.commit_id,) else Outcome.CONFLICT

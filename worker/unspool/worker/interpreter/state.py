@@ -144,6 +144,11 @@ class State:
         return sorted((run for run in self.runs.values() if run.phase is phase), key=lambda run: int(run.id))
 
     @property
+    def status_phase(self) -> Status:
+        """The status that people see: running means that something else than time has to come to pass."""
+        return Status.WAITING if self.status is Status.RUNNING and not self.busy else self.status
+
+    @property
     def busy(self) -> bool:
         """Whether anything but time has to come to pass."""
         return any(run.phase in _BUSY for run in self.runs.values())

@@ -1,109 +1,139 @@
--- Makes one step of an execution true: all of it, or nothing.
+-- Makes steps of executions of one shard true, each for itself: all of it, or nothing.
 --
--- KEYS  1 execution, 2 history, 3 inbox, 4 timers, 5 cancelled, 6 input,
---       7-13 indexes by status, in the order of STATUSES (only when a status is given),
---       then the queues that get tasks
--- ARGV  1 expected version, 2 new version, 3 commit id, 4 history entry, 5 id of the execution,
---       6 channel of its news, 7 channel of timers, 8 status or '', 9 started at or '', 10 ended at or '',
---       11-16 how many of each follow, in this order:
+-- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
+--       then the queues that get tasks; then of each step: execution, history, input
+-- ARGV  1 channel of timers, 2 number of the first step's first key; then of each step:
+--       how many arguments it has, this one not counted,
+--       expected version, new version, commit id, history entry, id of the execution, channel of its news,
+--       status or '', started at or '', ended at or '',
+--       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
 --       timers (due at, message), cancelled timers (message)
--- Returns 1 committed, 0 conflict, 2 duplicate, -1 no such execution.
+-- Returns for each step: 1 committed, 0 conflict, 2 duplicate, -1 no such execution, or an error.
 --
 -- Payloads are opaque: nothing here looks into one. Redis does not undo what a failing script has done, so
--- everything is checked before the first write.
+-- a step is checked before its first write.
 
-local STATUSES = {pending = 7, running = 8, waiting = 9, suspended = 10, cancelled = 11, faulted = 12, completed = 13}
+local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
+local MOST_AT_ONCE = 1000 -- Lua's stack does not hold arbitrarily many arguments of one call
 
-local execution, history, inbox, timers, cancelled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local version, commit, status = ARGV[2], ARGV[3], ARGV[8]
+local inbox, timers, cancelled = KEYS[1], KEYS[2], KEYS[3]
+local at = 2 -- the last argument that was used
+local acknowledged, set = {}, {}
 
-local known = redis.call('HMGET', execution, 'version', 'commit', 'status', 'created')
-if not known[1] then
-  return -1
-end
-if known[2] == commit then -- made before; only its reply was lost
-  return 2
-end
-if known[1] ~= ARGV[1] then
-  return 0
-end
-
-local acknowledged, messages, tasks = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
-local stopped, set, unset = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
-if #ARGV ~= 16 + acknowledged + messages + 3 * tasks + stopped + 2 * set + unset then
-  return redis.error_reply('ERR commit: wrong number of arguments')
-end
-if status ~= '' and not STATUSES[status] then
-  return redis.error_reply('ERR commit: unknown status')
-end
-
--- The first write is one that Redis refuses when its memory is full; once it has passed, the rest is let
--- through. It also is a second fence: a stream never takes an id that is not above its last.
-redis.call('XADD', history, version .. '-0', 'e', ARGV[4])
-redis.call('HSET', execution, 'version', version, 'commit', commit)
-if known[1] == '0' then -- from now on the history holds the input
-  redis.call('DEL', KEYS[6])
-end
-
-local at = 16
-for i = at + acknowledged + 1, at + acknowledged + messages do
-  redis.call('XADD', inbox, '*', 'm', ARGV[i])
-end
-for i = at + 1, at + acknowledged do
-  redis.call('XACK', inbox, 'workers', ARGV[i])
-  redis.call('XDEL', inbox, ARGV[i])
-end
-at = at + acknowledged + messages
-
-for i = at + 1, at + 3 * tasks, 3 do
-  redis.call('XADD', KEYS[tonumber(ARGV[i])], '*', ARGV[i + 1], ARGV[i + 2])
-end
-at = at + 3 * tasks
-
-if stopped > 0 then
-  local now = tonumber(redis.call('TIME')[1])
-  for i = at + 1, at + stopped do
-    redis.call('ZADD', cancelled, now, ARGV[i])
+-- Calls `what` for each item of the list that comes next, with where in ARGV the item begins.
+local function each(what, width)
+  local first = at + 2
+  at = at + 1 + width * tonumber(ARGV[at + 1])
+  for item = first, at, width do
+    what(item)
   end
+end
+
+local function acknowledge(item)
+  acknowledged[#acknowledged + 1] = ARGV[item]
+end
+
+local function send(item)
+  redis.call('XADD', inbox, '*', 'm', ARGV[item])
+end
+
+local function hand_out(item)
+  redis.call('XADD', KEYS[tonumber(ARGV[item])], '*', ARGV[item + 1], ARGV[item + 2])
+end
+
+local function cancel(item)
+  local now = tonumber(redis.call('TIME')[1])
+  redis.call('ZADD', cancelled, now, ARGV[item])
   -- A task that had ended already will never ask; a day is longer than any executor holds one unheard of.
   redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', now - 86400)
-  at = at + stopped
 end
 
-if set > 0 then
-  local mine = {}
-  for i = at + 1, at + 2 * set, 2 do
-    redis.call('ZADD', timers, ARGV[i], ARGV[i + 1])
-    mine[ARGV[i + 1]] = ARGV[i]
-  end
-  -- Whoever sleeps until the earliest timer has to know of an earlier one, and of no other.
-  local due = mine[redis.call('ZRANGE', timers, 0, 0)[1]]
-  if due then
-    redis.call('PUBLISH', ARGV[7], due)
-  end
-  at = at + 2 * set
-end
-for i = at + 1, at + unset do
-  redis.call('ZREM', timers, ARGV[i])
+local function set_timer(item)
+  redis.call('ZADD', timers, ARGV[item], ARGV[item + 1])
+  set[ARGV[item + 1]] = ARGV[item]
 end
 
-if status ~= '' then
-  if known[3] ~= status then
-    redis.call('ZREM', KEYS[STATUSES[known[3]]], ARGV[5])
-    redis.call('ZADD', KEYS[STATUSES[status]], known[4], ARGV[5])
+local function unset_timer(item)
+  redis.call('ZREM', timers, ARGV[item])
+end
+
+local function index(execution, id, status, started, ended)
+  local before = redis.call('HMGET', execution, 'status', 'created')
+  if before[1] ~= status then
+    redis.call('ZREM', KEYS[STATUSES[before[1]]], id)
+    redis.call('ZADD', KEYS[STATUSES[status]], before[2], id)
     redis.call('HSET', execution, 'status', status)
     if STATUSES[status] < STATUSES.cancelled then -- not an end: it may have been retried after one
       redis.call('HDEL', execution, 'ended')
     end
   end
-  if ARGV[9] ~= '' then
-    redis.call('HSET', execution, 'started', ARGV[9])
+  if started ~= '' then
+    redis.call('HSET', execution, 'started', started)
   end
-  if ARGV[10] ~= '' then
-    redis.call('HSET', execution, 'ended', ARGV[10])
+  if ended ~= '' then
+    redis.call('HSET', execution, 'ended', ended)
   end
 end
 
-redis.call('PUBLISH', ARGV[6], version)
-return 1
+-- Makes one step true; its arguments begin behind `at`.
+local function step(execution, history, input)
+  local expected, version, commit, entry = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local id, news, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
+  local known = redis.call('HMGET', execution, 'version', 'commit')
+  if not known[1] then
+    return -1
+  elseif known[2] == commit then -- made before; only its reply was lost
+    return 2
+  elseif known[1] ~= expected then
+    return 0
+  elseif status ~= '' and not STATUSES[status] then
+    return redis.error_reply('ERR commit: unknown status')
+  end
+
+  -- The first write is one that Redis refuses when its memory is full; once it has passed, the rest is let
+  -- through. It also is a second fence: a stream never takes an id that is not above its last.
+  local appended = redis.pcall('XADD', history, version .. '-0', 'e', entry)
+  if appended.err then
+    return appended
+  end
+  redis.call('HSET', execution, 'version', version, 'commit', commit)
+  if known[1] == '0' then -- from now on the history holds the input
+    redis.call('DEL', input)
+  end
+  at = at + 9
+  each(acknowledge, 1)
+  each(send, 1)
+  each(hand_out, 3)
+  each(cancel, 1)
+  each(set_timer, 2)
+  each(unset_timer, 1)
+  if status ~= '' then
+    index(execution, id, status, started, ended)
+  end
+  redis.call('PUBLISH', news, version)
+  return 1
+end
+
+local answers = {}
+for key = tonumber(ARGV[2]), #KEYS, 3 do
+  at = at + 1
+  local last = at + tonumber(ARGV[at])
+  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2])
+  at = last -- passes over what a refused step would have done
+end
+
+for first = 1, #acknowledged, MOST_AT_ONCE do
+  local last = math.min(first + MOST_AT_ONCE - 1, #acknowledged)
+  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))
+  redis.call('XDEL', inbox, unpack(acknowledged, first, last))
+end
+
+-- Whoever sleeps until the earliest timer has to know of an earlier one, and of no other.
+if next(set) then
+  local due = set[redis.call('ZRANGE', timers, 0, 0)[1]]
+  if due then
+    redis.call('PUBLISH', ARGV[1], due)
+  end
+end
+return answers

@@ -1,18 +1,24 @@
--- Sends a task's result to its execution and removes the task.
+-- Sends results of tasks to their executions and removes the tasks, each for itself.
 --
--- KEYS  1 queue, 2 inbox, 3 cancelled runs
--- ARGV  1 id of the task, 2 its run key, 3 the result, or '' for none
--- Returns 1; or 0, and sends nothing, when the task is gone: somebody else has finished it.
+-- KEYS  1 inbox, 2 cancelled runs, then queues
+-- ARGV  for each task: number of its queue's key, its id, its run key, the result or '' for none
 --
--- XACK is the test and the first write in one. It is let through when memory is full, and so is then the
--- rest of the script: a result must get in, because it makes room.
+-- A task that is gone was finished by somebody else: nothing is sent for it. XACK is that test and the first
+-- write in one. It is let through when memory is full, and so is then the rest of the script: a result must
+-- get in, because it makes room.
 
-if redis.call('XACK', KEYS[1], 'executors', ARGV[1]) == 0 then
-  return 0
+local inbox, cancelled = KEYS[1], KEYS[2]
+local may_be_cancelled = redis.call('EXISTS', cancelled) == 1
+
+for i = 1, #ARGV, 4 do
+  local queue, id = KEYS[tonumber(ARGV[i])], ARGV[i + 1]
+  if redis.call('XACK', queue, 'executors', id) == 1 then
+    if ARGV[i + 3] ~= '' then
+      redis.call('XADD', inbox, '*', 'm', ARGV[i + 3])
+    end
+    redis.call('XDEL', queue, id)
+    if may_be_cancelled then
+      redis.call('ZREM', cancelled, ARGV[i + 2])
+    end
+  end
 end
-if ARGV[3] ~= '' then
-  redis.call('XADD', KEYS[2], '*', 'm', ARGV[3])
-end
-redis.call('XDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[2])
-return 1

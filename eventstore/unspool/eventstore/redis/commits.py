@@ -1,0 +1,131 @@
+"""The commit: steps of executions made true, those of one shard by one script."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from unspool.eventstore.errors import NotFound, StoreUnavailable
+from unspool.eventstore.events import encode_entry
+from unspool.eventstore.records import Commit, IndexUpdate, Outcome
+from unspool.eventstore.redis import keys, scripts
+from unspool.eventstore.redis.codec import encode_message, encode_task, encode_timer
+from unspool.eventstore.redis.failures import as_store_error
+from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.link import Argument
+from unspool.eventstore.redis.session import Session
+
+MOST_STEPS: Final = 64
+"""Steps a script makes true at most: while it runs, all others wait for Redis."""
+
+_OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE, -1: Outcome.MISSING}
+_NO_INDEX: Final = ("", "", "")
+
+
+class RedisCommits:
+    """The part of the store that makes steps true."""
+
+    _session: Session
+
+    async def commit(self, commit: Commit) -> Outcome:
+        """See `Histories`."""
+        [outcome] = await self.commit_all([commit])
+        if outcome is Outcome.MISSING:
+            raise NotFound(f"there is no execution {commit.key.id}")
+        return outcome
+
+    async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """See `Histories`."""
+        places: dict[Shard, list[int]] = {}
+        for place, commit in enumerate(commits):
+            places.setdefault(self._session.keys.shard(commit.key), []).append(place)
+        scripts_places = [
+            (shard, some[at : at + MOST_STEPS])
+            for shard, some in places.items()
+            for at in range(0, len(some), MOST_STEPS)
+        ]
+        answers = await asyncio.gather(
+            *(self._run(shard, [commits[place] for place in some]) for shard, some in scripts_places)
+        )
+        outcomes: dict[int, Outcome] = {}
+        for (_, some), of_some in zip(scripts_places, answers, strict=True):
+            outcomes.update(zip(some, of_some, strict=True))
+        return [outcomes[place] for place in range(len(commits))]
+
+    async def _run(self, shard: Shard, commits: list[Commit]) -> list[Outcome]:
+        """Runs the script for commits of one shard."""
+        names, values = _call(shard, commits)
+        try:
+            answers = await self._session.run(scripts.COMMIT, names, values)
+        except StoreUnavailable:
+            answers = await self._again(names, values)
+        return [_outcome(answer) for answer in answers]
+
+    async def _again(self, names: list[str], values: list[Argument]) -> Any:
+        """Repeats commits whose connection broke; their ids tell if they had been made all the same."""
+        attempts = AsyncRetrying(
+            retry=retry_if_exception(self._is_worth_repeating),
+            stop=stop_after_delay(self._session.settings.commit_seconds),
+            wait=wait_random_exponential(multiplier=0.05, max=1.0),
+            reraise=True,
+        )
+        return await attempts(self._session.run, scripts.COMMIT, names, values)
+
+    def _is_worth_repeating(self, error: BaseException) -> bool:
+        return isinstance(error, StoreUnavailable) and not self._session.closed
+
+
+def _outcome(answer: Any) -> Outcome:
+    if isinstance(answer, ResponseError):
+        raise as_store_error(answer)
+    return _OUTCOMES[answer]
+
+
+def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argument]]:
+    """Keys and arguments of the commit script, whose head documents them."""
+    names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses]
+    queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
+    numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
+    names += [shard.tasks(queue) for queue in queues]
+    values: list[Argument] = [keys.TIMERS_CHANNEL, len(names) + 1]
+    for commit in commits:
+        id_ = commit.key.id
+        names += (shard.execution(id_), shard.history(id_), shard.input(id_))
+        step = _step(shard, commit, numbers)
+        values.append(len(step))
+        values += step
+    return names, values
+
+
+def _step(shard: Shard, commit: Commit, queues: dict[str, int]) -> list[Argument]:
+    """One step's part of the arguments."""
+    id_ = commit.key.id
+    values: list[Argument] = [
+        commit.expected_version,
+        commit.version,
+        commit.commit_id,
+        encode_entry(commit.events),
+        id_,
+        shard.news(id_),
+        *_index(commit.index),
+    ]
+    values += (len(commit.acknowledges), *[delivery.id for delivery in commit.acknowledges])
+    values += (len(commit.messages), *[encode_message(message) for message in commit.messages])
+    values.append(len(commit.tasks))
+    for task in commit.tasks:
+        values += (queues[task.queue], task.idempotency_key, encode_task(task))
+    values += (len(commit.tasks_cancelled), *[f"{id_}/{run}" for run in commit.tasks_cancelled])
+    values.append(len(commit.timers))
+    for timer in commit.timers:
+        values += (timer.due_at, encode_timer(id_, timer.id))
+    values += (len(commit.timers_cancelled), *[encode_timer(id_, timer) for timer in commit.timers_cancelled])
+    return values
+
+
+def _index(update: IndexUpdate | None) -> tuple[Argument, ...]:
+    if update is None:
+        return _NO_INDEX
+    started, ended = update.started_at, update.ended_at
+    return (update.status, "" if started is None else started, "" if ended is None else ended)

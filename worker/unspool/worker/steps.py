@@ -1,0 +1,127 @@
+"""A step: what messages lead to, and the one commit that makes it true."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+from unspool.definitions.plan import Plan
+from unspool.eventstore.records import (
+    Commit,
+    Delivery,
+    ExecutionKey,
+    IndexUpdate,
+    Message,
+    MessageKind,
+)
+from unspool.worker.interpreter import MOST_EVENTS, Decision, State, decide
+from unspool.worker.states import Remembered
+
+LONGEST_DECISION: Final = 0.05
+"""Seconds after which a decision leaves the rest to the next."""
+
+
+class Step(NamedTuple):
+    """A step that can be made true."""
+
+    commit: Commit
+    after: Remembered
+    """What is known of the execution once it is."""
+
+
+class Steps:
+    """Decides; without waiting for anything but expressions."""
+
+    def __init__(self, now: Callable[[], int], error_base: str) -> None:
+        self._now = now
+        self._error_base = error_base
+        self._me = uuid4().hex
+        self._made = count()
+
+    def step(
+        self, key: ExecutionKey, plan: Plan, known: Remembered, deliveries: Sequence[Delivery[Message]]
+    ) -> Step | None:
+        """Where messages lead an execution; None if nowhere."""
+        decisions = self._decisions(plan, known, deliveries)
+        if not decisions:
+            return None
+        commit_id = f"{self._me}-{next(self._made)}"
+        commit = _commit_of(key, commit_id, known.state, decisions, deliveries)
+        return Step(commit, Remembered(known.workflow, decisions[-1].state, known.snapshot_version))
+
+    def _decisions(
+        self, plan: Plan, known: Remembered, deliveries: Sequence[Delivery[Message]]
+    ) -> list[Decision]:
+        """Decisions, each made on the state the one before led to."""
+        messages = [delivery.body for delivery in deliveries]
+        if known.opening is not None and messages[0].kind is not MessageKind.START:
+            messages.insert(0, known.opening)  # overtaken, by a cancellation perhaps
+        state = known.state
+        now = _not_before(self._now(), state, messages)
+        decisions = []
+        for message in messages:
+            decision = decide(plan, state, message, now, error_base=self._error_base, enough=_in_time())
+            if decision.events:
+                decisions.append(decision)
+                state = decision.state
+        return decisions
+
+
+def _in_time() -> Callable[[int], bool]:
+    """Cuts a decision that takes long: others wait for this event loop."""
+    deadline = time.monotonic() + LONGEST_DECISION
+    return lambda events: events >= MOST_EVENTS or time.monotonic() > deadline
+
+
+def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
+    """The time of a decision: a timer fired by the store's clock, and ours may be a little behind it."""
+    for message in messages:
+        if message.kind is MessageKind.TIMER_FIRED:
+            timer = state.timers.get(message.body["timer"])
+            now = now if timer is None else max(now, timer.due_at)
+    return now
+
+
+def _commit_of(
+    key: ExecutionKey,
+    commit_id: str,
+    before: State,
+    decisions: Sequence[Decision],
+    acknowledges: Sequence[Delivery[Message]],
+) -> Commit:
+    decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
+    return Commit(
+        key=key,
+        commit_id=commit_id,
+        expected_version=before.version,
+        events=decision.events,
+        tasks=decision.tasks,
+        tasks_cancelled=decision.tasks_cancelled,
+        messages=(Message(MessageKind.CONTINUE, key.id, {}),) if decision.unfinished else (),
+        timers=decision.timers,
+        timers_cancelled=decision.timers_cancelled,
+        index=_index_update(before, decision.state),
+        acknowledges=tuple(acknowledges),
+    )
+
+
+def _joined(decisions: Sequence[Decision]) -> Decision:
+    return Decision(
+        state=decisions[-1].state,
+        events=tuple(event for each in decisions for event in each.events),
+        tasks=tuple(task for each in decisions for task in each.tasks),
+        tasks_cancelled=tuple(run for each in decisions for run in each.tasks_cancelled),
+        timers=tuple(timer for each in decisions for timer in each.timers),
+        timers_cancelled=tuple(timer for each in decisions for timer in each.timers_cancelled),
+        unfinished=any(each.unfinished for each in decisions),
+    )
+
+
+def _index_update(before: State, after: State) -> IndexUpdate | None:
+    status = after.status_phase
+    if before.version > 0 and status is before.status_phase:
+        return None
+    return IndexUpdate(
+        status, after.started_at if before.version == 0 else None, after.ended_at if status.ended else None
+    )
