@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 
+from unspool.cli.loop import asynchronous
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.opening import open_store
@@ -36,8 +37,8 @@ def service(role: str, store: EventStore) -> WorkerService | ExecutorService | T
     return TimerService(store, from_environment(TimerSettings, os.environ))
 
 
+@asynchronous
 async def serve(roles: str, url: str) -> None:
-
     store = await open_store(url, os.environ)
     services = [service(role, store) for role in roles.split("+")]
     loop = asyncio.get_running_loop()
@@ -48,8 +49,4 @@ async def serve(roles: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        from uvloop import run
-    except ImportError:
-        from asyncio import run
-    run(serve(sys.argv[1], sys.argv[2]))
+    serve(sys.argv[1], sys.argv[2])

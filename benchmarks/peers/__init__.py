@@ -28,12 +28,15 @@ def _restate(scale: int) -> Measurements:
     if server is None or not installed.has_modules("restate", "granian"):
         return _left_out("Restate", installed.HOW_TO_INSTALL_RESTATE)
     measurements: Measurements = {
-        "2 000 one-second timers, Restate": partial(restate.timers, server, restate.SYNCED, 2000)
+        "durable steps, Restate by default": partial(
+            restate.durable_steps, server, restate.DEFAULTS, 4000 // scale
+        ),
+        "2 000 one-second timers, Restate": partial(restate.timers, server, restate.SYNCED, 2000),
     }
-    for name, settings in {"Restate": restate.SYNCED, "Restate no fsync": restate.WITHOUT_FSYNC}.items():
-        latency = partial(restate.latency, server, settings)
+    for name, form in {"Restate": restate.SYNCED, "Restate no fsync": restate.WITHOUT_FSYNC}.items():
+        latency = partial(restate.latency, server, form)
         measurements |= {
-            f"durable steps, {name}": partial(restate.durable_steps, server, settings, 4000 // scale),
+            f"durable steps, {name}": partial(restate.durable_steps, server, form, 4000 // scale),
             f"latency of one step, {name}": partial(latency, "sequence", 1, 500 // scale),
             f"latency of ten steps, {name}": partial(latency, "sequence", 10, 200 // scale),
             f"fan-out of 100, {name}": partial(latency, "fan_out", 100, 40 // scale),

@@ -6,17 +6,19 @@ from datetime import datetime
 
 from benchmarks.measurements import Figures
 from benchmarks.peers import figures, processor_time
-from benchmarks.peers.restate_server import Restate, running
+from benchmarks.peers.restate_server import Form, Restate, running
 
-Settings = dict[str, str]
-SYNCED: Settings = {}
-WITHOUT_FSYNC: Settings = {"RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "true"}
+_FEW_PARTITIONS = {"RESTATE_DEFAULT_NUM_PARTITIONS": "4"}
+
+DEFAULTS = Form(settings={}, handlers=1)
+SYNCED = Form(_FEW_PARTITIONS, handlers=2)
+WITHOUT_FSYNC = Form(_FEW_PARTITIONS | {"RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "true"}, handlers=2)
 
 
-async def durable_steps(server: str, settings: Settings, count: int) -> Figures:
+async def durable_steps(server: str, form: Form, count: int) -> Figures:
     """Invocations of five steps each, all started at once."""
     steps = 5
-    async with running(server, settings) as restate:
+    async with running(server, form) as restate:
         await _warm_up(restate)
         before = processor_time.used(restate.pids)
         began = time.time()
@@ -28,9 +30,9 @@ async def durable_steps(server: str, settings: Settings, count: int) -> Figures:
     return figures.of_throughput(count * steps, count, seconds, used)
 
 
-async def latency(server: str, settings: Settings, handler: str, size: int, count: int) -> Figures:
+async def latency(server: str, form: Form, handler: str, size: int, count: int) -> Figures:
     """One invocation at a time, from request to response."""
-    async with running(server, settings) as restate:
+    async with running(server, form) as restate:
         await _warm_up(restate)
         times = []
         for _ in range(count):
@@ -40,9 +42,9 @@ async def latency(server: str, settings: Settings, handler: str, size: int, coun
     return figures.of_latency(times)
 
 
-async def timers(server: str, settings: Settings, count: int) -> Figures:
+async def timers(server: str, form: Form, count: int) -> Figures:
     """Invocations that sleep for a second, started at once: how late the code after the sleep goes on."""
-    async with running(server, settings) as restate:
+    async with running(server, form) as restate:
         await _warm_up(restate)
         invocations = await restate.send_many("nap", count, 1000)
         await _all_ended(restate)

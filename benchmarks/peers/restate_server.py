@@ -1,9 +1,8 @@
 """A Restate server, a Python handler beside it, and a client for both.
 
 The server runs as one node with `--production`, without telemetry and web UI. Its log is synced to disk
-before a step counts as done; many appends share one sync. It has 4 partitions instead of 24, and the handler
-2 Granian processes that speak HTTP/2 (an invocation keeps its stream from step to step): on 2 cores that was
-the fastest of what was tried, ahead of Hypercorn and of the defaults.
+before a step counts as done; many appends share one sync. The handler is served by Granian over HTTP/2 (an
+invocation keeps its stream from step to step), which was faster than Hypercorn.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -23,6 +22,15 @@ from benchmarks.peers import installed
 
 PROGRAMS = Path(__file__).parent / "programs"
 STARTED_TOGETHER = 200
+
+
+class Form(NamedTuple):
+    """In which form Restate runs."""
+
+    settings: dict[str, str]
+    """Of the server."""
+    handlers: int
+    """Processes that run the handler."""
 
 
 class Refused(Exception):
@@ -83,7 +91,7 @@ class Restate:
 
 
 @contextlib.asynccontextmanager
-async def running(server: str, settings: dict[str, str]) -> AsyncIterator[Restate]:
+async def running(server: str, form: Form) -> AsyncIterator[Restate]:
     """A server with an empty store and a handler that it knows; both end with the block."""
     ingress, admin, fabric, handler = (fleet.free_port() for _ in range(4))
     environment = {
@@ -94,18 +102,19 @@ async def running(server: str, settings: dict[str, str]) -> AsyncIterator[Restat
         "RESTATE_ADMIN__BIND_PORT": str(admin),
         "RESTATE_ADMIN__DISABLE_WEB_UI": "true",
         "RESTATE_DISABLE_TELEMETRY": "true",
-        "RESTATE_DEFAULT_NUM_PARTITIONS": "4",
         "RESTATE_LOG_FILTER": "off",
     }
     serve = ["granian", "--interface", "asgi", "--http", "2", "--host", "127.0.0.1", "--port", str(handler)]
     # Without the timeout Granian waits for the server to close its connections.
-    serve += ["--workers", "2", "--workers-kill-timeout", "1"]
+    serve += ["--workers", str(form.handlers), "--workers-kill-timeout", "1"]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         environment["TMPDIR"] = folder  # where the server leaves folders behind
         options = ["--no-logo", "--production", "--auto-provision", "true", "--cluster-name", "bench"]
         store = ["--base-dir", folder]
         pids = {
-            "server": processes.enter_context(_process([server, *options, *store], environment | settings)),
+            "server": processes.enter_context(
+                _process([server, *options, *store], environment | form.settings)
+            ),
             "handler": processes.enter_context(
                 _process([installed.PYTHON, "-m", *serve, "restate_app:app"], {})
             ),

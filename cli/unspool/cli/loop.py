@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ def asynchronous(
 
     @functools.wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        _collect_seldom()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(command(*args, **kwargs))
 
@@ -30,6 +32,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
+
+
+def _collect_seldom() -> None:
+    """Has cycles looked for less often than by default, and not among modules.
+
+    Nearly all that a service makes is freed by counting. With the defaults a worker under load spends a
+    tenth of its time on looking through states it keeps.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @contextmanager

@@ -116,8 +116,9 @@ class WorkerService:
         """Takes messages in hand; those of executions that are in hand already wait for their turn."""
         fresh: dict[ExecutionKey, list[Delivery[Message]]] = {}
         for delivery in deliveries:
-            mailboxes = self._waiting if delivery.key in self._tending else fresh
-            mailboxes.setdefault(delivery.key, []).append(delivery)
+            key = delivery.key
+            mailboxes = self._waiting if key in self._tending else fresh
+            mailboxes.setdefault(key, []).append(delivery)
         self._in_hand += len(deliveries)
         if fresh:
             task = asyncio.create_task(self._tend_together(fresh))

@@ -21,7 +21,7 @@ MOST_STEPS: Final = 64
 """Steps a script makes true at most: while it runs, all others wait for Redis."""
 
 _OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE, -1: Outcome.MISSING}
-_NO_INDEX: Final = ("", "", "")
+_NO_INDEX: Final = ("",)
 
 
 class RedisCommits:
@@ -89,17 +89,17 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]
-    values: list[Argument] = [keys.TIMERS_CHANNEL, len(names) + 1]
+    values: list[Argument] = [len(names) + 1, shard.news, keys.TIMERS_CHANNEL, keys.EARLIER]
     for commit in commits:
         id_ = commit.key.id
         names += (shard.execution(id_), shard.history(id_), shard.input(id_))
-        step = _step(shard, commit, numbers)
+        step = _step(commit, numbers)
         values.append(len(step))
         values += step
     return names, values
 
 
-def _step(shard: Shard, commit: Commit, queues: dict[str, int]) -> list[Argument]:
+def _step(commit: Commit, queues: dict[str, int]) -> list[Argument]:
     """One step's part of the arguments."""
     id_ = commit.key.id
     values: list[Argument] = [
@@ -108,9 +108,8 @@ def _step(shard: Shard, commit: Commit, queues: dict[str, int]) -> list[Argument
         commit.commit_id,
         encode_entry(commit.events),
         id_,
-        shard.news(id_),
-        *_index(commit.index),
     ]
+    values += _index(commit.index)
     values += (len(commit.acknowledges), *[delivery.id for delivery in commit.acknowledges])
     values += (len(commit.messages), *[encode_message(message) for message in commit.messages])
     values.append(len(commit.tasks))

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 import orjson
+from redis.exceptions import ResponseError
 
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, decode_entry
@@ -17,7 +18,11 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import encode_message
+from unspool.eventstore.redis.failures import as_store_error
+from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.together import Together
 
 PAGE: Final = 500
 """Entries read at once: a longer read would keep all others waiting."""
@@ -25,10 +30,17 @@ PAGE: Final = 500
 _RECHECK_SECONDS: Final = 2.0
 
 
+_Start = tuple[tuple[str, ...], tuple[Argument, ...]]
+"""Names and values of a start, for the script."""
+
+
 class RedisHistories:
     """The part of the store that keeps executions and their histories."""
 
     _session: Session
+
+    def __init__(self) -> None:
+        self._starting: Together[Shard, _Start, bool] = Together(self._start)
 
     async def start(self, start: Start) -> bool:
         """See `Histories`.
@@ -41,17 +53,21 @@ class RedisHistories:
             raise ValueError(f"not an execution id: {id_!r}")
         await self._session.add_tenant(tenant)
         shard = self._session.keys.shard(start.key)
-        names = (
-            shard.execution(id_),
-            shard.input(id_),
-            shard.inbox,
-            shard.index,
-            shard.status(Status.PENDING),
-            shard.workflow(start.workflow.namespace, start.workflow.name),
-        )
+        workflow = start.workflow
+        names = (shard.execution(id_), shard.input(id_), shard.workflow(workflow.namespace, workflow.name))
         message = encode_message(start_message(start))
-        values = (id_, start.created_at, orjson.dumps([*start.workflow]), orjson.dumps(start.input), message)
-        return bool(await self._session.run(scripts.START, names, values))
+        values = (id_, start.created_at, orjson.dumps([*workflow]), orjson.dumps(start.input), message)
+        return await self._starting.add(shard, (names, values))
+
+    async def _start(self, shard: Shard, starts: list[_Start]) -> list[bool | Exception]:
+        """Makes executions of one shard."""
+        names = [shard.inbox, shard.index, shard.status(Status.PENDING)]
+        values: list[Argument] = []
+        for its_names, its_values in starts:
+            names += its_names
+            values += its_values
+        answers = await self._session.run(scripts.START, names, values)
+        return [as_store_error(made) if isinstance(made, ResponseError) else bool(made) for made in answers]
 
     async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """See `Histories`."""
@@ -93,7 +109,7 @@ class RedisHistories:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while True:
-            async with self._session.news.watch(shard.news(key.id)) as watch:
+            async with self._session.news.watch(shard.news, key.id) as watch:
                 while not watch.over:
                     version = await self._session.call("HGET", shard.execution(key.id), "version")
                     left = deadline - loop.time()

@@ -15,6 +15,8 @@ from unspool.eventstore.records import ExecutionKey, Status
 META: Final = "unspool:meta"
 TENANTS: Final = "unspool:tenants"
 TIMERS_CHANNEL: Final = "unspool:timers"
+EARLIER: Final = "earlier"
+"""Topic of that channel: a timer was set that is due before all others of its shard."""
 
 
 def members(role: str) -> str:
@@ -31,6 +33,7 @@ class Shard:
         "dlq",
         "inbox",
         "index",
+        "news",
         "number",
         "statuses",
         "tenant",
@@ -48,6 +51,7 @@ class Shard:
         self.dlq = f"{prefix}dlq"
         self.unreadable = f"{prefix}unreadable"
         self.index = f"{prefix}index"
+        self.news = f"{prefix}news"  # channel: executions that have new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
 
     def execution(self, id_: str) -> str:
@@ -65,10 +69,6 @@ class Shard:
     def snapshot(self, id_: str) -> str:
         """String: the newest snapshot of an execution."""
         return f"{self._prefix}snapshot:{id_}"
-
-    def news(self, id_: str) -> str:
-        """Channel: new versions of an execution."""
-        return f"{self._prefix}news:{id_}"
 
     def tasks(self, queue: str) -> str:
         """Stream: the tasks of a queue."""

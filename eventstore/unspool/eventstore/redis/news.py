@@ -1,8 +1,12 @@
-"""Being woken instead of asking again and again: one connection that listens to channels."""
+"""Being woken instead of asking again and again: one connection that listens to channels.
+
+A message on a channel is a list of topics, with blanks between them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
@@ -13,7 +17,7 @@ Linking = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaita
 
 
 class Watch:
-    """One listener's view of a channel."""
+    """One listener's view of a topic."""
 
     __slots__ = ("_news", "over")
 
@@ -23,7 +27,7 @@ class Watch:
         """Whether the connection broke: nothing will come any more, and something may have been missed."""
 
     async def changed(self, seconds: float) -> None:
-        """Returns at a message since the last call, when the watch is over, or when the time is."""
+        """Returns at news since the last call, when the watch is over, or when the time is."""
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -49,7 +53,22 @@ class _Channel:
 
     def __init__(self) -> None:
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.watches: set[Watch] = set()
+        self.watches: dict[bytes, set[Watch]] = {}
+        """By topic."""
+
+    def add(self, topic: bytes, watch: Watch) -> None:
+        self.watches.setdefault(topic, set()).add(watch)
+
+    def discard(self, topic: bytes, watch: Watch) -> None:
+        of_topic = self.watches[topic]
+        of_topic.discard(watch)
+        if not of_topic:
+            del self.watches[topic]
+
+    def tell(self, topics: bytes) -> None:
+        for topic in topics.split():
+            for watch in self.watches.get(topic, ()):
+                watch.wake()
 
 
 class News:
@@ -69,8 +88,8 @@ class News:
         self._channels: dict[str, _Channel] = {}
 
     @asynccontextmanager
-    async def watch(self, name: str) -> AsyncIterator[Watch]:
-        """Listens to a channel for as long as the context lasts; on entering, nothing more is missed.
+    async def watch(self, name: str, topic: str) -> AsyncIterator[Watch]:
+        """Listens for a topic on a channel as long as the context lasts; on entering, nothing more is missed.
 
         Raises:
             StoreUnavailable: Redis cannot be reached.
@@ -81,12 +100,12 @@ class News:
             channel = self._channels[name] = _Channel()
             link.send(("SUBSCRIBE", name))
         watch = Watch()
-        channel.watches.add(watch)
+        channel.add(topic.encode(), watch)
         try:
             await self._confirmed(link, channel)
             yield watch
         finally:
-            channel.watches.discard(watch)
+            channel.discard(topic.encode(), watch)
             if not channel.watches and self._channels.get(name) is channel:
                 del self._channels[name]
                 link.send(("UNSUBSCRIBE", name))
@@ -115,15 +134,14 @@ class News:
         if isinstance(reply, Exception):
             self._refused(reply)
             return
-        kind, name, _ = reply
+        kind, name, content = reply
         channel = self._channels.get(name.decode())
         if channel is None:
             return
         if kind == b"subscribe" and not channel.subscribed.done():
             channel.subscribed.set_result(None)
         elif kind == b"message":
-            for watch in channel.watches:
-                watch.wake()
+            channel.tell(content)
 
     def _refused(self, reply: Exception) -> None:
         """Ends everything: which subscription it was that is not allowed, the reply does not say."""
@@ -137,5 +155,5 @@ class News:
             if not channel.subscribed.done():
                 channel.subscribed.set_exception(StoreUnavailable(str(error)))
                 channel.subscribed.exception()  # marked as seen: its watcher may have been cancelled
-            for watch in channel.watches:
+            for watch in chain.from_iterable(channel.watches.values()):
                 watch.wake(over=True)

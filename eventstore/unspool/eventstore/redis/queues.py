@@ -16,8 +16,8 @@ from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.streams import EXECUTORS, WORKERS
 from unspool.eventstore.redis.together import Together
 
-Finished = tuple[Delivery[TaskRequest], Message | None]
-"""A task that was done, and what came of it."""
+_Finished = tuple[str, str, bytes]
+"""A task that was done: its id, its run key, its result."""
 
 _RENEWALS = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
 
@@ -32,7 +32,7 @@ class RedisQueues:
         self._pulses: dict[Consumer, Pulse] = {}
         self._inbox_readers: dict[Consumer, Reader[Message]] = {}
         self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}
-        self._finishing: Together[Shard, Finished] = Together(self._finish)
+        self._finishing: Together[tuple[Shard, str], _Finished, None] = Together(self._finish)
 
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""
@@ -81,7 +81,9 @@ class RedisQueues:
 
     async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """See `Tasks`. Safe to repeat when its reply was lost: it is sent once."""
-        await self._finishing.add(self._session.keys.shard(delivery.key), (delivery, result))
+        queue = (self._session.keys.shard(delivery.key), delivery.source)
+        message = b"" if result is None else encode_message(result)
+        await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
 
     async def beat(self, consumer: Consumer) -> None:
         """See `EventStore`."""
@@ -105,15 +107,12 @@ class RedisQueues:
         await members.look()
         return frozenset(queue for beat in members.live().values() for queue in queues_in(beat))
 
-    async def _finish(self, shard: Shard, finished: list[Finished]) -> None:
-        """Hands in the results of one turn of the event loop that go to one shard."""
-        sources = dict.fromkeys(delivery.source for delivery, _ in finished)
-        numbers = {source: number for number, source in enumerate(sources, 3)}
-        values: list[Argument] = []
-        for delivery, result in finished:
-            message = b"" if result is None else encode_message(result)
-            values += (numbers[delivery.source], delivery.id, delivery.body.idempotency_key, message)
-        await self._session.run(scripts.FINISH, (shard.inbox, shard.cancelled, *sources), values)
+    async def _finish(self, queue: tuple[Shard, str], finished: list[_Finished]) -> list[None]:
+        """Hands in the results of tasks from one queue."""
+        shard, source = queue
+        values: list[Argument] = [value for each in finished for value in each]
+        await self._session.run(scripts.FINISH, (source, shard.inbox, shard.cancelled), values)
+        return [None] * len(finished)
 
     async def _close_readers(self) -> None:
         readers: list[Reader[Any]] = [*self._inbox_readers.values(), *self._task_readers.values()]

@@ -10,7 +10,7 @@ anything new is taken.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
@@ -117,12 +117,13 @@ class Reader(Generic[Body]):
         count = len(streams.names)
         if not count:
             return []
-        values = (*self._who, limit, count, streams.per_set, self._next_first(limit, count))
+        values = (*self._who, limit, count, streams.per_set, self._begin_with % count)
         reply = await self._connection.run(scripts.TAKE, (*streams.names, *streams.cancelled), values)
         found: list[Delivery[Body]] = []
         for number, entries in zip(reply[::2], reply[1::2], strict=True):
+            self._begin_with = number  # the next one's turn
             self._last_seen[streams.names[number - 1]] = entries[-1][0].decode()
-            found += [d for entry in entries if (d := await self._delivery(streams, number - 1, entry))]
+            found += await self._deliveries(streams, number - 1, entries)
         return found
 
     async def _wait(self, limit: int, seconds: float) -> list[Delivery[Body]]:
@@ -138,7 +139,7 @@ class Reader(Generic[Body]):
         found: list[Delivery[Body]] = []
         for name, entries in reply or ():
             self._last_seen[name.decode()] = entries[-1][0].decode()
-            found += [d for entry in entries if (d := await self._delivery(streams, numbers[name], entry))]
+            found += await self._deliveries(streams, numbers[name], entries)
         if len(found) > limit:  # COUNT is per stream, and several had something at the same moment
             await release(self._session, found[limit:])
         return found[:limit]
@@ -150,7 +151,7 @@ class Reader(Generic[Body]):
         found: list[Delivery[Body]] = []
         for number, entry, times in _triples(reply):
             self._last_seen[streams.names[number - 1]] = entry[0].decode()
-            found += [d] if (d := await self._delivery(streams, number - 1, entry, times)) else []
+            found += await self._deliveries(streams, number - 1, [entry], times)
         if len(reply) < 3 * limit:
             self._drain_due = asyncio.get_running_loop().time() < self._drain_until
         return found
@@ -177,7 +178,7 @@ class Reader(Generic[Body]):
             self._last_seen[name] = max(
                 self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=_age
             )
-            found += [d] if (d := await self._delivery(streams, number - 1, entry, times)) else []
+            found += await self._deliveries(streams, number - 1, [entry], times)
         return found
 
     def _next_first(self, limit: int, count: int) -> int:
@@ -185,18 +186,21 @@ class Reader(Generic[Body]):
         self._begin_with = (self._begin_with + limit) % count
         return self._begin_with
 
-    async def _delivery(
-        self, streams: Streams, number: int, entry: Any, times: int = 1
-    ) -> Delivery[Body] | None:
-        id_, fields = entry
+    async def _deliveries(
+        self, streams: Streams, number: int, entries: Sequence[Any], times: int = 1
+    ) -> list[Delivery[Body]]:
+        """What entries of a stream hold; those nobody can read are set aside."""
         source, shard = streams.names[number], streams.shards[number]
-        before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released or left behind
-        try:
-            body = self._decode(fields[1])
-        except Unreadable as error:
-            await self._set_aside(shard, source, id_, str(error))
-            return None
-        return Delivery(shard.tenant, body, source, id_.decode(), before + times)
+        found: list[Delivery[Body]] = []
+        for id_, fields in entries:
+            before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released or left
+            try:
+                body = self._decode(fields[1])
+            except Unreadable as error:
+                await self._set_aside(shard, source, id_, str(error))
+            else:
+                found.append(Delivery(shard.tenant, body, source, id_.decode(), before + times))
+        return found
 
     async def _set_aside(self, shard: Shard, source: str, id_: bytes, error: str) -> None:
         """Takes what nobody can read out of the stream, and keeps it for people to look at."""

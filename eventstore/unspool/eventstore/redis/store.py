@@ -31,6 +31,7 @@ class RedisStore(
             monotonic: by which it is told that another consumer has fallen silent; seconds.
         """
         self._session = Session(url, settings, monotonic)
+        RedisHistories.__init__(self)
         RedisQueues.__init__(self)
         RedisTimers.__init__(self)
 

@@ -58,7 +58,7 @@ class RedisTimers:
     async def _watch_timers(self) -> Watch:
         if self._timer_watch is None or self._timer_watch.over:
             await self._timer_watching.aclose()
-            watch = self._session.news.watch(keys.TIMERS_CHANNEL)
+            watch = self._session.news.watch(keys.TIMERS_CHANNEL, keys.EARLIER)
             self._timer_watch = await self._timer_watching.enter_async_context(watch)
         return self._timer_watch
 

@@ -1,29 +1,35 @@
 """Calls made in one turn of the event loop, done together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 Place = TypeVar("Place", bound=Hashable)
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
-class Together(Generic[Place, Item]):
+class Together(Generic[Place, Item, Answer]):
     """Gathers items by place until the turn ends; then one call for each place does all that go there."""
 
-    def __init__(self, do: Callable[[Place, list[Item]], Awaitable[None]]) -> None:
+    def __init__(self, do: Callable[[Place, list[Item]], Awaitable[Sequence[Answer | Exception]]]) -> None:
+        """Nothing is gathered yet.
+
+        Args:
+            do: does items of one place; gives an answer for each, or what went wrong with it.
+        """
         self._do = do
-        self._waiting: dict[Place, list[tuple[Item, asyncio.Future[None]]]] = {}
+        self._waiting: dict[Place, list[tuple[Item, asyncio.Future[Answer]]]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def add(self, place: Place, item: Item) -> asyncio.Future[None]:
-        """Adds an item; the future tells when it is done, or has failed with all that went along."""
+    def add(self, place: Place, item: Item) -> asyncio.Future[Answer]:
+        """Adds an item; the future is its answer."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._leave)
-        done = loop.create_future()
-        self._waiting.setdefault(place, []).append((item, done))
-        return done
+        answer = loop.create_future()
+        self._waiting.setdefault(place, []).append((item, answer))
+        return answer
 
     def _leave(self) -> None:
         waiting, self._waiting = self._waiting, {}
@@ -32,16 +38,16 @@ class Together(Generic[Place, Item]):
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _carry(self, place: Place, some: list[tuple[Item, asyncio.Future[None]]]) -> None:
-        failure: Exception | None = None
+    async def _carry(self, place: Place, some: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        answers: Sequence[Answer | Exception]
         try:
-            await self._do(place, [item for item, _ in some])
+            answers = await self._do(place, [item for item, _ in some])
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            failure = error
-        for _, done in some:
-            if done.done():  # whoever waited was cancelled
+            answers = [error] * len(some)
+        for (_, future), answer in zip(some, answers, strict=True):
+            if future.done():  # whoever waited was cancelled
                 continue
-            if failure is None:
-                done.set_result(None)
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
             else:
-                done.set_exception(failure)
+                future.set_result(answer)

@@ -2,10 +2,11 @@
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
 --       then the queues that get tasks; then of each step: execution, history, input
--- ARGV  1 channel of timers, 2 number of the first step's first key; then of each step:
+-- ARGV  1 number of the first step's first key, 2 channel of the shard's news, 3 channel of timers, 4 what
+--       to tell there of one due before all others; then of each step:
 --       how many arguments it has, this one not counted,
---       expected version, new version, commit id, history entry, id of the execution, channel of its news,
---       status or '', started at or '', ended at or '',
+--       expected version, new version, commit id, history entry, id of the execution,
+--       status, started at or '', ended at or '' (or for all three one ''),
 --       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
 --       timers (due at, message), cancelled timers (message)
@@ -18,8 +19,8 @@ local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelle
 local MOST_AT_ONCE = 1000 -- Lua's stack does not hold arbitrarily many arguments of one call
 
 local inbox, timers, cancelled = KEYS[1], KEYS[2], KEYS[3]
-local at = 2 -- the last argument that was used
-local acknowledged, set = {}, {}
+local at = 4 -- the last argument that was used
+local news, acknowledged, set = {}, {}, {}
 
 -- Calls `what` for each item of the list that comes next, with where in ARGV the item begins.
 local function each(what, width)
@@ -51,7 +52,7 @@ end
 
 local function set_timer(item)
   redis.call('ZADD', timers, ARGV[item], ARGV[item + 1])
-  set[ARGV[item + 1]] = ARGV[item]
+  set[ARGV[item + 1]] = true
 end
 
 local function unset_timer(item)
@@ -79,7 +80,7 @@ end
 -- Makes one step true; its arguments begin behind `at`.
 local function step(execution, history, input)
   local expected, version, commit, entry = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local id, news, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
+  local id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8]
   local known = redis.call('HMGET', execution, 'version', 'commit')
   if not known[1] then
     return -1
@@ -101,7 +102,7 @@ local function step(execution, history, input)
   if known[1] == '0' then -- from now on the history holds the input
     redis.call('DEL', input)
   end
-  at = at + 9
+  at = at + (status == '' and 6 or 8)
   each(acknowledge, 1)
   each(send, 1)
   each(hand_out, 3)
@@ -111,12 +112,12 @@ local function step(execution, history, input)
   if status ~= '' then
     index(execution, id, status, started, ended)
   end
-  redis.call('PUBLISH', news, version)
+  news[#news + 1] = id
   return 1
 end
 
 local answers = {}
-for key = tonumber(ARGV[2]), #KEYS, 3 do
+for key = tonumber(ARGV[1]), #KEYS, 3 do
   at = at + 1
   local last = at + tonumber(ARGV[at])
   answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2])
@@ -131,9 +132,11 @@ end
 
 -- Whoever sleeps until the earliest timer has to know of an earlier one, and of no other.
 if next(set) then
-  local due = set[redis.call('ZRANGE', timers, 0, 0)[1]]
-  if due then
-    redis.call('PUBLISH', ARGV[1], due)
+  if set[redis.call('ZRANGE', timers, 0, 0)[1]] then
+    redis.call('PUBLISH', ARGV[3], ARGV[4])
   end
+end
+if #news > 0 then
+  redis.call('PUBLISH', ARGV[2], table.concat(news, ' '))
 end
 return answers

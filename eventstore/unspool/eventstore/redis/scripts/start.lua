@@ -1,18 +1,31 @@
--- Makes an execution and its start message.
+-- Makes executions of one shard and their start messages.
 --
--- KEYS  1 execution, 2 input, 3 inbox, 4 index, 5 index of pending ones, 6 index of its workflow
--- ARGV  1 id, 2 created at (ms), 3 workflow, 4 input, 5 start message
--- Returns 1; or 0, and changes nothing, when there is such an execution.
+-- KEYS  1 inbox, 2 index, 3 index of pending ones; then for each: execution, input, index of its workflow
+-- ARGV  for each: id, created at (ms), workflow, input, start message
+-- Returns for each 1; or 0, and nothing was changed, when there is such an execution; or an error.
 
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return 0
+local inbox, all, pending = KEYS[1], KEYS[2], KEYS[3]
+
+local function start(key, value)
+  local execution, id, created = KEYS[key], ARGV[value], ARGV[value + 1]
+  if redis.call('EXISTS', execution) == 1 then
+    return 0
+  end
+  -- The first write is one that Redis refuses when its memory is full: then nothing has been changed.
+  local kept = redis.pcall('SET', KEYS[key + 1], ARGV[value + 3])
+  if kept.err then
+    return kept
+  end
+  redis.call('HSET', execution, 'version', '0', 'status', 'pending', 'workflow', ARGV[value + 2], 'created', created)
+  redis.call('ZADD', all, created, id)
+  redis.call('ZADD', pending, created, id)
+  redis.call('ZADD', KEYS[key + 2], created, id)
+  redis.call('XADD', inbox, '*', 'm', ARGV[value + 4])
+  return 1
 end
 
--- The first write is one that Redis refuses when its memory is full: then nothing has been changed.
-redis.call('SET', KEYS[2], ARGV[4])
-redis.call('HSET', KEYS[1], 'version', '0', 'status', 'pending', 'workflow', ARGV[3], 'created', ARGV[2])
-redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[5], ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[6], ARGV[2], ARGV[1])
-redis.call('XADD', KEYS[3], '*', 'm', ARGV[5])
-return 1
+local answers = {}
+for n = 0, #ARGV / 5 - 1 do
+  answers[n + 1] = start(4 + 3 * n, 1 + 5 * n)
+end
+return answers

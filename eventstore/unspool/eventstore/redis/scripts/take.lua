@@ -9,6 +9,7 @@
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local streams, per_set, first = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local MOST_STREAMS = 8
 local taken = {}
 
 local filled = {}
@@ -54,8 +55,10 @@ local function take(n, count)
   return found
 end
 
--- Everybody's share first, so that one stream full to the brim does not keep the others waiting …
-local share = math.max(1, math.floor(left / math.max(#filled, 1)))
+-- Everybody's share first, so that one stream full to the brim does not keep the others waiting; of many
+-- streams some now and others next time: what comes from one shard is answered in one script, which costs the
+-- less the more it answers …
+local share = math.ceil(left / math.min(math.max(#filled, 1), MOST_STREAMS))
 local more = {}
 for _, n in ipairs(filled) do
   if left > 0 and take(n, math.min(share, left)) == share then
