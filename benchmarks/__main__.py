@@ -68,6 +68,7 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         ),
         "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
+        "10 000 timers in a second, redis": on_redis(lambda u, _: m.timers_in_a_second(u, 10_000)),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
         "long history, redis": on_redis(lambda u, _: m.long_history(u, 2500 // scale)),
     }

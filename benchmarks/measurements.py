@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import Any
 
 from benchmarks import driving, fleet, workloads
+from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 
 Figures = dict[str, float]
@@ -82,7 +83,27 @@ async def timers(url: str, count: int) -> Figures:
             await _warm_up(store, ref)
             keys = await driving.start_many(store, ref, count, {})
             await driving.all_ended(store, ref, keys)
-            histories = await asyncio.gather(*(store.history(key) for key in keys))
+            return _lateness(await asyncio.gather(*(store.history(key) for key in keys)))
+
+
+async def timers_in_a_second(url: str, count: int) -> Figures:
+    """Executions that sleep, and are due evenly over one second: how late each wakes."""
+    async with fleet.opened(url) as store:
+        ref = await driving.deploy(store, workloads.sleep_until())
+        with fleet.services(url, "worker", "timer"):
+            await fleet.settled()
+            await _warm_up(store, ref, {"until": driving.now() + 1_000})
+            first = driving.now() + 3_000 + count  # time enough to start them all
+            keys = [
+                await driving.start_many(store, ref, count // 100, {"until": first + 10 * moment})
+                for moment in range(100)
+            ]
+            every = list(chain.from_iterable(keys))
+            await driving.all_ended(store, ref, every)
+            return _lateness(await asyncio.gather(*(store.history(key) for key in every)))
+
+
+def _lateness(histories: list[list[Event]]) -> Figures:
     late = []
     for history in histories:
         due = next(event.data["dueAt"] for event in history if event.type == "timer.scheduled")
@@ -128,6 +149,6 @@ async def long_history(url: str, steps: int) -> Figures:
     return figures
 
 
-async def _warm_up(store: EventStore, ref: Any) -> None:
-    keys = await driving.start_many(store, ref, 5, {"n": 0})
+async def _warm_up(store: EventStore, ref: Any, value: Any = None) -> None:
+    keys = await driving.start_many(store, ref, 5, value or {"n": 0})
     await driving.all_ended(store, ref, keys)

@@ -47,3 +47,12 @@ def sleep(seconds: float) -> str:
     return (
         HEAD.format(name=f"sleep-{str(seconds).replace('.', '-')}") + f"do:\n  - nap: {{wait: {duration}}}\n"
     )
+
+
+def sleep_until() -> str:
+    """One wait, until the moment that the input says, in milliseconds since 1970."""
+    started = "$workflow.startedAt.epoch.milliseconds"
+    return (
+        HEAD.format(name="sleep-until")
+        + f"do:\n  - nap: {{wait: '${{ \"PT\\(((.until - {started}) / 1000) | tostring)S\" }}'}}\n"
+    )

@@ -113,13 +113,45 @@ async def test_a_long_history_in_one_entry(store, make, hands):
 async def test_a_snapshot_takes_the_place_of_an_older_one(store, make, hands):
     key = await hands.started(store)
     await store.commit(make.commit(key, count=9))
-    assert await store.snapshot(key) is None
-
     for version in (3, 9, 5):
         await store.put_snapshot(key, Snapshot(version, bytes(range(256)) + b"%d" % version))
 
-    assert await store.snapshot(key) == Snapshot(9, bytes(range(256)) + b"9")
-    assert await store.snapshot(make.key("nobody")) is None
+    [loaded] = await store.load([key], 10)
+    assert loaded.snapshot == Snapshot(9, bytes(range(256)) + b"9")
+
+
+async def test_executions_are_loaded_together(store, make, hands):
+    keys = [make.key(f"e{i}") for i in range(100)]  # so many that several share a shard
+    for i, key in enumerate(keys):
+        await store.start(make.start(key, input=i))
+        for after in range(i % 4):
+            await store.commit(make.commit(key, after=3 * after, count=3))
+    wanted = [make.key("nobody"), *reversed(keys), make.key("e7", "another")]
+
+    [nobody, *found, another] = await store.load(wanted, 10)
+
+    assert (nobody, another) == (None, None)
+    for i, (key, loaded) in enumerate(zip(keys, reversed(found), strict=True)):
+        assert loaded.record == await store.execution(key)
+        assert loaded.record.pending_input == (i if i % 4 == 0 else None)
+        assert loaded.snapshot is None
+        assert loaded.events == [*make.events(3 * (i % 4))]
+    assert await store.load([], 10) == []
+
+
+async def test_a_load_goes_on_from_the_snapshot_and_no_further_than_asked(store, make, hands):
+    key = await hands.started(store)
+    for after in (0, 2, 4, 6):
+        await store.commit(make.commit(key, after=after, count=2))
+
+    [cut] = await store.load([key], 3)
+    await store.put_snapshot(key, Snapshot(4, b"4"))
+    [after_snapshot] = await store.load([key], 3)
+
+    assert cut.events == [*make.events(6)]
+    assert cut.record.version == 8
+    assert after_snapshot.snapshot == Snapshot(4, b"4")
+    assert after_snapshot.events == [*make.events(4, 4)]
 
 
 async def test_waiting_for_a_version_that_is_there(store, make, hands):

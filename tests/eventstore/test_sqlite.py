@@ -248,7 +248,7 @@ async def test_nothing_is_found_by_walking_a_table(store, path, make, hands):
     await store.history(key, after=1)
     await store.last_event(key)
     await store.put_snapshot(key, Snapshot(1, b""))
-    await store.snapshot(key)
+    await store.load([key], 10)
     page = await store.executions("default", ExecutionFilter())
     for wanted in (ExecutionFilter(Status.WAITING), ExecutionFilter(workflow=("shop", "order"), since=1)):
         await store.executions("default", wanted, cursor=f"1_{page.items[0].key.id}")

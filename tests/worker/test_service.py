@@ -144,9 +144,10 @@ async def test_a_worker_takes_over_what_another_one_knew(store, jq):
         async with working(store, jq, "w1", snapshot_every=20):
             key = await start(store, "e", 7)
             await store.wait_for_version(key, 100, 10)
-        snapshot = await store.snapshot(key)
-        assert snapshot is not None
-        assert snapshot.version >= 100
+        [loaded] = await store.load([key], 1)
+        assert loaded is not None
+        assert loaded.snapshot is not None
+        assert loaded.snapshot.version >= 100
         async with working(store, jq, "w2"):
             assert await output(store, key) == 7
 
@@ -188,6 +189,29 @@ async def test_a_message_that_always_fails_is_buried_and_can_be_put_back(store, 
         assert await store.requeue(TENANT, letter.id)
         assert await output(store, lost) == {"a": 2}
         assert await store.dead_letters(TENANT) == []
+
+
+async def test_one_bad_message_in_a_batch_is_buried_alone(store, jq):
+    await deploy(store, f"do: [{{a: {CALL}}}]")
+    async with working(store, jq, "w1"):
+        keys = [await start(store, f"e{n}", n) for n in range(60)]
+        for key in keys:
+            await store.wait_for_version(key, 0, 10)
+    bad = Message(MessageKind.TASK_COMPLETED, keys[7].id, {"nothing": "of use"})
+    await store.send(TENANT, bad)
+    answered: list[int] = []
+
+    async with executing(store, lambda n: answered.append(n) or n):
+        async with asyncio.timeout(10):
+            while len(answered) < len(keys):  # with no worker about: they wait, and come in one batch
+                await asyncio.sleep(0.01)
+        async with working(store, jq, "w2"):
+            assert [await output(store, key) for key in keys] == list(range(60))
+            letter = await buried(store, keys[7])
+
+    assert letter.body == bad
+    assert "KeyError" in letter.error
+    assert len(await store.dead_letters(TENANT)) == 1
 
 
 async def buried(store: EventStore, key: ExecutionKey) -> DeadLetter:

@@ -19,6 +19,7 @@ from unspool.eventstore.records import (
     ExecutionKey,
     ExecutionRecord,
     Fired,
+    Loaded,
     Message,
     Outcome,
     Page,
@@ -84,8 +85,14 @@ class Histories(Protocol):
     async def last_event(self, key: ExecutionKey) -> Event | None:
         """The newest event."""
 
-    async def snapshot(self, key: ExecutionKey) -> Snapshot | None:
-        """The newest snapshot."""
+    async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
+        """What is stored of executions; None for one that does not exist.
+
+        Of a history no more than so many `entries` (commits) after the newest snapshot.
+
+        Raises:
+            CorruptHistory: an entry does not match its checksum or has an unknown format.
+        """
 
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
         """Keeps a snapshot in place of the one before, unless that one is of a later version."""

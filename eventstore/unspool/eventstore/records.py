@@ -264,6 +264,15 @@ class Snapshot:
     state: bytes
 
 
+class Loaded(NamedTuple):
+    """What is stored of an execution, as of one moment."""
+
+    record: ExecutionRecord
+    snapshot: Snapshot | None
+    events: list[Event]
+    """Those after the snapshot, from its first on; all, if they reach the version of the record."""
+
+
 class Renewal(StrEnum):
     """What became of a lease that was to be renewed."""
 

@@ -1,18 +1,19 @@
-"""The short way, for what takes nothing but memory: many executions decided on, and committed in one call.
+"""The short way: many executions loaded in one call of the store, decided on, and committed in another.
 
-Most messages under load are of that kind. Whatever is not (a state that has to be loaded, a plan that may
-block, a failure, a lost race) is left for the long way, `Advancer`, which deals with one execution at a time.
+Most messages under load can be answered so. Whatever cannot (a long history to fold, a plan that has to be
+loaded or may block, a failure, a lost race) is left for the long way, `Advancer`, which deals with one
+execution at a time.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
+from unspool.eventstore.records import Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
 from unspool.worker.plans import Plans
-from unspool.worker.states import States, just_starting
+from unspool.worker.states import States, just_starting, remembered_of
 from unspool.worker.steps import Step, Steps
 
 Mailboxes = Mapping[ExecutionKey, Sequence[Delivery[Message]]]
@@ -34,12 +35,15 @@ class Express:
 
     async def answer(self, mailboxes: Mailboxes) -> set[ExecutionKey]:
         """Answers what it can; tells whose messages are answered for good."""
-        steps = self._at_hand(mailboxes)
+        try:
+            steps = self._decided(mailboxes, await self._states.load_missing(_begun(mailboxes)))
+        except Exception:  # noqa: BLE001 - each will show by itself whose it is
+            return set()
         if not steps:
             return set()
         try:
             outcomes = await self._store.commit_all([step.commit for step in steps])
-        except Exception:  # noqa: BLE001 - each will show by itself whose it is
+        except Exception:  # noqa: BLE001 - the same
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered = set()
         for (commit, after), outcome in zip(steps, outcomes, strict=True):
@@ -47,29 +51,40 @@ class Express:
                 self._states.forget(commit.key)
                 continue
             answered.add(commit.key)
-            self._states.remember(commit.key, after)
+            self._states.remember(commit.key, after, begun=commit.expected_version > 0)
             if self._states.outgrown(after):
                 await self._states.put_snapshot(commit.key, after)
         return answered
 
-    def _at_hand(self, mailboxes: Mailboxes) -> list[Step]:
+    def _decided(self, mailboxes: Mailboxes, loaded: Mapping[ExecutionKey, Loaded]) -> list[Step]:
         """The steps that can be made now."""
         steps: list[Step] = []
         enough = time.monotonic() + _LONGEST_TURN
         for key, deliveries in mailboxes.items():
             with suppress(Exception):  # it will fail again, alone, and be dealt with
-                step = self._step(key, deliveries)
+                step = self._step(key, deliveries, loaded.get(key))
                 if step is not None:
                     steps.append(step)
             if time.monotonic() > enough:
                 break
         return steps
 
-    def _step(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Step | None:
+    def _step(
+        self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]], loaded: Loaded | None
+    ) -> Step | None:
         known = self._states.recall(key) or just_starting(key, deliveries)
+        if known is None and loaded is not None:
+            known = remembered_of(loaded)
+            if known.state.version != loaded.record.version:
+                return None
         if known is None:
             return None
         plan = self._plans.at_hand(key.tenant, known.workflow)
         if plan is None or plan.guarded:
             return None
         return self._steps.step(key, plan, known, deliveries)
+
+
+def _begun(mailboxes: Mailboxes) -> Iterator[ExecutionKey]:
+    """Those that are not just starting."""
+    return (key for key, [first, *_] in mailboxes.items() if first.body.kind is not MessageKind.START)

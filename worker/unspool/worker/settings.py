@@ -15,7 +15,7 @@ class WorkerSettings:
     )
     batch: int = setting("UNSPOOL_WORKER_BATCH", 128, "Messages in a batch, at most")
     cached_states: int = setting(
-        "UNSPOOL_WORKER_CACHED_STATES", 5000, "States of executions that a worker keeps in memory"
+        "UNSPOOL_WORKER_CACHED_STATES", 10_000, "States of executions that a worker keeps in memory"
     )
     snapshot_every: int = setting(
         "UNSPOOL_SNAPSHOT_EVERY", 500, "Events after which a state is kept beside its history"

@@ -1,10 +1,11 @@
 """The states of executions: from memory if they are there, else from a snapshot and the history after it."""
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
 
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.port import Histories
@@ -12,6 +13,7 @@ from unspool.eventstore.records import (
     Delivery,
     ExecutionKey,
     ExecutionRecord,
+    Loaded,
     Message,
     MessageKind,
     Snapshot,
@@ -35,14 +37,25 @@ class Remembered:
     """The message that begins the execution, as long as nothing has."""
 
 
+PAGE: Final = 500
+"""Entries of a history that are read with the first look at it."""
+
+SHORT: Final = 50
+"""Entries of a history that can be folded in passing."""
+
+
+_ONE_STAYS_OF: Final = 8
+
+
 class States:
     """A bounded cache over histories. What it says may be outdated; then a commit conflicts."""
 
     def __init__(self, store: Histories, most: int, snapshot_every: int) -> None:
         self._store = store
-        self._most = most
+        self._most = max(most, 1)
         self._snapshot_every = snapshot_every
         self._states: OrderedDict[ExecutionKey, Remembered] = OrderedDict()
+        self._loads = count(1)
 
     def recall(self, key: ExecutionKey) -> Remembered | None:
         """What is in memory."""
@@ -57,28 +70,47 @@ class States:
         Raises:
             CorruptHistory: its history cannot be read.
         """
-        record, snapshot = await asyncio.gather(self._store.execution(key), self._store.snapshot(key))
-        if record is None:
+        [loaded] = await self._store.load([key], PAGE)
+        if loaded is None:
             return None
-        kept = load_state(snapshot.state) if snapshot is not None else None
-        state = kept if kept is not None else State(key.id)
-        state = fold(state, await self._store.history(key, after=state.version))
-        return Remembered(
-            record.workflow,
-            state,
-            snapshot_version=kept.version if kept is not None else 0,
-            opening=_opening(record) if state.version == 0 else None,
-        )
+        remembered = remembered_of(loaded)
+        if remembered.state.version == loaded.record.version:
+            return remembered
+        later = await self._store.history(key, after=remembered.state.version)
+        return replace(remembered, state=fold(remembered.state, later))
 
-    def remember(self, key: ExecutionKey, remembered: Remembered) -> None:
-        """Keeps a state that is now the newest."""
+    async def load_missing(self, keys: Iterable[ExecutionKey]) -> dict[ExecutionKey, Loaded]:
+        """What is stored of those executions that are not in memory; of long histories the first entries.
+
+        Raises:
+            CorruptHistory: one of the histories cannot be read.
+        """
+        missing = [key for key in keys if key not in self._states]
+        if not missing:
+            return {}
+        found = zip(missing, await self._store.load(missing, SHORT), strict=True)
+        return {key: loaded for key, loaded in found if loaded is not None}
+
+    def remember(self, key: ExecutionKey, remembered: Remembered, *, begun: bool = True) -> None:
+        """Keeps a state that is now the newest.
+
+        The one unused for longest makes room. One that had to be loaded is mostly the next to go: if more
+        executions than there is room for take turns, those in memory stay, instead of each pushing out the
+        one that is needed soonest (Qureshi et al., "Adaptive Insertion Policies", 2007).
+
+        Args:
+            key: the execution.
+            remembered: its state.
+            begun: whether it had a history before.
+        """
         if remembered.state.status.ended:
             self.forget(key)
             return
-        self._states[key] = remembered
-        self._states.move_to_end(key)
-        if len(self._states) > self._most:
+        known = key in self._states
+        if not known and len(self._states) >= self._most:
             self._states.popitem(last=False)
+        self._states[key] = remembered
+        self._states.move_to_end(key, last=known or not begun or next(self._loads) % _ONE_STAYS_OF == 0)
 
     def outgrown(self, remembered: Remembered) -> bool:
         """Whether the history has grown so much since the last snapshot that it is time for another."""
@@ -96,6 +128,19 @@ class States:
     def forget(self, key: ExecutionKey) -> None:
         """Drops what turned out to be outdated, or will not be needed."""
         self._states.pop(key, None)
+
+
+def remembered_of(loaded: Loaded) -> Remembered:
+    """The execution as far as it was loaded. Raises `CorruptHistory`."""
+    record, snapshot, events = loaded
+    kept = load_state(snapshot.state) if snapshot is not None else None
+    if kept is None:
+        # The events after a snapshot that another release made are of no use without it.
+        state = fold(State(record.key.id), events if snapshot is None else ())
+    else:
+        state = fold(kept, events)
+    opening = _opening(record) if record.version == 0 else None
+    return Remembered(record.workflow, state, kept.version if kept is not None else 0, opening)
 
 
 def just_starting(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:

@@ -79,7 +79,7 @@ class RedisHistories:
             last = events[-1].seq if events else after
             page = await self._session.call("XRANGE", stream, f"{last + 1}-0", "+", "COUNT", count)
             for entry in page:
-                events += [event for event in _events_of(entry) if event.seq > last]
+                events += [event for event in events_of(entry) if event.seq > last]
             if len(page) < count:
                 break
         return events if limit is None else events[:limit]
@@ -88,15 +88,7 @@ class RedisHistories:
         """See `Histories`."""
         stream = self._session.keys.shard(key).history(key.id)
         page = await self._session.call("XREVRANGE", stream, "+", "-", "COUNT", 1)
-        return _events_of(page[0])[-1] if page else None
-
-    async def snapshot(self, key: ExecutionKey) -> Snapshot | None:
-        """See `Histories`."""
-        stored = await self._session.call("GET", self._session.keys.shard(key).snapshot(key.id))
-        if stored is None:
-            return None
-        version, _, state = stored.partition(b" ")
-        return Snapshot(int(version), state)
+        return events_of(page[0])[-1] if page else None
 
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
         """See `Histories`."""
@@ -119,7 +111,8 @@ class RedisHistories:
                     await watch.changed(min(left, _RECHECK_SECONDS))
 
 
-def _events_of(entry: Any) -> tuple[Event, ...]:
+def events_of(entry: Any) -> tuple[Event, ...]:
+    """The events of an entry as Redis returns it. Raises `CorruptHistory`."""
     id_, fields = entry
     try:
         return decode_entry(fields[1])

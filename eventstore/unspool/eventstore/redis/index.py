@@ -18,7 +18,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
-_FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended")
+FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended")
 
 
 class _Place(NamedTuple):
@@ -38,12 +38,12 @@ class RedisIndex:
         shard = self._session.keys.shard(key)
         while True:
             fields, waiting = await asyncio.gather(
-                self._session.call("HMGET", shard.execution(key.id), *_FIELDS),
+                self._session.call("HMGET", shard.execution(key.id), *FIELDS),
                 self._session.call("GET", shard.input(key.id)),
             )
             if fields[0] is None:
                 return None
-            record = _record(key, fields, waiting)
+            record = record_of(key, fields, waiting)
             if record.version > 0 or waiting is not None:
                 return record
             # The first commit, which removes the waiting input, came between the two reads.
@@ -114,7 +114,8 @@ def _fits(record: ExecutionRecord, wanted: ExecutionFilter) -> bool:
     return wanted.status in (None, record.status) and wanted.workflow in (None, record.workflow[:2])
 
 
-def _record(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:
+def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:
+    """An execution, from its `FIELDS` and the input that waits for its first commit."""
     workflow, status, version, created, started, ended = fields
     return ExecutionRecord(
         key=key,

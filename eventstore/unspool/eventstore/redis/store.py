@@ -9,6 +9,7 @@ from unspool.eventstore.redis.dead_letters import RedisDeadLetters
 from unspool.eventstore.redis.definitions import RedisDefinitions
 from unspool.eventstore.redis.histories import RedisHistories
 from unspool.eventstore.redis.index import RedisIndex
+from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
@@ -16,7 +17,14 @@ from unspool.eventstore.redis.timers import RedisTimers
 
 
 class RedisStore(
-    RedisDefinitions, RedisHistories, RedisCommits, RedisIndex, RedisQueues, RedisTimers, RedisDeadLetters
+    RedisDefinitions,
+    RedisHistories,
+    RedisLoading,
+    RedisCommits,
+    RedisIndex,
+    RedisQueues,
+    RedisTimers,
+    RedisDeadLetters,
 ):
     """An `EventStore` on Redis. One object serves a whole process; it belongs to one event loop."""
 

@@ -1,11 +1,14 @@
 """Executions' beginnings, histories and snapshots."""
 
+from collections.abc import Sequence
+
 import orjson
 
 from unspool.eventstore.events import Event, decode_entry
 from unspool.eventstore.ids import EXECUTION_ID, TENANT
-from unspool.eventstore.records import ExecutionKey, Snapshot, Start, Status, start_message
+from unspool.eventstore.records import ExecutionKey, Loaded, Snapshot, Start, Status, start_message
 from unspool.eventstore.sqlite.facet import Facet, message_row, put_message
+from unspool.eventstore.sqlite.index import read_record
 from unspool.eventstore.sqlite.lane import Transaction
 
 
@@ -50,12 +53,8 @@ class SqliteHistories(Facet):
 
         def read(transaction: Transaction) -> list[Event]:
             # An entry holds one event or more, so no more entries than events are needed.
-            entries = transaction.execute(
-                "SELECT entry FROM history WHERE tenant = ? AND execution = ? AND version > ?"
-                " ORDER BY version LIMIT ?",
-                (*key, after, -1 if limit is None else limit),
-            ).fetchall()
-            events = [event for [entry] in entries for event in decode_entry(entry)]
+            entries = _entries(transaction, key, after, -1 if limit is None else limit)
+            events = [event for entry in entries for event in decode_entry(entry)]
             begin = next((i for i, event in enumerate(events) if event.seq > after), 0)
             return events[begin:] if limit is None else events[begin : begin + limit]
 
@@ -73,16 +72,15 @@ class SqliteHistories(Facet):
 
         return await self._database.read(read)
 
-    async def snapshot(self, key: ExecutionKey) -> Snapshot | None:
-        """The newest snapshot."""
+    async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
+        """What is stored of executions, with so many entries of their histories; None for one that is not.
 
-        def read(transaction: Transaction) -> Snapshot | None:
-            row = transaction.execute(
-                "SELECT version, state FROM snapshots WHERE tenant = ? AND execution = ?", key
-            ).fetchone()
-            return row and Snapshot(*row)
-
-        return await self._database.read(read)
+        Raises:
+            CorruptHistory: an entry does not match its checksum or has an unknown format.
+        """
+        return await self._database.read(
+            lambda transaction: [_load(transaction, key, entries) for key in keys]
+        )
 
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
         """Keeps a snapshot in place of the one before, unless that one is newer."""
@@ -107,6 +105,28 @@ class SqliteHistories(Facet):
             return row is not None
 
         await self._database.sought(lambda: self._database.read(is_newer), frozenset({key}), seconds)
+
+
+def _load(transaction: Transaction, key: ExecutionKey, limit: int) -> Loaded | None:
+    record = read_record(transaction, key)
+    if record is None:
+        return None
+    row = transaction.execute(
+        "SELECT version, state FROM snapshots WHERE tenant = ? AND execution = ?", key
+    ).fetchone()
+    snapshot = None if row is None else Snapshot(*row)
+    entries = _entries(transaction, key, 0 if snapshot is None else snapshot.version, limit)
+    return Loaded(record, snapshot, [event for entry in entries for event in decode_entry(entry)])
+
+
+def _entries(transaction: Transaction, key: ExecutionKey, after: int, limit: int) -> list[bytes]:
+    """So many entries that end after an event; -1 for all."""
+    rows = transaction.execute(
+        "SELECT entry FROM history WHERE tenant = ? AND execution = ? AND version > ?"
+        " ORDER BY version LIMIT ?",
+        (*key, after, limit),
+    )
+    return [entry for [entry] in rows]
 
 
 def _check_key(key: ExecutionKey) -> None:

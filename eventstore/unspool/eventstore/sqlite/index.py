@@ -28,15 +28,7 @@ class SqliteIndex(Facet):
 
     async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
         """What the index knows of one execution."""
-
-        def read(transaction: Transaction) -> ExecutionRecord | None:
-            row = transaction.execute(
-                f"SELECT {_COLUMNS} FROM executions WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
-                key,
-            ).fetchone()
-            return row and _record(*row)
-
-        return await self._database.read(read)
+        return await self._database.read(lambda transaction: read_record(transaction, key))
 
     async def executions(
         self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
@@ -59,6 +51,15 @@ class SqliteIndex(Facet):
             return Page(records, _cursor(records[-1]) if len(rows) > limit else None)
 
         return await self._database.read(read)
+
+
+def read_record(transaction: Transaction, key: ExecutionKey) -> ExecutionRecord | None:
+    """What the index knows of one execution."""
+    row = transaction.execute(
+        f"SELECT {_COLUMNS} FROM executions WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
+        key,
+    ).fetchone()
+    return None if row is None else _record(*row)
 
 
 def _conditions(tenant: str, wanted: ExecutionFilter, cursor: str | None) -> tuple[str, tuple[Any, ...]]:

@@ -1,0 +1,63 @@
+"""All that is stored of executions, read for many of them in one go."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from unspool.eventstore.records import ExecutionKey, Loaded, Snapshot
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.histories import events_of
+from unspool.eventstore.redis.index import FIELDS, record_of
+from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.session import Session
+
+MOST_AT_ONCE: Final = 32
+"""Executions a script reads at most: while it runs, all others wait for Redis."""
+
+
+class RedisLoading:
+    """The part of the store that reads executions."""
+
+    _session: Session
+
+    async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
+        """See `Histories`."""
+        places: dict[Shard, list[ExecutionKey]] = {}
+        for key in keys:
+            places.setdefault(self._session.keys.shard(key), []).append(key)
+        parts = await asyncio.gather(
+            *(
+                self._load(shard, some[at : at + MOST_AT_ONCE], entries)
+                for shard, some in places.items()
+                for at in range(0, len(some), MOST_AT_ONCE)
+            )
+        )
+        loaded = {key: each for part in parts for key, each in part.items()}
+        return [loaded[key] for key in keys]
+
+    async def _load(
+        self, shard: Shard, keys: Sequence[ExecutionKey], entries: int
+    ) -> dict[ExecutionKey, Loaded | None]:
+        names = [
+            name
+            for _, id_ in keys
+            for name in (shard.execution(id_), shard.input(id_), shard.snapshot(id_), shard.history(id_))
+        ]
+        replies = await self._session.run(scripts.LOAD, names, (entries, *FIELDS))
+        return {key: _loaded(key, *reply) for key, reply in zip(keys, replies, strict=True)}
+
+
+def _loaded(
+    key: ExecutionKey, fields: list[Any], waiting: bytes | None, snapshot: bytes | None, entries: list[Any]
+) -> Loaded | None:
+    if fields[0] is None:
+        return None
+    events = [event for entry in entries for event in events_of(entry)]
+    return Loaded(record_of(key, fields, waiting), _snapshot(snapshot), events)
+
+
+def _snapshot(stored: bytes | None) -> Snapshot | None:
+    if stored is None:
+        return None
+    version, _, state = stored.partition(b" ")
+    return Snapshot(int(version), state)
