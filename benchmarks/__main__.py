@@ -52,7 +52,12 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "durable steps, sqlite, one process": on_sqlite(
             lambda u: m.durable_steps(u, None, TOGETHER, many // 4)
         ),
-        "in-worker steps, redis": on_redis(lambda u, _: m.in_worker_steps(u, 2000 // scale, 100)),
+        "in-worker steps, redis, one worker": on_redis(
+            lambda u, _: m.in_worker_steps(u, ("worker",), 2000 // scale, 100)
+        ),
+        "in-worker steps, redis, two workers": on_redis(
+            lambda u, _: m.in_worker_steps(u, ("worker", "worker"), 4000 // scale, 100)
+        ),
         "latency of one step, redis": on_redis(lambda u, _: m.latency(u, APART, ONE, 500 // scale)),
         "latency of one step, redis with fsync always": on_redis(
             lambda u, _: m.latency(u, APART, ONE, 500 // scale), "always"
@@ -70,7 +75,7 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
         "10 000 timers in a second, redis": on_redis(lambda u, _: m.timers_in_a_second(u, 10_000)),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
-        "long history, redis": on_redis(lambda u, _: m.long_history(u, 2500 // scale)),
+        "long history, redis": on_redis(lambda u, _: m.long_history(u, 25_000 // scale)),
     }
 
 

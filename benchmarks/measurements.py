@@ -46,11 +46,11 @@ async def durable_steps(url: str, redis_pid: int | None, roles: tuple[str, ...],
     return figures
 
 
-async def in_worker_steps(url: str, count: int, steps: int) -> Figures:
+async def in_worker_steps(url: str, roles: tuple[str, ...], count: int, steps: int) -> Figures:
     """Executions of `set` and `switch` only."""
     async with fleet.opened(url) as store:
         ref = await driving.deploy(store, workloads.in_worker(steps))
-        with fleet.services(url, "worker"):
+        with fleet.services(url, *roles):
             await fleet.settled()
             await _warm_up(store, ref)
             keys = await driving.start_many(store, ref, count, {"n": 0})
