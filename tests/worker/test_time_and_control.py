@@ -112,6 +112,16 @@ def test_cancel_reaches_everything(world, pending):
     ]
 
 
+def test_timers_are_cancelled_in_the_order_in_which_they_were_set(world):
+    """In any other they would come in another order when the history is interpreted again."""
+    waits = ", ".join(f"{{w{n}: {{wait: {{hours: {n + 1}}}}}}}" for n in range(12))
+    run = world(f"do: [{{f: {{fork: {{branches: [{waits}]}}}}}}]").start({}).send(MessageKind.CANCEL)
+    set_ = [event.data["timer"] for event in run.history if event.type == "timer.scheduled"]
+    cancelled = [event.data["timer"] for event in run.history if event.type == "timer.cancelled"]
+    assert len(set_) == 12
+    assert cancelled == set_
+
+
 def test_suspended_execution_finishes_what_runs_and_starts_nothing(world, pending):
     # T1
     run = world(f"do: [{{a: {HANGING}}}, {{b: {{set: {{b: 1}}}}}}]", lambda _: pending).start({})

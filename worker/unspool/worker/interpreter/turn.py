@@ -117,7 +117,7 @@ class Turn:
 
     def schedule(self, run: Run, purpose: Purpose, due_at: int) -> None:
         """Sets a timer for a run."""
-        timer = f"{run.id}/{purpose}/{self.state.version + 1}"
+        timer = f"{run.id}/{purpose}/{self.state.version + 1}"  # see `_set_at`
         self.emit("timer.scheduled", run, {"timer": timer, "purpose": purpose, "dueAt": due_at})
         self.timers[timer] = Timer(timer, due_at)
 
@@ -126,7 +126,8 @@ class Turn:
         if not self.state.timers or not runs:
             return
         owners = {run.id: run for run in runs}
-        for id_, timer in list(self.state.timers.items()):
+        # In the order in which they were set: the map's own order is another one in every process.
+        for id_, timer in sorted(self.state.timers.items(), key=lambda item: _set_at(item[0])):
             if timer.run in owners and purpose in {None, timer.purpose}:
                 self.emit("timer.cancelled", owners[timer.run], {"timer": id_})
                 if self.timers.pop(id_, None) is None:
@@ -147,3 +148,8 @@ class Turn:
             run = self.state.runs[run.parent]
             line.append(run.id)
         return line
+
+
+def _set_at(timer: str) -> int:
+    """The number of the event that set a timer."""
+    return int(timer.rpartition("/")[2])
