@@ -24,6 +24,15 @@ from unspool.eventstore.records import (
 from unspool.worker.interpreter import State, fold
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 
+_PAGE: Final = 500
+"""Entries of a history that are read with the first look at it."""
+
+_SHORT: Final = 50
+"""Entries of a history that are folded in passing."""
+
+_ONE_STAYS_OF: Final = 8
+"""Of so many executions that had to be loaded one is remembered as if it had been in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -35,16 +44,6 @@ class Remembered:
     """Up to where the newest snapshot reaches."""
     opening: Message | None = None
     """The message that begins the execution, as long as nothing has."""
-
-
-PAGE: Final = 500
-"""Entries of a history that are read with the first look at it."""
-
-SHORT: Final = 50
-"""Entries of a history that can be folded in passing."""
-
-
-_ONE_STAYS_OF: Final = 8
 
 
 class States:
@@ -70,7 +69,7 @@ class States:
         Raises:
             CorruptHistory: its history cannot be read.
         """
-        [loaded] = await self._store.load([key], PAGE)
+        [loaded] = await self._store.load([key], _PAGE)
         if loaded is None:
             return None
         remembered = remembered_of(loaded)
@@ -88,10 +87,10 @@ class States:
         missing = [key for key in keys if key not in self._states]
         if not missing:
             return {}
-        found = zip(missing, await self._store.load(missing, SHORT), strict=True)
+        found = zip(missing, await self._store.load(missing, _SHORT), strict=True)
         return {key: loaded for key, loaded in found if loaded is not None}
 
-    def remember(self, key: ExecutionKey, remembered: Remembered, *, begun: bool = True) -> None:
+    def remember(self, key: ExecutionKey, remembered: Remembered, *, begun: bool) -> None:
         """Keeps a state that is now the newest.
 
         The one unused for longest makes room. One that had to be loaded is mostly the next to go: if more

@@ -1,6 +1,5 @@
 """The commit: steps of executions made true, those of one shard by one script."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,9 +15,9 @@ from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.together import by_shard
 
-MOST_STEPS: Final = 64
-"""Steps a script makes true at most: while it runs, all others wait for Redis."""
+_MOST_STEPS: Final = 64
 
 _OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE, -1: Outcome.MISSING}
 _NO_INDEX: Final = ("",)
@@ -38,21 +37,12 @@ class RedisCommits:
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `Histories`."""
-        places: dict[Shard, list[int]] = {}
-        for place, commit in enumerate(commits):
-            places.setdefault(self._session.keys.shard(commit.key), []).append(place)
-        scripts_places = [
-            (shard, some[at : at + MOST_STEPS])
-            for shard, some in places.items()
-            for at in range(0, len(some), MOST_STEPS)
-        ]
-        answers = await asyncio.gather(
-            *(self._run(shard, [commits[place] for place in some]) for shard, some in scripts_places)
+        return await by_shard(
+            self._session.keys,
+            [commit.key for commit in commits],
+            _MOST_STEPS,
+            lambda shard, places: self._run(shard, [commits[place] for place in places]),
         )
-        outcomes: dict[int, Outcome] = {}
-        for (_, some), of_some in zip(scripts_places, answers, strict=True):
-            outcomes.update(zip(some, of_some, strict=True))
-        return [outcomes[place] for place in range(len(commits))]
 
     async def _run(self, shard: Shard, commits: list[Commit]) -> list[Outcome]:
         """Runs the script for commits of one shard."""

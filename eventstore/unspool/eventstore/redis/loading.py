@@ -1,6 +1,5 @@
 """All that is stored of executions, read for many of them in one go."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,9 +9,9 @@ from unspool.eventstore.redis.histories import events_of
 from unspool.eventstore.redis.index import FIELDS, record_of
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.together import by_shard
 
-MOST_AT_ONCE: Final = 32
-"""Executions a script reads at most: while it runs, all others wait for Redis."""
+_MOST_EXECUTIONS: Final = 32
 
 
 class RedisLoading:
@@ -22,29 +21,21 @@ class RedisLoading:
 
     async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
         """See `Histories`."""
-        places: dict[Shard, list[ExecutionKey]] = {}
-        for key in keys:
-            places.setdefault(self._session.keys.shard(key), []).append(key)
-        parts = await asyncio.gather(
-            *(
-                self._load(shard, some[at : at + MOST_AT_ONCE], entries)
-                for shard, some in places.items()
-                for at in range(0, len(some), MOST_AT_ONCE)
-            )
+        return await by_shard(
+            self._session.keys,
+            keys,
+            _MOST_EXECUTIONS,
+            lambda shard, places: self._load(shard, [keys[place] for place in places], entries),
         )
-        loaded = {key: each for part in parts for key, each in part.items()}
-        return [loaded[key] for key in keys]
 
-    async def _load(
-        self, shard: Shard, keys: Sequence[ExecutionKey], entries: int
-    ) -> dict[ExecutionKey, Loaded | None]:
+    async def _load(self, shard: Shard, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
         names = [
             name
             for _, id_ in keys
             for name in (shard.execution(id_), shard.input(id_), shard.snapshot(id_), shard.history(id_))
         ]
         replies = await self._session.run(scripts.LOAD, names, (entries, *FIELDS))
-        return {key: _loaded(key, *reply) for key, reply in zip(keys, replies, strict=True)}
+        return [_loaded(key, *reply) for key, reply in zip(keys, replies, strict=True)]
 
 
 def _loaded(

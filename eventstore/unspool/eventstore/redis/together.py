@@ -1,16 +1,49 @@
-"""Calls made in one turn of the event loop, done together."""
+"""Doing in one script what goes to one shard."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
+
+from unspool.eventstore.records import ExecutionKey
+from unspool.eventstore.redis.keys import Keys, Shard
 
 Place = TypeVar("Place", bound=Hashable)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+async def by_shard(
+    keys: Keys,
+    executions: Sequence[ExecutionKey],
+    most: int,
+    do: Callable[[Shard, list[int]], Awaitable[Sequence[Answer]]],
+) -> list[Answer]:
+    """Does something for many executions, those of one shard together.
+
+    Args:
+        keys: tell the shards.
+        executions: for which.
+        most: how many of a shard together at most: while a script runs, all others wait for Redis.
+        do: does it for some of a shard, given by their places in `executions`; an answer for each.
+
+    Returns:
+        The answers, in the order of the executions.
+    """
+    places: dict[Shard, list[int]] = {}
+    for place, execution in enumerate(executions):
+        places.setdefault(keys.shard(execution), []).append(place)
+    parts = [
+        (shard, some[at : at + most]) for shard, some in places.items() for at in range(0, len(some), most)
+    ]
+    done = await asyncio.gather(*(do(shard, some) for shard, some in parts))
+    answers: dict[int, Answer] = {}
+    for (_, some), of_some in zip(parts, done, strict=True):
+        answers.update(zip(some, of_some, strict=True))
+    return [answers[place] for place in range(len(executions))]
+
+
 class Together(Generic[Place, Item, Answer]):
-    """Gathers items by place until the turn ends; then one call for each place does all that go there."""
+    """Gathers items by place until the event loop's turn ends; then does those of a place in one call."""
 
     def __init__(self, do: Callable[[Place, list[Item]], Awaitable[Sequence[Answer | Exception]]]) -> None:
         """Nothing is gathered yet.

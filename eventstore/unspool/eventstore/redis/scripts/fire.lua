@@ -17,9 +17,11 @@ for i = 1, #KEYS, 2 do
     local due = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now, 'LIMIT', 0, left)
     for _, message in ipairs(due) do
       redis.call('XADD', KEYS[i + 1], '*', 'm', message)
-      redis.call('ZREM', KEYS[i], message)
     end
-    left = left - #due
+    if #due > 0 then
+      redis.call('ZREMRANGEBYRANK', KEYS[i], 0, #due - 1) -- they are the first
+      left = left - #due
+    end
   end
   local first = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
   if first[2] and (next_due == '' or tonumber(first[2]) < tonumber(next_due)) then
