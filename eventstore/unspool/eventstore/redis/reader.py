@@ -48,6 +48,7 @@ class Reader(Generic[Body]):
         self._one_receives = asyncio.Lock()
         self._one_looks = asyncio.Lock()
         self._begin_with = 0
+        self._emptied = False
         self._all = NOTHING
         self._own = NOTHING
         self._looked_at: float | None = None
@@ -102,9 +103,9 @@ class Reader(Generic[Body]):
             await self._look_around()
             if self._drain_due and (found := await self._drain(limit)):
                 return found
-            if found := await self._take(self._own, limit):
-                return found
             left = deadline - clock()
+            if not (self._emptied and left > 0) and (found := await self._take(self._own, limit)):
+                return found
             if left > 0 and (found := await self._wait(limit, min(left, BLOCK_SECONDS))):
                 return found
             # Idle for a while, or not to wait: help with what falls to others, who may be busy or stuck.
@@ -132,14 +133,18 @@ class Reader(Generic[Body]):
             await asyncio.sleep(seconds)
             return []
         numbers = {name.encode(): number for number, name in enumerate(streams.names)}
+        share = max(1, limit // len(numbers))
         reply = await self._connection.call(
-            "XREADGROUP", "GROUP", *self._who, "COUNT", max(1, limit // len(numbers)),
+            "XREADGROUP", "GROUP", *self._who, "COUNT", share,
             "BLOCK", max(1, int(seconds * 1000)), "STREAMS", *streams.names, *[">"] * len(numbers),
         )  # fmt: skip
         found: list[Delivery[Body]] = []
         for name, entries in reply or ():
             self._last_seen[name.decode()] = entries[-1][0].decode()
             found += await self._deliveries(streams, numbers[name], entries)
+        # Then the next read may block at once; but not for tasks, for only `take` passes over cancelled ones.
+        less = all(len(entries) < share for _, entries in reply or ())
+        self._emptied = less and len(numbers) <= limit and not streams.per_set
         if len(found) > limit:  # COUNT is per stream, and several had something at the same moment
             await release(self._session, found[limit:])
         return found[:limit]

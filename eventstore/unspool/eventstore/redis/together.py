@@ -35,6 +35,8 @@ async def by_shard(
     parts = [
         (shard, some[at : at + most]) for shard, some in places.items() for at in range(0, len(some), most)
     ]
+    if len(parts) == 1:  # as it is whenever there is little to do: then it is the delay that counts
+        return [*await do(*parts[0])]
     done = await asyncio.gather(*(do(shard, some) for shard, some in parts))
     answers: dict[int, Answer] = {}
     for (_, some), of_some in zip(parts, done, strict=True):

@@ -4,16 +4,15 @@
 -- ARGV  1 entries of a history at most, then the fields of an execution that are wanted
 -- Returns for each: those fields, its waiting input, its snapshot, the entries after that.
 
-local limit = table.remove(ARGV, 1)
 local found = {}
 for key = 1, #KEYS, 4 do
   local snapshot = redis.call('GET', KEYS[key + 2])
   local version = snapshot and tonumber(string.match(snapshot, '^%d+')) or 0
   found[#found + 1] = {
-    redis.call('HMGET', KEYS[key], unpack(ARGV)),
+    redis.call('HMGET', KEYS[key], unpack(ARGV, 2)),
     redis.call('GET', KEYS[key + 1]),
     snapshot,
-    redis.call('XRANGE', KEYS[key + 3], string.format('%.0f-0', version + 1), '+', 'COUNT', limit),
+    redis.call('XRANGE', KEYS[key + 3], string.format('%.0f-0', version + 1), '+', 'COUNT', ARGV[1]),
   }
 end
 return found
