@@ -27,15 +27,27 @@ async def test_the_latest_is_the_highest_by_precedence_not_by_text_or_time(store
     latest = await store.definition("default", "shop", "order")
 
     assert latest.ref.version == "2.0.0-rc.2"
+    assert await store.resolve("default", "shop", "order") == latest.ref
+
+
+async def test_of_versions_that_differ_in_build_metadata_the_latest_is_always_the_same(store, make):
+    for build in ("b", "d", "a", "e", "c"):
+        await store.put_definition("default", make.definition(f"1.0.0+{build}"))
+
+    assert (await store.resolve("default", "shop", "order")).version == "1.0.0+e"
+    versions = [found.ref.version for found in await store.definitions("default", "shop", "order")]
+    assert versions == [f"1.0.0+{build}" for build in "abcde"]
 
 
 async def test_what_is_not_there_is_none(store, make):
     await store.put_definition("default", make.definition("1.0.0"))
 
-    assert await store.definition("default", "shop", "order", "1.0.1") is None
-    assert await store.definition("default", "shop", "orders") is None
-    assert await store.definition("default", "sho", "porder") is None
-    assert await store.definition("other", "shop", "order") is None
+    for find in (store.definition, store.resolve):
+        assert await find("default", "shop", "order", "1.0.0") is not None
+        assert await find("default", "shop", "order", "1.0.1") is None
+        assert await find("default", "shop", "orders") is None
+        assert await find("default", "sho", "porder") is None
+        assert await find("other", "shop", "order") is None
 
 
 async def test_definitions_are_listed_by_name_and_ascending_version(store, make):

@@ -10,13 +10,12 @@ from starlette.responses import Response
 from unspool.api.bodies import read_json
 from unspool.api.calls import NAME, Call, answer
 from unspool.api.problems import ProblemError
-from unspool.api.workflows import definition_of
+from unspool.api.workflows import workflow_of
 from unspool.eventstore import ids
 from unspool.eventstore.events import Json
 from unspool.eventstore.executions import describe, input_of, refusal
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
-    Definition,
     ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
@@ -24,6 +23,7 @@ from unspool.eventstore.records import (
     MessageKind,
     Start,
     Status,
+    WorkflowRef,
 )
 from unspool.eventstore.waiting import done_before
 
@@ -45,14 +45,16 @@ async def start(call: Call) -> Response:
     version = call.parameter("version")
     wait = call.seconds("wait", most=LONGEST_WAIT)
     wanted = await _wanted(call)
-    definition = await definition_of(call, version)
+    workflow = await workflow_of(call, version)
 
     now = call.services.clock.now()
     key = ExecutionKey(call.tenant, wanted.id or ids.new_id(now))
-    created = await call.store.start(Start(key, definition.ref, wanted.input, now))
-    record = await _record(call.store, key)
-    if not created:
-        await _check_same(call.store, record, definition, version, wanted.input)
+    created = await call.store.start(Start(key, workflow, wanted.input, now))
+    if created:
+        record = ExecutionRecord(key, workflow, Status.PENDING, 0, now, pending_input=wanted.input)
+    else:
+        record = await _record(call.store, key)
+        await _check_same(call.store, record, workflow, version, wanted.input)
 
     if wait is not None:
         record = await _waited(call, record, wait)
@@ -112,13 +114,13 @@ async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
 
 
 async def _check_same(
-    store: EventStore, record: ExecutionRecord, definition: Definition, version: str | None, input_: Json
+    store: EventStore, record: ExecutionRecord, workflow: WorkflowRef, version: str | None, input_: Json
 ) -> None:
     """Refuses an id that was used to start something else.
 
     The version counts only where the caller named one: `latest` may have moved on since.
     """
-    asked = definition.ref if version else definition.ref._replace(version=record.workflow.version)
+    asked = workflow if version else workflow._replace(version=record.workflow.version)
     if record.workflow != asked:
         raise ProblemError(409, f"that id is of an execution of {record.workflow}; choose another id")
     if _canonical(await input_of(store, record)) != _canonical(input_):

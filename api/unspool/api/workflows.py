@@ -15,6 +15,8 @@ from unspool.eventstore.records import Definition, Stored, WorkflowRef
 JSON: Final = "application/json"
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
+_NO_WORKFLOW: Final = "there is no such workflow, or no such version of it"
+
 
 async def deploy(call: Call) -> Response:
     """Stores a definition, unless that version is there already."""
@@ -42,22 +44,24 @@ async def list_versions(call: Call) -> Response:
 
 async def show(call: Call) -> Response:
     """One definition, as JSON or as it was submitted."""
-    definition = await definition_of(call, call.request.path_params["version"])
+    ref = await workflow_of(call, call.request.path_params["version"])
+    definition = await call.store.definition(call.tenant, *ref)
+    if definition is None:
+        raise ProblemError(404, _NO_WORKFLOW)
     if _prefers_yaml(call.request.headers.get("accept", "")):
         return Response(definition.text, media_type=YAML[0])
     return answer(await asyncio.to_thread(call.services.engine.document, definition.text))
 
 
-async def definition_of(call: Call, version: str | None) -> Definition:
-    """The definition of the workflow in the path, in a version or in the latest."""
-    namespace, name = call.workflow
-    latest = version is None or version == "latest"
-    definition = None
-    if latest or VERSION.fullmatch(str(version)):
-        definition = await call.store.definition(call.tenant, namespace, name, None if latest else version)
-    if definition is None:
-        raise ProblemError(404, "there is no such workflow, or no such version of it")
-    return definition
+async def workflow_of(call: Call, version: str | None) -> WorkflowRef:
+    """The workflow in the path, in a version or in the latest."""
+    wanted = None if version == "latest" else version
+    ref = None
+    if wanted is None or VERSION.fullmatch(wanted):
+        ref = await call.store.resolve(call.tenant, *call.workflow, wanted)
+    if ref is None:
+        raise ProblemError(404, _NO_WORKFLOW)
+    return ref
 
 
 async def _submitted(call: Call) -> str:

@@ -23,7 +23,7 @@ from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Json
 from unspool.eventstore.executions import describe, input_of
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Definition, ExecutionKey, ExecutionRecord, Start
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start, WorkflowRef
 from unspool.eventstore.waiting import done_before
 
 
@@ -67,30 +67,28 @@ async def start(
 async def _start(
     store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None
 ) -> ExecutionRecord:
-    definition = await _definition(store, tenant, workflow)
+    ref = await _resolve(store, tenant, workflow)
     now = SystemClock().now()
     key = ExecutionKey(tenant, id_ or ids.new_id(now))
-    created = await store.start(Start(key, definition.ref, input_, now))
+    created = await store.start(Start(key, ref, input_, now))
     record = await record_of(store, key)
     if not created:
-        await _check_same(store, record, definition, input_)
+        await _check_same(store, record, ref, input_)
     return record
 
 
-async def _definition(store: EventStore, tenant: str, workflow: str) -> Definition:
+async def _resolve(store: EventStore, tenant: str, workflow: str) -> WorkflowRef:
     path, _, version = workflow.partition(":")
     wanted = None if version in {"", "latest"} else version
-    definition = await store.definition(tenant, *workflow_name(path), wanted)
-    if definition is None:
+    ref = await store.resolve(tenant, *workflow_name(path), wanted)
+    if ref is None:
         raise Stop(f"no definition {workflow} is deployed")
-    return definition
+    return ref
 
 
-async def _check_same(
-    store: EventStore, record: ExecutionRecord, definition: Definition, input_: Json
-) -> None:
+async def _check_same(store: EventStore, record: ExecutionRecord, ref: WorkflowRef, input_: Json) -> None:
     """Refuses an id that was used to start something else; the version may differ, as `latest` moves."""
-    if record.workflow[:2] != definition.ref[:2] or await input_of(store, record) != input_:
+    if record.workflow[:2] != ref[:2] or await input_of(store, record) != input_:
         raise Stop(f"{record.key.id} is an execution of {record.workflow} already, or has another input")
     say(f"unspool: execution {record.key.id} was started before")
 

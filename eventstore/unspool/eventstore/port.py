@@ -28,6 +28,7 @@ from unspool.eventstore.records import (
     Start,
     Stored,
     TaskRequest,
+    WorkflowRef,
 )
 
 
@@ -41,6 +42,11 @@ class Definitions(Protocol):
         self, tenant: str, namespace: str, name: str, version: str | None = None
     ) -> Definition | None:
         """One definition; without a version the highest by semantic versioning (`latest`)."""
+
+    async def resolve(
+        self, tenant: str, namespace: str, name: str, version: str | None = None
+    ) -> WorkflowRef | None:
+        """The identity of the definition that `definition` would give, without reading it."""
 
     async def definitions(
         self, tenant: str, namespace: str | None = None, name: str | None = None

@@ -15,6 +15,11 @@ def precedence(version: str) -> Precedence:
     return (tuple(map(int, numbers)), not dash, _identifiers(before_release))
 
 
+def order(version: str) -> tuple[Precedence, str]:
+    """A sort key that leaves no two versions equal: those that differ in build metadata only go by text."""
+    return precedence(version), version
+
+
 def _identifiers(text: str) -> tuple[tuple[bool, int, str], ...]:
     # Numbers compare as numbers and are below words.
     return tuple((False, int(i), "") if _is_number(i) else (True, 0, i) for i in text.split("."))

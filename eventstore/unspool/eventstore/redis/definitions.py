@@ -6,7 +6,7 @@ import orjson
 
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.semver import precedence
+from unspool.eventstore.semver import order
 
 
 class RedisDefinitions:
@@ -32,13 +32,24 @@ class RedisDefinitions:
     ) -> Definition | None:
         """See `Definitions`."""
         key = self._session.keys.tenant(tenant).definition(namespace, name)
+        version = version or await self._latest(key)
+        entry = None if version is None else await self._session.call("HGET", key, version)
+        return None if entry is None else _definition(WorkflowRef(namespace, name, str(version)), entry)
+
+    async def resolve(
+        self, tenant: str, namespace: str, name: str, version: str | None = None
+    ) -> WorkflowRef | None:
+        """See `Definitions`."""
+        key = self._session.keys.tenant(tenant).definition(namespace, name)
         if version is None:
-            versions = [found.decode() for found in await self._session.call("HKEYS", key)]
-            if not versions:
-                return None
-            version = max(versions, key=precedence)
-        entry = await self._session.call("HGET", key, version)
-        return None if entry is None else _definition(WorkflowRef(namespace, name, version), entry)
+            version = await self._latest(key)
+        elif not await self._session.call("HEXISTS", key, version):
+            version = None
+        return None if version is None else WorkflowRef(namespace, name, version)
+
+    async def _latest(self, key: str) -> str | None:
+        versions: list[bytes] = await self._session.call("HKEYS", key)
+        return max((version.decode() for version in versions), key=order, default=None)
 
     async def definitions(
         self, tenant: str, namespace: str | None = None, name: str | None = None
@@ -60,7 +71,7 @@ class RedisDefinitions:
             _definition(WorkflowRef(namespace, name, version.decode()), entry)
             for version, entry in zip(reply[::2], reply[1::2], strict=True)
         ]
-        return sorted(versions, key=lambda definition: precedence(definition.ref.version))
+        return sorted(versions, key=lambda definition: order(definition.ref.version))
 
 
 def _definition(ref: WorkflowRef, entry: bytes) -> Definition:

@@ -1,7 +1,7 @@
 """Definitions, as submitted."""
 
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
-from unspool.eventstore.semver import precedence
+from unspool.eventstore.semver import order
 from unspool.eventstore.sqlite.facet import Facet
 from unspool.eventstore.sqlite.lane import Transaction
 
@@ -46,6 +46,22 @@ class SqliteDefinitions(Facet):
 
         return await self._database.read(read)
 
+    async def resolve(
+        self, tenant: str, namespace: str, name: str, version: str | None = None
+    ) -> WorkflowRef | None:
+        """The identity of the definition that `definition` would give, without reading it."""
+
+        def read(transaction: Transaction) -> WorkflowRef | None:
+            wanted = version or _latest(transaction, tenant, namespace, name)
+            row = transaction.execute(
+                "SELECT namespace, name, version FROM definitions"
+                " WHERE tenant = ? AND namespace = ? AND name = ? AND version = ?",
+                (tenant, namespace, name, wanted),
+            ).fetchone()
+            return None if row is None else WorkflowRef(*row)
+
+        return await self._database.read(read)
+
     async def definitions(
         self, tenant: str, namespace: str | None = None, name: str | None = None
     ) -> list[Definition]:
@@ -67,17 +83,12 @@ def _latest(transaction: Transaction, tenant: str, namespace: str, name: str) ->
         "SELECT version FROM definitions WHERE tenant = ? AND namespace = ? AND name = ?",
         (tenant, namespace, name),
     ).fetchall()
-    return max((version for [version] in rows), key=_by_version, default=None)
+    return max((version for [version] in rows), key=order, default=None)
 
 
-def _by_version(version: str) -> tuple[object, str]:
-    # Versions that differ in build metadata only have no order of their own; some order it must be.
-    return precedence(version), version
-
-
-def _in_order(definition: Definition) -> tuple[str, str, tuple[object, str]]:
+def _in_order(definition: Definition) -> tuple[object, ...]:
     ref = definition.ref
-    return ref.namespace, ref.name, _by_version(ref.version)
+    return ref.namespace, ref.name, order(ref.version)
 
 
 def _definition(row: tuple[str, str, str, str, int]) -> Definition:
