@@ -7,10 +7,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.redis.link import Link
+
+_LINGER_SECONDS: Final = 5.0
+"""How long a channel is listened to that nobody watches: whoever waited for a step waits for the next one."""
 
 Linking = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaitable[Link]]
 """Makes a link, given what to do with replies and when it ends."""
@@ -49,14 +52,19 @@ class Watch:
 class _Channel:
     """A channel somebody listens to."""
 
-    __slots__ = ("subscribed", "watches")
+    __slots__ = ("leaving", "subscribed", "watches")
 
     def __init__(self) -> None:
+        self.leaving: asyncio.TimerHandle | None = None
+        """What ends it, when nobody watches."""
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watches: dict[bytes, set[Watch]] = {}
         """By topic."""
 
     def add(self, topic: bytes, watch: Watch) -> None:
+        if self.leaving is not None:
+            self.leaving.cancel()
+            self.leaving = None
         self.watches.setdefault(topic, set()).add(watch)
 
     def discard(self, topic: bytes, watch: Watch) -> None:
@@ -106,14 +114,19 @@ class News:
             yield watch
         finally:
             channel.discard(topic.encode(), watch)
-            if not channel.watches and self._channels.get(name) is channel:
-                del self._channels[name]
-                link.send(("UNSUBSCRIBE", name))
+            if not channel.watches:
+                later = asyncio.get_running_loop().call_later
+                channel.leaving = later(_LINGER_SECONDS, self._leave, name, channel)
 
     async def close(self) -> None:
         """Ends all watches."""
         if self._link is not None:
             await self._link.close()
+
+    def _leave(self, name: str, channel: _Channel) -> None:
+        if self._link is not None and self._channels.get(name) is channel:
+            del self._channels[name]
+            self._link.send(("UNSUBSCRIBE", name))
 
     async def _connected(self) -> Link:
         async with self._connecting:
