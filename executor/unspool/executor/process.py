@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive, flood or hang their executor."""
+"""Child processes that cannot flood or hang their executor, nor outlive one that can still stop them."""
 
 import asyncio
 import contextlib
