@@ -1,6 +1,7 @@
 """The commit: all of a step or nothing of it, one winner among rivals (DESIGN §3, fault matrix I2, I3)."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -97,6 +98,20 @@ async def test_an_older_commit_sent_again_conflicts(store, make, hands):
     await store.commit(make.commit(key, after=1))
 
     assert await store.commit(first) is Outcome.CONFLICT
+
+
+async def test_a_commit_on_a_history_that_is_no_more_conflicts(store, make, hands):
+    """After a crash that took the last moments, another commit may have led to the very same version."""
+    key = await hands.started(store)
+    await store.commit(make.commit(key, commit_id="after the crash"))
+
+    lost = make.commit(key, after=1, expected_commit="before the crash", tasks=(make.task(),))
+    assert await store.commit(lost) is Outcome.CONFLICT
+    assert len(await store.history(key)) == 1
+    assert await hands.nothing_waits(store)
+
+    assert (await store.execution(key)).commit_id == "after the crash"
+    assert await store.commit(replace(lost, expected_commit="after the crash")) is Outcome.COMMITTED
 
 
 async def test_a_commit_needs_an_execution(store, make):

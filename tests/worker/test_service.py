@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
@@ -15,6 +16,7 @@ from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
+    Commit,
     Consumer,
     DeadLetter,
     Definition,
@@ -23,11 +25,13 @@ from unspool.eventstore.records import (
     ExecutionRecord,
     Message,
     MessageKind,
+    Outcome,
     Snapshot,
     Start,
     Status,
     WorkflowRef,
 )
+from unspool.worker.interpreter import State, decide, fold
 from unspool.worker.replay import verify
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
@@ -40,8 +44,8 @@ CALL = "{call: http, with: {method: post, endpoint: http://h, body: '${ . }'}}"
 
 @pytest.fixture(params=["sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
-    redis = request.param == "redis"
-    url = request.getfixturevalue("redis_database") if redis else f"sqlite:///{tmp_path}/store.sqlite3"
+    on_redis = request.param == "redis"
+    url = request.getfixturevalue("redis_database") if on_redis else f"sqlite:///{tmp_path}/store.sqlite3"
     opened = await open_store(url, {})
     yield opened
     await opened.close()
@@ -150,6 +154,52 @@ async def test_a_worker_takes_over_what_another_one_knew(store, jq):
         assert loaded.snapshot.version >= 100
         async with working(store, jq, "w2"):
             assert await output(store, key) == 7
+
+
+async def test_a_worker_does_not_build_on_what_a_crash_of_redis_took(redis_database, jq):
+    store = await open_store(redis_database, {})
+    text = await deploy(store, f"do: [{{f: {{fork: {{branches: [{{a: {CALL}}}, {{b: {CALL}}}]}}}}}}]")
+    plan = compile_plan(load(text).value, jq)
+    async with working(store, jq):
+        key = await start(store, "e")
+        await store.wait_for_version(key, 0, 10)
+        history = await store.history(key)
+        [a, b] = [event.run for event in history if event.type == "task.requested"]
+        kept = keys_of(redis_database)
+        await store.send(TENANT, completed(a, "lost"))
+        await store.wait_for_version(key, len(history), 10)
+        lost = len(await store.history(key))
+
+        bring_back(redis_database, kept)
+        state = fold(State(key.id), history)
+        decision = decide(plan, state, completed(a, "kept"), history[-1].time)
+        commit = Commit(key=key, commit_id="c", expected_version=len(history), events=decision.events)
+        assert await store.commit(commit) is Outcome.COMMITTED
+        assert decision.state.version == lost
+
+        await store.send(TENANT, completed(b, "b"))
+        assert await output(store, key) == ["kept", "b"]
+        assert verify(plan, key.id, await store.history(key)) is None
+    await store.close()
+
+
+def completed(run: str, value: Any) -> Message:
+    return Message(MessageKind.TASK_COMPLETED, "e", {"run": run, "output": value})
+
+
+def keys_of(url: str) -> dict[bytes, bytes]:
+    """All that is in a Redis."""
+    with redis.Redis.from_url(url) as client:
+        return {key: client.dump(key) for key in client.scan_iter()}
+
+
+def bring_back(url: str, kept: dict[bytes, bytes]) -> None:
+    """Puts a Redis back to an earlier moment, as a crash that takes the last of its file does."""
+    with redis.Redis.from_url(url) as client, client.pipeline(transaction=True) as pipeline:
+        pipeline.flushdb()
+        for key, value in kept.items():
+            pipeline.restore(key, 0, value)
+        pipeline.execute()
 
 
 async def test_an_unreadable_snapshot_is_passed_over(store, jq):

@@ -184,6 +184,12 @@ class Commit:
     """Unique for a decision; the same when the commit is sent again because its reply was lost."""
     expected_version: int
     """Version of the history the decision was made on; 0 for an execution without history."""
+    expected_commit: str | None = None
+    """The commit that led to that version, if it is known.
+
+    A store that lost its last moments in a crash may come to the same version in another way; then the
+    decision was made on a history that is no more, though it is as long as the one that is.
+    """
     events: tuple[Event, ...]
     """Never empty; their numbers run on from `expected_version`."""
     tasks: tuple[TaskRequest, ...] = ()
@@ -232,6 +238,8 @@ class ExecutionRecord:
     created_at: int
     started_at: int | None = None
     ended_at: int | None = None
+    commit_id: str | None = None
+    """The commit that led to this version; None at version 0."""
     pending_input: Json = None
     """The input, as long as no history holds it (version 0)."""
 

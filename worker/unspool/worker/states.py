@@ -42,6 +42,8 @@ class Remembered:
     state: State
     snapshot_version: int
     """Up to where the newest snapshot reaches."""
+    commit_id: str | None = None
+    """The commit that led to the state, if it is known."""
     opening: Message | None = None
     """The message that begins the execution, as long as nothing has."""
 
@@ -122,7 +124,7 @@ class States:
         with suppress(StoreError):
             await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
             if self._states.get(key) is remembered:
-                self._states[key] = Remembered(remembered.workflow, state, state.version)
+                self._states[key] = replace(remembered, snapshot_version=state.version)
 
     def forget(self, key: ExecutionKey) -> None:
         """Drops what turned out to be outdated, or will not be needed."""
@@ -139,7 +141,9 @@ def remembered_of(loaded: Loaded) -> Remembered:
     else:
         state = fold(kept, events)
     opening = _opening(record) if record.version == 0 else None
-    return Remembered(record.workflow, state, kept.version if kept is not None else 0, opening)
+    snapshot_version = kept.version if kept is not None else 0
+    commit_id = record.commit_id if record.version == state.version else None
+    return Remembered(record.workflow, state, snapshot_version, commit_id, opening)
 
 
 def just_starting(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:

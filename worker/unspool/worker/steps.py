@@ -47,8 +47,9 @@ class Steps:
         if not decisions:
             return None
         commit_id = f"{self._me}-{next(self._made)}"
-        commit = _commit_of(key, commit_id, known.state, decisions, deliveries)
-        return Step(commit, Remembered(known.workflow, decisions[-1].state, known.snapshot_version))
+        commit = _commit_of(key, commit_id, known, decisions, deliveries)
+        after = Remembered(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
+        return Step(commit, after)
 
     def _decisions(
         self, plan: Plan, known: Remembered, deliveries: Sequence[Delivery[Message]]
@@ -86,7 +87,7 @@ def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
 def _commit_of(
     key: ExecutionKey,
     commit_id: str,
-    before: State,
+    before: Remembered,
     decisions: Sequence[Decision],
     acknowledges: Sequence[Delivery[Message]],
 ) -> Commit:
@@ -94,14 +95,15 @@ def _commit_of(
     return Commit(
         key=key,
         commit_id=commit_id,
-        expected_version=before.version,
+        expected_version=before.state.version,
+        expected_commit=before.commit_id,
         events=decision.events,
         tasks=decision.tasks,
         tasks_cancelled=decision.tasks_cancelled,
         messages=(Message(MessageKind.CONTINUE, key.id, {}),) if decision.unfinished else (),
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
-        index=_index_update(before, decision.state),
+        index=_index_update(before.state, decision.state),
         acknowledges=tuple(acknowledges),
     )
 

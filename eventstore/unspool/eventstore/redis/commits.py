@@ -94,6 +94,7 @@ def _step(commit: Commit, queues: dict[str, int]) -> list[Argument]:
     id_ = commit.key.id
     values: list[Argument] = [
         commit.expected_version,
+        commit.expected_commit or "",
         commit.version,
         commit.commit_id,
         encode_entry(commit.events),

@@ -18,7 +18,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
-FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended")
+FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended", "commit")
 
 
 class _Place(NamedTuple):
@@ -116,7 +116,7 @@ def _fits(record: ExecutionRecord, wanted: ExecutionFilter) -> bool:
 
 def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:
     """An execution, from its `FIELDS` and the input that waits for its first commit."""
-    workflow, status, version, created, started, ended = fields
+    workflow, status, version, created, started, ended, commit_id = fields
     return ExecutionRecord(
         key=key,
         workflow=WorkflowRef(*orjson.loads(workflow)),
@@ -125,6 +125,7 @@ def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None)
         created_at=int(created),
         started_at=None if started is None else int(started),
         ended_at=None if ended is None else int(ended),
+        commit_id=None if commit_id is None else commit_id.decode(),
         pending_input=None if waiting_input is None else orjson.loads(waiting_input),
     )
 

@@ -15,13 +15,13 @@ from unspool.eventstore.sqlite.wakeups import INBOX, TIMERS, queue_topic
 
 _ADVANCE: Final = (
     "UPDATE executions SET version = ?, commit_id = ?, pending_input = NULL"
-    " WHERE tenant = ? AND id = ? AND version = ?"
+    " WHERE tenant = ? AND id = ? AND version = ? AND commit_id IS coalesce(?, commit_id)"
 )
 # A statement of its own: one that names the status rewrites an index, changed or not.
 _ADVANCE_AND_INDEX: Final = (
     "UPDATE executions SET version = ?, commit_id = ?, pending_input = NULL, status = ?,"
     " started_at = coalesce(?, started_at), ended_at = CASE WHEN ? THEN coalesce(?, ended_at) END"
-    " WHERE tenant = ? AND id = ? AND version = ?"
+    " WHERE tenant = ? AND id = ? AND version = ? AND commit_id IS coalesce(?, commit_id)"
 )
 _APPEND: Final = "INSERT INTO history (tenant, execution, version, entry) VALUES (?, ?, ?, ?)"
 
@@ -74,7 +74,7 @@ def _step(commit: Commit) -> _Step:
 
 def _advance(commit: Commit) -> _Statement:
     moved = (commit.version, commit.commit_id)
-    where = (*commit.key, commit.expected_version)
+    where = (*commit.key, commit.expected_version, commit.expected_commit)
     update = commit.index
     if update is None:
         return _ADVANCE, [(*moved, *where)]

@@ -18,7 +18,7 @@ from unspool.eventstore.sqlite.lane import Transaction
 
 _COLUMNS: Final = (
     "tenant, id, namespace, name, definition_version, status, version, created_at, started_at, ended_at,"
-    " pending_input"
+    " commit_id, pending_input"
 )
 _CURSOR: Final = re.compile(r"([0-9]{1,18})_([A-Za-z0-9_.-]{1,128})")
 
@@ -89,7 +89,7 @@ def _position(cursor: str) -> tuple[int, str]:
 def _record(
     tenant: str, id_: str, namespace: str, name: str, definition_version: str, *rest: Any
 ) -> ExecutionRecord:
-    status, version, created_at, started_at, ended_at, pending_input = rest
+    status, version, created_at, started_at, ended_at, commit_id, pending_input = rest
     return ExecutionRecord(
         key=ExecutionKey(tenant, id_),
         workflow=WorkflowRef(namespace, name, definition_version),
@@ -98,5 +98,6 @@ def _record(
         created_at=created_at,
         started_at=started_at,
         ended_at=ended_at,
+        commit_id=commit_id,
         pending_input=None if pending_input is None else orjson.loads(pending_input),
     )

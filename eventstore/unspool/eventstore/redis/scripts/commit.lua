@@ -5,7 +5,8 @@
 -- ARGV  1 number of the first step's first key, 2 channel of the shard's news, 3 channel of timers, 4 what
 --       to tell there of one due before all others; then of each step:
 --       how many arguments it has, this one not counted,
---       expected version, new version, commit id, history entry, id of the execution,
+--       expected version, expected commit id or '', new version, commit id, history entry,
+--       id of the execution,
 --       status, started at or '', ended at or '' (or for all three one ''),
 --       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
@@ -79,14 +80,14 @@ end
 
 -- Makes one step true; its arguments begin behind `at`.
 local function step(execution, history, input)
-  local expected, version, commit, entry = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8]
+  local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local known = redis.call('HMGET', execution, 'version', 'commit')
   if not known[1] then
     return -1
   elseif known[2] == commit then -- made before; only its reply was lost
     return 2
-  elseif known[1] ~= expected then
+  elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then
     return 0
   elseif status ~= '' and not STATUSES[status] then
     return redis.error_reply('ERR commit: unknown status')
@@ -102,7 +103,7 @@ local function step(execution, history, input)
   if known[1] == '0' then -- from now on the history holds the input
     redis.call('DEL', input)
   end
-  at = at + (status == '' and 6 or 8)
+  at = at + (status == '' and 7 or 9)
   each(acknowledge, 1)
   each(send, 1)
   each(hand_out, 3)
