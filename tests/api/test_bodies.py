@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.api.bodies import DEEPEST, decode_json
+from unspool.api.bodies import decode_json
 from unspool.api.problems import ProblemError
+from unspool.eventstore.strict_json import DEEPEST
 
 START = "/workflows/shop/greet/executions"
 JSON = {"Content-Type": "application/json"}

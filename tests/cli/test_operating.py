@@ -41,6 +41,7 @@ def test_services_execute_what_is_started(services, unspool, program):
     again = unspool("start", "shop/greet", "--input", '{"name": "Ada"}', "--id", "greet-1")
     assert (again.code, again.stdout) == (0, "greet-1\n")
     assert unspool("start", "shop/greet", "--input", '{"name": "Bob"}', "--id", "greet-1").code == 2
+    assert unspool("start", "shop/sleep", "--input", '{"name": "Ada"}', "--id", "greet-1").code == 2
 
     shell = unspool("start", "shop/shell", "--wait")
     assert (shell.code, shell.json) == (0, "hello")

@@ -131,3 +131,24 @@ def test_all_histories_are_held_against_a_definition(past, program, unspool, hom
 def test_a_file_that_holds_no_history_is_bad_input(text, unspool, home):
     (home / "odd.jsonl").write_text(text)
     assert unspool("replay", "odd.jsonl").code == 2
+
+
+def test_a_history_of_a_definition_that_cannot_be_compiled_verifies(program, unspool, home):
+    text = (home / "greet.yaml").read_text()
+    schema = "input: {schema: {resource: {endpoint: http://localhost/s.json}}}\n"
+    (home / "broken.yaml").write_text(text + schema)
+    assert program("run", "broken.yaml", *STORE).code == 1
+    [execution] = unspool("executions", "list", "--json", *STORE).lines
+    verified = unspool("replay", execution["id"], "--verify", "--json", *STORE)
+    assert verified.json["diverges"] is False
+
+
+def test_a_file_whose_events_make_no_history_is_bad_input(exported, unspool, home):
+    lines = exported.read_text().splitlines()
+    first = json.loads(lines[0])
+    del first["data"]["input"]
+    exported.write_text("\n".join([json.dumps(first), *lines[1:]]))
+    for options in [("--verify",), ("--definition", changed(home)), ()]:
+        result = unspool("replay", "past.jsonl", *options)
+        assert result.code == 2
+        assert "make no history" in result.stderr

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 FAULT = {
     "type": "https://example.com/errors/refused",
     "status": 409,
@@ -28,6 +30,16 @@ def test_input_from_a_file_and_from_standard_input(program, home):
     assert program("run", "greet.yaml", "--input", "-", stdin='{"name": "pipe"}').json == {
         "greeting": "Hello pipe"
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{", "line 1"), ("[" * 300 + "]" * 300, "deeper than 100"), ("[18446744073709551615]", "64 bits")],
+)
+def test_input_that_cannot_be_taken_is_2_and_says_why(unspool, text, says):
+    refused = unspool("run", "greet.yaml", "--input", text)
+    assert refused.code == 2
+    assert says in refused.stderr
 
 
 def test_a_fault_is_1_and_the_error_is_the_last_line_on_standard_error(program):

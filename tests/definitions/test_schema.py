@@ -48,6 +48,8 @@ def test_a_small_workflow_has_no_problems() -> None:
         ("{for: {in: .x}, do: {b: {set: {x: 1}}}}", "/do/0/a/do: expected a list of tasks, each beginning with '- ', found a mapping"),
         ("{try: [], catch: {retry: {backoff: {constant: {}, linear: {}}}}}", "/do/0/a/catch/retry/backoff: two kinds of backoff in one: 'constant' and 'linear'"),
         ("{raise: {error: {type: 'http://x', status: '400'}}}", "/do/0/a/raise/error/status: expected a whole number, found the text '400'"),
+        ("{try: [], catch: {retry: {backoff: {exponential: {factor: two}}}}}", "/do/0/a/catch/retry/backoff/exponential/factor: expected a number, found the text 'two'"),
+        ("{try: [], catch: {retry: {backoff: {exponential: {factor: -3}}}}}", "/do/0/a/catch/retry/backoff/exponential/factor: -3 is not between 1 and 1000"),
         ("{run: {shel: {command: ls}}}", "/do/0/a/run: no process kind here; did you mean 'shell' instead of 'shel'?"),
         ("{run: {shell: {command: ls}, return: stdot}}", "/do/0/a/run/return: 'stdot' is not one of stdout, stderr, code, all, none, did you mean 'stdout'?"),
         ("{run: {container: {image: i, lifetime: {cleanup: alway}}}}", "/do/0/a/run/container/lifetime/cleanup: 'alway' is not one of eventually, always, never, did you mean 'always'?"),

@@ -202,12 +202,13 @@ def bring_back(url: str, kept: dict[bytes, bytes]) -> None:
         pipeline.execute()
 
 
-async def test_an_unreadable_snapshot_is_passed_over(store, jq):
+@pytest.mark.parametrize("dump", [b'{"format": 0}', b"{}", b"", b'{"format": 1, "runs": [7]}', b"[]"])
+async def test_an_unreadable_snapshot_is_passed_over(store, jq, dump):
     await deploy(store, f"do: [{{a: {CALL}}}, {{b: {{wait: {{milliseconds: 1}}}}}}]")
     key = await start(store, "e", 7)
     async with working(store, jq, "w1"):
         await store.wait_for_version(key, 0, 10)
-    await store.put_snapshot(key, Snapshot(2, b'{"format": 0}'))
+    await store.put_snapshot(key, Snapshot(2, dump))
     async with working(store, jq, "w2"), executing(store):
         await store.wait_for_version(key, 5, 10)
         while not (await store.fire_due_timers()).count:

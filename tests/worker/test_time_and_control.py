@@ -187,6 +187,15 @@ def test_retry_of_what_cannot_come_out_better_faults_again(world, definition):
     assert run.send(MessageKind.RETRY).error == error
 
 
+def test_retry_with_a_timeout_that_does_not_evaluate_any_more_faults_again(world):
+    run = retriable(world, f"""
+        timeout: {{after: '${{ $context.limit // "PT1M" }}'}}
+        do: [{{a: {{set: {{limit: never}}, export: {{as: .}}}}}}, {{c: {HANGING}}}]
+    """, errors.runtime("no"), "ok").start({})  # fmt: skip
+    assert run.state.status == "faulted"
+    assert run.send(MessageKind.RETRY).error["type"].endswith("expression")
+
+
 def test_retry_after_the_workflows_timeout(world):
     run = world("""
         timeout: {after: {seconds: 2}}

@@ -1,28 +1,16 @@
-"""Request bodies: bounded in size and time, and JSON that means the same to everybody who reads it later.
-
-Refused: `NaN` and `Infinity`, lone surrogates and invalid UTF-8 (the decoder does), integers beyond 64 bits
-(they would turn into floats silently) and nesting deeper than `DEEPEST` (no encoder takes it later on).
-"""
+"""Request bodies: bounded in size and time, and JSON that means the same to everybody who reads it later."""
 
 import asyncio
-import json
-import re
 from typing import Final
 
-import orjson
 from starlette.requests import Request
 
 from unspool.api.problems import ProblemError
+from unspool.eventstore import strict_json
 from unspool.eventstore.events import Json
-
-DEEPEST: Final = 100
-"""Levels of nesting in a body."""
 
 _OFF_THE_LOOP: Final = 1 << 16
 """Bytes from which a body is decoded on a thread."""
-
-_SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
-_MANY_DIGITS: Final = re.compile(rb"\d{19}")
 
 
 def media_type(request: Request) -> str:
@@ -31,7 +19,11 @@ def media_type(request: Request) -> str:
 
 
 async def read_body(request: Request, most_bytes: int, seconds: float) -> bytes:
-    """The whole body, of at most `most_bytes`, arriving within `seconds`."""
+    """The whole body, of at most `most_bytes`, arriving within `seconds`.
+
+    Raises:
+        ProblemError: 408 or 413, it takes longer or is larger.
+    """
     if int(request.headers.get("content-length", 0)) > most_bytes:
         raise _too_large(most_bytes)
     body = bytearray()
@@ -47,7 +39,11 @@ async def read_body(request: Request, most_bytes: int, seconds: float) -> bytes:
 
 
 async def read_json(request: Request, most_bytes: int, seconds: float) -> Json:
-    """The body as JSON; `{}` if it is empty."""
+    """The body as JSON; `{}` if it is empty.
+
+    Raises:
+        ProblemError: 400, 408, 413 or 415, it is no such body.
+    """
     kind = media_type(request)
     body = await read_body(request, most_bytes, seconds)
     if not body:
@@ -60,37 +56,15 @@ async def read_json(request: Request, most_bytes: int, seconds: float) -> Json:
 
 
 def decode_json(body: bytes) -> Json:
-    """A JSON text as a value; what is refused is a `ProblemError` with status 400."""
+    """A JSON text as a value.
+
+    Raises:
+        ProblemError: 400, it is none that can be taken.
+    """
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ProblemError(
-            400, f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        ) from None
-    if body.count(b"[") + body.count(b"{") > DEEPEST and _deeper(value, DEEPEST):
-        raise ProblemError(400, f"the body is nested deeper than {DEEPEST} levels")
-    if _MANY_DIGITS.search(body):
-        _check_integers(body)
-    return value
-
-
-def _deeper(value: Json, levels: int) -> bool:
-    """Whether a value has more than so many levels; level by level, as recursion has limits of its own."""
-    level = [value] if isinstance(value, dict | list) else []
-    while level and levels:
-        children = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
-        level = [child for child in children if isinstance(child, dict | list)]
-        levels -= 1
-    return bool(level)
-
-
-def _check_integers(body: bytes) -> None:
-    json.loads(body, parse_int=_check_integer)
-
-
-def _check_integer(digits: str) -> None:
-    if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
-        raise ProblemError(400, f"the integer {digits[:40]} does not fit 64 bits; send it as a string")
+        return strict_json.parse(body)
+    except strict_json.BadJson as error:
+        raise ProblemError(400, f"the body {error}") from None
 
 
 def _too_large(most_bytes: int) -> ProblemError:

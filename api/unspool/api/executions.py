@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-import orjson
 from starlette.responses import Response
 
 from unspool.api.bodies import read_json
@@ -13,7 +12,7 @@ from unspool.api.problems import ProblemError
 from unspool.api.workflows import workflow_of
 from unspool.eventstore import ids
 from unspool.eventstore.events import Json
-from unspool.eventstore.executions import describe, input_of, refusal
+from unspool.eventstore.executions import describe, other_than, refusal
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionFilter,
@@ -116,19 +115,10 @@ async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
 async def _check_same(
     store: EventStore, record: ExecutionRecord, workflow: WorkflowRef, version: str | None, input_: Json
 ) -> None:
-    """Refuses an id that was used to start something else.
-
-    The version counts only where the caller named one: `latest` may have moved on since.
-    """
-    asked = workflow if version else workflow._replace(version=record.workflow.version)
-    if record.workflow != asked:
-        raise ProblemError(409, f"that id is of an execution of {record.workflow}; choose another id")
-    if _canonical(await input_of(store, record)) != _canonical(input_):
-        raise ProblemError(409, "that id is of an execution with another input; choose another id")
-
-
-def _canonical(value: Json) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    """Refuses an id that was used to start something else."""
+    other = await other_than(store, record, workflow, version, input_)
+    if other is not None:
+        raise ProblemError(409, f"that id is of {other}; choose another id")
 
 
 async def _waited(call: Call, record: ExecutionRecord, seconds: float) -> ExecutionRecord:

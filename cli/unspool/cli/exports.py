@@ -7,7 +7,7 @@ file can be looked at, and checked, where its store is not at hand.
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -15,7 +15,10 @@ from unspool.cli.exits import Stop
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.eventstore.events import Event, Json
 from unspool.eventstore.executions import event_json
-from unspool.eventstore.records import ExecutionRecord
+from unspool.eventstore.records import ExecutionRecord, WorkflowRef
+
+_DEEPEST: Final = 254
+"""Levels of an event: what is in it may be nested deeper than what comes from outside. orjson's limit."""
 
 
 class History(NamedTuple):
@@ -55,7 +58,7 @@ def read_export(path: str) -> History:
         Stop: it is no such file.
     """
     lines = [
-        (f"{path}:{number}", parse_json(line, f"{path}:{number}"))
+        (f"{path}:{number}", parse_json(line, f"{path}:{number}", _DEEPEST))
         for number, line in enumerate(read_file(path).splitlines(), 1)
         if line.strip()
     ]
@@ -68,7 +71,7 @@ def read_export(path: str) -> History:
     try:
         about = first.get("execution", {})
         workflow = about.get("workflow")
-        named = "{namespace}/{name}:{version}".format(**workflow) if workflow else ""
+        named = str(WorkflowRef(**workflow)) if workflow else ""
         return History(str(about.get("id", "")), named, about.get("definition"), events)
     except (AttributeError, KeyError, TypeError):
         raise Stop(f"{place}: `execution` is not what `unspool history --export` writes") from None

@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
-import orjson
 
 from unspool.cli.exits import Stop
+from unspool.eventstore import strict_json
 from unspool.eventstore.events import Json
 from unspool.eventstore.ids import TENANT
 from unspool.eventstore.records import DEFAULT_TENANT
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Result = TypeVar("Result")
-
-MOST_INTEGER: Final = 2**64 - 1
-LEAST_INTEGER: Final = -(2**63)
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -117,32 +114,16 @@ def read_file(name: str) -> bytes:
         raise Stop(f"{name}: {error.strerror}") from None
 
 
-def parse_json(text: bytes, source: str) -> Json:
+def parse_json(text: bytes, source: str, levels: int = strict_json.DEEPEST) -> Json:
     """A JSON text as a value.
 
     Raises:
-        Stop: it is none, or holds an integer that does not fit 64 bits: it would come back as another one.
+        Stop: it is none, or none that can be taken.
     """
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Stop(f"{source}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
-    if _MANY_DIGITS.search(text):
-        _check_integers(text, source)
-    return value
-
-
-_MANY_DIGITS: Final = re.compile(rb"[0-9]{19}")
-
-
-def _check_integers(text: bytes, source: str) -> None:
-    import json  # noqa: PLC0415 - hardly ever needed
-
-    def check(digits: str) -> None:
-        if len(digits) > 20 or not LEAST_INTEGER <= int(digits) <= MOST_INTEGER:
-            raise Stop(f"{source}: the integer {digits[:40]} does not fit 64 bits; pass it as a string")
-
-    json.loads(text, parse_int=check)
+        return strict_json.parse(text, levels)
+    except strict_json.BadJson as error:
+        raise Stop(f"{source} {error}") from None
 
 
 def workflow_name(text: str) -> tuple[str, str]:

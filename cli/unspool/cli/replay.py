@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
 import click
@@ -67,7 +68,8 @@ async def replay(
     histories = _stored_histories(place, wanted) if every else _one_history(place, str(source))
     if every or verify or changed is not None:
         return await _verify(histories, changed, every=every, as_json=as_json)
-    [history] = [history async for history in histories]
+    async with aclosing(histories):
+        history = await anext(histories)
     moment = Moment.of(history, at)
     if as_json:
         print_json(moment.to_json(), one_line=True)
@@ -97,7 +99,7 @@ def _check_usage(
         raise click.UsageError("--at shows a state; it does not go with --verify, --definition or --all")
 
 
-async def _one_history(place: Place, source: str) -> AsyncIterator[History]:
+async def _one_history(place: Place, source: str) -> AsyncGenerator[History]:
     """The history of an execution, by its id, or the one in a file."""
     if source.endswith(".jsonl") or os.sep in source or await asyncio.to_thread(Path(source).is_file):
         yield read_export(source)
@@ -107,7 +109,7 @@ async def _one_history(place: Place, source: str) -> AsyncIterator[History]:
         yield await _stored_history(store, record)
 
 
-async def _stored_histories(place: Place, wanted: ExecutionFilter) -> AsyncIterator[History]:
+async def _stored_histories(place: Place, wanted: ExecutionFilter) -> AsyncGenerator[History]:
     for url in urls_of_all(place):
         async with opened(url) as store:
             for record in await all_of(store, place.tenant, wanted):
@@ -121,23 +123,24 @@ async def _stored_history(store: EventStore, record: ExecutionRecord) -> History
 
 
 async def _verify(
-    histories: AsyncIterator[History], changed: str | None, *, every: bool, as_json: bool
+    histories: AsyncGenerator[History], changed: str | None, *, every: bool, as_json: bool
 ) -> Exit:
     """Prints each verdict as it comes; if one diverged, the last line on standard error is a problem."""
     error_base = from_environment(WorkerSettings, os.environ).error_base
     count, diverged, problem = 0, 0, ""
     with jq_pool(os.environ) as jq:
         verifier = Verifier(jq, error_base)
-        async for history in histories:
-            verdict = verifier.verdict(history, changed)
-            if as_json:
-                print_line(verdict.to_json())
-            else:
-                print_verdict(verdict)
-            count += 1
-            if verdict.diverged:
-                diverged += 1
-                problem = problem or verdict.problem()
+        async with aclosing(histories):
+            async for history in histories:
+                verdict = verifier.verdict(history, changed)
+                if as_json:
+                    print_line(verdict.to_json())
+                else:
+                    print_verdict(verdict)
+                count += 1
+                if verdict.diverged:
+                    diverged += 1
+                    problem = problem or verdict.problem()
     if every:
         say(f"{diverged} of {count} histories would take another path")
     if not diverged:

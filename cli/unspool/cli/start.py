@@ -21,9 +21,9 @@ from unspool.cli.stores import opened, store_url
 from unspool.eventstore import ids
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Json
-from unspool.eventstore.executions import describe, input_of
+from unspool.eventstore.executions import describe, other_than
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start, WorkflowRef
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start
 from unspool.eventstore.waiting import done_before
 
 
@@ -67,30 +67,21 @@ async def start(
 async def _start(
     store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None
 ) -> ExecutionRecord:
-    ref = await _resolve(store, tenant, workflow)
-    now = SystemClock().now()
-    key = ExecutionKey(tenant, id_ or ids.new_id(now))
-    created = await store.start(Start(key, ref, input_, now))
-    record = await record_of(store, key)
-    if not created:
-        await _check_same(store, record, ref, input_)
-    return record
-
-
-async def _resolve(store: EventStore, tenant: str, workflow: str) -> WorkflowRef:
     path, _, version = workflow.partition(":")
     wanted = None if version in {"", "latest"} else version
     ref = await store.resolve(tenant, *workflow_name(path), wanted)
     if ref is None:
         raise Stop(f"no definition {workflow} is deployed")
-    return ref
-
-
-async def _check_same(store: EventStore, record: ExecutionRecord, ref: WorkflowRef, input_: Json) -> None:
-    """Refuses an id that was used to start something else; the version may differ, as `latest` moves."""
-    if record.workflow[:2] != ref[:2] or await input_of(store, record) != input_:
-        raise Stop(f"{record.key.id} is an execution of {record.workflow} already, or has another input")
-    say(f"unspool: execution {record.key.id} was started before")
+    now = SystemClock().now()
+    key = ExecutionKey(tenant, id_ or ids.new_id(now))
+    created = await store.start(Start(key, ref, input_, now))
+    record = await record_of(store, key)
+    if not created:
+        other = await other_than(store, record, ref, wanted, input_)
+        if other is not None:
+            raise Stop(f"{key.id} is {other}; choose another id")
+        say(f"unspool: execution {key.id} was started before")
+    return record
 
 
 async def _wait(

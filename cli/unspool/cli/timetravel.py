@@ -62,7 +62,7 @@ class Moment:
 def _state(history: History, at: int) -> dict[str, Any]:
     try:
         return describe(state_at(history.execution, history.events, at))
-    except (AttributeError, CorruptHistory, TypeError, ValueError) as error:  # a file may hold anything
+    except CorruptHistory as error:  # a file may hold anything
         raise Stop(f"the events make no history: {error}") from error
 
 

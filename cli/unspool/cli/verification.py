@@ -8,10 +8,10 @@ from unspool.cli.exits import Stop
 from unspool.cli.exports import History
 from unspool.cli.output import json_text
 from unspool.cli.terminal import printable
-from unspool.definitions.compile import compile_plan
-from unspool.definitions.document import load
+from unspool.definitions.compile import plan_of
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.plan import Plan
+from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, Json
 from unspool.eventstore.executions import event_json
 from unspool.worker.replay import Divergence, verify
@@ -86,17 +86,20 @@ class Verifier:
             changed: text of the definition to do it with; None for the history's own.
 
         Raises:
-            Stop: the history's own definition is not known.
+            Stop: the history's own definition is not known, or the events make no history.
         """
         text = history.definition if changed is None else changed
         if text is None:
             raise Stop(f"the definition {history.workflow} is not at hand; name it with --definition FILE")
-        return Verdict(history, self._verify(history, text))
+        try:
+            return Verdict(history, self._verify(history, text))
+        except CorruptHistory as error:
+            raise Stop(f"the events make no history: {error}") from error
 
     def _verify(self, history: History, text: str) -> Divergence | None:
         plan = self._plans.get(text)
         if plan is None:
-            plan = self._plans[text] = compile_plan(load(text).value, self._jq)
+            plan = self._plans[text] = plan_of(text, self._jq)
         return verify(plan, history.execution, history.events, error_base=self._error_base)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from unspool.definitions.compilation import Site, Workbench
-from unspool.definitions.expressions import ExpressionCompiler, JqRunner
+from unspool.definitions.compilation import CannotCompile, Site, Workbench
+from unspool.definitions.document import load
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
@@ -18,6 +19,22 @@ from unspool.definitions.tasks.set import compile_set
 from unspool.definitions.tasks.switch import compile_switch
 from unspool.definitions.tasks.try_catch import compile_try
 from unspool.definitions.tasks.wait import compile_wait
+
+
+def plan_of(text: str, jq: JqRunner) -> Plan:
+    """The plan of a stored definition, which has passed the checks; one that faults if it does not compile.
+
+    Args:
+        text: the definition as it was submitted.
+        jq: runs the expressions that are outside the pure subset.
+    """
+    definition = load(text).value
+    try:
+        return compile_plan(definition, jq)
+    except CannotCompile as error:
+        return broken_plan(definition, error.cause, error.pointer or "/")
+    except ExpressionError as error:
+        return broken_plan(definition, str(error))
 
 
 def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:

@@ -5,15 +5,15 @@ back-references are refused. Nothing is ever fetched. `format` is an annotation,
 default, in all drafts.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final
 
 import jsonschema_rs
 
 from unspool.definitions.json_pointer import child
+from unspool.definitions.nesting import is_deeper
 from unspool.definitions.schema_cost import MAX_DEPTH, SchemaGraph, Unbounded
 
 Json = Any
@@ -67,11 +67,11 @@ class DataSchema:
 
         The messages do not show the data.
         """
-        if not _is_within(value, MAX_DEPTH):
+        if is_deeper(value, MAX_DEPTH):
             return [f"at /: nested more than {MAX_DEPTH} levels deep"]
         if self._validator.is_valid(value):
             return []
-        if not _is_within(value, self._graph.levels_explained()):
+        if is_deeper(value, self._graph.levels_explained()):
             return ["at /: does not match the schema, and is nested too deeply to say where"]
         return [_described(error) for error in islice(self._validator.iter_errors(value), MAX_REPORTED)]
 
@@ -85,18 +85,3 @@ def _described(error: Exception) -> str:
             f"at {place}: not a pattern, or one with look-around or a back-reference, which are not supported"
         )
     return f"at {place}: {error.message}"[:MAX_MESSAGE]
-
-
-def _is_within(value: Json, levels: int) -> bool:
-    """Whether a value is nested no deeper; without recursion, since it may be."""
-    collections = [value] if isinstance(value, dict | list) else []
-    for _ in range(levels):
-        if not collections:
-            return True
-        members = chain.from_iterable(_members(collection) for collection in collections)
-        collections = [member for member in members if isinstance(member, dict | list)]
-    return not collections
-
-
-def _members(collection: dict[str, Json] | list[Json]) -> Iterable[Json]:
-    return collection.values() if isinstance(collection, dict) else collection

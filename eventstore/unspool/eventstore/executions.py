@@ -4,9 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import orjson
+
 from unspool.eventstore.events import Event, Json
 from unspool.eventstore.port import Histories
-from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, MessageKind, Status
+from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, MessageKind, Status, WorkflowRef
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING})
 
@@ -100,6 +102,31 @@ async def input_of(store: Histories, record: ExecutionRecord) -> Json:
         return record.pending_input
     first = await _event(store, record, 1)
     return first.data.get("input")
+
+
+async def other_than(
+    store: Histories, record: ExecutionRecord, workflow: WorkflowRef, version: str | None, input_: Json
+) -> str | None:
+    """What an execution is instead of the one that was asked for under its id; None if it is that one.
+
+    Args:
+        store: where it is.
+        record: the execution.
+        workflow: what was to be started.
+        version: as the caller named it; what is the latest may have changed since.
+        input_: with which it was to be started.
+    """
+    if version in {None, "", "latest"}:
+        workflow = workflow._replace(version=record.workflow.version)
+    if record.workflow != workflow:
+        return f"an execution of {record.workflow}"
+    if _canonical(await input_of(store, record)) != _canonical(input_):
+        return "an execution with another input"
+    return None
+
+
+def _canonical(value: Json) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 async def _ending_of(store: Histories, record: ExecutionRecord) -> Event | None:

@@ -5,12 +5,14 @@ import logging
 import random
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import orjson
 
 from unspool.definitions import errors
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.errors import NotFound
 from unspool.eventstore.patience import patiently
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, TaskRequest
@@ -44,7 +46,7 @@ class Work:
         """Does a task to its end: its result is handed in, or it lies among the dead letters."""
         if delivery.attempts > MAX_DELIVERIES:
             error = f"delivered {delivery.attempts} times, never brought to an end"
-            await patiently(lambda: self._store.bury(delivery, error, ""))
+            await self._settle(delivery, error, "")
             return
         outcome = await self._outcome(delivery)
         if outcome is not None:
@@ -75,7 +77,11 @@ class Work:
         failed = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
         text = "".join(traceback.format_exception(error))
         line = f"{type(error).__name__}: {error}"
-        await patiently(lambda: self._store.bury(failed, line, text))
+        await self._settle(failed, line, text)
+
+    async def _settle(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
+        with suppress(NotFound):  # somebody else has settled it meanwhile
+            await patiently(lambda: self._store.bury(delivery, error, trace))
 
     def _checked(self, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Completed):

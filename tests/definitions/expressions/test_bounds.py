@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool, weigh
 
 DATA = {
     "a": list(range(30_000)),
@@ -80,7 +80,7 @@ def test_closures_end_soon(name: str) -> None:
     variables = {"outer": DATA}
     begun = time.process_time()
     with pytest.raises(ExpressionError, match="limit exceeded"):
-        expression.evaluate(DATA, variables)
+        weigh(expression.evaluate(DATA, variables))
     assert time.process_time() - begun < 1.0
 
 

@@ -82,23 +82,13 @@ def test_booleans_are_no_numbers(compiler: ExpressionCompiler) -> None:
 
 
 @pytest.mark.parametrize("source", ["empty", "def f: empty; f", ".[]"])
-def test_d11_no_output_is_null_and_does_not_hold(compiler: ExpressionCompiler, source: str) -> None:
-    expression = compiler.expression(source)
-    assert expression.evaluate([], {}) is None
-    assert expression.test([], {}) is False
+def test_d11_no_output_is_null(compiler: ExpressionCompiler, source: str) -> None:
+    assert compiler.expression(source).evaluate([], {}) is None
 
 
 @pytest.mark.parametrize("source", ["1, 2", "1, error", "def f: 1, error; f"])
 def test_d11_of_several_outputs_the_first_counts(compiler: ExpressionCompiler, source: str) -> None:
     assert evaluate(compiler, source) == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "holds"), [(None, False), (False, False), (True, True), (0, True), ("", True), ([], True)]
-)
-def test_d12_predicates_are_jqs(compiler: ExpressionCompiler, value: Any, holds: bool) -> None:
-    assert compiler.expression(".").test(value, {}) is holds
-    assert compiler.expression("def f: .; f").test(value, {}) is holds
 
 
 def test_e2_variables_that_are_missing_are_null(compiler: ExpressionCompiler) -> None:

@@ -4,10 +4,8 @@ import asyncio
 from collections import OrderedDict
 from typing import Final
 
-from unspool.definitions.compilation import CannotCompile
-from unspool.definitions.compile import broken_plan, compile_plan
-from unspool.definitions.document import load
-from unspool.definitions.expressions import ExpressionError, JqRunner
+from unspool.definitions.compile import plan_of
+from unspool.definitions.expressions import JqRunner
 from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import Definitions
@@ -55,15 +53,8 @@ class Plans:
         if definition is None:
             raise NotFound(f"the definition {ref} is not stored")
         # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good.
-        plan = await asyncio.to_thread(self._compile, definition.text)
+        plan = await asyncio.to_thread(plan_of, definition.text, self._jq)
         self._plans[tenant, ref] = plan
         if len(self._plans) > MOST:
             self._plans.popitem(last=False)
         return plan
-
-    def _compile(self, text: str) -> Plan:
-        value = load(text).value
-        try:
-            return compile_plan(value, self._jq)
-        except (CannotCompile, ExpressionError) as error:
-            return broken_plan(value, str(error))

@@ -45,7 +45,11 @@ def verify(
         execution: the execution's id.
         events: its whole history.
         error_base: under which standard errors were written.
+
+    Raises:
+        CorruptHistory: the events make no history.
     """
+    state_at(execution, events)
     state = State(execution)
     done = 0
     while done < len(events):

@@ -110,7 +110,8 @@ class WorkerService:
                     await self._advancer.bury(delivery, UnansweredTooOften(f"{MOST_ATTEMPTS} deliveries"))
                 else:
                     self._put([delivery])
-                    await asyncio.wait([self._tending[delivery.key]])
+                    while task := self._tending.get(delivery.key):  # the short way may leave it to the long
+                        await asyncio.wait([task])
 
     def _put(self, deliveries: Sequence[Delivery[Message]]) -> None:
         """Takes messages in hand; those of executions that are in hand already wait for their turn."""
@@ -160,7 +161,5 @@ class WorkerService:
         for task in tending:
             task.cancel()
         await asyncio.gather(*tending, return_exceptions=True)
-        try:
+        with suppress(StoreError):  # the lease will tell the others
             await self._store.leave(self._consumer)
-        except StoreError:
-            return  # the lease will tell the others

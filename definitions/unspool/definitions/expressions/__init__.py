@@ -5,10 +5,11 @@ the rest runs as real jq in guarded child processes. docs/expressions.md says wh
 """
 
 from unspool.definitions.expressions.compiler import ExpressionCompiler, problem
-from unspool.definitions.expressions.errors import ExpressionError
+from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
 from unspool.definitions.expressions.expression import Expression, JqRunner, Purse
 from unspool.definitions.expressions.jq_pool import JqPool
 from unspool.definitions.expressions.template import Template
+from unspool.definitions.expressions.weight import weigh
 
 __all__ = [
     "Expression",
@@ -16,7 +17,9 @@ __all__ = [
     "ExpressionError",
     "JqPool",
     "JqRunner",
+    "LimitExceeded",
     "Purse",
     "Template",
     "problem",
+    "weigh",
 ]

@@ -8,7 +8,6 @@ from unspool.definitions.expressions.closures import Closures
 from unspool.definitions.expressions.code import Code
 from unspool.definitions.expressions.errors import LimitExceeded
 from unspool.definitions.expressions.frame import ALLOWANCE, Frame
-from unspool.definitions.expressions.growth import measure, stays_small
 from unspool.definitions.expressions.syntax import Json, Node
 
 GUARDED_CALL: Final = ALLOWANCE // 100
@@ -66,10 +65,6 @@ class Expression(Protocol):
         """
         ...
 
-    def test(self, value: Json, variables: Mapping[str, Json]) -> bool:
-        """Whether its first output is neither null nor false. Raises `ExpressionError`."""
-        ...
-
     def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
         """`evaluate` at the expense of an allowance shared with others."""
         ...
@@ -84,7 +79,6 @@ class ClosureExpression:
     _code: Code
     _places: tuple[tuple[str, int], ...]
     _frame_size: int
-    _measured: bool
 
     @property
     def guarded(self) -> Literal[False]:
@@ -101,17 +95,11 @@ class ClosureExpression:
             closures.code,
             tuple(closures.places.items()),
             closures.frame_size,
-            not stays_small(node),
         )
 
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
         """See `Expression`."""
         return self._first(value, self._frame(variables, ALLOWANCE))
-
-    def test(self, value: Json, variables: Mapping[str, Json]) -> bool:
-        """See `Expression`."""
-        result = self._first(value, self._frame(variables, ALLOWANCE))
-        return result is not None and result is not False
 
     def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
         """See `Expression`."""
@@ -133,14 +121,10 @@ class ClosureExpression:
         code = self._code
         try:
             if code.one is not None:
-                result = code.one(value, frame)
-            else:
-                result = next(iter(code.many(value, frame)), None)
+                return code.one(value, frame)
+            return next(iter(code.many(value, frame)), None)
         except RecursionError:
             raise LimitExceeded("nested too deeply") from None
-        if self._measured:
-            measure(result, frame)
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +143,6 @@ class GuardedExpression:
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
         """See `Expression`."""
         return self._jq.run(self.source, value, {name: variables.get(name) for name in self.variables})
-
-    def test(self, value: Json, variables: Mapping[str, Json]) -> bool:
-        """See `Expression`."""
-        result = self.evaluate(value, variables)
-        return result is not None and result is not False
 
     def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
         """See `Expression`; its child limits each call, the allowance how many there are."""

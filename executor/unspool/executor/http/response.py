@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 import orjson
 from multidict import CIMultiDictProxy
 
+from unspool.definitions.nesting import is_deeper
 from unspool.eventstore.events import Json
 
-MAX_DEPTH: Final = 256
-"""How deep a JSON response may be nested: everything that walks values stays far from Python's own limit."""
+MAX_DEPTH: Final = 100
+"""How deep a JSON response may be nested, like all data from outside: workflows wrap it further."""
 
 _JSON: Final = re.compile(r"application/json|[\w.-]+/[\w.-]+\+json|text/json")
 _CHARSET: Final = re.compile(r';\s*charset="?([\w.:-]+)"?', re.IGNORECASE)
@@ -62,21 +63,9 @@ def _json(body: bytes, content_type: str) -> Json:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise UnreadableContentError(f"its content is not valid JSON: {error}") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise UnreadableContentError(f"its content is nested deeper than {MAX_DEPTH} levels")
     return value
-
-
-def _depth(value: Json) -> int:
-    depth, level = 0, [value]
-    while level := [
-        child
-        for parent in level
-        if isinstance(parent, dict | list)
-        for child in (parent.values() if isinstance(parent, dict) else parent)
-    ]:
-        depth += 1
-    return depth
 
 
 def _text(body: bytes, content_type: str) -> str:

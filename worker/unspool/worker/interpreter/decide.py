@@ -171,12 +171,22 @@ def _retry(turn: Turn, body: dict[str, Json]) -> None:
     if len(turn.state.runs) > 1:
         _continue(turn, body)
         for scope in turn.state.in_phase(Phase.RUNNING):
-            set_timeout(turn, scope)
+            _set_timeout_again(turn, scope.id)
     elif turn.state.last_run == 0:
         # No task was ever begun, for the input is invalid; and the input of an execution never changes.
         fail(turn, root, WorkflowError.from_json(error))
     else:
         _complete_root(turn, root)
+
+
+def _set_timeout_again(turn: Turn, id_: str) -> None:
+    run = turn.state.runs.get(id_)
+    if run is None:
+        return  # it went with another one, whose timeout could not be set
+    try:
+        set_timeout(turn, run)
+    except Fault as fault:
+        fail(turn, run, fault.error)
 
 
 def _complete_root(turn: Turn, root: Run) -> None:

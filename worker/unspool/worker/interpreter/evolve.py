@@ -52,6 +52,8 @@ def apply(state: State, event: Event) -> None:
         _APPLY[event.type](state, event)
     except KeyError as missing:
         raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: no {missing}") from missing
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: {error}") from error
     state.version = event.seq
 
 

@@ -34,9 +34,11 @@ class Scope(NamedTuple):
     def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
         """The value of an expression or template. Raises `Fault` with an `expression` error."""
         try:
-            return evaluable.spend(value, self._bind(evaluable.variables), self.turn.purse)
+            result = evaluable.spend(value, self._bind(evaluable.variables), self.turn.purse)
+            self.turn.take_in(result)
         except ExpressionError as error:
             raise Fault(errors.expression(str(error))) from error
+        return result
 
     def holds(self, condition: Evaluable, value: Json) -> bool:
         """Whether a condition is met, as jq sees it (D12). Raises `Fault` with an `expression` error."""

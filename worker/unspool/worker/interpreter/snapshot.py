@@ -39,10 +39,15 @@ def dump_state(state: State) -> bytes:
 
 
 def load_state(dump: bytes) -> State | None:
-    """The state that was dumped; None if another release dumped it."""
-    members = orjson.loads(dump)
-    if members.pop("format") != FORMAT:
+    """The state that was dumped; None if another release dumped it, or it cannot be read."""
+    try:
+        members = orjson.loads(dump)
+        return _state(members) if members.pop("format") == FORMAT else None
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _state(members: dict[str, Json]) -> State:
     runs = map(_load_run, members["runs"])
     members |= {
         "status": Status(members["status"]),

@@ -3,15 +3,18 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from unspool.definitions.errors import WorkflowError
-from unspool.definitions.expressions import Purse
+from unspool.definitions.expressions import Purse, weigh
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import TaskRequest, Timer
 from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import Json, Phase, Purpose, Run, State
+
+MOST_WEIGHT: Final = 2 * 1024 * 1024
+"""Characters after which a decision is long enough, however few its events are."""
 
 
 class Fault(Exception):
@@ -69,6 +72,8 @@ class Turn:
     """Whether so many events are enough for one decision."""
     purse: Purse = field(default_factory=Purse)
     """The work that expressions of the present step may still make."""
+    weight: int = 0
+    """About how many characters the new values in it have as JSON."""
     events: list[Event] = field(default_factory=list)
     tasks: dict[str, TaskRequest] = field(default_factory=dict)
     tasks_cancelled: list[str] = field(default_factory=list)
@@ -87,7 +92,11 @@ class Turn:
     @property
     def full(self) -> bool:
         """Whether the decision is long enough."""
-        return self.enough(len(self.events))
+        return self.weight > MOST_WEIGHT or self.enough(len(self.events))
+
+    def take_in(self, value: Json) -> None:
+        """Bears the weight of a new value. Raises `LimitExceeded` if it is more than one may have."""
+        self.weight += weigh(value)
 
     def run(self, id_: str) -> Run:
         """A live run as it is now."""

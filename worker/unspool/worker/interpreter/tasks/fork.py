@@ -1,12 +1,16 @@
 """`fork`: branches side by side, all of them or the first to complete (inventory I16-I22)."""
 
+from collections.abc import Mapping
+
+from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
+from unspool.definitions.expressions import LimitExceeded
 from unspool.definitions.plan import Directive
 from unspool.definitions.tasks.fork import Fork
 from unspool.worker.interpreter.flow import cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import Leaf
-from unspool.worker.interpreter.state import Branches, Run
-from unspool.worker.interpreter.turn import Ended, Turn
+from unspool.worker.interpreter.state import Branches, Json, Run
+from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 
 class ForkBehaviour(Leaf):
@@ -26,9 +30,19 @@ class ForkBehaviour(Leaf):
             cancel_children(turn, run)
             complete(turn, run, child.output, Directive.END if child.directive == Directive.END else None)
         elif len(outputs) == len(body.branches.tasks):
-            complete(turn, run, [outputs[place] for place in range(len(outputs))])
+            complete(turn, run, _joined(turn, outputs))
 
     def child_faulted(self, turn: Turn, run: Run, body: Fork, child: Ended, error: WorkflowError) -> None:
         """A faulted branch faults the fork; in a race only the last one does (inventory I18)."""
         if not body.compete or not turn.state.children(run.id):
             fail(turn, run, error)
+
+
+def _joined(turn: Turn, outputs: Mapping[int, Json]) -> list[Json]:
+    """The branches' outputs in the order of declaration. Raises `Fault` if they are too much together."""
+    joined = [outputs[place] for place in range(len(outputs))]
+    try:
+        turn.take_in(joined)
+    except LimitExceeded as error:
+        raise Fault(errors.runtime(f"the outputs of the branches: {error}")) from error
+    return joined

@@ -1,0 +1,49 @@
+"""What definitions may make of data: results, and decisions, of bounded size and depth."""
+
+import pytest
+
+from unspool.eventstore.events import encode_entry
+from unspool.eventstore.records import Message, MessageKind
+from unspool.worker.interpreter import State, decide
+
+
+def loop(times: int, *tasks: str) -> str:
+    return f"do: [{{l: {{for: {{in: '[range({times})]'}}, do: [{', '.join(tasks)}]}}}}]"
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        ("{a: {set: {a: '${ . }', b: '${ . }'}}}", "expression"),
+        ("{a: {set: {a: '${ $task }'}}}", "expression"),
+        ("{a: {set: {inner: '${ . }'}}}", "expression"),
+        ("{a: {set: {text: '<${ .text }${ .text }>'}}}", "expression"),
+        ("{a: {set: {x: 1}, export: {as: '[$context, $context]'}}}", "expression"),
+        ("{a: {do: [], output: {as: '{a: .}'}}}", "expression"),
+        ("{a: {do: [], input: {from: '[., .]'}}}", "expression"),
+        ("{f: {fork: {branches: [{a: {do: []}}, {b: {do: []}}]}}}", "runtime"),
+    ],
+)  # fmt: skip
+def test_data_that_grows_without_end_faults(world, task, kind):
+    run = world(loop(400, task)).start({"text": "y" * 100})
+    assert run.error["type"].endswith(kind)
+    assert "limit exceeded" in run.error["detail"]
+
+
+def test_arguments_of_a_call_are_bounded_too(world):
+    doubled = "{call: http, with: {method: get, endpoint: http://h, body: ['${ . }', '${ . }', '${ . }']}}"
+    run = world(f"do: [{{a: {doubled}}}]").start({"text": "y" * 3_000_000})
+    assert run.error["type"].endswith("expression")
+
+
+def test_large_data_is_handed_on_as_it_is(world):
+    large = {"items": [{"n": n, "text": "x" * 10} for n in range(50_000)]}
+    assert world("do: [{a: {set: {a: '${ . }'}}}, {b: {set: '${ .a }'}}]").start(large).output == large
+
+
+def test_a_decision_with_much_data_is_cut(world):
+    run = world(loop(100, """{a: {set: {text: '${ "x" * 500000 }'}}}"""))
+    decision = decide(run.plan, State("e"), Message(MessageKind.START, "e", {"input": {}}), 0)
+    assert decision.unfinished
+    assert len(encode_entry(decision.events)) < 4 * 1024 * 1024
+    assert run.start({}).output == {"text": "x" * 500_000}
