@@ -60,8 +60,8 @@ async def service() -> AsyncIterator[Service]:
     await runner.cleanup()
 
 
-async def _do(handler: Handler, queue: str, arguments: dict, deadline: int | None = None) -> Outcome:
-    return await handler(TaskRequest("e1", "r1", "/do/0/call", queue, arguments, deadline))
+async def _do(handler: Handler, queue: str, arguments: dict) -> Outcome:
+    return await handler(TaskRequest("e1", "r1", "/do/0/call", queue, arguments))
 
 
 Http = Callable[..., Awaitable[Outcome]]
@@ -73,12 +73,12 @@ async def http(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
     settings = getattr(request, "param", ExecutorSettings())
     async with default_handlers(settings) as handlers:
 
-        async def call(uri: str, *, method: str = "GET", deadline: int | None = None, **arguments) -> Outcome:
+        async def call(uri: str, *, method: str = "GET", **arguments) -> Outcome:
             endpoint = {"uri": uri}
             if "authentication" in arguments:
                 endpoint["authentication"] = arguments.pop("authentication")
             arguments = {"method": method, "endpoint": endpoint, **arguments}
-            return await _do(handlers["http"], "http", arguments, deadline)
+            return await _do(handlers["http"], "http", arguments)
 
         yield call
 
@@ -89,8 +89,8 @@ async def shell(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
     settings = getattr(request, "param", ExecutorSettings(allow_shell=True))
     async with default_handlers(settings) as handlers:
 
-        async def run(command: str, deadline: int | None = None, **arguments) -> Outcome:
-            return await _do(handlers["shell"], "shell", {"command": command, **arguments}, deadline)
+        async def run(command: str, **arguments) -> Outcome:
+            return await _do(handlers["shell"], "shell", {"command": command, **arguments})
 
         yield run
 

@@ -70,7 +70,8 @@ class World:
             assert timer.id not in self.timers, "a timer id was used twice"
             self.timers[timer.id] = timer.due_at
         for timer_id in decision.timers_cancelled:
-            del self.timers[timer_id]
+            if timer_id != message.body.get("timer"):  # that one is gone already
+                del self.timers[timer_id]
         for request in decision.tasks:
             self.requests.append(request)
             self.reply(request, self.answer(request))

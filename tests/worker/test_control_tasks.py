@@ -260,3 +260,47 @@ def test_executors_errors_get_the_tasks_pointer(world):
     ).start({})
     assert run.error["instance"] == "/do/0/o/do/0/c"
     assert run.types("task.faulted") == ["task.faulted", "task.faulted"]  # O5: and its ancestors
+
+
+def test_an_error_named_by_an_expression_is_evaluated_like_any(world):
+    # I25
+    run = world("""
+        use: {errors: {e: {type: 'https://e.com/{code}', status: 404, title: '${ "T \\(.code)" }'}}}
+        do: [{r: {raise: {error: '${ .which }'}}}]
+    """).start({"which": "e", "code": 7})
+    assert (run.error["type"], run.error["title"]) == ("https://e.com/7", "T 7")
+
+
+def test_an_error_from_data_stays_as_it_is(world):
+    # D9
+    error = {"type": "https://e.com/{code}", "status": 404, "title": "${ .code }"}
+    run = world("do: [{r: {raise: {error: '${ .error }'}}}]").start({"error": error, "code": 7})
+    assert (run.error["type"], run.error["title"]) == (error["type"], error["title"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "scheme", "parameter"),
+    [
+        ("{basic: {username: u, password: '${ .p }'}}", "Basic", "dTpzZWNyZXQ="),
+        ("{bearer: {token: '${ .p }'}}", "Bearer", "secret"),
+        ("{use: named}", "Bearer", "t"),
+    ],
+)
+def test_authorization_is_seen_in_arguments_output_and_export(world, policy, scheme, parameter):
+    # E7, K8
+    run = world(f"""
+        use: {{authentications: {{named: {{bearer: {{token: t}}}}}}}}
+        do:
+          - c:
+              call: http
+              with:
+                method: get
+                endpoint: {{uri: http://h, authentication: {policy}}}
+                headers: {{X: '${{ $authorization.scheme }}'}}
+              output: {{as: $authorization}}
+              export: {{as: $authorization.scheme}}
+          - d: {{set: {{none: '${{ $authorization }}'}}, export: {{as: '[$context, .]'}}}}
+    """).start({"p": "secret"})
+    assert run.requests[0].arguments["headers"] == {"X": scheme}
+    assert run.of("task.completed", "c")[0].data["output"] == {"scheme": scheme, "parameter": parameter}
+    assert run.state.context == [scheme, {"none": None}]

@@ -228,3 +228,68 @@ def test_task_that_cannot_be_executed_says_so(world):
     run = world("do: [{t: {emit: {event: {with: {type: a.b}}}}}]").start({})
     assert run.error["type"].endswith("/configuration")
     assert "emit" in run.error["detail"]
+
+
+def test_a_task_that_cannot_be_compiled_faults_only_when_it_is_reached(world):
+    # F7
+    run = world("""
+        do:
+          - first: {set: {x: 1}}
+          - never: {if: 'false', input: {schema: {resource: {endpoint: http://h/s.json}}}, set: {y: 1}}
+          - t:
+              try: [{a: {input: {schema: {resource: {endpoint: http://h/s.json}}}, set: {y: 1}}}]
+              catch: {do: [{h: {set: '${ $error }'}}]}
+    """).start({})
+    assert run.path()[0] == "first"
+    assert run.output["type"].endswith("/configuration")
+    assert run.output["instance"] == "/do/2/t/try/0/a"
+
+
+def test_now_is_the_time_of_the_decision(world):
+    # D1
+    run = world("do: [{a: {set: {now: '${ now }'}}}]").start({})
+    assert run.output == {"now": run.now / 1000}
+
+
+def test_in_loose_mode_what_does_not_evaluate_stands_for_itself(world):
+    # D2
+    run = world("""
+        evaluate: {mode: loose}
+        do:
+          - a: {set: hello world, export: {as: Some text}}
+          - b: {set: {url: .u, bad: '${ bad( }'}, output: {as: '{text: .bad, c: $context}'}}
+          - c: {set: '${ . }', output: {as: .text.x}}
+    """).start({})
+    assert run.of("task.completed", "a")[0].data["output"] == "hello world"
+    assert run.of("task.completed", "b")[0].data["output"] == {"text": "${ bad( }", "c": "Some text"}
+    assert run.output == ".text.x"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "uri"),
+    [(".u", "http://u/x"), ("http://h/{u}", "http://h/http%3A%2F%2Fu%2Fx"), (".no", ".no")],
+)
+def test_in_loose_mode_an_endpoint_is_tried_too(world, endpoint, uri):
+    # D2, D14
+    run = world(f"""
+        evaluate: {{mode: loose}}
+        do: [{{c: {{call: http, with: {{method: get, endpoint: '{endpoint}'}}}}}}]
+    """).start({"u": "http://u/x"})
+    assert run.requests[0].arguments["endpoint"]["uri"] == uri
+
+
+def test_in_loose_mode_the_words_of_the_dsl_are_not_expressions(world):
+    run = world("""
+        evaluate: {mode: loose}
+        do: [{s: {run: {return: all, shell: {command: echo hi}}}}]
+    """).start({})
+    assert run.requests[0].arguments == {"command": "echo hi", "return": "all", "await": True}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "true"), (None, "null"), (1.5, "1.5"), ("a b", "a b"), ([1], "[1]")]
+)
+def test_an_expression_within_a_uri_is_written_as_text(world, value, text):
+    # D7
+    run = world("do: [{c: {call: http, with: {method: get, endpoint: 'http://h/p?x=${ .v }'}}}]")
+    assert run.start({"v": value}).requests[0].arguments["endpoint"]["uri"] == f"http://h/p?x={text}"

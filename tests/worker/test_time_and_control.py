@@ -206,3 +206,28 @@ def test_retry_after_the_workflows_timeout(world):
     assert run.state.status == "running"
     run.pass_time(lambda w: w.state.status == "faulted")
     assert run.path() == ["a", "w", "w"]
+
+
+@pytest.mark.parametrize("inner", ["timeout: {after: PT1S}, wait: PT20S", "wait: PT1S"])
+def test_of_timers_due_at_once_the_outermost_timeout_wins(world, inner):
+    # N3: whatever order a store tells of them in
+    run = world(f"""
+        do:
+          - o:
+              timeout: {{after: PT1S}}
+              try: [{{m: {{timeout: {{after: PT1S}}, do: [{{i: {{{inner}}}}}]}}}}]
+              catch: {{do: [{{h: {{set: {{inner: 1}}}}}}]}}
+    """).start({})
+    run.now += 1000
+    for timer in reversed([*run.timers]):
+        if timer in run.timers:
+            del run.timers[timer]
+            run.send(MessageKind.TIMER_FIRED, timer=timer)
+    assert (run.error["status"], run.error["instance"]) == (408, "/do/0/o")
+    assert run.timers == {}
+
+
+def test_a_workflow_timeout_that_does_not_evaluate_points_at_the_workflow(world):
+    run = world("timeout: {after: '${ .d }'}\ndo: [{w: {wait: PT20S}}]").start({})
+    assert run.error["type"].endswith("expression")
+    assert run.error["instance"] == "/"

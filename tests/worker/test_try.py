@@ -249,3 +249,25 @@ def test_retries_are_counted_per_execution_of_the_try(world):
     """, failing(unavailable(), "a", unavailable(), "b")).start({})  # fmt: skip
     assert run.output == "b"
     assert [event.data["attempt"] for event in run.of("task.retried")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "do", ["", ", do: []", ", do: [{h: {set: {v: 1}}}]", ", do: [{h: {set: {v: 1}, then: end}}]"]
+)
+def test_the_caught_error_is_seen_by_the_trys_own_output_and_export(world, do):
+    # I31
+    run = world(f"""
+        do:
+          - t:
+              try: [{{r: {{raise: {{error: {{type: 'x:y', status: 503}}}}}}}}]
+              catch: {{as: e{do}}}
+              output: {{as: '{{v: .v, s: $e.status}}'}}
+              export: {{as: $e.status}}
+    """).start({"v": 0})
+    assert run.output == {"v": 1 if "set" in do else 0, "s": 503}
+    assert run.state.context == 503
+
+
+def test_without_an_error_there_is_none_to_see(world):
+    run = world("do: [{t: {try: [{a: {set: {v: 1}}}], catch: {}, output: {as: '[.v, $error]'}}}]")
+    assert run.start({}).output == [1, None]

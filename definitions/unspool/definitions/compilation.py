@@ -5,12 +5,12 @@ reusable components of `use`, and the plan that is being filled.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from unspool.definitions.data_schema import BadSchema, DataSchema
 from unspool.definitions.durations import BadDuration, parse_duration
-from unspool.definitions.expressions import Expression, ExpressionCompiler, Template
+from unspool.definitions.expressions import Expression, ExpressionCompiler, ExpressionError, Template
 from unspool.definitions.expressions.template import is_whole, split
 from unspool.definitions.json_pointer import child
 from unspool.definitions.plan import (
@@ -24,17 +24,15 @@ from unspool.definitions.plan import (
     Task,
     TaskList,
 )
+from unspool.definitions.tasks.request import NotExecutable
 from unspool.definitions.uri_template import Address, UriTemplate
 
 
 class CannotCompile(Exception):
-    """A definition that passed the checks still cannot become a plan; says where and why."""
+    """A task that passed the checks still cannot be executed; says why."""
 
-    def __init__(self, pointer: str, cause: str) -> None:
-        super().__init__(f"{pointer}: {cause}")
-        self.pointer = pointer
-        self.cause = cause
 
+_UNKNOWN: Final = NotExecutable("it has not been compiled")
 
 Compiled = TypeVar("Compiled", Expression, Template)
 
@@ -68,7 +66,7 @@ class Site:
         try:
             found: dict[str, Json] = self.bench.use[component][name]
         except KeyError:
-            raise CannotCompile(self.pointer, f"use.{component} has no '{name}'") from None
+            raise CannotCompile(f"use.{component} has no '{name}'") from None
         return found
 
     # -- tasks
@@ -84,21 +82,28 @@ class Site:
         return TaskList.of(site.pointer, tasks)
 
     def task(self, spec: dict[str, Any], name: str, scope: str, index: int) -> Task:
-        """Compiles the task that stands here."""
+        """Compiles the task that stands here; one that cannot be compiled faults when it is reached."""
         task = Task(
             name=name,
             pointer=self.pointer,
             scope=scope,
             index=index,
             definition=spec,
-            body=self.bench.compile_body(spec, self),
+            body=_UNKNOWN,
             condition=self.condition(spec.get("if")),
-            input=self.data_step(spec.get("input"), "from"),
-            output=self.data_step(spec.get("output"), "as"),
-            export=self.data_step(spec.get("export"), "as"),
-            timeout=self.timeout(spec.get("timeout")),
-            then=spec.get("then", Directive.CONTINUE),
         )
+        try:
+            task = replace(
+                task,
+                body=self.bench.compile_body(spec, self),
+                input=self.data_step(spec.get("input"), "from"),
+                output=self.data_step(spec.get("output"), "as"),
+                export=self.data_step(spec.get("export"), "as"),
+                timeout=self.timeout(spec.get("timeout")),
+                then=spec.get("then", Directive.CONTINUE),
+            )
+        except CannotCompile as error:
+            task = replace(task, body=NotExecutable(str(error)))
         self.bench.tasks[self.pointer] = task
         return task
 
@@ -122,11 +127,11 @@ class Site:
 
     def _schema(self, spec: dict[str, Any]) -> DataSchema:
         if "document" not in spec:
-            raise CannotCompile(self.pointer, "external schema resources are not supported; write it inline")
+            raise CannotCompile("a schema from a `resource` is not read yet; write it inline, as `document`")
         try:
             return DataSchema.compile(spec["document"])
         except BadSchema as error:
-            raise CannotCompile(self.pointer, str(error)) from error
+            raise CannotCompile(str(error)) from error
 
     # -- values
 
@@ -147,8 +152,12 @@ class Site:
         return self._noted(self.bench.expressions.template(value))
 
     def transformation(self, value: Json) -> Evaluable:
-        """A string is an expression, anything else a template (inventory D4, D5, F4)."""
-        return self.expression(value) if isinstance(value, str) else self.template(value)
+        """A string is an expression, anything else a template (inventory D4, D5, F4).
+
+        In loose mode a string that does not evaluate is taken as it is (inventory D2).
+        """
+        bare = isinstance(value, str) and not self.bench.expressions.loose
+        return self.expression(value) if bare else self.template(value)
 
     def shell_command(self, text: str) -> Evaluable:
         """A command line, in which `${NAME}` belongs to the shell (inventory D7)."""
@@ -161,16 +170,29 @@ class Site:
         try:
             return Moment(parse_duration(value))
         except BadDuration as error:
-            raise CannotCompile(self.pointer, str(error)) from error
+            raise CannotCompile(str(error)) from error
 
     def address(self, text: str) -> Address:
         """A URI, URI template or expression (inventory L1-L4)."""
+        pieces = split(text)
+        if not any(piece.expression for piece in pieces) and (tried := self._tried(text)) is not None:
+            return tried
         parts = tuple(
-            self.expression(part.source) if part.expression else UriTemplate.parse(part.source)
-            for part in split(text)
+            self.expression(piece.source) if piece.expression else UriTemplate.parse(piece.source)
+            for piece in pieces
         )
-        reads = [part.variables for part in parts if not isinstance(part, UriTemplate)]
-        return Address(parts, _NOTHING.union(*reads))
+        reads = _NOTHING.union(*(part.variables for part in parts if not isinstance(part, UriTemplate)))
+        return Address(parts, reads)
+
+    def _tried(self, text: str) -> Address | None:
+        """In loose mode a text that may be an expression as a whole (inventory D2)."""
+        if not self.bench.expressions.loose:
+            return None
+        try:
+            expression = self.expression(text)
+        except ExpressionError:
+            return None
+        return Address((expression,), expression.variables, UriTemplate.parse(text))
 
     def endpoint(self, endpoint: Json) -> tuple[Address, Json]:
         """An endpoint's address and its authentication policy, by name or inline."""

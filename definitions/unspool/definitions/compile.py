@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from unspool.definitions.compilation import CannotCompile, Site, Workbench
+from unspool.definitions.compilation import Site, Workbench
 from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.plan import Body, Plan, Task
@@ -31,8 +31,6 @@ def plan_of(text: str, jq: JqRunner) -> Plan:
     definition = load(text).value
     try:
         return compile_plan(definition, jq)
-    except CannotCompile as error:
-        return broken_plan(definition, error.cause, error.pointer or "/")
     except ExpressionError as error:
         return broken_plan(definition, str(error))
 
@@ -45,7 +43,6 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
         jq: runs the expressions that are outside the pure subset.
 
     Raises:
-        CannotCompile: a reference, schema or duration does not hold.
         ExpressionError: an expression does not compile.
     """
     if definition.get("use", {}).get("extensions"):

@@ -14,10 +14,14 @@ KNOWN_BASES: Final = (
     DEFAULT_BASE,
     "https://open-workflow-specification.org/spec/1.0.0/errors/",
     "https://serverlessworkflow.io/dsl/errors/types/",
+    "https://serverlessworkflow.io.io/dsl/errors/types/",
     "https://open-workflow-specification.org/dsl/errors/types/",
+    "https://serverlessworkflow.io/errors/types/",
     "https://serverlessworkflow.io/errors/",
+    "https://open-workflow-specification.org/errors/types/",
     "https://open-workflow-specification.org/errors/",
 )
+"""Under which the same error is written; of two that fit, the longer one comes first."""
 
 STANDARD: Final = {
     "configuration": 400,
@@ -130,7 +134,8 @@ def same_type(one: str, other: str) -> bool:
 
 
 def _kind(uri: str) -> str | None:
+    """The last segment of a type under a known base, standard or not."""
     for base in KNOWN_BASES:
-        if uri.startswith(base) and uri.removeprefix(base) in STANDARD:
+        if uri.startswith(base):
             return uri.removeprefix(base)
     return None

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from unspool.definitions.expressions import Expression, ExpressionError, Purse
+from unspool.definitions.expressions import Expression, ExpressionError, LimitExceeded, Purse
+from unspool.definitions.expressions.template import written
 
 Json = Any
 
@@ -63,20 +64,29 @@ class Address:
 
     parts: tuple[UriTemplate | Expression, ...]
     variables: frozenset[str]
+    literal: UriTemplate | None = None
+    """What it is if it does not evaluate (loose mode)."""
 
     def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> str:
         """The URI. Raises `ExpressionError`."""
-        return "".join(
-            part.expand(value)
-            if isinstance(part, UriTemplate)
-            else _text(part.spend(value, variables, purse))
-            for part in self.parts
-        )
+        try:
+            if len(self.parts) == 1 and not isinstance(self.parts[0], UriTemplate):
+                return _whole(self.parts[0].spend(value, variables, purse))
+            return "".join(
+                part.expand(value)
+                if isinstance(part, UriTemplate)
+                else written(part.spend(value, variables, purse), purse)
+                for part in self.parts
+            )
+        except LimitExceeded:
+            raise
+        except ExpressionError:
+            if self.literal is None:
+                raise
+            return self.literal.expand(value)
 
 
-def _text(result: Json) -> str:
+def _whole(result: Json) -> str:
     if isinstance(result, str):
         return result
-    if isinstance(result, int | float) and not isinstance(result, bool):
-        return str(result)
-    raise ExpressionError("an expression in a URI must give text")
+    raise ExpressionError("an expression for a URI must give text")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from unspool.eventstore.clock import Clock, SystemClock
+from unspool.definitions.tasks import call_http, run_shell
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.egress import EgressPolicy, Endpoint, Reach, resolve
 from unspool.executor.http.call import HttpCall
@@ -16,7 +16,7 @@ from unspool.executor.shell import ShellRun
 
 @asynccontextmanager
 async def default_handlers(
-    settings: ExecutorSettings, *, store: Iterable[Endpoint] = (), clock: Clock | None = None
+    settings: ExecutorSettings, *, store: Iterable[Endpoint] = ()
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release, open as long as the context is.
 
@@ -25,10 +25,9 @@ async def default_handlers(
     Raises:
         BadSetting: `UNSPOOL_EGRESS` is not one of its values.
     """
-    clock = clock or SystemClock()
     policy = EgressPolicy(_reach(settings.egress), await asyncio.to_thread(resolve, store))
     async with open_session(policy, connections=settings.concurrency) as session:
-        yield {"http": HttpCall(session, settings, clock), "shell": ShellRun(settings, clock)}
+        yield {call_http.QUEUE: HttpCall(session, settings), run_shell.QUEUE: ShellRun(settings)}
 
 
 def _reach(text: str) -> Reach:

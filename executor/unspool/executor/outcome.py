@@ -43,8 +43,8 @@ class Handler(Protocol):
     async def __call__(self, request: TaskRequest) -> Outcome:
         """Does one task, at least once for each request.
 
-        It keeps to `request.deadline` and may be cancelled at any await. An exception means a defect of the
-        handler or of the machine: the task is tried again and in the end goes to the dead letters.
+        It may be cancelled at any await, and is when the deadline has come. An exception means a defect of
+        the handler or of the machine: the task is tried again and in the end goes to the dead letters.
         """
 
 

@@ -11,7 +11,6 @@ from typing import Final, NoReturn
 import orjson
 
 from unspool.definitions import errors
-from unspool.eventstore.clock import Clock
 from unspool.eventstore.events import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import masked
@@ -49,9 +48,8 @@ class ShellCommand:
 class ShellRun:
     """Does `run: shell` tasks, each in its own process group and its own empty directory."""
 
-    def __init__(self, settings: ExecutorSettings, clock: Clock):
+    def __init__(self, settings: ExecutorSettings) -> None:
         self._settings = settings
-        self._clock = clock
 
     async def __call__(self, request: TaskRequest) -> Outcome:
         """Runs one command; whatever it leaves running in its process group is killed with it."""
@@ -63,7 +61,7 @@ class ShellRun:
             if not command.awaits:
                 return await _leave(command, directory)
             try:
-                return await self._run(command, directory, request.deadline)
+                return await self._run(command, directory)
             finally:
                 await asyncio.shield(asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True))
         except Rejected as rejected:
@@ -71,20 +69,16 @@ class ShellRun:
         except OSError as error:
             return Faulted(errors.runtime(f"the command could not be started: {error.strerror}"))
 
-    async def _run(self, command: ShellCommand, directory: str, deadline: int | None) -> Outcome:
-        seconds = None if deadline is None else (deadline - self._clock.now()) / 1000
+    async def _run(self, command: ShellCommand, directory: str) -> Outcome:
         try:
-            async with asyncio.timeout(seconds):
-                result = await run(
-                    ("sh", "-c", f"umask 077; {command.command}", "sh", *command.arguments),
-                    stdin=command.stdin,
-                    environment=_environment(command, directory),
-                    directory=directory,
-                    max_output=self._settings.shell_max_output_bytes,
-                    kill_grace=self._settings.shell_kill_grace_seconds,
-                )
-        except TimeoutError:
-            return Faulted(errors.timeout(f"the command took longer than {seconds:g} s and was stopped"))
+            result = await run(
+                ("sh", "-c", f"umask 077; {command.command}", "sh", *command.arguments),
+                stdin=command.stdin,
+                environment=_environment(command, directory),
+                directory=directory,
+                max_output=self._settings.shell_max_output_bytes,
+                kill_grace=self._settings.shell_kill_grace_seconds,
+            )
         except OutputTooLargeError as error:
             return Faulted(errors.runtime(str(error), title="Output too large"))
         return _outcome(command, result)

@@ -31,6 +31,14 @@ _BACKOFF_SECONDS: Final = 0.25
 _JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 
 
+class HandlerFailed(Exception):
+    """A handler raised on a task as often as it may."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class Work:
     """Does delivered tasks, one call each; safe to call many times at once."""
 
@@ -43,13 +51,29 @@ class Work:
         self._clock = clock
 
     async def do(self, delivery: Delivery[TaskRequest]) -> None:
-        """Does a task to its end: its result is handed in, or it lies among the dead letters."""
+        """Does a task to its end: its result is handed in, or it lies among the dead letters.
+
+        When its deadline comes first nobody is told: that is the timeout of the task or of something around
+        it, whose own timer is due, and only the execution knows which.
+        """
         if delivery.attempts > MAX_DELIVERIES:
-            error = f"delivered {delivery.attempts} times, never brought to an end"
-            await self._settle(delivery, error, "")
+            await self._bury(delivery, f"delivered {delivery.attempts} times, never brought to an end", "")
             return
-        outcome = await self._outcome(delivery)
-        if outcome is not None:
+        left = self._left(delivery.body)
+        if left is not None and left <= 0:
+            await self.drop(delivery)
+            return
+        try:
+            async with asyncio.timeout(left):
+                outcome = await self._outcome(delivery.body)
+        except TimeoutError:
+            await self.drop(delivery)
+        except HandlerFailed as failed:
+            cause = failed.cause
+            text = "".join(traceback.format_exception(cause))
+            tried = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
+            await self._bury(tried, f"{type(cause).__name__}: {cause}", text)
+        else:
             message = self._checked(outcome).message(delivery.body)
             await patiently(lambda: self._store.finish(delivery, message))
 
@@ -57,29 +81,24 @@ class Work:
         """Acknowledges a task whose result nobody wants any more."""
         await patiently(lambda: self._store.finish(delivery, None))
 
-    async def _outcome(self, delivery: Delivery[TaskRequest]) -> Outcome | None:
-        """The outcome; None when the handler failed too often and the task was buried."""
-        request = delivery.body
+    def _left(self, request: TaskRequest) -> float | None:
+        """Seconds until the deadline."""
+        return None if request.deadline is None else (request.deadline - self._clock.now()) / 1000
+
+    async def _outcome(self, request: TaskRequest) -> Outcome:
+        """The outcome. Raises `HandlerFailed` when the handler has failed too often."""
         failures = 0
-        while request.deadline is None or request.deadline > self._clock.now():
+        while True:
             try:
                 return await self._handlers[request.queue](request)
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises is that task's failure alone
+            except Exception as error:
                 failures += 1
                 logger.warning("task %s of %s failed: %r", request.task, request.execution, error)
                 if failures == MAX_FAILURES:
-                    await self._bury(delivery, error)
-                    return None
+                    raise HandlerFailed(error) from error
             await asyncio.sleep(_BACKOFF_SECONDS * 2**failures * _JITTER.uniform(0.5, 1.5))
-        return Faulted(errors.timeout("the task's time was over before it could be done"))
 
-    async def _bury(self, delivery: Delivery[TaskRequest], error: Exception) -> None:
-        failed = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
-        text = "".join(traceback.format_exception(error))
-        line = f"{type(error).__name__}: {error}"
-        await self._settle(failed, line, text)
-
-    async def _settle(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
+    async def _bury(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
         with suppress(NotFound):  # somebody else has settled it meanwhile
             await patiently(lambda: self._store.bury(delivery, error, trace))
 

@@ -55,7 +55,7 @@ def test_a_program_cannot_leave_its_brackets(jq: JqPool, source: str) -> None:
         jq.run(source, None, {})
 
 
-@pytest.mark.parametrize("name", ["env", "input", "inputs", "debug", "stderr", "halt", "halt_error", "now"])
+@pytest.mark.parametrize("name", ["env", "input", "inputs", "debug", "stderr", "halt", "halt_error"])
 def test_the_child_hides_the_process_as_well(jq: JqPool, name: str) -> None:
     with pytest.raises(ExpressionError, match=f"{name} is not available"):
         jq.run(f"[{name}]", {}, {})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool, problem
+from unspool.definitions.expressions import NOW, ExpressionCompiler, ExpressionError, JqPool, problem
 from unspool.definitions.expressions.builtins import VALUE_FILTERS, VALUE_FUNCTIONS
 from unspool.definitions.expressions.filters import FILTERS
 
@@ -170,8 +170,6 @@ def test_problem_names_what_is_wrong(jq: JqPool) -> None:
         "get_search_list",
         "modulemeta",
         "$__loc__",
-        "now",
-        "localtime",
         "input_line_number",
     ],
 )
@@ -186,8 +184,12 @@ def test_d1_what_does_not_exist_for_authors_is_named(
     assert f"'{name}' is not available" in str(raised.value)
 
 
-def test_now_has_a_replacement() -> None:
-    assert "$workflow.startedAt" in str(problem("now"))
+def test_d1_now_is_told_by_whoever_asks(compiler: ExpressionCompiler) -> None:
+    """So that evaluating again gives the same; local time is UTC."""
+    expression = compiler.expression('[now, (now | localtime | mktime), (now | strflocaltime("%H:%M %Z"))]')
+    assert expression.variables == {NOW}
+    assert expression.evaluate(None, {NOW: 3600.5}) == [3600.5, 3600, "01:00 UTC"]
+    assert compiler.expression("def now: 7; now").evaluate(None, {NOW: 1}) == 7
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_d9_nothing_in_data_is_evaluated(jq: JqPool, mode: Any) -> None:
         (".a.b", ".a.b"),
         ("${ .a.b }", "${ .a.b }"),
         ("${ ( }", "${ ( }"),
-        ("now", "now"),
+        ("env", "env"),
         (".a | def f: . + 1; f", 6),
         ("", ""),
         ("[.a, 1]", [5, 1]),
@@ -166,3 +166,18 @@ def test_the_expressions_of_a_template_share_one_allowance(compiler: ExpressionC
     assert compiler.template([heavy]).evaluate(None, {}) == [100000]
     with pytest.raises(ExpressionError, match="limit exceeded"):
         compiler.template([heavy] * 100).evaluate(None, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("${\n.q # closes the {a} block }\n}", 7),
+        ('${ .q # it\'s 5" wide\n | tostring + "}" }', "7}"),
+        ("<${ .q # }\n }>", "<7>"),
+        ("# ${ .q }", "# 7"),
+    ],
+)
+def test_d8_braces_and_quotes_in_comments_do_not_count(
+    compiler: ExpressionCompiler, text: str, result: Any
+) -> None:
+    assert fill(compiler, {"v": text}, {"q": 7}) == {"v": result}

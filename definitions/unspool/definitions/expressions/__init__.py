@@ -8,10 +8,12 @@ from unspool.definitions.expressions.compiler import ExpressionCompiler, problem
 from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
 from unspool.definitions.expressions.expression import Expression, JqRunner, Purse
 from unspool.definitions.expressions.jq_pool import JqPool
+from unspool.definitions.expressions.lexer import NOW
 from unspool.definitions.expressions.template import Template
 from unspool.definitions.expressions.weight import weigh
 
 __all__ = [
+    "NOW",
     "Expression",
     "ExpressionCompiler",
     "ExpressionError",

@@ -22,8 +22,9 @@ class ExpressionCompiler:
 
     def __init__(self, *, jq: JqRunner | None, mode: Mode = "strict") -> None:
         """Takes what runs expressions outside the subset (None: they do not compile) and `evaluate.mode`."""
+        self.loose = mode == "loose"
+        """Whether a text that is no expression, or fails as one, stands for itself."""
         self._jq = jq
-        self._mode = mode
         self._compiled: dict[str, Expression] = {}
 
     def expression(self, source: str) -> Expression:
@@ -52,7 +53,7 @@ class ExpressionCompiler:
 
     def text(self, value: str) -> Template:
         """A string that may hold `${ }`. Raises `ExpressionError`."""
-        if self._mode == "strict":
+        if not self.loose:
             return self._strict(split(value), value)
         parts = split(value)
         if len(parts) == 1:

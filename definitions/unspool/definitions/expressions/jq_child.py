@@ -12,6 +12,7 @@ import resource
 import signal
 import struct
 import sys
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -28,9 +29,9 @@ NOBODY = 65534
 
 HIDDEN = (
     *("env", "input", "inputs", "input_filename", "input_line_number", "debug", "stderr", "halt"),
-    *("halt_error", "get_search_list", "modulemeta", "now", "localtime"),
+    *("halt_error", "get_search_list", "modulemeta"),
 )
-HIDDEN_WITH_ARGUMENT = ("debug", "halt_error", "strflocaltime")
+HIDDEN_WITH_ARGUMENT = ("debug", "halt_error")
 PRELUDE = "".join(
     [f'def {name}: error("{name} is not available"); ' for name in HIDDEN]
     + [f'def {name}(f): error("{name} is not available"); ' for name in HIDDEN_WITH_ARGUMENT]
@@ -75,7 +76,9 @@ class Programs:
 def wrapped(source: str, names: list[str]) -> str:
     """The expression with its variables taken from the input; jq.py can bind them at compile time only."""
     bound = "".join(f"$__w.v.{name} as ${name} | " for name in names)
-    return f"{PRELUDE}{{}} as $ENV | . as $__w | {bound}$__w.d | (\n{source}\n)"
+    # Times are told by whoever asks, and local is UTC, so that evaluating again gives the same.
+    now = "def now: $__now; " if "__now" in names else ""
+    return f"{PRELUDE}{{}} as $ENV | . as $__w | {bound}{now}$__w.d | (\n{source}\n)"
 
 
 def answer(request: bytes, programs: Programs) -> bytes:
@@ -132,6 +135,8 @@ def send(answers: BinaryIO, reply: bytes) -> None:
 
 
 if __name__ == "__main__":
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine(int(sys.argv[1]))
     serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]) * 1.5)

@@ -12,7 +12,6 @@ LONGEST_SOURCE: Final = 16 * 1024
 DEEPEST_NESTING: Final = 64
 """Interpolations, brackets and operators inside one another in the subset."""
 
-_STARTED = "its value must not change when it is evaluated again; use $workflow.startedAt or $task.startedAt"
 _HOST = "expressions do not see the process they run in"
 _MODULES = "there are no modules"
 
@@ -21,9 +20,13 @@ FORBIDDEN: Final = {
     **dict.fromkeys(("input", "inputs", "input_filename", "input_line_number"), _HOST),
     **dict.fromkeys(("debug", "stderr", "$__loc__", "$__prog_args"), _HOST),
     **dict.fromkeys(("import", "include", "module"), _MODULES),
-    **dict.fromkeys(("now", "localtime", "strflocaltime"), _STARTED),
 }
 """Names of jq that do not exist for authors, and why."""
+
+
+NOW: Final = "__now"
+"""The variable that holds what `now` gives, in seconds since 1970: the time of the decision, so that deciding
+again comes to the same."""
 
 
 class Token(NamedTuple):
@@ -178,5 +181,8 @@ def _refuse(token: Token) -> None:
 
 
 def variables(tokens: tuple[Token, ...]) -> frozenset[str]:
-    """The names of all variables that occur, bound inside the expression or not."""
-    return frozenset(token.text[1:] for token in _every(tokens) if token.kind == "variable")
+    """The names of all variables that occur, bound inside the expression or not; `NOW` if `now` does."""
+    found = {token.text[1:].lstrip() for token in _every(tokens) if token.kind == "variable"}
+    if any(token.kind == "name" and token.text == "now" for token in _every(tokens)):
+        found.add(NOW)
+    return frozenset(found)

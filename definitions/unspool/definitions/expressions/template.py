@@ -69,9 +69,9 @@ def _inside_whole(text: str) -> str | None:
     return match[1] if end is None or end == match.end(1) else None
 
 
-_BRACES: Final = re.compile(r'[{}"]')
+_BRACES: Final = re.compile(r'[{}"]|#[^\n]*')
 _IN_STRING: Final = re.compile(r'"|\\\(|\\.', re.DOTALL)
-_IN_INTERPOLATION: Final = re.compile(r'[()"]')
+_IN_INTERPOLATION: Final = re.compile(r'[()"]|#[^\n]*')
 
 
 def _closing_brace(text: str, at: int) -> int | None:
@@ -84,6 +84,8 @@ def _closing_brace(text: str, at: int) -> int | None:
             if end is None:
                 return None
             at = end
+            continue
+        if match[0][0] == "#":  # a comment
             continue
         open_braces += 1 if match[0] == "{" else -1
         if not open_braces:
@@ -177,7 +179,8 @@ class Template:
         return cls._of(
             [cls.of_expression(part) for part in parts if not isinstance(part, str)],
             lambda value, variables, purse: "".join(
-                part if isinstance(part, str) else _written(part, value, variables, purse) for part in parts
+                part if isinstance(part, str) else written(part.spend(value, variables, purse), purse)
+                for part in parts
             ),
         )
 
@@ -201,8 +204,8 @@ class Template:
         return cls(False, variables, any(template.guarded for template in inside), fill)
 
 
-def _written(expression: Expression, value: Json, variables: Mapping[str, Json], purse: Purse) -> str:
-    result = expression.spend(value, variables, purse)
+def written(result: Json, purse: Purse) -> str:
+    """A result within a text, as `tostring` writes it (inventory D7). Raises `LimitExceeded`."""
     frame = [purse.left]
     try:
         text = to_string(result, frame)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.definitions.compilation import Site
 from unspool.definitions.expressions import Purse
@@ -9,7 +10,7 @@ from unspool.definitions.plan import Evaluable, Json
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
-QUEUE = "http"
+QUEUE: Final = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +39,4 @@ def compile_http_call(task: dict[str, Json], site: Site) -> Request:
     authentication = None if policy is None else site.template(policy)
     rest = site.template({name: value for name, value in arguments.items() if name != "endpoint"})
     reads = uri.variables | rest.variables | (authentication.variables if authentication else frozenset())
-    return Request(QUEUE, HttpArguments(uri, authentication, rest, reads))
+    return Request(QUEUE, HttpArguments(uri, authentication, rest, reads), authentication)

@@ -1,6 +1,7 @@
 """`raise`: an error of the author's (dsl-reference.md, "Raise")."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from unspool.definitions.compilation import Site
 from unspool.definitions.plan import Evaluable, Json
@@ -22,13 +23,23 @@ class Raise:
 
     error: ErrorTemplate | None
     expression: Evaluable | None = None
+    named: Mapping[str, ErrorTemplate] = field(default_factory=dict)
+    """The errors of `use.errors`, one of which the expression may name."""
 
 
 def compile_raise(task: dict[str, Json], site: Site) -> Raise:
     """Reads a `raise` task."""
     error = task["raise"]["error"]
     if isinstance(error, str) and site.is_expression(error):
-        return Raise(None, site.transformation(error))
-    spec = site.named("errors", error) if isinstance(error, str) else error
+        named = site.bench.use.get("errors", {})
+        return Raise(
+            None,
+            site.expression(error),
+            {name: _template(spec, site) for name, spec in named.items()},
+        )
+    return Raise(_template(site.named("errors", error) if isinstance(error, str) else error, site))
+
+
+def _template(spec: dict[str, Json], site: Site) -> ErrorTemplate:
     members = {name: value for name, value in spec.items() if name != "type"}
-    return Raise(ErrorTemplate(site.address(spec["type"]), site.template(members)))
+    return ErrorTemplate(site.address(spec["type"]), site.template(members))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from unspool.definitions.expressions import Purse
-from unspool.definitions.plan import Json
+from unspool.definitions.plan import Evaluable, Json
 
 
 class Arguments(Protocol):
@@ -25,6 +25,8 @@ class Request:
 
     queue: str
     arguments: Arguments
+    authentication: Evaluable | None = None
+    """The policy it authenticates itself by (`$authorization`)."""
     detached: bool = False
     """Whether it is begun and not awaited: then its input is its output."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.definitions.compilation import Site
 from unspool.definitions.expressions import Purse
 from unspool.definitions.plan import Evaluable, Json
 from unspool.definitions.tasks.request import Request
 
-QUEUE = "shell"
+QUEUE: Final = "shell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,15 @@ class ShellArguments:
 
     command: Evaluable
     rest: Evaluable
-    """Arguments, environment, stdin, and how the process is awaited and read."""
+    """Arguments, environment, stdin."""
+    options: Mapping[str, Json]
+    """How the process is awaited and read: words of the DSL, never evaluated."""
     variables: frozenset[str]
 
     def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
         """The command an executor can run. Raises `ExpressionError`."""
         rest: dict[str, Json] = self.rest.spend(value, variables, purse)
-        return {**rest, "command": self.command.spend(value, variables, purse)}
+        return {**rest, **self.options, "command": self.command.spend(value, variables, purse)}
 
 
 def compile_shell(task: dict[str, Json], site: Site) -> Request:
@@ -32,6 +35,6 @@ def compile_shell(task: dict[str, Json], site: Site) -> Request:
     shell = {name: value for name, value in run["shell"].items() if name != "command"}
     options = {"await": run.get("await", True), "return": run.get("return", "stdout")}
     command = site.shell_command(run["shell"]["command"])
-    rest = site.template({**shell, **options})
-    arguments = ShellArguments(command, rest, command.variables | rest.variables)
+    rest = site.template(shell)
+    arguments = ShellArguments(command, rest, options, command.variables | rest.variables)
     return Request(QUEUE, arguments, detached=not options["await"])

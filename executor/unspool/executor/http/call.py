@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -9,7 +10,6 @@ from multidict import CIMultiDictProxy
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from unspool.definitions import errors
-from unspool.eventstore.clock import Clock
 from unspool.eventstore.events import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.egress import EgressError
@@ -25,19 +25,22 @@ _LARGE: Final = 256 * 1024
 """Request bodies from this size on are written in pieces."""
 
 
+_EXPLAINS: Final = 64 * 1024
+"""Bytes of an error's body that are read."""
+
+
 class HttpCall:
     """Does `call: http` tasks (inventory J.2)."""
 
-    def __init__(self, session: aiohttp.ClientSession, settings: ExecutorSettings, clock: Clock):
+    def __init__(self, session: aiohttp.ClientSession, settings: ExecutorSettings) -> None:
         self._session = session
         self._settings = settings
-        self._clock = clock
 
     async def __call__(self, request: TaskRequest) -> Outcome:
         """Makes one call; anything that goes wrong with it becomes an error the author can catch."""
         try:
             prepared = prepare(request)
-            seconds = self._seconds(request)
+            seconds = self._settings.http_timeout_seconds
             try:
                 async with asyncio.timeout(seconds):
                     return Completed(await self._output(prepared))
@@ -45,12 +48,6 @@ class HttpCall:
                 return Faulted(errors.timeout(f"{prepared.place} took longer than {seconds:g} s"))
         except Rejected as rejected:
             return Faulted(rejected.error)
-
-    def _seconds(self, request: TaskRequest) -> float:
-        limit = self._settings.http_timeout_seconds
-        if request.deadline is None:
-            return limit
-        return min(limit, (request.deadline - self._clock.now()) / 1000)
 
     async def _output(self, request: HttpRequest) -> Json:
         response, request = await self._follow(request)
@@ -114,14 +111,27 @@ class HttpCall:
             headers=request.headers,
             data=io.BytesIO(body) if body is not None and len(body) >= _LARGE else body,
             allow_redirects=False,
+            skip_auto_headers=("Content-Type",),  # without a body there is none
         ) as response:
+            read = self._read if _is_success(response.status, redirect=request.redirect) else self._read_some
             return HttpResponse(
                 response.status,
                 response.reason or "",
                 response.headers,
-                await self._read(request, response),
+                await read(request, response),
                 response.request_info.headers,
             )
+
+    async def _read_some(self, _: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
+        """The beginning of an error's body: it may explain the status, which counts whatever that body is."""
+        body = bytearray()
+        with suppress(aiohttp.ClientError, OSError, ValueError):
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _EXPLAINS:
+                    response.close()
+                    break
+        return bytes(body[:_EXPLAINS])
 
     async def _read(self, request: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
         limit = self._settings.http_max_response_bytes

@@ -1,10 +1,10 @@
 """Credentials of a request: how they are sent, and how they are kept out of what people read."""
 
-import base64
 import re
 from collections.abc import Mapping
 from typing import Final
 
+from unspool.definitions.authentication import descriptor
 from unspool.definitions.errors import configuration
 from unspool.eventstore.events import Json
 from unspool.executor.masking import HIDDEN
@@ -21,27 +21,29 @@ def authorization(policy: Json) -> tuple[str, tuple[str, ...]]:
     Raises:
         Rejected: the policy is not one this executor knows, or lacks a part.
     """
+    sent = descriptor(policy)
+    if sent is None:
+        raise Rejected(configuration(_complaint(policy)))
+    secrets = [sent["parameter"]]
+    if "basic" in policy:
+        if ":" in policy["basic"]["username"]:
+            detail = "a username of basic authentication cannot have a colon (RFC 7617)"
+            raise Rejected(configuration(detail))
+        secrets.append(policy["basic"]["password"])
+    return f"{sent['scheme']} {sent['parameter']}", tuple(secrets)
+
+
+def _complaint(policy: Json) -> str:
     match policy:
-        case {"basic": {"username": str(username), "password": str(password)}}:
-            return _basic(username, password)
-        case {"bearer": {"token": str(token)}}:
-            return f"Bearer {token}", (token,)
         case {"basic": _}:
-            raise Rejected(configuration("basic authentication needs a username and a password, both text"))
+            return "basic authentication needs a username and a password, both text"
         case {"bearer": _}:
-            raise Rejected(configuration("bearer authentication needs a token, as text"))
+            return "bearer authentication needs a token, as text"
         case dict():
             kind = ", ".join(policy)
         case _:
             kind = type(policy).__name__
-    raise Rejected(configuration(f"authentication must be basic or bearer, not {kind}"))
-
-
-def _basic(username: str, password: str) -> tuple[str, tuple[str, ...]]:
-    if ":" in username:
-        raise Rejected(configuration("a username of basic authentication cannot have a colon (RFC 7617)"))
-    encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return f"Basic {encoded}", (password, encoded)
+    return f"authentication must be basic or bearer, not {kind}"
 
 
 def redacted(headers: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
-from unspool.definitions.errors import configuration
+from unspool.definitions.errors import WorkflowError, communication, configuration
 from unspool.eventstore.events import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.http.credentials import authorization
@@ -54,7 +54,7 @@ def prepare(request: TaskRequest) -> HttpRequest:
     """Reads the arguments of an `http` task.
 
     Raises:
-        Rejected: something in them cannot be sent; a `configuration` error that names it.
+        Rejected: something in them cannot be sent; a `configuration` or `communication` error that names it.
     """
     arguments = request.arguments
     url, userinfo = _url(arguments["endpoint"]["uri"])
@@ -104,18 +104,23 @@ def _url(uri: Json) -> tuple[URL, Json]:
     if not isinstance(uri, str):
         _refuse(f"the endpoint's URI must be text, not {_kind(uri)}")
     if _NOT_IN_URI.search(uri):
-        _refuse("the endpoint's URI has white space or control characters")
+        raise Rejected(_nowhere("it has white space or control characters"))
     try:
         url = URL(uri)
         complete = url.scheme in {"http", "https"} and bool(url.host) and url.port != 0
     except ValueError:
         complete = False
     if not complete:
-        _refuse("the endpoint's URI is not a complete http or https URL")
+        raise Rejected(_nowhere("it is not a complete http or https URL"))
     if url.user is None and url.password is None:
         return url.with_fragment(None), None
     basic = {"username": url.user or "", "password": url.password or ""}
     return url.with_user(None).with_fragment(None), {"basic": basic}
+
+
+def _nowhere(why: str) -> WorkflowError:
+    """A problem of the call, not of the definition: mostly it is the data that makes the address."""
+    return communication(f"the endpoint's URI leads nowhere: {why}", title="Unusable address")
 
 
 def _method(method: Json) -> str:

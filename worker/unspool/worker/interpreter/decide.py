@@ -122,11 +122,14 @@ def _pending(turn: Turn, body: dict[str, Json]) -> Run | None:
 
 
 def _timer_fired(turn: Turn, body: dict[str, Json]) -> None:
-    timer = turn.state.timers.get(body["timer"])
-    if timer is None:
+    if body["timer"] not in turn.state.timers:
         return
+    id_ = turn.first_of(body["timer"])
+    timer = turn.state.timers[id_]
     run = turn.run(timer.run)
-    turn.emit("timer.fired", run, {"timer": body["timer"]})
+    turn.emit("timer.fired", run, {"timer": id_})
+    if id_ != body["timer"]:
+        turn.timers_cancelled.append(id_)
     run = turn.run(timer.run)
     if timer.purpose is Purpose.TIMEOUT:
         _time_out(turn, run)
@@ -186,7 +189,7 @@ def _set_timeout_again(turn: Turn, id_: str) -> None:
     try:
         set_timeout(turn, run)
     except Fault as fault:
-        fail(turn, run, fault.error)
+        fail(turn, run, fault.error.at(run.task or "/"))
 
 
 def _complete_root(turn: Turn, root: Run) -> None:

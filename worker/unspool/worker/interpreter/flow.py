@@ -6,13 +6,14 @@
 A kind adds only its own work: it is told to `begin`, and says `complete` or raises a `Fault`.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Purse
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
-from unspool.worker.interpreter.scope import Scope
+from unspool.worker.interpreter.scope import NO_NAMES, Scope
 from unspool.worker.interpreter.state import ROOT, Json, Phase, Purpose, Run
 from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
@@ -78,7 +79,7 @@ def _begin(turn: Turn, run: Run, task: Task) -> None:
         set_timeout(turn, run)
         turn.behaviour_of(task).begin(turn, run, task.body)
     except Fault as fault:
-        fail(turn, turn.run(run.id), fault.error)
+        fail(turn, turn.run(run.id), fault.error.at(run.task or "/"))
 
 
 def set_timeout(turn: Turn, run: Run) -> None:
@@ -94,7 +95,13 @@ def _skip(turn: Turn, run: Run, task: Task) -> None:
     _tell_parent(turn, run, Ended(task, run.branch, run.raw, Directive.CONTINUE))
 
 
-def complete(turn: Turn, run: Run, raw_output: Json, directive: str | None = None) -> None:
+def complete(
+    turn: Turn,
+    run: Run,
+    raw_output: Json,
+    directive: str | None = None,
+    names: Mapping[str, Json] = NO_NAMES,
+) -> None:
     """Completes a run: transforms and checks its output, exports, and leads on.
 
     What an executor gave is kept in the event if it is transformed: nothing else would tell, and a history
@@ -105,6 +112,7 @@ def complete(turn: Turn, run: Run, raw_output: Json, directive: str | None = Non
         run: the run, as it is now.
         raw_output: what the task's own work came to; `INPUT` if it hands on its input.
         directive: where it leads, if not where the task's `then` does.
+        names: variables that its `output` and `export` see and the state does not hold.
 
     Raises:
         Fault: a transformation or a check failed.
@@ -113,12 +121,12 @@ def complete(turn: Turn, run: Run, raw_output: Json, directive: str | None = Non
     transform = task.output.transform
     raw = output = run.input if raw_output is INPUT else raw_output
     if transform is not None:
-        output = Scope(turn, run, raw_output=raw).evaluate(transform, raw)
+        output = Scope(turn, run, names, raw).evaluate(transform, raw)
     _check(task.output, output, "output")
     if run.parent is None:
         _end(turn, run, "workflow.completed", {"output": output})
         return
-    data = _export(turn, run, task.export, output, raw)
+    data = _export(Scope(turn, run, {**names, "output": output}, raw), task.export, output)
     if transform is not None or raw_output is not INPUT:
         data["output"] = output
     if transform is not None and run.phase is Phase.REQUESTED:
@@ -128,13 +136,12 @@ def complete(turn: Turn, run: Run, raw_output: Json, directive: str | None = Non
     _tell_parent(turn, run, Ended(task, run.branch, output, directive or task.then))
 
 
-def _export(turn: Turn, run: Run, export: DataStep, output: Json, raw_output: Json) -> dict[str, Json]:
+def _export(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
     if export is IDENTITY:
         return {}
     data = {}
-    context = turn.state.context
+    context = scope.turn.state.context
     if export.transform is not None:
-        scope = Scope(turn, run, {"output": output}, raw_output)
         data["context"] = context = scope.evaluate(export.transform, output)
     _check(export, context, "exported context")
     return data

@@ -7,18 +7,21 @@ Only the arguments that an expression reads are made; one that is not available 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from unspool.definitions import errors
+from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
-from unspool.definitions.expressions import ExpressionError
+from unspool.definitions.expressions import NOW, ExpressionError
 from unspool.definitions.plan import Evaluable, Moment
 from unspool.definitions.tasks.for_each import For
+from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
-from unspool.worker.interpreter.state import Json, Loop, Run
+from unspool.worker.interpreter.state import Json, Loop, Phase, Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
-_NONE: Final[Mapping[str, Json]] = {}
+NO_NAMES: Final[Mapping[str, Json]] = MappingProxyType({})
 _RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata": {}}
 
 
@@ -27,7 +30,7 @@ class Scope(NamedTuple):
 
     turn: Turn
     run: Run
-    names: Mapping[str, Json] = _NONE
+    names: Mapping[str, Json] = NO_NAMES
     """Variables that are not (yet) in the state: an output being made, the item of an iteration to come."""
     raw_output: Json = None
 
@@ -58,7 +61,7 @@ class Scope(NamedTuple):
 
     def _bind(self, wanted: frozenset[str]) -> Mapping[str, Json]:
         if not wanted:
-            return _NONE
+            return NO_NAMES
         return {name: self._argument(name) for name in wanted}
 
     def _argument(self, name: str) -> Json:
@@ -72,20 +75,22 @@ NO_TIME: Final = parse_duration({"seconds": 0})
 
 
 def _scoped_variable(turn: Turn, run: Run, name: str) -> Json:
-    """The value of an author's variable, the innermost first (inventory E12)."""
+    """The value of an author's variable, the innermost first (inventory E12).
+
+    A `try` sees the error it has caught itself, too, once it is handled (inventory I31).
+    """
+    inside = None
     while run.parent is not None:
         task = turn.task_of(run)
-        run = turn.run(run.parent)
-        if run.parent is None:
-            break
-        body = turn.task_of(run).body
-        if isinstance(body, For) and isinstance(run.progress, Loop):
+        body = task.body
+        if inside is not None and isinstance(body, For) and isinstance(run.progress, Loop):
             if name == body.each:
                 return run.progress.items[run.progress.place]
             if name == body.at:
                 return run.progress.place
-        if isinstance(body, Try) and name == body.catch.name and body.handles(task):
+        if isinstance(body, Try) and name == body.catch.name and (inside is None or body.handles(inside)):
             return run.fault
+        inside, run = task, turn.run(run.parent)
     return None
 
 
@@ -133,11 +138,22 @@ def _secrets(_: Scope) -> Json:
     raise Fault(errors.authorization("$secrets: no secret store is set up", title="Secret not available"))
 
 
+def _authorization(scope: Scope) -> Json:
+    """How the task's call authenticates itself (inventory E7, K8); null before its input is ready."""
+    body = scope.turn.task_of(scope.run).body
+    policy = body.authentication if isinstance(body, Request) else None
+    if policy is None or scope.run.phase is Phase.CREATED:
+        return None
+    own = scope._replace(names={**scope.names, "authorization": None})
+    return descriptor(own.evaluate(policy, scope.run.input))
+
+
 _ARGUMENTS: Final[Mapping[str, Callable[[Scope], Json]]] = {
     "context": lambda scope: scope.turn.state.context,
     "input": lambda scope: scope.run.input,
     "output": lambda _: None,
-    "authorization": lambda _: None,
+    "authorization": _authorization,
+    NOW: lambda scope: scope.turn.now / 1000,
     "secrets": _secrets,
     "task": _task,
     "workflow": _workflow,

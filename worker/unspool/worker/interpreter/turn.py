@@ -17,6 +17,10 @@ MOST_WEIGHT: Final = 2 * 1024 * 1024
 """Characters after which a decision is long enough, however few its events are."""
 
 
+_LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
+"""Timers that end all that runs in their run."""
+
+
 class Fault(Exception):
     """Carries a workflow error from where it is found to the task that faults of it.
 
@@ -142,13 +146,25 @@ class Turn:
                 if self.timers.pop(id_, None) is None:
                     self.timers_cancelled.append(id_)
 
+    def first_of(self, timer: str) -> str:
+        """The timer that has its say when this one is due: a timeout around it that is due as well goes
+        first, the outermost of several (inventory N3). In which order a store tells of them is its own.
+        """
+        found = self.state.timers[timer]
+        places = {run: place for place, run in enumerate(self._lineage(self.run(found.run)))}
+        around = [
+            (places[other.run], other.purpose is Purpose.TIMEOUT, id_)
+            for id_, other in self.state.timers.items()
+            if other.purpose in _LIMITS and other.run in places and other.due_at <= found.due_at
+        ]
+        return max(around)[2] if around else timer
+
     def _deadline(self, run: Run) -> int | None:
         """When the first of the timeouts around a run is due."""
         if not self.state.timers:
             return None
         around = set(self._lineage(run))
-        limits = {Purpose.TIMEOUT, Purpose.ATTEMPT}
-        dues = [t.due_at for t in self.state.timers.values() if t.run in around and t.purpose in limits]
+        dues = [t.due_at for t in self.state.timers.values() if t.run in around and t.purpose in _LIMITS]
         return min(dues, default=None)
 
     def _lineage(self, run: Run) -> list[str]:

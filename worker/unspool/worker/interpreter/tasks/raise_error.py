@@ -20,20 +20,14 @@ class RaiseBehaviour(Leaf):
         if body.error is not None:
             raise Fault(_from_template(scope, body.error))
         assert body.expression is not None  # one of the two is always there
-        raise Fault(_from_expression(turn, scope.evaluate(body.expression, run.input)))
+        given = scope.evaluate(body.expression, run.input)
+        template = body.named.get(given) if isinstance(given, str) else None
+        raise Fault(_error(given) if template is None else _from_template(scope, template))
 
 
 def _from_template(scope: Scope, template: ErrorTemplate) -> WorkflowError:
     members = scope.evaluate(template.members, scope.run.input)
     return _error({**members, "type": scope.evaluate(template.type, scope.run.input)})
-
-
-def _from_expression(turn: Turn, value: Json) -> WorkflowError:
-    """The error an expression gave, or the one in `use.errors` whose name it gave."""
-    named = turn.plan.definition.get("use", {}).get("errors", {})
-    if isinstance(value, str) and value in named:
-        value = named[value]
-    return _error(value)
 
 
 def _error(value: Json) -> WorkflowError:

@@ -75,7 +75,7 @@ def _failed(turn: Turn, run: Run, body: Try, error: WorkflowError) -> None:
     elif catch.retry is not None:
         fail(turn, run, error)
     else:
-        complete(turn, run, INPUT, catch.then)
+        complete(turn, run, INPUT, catch.then, {catch.name: problem})
 
 
 def _catches(scope: Scope, catch: Catch, problem: dict[str, Json]) -> bool:
@@ -96,7 +96,7 @@ def _agrees(scope: Scope, conditions: Catch | RetryPolicy, problem: dict[str, Js
 
 def _handle(turn: Turn, run: Run, catch: Catch, tasks: TaskList, problem: dict[str, Json]) -> None:
     if tasks.first is None:
-        complete(turn, run, INPUT, catch.then)
+        complete(turn, run, INPUT, catch.then, {catch.name: problem})
     else:
         create(turn, tasks.first, run, {"caught": problem})
 
