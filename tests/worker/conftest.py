@@ -2,7 +2,7 @@
 
 import heapq
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -129,13 +129,6 @@ PENDING = object()
 
 def echo(request: TaskRequest) -> Any:
     return request.arguments
-
-
-@pytest.fixture(scope="session")
-def jq() -> Iterator[JqPool]:
-    pool = JqPool()
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

@@ -256,7 +256,7 @@ def test_in_loose_mode_what_does_not_evaluate_stands_for_itself(world):
     run = world("""
         evaluate: {mode: loose}
         do:
-          - a: {set: hello world, export: {as: Some text}}
+          - a: {set: {v: hello world}, output: {as: hello world}, export: {as: Some text}}
           - b: {set: {url: .u, bad: '${ bad( }'}, output: {as: '{text: .bad, c: $context}'}}
           - c: {set: '${ . }', output: {as: .text.x}}
     """).start({})

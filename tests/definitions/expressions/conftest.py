@@ -1,14 +1,6 @@
-from collections.abc import Iterator
-
 import pytest
 
 from unspool.definitions.expressions import ExpressionCompiler, JqPool
-
-
-@pytest.fixture(scope="session")
-def jq() -> Iterator[JqPool]:
-    with JqPool() as pool:
-        yield pool
 
 
 @pytest.fixture

@@ -142,15 +142,15 @@ def test_messages_are_short(compiler: ExpressionCompiler) -> None:
 def test_d10_what_is_no_jq_does_not_compile(compiler: ExpressionCompiler, jq: JqPool, source: str) -> None:
     with pytest.raises(ExpressionError):
         compiler.expression(source)
-    assert problem(source, jq)
+    assert problem(source, jq=jq)
 
 
 def test_problem_names_what_is_wrong(jq: JqPool) -> None:
     assert problem("${ .a + 1 }") is None
     assert problem("def f: 1; f") is None  # not checked without jq
-    assert problem("def f: 1; f", jq) is None
-    assert "unexpected end of file" in str(problem("def f: 1; f +", jq))
-    assert "nothing/0 is not defined" in str(problem("nothing", jq))
+    assert problem("def f: 1; f", jq=jq) is None
+    assert "unexpected end of file" in str(problem("def f: 1; f +", jq=jq))
+    assert "nothing/0 is not defined" in str(problem("nothing", jq=jq))
 
 
 @pytest.mark.parametrize(

@@ -83,18 +83,23 @@ class ExpressionCompiler:
         return expression
 
 
-def problem(source: str, jq: JqRunner | None = None) -> str | None:
+def problem(source: str, known: frozenset[str] | None = None, jq: JqRunner | None = None) -> str | None:
     """Why an expression, bare or wrapped, does not compile; None when it does.
 
-    Without a runner, an expression outside the subset gets the benefit of the doubt.
+    Args:
+        source: the expression.
+        known: the variables that there are, without `$`; None for any.
+        jq: what knows about expressions outside the subset; without it they get the benefit of the doubt.
     """
     bare = _unwrapped(source)
     try:
-        if _closures(bare) is not None or jq is None:
-            return None
+        closures = _closures(bare)
     except ExpressionError as error:
         return str(error)
-    return jq.check(bare)
+    if closures is None:
+        return None if jq is None else jq.check(bare, known)
+    unknown = sorted(closures.variables - known) if known is not None else []
+    return f"${unknown[0]} is not defined here" if unknown else None
 
 
 def _unwrapped(source: str) -> str:

@@ -21,8 +21,8 @@ class JqRunner(Protocol):
         """The first output, or None. Raises `ExpressionError`."""
         ...
 
-    def check(self, source: str) -> str | None:
-        """Why this is no valid jq; None when it is."""
+    def check(self, source: str, known: frozenset[str] | None = None) -> str | None:
+        """Why this is no valid jq, given the variables that there are (None: any); None when it is."""
         ...
 
     def close(self) -> None:

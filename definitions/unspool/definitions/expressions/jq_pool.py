@@ -23,7 +23,7 @@ import orjson
 
 from unspool.definitions.expressions import jq_messages
 from unspool.definitions.expressions.errors import EvaluationError, ExpressionError, LimitExceeded
-from unspool.definitions.expressions.lexer import tokenize, variables
+from unspool.definitions.expressions.lexer import NOW, tokenize, variables
 from unspool.definitions.expressions.syntax import Json
 
 _SCRIPT: Final = Path(__file__).with_name("jq_child.py")
@@ -66,10 +66,12 @@ class JqPool:
             raise LimitExceeded("a result too large or too deep")
         return None
 
-    def check(self, source: str) -> str | None:
+    def check(self, source: str, known: frozenset[str] | None = None) -> str | None:
         """See `JqRunner`."""
         try:
-            reply = self._ask(_request("check", source, variables(tokenize(source))))
+            named = variables(tokenize(source))
+            bound = named if known is None else named & (known | {NOW})
+            reply = self._ask(_request("check", source, bound))
         except ExpressionError as error:
             return str(error)
         return jq_messages.of_compilation(reply[1:].decode()) if reply[:1] == b"E" else None

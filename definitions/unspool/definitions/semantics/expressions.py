@@ -8,10 +8,12 @@ from unspool.definitions.findings import Findings
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.references import Names, declared
 from unspool.definitions.semantics.splitting import bare_source, is_whole, sources, sources_of_command, texts
+from unspool.definitions.semantics.variables import variables_at
 from unspool.definitions.spelling import did_you_mean, shown
 
-ExpressionProblem = Callable[[str], str | None]
-"""Says what is wrong with the source of an expression, without its `${ }`."""
+ExpressionProblem = Callable[[str, frozenset[str] | None], str | None]
+"""Says what is wrong with the source of an expression, without its `${ }`, given the variables that there
+are; None for any."""
 
 MAX_IN_TEXT: Final = 200
 """Expressions in one text."""
@@ -21,9 +23,7 @@ MAX_EXPRESSION: Final = 16 * 1024
 _SECRET: Final = re.compile(
     r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")'
 )
-_LOOKS_LIKE_ONE: Final = re.compile(
-    r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$(?:context|input|output|secrets|task|workflow|runtime)\b.*)\s*"
-)
+_LOOKS_LIKE_ONE: Final = re.compile(r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$[A-Za-z_]\w*(?:[.\[ ].*)?)\s*")
 
 
 def check_expressions(
@@ -31,20 +31,20 @@ def check_expressions(
 ) -> None:
     """Checks all expressions; without `problem_of` their syntax is not looked at."""
     secrets = declared(findings, "secrets")
-    for pointer, source in _expressions(occurrences, findings):
-        message = (
-            _too_long(source)
-            or (problem_of(source) if problem_of else None)
-            or _unknown_secret(source, secrets)
-        )
+    strict = _is_strict(findings)
+    for role, pointer, source in _expressions(occurrences, findings):
+        message = _too_long(source) or _unknown_secret(source, secrets)
+        # In loose mode a text that is no expression stands for itself (inventory D2).
+        if message is None and problem_of is not None and (strict or role not in _LITERAL_IN_LOOSE):
+            message = problem_of(source, variables_at(findings.document.value, pointer))
         if message is not None:
             findings.error(pointer, message)
-    if _is_strict(findings):
+    if strict:
         _warn_of_unwrapped(occurrences, findings)
 
 
-def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Iterator[tuple[str, str]]:
-    """Pointer and source of every expression."""
+def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Iterator[tuple[str, str, str]]:
+    """Role, pointer and source of every expression."""
     for role, value, pointer, _ in occurrences:
         sources_of = _SOURCES.get(role)
         if sources_of is None:
@@ -53,11 +53,14 @@ def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Itera
             if text.count("${") > MAX_IN_TEXT:
                 findings.error(place, f"a text has at most {MAX_IN_TEXT} expressions")
             else:
-                yield from ((place, source) for source in sources_of(text))
+                yield from ((role, place, source) for source in sources_of(text))
 
+
+_LITERAL_IN_LOOSE: Final = frozenset({"transformation", "value"})
 
 _SOURCES: Final[dict[str, Callable[[str], list[str]]]] = {
     "expression": bare_source,
+    "transformation": bare_source,
     "command": sources_of_command,
     "value": sources,
     "duration": sources,

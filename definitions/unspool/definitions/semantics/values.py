@@ -1,7 +1,6 @@
 """Values with a meaning of their own: variables, durations, data schemas (inventory E13, N5, F7)."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -10,23 +9,8 @@ from unspool.definitions.durations import BadDuration, parse_duration
 from unspool.definitions.findings import Findings
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.splitting import is_whole
+from unspool.definitions.semantics.variables import RESERVED
 from unspool.definitions.spelling import shown
-
-BUILT_IN_ARGUMENTS: Final = frozenset(
-    {
-        "context",
-        "input",
-        "output",
-        "secrets",
-        "authorization",
-        "task",
-        "workflow",
-        "runtime",
-        "ENV",
-        "__loc__",
-    }
-)
-"""Variables that are there already (dsl.md, "Runtime expression arguments", and jq's own)."""
 
 _JQ_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,7 +26,7 @@ def check_values(occurrences: Iterable[Occurrence], findings: Findings) -> None:
 
 
 def _variable(name: str) -> str | None:
-    if name in BUILT_IN_ARGUMENTS:
+    if name in RESERVED:
         return f"the variable '{name}' would hide the built-in ${name}"
     if not _JQ_IDENTIFIER.fullmatch(name):
         return (
@@ -52,13 +36,21 @@ def _variable(name: str) -> str | None:
 
 
 def _check_pairs(variables: list[Occurrence], findings: Findings) -> None:
-    """`each` and `at` of one loop stand beside each other."""
-    names = Counter((found.pointer.rpartition("/")[0], found.value) for found in variables)
+    """The item of a loop and its index have a name each; the one that is not written has its default."""
+    loops: dict[str, dict[str, Occurrence]] = {}
     for found in variables:
-        if found.pointer.endswith("/at") and names[found.pointer.rpartition("/")[0], found.value] > 1:
-            findings.error(
-                found.pointer, f"the item and its index cannot both be called '{shown(found.value)}'"
-            )
+        loop, _, member = found.pointer.rpartition("/")
+        if member in _PAIRED:
+            loops.setdefault(loop, {})[_PAIRED[member]] = found
+    for named in loops.values():
+        item, index = (named[name].value if name in named else name for name in ("item", "index"))
+        if item == index:
+            place = (named.get("index") or named["item"]).pointer
+            findings.error(place, f"the item and its index cannot both be called '{shown(item)}'")
+
+
+_PAIRED: Final = {"each": "item", "item": "item", "at": "index"}
+"""Members that name a loop's variables, and the default of each."""
 
 
 def _duration(value: Any) -> str | None:
