@@ -120,4 +120,4 @@ async def connect(api):
 
 def head(*lines: str) -> bytes:
     first = f"POST /api/v1{START} HTTP/1.1"
-    return "\r\n".join([first, "Host: x", "Content-Type: application/json", *lines, "", ""]).encode()
+    return "\r\n".join([first, "Host: localhost", "Content-Type: application/json", *lines, "", ""]).encode()

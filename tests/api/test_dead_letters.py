@@ -36,6 +36,21 @@ async def test_the_list_can_be_narrowed_to_an_execution(api, letter):
     assert (await api.get("/dlq?execution=other"))["items"] == []
     await api.get("/dlq?execution=a%20b", 422)
     await api.get("/dlq?limit=1001", 422)
+    await api.get("/dlq?cursor=x", 422)
+
+
+async def test_pages_hold_every_letter_once_oldest_first(api, letter):
+    buried = [letter]
+    for number in range(4):
+        await api.start(id=f"stuck{number}")
+        [delivery] = await api.store.receive_messages(WORKER, 1, 5)
+        buried.append(await api.store.bury(delivery, "ValueError: poison", ""))
+    found, cursor = [], ""
+    while cursor is not None:
+        page = await api.get(f"/dlq?limit=2&cursor={cursor}")
+        found += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+    assert found == buried
 
 
 async def test_a_dead_letter_can_be_put_back(api, letter):

@@ -77,6 +77,8 @@ async def test_the_same_id_again_is_the_same_execution(api, greet):
     await api.deploy(greet.replace("version: '1.0.0'", "version: '2.0.0'"))
     again = await api.start(200, id="order-7", input={"name": "Ada", "n": 1})
     assert (again["status"], again["workflow"]["version"]) == ("completed", "1.0.0")
+    latest = await api.start(200, "?version=latest", id="order-7", input={"name": "Ada", "n": 1})
+    assert latest == again
 
 
 async def test_many_starts_of_one_id_make_one_execution(api):
@@ -165,6 +167,17 @@ async def test_a_caller_who_hangs_up_ends_the_wait(api):
             timeout=aiohttp.ClientTimeout(total=0.3),
         )
     await api.eventually(lambda: api.in_progress == 0, "the request to end")
+
+
+async def test_a_store_that_goes_away_during_a_wait_does_not_hide_what_was_started(api):
+    waiting = asyncio.create_task(
+        api.call("POST", "/workflows/shop/greet/executions?wait=30", json={"id": "one"})
+    )
+    await api.started("one")
+    await api.store.close()
+    response, execution = await waiting
+    assert (response.status, execution["id"]) == (202, "one")
+    assert response.headers["Location"].endswith("/one")
 
 
 async def test_stopping_ends_waits(api):

@@ -9,6 +9,7 @@ import pytest
 
 from unspool.api.app import RESOURCES
 from unspool.api.server import listen
+from unspool.api.settings import ApiSettings
 
 
 async def test_unknown_addresses_are_not_found(api):
@@ -56,12 +57,41 @@ async def test_pages_of_other_sites_cannot_change_anything(api, greet):
     await api.get("/workflows", headers=headers)
 
 
+@pytest.mark.parametrize("origin", ["http://[", "http://]:1", "::"])
+async def test_an_origin_that_is_none_is_of_another_site(api, origin):
+    await api.post("/executions/x/cancel", 403, headers={"Origin": origin})
+
+
+async def test_on_loopback_only_its_own_names_are_answered_to(api):
+    """DNS rebinding: a name of another site that leads here would let its pages in."""
+    port = api.url.rpartition(":")[2]
+    for host in [f"evil.example:{port}", "evil.example", "127.0.0.1.evil.example", "[::2]:1"]:
+        for method, path in [("GET", "/workflows"), ("POST", "/executions/x/cancel")]:
+            headers = {"Host": host, "Origin": f"http://{host}"}
+            _, problem = await api.call(method, path, 421, headers=headers)
+            assert "UNSPOOL_API_NAMES" in problem["detail"]
+    for host in [f"localhost:{port}", "127.0.0.1", f"[::1]:{port}", "LOCALHOST"]:
+        await api.get("/workflows", headers={"Host": host})
+
+
+@pytest.mark.parametrize(
+    ("values", "hosts"),
+    [
+        ({"host": "0.0.0.0"}, None),
+        ({"names": "api.example, API2.example"}, {"api.example", "api2.example"}),
+        ({"host": "0.0.0.0", "names": "api.example"}, {"api.example"}),
+    ],
+)
+def test_names_can_be_set(values, hosts):
+    assert ApiSettings(**values).hosts == hosts
+
+
 async def test_it_lives_and_is_ready(api):
     assert await api.get("//health/live") == {"status": "live"}
     assert await api.get("//health/ready") == {"status": "ready"}
 
 
-async def test_a_store_that_is_away_is_told(api, greet):
+async def test_a_store_that_is_away_is_told(api, greet, caplog):
     await api.deploy(greet)
     await api.store.close()
     for method, path in (("GET", "//health/ready"), ("GET", "/executions"), ("GET", "/executions/x")):
@@ -70,6 +100,7 @@ async def test_a_store_that_is_away_is_told(api, greet):
         assert "store" in problem["detail"]
     await api.deploy(greet, expect=503)
     await api.start(expect=503)
+    assert any(getattr(record, "action", None) == "store_away" for record in caplog.records)
     assert await api.get("//health/live") == {"status": "live"}
 
 

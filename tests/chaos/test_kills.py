@@ -113,7 +113,7 @@ async def test_orders_survive_killed_workers_and_executors(url, fleet, killer, e
         assert orders == Counter(f"O-{number}" for number in range(executions))
         assert len(shop.reservations) == len(shop.shipments) == executions
         assert len(shop.messages) == 2 * executions
-        assert await store.dead_letters(TENANT) == []
+        assert (await store.dead_letters(TENANT)).items == ()
         assert (await store.fire_due_timers()).next_due_at is None
         assert running.stop() == [0] * 7
     finally:

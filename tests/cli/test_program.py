@@ -64,6 +64,11 @@ def test_every_command_has_help_with_an_example(command, unspool):
         ["start", "greet"],
         ["start", "shop/greet", "--id", "not an id"],
         ["executions", "show", "../secrets"],
+        ["executions", "show", ".."],
+        ["executions", "list", "--workflow", "shop/greet:1.0.0"],
+        ["start", "shop/gr\udcffet"],
+        ["dlq", "list", "--execution", "\udcff"],
+        ["replay", "--all", "--verify", "--workflow", "shop/nothing"],
         ["executions", "list", "--since", "yesterday"],
         ["executions", "list", "--status", "lost"],
         ["replay"],
@@ -71,7 +76,7 @@ def test_every_command_has_help_with_an_example(command, unspool):
         ["validate", "--tenant", "x"],
         ["dlq", "list", "--tenant", "no tenant"],
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words).encode("ascii", "replace").decode(),
 )
 def test_bad_usage_is_2_and_says_why(arguments, unspool):
     result = unspool(*arguments)
@@ -85,6 +90,58 @@ def test_a_setting_that_cannot_be_is_2_and_is_named(unspool, monkeypatch):
     result = unspool("config")
     assert result.code == 2
     assert "UNSPOOL_WORKER_BATCH" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "bounds"),
+    [
+        ("UNSPOOL_WORKER_CONCURRENCY", "0", "at least 1"),
+        ("UNSPOOL_WORKER_GRACE_SECONDS", "nan", "at least 0"),
+        ("UNSPOOL_WORKER_GRACE_SECONDS", "inf", "at least 0"),
+        ("UNSPOOL_API_PORT", "99999", "at most 65535"),
+        ("UNSPOOL_SHARDS", "-1", "at least 0"),
+        ("UNSPOOL_SHARDS", "99999999", "at most"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_2_and_says_which(unspool, monkeypatch, variable, value, bounds):
+    monkeypatch.setenv(variable, value)
+    result = unspool("config")
+    assert result.code == 2
+    assert variable in result.stderr
+    assert bounds in result.stderr
+
+
+def test_messages_drive_no_terminal(unspool):
+    assert "\x1b" not in unspool("validate", "\x1b]0;title\x07").stderr
+    assert "\x1b" not in unspool("replay", "\x1b]0;title.jsonl").stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_no_harm(home, closed):
+    command = f"{sys.executable} -m unspool.cli run greet.yaml --input '{{\"name\": 1}}' {closed}; echo $?"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines()[-1] == "1"  # a number cannot be added to a text
+
+
+def test_output_that_cannot_be_written_is_no_bug(home):
+    command = f"{sys.executable} -m unspool.cli config > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "bug" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1/prod", "redis://127.0.0.1:1/0/1", "postgres://h", "sqlite:/x"]
+)
+def test_the_url_of_no_store_is_5(unspool, url):
+    assert unspool("executions", "list", "--store", url).code == 5
+
+
+def test_a_data_directory_that_cannot_be_is_5(program):
+    result = program("run", "greet.yaml", XDG_DATA_HOME="/dev/null/x")
+    assert result.code == 5
+    assert "/dev/null" in result.stderr
 
 
 def test_a_store_that_is_away_is_5(unspool):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -101,6 +103,14 @@ def test_a_changed_definition_shows_where_it_leads_elsewhere(exported, past, uns
     assert unspool("replay", past, "--definition", "greet.yaml", *STORE).code == 0
 
 
+def test_another_version_is_no_other_path(past, unspool, home):
+    """A changed definition is deployed under a new version; that alone leads nowhere else."""
+    (home / "next.yaml").write_text((home / "greet.yaml").read_text().replace("'1.0.0'", "'1.0.1'"))
+    assert unspool("replay", past, "--definition", "next.yaml", *STORE).code == 0
+    (home / "other.yaml").write_text((home / "greet.yaml").read_text().replace("name: greet", "name: other"))
+    assert unspool("replay", past, "--definition", "other.yaml", *STORE).code == 1
+
+
 def test_all_histories_are_held_against_a_definition(past, program, unspool, home):
     assert program("run", "greet.yaml", "--input", '{"name": "Bob"}', *STORE).code == 0
     everything = ("replay", "--all", "--workflow", "shop/greet", "--json", *STORE)
@@ -152,3 +162,10 @@ def test_a_file_whose_events_make_no_history_is_bad_input(exported, unspool, hom
         result = unspool("replay", "past.jsonl", *options)
         assert result.code == 2
         assert "make no history" in result.stderr
+
+
+def test_a_reader_that_goes_away_ends_a_replay_of_all(past, home):
+    command = f"{sys.executable} -m unspool.cli replay --all --verify {' '.join(STORE)} | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert len(done.stdout) == 1
+    assert "Traceback" not in done.stderr

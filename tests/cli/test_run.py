@@ -1,12 +1,16 @@
 """`unspool run`: from a file to a result, by the real program."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
+from typing import TextIO
 
 import pytest
 
@@ -185,3 +189,37 @@ def test_expressions_that_need_real_jq_are_run_and_verified(program, unspool, ho
     result = unspool("validate", "greet.yaml")
     assert result.code == 2
     assert result.stdout.startswith("greet.yaml:9:")
+
+
+@pytest.mark.parametrize("arguments", [("run", "-"), ("run", "greet.yaml", "--input", "-"), ("deploy", "-")])
+def test_ctrl_c_ends_the_wait_for_standard_input(start_program, arguments):
+    with start_program(*arguments) as process:
+        process.stdin.write("{")
+        process.stdin.flush()
+        wait_until(lambda: unread(process.stdin) == 0)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+
+
+def unread(pipe: TextIO) -> int:
+    """Bytes in a pipe that nobody has taken yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"    "))[0]
+
+
+def test_a_closed_terminal_cancels_the_execution(start_program, unspool):
+    with start_program("run", "sleep.yaml") as process:
+        wait_until(
+            lambda: any(e["status"] == "waiting" for e in unspool("executions", "list", "--json").lines)
+        )
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=30)
+    [execution] = unspool("executions", "list", "--json").lines
+    assert execution["status"] == "cancelled"
+
+
+def test_a_run_whose_file_cannot_be_read_hides_no_others(program, unspool, home):
+    assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').code == 0
+    (home / "data" / "unspool" / "runs" / "00000.db").write_bytes(b"no database" * 1000)
+    listed = unspool("executions", "list", "--json")
+    assert (listed.code, len(listed.lines)) == (0, 1)
+    assert "00000.db" in listed.stderr

@@ -32,3 +32,10 @@ def test_standard_input_is_a_file_too(program):
     result = program("validate", "-", stdin="- 1\n")
     assert result.code == 2
     assert result.stdout.startswith("-:1:1: ")
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_problems_of_others(unspool):
+    result = unspool("validate", "invalid.yaml", "missing.yaml", "greet.yaml")
+    assert result.code == 2
+    assert result.stdout.startswith("invalid.yaml:7:5: ")
+    assert "missing.yaml: No such file" in result.stderr

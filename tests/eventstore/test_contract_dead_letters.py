@@ -42,7 +42,7 @@ async def test_a_message_is_buried(store, make, hands):
     assert (letter.id, letter.tenant, letter.body) == (id_, "default", make.message(n=1))
     assert (letter.error, letter.traceback, letter.attempts) == ("boom: ä", "Traceback\n  line", 2)
     assert before <= letter.buried_at <= time.time() * 1000 + 1_000
-    assert await store.dead_letters("default") == [letter]
+    assert (await store.dead_letters("default")).items == (letter,)
     await store.release([second])
     await store.leave(make.second_worker)
     assert await hands.nothing_waits(store)
@@ -72,7 +72,7 @@ async def test_a_requeued_message_comes_once_with_its_attempts_counted_anew(stor
 
     [again] = await hands.messages(store)
     assert (again.body, again.attempts) == (make.message(n=1), 1)
-    assert await store.dead_letters("default") == []
+    assert (await store.dead_letters("default")).items == ()
     assert await hands.nothing_waits(store)
 
 
@@ -94,7 +94,7 @@ async def test_what_is_dealt_with_cannot_be_buried(store, make, hands):
 
     with pytest.raises(NotFound):
         await store.bury(delivery, "boom", "")
-    assert await store.dead_letters("default") == []
+    assert (await store.dead_letters("default")).items == ()
 
 
 async def test_a_discarded_letter_is_gone(store, make, hands):
@@ -113,16 +113,34 @@ async def test_letters_are_listed_oldest_first(store, make, hands):
     [of_two] = await hands.messages(store)
     made.append(await store.bury(of_two, "boom", ""))
 
-    assert [letter.id for letter in await store.dead_letters("default")] == made
-    assert [letter.id for letter in await store.dead_letters("default", limit=2)] == made[:2]
-    assert [letter.id for letter in await store.dead_letters("default", execution="two")] == made[5:]
-    assert await store.dead_letters("default", execution="three") == []
+    assert [letter.id for letter in (await store.dead_letters("default")).items] == made
+    assert [letter.id for letter in (await store.dead_letters("default", limit=2)).items] == made[:2]
+    assert [letter.id for letter in (await store.dead_letters("default", execution="two")).items] == made[5:]
+    assert (await store.dead_letters("default", execution="three")).items == ()
+
+
+async def test_letters_come_in_pages(store, make, hands):
+    made = [await buried(store, make, hands, n=n) for n in range(5)]
+    page = await store.dead_letters("default", limit=2)
+    found = [*page.items]
+    assert await store.discard("default", made[1])  # the page goes on behind it all the same
+    while page.cursor is not None:
+        page = await store.dead_letters("default", limit=2, cursor=page.cursor)
+        found += page.items
+    assert [letter.id for letter in found] == made
+    assert (await store.dead_letters("default", limit=4)).cursor is None
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1-2", "1-2-3-x", "9" * 40])
+async def test_a_cursor_that_no_page_gave_is_refused(store, cursor):
+    with pytest.raises(ValueError, match="cursor"):
+        await store.dead_letters("default", cursor=cursor)
 
 
 async def test_tenants_do_not_reach_each_others_letters(store, make, hands):
     id_ = await buried(store, make, hands)
 
-    assert await store.dead_letters("other") == []
+    assert (await store.dead_letters("other")).items == ()
     assert await store.dead_letter("other", id_) is None
     assert not await store.requeue("other", id_)
     assert not await store.discard("other", id_)

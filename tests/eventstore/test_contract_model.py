@@ -347,7 +347,7 @@ class Comparison(RuleBasedStateMachine):
             known = [key for key in self.executions if key.tenant == tenant]
             newest_first = sorted(known, key=lambda key: -self.executions[key].created_at)
             assert [record.key for record in page.items] == newest_first
-            letters = self.does(self.store.dead_letters(tenant))
+            letters = self.does(self.store.dead_letters(tenant)).items
             assert Counter(
                 (letter.id, fact(tenant, letter.body, letter.attempts)) for letter in letters
             ) == Counter((id_, item.fact) for id_, item in self.dead if item.tenant == tenant)

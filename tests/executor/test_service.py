@@ -295,7 +295,7 @@ async def test_a_defect_that_stays_goes_to_the_dead_letters(engine, serve, store
     await engine.ask("bad", "good")
     await engine.result("good")
     async with asyncio.timeout(10):
-        while not (letters := await store.dead_letters("default")):
+        while not (letters := (await store.dead_letters("default")).items):
             await asyncio.sleep(0.05)
     (letter,) = letters
     assert letter.body.run == "bad"

@@ -239,7 +239,7 @@ async def test_a_message_that_always_fails_is_buried_and_can_be_put_back(store, 
         await deploy(store, "do: [{a: {set: {a: 2}}}]", missing)
         assert await store.requeue(TENANT, letter.id)
         assert await output(store, lost) == {"a": 2}
-        assert await store.dead_letters(TENANT) == []
+        assert (await store.dead_letters(TENANT)).items == ()
 
 
 async def test_one_bad_message_in_a_batch_is_buried_alone(store, jq):
@@ -262,12 +262,12 @@ async def test_one_bad_message_in_a_batch_is_buried_alone(store, jq):
 
     assert letter.body == bad
     assert "KeyError" in letter.error
-    assert len(await store.dead_letters(TENANT)) == 1
+    assert len((await store.dead_letters(TENANT)).items) == 1
 
 
 async def buried(store: EventStore, key: ExecutionKey) -> DeadLetter:
     async with asyncio.timeout(20):
-        while not (letters := await store.dead_letters(TENANT, execution=key.id)):
+        while not (letters := (await store.dead_letters(TENANT, execution=key.id)).items):
             await asyncio.sleep(0.02)
     return letters[0]
 
@@ -298,7 +298,7 @@ async def test_messages_for_unknown_executions_are_dropped(store, jq):
         await store.send(TENANT, Message(MessageKind.CANCEL, "nobody", {}))
         assert await output(store, await start(store, "e")) == {"a": 1}
         assert await store.execution(ExecutionKey(TENANT, "nobody")) is None
-        assert await store.dead_letters(TENANT) == []
+        assert (await store.dead_letters(TENANT)).items == ()
 
 
 async def test_a_runaway_expression_faults_its_task_and_the_worker_goes_on(store, jq):

@@ -56,7 +56,7 @@ def create_app(store: EventStore, engine: Engine, settings: ApiSettings, clock: 
     services = Services(store, engine, settings, clock, Metrics(), asyncio.Event())
     app = Starlette(
         routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
-        middleware=[Middleware(Perimeter, metrics=services.metrics)],
+        middleware=[Middleware(Perimeter, metrics=services.metrics, hosts=settings.hosts)],
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False

@@ -20,10 +20,7 @@ from unspool.eventstore.events import Json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
 
-NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-"""A definition's namespace or name (inventory A2)."""
-
-VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,256}")
+VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,2048}")
 """What may be a definition's version; whether it is one is for the store to know."""
 
 _WHOLE: Final = re.compile(r"[0-9]{1,15}")
@@ -69,7 +66,7 @@ class Call:
     def workflow(self) -> tuple[str, str]:
         """Namespace and name in the path; names that nothing can have are not found."""
         namespace, name = self.request.path_params["namespace"], self.request.path_params["name"]
-        if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
+        if not (ids.NAME.fullmatch(namespace) and ids.NAME.fullmatch(name)):
             raise ProblemError(404, "there is no workflow of that name")
         return namespace, name
 

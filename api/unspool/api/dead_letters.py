@@ -21,8 +21,12 @@ async def list_dead_letters(call: Call) -> Response:
     execution = call.parameter("execution")
     if execution is not None and not ids.EXECUTION_ID.fullmatch(execution):
         raise ProblemError(422, f"execution must match {ids.EXECUTION_ID.pattern}")
-    letters = await call.store.dead_letters(call.tenant, execution=execution, limit=limit)
-    return answer({"items": [dead_letter_json(letter) for letter in letters], "next": None})
+    cursor = call.parameter("cursor")
+    try:
+        page = await call.store.dead_letters(call.tenant, execution=execution, limit=limit, cursor=cursor)
+    except ValueError:
+        raise ProblemError(422, "the cursor is none that a page of this list gave as `next`") from None
+    return answer({"items": [dead_letter_json(letter) for letter in page.items], "next": page.cursor})
 
 
 async def show(call: Call) -> Response:

@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 
 from unspool.api.bodies import read_json
-from unspool.api.calls import NAME, Call, answer
+from unspool.api.calls import Call, answer
 from unspool.api.problems import ProblemError
 from unspool.api.workflows import workflow_of
 from unspool.eventstore import ids
+from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.events import Json
 from unspool.eventstore.executions import describe, other_than, refusal
 from unspool.eventstore.port import EventStore
@@ -125,8 +126,12 @@ async def _waited(call: Call, record: ExecutionRecord, seconds: float) -> Execut
     """The execution once it has ended, the time is over, the caller has hung up or the API stops."""
     if record.status.ended:
         return record
-    await done_before(_until_ended(call.store, record, seconds), call.hung_up(), call.services.closing.wait())
-    return await _record(call.store, record.key)
+    waiting = _until_ended(call.store, record, seconds)
+    try:
+        await done_before(waiting, call.hung_up(), call.services.closing.wait())
+        return await _record(call.store, record.key)
+    except StoreUnavailable:
+        return record  # it is started; an error would have the caller start it again
 
 
 async def _until_ended(store: EventStore, record: ExecutionRecord, seconds: float) -> None:
@@ -150,6 +155,6 @@ def _workflow(call: Call) -> tuple[str, str] | None:
     if text is None:
         return None
     namespace, _, name = text.partition("/")
-    if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
+    if not (ids.NAME.fullmatch(namespace) and ids.NAME.fullmatch(name)):
         raise ProblemError(422, "workflow must be NAMESPACE/NAME")
     return namespace, name

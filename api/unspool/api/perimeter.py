@@ -1,4 +1,8 @@
-"""What every request passes: pages of other sites are kept out, answers get headers, all are counted."""
+"""What every request passes: pages of other sites are kept out, answers get headers, all are counted.
+
+A page is of another site if its origin is another one than the address asked, or if that address is none of
+ours: a name of the page's own site may be made to lead to this machine (DNS rebinding).
+"""
 
 from time import perf_counter
 from typing import Final
@@ -27,9 +31,17 @@ _HEADERS: Final = {
 class Perimeter:
     """ASGI middleware around the whole API."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: frozenset[str] | None) -> None:
+        """Wraps an app.
+
+        Args:
+            app: the API.
+            metrics: where requests are counted.
+            hosts: the names under which it may be asked for; None for any.
+        """
         self._app = app
         self._metrics = metrics
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on and counts it."""
@@ -48,11 +60,15 @@ class Perimeter:
 
         self._metrics.in_progress += 1
         try:
-            app = refuse_other_sites if _from_another_site(scope) else self._app
-            await app(scope, receive, guarded_send)
+            await self._app_for(scope)(scope, receive, guarded_send)
         finally:
             self._metrics.in_progress -= 1
             self._count(scope, status, perf_counter() - began)
+
+    def _app_for(self, scope: Scope) -> ASGIApp:
+        if self._hosts is not None and _host(scope) not in self._hosts:
+            return refuse_other_names
+        return refuse_other_sites if _from_another_site(scope) else self._app
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("unspool.route", "none")
@@ -67,10 +83,28 @@ async def refuse_other_sites(scope: Scope, receive: Receive, send: Send) -> None
     await response(scope, receive, send)
 
 
+async def refuse_other_names(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers a request for a name under which this API is not served."""
+    detail = "this API is not served under that name; UNSPOOL_API_NAMES lists those it is"
+    await problem_response(Request(scope), 421, detail)(scope, receive, send)
+
+
+def _host(scope: Scope) -> str:
+    """The host that was asked for, without its port."""
+    host = Headers(scope=scope).get("host", "").lower()
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).strip("[]")
+
+
 def _from_another_site(scope: Scope) -> bool:
     """Browsers name the page's origin in every request that may change something; programs do not."""
     if scope["method"] in SAFE:
         return False
     headers = Headers(scope=scope)
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != headers.get("host")
+    except ValueError:
+        return True

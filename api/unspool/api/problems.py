@@ -4,8 +4,10 @@ The type is `about:blank` throughout: the status says what kind of problem it is
 to do, and further members the places.
 """
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -15,7 +17,9 @@ from starlette.responses import Response
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.events import Json
 
-RETRY_AFTER_SECONDS = 2
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS: Final = 2
 
 
 class ProblemError(Exception):
@@ -64,8 +68,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return problem_response(request, error.status_code, detail, headers=error.headers)
 
 
-async def on_store_unavailable(request: Request, _error: Exception) -> Response:
-    """Answers when the store is away; the cause may name addresses and stays here."""
+async def on_store_unavailable(request: Request, error: Exception) -> Response:
+    """Answers when the store is away; the cause may name addresses and stays in the log."""
+    log.warning("the store is away: %s", error, extra={"action": "store_away"})
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return problem_response(request, 503, "the store cannot be reached; try again", headers=headers)
 
@@ -80,7 +85,7 @@ async def on_defect(request: Request, _error: Exception) -> Response:
     return problem_response(request, 500, "an internal error; the server's log has it")
 
 
-HANDLERS = {
+HANDLERS: Final = {
     ProblemError: on_problem,
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,

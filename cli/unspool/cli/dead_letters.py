@@ -6,7 +6,7 @@ from unspool.cli.exits import Stop
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table, say, shortened
-from unspool.cli.stores import opened, store_url
+from unspool.cli.stores import opened, store_url, url_of_execution
 from unspool.cli.terminal import printable
 from unspool.eventstore.executions import dead_letter_json
 
@@ -21,20 +21,21 @@ def dlq() -> None:
 @dlq.command("list", epilog=example("unspool dlq list --execution order-7"))
 @click.option("--execution", metavar="ID", help="Only those of this execution.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many, at most."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many, at most."
 )
 @place_options
 @json_option
 @asynchronous
 async def list_(execution: str | None, limit: int, place: Place, as_json: bool) -> None:
     """List dead letters, oldest first."""
-    async with opened(store_url(place)) as store:
-        letters = await store.dead_letters(place.tenant, execution=execution, limit=limit)
+    url = store_url(place) if execution is None else url_of_execution(place, execution)
+    async with opened(url) as store:
+        page = await store.dead_letters(place.tenant, execution=execution, limit=limit)
     if as_json:
-        for letter in letters:
+        for letter in page.items:
             print_line(dead_letter_json(letter))
         return
-    rows = [dead_letter_json(letter) for letter in letters]
+    rows = [dead_letter_json(letter) for letter in page.items]
     print_table(
         ("ID", "KIND", "EXECUTION", "ATTEMPTS", "BURIED", "ERROR"),
         (

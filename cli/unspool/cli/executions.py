@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Final
 
 import click
@@ -11,7 +12,7 @@ from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, moment, place_options, workflow_name
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
-from unspool.cli.stores import opened, url_of_execution, urls_of_all
+from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Json
@@ -24,6 +25,7 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
     Status,
+    WorkflowRef,
 )
 
 _PAGE: Final = 200
@@ -63,8 +65,8 @@ async def list_(
         moment(since, SystemClock().now()) if since else None,
     )
     found: list[tuple[ExecutionRecord, Json]] = []
-    for url in urls_of_all(place):
-        async with opened(url) as store:
+    async with aclosing(each_store(place)) as stores:
+        async for store in stores:
             records = await all_of(store, place.tenant, wanted, limit)
             shown = await asyncio.gather(*(_shown(store, record, as_json) for record in records))
             found += zip(records, shown, strict=True)
@@ -128,20 +130,20 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
     async with opened(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
         execution = await describe(store, await record_of(store, key))
-        letters = await store.dead_letters(place.tenant, execution=id_, limit=1)
+        page = await store.dead_letters(place.tenant, execution=id_, limit=1)
     if as_json:
         print_json(execution, one_line=True)
         return
     for name, value in execution.items():
         if value is not None or name in {"input", "output"}:
             click.echo(f"{name:10} {_value(name, value)}")
-    for letter in letters:
+    for letter in page.items:
         click.echo(printable(f"{'stuck':10} {letter.error} (dead letter {letter.id})"))
 
 
 def _value(name: str, value: Json) -> str:
     if name == "workflow":
-        return printable("{namespace}/{name}:{version}".format(**value))
+        return printable(str(WorkflowRef(**value)))
     return (
         printable(value) if isinstance(value, str) and name not in {"input", "output"} else json_text(value)
     )

@@ -1,17 +1,14 @@
 """How the program ends: its exit codes (CONTRACT §1), and what each failure comes to."""
 
+import errno
 import os
 import traceback
 from enum import IntEnum
 
 import click
 
-from unspool.eventstore.errors import (
-    CorruptHistory,
-    NotFound,
-    StoreMismatch,
-    StoreUnavailable,
-)
+from unspool.cli.terminal import printable
+from unspool.eventstore.errors import CorruptHistory, NotFound, StoreError
 from unspool.eventstore.settings import BadSetting
 
 
@@ -67,18 +64,30 @@ def _failure(error: BaseException) -> Exit:
     code = _code(error)
     if code is Exit.BUG:
         return _bug(error)
-    click.echo(f"unspool: {error}", err=True)
+    click.echo(printable(f"unspool: {_cause(error)}"), err=True)
     return code
+
+
+def _cause(error: BaseException) -> str:
+    match error:
+        case UnicodeEncodeError():
+            return "what was given is not valid UTF-8"
+        case OSError():
+            return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+        case _:
+            return str(error)
 
 
 def _code(error: BaseException) -> Exit:
     match error:
         case Stop():
             return error.code
-        case BadSetting() | NotFound() | CorruptHistory():
+        case BadSetting() | NotFound() | CorruptHistory() | UnicodeEncodeError():
             return Exit.INVALID
-        case StoreUnavailable() | StoreMismatch():
+        case StoreError():
             return Exit.UNREACHABLE
+        case OSError(errno=errno.ENOSPC | errno.EIO | errno.EACCES | errno.EROFS | errno.EPERM):
+            return Exit.INVALID
         case _:
             return Exit.BUG
 

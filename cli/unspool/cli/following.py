@@ -58,10 +58,9 @@ async def follow(
 
 
 async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
-    letters = await store.dead_letters(key.tenant, execution=key.id, limit=1)
-    if letters:
-        [letter] = letters
-        raise Stuck(f"execution {key.id} is stuck: {letter.error} (dead letter {letter.id})", Exit.BUG)
+    page = await store.dead_letters(key.tenant, execution=key.id, limit=1)
+    for letter in page.items:
+        raise Stuck(f"execution {key.id} is stuck: {letter.error} (dead letter {letter.id})", Exit.GAVE_UP)
 
 
 async def conclude(store: EventStore, record: ExecutionRecord, *, one_line: bool) -> int:

@@ -12,8 +12,13 @@ from unspool.eventstore.settings import BadSetting
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 
-_ORDINARY: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record has; everything else was given with `extra`."""
+_ORDINARY: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+"""What every record has, and uvicorn's for terminals; everything else was given with `extra`."""
 
 
 def start_logging(level: str) -> None:

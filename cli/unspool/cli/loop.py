@@ -6,7 +6,9 @@ import gc
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
+
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -46,18 +48,21 @@ def _collect_seldom() -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set while the context is open; a second one ends the program."""
+    """An event that a signal to end sets while the context is open; a second one ends the program."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 
-    def ask(number: signal.Signals) -> None:
-        asked.set()
-        loop.remove_signal_handler(number)
+    def leave_to_the_system() -> None:
+        for number in _STOPPING:
+            loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask, number)
+    def ask() -> None:
+        asked.set()
+        leave_to_the_system()
+
+    for number in _STOPPING:
+        loop.add_signal_handler(number, ask)
     try:
         yield asked
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        leave_to_the_system()

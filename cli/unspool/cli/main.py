@@ -4,6 +4,7 @@ Client libraries take half a second to import; `unspool --help` or `unspool vali
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -83,4 +84,15 @@ def call(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The program `unspool`."""
+    _open_standard_streams()
     sys.exit(call(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Opens those that the caller has closed: else the next file opened would be taken for one of them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - for as long as the program runs
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import click
 from unspool.cli.exits import Stop
 from unspool.eventstore import strict_json
 from unspool.eventstore.events import Json
-from unspool.eventstore.ids import TENANT
+from unspool.eventstore.ids import NAME, TENANT
 from unspool.eventstore.records import DEFAULT_TENANT
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -94,7 +95,7 @@ def read_input(text: str) -> Json:
         Stop: there is no such file, or what was given is not JSON.
     """
     if text == "-":
-        return parse_json(sys.stdin.buffer.read(), "standard input")
+        return parse_json(read_file("-"), "standard input")
     if text.startswith("@"):
         return parse_json(read_file(text[1:]), text[1:])
     return parse_json(os.fsencode(text), "--input")
@@ -107,11 +108,20 @@ def read_file(name: str) -> bytes:
         Stop: it cannot be read.
     """
     if name == "-":
-        return sys.stdin.buffer.read()
+        return _standard_input()
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise Stop(f"{name}: {error.strerror}") from None
+        raise Stop(f"{name!r}: {error.strerror}" if not name else f"{name}: {error.strerror}") from None
+
+
+def _standard_input() -> bytes:
+    """All of it. Ctrl-C ends the wait for it at once, in an event loop too."""
+    waiting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.buffer.read()
+    finally:
+        signal.signal(signal.SIGINT, waiting)
 
 
 def parse_json(text: bytes, source: str, levels: int = strict_json.DEEPEST) -> Json:
@@ -132,8 +142,8 @@ def workflow_name(text: str) -> tuple[str, str]:
     Raises:
         Stop: it has not that form.
     """
-    namespace, slash, name = text.partition("/")
-    if not (namespace and slash and name) or "/" in name:
+    namespace, _, name = text.partition("/")
+    if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
         raise Stop(f"{text!r} is no workflow; write NAMESPACE/NAME")
     return namespace, name
 

@@ -10,14 +10,14 @@ import click
 
 from unspool.cli.documents import valid_document
 from unspool.cli.executions import all_of
-from unspool.cli.exits import Exit
+from unspool.cli.exits import Exit, Stop
 from unspool.cli.exports import History, read_export
 from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options, workflow_name
 from unspool.cli.output import print_json, print_line, say
-from unspool.cli.stores import opened, url_of_execution, urls_of_all
+from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.timetravel import Moment, print_moment
 from unspool.cli.verification import Verifier, print_verdict
 from unspool.eventstore.port import EventStore
@@ -110,8 +110,8 @@ async def _one_history(place: Place, source: str) -> AsyncGenerator[History]:
 
 
 async def _stored_histories(place: Place, wanted: ExecutionFilter) -> AsyncGenerator[History]:
-    for url in urls_of_all(place):
-        async with opened(url) as store:
+    async with aclosing(each_store(place)) as stores:
+        async for store in stores:
             for record in await all_of(store, place.tenant, wanted):
                 yield await _stored_history(store, record)
 
@@ -141,6 +141,8 @@ async def _verify(
                 if verdict.diverged:
                     diverged += 1
                     problem = problem or verdict.problem()
+    if every and not count:
+        raise Stop("there is no such history")
     if every:
         say(f"{diverged} of {count} histories would take another path")
     if not diverged:

@@ -8,13 +8,15 @@ about one execution find it by its id, in the embedded store or in the file of i
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from unspool.cli.exits import Stop
 from unspool.cli.options import Place
+from unspool.cli.output import say
+from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.ids import EXECUTION_ID
 from unspool.eventstore.opening import default_url, open_store
 from unspool.eventstore.port import EventStore
@@ -33,14 +35,11 @@ async def opened(url: str, environment: Mapping[str, str] = os.environ) -> Async
     """An open store, closed in the end; its settings are read from the environment.
 
     Raises:
-        Stop: the URL is none of a store.
+        StoreMismatch: the URL is none of a store, or the store was made with another layout.
         StoreUnavailable: it cannot be reached.
-        StoreMismatch: it was made with another layout.
+        BadSetting: a setting of the store is not what it must be.
     """
-    try:
-        store = await open_store(url, environment)
-    except ValueError as error:
-        raise Stop(str(error)) from None
+    store = await open_store(url, environment)
     try:
         yield store
     finally:
@@ -65,10 +64,21 @@ def url_of_execution(place: Place, execution: str) -> str:
     return store_url(place)
 
 
-def urls_of_all(place: Place) -> list[str]:
-    """Every store in which a command's executions may be."""
+async def each_store(place: Place) -> AsyncGenerator[EventStore]:
+    """Every store in which a command's executions may be, open; of runs those that can be opened.
+
+    Raises:
+        StoreError: the first one cannot be opened.
+    """
+    async with opened(store_url(place)) as store:
+        yield store
     runs = [] if place.url else sorted(_runs_directory().glob("*.db"), reverse=True)
-    return [store_url(place), *(_SQLITE + str(run) for run in runs)]
+    for run in runs:
+        try:
+            async with opened(_SQLITE + str(run)) as store:
+                yield store
+        except (StoreMismatch, StoreUnavailable) as error:
+            say(f"unspool: passed over {run}: {error}")
 
 
 def url_for_run(place: Place, execution: str) -> str:
@@ -76,7 +86,10 @@ def url_for_run(place: Place, execution: str) -> str:
     if place.url:
         return place.url
     directory = _runs_directory()
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnavailable(f"{directory} cannot be made: {error.strerror}") from None
     _forget_old_runs(directory)
     return _SQLITE + str(_run_file(execution))
 

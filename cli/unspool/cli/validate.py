@@ -5,11 +5,11 @@ from dataclasses import asdict
 import click
 
 from unspool.cli.documents import problems_of
-from unspool.cli.exits import Exit
+from unspool.cli.exits import Exit, Stop
 from unspool.cli.options import example, json_option
-from unspool.cli.output import print_line
+from unspool.cli.output import print_line, say
 from unspool.cli.terminal import printable
-from unspool.definitions.problems import Severity
+from unspool.definitions.problems import Problem, Severity
 
 
 @click.command(epilog=example("unspool validate order.yaml payment.yaml"))
@@ -20,12 +20,23 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
 
     Warnings go to standard error and refuse nothing.
     """
-    problems = [(file, problem) for file in files for problem in problems_of(file)]
-    for file, problem in problems:
-        if as_json:
-            print_line({"file": file, **asdict(problem)})
-        else:
-            warning = problem.severity is Severity.WARNING
-            click.echo(printable(f"{file}:{problem}{' [warning]' if warning else ''}"), err=warning)
-    errors = any(problem.severity is Severity.ERROR for _, problem in problems)
-    return Exit.INVALID if errors else Exit.DONE
+    valid = True
+    for file in files:
+        try:
+            problems = problems_of(file)
+        except Stop as unreadable:
+            say(f"unspool: {unreadable}")
+            valid = False
+            continue
+        for problem in problems:
+            _print(file, problem, as_json=as_json)
+        valid = valid and all(problem.severity is not Severity.ERROR for problem in problems)
+    return Exit.DONE if valid else Exit.INVALID
+
+
+def _print(file: str, problem: Problem, *, as_json: bool) -> None:
+    if as_json:
+        print_line({"file": file, **asdict(problem)})
+    else:
+        warning = problem.severity is Severity.WARNING
+        click.echo(printable(f"{file}:{problem}{' [warning]' if warning else ''}"), err=warning)

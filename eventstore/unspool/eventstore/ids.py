@@ -6,8 +6,11 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-EXECUTION_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-"""What a caller may choose as an execution's id: safe in keys, paths and logs."""
+EXECUTION_ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}")
+"""What a caller may choose as an execution's id: safe in keys, paths, URLs and logs."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+"""A definition's namespace or name (inventory A2)."""
 
 TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 

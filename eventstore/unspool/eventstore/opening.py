@@ -78,5 +78,8 @@ def _sqlite_path(url: str) -> Path | None:
 def _data_directory(environment: Mapping[str, str]) -> Path:
     base = Path(environment.get("XDG_DATA_HOME", ""))
     if not base.is_absolute():  # the specification has relative ones ignored
-        base = Path(environment.get("HOME") or Path.home()) / ".local" / "share"
+        try:
+            base = Path(environment.get("HOME") or Path.home()) / ".local" / "share"
+        except RuntimeError:
+            raise StoreMismatch(f"there is no home directory for a store; set {STORE_VARIABLE}") from None
     return base / "unspool"

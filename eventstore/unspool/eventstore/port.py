@@ -13,6 +13,7 @@ from unspool.eventstore.records import (
     Commit,
     Consumer,
     DeadLetter,
+    DeadLetterPage,
     Definition,
     Delivery,
     ExecutionFilter,
@@ -207,9 +208,13 @@ class DeadLetters(Protocol):
         """
 
     async def dead_letters(
-        self, tenant: str, *, execution: str | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        """Dead letters, oldest first."""
+        self, tenant: str, *, execution: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> DeadLetterPage:
+        """Dead letters, oldest first; those behind a cursor.
+
+        Raises:
+            ValueError: the cursor is none that a page gave.
+        """
 
     async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002
         """One dead letter."""

@@ -307,6 +307,15 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetterPage:
+    """One page of dead letters, oldest first."""
+
+    items: tuple[DeadLetter, ...]
+    cursor: str | None
+    """Opaque; None on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fired:
     """What one look at the timers came to."""
 

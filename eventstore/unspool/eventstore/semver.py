@@ -27,4 +27,4 @@ def _identifiers(text: str) -> tuple[tuple[bool, int, str], ...]:
 
 def _is_number(text: str) -> bool:
     # Longer ones are words: int() of a text without bounds takes quadratic time.
-    return text.isascii() and text.isdigit() and len(text) <= 18
+    return text.isascii() and text.isdigit() and len(text) <= 1000

@@ -8,6 +8,7 @@ settings = from_environment(WorkerSettings, os.environ)
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -26,11 +27,32 @@ class Setting(NamedTuple):
     default: Any
     help: str
     secret: bool
+    least: float
+    most: float
 
 
-def setting(variable: str, default: ValueT, help_text: str, *, secret: bool = False) -> ValueT:
-    """A dataclass field that is read from an environment variable; its type is the default's."""
-    metadata = {"setting": Setting(variable, default, help_text, secret)}
+def setting(
+    variable: str,
+    default: ValueT,
+    help_text: str,
+    *,
+    secret: bool = False,
+    least: float | None = None,
+    most: float = math.inf,
+) -> ValueT:
+    """A dataclass field that is read from an environment variable; its type is the default's.
+
+    Args:
+        variable: the environment variable.
+        default: the value without it.
+        help_text: what `unspool config` says of it.
+        secret: whether its value is not to be shown.
+        least: the smallest number allowed; 1 for whole numbers, else 0.
+        most: the largest; infinity itself is none.
+    """
+    if least is None:
+        least = 1 if isinstance(default, int) else 0
+    metadata = {"setting": Setting(variable, default, help_text, secret, least, most)}
     field: ValueT = dataclasses.field(default=default, metadata=metadata)
     return field
 
@@ -46,7 +68,7 @@ def from_environment(cls: type[SettingsT], environment: Mapping[str, str]) -> Se
     """Reads a settings class from environment variables; an empty one counts as not set.
 
     Raises:
-        BadSetting: a value is not of the setting's type.
+        BadSetting: a value is not of the setting's type, or out of its bounds.
     """
     values = {
         name: _read(declared, environment[declared.variable])
@@ -59,9 +81,14 @@ def from_environment(cls: type[SettingsT], environment: Mapping[str, str]) -> Se
 def _read(declared: Setting, text: str) -> Any:
     kind = type(declared.default)
     try:
-        return _READERS.get(kind, str)(text)
+        value = _READERS.get(kind, str)(text)
     except ValueError:
         raise BadSetting(f"{declared.variable} must be {_NAMES.get(kind, 'text')}, not {text!r}") from None
+    # Written so that what is no number is out of bounds, too.
+    if kind in {int, float} and not (declared.least <= value <= declared.most and value < math.inf):
+        most = f" and at most {declared.most:g}" if declared.most < math.inf else ""
+        raise BadSetting(f"{declared.variable} must be at least {declared.least:g}{most}, not {text}")
+    return value
 
 
 def _boolean(text: str) -> bool:

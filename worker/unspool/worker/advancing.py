@@ -62,7 +62,7 @@ class Advancer:
                 error = again
             else:
                 return
-        await self.bury(delivery, error)
+        await self.bury(delivery._replace(attempts=max(delivery.attempts, MOST_ATTEMPTS)), error)
 
     async def bury(self, delivery: Delivery[Message], error: Exception) -> None:
         """Moves a message to the dead letters."""

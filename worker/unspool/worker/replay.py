@@ -102,8 +102,16 @@ def _difference(decided: Sequence[Event], recorded: Sequence[Event]) -> Divergen
     if not decided:
         return Divergence(recorded[0].seq, recorded[0], None)
     for ours, theirs in zip(decided, recorded, strict=False):
-        if ours != theirs:
+        if ours != theirs and _without_version(ours) != _without_version(theirs):
             return Divergence(theirs.seq, theirs, ours)
     if len(decided) > len(recorded):
         return Divergence(decided[len(recorded)].seq, None, decided[len(recorded)])
     return None
+
+
+def _without_version(event: Event) -> Event:
+    """The event as another version of the same workflow would have it."""
+    workflow = event.data.get("workflow") if event.type == "workflow.started" else None
+    if not isinstance(workflow, dict):
+        return event
+    return event._replace(data={**event.data, "workflow": {**workflow, "version": ""}})

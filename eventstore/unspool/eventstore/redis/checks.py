@@ -11,6 +11,12 @@ async def check_durability(session: Session) -> None:
             "Redis runs without its append-only file: a restart loses all executions; set appendonly to yes",
             extra={"action": "redis_not_durable"},
         )
+    if await _setting(session, "appendfsync") == "no":
+        log.warning(
+            "Redis leaves it to the system when its append-only file is on disk (appendfsync is no); "
+            "set it to everysec or always",
+            extra={"action": "redis_not_durable"},
+        )
     policy = await _setting(session, "maxmemory-policy")
     if policy is not None and policy != "noeviction":
         log.warning(

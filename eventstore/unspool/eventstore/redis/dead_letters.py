@@ -8,7 +8,14 @@ import re
 from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.records import DeadLetter, Delivery, ExecutionKey, Message, TaskRequest
+from unspool.eventstore.records import (
+    DeadLetter,
+    DeadLetterPage,
+    Delivery,
+    ExecutionKey,
+    Message,
+    TaskRequest,
+)
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import decode_message, decode_task
 from unspool.eventstore.redis.keys import Shard
@@ -16,6 +23,7 @@ from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settling import group_of
 
 _PAGE: Final = 200
+_CURSOR: Final = re.compile(r"(\d{1,18})-(\d{1,6})-(\d{1,20})-(\d{1,20})", re.ASCII)
 _ID: Final = re.compile(r"(\d{1,6})-(\d{1,20}-\d{1,20})", re.ASCII)
 
 
@@ -34,6 +42,33 @@ class _Stored(NamedTuple):
     def time(self) -> int:
         """When it was buried, microseconds since 1970: entries of one millisecond have an order, too."""
         return int(self.fields[b"time"])
+
+
+class _Place(NamedTuple):
+    """Where a dead letter stands in the order of all."""
+
+    time: int
+    shard: int
+    entry: tuple[int, ...]
+
+
+_NOWHERE: Final = _Place(0, 0, ())
+
+
+def _place(stored: _Stored) -> _Place:
+    return _Place(stored.time, stored.shard.number, tuple(map(int, stored.entry.split("-"))))
+
+
+def _cursor(stored: _Stored) -> str:
+    return f"{stored.time}-{stored.id}"
+
+
+def _place_of(cursor: str) -> _Place:
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise ValueError(f"not a cursor: {cursor!r}")
+    time, shard, *entry = map(int, match.groups())
+    return _Place(time, shard, tuple(entry))
 
 
 class RedisDeadLetters:
@@ -57,15 +92,18 @@ class RedisDeadLetters:
         return f"{shard.number}-{id_.decode()}"
 
     async def dead_letters(
-        self, tenant: str, *, execution: str | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
+        self, tenant: str, *, execution: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> DeadLetterPage:
         """See `DeadLetters`."""
+        after = _NOWHERE if cursor is None else _place_of(cursor)
         shards = self._session.keys.tenant(tenant).shards
         if execution is not None:
             shards = (self._session.keys.shard(ExecutionKey(tenant, execution)),)
-        found = await asyncio.gather(*(self._oldest(shard, execution, limit) for shard in shards))
-        letters = sorted((stored for some in found for stored in some), key=lambda stored: stored.time)
-        return [_dead_letter(stored) for stored in letters[:limit]]
+        found = await asyncio.gather(*(self._oldest(shard, execution, after, limit + 1) for shard in shards))
+        letters = sorted((stored for some in found for stored in some), key=_place)
+        more = len(letters) > limit
+        page = letters[:limit]
+        return DeadLetterPage(tuple(map(_dead_letter, page)), _cursor(page[-1]) if more else None)
 
     async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002 - the contract's name
         """See `DeadLetters`."""
@@ -90,18 +128,18 @@ class RedisDeadLetters:
         stored = await self._find(tenant, id)
         return stored is not None and bool(await self._session.call("XDEL", stored.shard.dlq, stored.entry))
 
-    async def _oldest(self, shard: Shard, execution: str | None, limit: int) -> list[_Stored]:
+    async def _oldest(self, shard: Shard, execution: str | None, after: _Place, limit: int) -> list[_Stored]:
         found: list[_Stored] = []
-        after = "-"
+        begin = str(after.time // 1000)  # an entry's id is not below the time at which it was made
         while len(found) < limit:
-            page = await self._session.call("XRANGE", shard.dlq, after, "+", "COUNT", _PAGE)
+            page = await self._session.call("XRANGE", shard.dlq, begin, "+", "COUNT", _PAGE)
             for entry in page:
                 stored = _stored(shard, entry)
-                if execution in (None, _body(stored).execution):
+                if _place(stored) > after and execution in (None, _body(stored).execution):
                     found.append(stored)
             if len(page) < _PAGE:
                 break
-            after = f"({page[-1][0].decode()}"
+            begin = f"({page[-1][0].decode()}"
         return found[:limit]
 
     async def _find(self, tenant: str, id_: str) -> _Stored | None:

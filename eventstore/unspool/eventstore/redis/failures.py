@@ -33,10 +33,13 @@ _GROUP_GONE: Final = re.compile(r"\b(NOGROUP|UNBLOCKED)\b")
 _TEMPORARY_CLASSES: Final = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 
 
+_SAYS_NOTHING: Final = "it does not answer"
+
+
 def as_store_error(error: RedisError | OSError) -> StoreError:
     """The error of the port that stands for one of Redis or of the connection to it."""
     if not isinstance(error, ResponseError):
-        return StoreUnavailable(f"Redis cannot be reached: {error}")
+        return StoreUnavailable(f"Redis cannot be reached: {str(error) or _SAYS_NOTHING}")
     text = str(error)
     if isinstance(error, NoScriptError):
         return ScriptMissing(text)

@@ -8,6 +8,7 @@ ours: redis-py connects (TLS, authentication, database), hiredis packs and parse
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
@@ -115,6 +116,9 @@ def _wire_to(url: str, connect_seconds: float) -> AbstractConnection:
         raise StoreMismatch(
             f"{_LATER[scheme]} ({scheme}://) is not supported by this release; use redis:// or rediss://"
         )
+    path = urlsplit(url).path.strip("/")
+    if path and not path.isdigit():  # redis-py would take database 0 for it
+        raise StoreMismatch(f"not the URL of a Redis store: {path!r} is no number of a database")
     try:
         options: dict[str, Any] = dict(parse_url(url))
     except ValueError as error:

@@ -13,6 +13,8 @@ class RedisSettings:
         "UNSPOOL_SHARDS",
         0,
         "Shards of a Redis store, fixed when it is first used; 0: the store's own, 16 for a new one",
+        least=0,
+        most=4096,
     )
     connect_seconds: float = setting(
         "UNSPOOL_REDIS_CONNECT_SECONDS", 5.0, "How long connecting to Redis may take"

@@ -7,13 +7,14 @@ import orjson
 
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.ids import new_id
-from unspool.eventstore.records import DeadLetter, Delivery, Message, MessageKind, TaskRequest
+from unspool.eventstore.records import DeadLetter, DeadLetterPage, Delivery, Message, MessageKind, TaskRequest
 from unspool.eventstore.sqlite.facet import Facet, message_row, put_message
 from unspool.eventstore.sqlite.lane import Transaction
 from unspool.eventstore.sqlite.tasks import INSERT_TASK, task_row
 from unspool.eventstore.sqlite.wakeups import queue_topic
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _COLUMNS: Final = "id, tenant, kind, body, error, traceback, attempts, buried_at"
 _MESSAGE: Final = "message"
 _TASK: Final = "task"
@@ -50,17 +51,24 @@ class SqliteDeadLetters(Facet):
         return id_
 
     async def dead_letters(
-        self, tenant: str, *, execution: str | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        """Dead letters, oldest first."""
+        self, tenant: str, *, execution: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> DeadLetterPage:
+        """Dead letters, oldest first; those behind a cursor.
+
+        Raises:
+            ValueError: the cursor is none of ours.
+        """
+        if cursor is not None and not _NUMBER.fullmatch(cursor):
+            raise ValueError("not a cursor of this store")
         rows = await self._database.read(
             lambda transaction: transaction.execute(
-                f"SELECT {_COLUMNS} FROM dead_letters"  # noqa: S608 - our own columns
-                " WHERE tenant = ? AND (? IS NULL OR execution = ?) ORDER BY number LIMIT ?",
-                (tenant, execution, execution, limit),
+                f"SELECT number, {_COLUMNS} FROM dead_letters"  # noqa: S608 - our own columns
+                " WHERE tenant = ? AND (? IS NULL OR execution = ?) AND number > ? ORDER BY number LIMIT ?",
+                (tenant, execution, execution, int(cursor or 0), limit + 1),
             ).fetchall()
         )
-        return [_dead_letter(*row) for row in rows]
+        letters = tuple(_dead_letter(*row) for _, *row in rows[:limit])
+        return DeadLetterPage(letters, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
     async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002 - the port's name
         """One dead letter."""
