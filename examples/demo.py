@@ -30,8 +30,8 @@ from unspool.eventstore.ids import new_id
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, Start
-from unspool.worker.describe import describe as describe_state
 from unspool.worker.replay import state_at, verify
+from unspool.worker.state_json import state_json
 
 WORKFLOW: Final = Path(__file__).with_name("order-fulfilment.yaml")
 
@@ -93,7 +93,7 @@ def show_replay(document: Document, finished: Finished, style: Style) -> bool:
     id_, history = finished.execution["id"], finished.history
     print(f"\n{style.paint('The same, replayed', 'bold')}  from its history alone: no service is asked\n")
     for event in _moments(history):
-        state = describe_state(state_at(id_, history, event.seq))
+        state = state_json(state_at(id_, history, event.seq))
         print(f"  after event {event.seq:>2}  {event.type:<18}  {_gist(state)}")
     jq = JqPool()
     try:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.api.bodies import decode_json
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.eventstore.strict_json import DEEPEST
 
 START = "/workflows/shop/greet/executions"
@@ -67,7 +67,7 @@ async def test_what_is_unusual_json_gets_in(deployed):
 
 @given(st.binary(max_size=64) | st.text(max_size=64).map(str.encode))
 def test_any_bytes_are_a_value_or_a_problem(body):
-    with suppress(ProblemError):
+    with suppress(Refused):
         assert decode_json(body) == orjson.loads(body)
 
 

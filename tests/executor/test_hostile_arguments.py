@@ -9,7 +9,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.eventstore.records import TaskRequest
 from unspool.executor import shell
 from unspool.executor.http import request as http
-from unspool.executor.http.response import UnreadableContentError, content
+from unspool.executor.http.response import UnreadableContent, content
 from unspool.executor.outcome import Rejected
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -76,6 +76,6 @@ def test_shell_arguments(command, rest) -> None:
 @example(body=b"{", kind="application/json", charset="undefined")
 def test_responses(body, kind, charset) -> None:
     for content_type in (kind, f"{kind}; charset={charset}", f'{kind};charset="{charset}'):
-        with contextlib.suppress(UnreadableContentError):
+        with contextlib.suppress(UnreadableContent):
             value = content(body, content_type)
             assert body or value is None

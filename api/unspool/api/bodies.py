@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.eventstore import strict_json
 from unspool.eventstore.events import Json
 
@@ -22,7 +22,7 @@ async def read_body(request: Request, most_bytes: int, seconds: float) -> bytes:
     """The whole body, of at most `most_bytes`, arriving within `seconds`.
 
     Raises:
-        ProblemError: 408 or 413, it takes longer or is larger.
+        Refused: 408 or 413, it takes longer or is larger.
     """
     if int(request.headers.get("content-length", 0)) > most_bytes:
         raise _too_large(most_bytes)
@@ -34,7 +34,7 @@ async def read_body(request: Request, most_bytes: int, seconds: float) -> bytes:
                 if len(body) > most_bytes:
                     raise _too_large(most_bytes)
     except TimeoutError:
-        raise ProblemError(408, f"the request body took longer than {seconds:g} seconds") from None
+        raise Refused(408, f"the request body took longer than {seconds:g} seconds") from None
     return bytes(body)
 
 
@@ -42,14 +42,14 @@ async def read_json(request: Request, most_bytes: int, seconds: float) -> Json:
     """The body as JSON; `{}` if it is empty.
 
     Raises:
-        ProblemError: 400, 408, 413 or 415, it is no such body.
+        Refused: 400, 408, 413 or 415, it is no such body.
     """
     kind = media_type(request)
     body = await read_body(request, most_bytes, seconds)
     if not body:
         return {}
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise ProblemError(415, f"the body is {kind}; send application/json")
+        raise Refused(415, f"the body is {kind}; send application/json")
     if len(body) < _OFF_THE_LOOP:
         return decode_json(body)
     return await asyncio.to_thread(decode_json, body)
@@ -59,13 +59,13 @@ def decode_json(body: bytes) -> Json:
     """A JSON text as a value.
 
     Raises:
-        ProblemError: 400, it is none that can be taken.
+        Refused: 400, it is none that can be taken.
     """
     try:
         return strict_json.parse(body)
     except strict_json.BadJson as error:
-        raise ProblemError(400, f"the body {error}") from None
+        raise Refused(400, f"the body {error}") from None
 
 
-def _too_large(most_bytes: int) -> ProblemError:
-    return ProblemError(413, f"the body is larger than {most_bytes} bytes")
+def _too_large(most_bytes: int) -> Refused:
+    return Refused(413, f"the body is larger than {most_bytes} bytes")

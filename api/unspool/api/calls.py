@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from unspool.api.engine import Engine
 from unspool.api.metrics import Metrics
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.api.settings import ApiSettings
 from unspool.eventstore import ids
 from unspool.eventstore.clock import Clock
@@ -52,7 +52,7 @@ class Call:
         """Reads whom a request is for."""
         tenant = request.headers.get("x-tenant", DEFAULT_TENANT)
         if not ids.TENANT.fullmatch(tenant):
-            raise ProblemError(400, f"X-Tenant must match {ids.TENANT.pattern}")
+            raise Refused(400, f"X-Tenant must match {ids.TENANT.pattern}")
         return cls(request, services, tenant)
 
     @property
@@ -67,7 +67,7 @@ class Call:
         """Namespace and name in the path; names that nothing can have are not found."""
         namespace, name = self.request.path_params["namespace"], self.request.path_params["name"]
         if not (ids.NAME.fullmatch(namespace) and ids.NAME.fullmatch(name)):
-            raise ProblemError(404, "there is no workflow of that name")
+            raise Refused(404, "there is no workflow of that name")
         return namespace, name
 
     async def execution(self) -> ExecutionRecord:
@@ -76,7 +76,7 @@ class Call:
         key = ExecutionKey(self.tenant, id_)
         record = await self.store.execution(key) if ids.EXECUTION_ID.fullmatch(id_) else None
         if record is None:
-            raise ProblemError(404, "there is no execution of that id")
+            raise Refused(404, "there is no execution of that id")
         return record
 
     # -- the query
@@ -91,7 +91,7 @@ class Call:
         if text is None:
             return None
         if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
-            raise ProblemError(422, f"{name} must be a whole number from {least} to {most}")
+            raise Refused(422, f"{name} must be a whole number from {least} to {most}")
         return int(text)
 
     def seconds(self, name: str, *, most: int) -> float | None:
@@ -104,7 +104,7 @@ class Call:
         except ValueError:
             seconds = math.nan
         if not 0 <= seconds <= most:
-            raise ProblemError(422, f"{name} must be a number of seconds from 0 to {most}")
+            raise Refused(422, f"{name} must be a number of seconds from 0 to {most}")
         return seconds
 
     # -- waiting

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from unspool.api.calls import Call, answer
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.eventstore import ids
 from unspool.eventstore.executions import dead_letter_json
 
@@ -20,12 +20,12 @@ async def list_dead_letters(call: Call) -> Response:
     limit = call.whole("limit", least=1, most=MOST_ITEMS) or 100
     execution = call.parameter("execution")
     if execution is not None and not ids.EXECUTION_ID.fullmatch(execution):
-        raise ProblemError(422, f"execution must match {ids.EXECUTION_ID.pattern}")
+        raise Refused(422, f"execution must match {ids.EXECUTION_ID.pattern}")
     cursor = call.parameter("cursor")
     try:
         page = await call.store.dead_letters(call.tenant, execution=execution, limit=limit, cursor=cursor)
     except ValueError:
-        raise ProblemError(422, "the cursor is none that a page of this list gave as `next`") from None
+        raise Refused(422, "the cursor is none that a page of this list gave as `next`") from None
     return answer({"items": [dead_letter_json(letter) for letter in page.items], "next": page.cursor})
 
 
@@ -58,5 +58,5 @@ def _id(call: Call) -> str:
     return id_
 
 
-def _not_found() -> ProblemError:
-    return ProblemError(404, "there is no dead letter of that id; it may have been put back or discarded")
+def _not_found() -> Refused:
+    return Refused(404, "there is no dead letter of that id; it may have been put back or discarded")

@@ -10,8 +10,8 @@ from unspool.definitions.expressions import JqRunner, problem
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.events import Event, Json
 from unspool.eventstore.records import WorkflowRef
-from unspool.worker.describe import describe
 from unspool.worker.replay import state_at
+from unspool.worker.state_json import state_json
 
 
 class Dsl:
@@ -37,4 +37,4 @@ class Dsl:
 
     def state(self, execution: str, events: Sequence[Event]) -> Json:
         """The state of an execution after these events."""
-        return describe(state_at(execution, events))
+        return state_json(state_at(execution, events))

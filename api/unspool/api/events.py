@@ -8,7 +8,7 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 
 from unspool.api.calls import Call, answer
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.events import Event
 from unspool.eventstore.executions import event_json
@@ -106,5 +106,5 @@ def _last_event_id(call: Call) -> int | None:
     if text is None:
         return call.whole("after", least=0, most=MOST_EVENTS)
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        raise ProblemError(400, "Last-Event-ID must be the id of an event of this stream")
+        raise Refused(400, "Last-Event-ID must be the id of an event of this stream")
     return int(text)

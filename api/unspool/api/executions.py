@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, answer
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.api.workflows import workflow_of
 from unspool.eventstore import ids
 from unspool.eventstore.errors import StoreUnavailable
@@ -70,7 +70,7 @@ async def list_executions(call: Call) -> Response:
     try:
         page = await call.store.executions(call.tenant, wanted, limit=limit, cursor=call.parameter("cursor"))
     except ValueError:
-        raise ProblemError(422, "the cursor is none that a page of this list gave as `next`") from None
+        raise Refused(422, "the cursor is none that a page of this list gave as `next`") from None
     items = await asyncio.gather(*(describe(call.store, record) for record in page.items))
     return answer({"items": items, "next": page.cursor})
 
@@ -86,7 +86,7 @@ def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
     async def operate(call: Call) -> Response:
         record = await call.execution()
         if reason := refusal(kind, record.status):
-            raise ProblemError(409, f"the execution {reason}")
+            raise Refused(409, f"the execution {reason}")
         await call.store.send(call.tenant, Message(kind, record.key.id, {}))
         return answer(await describe(call.store, record), 202)
 
@@ -97,19 +97,19 @@ async def _wanted(call: Call) -> Wanted:
     settings = call.services.settings
     body = await read_json(call.request, settings.most_input_bytes, settings.body_seconds)
     if not isinstance(body, dict):
-        raise ProblemError(422, 'the body must be an object such as {"input": {}, "id": "order-7"}')
+        raise Refused(422, 'the body must be an object such as {"input": {}, "id": "order-7"}')
     if unknown := sorted(body.keys() - {"input", "id"}):
-        raise ProblemError(422, f"unknown member {unknown[0][:80]!r}; known are input and id")
+        raise Refused(422, f"unknown member {unknown[0][:80]!r}; known are input and id")
     id_ = body.get("id")
     if id_ is not None and not (isinstance(id_, str) and ids.EXECUTION_ID.fullmatch(id_)):
-        raise ProblemError(422, f"id must be a string that matches {ids.EXECUTION_ID.pattern}")
+        raise Refused(422, f"id must be a string that matches {ids.EXECUTION_ID.pattern}")
     return Wanted(id_, body.get("input", {}))
 
 
 async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
     record = await store.execution(key)
     if record is None:
-        raise ProblemError(404, "there is no execution of that id any more")
+        raise Refused(404, "there is no execution of that id any more")
     return record
 
 
@@ -119,7 +119,7 @@ async def _check_same(
     """Refuses an id that was used to start something else."""
     other = await other_than(store, record, workflow, version, input_)
     if other is not None:
-        raise ProblemError(409, f"that id is of {other}; choose another id")
+        raise Refused(409, f"that id is of {other}; choose another id")
 
 
 async def _waited(call: Call, record: ExecutionRecord, seconds: float) -> ExecutionRecord:
@@ -147,7 +147,7 @@ def _status(call: Call) -> Status | None:
     try:
         return Status(text) if text else None
     except ValueError:
-        raise ProblemError(422, f"status must be one of {', '.join(Status)}") from None
+        raise Refused(422, f"status must be one of {', '.join(Status)}") from None
 
 
 def _workflow(call: Call) -> tuple[str, str] | None:
@@ -156,5 +156,5 @@ def _workflow(call: Call) -> tuple[str, str] | None:
         return None
     namespace, _, name = text.partition("/")
     if not (ids.NAME.fullmatch(namespace) and ids.NAME.fullmatch(name)):
-        raise ProblemError(422, "workflow must be NAMESPACE/NAME")
+        raise Refused(422, "workflow must be NAMESPACE/NAME")
     return namespace, name

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS: Final = 2
 
 
-class ProblemError(Exception):
+class Refused(Exception):
     """Ends a request with a problem."""
 
     def __init__(self, status: int, detail: str, **members: Json) -> None:
@@ -52,8 +52,8 @@ def problem_response(
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
-    """Answers a `ProblemError`."""
-    assert isinstance(error, ProblemError)
+    """Answers a `Refused`."""
+    assert isinstance(error, Refused)
     return problem_response(request, error.status, error.detail, error.members)
 
 
@@ -86,7 +86,7 @@ async def on_defect(request: Request, _error: Exception) -> Response:
 
 
 HANDLERS: Final = {
-    ProblemError: on_problem,
+    Refused: on_problem,
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
     ClientDisconnect: on_client_disconnect,

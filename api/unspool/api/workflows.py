@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from unspool.api.bodies import media_type, read_body
 from unspool.api.calls import VERSION, Call, answer
-from unspool.api.problems import ProblemError
+from unspool.api.problems import Refused
 from unspool.eventstore.events import Json
 from unspool.eventstore.executions import rfc3339
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
@@ -24,7 +24,7 @@ async def deploy(call: Call) -> Response:
     ref = await _checked(call, text)
     stored = await call.store.put_definition(call.tenant, Definition(ref, text, call.services.clock.now()))
     if stored is Stored.DIFFERENT:
-        raise ProblemError(409, f"{ref} is there already, with another text; give the change a new version")
+        raise Refused(409, f"{ref} is there already, with another text; give the change a new version")
     location = f"/api/v1/workflows/{ref.namespace}/{ref.name}/{ref.version}"
     return answer(ref._asdict(), 201 if stored is Stored.CREATED else 200, {"Location": location})
 
@@ -38,7 +38,7 @@ async def list_versions(call: Call) -> Response:
     """The versions of one workflow, ascending."""
     definitions = await call.store.definitions(call.tenant, *call.workflow)
     if not definitions:
-        raise ProblemError(404, "there is no workflow of that name")
+        raise Refused(404, "there is no workflow of that name")
     return _listed(definitions)
 
 
@@ -47,7 +47,7 @@ async def show(call: Call) -> Response:
     ref = await workflow_of(call, call.request.path_params["version"])
     definition = await call.store.definition(call.tenant, *ref)
     if definition is None:
-        raise ProblemError(404, _NO_WORKFLOW)
+        raise Refused(404, _NO_WORKFLOW)
     if _prefers_yaml(call.request.headers.get("accept", "")):
         return Response(definition.text, media_type=YAML[0])
     return answer(await asyncio.to_thread(call.services.engine.document, definition.text))
@@ -60,25 +60,25 @@ async def workflow_of(call: Call, version: str | None) -> WorkflowRef:
     if wanted is None or VERSION.fullmatch(wanted):
         ref = await call.store.resolve(call.tenant, *call.workflow, wanted)
     if ref is None:
-        raise ProblemError(404, _NO_WORKFLOW)
+        raise Refused(404, _NO_WORKFLOW)
     return ref
 
 
 async def _submitted(call: Call) -> str:
     kind, settings = media_type(call.request), call.services.settings
     if kind and kind not in {JSON, *YAML} and not kind.endswith(("+json", "+yaml")):
-        raise ProblemError(415, f"the body is {kind}; send application/yaml or application/json")
+        raise Refused(415, f"the body is {kind}; send application/yaml or application/json")
     body = await read_body(call.request, settings.most_definition_bytes, settings.body_seconds)
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        raise ProblemError(400, f"the body is not UTF-8: byte {error.start} cannot be read") from None
+        raise Refused(400, f"the body is not UTF-8: byte {error.start} cannot be read") from None
 
 
 async def _checked(call: Call, text: str) -> WorkflowRef:
     ref, problems = await asyncio.to_thread(call.services.engine.check, text)
     if ref is None or problems:
-        raise ProblemError(422, "the definition is not valid", errors=[p._asdict() for p in problems])
+        raise Refused(422, "the definition is not valid", errors=[p._asdict() for p in problems])
     return ref
 
 

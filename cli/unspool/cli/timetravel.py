@@ -14,8 +14,8 @@ from unspool.definitions.json_pointer import parts
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, Json
 from unspool.eventstore.executions import event_json, rfc3339
-from unspool.worker.describe import describe
 from unspool.worker.replay import state_at
+from unspool.worker.state_json import state_json
 
 _WIDTH = 100
 
@@ -61,7 +61,7 @@ class Moment:
 
 def _state(history: History, at: int) -> dict[str, Any]:
     try:
-        return describe(state_at(history.execution, history.events, at))
+        return state_json(state_at(history.execution, history.events, at))
     except CorruptHistory as error:  # a file may hold anything
         raise Stop(f"the events make no history: {error}") from error
 

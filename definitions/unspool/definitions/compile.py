@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from unspool.definitions.compilation import Site, Workbench
 from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.plan import Body, Plan, Task
+from unspool.definitions.site import Site, Workbench
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.for_each import compile_for

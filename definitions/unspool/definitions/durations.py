@@ -52,6 +52,9 @@ class Duration:
         return self.due(now_ms) - now_ms
 
 
+NO_TIME: Final = Duration()
+
+
 def parse_duration(value: Any) -> Duration:
     """Reads a duration as JSON holds it.
 

@@ -48,11 +48,12 @@ IDENTITY: Final = DataStep()
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class DurationTemplate:
     """A duration as written: a constant, or an expression that gives one."""
 
-    constant: Duration | None
+    constant: Duration
     expression: Evaluable | None = None
+    """Its value counts in place of the constant."""
 
 
 class Body(Protocol):
@@ -77,7 +78,7 @@ class Task:
     input: DataStep = IDENTITY
     output: DataStep = IDENTITY
     export: DataStep = IDENTITY
-    timeout: Moment | None = None
+    timeout: DurationTemplate | None = None
     then: str = Directive.CONTINUE
 
 

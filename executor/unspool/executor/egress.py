@@ -26,7 +26,7 @@ class Reach(StrEnum):
     """Only addresses of the public internet."""
 
 
-class EgressError(OSError):
+class AddressRefused(OSError):
     """An address may not be connected to. The message is the same for all: it must not tell what is there."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import aiohttp
 
-from unspool.executor.egress import EgressError, EgressPolicy
+from unspool.executor.egress import AddressRefused, EgressPolicy
 
 CONNECT_SECONDS: Final = 10.0
 
@@ -37,7 +37,7 @@ def _vetting_factory(policy: EgressPolicy) -> aiohttp.SocketFactoryType:
     def vetted(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
         if not policy.allows(str(address[0]), int(address[1])):
-            raise EgressError
+            raise AddressRefused
         return socket.socket(family, kind, protocol)
 
     return vetted

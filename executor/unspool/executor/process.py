@@ -22,7 +22,7 @@ class ProcessResult(NamedTuple):
     stderr: str
 
 
-class OutputTooLargeError(Exception):
+class OutputTooLarge(Exception):
     """A process wrote more than it may."""
 
 
@@ -77,7 +77,7 @@ async def run(
     Cancelled, it asks the group to end (SIGTERM), waits for up to `kill_grace` seconds, and kills it.
 
     Raises:
-        OutputTooLargeError: it wrote more than `max_output` bytes to one of its outputs, and was stopped.
+        OutputTooLarge: it wrote more than `max_output` bytes to one of its outputs, and was stopped.
         OSError: it could not be started.
     """
     loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ async def run(
 async def _ended(capture: _Capture, max_output: int) -> None:
     await asyncio.wait({capture.settled})
     if capture.overflow:
-        raise OutputTooLargeError(f"more than {max_output} bytes were written to {capture.overflow}")
+        raise OutputTooLarge(f"more than {max_output} bytes were written to {capture.overflow}")
     await asyncio.wait({capture.drained}, timeout=_DRAIN_SECONDS)
 
 

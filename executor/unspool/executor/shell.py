@@ -15,7 +15,7 @@ from unspool.eventstore.events import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
-from unspool.executor.process import OutputTooLargeError, ProcessResult, detach, run
+from unspool.executor.process import OutputTooLarge, ProcessResult, detach, run
 from unspool.executor.settings import ExecutorSettings
 
 _RETURNS: Final = frozenset({"stdout", "stderr", "code", "all", "none"})
@@ -79,7 +79,7 @@ class ShellRun:
                 max_output=self._settings.shell_max_output_bytes,
                 kill_grace=self._settings.shell_kill_grace_seconds,
             )
-        except OutputTooLargeError as error:
+        except OutputTooLarge as error:
             return Faulted(errors.runtime(str(error), title="Output too large"))
         return _outcome(command, result)
 

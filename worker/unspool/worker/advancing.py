@@ -113,7 +113,5 @@ class Advancer:
             raise
         if outcome is Outcome.CONFLICT:
             return False
-        self._states.remember(key, step.after, begun=step.commit.expected_version > 0)
-        if self._states.outgrown(step.after):
-            await self._states.put_snapshot(key, step.after)
+        await self._states.keep(step.commit, step.after)
         return True

@@ -51,9 +51,7 @@ class Express:
                 self._states.forget(commit.key)
                 continue
             answered.add(commit.key)
-            self._states.remember(commit.key, after, begun=commit.expected_version > 0)
-            if self._states.outgrown(after):
-                await self._states.put_snapshot(commit.key, after)
+            await self._states.keep(commit, after)
         return answered
 
     def _decided(self, mailboxes: Mailboxes, loaded: Mapping[ExecutionKey, Loaded]) -> list[Step]:

@@ -10,6 +10,7 @@ from typing import Final
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import (
+    Commit,
     Delivery,
     ExecutionKey,
     ExecutionRecord,
@@ -92,8 +93,14 @@ class States:
         found = zip(missing, await self._store.load(missing, _SHORT), strict=True)
         return {key: loaded for key, loaded in found if loaded is not None}
 
-    def remember(self, key: ExecutionKey, remembered: Remembered, *, begun: bool) -> None:
-        """Keeps a state that is now the newest.
+    async def keep(self, commit: Commit, after: Remembered) -> None:
+        """Keeps what a commit led to, and a snapshot of it now and then."""
+        self._remember(commit.key, after, begun=commit.expected_version > 0)
+        if self._outgrown(after):
+            await self._put_snapshot(commit.key, after)
+
+    def _remember(self, key: ExecutionKey, remembered: Remembered, *, begun: bool) -> None:
+        """Makes a state the newest.
 
         The one unused for longest makes room. One that had to be loaded is mostly the next to go: if more
         executions than there is room for take turns, those in memory stay, instead of each pushing out the
@@ -113,15 +120,15 @@ class States:
         self._states[key] = remembered
         self._states.move_to_end(key, last=known or not begun or next(self._loads) % _ONE_STAYS_OF == 0)
 
-    def outgrown(self, remembered: Remembered) -> bool:
+    def _outgrown(self, remembered: Remembered) -> bool:
         """Whether the history has grown so much since the last snapshot that it is time for another."""
         state = remembered.state
         return state.version - remembered.snapshot_version >= self._snapshot_every and not state.status.ended
 
-    async def put_snapshot(self, key: ExecutionKey, remembered: Remembered) -> None:
+    async def _put_snapshot(self, key: ExecutionKey, remembered: Remembered) -> None:
         """Keeps a snapshot beside the history. It only saves work: if it fails, the next step tries again."""
         state = remembered.state
-        with suppress(StoreError):
+        with suppress(StoreError, TypeError):  # the latter: nested too deep for JSON
             await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
             if self._states.get(key) is remembered:
                 self._states[key] = replace(remembered, snapshot_version=state.version)

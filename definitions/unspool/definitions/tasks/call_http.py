@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from unspool.definitions.compilation import Site
 from unspool.definitions.expressions import Purse
 from unspool.definitions.plan import Evaluable, Json
+from unspool.definitions.site import Site
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from unspool.definitions.compilation import Site
 from unspool.definitions.plan import Json, TaskList
+from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from unspool.definitions.compilation import Site
 from unspool.definitions.plan import Evaluable, Json
+from unspool.definitions.site import Site
 from unspool.definitions.uri_template import Address
 
 

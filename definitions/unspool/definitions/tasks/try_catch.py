@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from unspool.definitions.compilation import Site
-from unspool.definitions.plan import Evaluable, Json, Moment, Task, TaskList
+from unspool.definitions.durations import NO_TIME
+from unspool.definitions.plan import DurationTemplate, Evaluable, Json, Task, TaskList
+from unspool.definitions.site import Site
 
 
 class Backoff(StrEnum):
@@ -17,7 +18,7 @@ class Backoff(StrEnum):
     EXPONENTIAL = "exponential"
 
 
-NO_DELAY: Final = Moment(None)
+NO_DELAY: Final = DurationTemplate(NO_TIME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +27,20 @@ class RetryPolicy:
 
     when: Evaluable | None
     except_when: Evaluable | None
-    delay: Moment
+    delay: DurationTemplate
     backoff: Backoff
     factor: float
     """Growth of an exponential backoff."""
-    increment: Moment
+    increment: DurationTemplate
     """Growth of a linear backoff; without one the delay itself."""
-    longest: Moment
+    longest: DurationTemplate
     """A cap on the delay, if set."""
-    jitter: tuple[Moment, Moment] | None
+    jitter: tuple[DurationTemplate, DurationTemplate] | None
     retries: int | None
     """At most so many, the first run not counted (inventory M5)."""
-    attempt_timeout: Moment | None
+    attempt_timeout: DurationTemplate | None
     """Each attempt at most so long (inventory M6)."""
-    within: Moment | None
+    within: DurationTemplate | None
     """All attempts and delays together at most so long."""
 
 
@@ -103,17 +104,17 @@ def _policy(policy: dict[str, Json], site: Site) -> RetryPolicy:
     return RetryPolicy(
         when=site.condition(policy.get("when")),
         except_when=site.condition(policy.get("exceptWhen")),
-        delay=_moment(policy, "delay", site),
+        delay=_duration(policy, "delay", site),
         backoff=Backoff(kind),
         factor=options.get("factor", 2),
-        increment=_moment(options, "increment", site),
-        longest=_moment(options, "maxDelay", site),
-        jitter=None if jitter is None else (site.moment(jitter["from"]), site.moment(jitter["to"])),
+        increment=_duration(options, "increment", site),
+        longest=_duration(options, "maxDelay", site),
+        jitter=None if jitter is None else (site.duration(jitter["from"]), site.duration(jitter["to"])),
         retries=attempt.get("count"),
-        attempt_timeout=site.moment(attempt["duration"]) if "duration" in attempt else None,
-        within=site.moment(limit["duration"]) if "duration" in limit else None,
+        attempt_timeout=site.duration(attempt["duration"]) if "duration" in attempt else None,
+        within=site.duration(limit["duration"]) if "duration" in limit else None,
     )
 
 
-def _moment(holder: Mapping[str, Json], name: str, site: Site) -> Moment:
-    return site.moment(holder[name]) if name in holder else NO_DELAY
+def _duration(holder: Mapping[str, Json], name: str, site: Site) -> DurationTemplate:
+    return site.duration(holder[name]) if name in holder else NO_DELAY

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from unspool.definitions.compilation import Site
-from unspool.definitions.plan import Json, Moment
+from unspool.definitions.plan import DurationTemplate, Json
+from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """How long."""
 
-    duration: Moment
+    duration: DurationTemplate
 
 
 def compile_wait(task: dict[str, Json], site: Site) -> Wait:
     """Reads a `wait` task."""
-    return Wait(site.moment(task["wait"]))
+    return Wait(site.duration(task["wait"]))

@@ -12,12 +12,12 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from unspool.definitions import errors
 from unspool.eventstore.events import Json
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.egress import EgressError
+from unspool.executor.egress import AddressRefused
 from unspool.executor.http.credentials import redacted
 from unspool.executor.http.failures import failed, unreachable, unsuccessful
 from unspool.executor.http.redirect import MAX_HOPS, redirected
 from unspool.executor.http.request import HttpRequest, prepare
-from unspool.executor.http.response import HttpResponse, UnreadableContentError, content, encoded
+from unspool.executor.http.response import HttpResponse, UnreadableContent, content, encoded
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.settings import ExecutorSettings
 
@@ -57,7 +57,7 @@ class HttpCall:
             return encoded(response.body)
         try:
             value = content(response.body, response.headers.get("Content-Type", ""))
-        except UnreadableContentError as problem:
+        except UnreadableContent as problem:
             raise Rejected(failed(request, str(problem), title="Unreadable response")) from None
         return value if request.output == "content" else _described(request, response, value)
 
@@ -154,7 +154,7 @@ def _may_try_again(error: BaseException) -> bool:
     return (
         isinstance(error, aiohttp.ClientConnectorError)
         and not isinstance(error, aiohttp.ClientConnectorSSLError)
-        and not isinstance(error.os_error, EgressError)
+        and not isinstance(error.os_error, AddressRefused)
     )
 
 

@@ -7,9 +7,9 @@ from typing import Final
 import aiohttp
 
 from unspool.definitions.errors import WorkflowError, authorization, communication
-from unspool.executor.egress import EgressError
+from unspool.executor.egress import AddressRefused
 from unspool.executor.http.request import HttpRequest
-from unspool.executor.http.response import HttpResponse, UnreadableContentError, content
+from unspool.executor.http.response import HttpResponse, UnreadableContent, content
 from unspool.executor.masking import masked
 from unspool.executor.outbound import CONNECT_SECONDS
 
@@ -46,7 +46,7 @@ def _words_of_problem(response: HttpResponse) -> str:
         return ""
     try:
         problem = content(response.body, content_type)
-    except UnreadableContentError:
+    except UnreadableContent:
         return ""
     words = (problem.get("detail") or problem.get("title")) if isinstance(problem, dict) else None
     return words[:_MAX_WORDS] if isinstance(words, str) else ""
@@ -59,7 +59,7 @@ def failed(request: HttpRequest, what: str, title: str = "Communication failed")
 
 def unreachable(request: HttpRequest, error: Exception) -> WorkflowError:
     """A call that got no response, or not all of it."""
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, EgressError):
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
         return authorization(f"{request.url.origin()}: {error.os_error}", title="Address not allowed")
     if isinstance(error, aiohttp.InvalidURL):
         detail = f"{request.url.origin()}: addresses must be written the usual way"

@@ -31,7 +31,7 @@ class HttpResponse(NamedTuple):
     """Headers of the request as they were sent."""
 
 
-class UnreadableContentError(ValueError):
+class UnreadableContent(ValueError):
     """A body is not what its content type says."""
 
 
@@ -44,7 +44,7 @@ def content(body: bytes, content_type: str) -> Json:
     """The body, deserialised by its content type: JSON, text, or anything else in base64. None when empty.
 
     Raises:
-        UnreadableContentError: it is not the JSON it claims to be.
+        UnreadableContent: it is not the JSON it claims to be.
     """
     if not body:
         return None
@@ -62,9 +62,9 @@ def _json(body: bytes, content_type: str) -> Json:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise UnreadableContentError(f"its content is not valid JSON: {error}") from None
+        raise UnreadableContent(f"its content is not valid JSON: {error}") from None
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
-        raise UnreadableContentError(f"its content is nested deeper than {MAX_DEPTH} levels")
+        raise UnreadableContent(f"its content is nested deeper than {MAX_DEPTH} levels")
     return value
 
 

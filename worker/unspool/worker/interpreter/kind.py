@@ -9,27 +9,27 @@ from unspool.worker.interpreter.state import Json, Purpose, Run
 from unspool.worker.interpreter.turn import Ended, Turn
 
 
-class Leaf:
-    """A task without tasks in it."""
+class Kind:
+    """A kind of task to which none of this can happen; each overrides what can."""
 
     def child_completed(self, turn: Turn, run: Run, body: Any, child: Ended) -> None:
-        """Cannot be."""
+        """Never called, unless the kind overrides it."""
         raise AssertionError(f"{run.task} has no children")
 
     def child_faulted(self, turn: Turn, run: Run, body: Any, child: Ended, error: WorkflowError) -> None:
-        """Cannot be."""
+        """Never called, unless the kind overrides it."""
         raise AssertionError(f"{run.task} has no children")
 
     def answered(self, turn: Turn, run: Run, body: Any, output: Json) -> None:
-        """Cannot be."""
+        """Never called, unless the kind overrides it."""
         raise AssertionError(f"{run.task} asks no executor")
 
     def timer_fired(self, turn: Turn, run: Run, body: Any, purpose: Purpose) -> None:
-        """Cannot be."""
+        """Never called, unless the kind overrides it."""
         raise AssertionError(f"{run.task} sets no {purpose} timer")
 
 
-class Sequence(Leaf):
+class InOrder(Kind):
     """A task whose children run one after another; it says which list they are in and what comes after it."""
 
     def tasks(self, body: Any, child: Ended) -> TaskList:

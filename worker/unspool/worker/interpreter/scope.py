@@ -14,7 +14,7 @@ from unspool.definitions import errors
 from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expressions import NOW, ExpressionError
-from unspool.definitions.plan import Evaluable, Moment
+from unspool.definitions.plan import DurationTemplate, Evaluable
 from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
@@ -48,14 +48,12 @@ class Scope(NamedTuple):
         result = self.evaluate(condition, value)
         return result is not None and result is not False
 
-    def duration(self, moment: Moment, value: Json) -> Duration:
+    def duration(self, template: DurationTemplate, value: Json) -> Duration:
         """A duration, evaluated if need be. Raises `Fault` with an `expression` error."""
-        if moment.constant is not None:
-            return moment.constant
-        if moment.expression is None:
-            return NO_TIME
+        if template.expression is None:
+            return template.constant
         try:
-            return parse_duration(self.evaluate(moment.expression, value))
+            return parse_duration(self.evaluate(template.expression, value))
         except BadDuration as error:
             raise Fault(errors.expression(str(error))) from error
 
@@ -69,9 +67,6 @@ class Scope(NamedTuple):
             return self.names[name]
         argument = _ARGUMENTS.get(name)
         return argument(self) if argument is not None else _scoped_variable(self.turn, self.run, name)
-
-
-NO_TIME: Final = parse_duration({"seconds": 0})
 
 
 def _scoped_variable(turn: Turn, run: Run, name: str) -> Json:

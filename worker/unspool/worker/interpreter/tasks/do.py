@@ -2,12 +2,12 @@
 
 from unspool.definitions.tasks.do import Do
 from unspool.worker.interpreter.flow import INPUT, complete, create
-from unspool.worker.interpreter.kind import Sequence
+from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.state import Run
 from unspool.worker.interpreter.turn import Turn
 
 
-class DoBehaviour(Sequence):
+class DoBehaviour(InOrder):
     """Runs a list of tasks."""
 
     def begin(self, turn: Turn, run: Run, body: Do) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 from unspool.definitions import errors
 from unspool.definitions.tasks.for_each import For
 from unspool.worker.interpreter.flow import complete, create
-from unspool.worker.interpreter.kind import Sequence
+from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Json, Loop, Run
 from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 
-class ForBehaviour(Sequence):
+class ForBehaviour(InOrder):
     """Repeats a list of tasks."""
 
     def begin(self, turn: Turn, run: Run, body: For) -> None:

@@ -8,12 +8,12 @@ from unspool.definitions.expressions import LimitExceeded
 from unspool.definitions.plan import Directive
 from unspool.definitions.tasks.fork import Fork
 from unspool.worker.interpreter.flow import cancel_children, complete, create, fail
-from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.state import Branches, Json, Run
 from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 
-class ForkBehaviour(Leaf):
+class ForkBehaviour(Kind):
     """Runs branches at once."""
 
     def begin(self, turn: Turn, run: Run, body: Fork) -> None:

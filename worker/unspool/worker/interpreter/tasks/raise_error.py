@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.tasks.raise_error import ErrorTemplate, Raise
-from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Json, Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
 
-class RaiseBehaviour(Leaf):
+class RaiseBehaviour(Kind):
     """Raises an error."""
 
     def begin(self, turn: Turn, run: Run, body: Raise) -> None:

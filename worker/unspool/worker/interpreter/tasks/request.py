@@ -3,13 +3,13 @@
 from unspool.definitions import errors
 from unspool.definitions.tasks.request import NotExecutable, Request
 from unspool.worker.interpreter.flow import INPUT, complete
-from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Json, Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
 
-class RequestBehaviour(Leaf):
+class RequestBehaviour(Kind):
     """Asks an executor; its result comes back as a message."""
 
     def begin(self, turn: Turn, run: Run, body: Request) -> None:
@@ -21,7 +21,7 @@ class RequestBehaviour(Leaf):
         complete(turn, run, INPUT if body.detached else output)
 
 
-class NotExecutableBehaviour(Leaf):
+class NotExecutableBehaviour(Kind):
     """A task that cannot be executed."""
 
     def begin(self, turn: Turn, run: Run, body: NotExecutable) -> None:

@@ -10,7 +10,7 @@ for the n-th retry, plus a jitter between its two bounds.
 from hashlib import blake2b
 from typing import Final
 
-from unspool.definitions.plan import Moment
+from unspool.definitions.plan import DurationTemplate
 from unspool.definitions.tasks.try_catch import Backoff, RetryPolicy
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Json
@@ -22,8 +22,8 @@ LONGEST: Final = 366 * 24 * 3600 * 1000
 def retry_delay(scope: Scope, policy: RetryPolicy, attempt: int, value: Json) -> int:
     """Milliseconds to wait before the given retry, counted from 1."""
 
-    def milliseconds(moment: Moment) -> int:
-        return scope.duration(moment, value).milliseconds_from(scope.turn.now)
+    def milliseconds(template: DurationTemplate) -> int:
+        return scope.duration(template, value).milliseconds_from(scope.turn.now)
 
     delay = _backed_off(policy, milliseconds(policy.delay), milliseconds(policy.increment), attempt)
     longest = milliseconds(policy.longest) or LONGEST

@@ -2,13 +2,13 @@
 
 from unspool.definitions.tasks.set import Set
 from unspool.worker.interpreter.flow import complete
-from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
 from unspool.worker.interpreter.turn import Turn
 
 
-class SetBehaviour(Leaf):
+class SetBehaviour(Kind):
     """Makes data anew."""
 
     def begin(self, turn: Turn, run: Run, body: Set) -> None:

@@ -2,13 +2,13 @@
 
 from unspool.definitions.tasks.switch import Switch
 from unspool.worker.interpreter.flow import INPUT, complete
-from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
 from unspool.worker.interpreter.turn import Turn
 
 
-class SwitchBehaviour(Leaf):
+class SwitchBehaviour(Kind):
     """Chooses where to go."""
 
     def begin(self, turn: Turn, run: Run, body: Switch) -> None:

@@ -9,14 +9,14 @@ from unspool.definitions.errors import WorkflowError, same_type
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.try_catch import Catch, RetryPolicy, Try
 from unspool.worker.interpreter.flow import INPUT, cancel_children, complete, create, fail
-from unspool.worker.interpreter.kind import Sequence
+from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Json, Purpose, Run
 from unspool.worker.interpreter.tasks.retry_delay import retry_delay
 from unspool.worker.interpreter.turn import Ended, Turn
 
 
-class TryBehaviour(Sequence):
+class TryBehaviour(InOrder):
     """Runs a list of tasks, and another one when it fails."""
 
     def begin(self, turn: Turn, run: Run, body: Try) -> None:

@@ -2,13 +2,13 @@
 
 from unspool.definitions.tasks.wait import Wait
 from unspool.worker.interpreter.flow import INPUT, complete
-from unspool.worker.interpreter.kind import Leaf
+from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Purpose, Run
 from unspool.worker.interpreter.turn import Turn
 
 
-class WaitBehaviour(Leaf):
+class WaitBehaviour(Kind):
     """Pauses."""
 
     def begin(self, turn: Turn, run: Run, body: Wait) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from unspool.worker.interpreter.state import Json, Loop, PendingTimer, Phase, Run, State
 
 
-def describe(state: State) -> dict[str, Any]:
+def state_json(state: State) -> dict[str, Any]:
     """The state as JSON: status, data, context, running tasks, and what has to come to pass next."""
     runs = sorted(state.runs.values(), key=lambda run: int(run.id))
     members = {

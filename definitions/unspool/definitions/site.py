@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from unspool.definitions.data_schema import BadSchema, DataSchema
-from unspool.definitions.durations import BadDuration, parse_duration
+from unspool.definitions.durations import NO_TIME, BadDuration, parse_duration
 from unspool.definitions.expressions import Expression, ExpressionCompiler, ExpressionError, Template
 from unspool.definitions.expressions.template import is_whole, split
 from unspool.definitions.json_pointer import child
@@ -18,9 +18,9 @@ from unspool.definitions.plan import (
     Body,
     DataStep,
     Directive,
+    DurationTemplate,
     Evaluable,
     Json,
-    Moment,
     Task,
     TaskList,
 )
@@ -119,11 +119,11 @@ class Site:
             self._schema(spec["schema"]) if "schema" in spec else None,
         )
 
-    def timeout(self, spec: dict[str, Any] | str | None) -> Moment | None:
+    def timeout(self, spec: dict[str, Any] | str | None) -> DurationTemplate | None:
         """Compiles a timeout, inline or by name."""
         if spec is None:
             return None
-        return self.moment((self.named("timeouts", spec) if isinstance(spec, str) else spec)["after"])
+        return self.duration((self.named("timeouts", spec) if isinstance(spec, str) else spec)["after"])
 
     def _schema(self, spec: dict[str, Any]) -> DataSchema:
         if "document" not in spec:
@@ -163,12 +163,12 @@ class Site:
         """A command line, in which `${NAME}` belongs to the shell (inventory D7)."""
         return self._noted(self.bench.expressions.shell_command(text))
 
-    def moment(self, value: Json) -> Moment:
+    def duration(self, value: Json) -> DurationTemplate:
         """A duration, constant or by expression (inventory N5)."""
         if isinstance(value, str) and self.is_expression(value):
-            return Moment(None, self.expression(value))
+            return DurationTemplate(NO_TIME, self.expression(value))
         try:
-            return Moment(parse_duration(value))
+            return DurationTemplate(parse_duration(value))
         except BadDuration as error:
             raise CannotCompile(str(error)) from error
 
