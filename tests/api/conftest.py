@@ -12,7 +12,6 @@ import aiohttp
 import pytest
 
 from unspool.api.app import create_app
-from unspool.api.dsl import Dsl
 from unspool.api.engine import Engine
 from unspool.api.server import listen, serve
 from unspool.api.settings import ApiSettings
@@ -196,11 +195,11 @@ def greet() -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(jq: JqPool) -> Dsl:
-    return Dsl(jq)
+def engine(jq: JqPool) -> Engine:
+    return Engine(jq)
 
 
 @pytest.fixture
-def running_api(engine: Dsl, settings: ApiSettings):
+def running_api(engine: Engine, settings: ApiSettings):
     """To run an API on a store."""
     return partial(run_api, engine=engine, settings=settings)

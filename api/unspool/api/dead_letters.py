@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from unspool.api.calls import Call, answer
 from unspool.api.problems import Refused
+from unspool.api.representations import dead_letter_json
 from unspool.eventstore import ids
-from unspool.eventstore.executions import dead_letter_json
 
 LETTER_ID: Final = re.compile(r"[A-Za-z0-9:._-]{1,128}")
 

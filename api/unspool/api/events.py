@@ -9,9 +9,9 @@ from starlette.responses import Response, StreamingResponse
 
 from unspool.api.calls import Call, answer
 from unspool.api.problems import Refused
+from unspool.api.representations import event_json
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.events import Event
-from unspool.eventstore.executions import event_json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.waiting import done_before

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from unspool.api.bodies import media_type, read_body
 from unspool.api.calls import VERSION, Call, answer
 from unspool.api.problems import Refused
+from unspool.api.representations import rfc3339
+from unspool.definitions.problems import Problem
 from unspool.eventstore.events import Json
-from unspool.eventstore.executions import rfc3339
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 
 JSON: Final = "application/json"
@@ -78,8 +79,17 @@ async def _submitted(call: Call) -> str:
 async def _checked(call: Call, text: str) -> WorkflowRef:
     ref, problems = await asyncio.to_thread(call.services.engine.check, text)
     if ref is None or problems:
-        raise Refused(422, "the definition is not valid", errors=[p._asdict() for p in problems])
+        raise Refused(422, "the definition is not valid", errors=[_told(p) for p in problems])
     return ref
+
+
+def _told(problem: Problem) -> dict[str, Json]:
+    return {
+        "pointer": problem.pointer,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+    }
 
 
 def _listed(definitions: list[Definition]) -> Response:

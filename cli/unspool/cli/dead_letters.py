@@ -2,13 +2,13 @@
 
 import click
 
+from unspool.api.representations import dead_letter_json
 from unspool.cli.exits import Stop
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table, say, shortened
 from unspool.cli.stores import opened, store_url, url_of_execution
 from unspool.cli.terminal import printable
-from unspool.eventstore.executions import dead_letter_json
 
 _EXAMPLE_ID = "1763700000000-0"
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from unspool.api.representations import describe, refusal, rfc3339
 from unspool.cli.exits import Stop
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
@@ -16,7 +17,6 @@ from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Json
-from unspool.eventstore.executions import describe, refusal, rfc3339
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionFilter,

@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from unspool.api.representations import event_json
 from unspool.cli.exits import Stop
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.eventstore.events import Event, Json
-from unspool.eventstore.executions import event_json
 from unspool.eventstore.records import ExecutionRecord, WorkflowRef
 
 _DEEPEST: Final = 254

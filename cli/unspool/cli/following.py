@@ -5,10 +5,10 @@ from typing import Final
 
 import click
 
+from unspool.api.representations import describe
 from unspool.cli.exits import Exit, Stop
 from unspool.cli.output import json_text, print_json, say
 from unspool.eventstore.events import Event
-from unspool.eventstore.executions import describe
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
 

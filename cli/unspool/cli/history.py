@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from unspool.api.representations import event_json
 from unspool.cli.exports import write_export
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
@@ -13,7 +14,6 @@ from unspool.cli.output import json_text, print_line, print_table, say, shortene
 from unspool.cli.stores import opened, url_of_execution
 from unspool.cli.terminal import is_terminal
 from unspool.eventstore.events import Event
-from unspool.eventstore.executions import event_json
 from unspool.eventstore.records import ExecutionKey
 
 _DATA_WIDTH: Final = 100

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from unspool.api.app import create_app
-from unspool.api.dsl import Dsl
+from unspool.api.engine import Engine
 from unspool.api.server import listen, serve
 from unspool.api.settings import ApiSettings
 from unspool.cli.exits import Stop
@@ -49,4 +49,4 @@ async def serve_api(
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")
     with jq_pool(os.environ) as jq:
-        await serve(create_app(store, Dsl(jq), settings, SystemClock()), settings, stop, socket)
+        await serve(create_app(store, Engine(jq), settings, SystemClock()), settings, stop, socket)

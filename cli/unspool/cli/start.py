@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from unspool.api.representations import describe, other_than
 from unspool.cli.exits import Exit, Stop
 from unspool.cli.following import conclude, follow, record_of
 from unspool.cli.loop import asynchronous, stop_signals
@@ -21,7 +22,6 @@ from unspool.cli.stores import opened, store_url
 from unspool.eventstore import ids
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Json
-from unspool.eventstore.executions import describe, other_than
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start
 from unspool.eventstore.waiting import done_before

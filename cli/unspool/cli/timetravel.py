@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import click
 
+from unspool.api.representations import event_json, rfc3339
 from unspool.cli.difference import ABSENT, Change, changes
 from unspool.cli.exits import Stop
 from unspool.cli.exports import History
@@ -13,7 +14,6 @@ from unspool.cli.terminal import printable
 from unspool.definitions.json_pointer import parts
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, Json
-from unspool.eventstore.executions import event_json, rfc3339
 from unspool.worker.replay import state_at
 from unspool.worker.state_json import state_json
 

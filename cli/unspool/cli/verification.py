@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import click
 
+from unspool.api.representations import event_json
 from unspool.cli.exits import Stop
 from unspool.cli.exports import History
 from unspool.cli.output import json_text
@@ -13,7 +14,6 @@ from unspool.definitions.expressions import JqRunner
 from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, Json
-from unspool.eventstore.executions import event_json
 from unspool.worker.replay import Divergence, verify
 
 

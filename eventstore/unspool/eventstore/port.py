@@ -6,9 +6,9 @@ commits are exactly once; nothing but `commit` decides who wins.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from unspool.eventstore.events import Event, Json
+from unspool.eventstore.events import Event
 from unspool.eventstore.records import (
     Commit,
     Consumer,
@@ -31,6 +31,12 @@ from unspool.eventstore.records import (
     TaskRequest,
     WorkflowRef,
 )
+
+BEAT_SECONDS: Final = 1.0
+"""How often a consumer shows that it lives."""
+
+GONE_SECONDS: Final = 3.0
+"""Silence after which a consumer counts as gone."""
 
 
 class Definitions(Protocol):
@@ -253,9 +259,3 @@ class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Prot
 
     async def queues_served(self) -> frozenset[str]:
         """Task queues that at least one live executor serves."""
-
-
-BEAT_SECONDS = 1.0
-GONE_SECONDS = 3.0
-
-__all__ = ["BEAT_SECONDS", "GONE_SECONDS", "EventStore", "Json"]

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from unspool.eventstore.events import Event, Json
 
-DEFAULT_TENANT = "default"
+DEFAULT_TENANT: Final = "default"
+
+WORKERS: Final = "workers"
+EXECUTORS: Final = "executors"
+"""The roles of consumers."""
 
 
 class Status(StrEnum):
@@ -26,7 +30,7 @@ class Status(StrEnum):
         return self in ENDED
 
 
-ENDED = frozenset({Status.CANCELLED, Status.FAULTED, Status.COMPLETED})
+ENDED: Final = frozenset({Status.CANCELLED, Status.FAULTED, Status.COMPLETED})
 
 
 class WorkflowRef(NamedTuple):
@@ -329,7 +333,7 @@ class Consumer:
     """One process that takes deliveries."""
 
     role: str
-    """`workers` or `executors`."""
+    """`WORKERS` or `EXECUTORS`."""
     name: str
     """Unique among the live ones."""
     queues: frozenset[str] = field(default_factory=frozenset)

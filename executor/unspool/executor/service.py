@@ -14,7 +14,7 @@ from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.patience import every, patiently
 from unspool.eventstore.port import BEAT_SECONDS, EventStore
-from unspool.eventstore.records import Consumer, Delivery, Renewal, TaskRequest
+from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
 from unspool.executor.outcome import Handler
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.work import Work
@@ -66,7 +66,7 @@ class ExecutorService:
     ):
         self._store = store
         self._settings = settings
-        self._consumer = Consumer("executors", name, frozenset(handlers))
+        self._consumer = Consumer(EXECUTORS, name, frozenset(handlers))
         self._work = Work(store, handlers, settings, clock)
         self._running: dict[tuple[str, str], _Running] = {}
         self._handed_back: list[Delivery[TaskRequest]] = []

@@ -17,7 +17,7 @@ from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.patience import every, patiently
 from unspool.eventstore.port import BEAT_SECONDS, EventStore
-from unspool.eventstore.records import Consumer, Delivery, ExecutionKey, Message
+from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Message
 from unspool.worker.advancing import MOST_ATTEMPTS, Advancer
 from unspool.worker.express import Express
 from unspool.worker.plans import Plans
@@ -47,7 +47,7 @@ class WorkerService:
     ) -> None:
         self._store = store
         self._settings = settings
-        self._consumer = Consumer("workers", name)
+        self._consumer = Consumer(WORKERS, name)
         self._clock = StoreClock(store, clock or SystemClock())
         states = States(store, settings.cached_states, settings.snapshot_every)
         plans, steps = Plans(store, jq), Steps(self._clock.now, settings.error_base)

@@ -1,10 +1,19 @@
 """The inboxes of executions, the queues of tasks, and those who take from them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from unspool.eventstore.records import Consumer, Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.records import (
+    EXECUTORS,
+    WORKERS,
+    Body,
+    Consumer,
+    Delivery,
+    Message,
+    Renewal,
+    TaskRequest,
+)
 from unspool.eventstore.redis import scripts, settling
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
 from unspool.eventstore.redis.keys import Shard
@@ -13,7 +22,6 @@ from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.members import Members, Pulse, queues_in
 from unspool.eventstore.redis.reader import Reader
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.streams import EXECUTORS, WORKERS
 from unspool.eventstore.redis.together import Together
 
 _Finished = tuple[str, str, bytes]
@@ -120,19 +128,19 @@ class RedisQueues:
             await reader.close()
 
     async def _inbox_reader(self, consumer: Consumer) -> Reader[Message]:
-        reader = self._inbox_readers.get(consumer)
-        if reader is None:
-            await self.beat(consumer)  # so that its silence would be noticed
-            reader = Reader(self._session, consumer, self._members[WORKERS], decode_message)
-            reader = self._inbox_readers.setdefault(consumer, reader)
-        return reader
+        return await self._reader(self._inbox_readers, consumer, decode_message)
 
     async def _task_reader(self, consumer: Consumer) -> Reader[TaskRequest]:
-        reader = self._task_readers.get(consumer)
+        return await self._reader(self._task_readers, consumer, decode_task)
+
+    async def _reader(
+        self, readers: dict[Consumer, Reader[Body]], consumer: Consumer, decode: Callable[[bytes], Body]
+    ) -> Reader[Body]:
+        reader = readers.get(consumer)
         if reader is None:
-            await self.beat(consumer)
-            reader = Reader(self._session, consumer, self._members[EXECUTORS], decode_task)
-            reader = self._task_readers.setdefault(consumer, reader)
+            await self.beat(consumer)  # so that its silence would be noticed
+            reader = Reader(self._session, consumer, self._members[consumer.role], decode)
+            reader = readers.setdefault(consumer, reader)
         return reader
 
     async def _renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[int]:

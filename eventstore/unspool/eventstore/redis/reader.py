@@ -15,7 +15,7 @@ from typing import Any, Final, Generic
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.port import BEAT_SECONDS
-from unspool.eventstore.records import Body, Consumer, Delivery
+from unspool.eventstore.records import WORKERS, Body, Consumer, Delivery
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import Unreadable
 from unspool.eventstore.redis.connection import Call
@@ -26,7 +26,7 @@ from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.members import Members, shards_of
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.settling import release
-from unspool.eventstore.redis.streams import NOTHING, WORKERS, Streams, streams_of
+from unspool.eventstore.redis.streams import NOTHING, Streams, streams_of
 
 _FROM_THE_START: Final = "0"
 

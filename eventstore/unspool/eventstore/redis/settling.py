@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from unspool.eventstore.records import Delivery, TaskRequest
+from unspool.eventstore.records import EXECUTORS, WORKERS, Delivery, TaskRequest
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.streams import EXECUTORS, WORKERS
 
 
 def group_of(delivery: Delivery[Any]) -> str:

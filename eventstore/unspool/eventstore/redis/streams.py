@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from unspool.eventstore.records import Consumer
+from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis.keys import Shard
-
-EXECUTORS: Final = "executors"
-WORKERS: Final = "workers"
 
 
 class Streams(NamedTuple):
