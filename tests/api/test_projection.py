@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.api.representations import rfc3339
+from unspool.eventstore.clock import rfc3339
 
 
 @pytest.mark.parametrize(

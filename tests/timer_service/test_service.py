@@ -13,7 +13,7 @@ from unspool.timer_service import TimerService, TimerSettings
 HARDLY_LATE = 50
 """Milliseconds (DESIGN §7)."""
 
-PATIENCE = TimerSettings(longest_sleep=30.0)
+PATIENCE = TimerSettings(longest_sleep_seconds=30.0)
 """A service that looks again only when it is woken or a timer it knows is due."""
 
 

@@ -1,11 +1,11 @@
 """Executions, events and dead letters as people see them: the JSON of the contract, for API and CLI."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import orjson
 
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event, Json
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, MessageKind, Status, WorkflowRef
@@ -19,14 +19,6 @@ ALLOWED: Final = {
     MessageKind.RETRY: frozenset({Status.FAULTED}),
 }
 """What an operator may ask of an execution, and in which statuses."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def rfc3339(milliseconds: int) -> str:
-    """A time, in milliseconds since 1970, as RFC 3339 with milliseconds and `Z`."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def event_json(event: Event) -> dict[str, Json]:

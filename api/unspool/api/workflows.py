@@ -8,8 +8,8 @@ from starlette.responses import Response
 from unspool.api.bodies import media_type, read_body
 from unspool.api.calls import VERSION, Call, answer
 from unspool.api.problems import Refused
-from unspool.api.representations import rfc3339
 from unspool.definitions.problems import Problem
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Json
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 

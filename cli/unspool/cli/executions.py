@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from unspool.api.representations import describe, refusal, rfc3339
+from unspool.api.representations import describe, refusal
 from unspool.cli.exits import Stop
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
@@ -15,7 +15,7 @@ from unspool.cli.options import Place, example, json_option, moment, place_optio
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
-from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.clock import SystemClock, rfc3339
 from unspool.eventstore.events import Json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (

@@ -5,13 +5,14 @@ from typing import Any, Self
 
 import click
 
-from unspool.api.representations import event_json, rfc3339
+from unspool.api.representations import event_json
 from unspool.cli.difference import ABSENT, Change, changes
 from unspool.cli.exits import Stop
 from unspool.cli.exports import History
 from unspool.cli.output import json_text, shortened
 from unspool.cli.terminal import printable
 from unspool.definitions.json_pointer import parts
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, Json
 from unspool.worker.replay import state_at

@@ -1,7 +1,10 @@
-"""Time as a port: whoever needs the time is given a clock."""
+"""Time as a port: whoever needs the time is given a clock. And how times are written."""
 
 import time
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -17,3 +20,9 @@ class SystemClock:
     def now(self) -> int:
         """Milliseconds since 1970 (UTC)."""
         return time.time_ns() // 1_000_000
+
+
+def rfc3339(milliseconds: int) -> str:
+    """A time, in milliseconds since 1970, as RFC 3339 with milliseconds and `Z`."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
+JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
+"""Chance for pauses, so that what was started together does not act together."""
 
 
 async def patiently(call: Callable[[], Awaitable[Result]]) -> Result:
@@ -35,8 +36,10 @@ async def patiently(call: Callable[[], Awaitable[Result]]) -> Result:
         wait=wait_random_exponential(multiplier=0.05, max=5),
         before_sleep=_log_absence,
     )
-    await asyncio.sleep(_JITTER.uniform(0, 0.05))
-    return await retrying(attempt)
+    await asyncio.sleep(JITTER.uniform(0, 0.05))
+    result: Result = await retrying(attempt)
+    log.info("the store is back", extra={"action": "store_back"})
+    return result
 
 
 async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
@@ -46,7 +49,7 @@ async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
     """
     while True:
         await patiently(duty)
-        await asyncio.sleep(seconds * _JITTER.uniform(0.8, 1.2))
+        await asyncio.sleep(seconds * JITTER.uniform(0.8, 1.2))
 
 
 def _log_absence(attempt: RetryCallState) -> None:

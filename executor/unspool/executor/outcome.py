@@ -51,6 +51,6 @@ class Handler(Protocol):
 class Rejected(Exception):
     """Leaves a handler's inner functions with the error that becomes its outcome."""
 
-    def __init__(self, error: WorkflowError):
+    def __init__(self, error: WorkflowError) -> None:
         super().__init__(error.detail)
         self.error = error

@@ -29,7 +29,7 @@ class OutputTooLarge(Exception):
 class _Capture(asyncio.SubprocessProtocol):
     """Collects what a process writes, up to a limit; knows when it ended, whoever still holds its pipes."""
 
-    def __init__(self, limit: int):
+    def __init__(self, limit: int) -> None:
         loop = asyncio.get_running_loop()
         self.output = {1: bytearray(), 2: bytearray()}
         self.overflow: str | None = None

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -12,21 +11,19 @@ from typing import Final
 
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError
-from unspool.eventstore.patience import every, patiently
+from unspool.eventstore.patience import JITTER, every, patiently
 from unspool.eventstore.port import BEAT_SECONDS, EventStore
 from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
 from unspool.executor.outcome import Handler
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.work import Work
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _RECLAIM_SECONDS: Final = 2.5
 _RECOVER_SECONDS: Final = 0.5
 _FAREWELL_SECONDS: Final = 2.0
 """How long a stopping executor tries to reach a store that may be away."""
-
-_JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 
 
 class _Fate(Enum):
@@ -63,7 +60,7 @@ class ExecutorService:
         settings: ExecutorSettings,
         name: str,
         clock: Clock,
-    ):
+    ) -> None:
         self._store = store
         self._settings = settings
         self._consumer = Consumer(EXECUTORS, name, frozenset(handlers))
@@ -102,7 +99,7 @@ class ExecutorService:
             try:
                 await duty()
             except Exception:
-                logger.exception("the executor met a defect and goes on")
+                log.exception("the executor met a defect and goes on", extra={"action": "executor_defect"})
             await asyncio.sleep(_RECOVER_SECONDS)
 
     async def _take(self) -> None:
@@ -118,7 +115,7 @@ class ExecutorService:
             return await self._store.receive_tasks(self._consumer, free, self._reclaim_at - now)
         lease = self._settings.lease_seconds
         deliveries = await self._store.reclaim_tasks(self._consumer, free, lease)
-        self._reclaim_at = now + _RECLAIM_SECONDS * _JITTER.uniform(0.5, 1.5)
+        self._reclaim_at = now + _RECLAIM_SECONDS * JITTER.uniform(0.5, 1.5)
         return deliveries
 
     async def _free_slots(self) -> int:
@@ -149,7 +146,14 @@ class ExecutorService:
                 raise
         except Exception:
             # Its lease is not renewed any more: it will be delivered again.
-            logger.exception("task %s of %s could not be ended", delivery.body.task, delivery.body.execution)
+            log.exception(
+                "a task could not be ended",
+                extra={
+                    "action": "task_not_ended",
+                    "execution": delivery.body.execution,
+                    "task": delivery.body.task,
+                },
+            )
 
     def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
         del self._running[key]

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,13 +12,13 @@ import orjson
 from unspool.definitions import errors
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.patience import patiently
+from unspool.eventstore.patience import JITTER, patiently
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_FAILURES: Final = 3
 """A handler that raised so often on a task gives it up to the dead letters."""
@@ -28,7 +27,6 @@ MAX_DELIVERIES: Final = 10
 """A task delivered so often without an end is given up unseen: it may be what ends its executors."""
 
 _BACKOFF_SECONDS: Final = 0.25
-_JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 
 
 class HandlerFailed(Exception):
@@ -44,7 +42,7 @@ class Work:
 
     def __init__(
         self, store: EventStore, handlers: Mapping[str, Handler], settings: ExecutorSettings, clock: Clock
-    ):
+    ) -> None:
         self._store = store
         self._handlers = handlers
         self._max_result = settings.max_result_bytes
@@ -93,10 +91,14 @@ class Work:
                 return await self._handlers[request.queue](request)
             except Exception as error:
                 failures += 1
-                logger.warning("task %s of %s failed: %r", request.task, request.execution, error)
+                log.warning(
+                    "the handler of a task failed: %r",
+                    error,
+                    extra={"action": "task_failed", "execution": request.execution, "task": request.task},
+                )
                 if failures == MAX_FAILURES:
                     raise HandlerFailed(error) from error
-            await asyncio.sleep(_BACKOFF_SECONDS * 2**failures * _JITTER.uniform(0.5, 1.5))
+            await asyncio.sleep(_BACKOFF_SECONDS * 2**failures * JITTER.uniform(0.5, 1.5))
 
     async def _bury(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
         with suppress(NotFound):  # somebody else has settled it meanwhile

@@ -19,7 +19,7 @@ class TimerSettings:
     """Settings of the timer service."""
 
     batch: int = setting("UNSPOOL_TIMER_BATCH", 100, "How many due timers are fired in one step.")
-    longest_sleep: float = setting(
+    longest_sleep_seconds: float = setting(
         "UNSPOOL_TIMER_LONGEST_SLEEP", 1.0, "Seconds after which timers are looked at even if none is due."
     )
 
@@ -52,7 +52,7 @@ class TimerService:
 
     async def _rest(self, until: int | None) -> None:
         """Sleeps until a time of the store's clock, or until an earlier timer is set."""
-        seconds = self._settings.longest_sleep
+        seconds = self._settings.longest_sleep_seconds
         if until is not None:
             seconds = min(seconds, (until - await self._store.now()) / 1000)
         if seconds > 0:

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import random
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from unspool.eventstore.errors import NotFound, StoreUnavailable
-from unspool.eventstore.patience import patiently
+from unspool.eventstore.patience import JITTER, patiently
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
 from unspool.worker.plans import Plans
@@ -23,8 +22,6 @@ MOST_ATTEMPTS: Final = 3
 
 MOST_CONFLICTS: Final = 8
 """Lost races after which the messages are handed back, for somebody else or for later."""
-
-_JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 
 
 class Advancer:
@@ -54,7 +51,7 @@ class Advancer:
             log.warning(
                 "message failed", exc_info=error, extra={"action": "message_failed", "execution": key.id}
             )
-            await asyncio.sleep(_JITTER.random() * 0.1 * 4**attempt)
+            await asyncio.sleep(JITTER.random() * 0.1 * 4**attempt)
             try:
                 await patiently(lambda: self._advance(key, [delivery]))
             except Exception as again:  # noqa: BLE001 - the dead letter will tell it

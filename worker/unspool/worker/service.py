@@ -103,7 +103,7 @@ class WorkerService:
         One of them may be what killed its worker: taken together, the innocent would share its fate, and in
         the end its grave.
         """
-        lease = self._settings.lease
+        lease = self._settings.lease_seconds
         while orphans := await self._store.reclaim_messages(self._consumer, 1, lease):
             for delivery in orphans:
                 if delivery.attempts > MOST_ATTEMPTS:
@@ -154,7 +154,7 @@ class WorkerService:
     async def _leave(self) -> None:
         """Finishes what is in hand, or leaves it to others."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.grace):
+            async with asyncio.timeout(self._settings.grace_seconds):
                 while self._tending:  # one task may leave work to others
                     await asyncio.wait(set(self._tending.values()))
         tending = set(self._tending.values())

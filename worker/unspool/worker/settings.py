@@ -20,10 +20,10 @@ class WorkerSettings:
     snapshot_every: int = setting(
         "UNSPOOL_SNAPSHOT_EVERY", 500, "Events after which a state is kept beside its history"
     )
-    lease: float = setting(
+    lease_seconds: float = setting(
         "UNSPOOL_WORKER_LEASE_SECONDS", 30.0, "Seconds after which another worker takes an unanswered message"
     )
-    grace: float = setting(
+    grace_seconds: float = setting(
         "UNSPOOL_WORKER_GRACE_SECONDS", 10.0, "Seconds a stopping worker has to finish what it has in hand"
     )
     error_base: str = setting(

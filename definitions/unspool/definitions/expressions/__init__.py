@@ -9,6 +9,7 @@ from unspool.definitions.expressions.errors import ExpressionError, LimitExceede
 from unspool.definitions.expressions.expression import Expression, JqRunner, Purse
 from unspool.definitions.expressions.jq_pool import JqPool
 from unspool.definitions.expressions.lexer import NOW
+from unspool.definitions.expressions.ordering import holds
 from unspool.definitions.expressions.template import Template
 from unspool.definitions.expressions.weight import weigh
 
@@ -22,6 +23,7 @@ __all__ = [
     "LimitExceeded",
     "Purse",
     "Template",
+    "holds",
     "problem",
     "weigh",
 ]

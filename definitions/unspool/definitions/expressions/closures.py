@@ -15,6 +15,7 @@ from unspool.definitions.expressions.errors import EvaluationError, OutsideSubse
 from unspool.definitions.expressions.filters import FILTERS
 from unspool.definitions.expressions.frame import Frame, charge, charge_text
 from unspool.definitions.expressions.operators import OPERATIONS, negate
+from unspool.definitions.expressions.ordering import holds
 from unspool.definitions.expressions.syntax import (
     Array,
     Binary,
@@ -242,27 +243,23 @@ def _comma(parts: Sequence[Code], weight: int) -> Code:
     return Code(many)
 
 
-def _truthy(value: Json) -> bool:
-    return value is not None and value is not False
-
-
 def _logical(left: Code, right: Code, *, decided: bool) -> Code:
     """`and` is decided by a false left side, `or` by a true one."""
     if left.one is not None and right.one is not None:
         first, second = left.one, right.one
 
         def one(value: Json, frame: Frame) -> bool:
-            return decided if _truthy(first(value, frame)) is decided else _truthy(second(value, frame))
+            return decided if holds(first(value, frame)) is decided else holds(second(value, frame))
 
         return single(one)
 
     def many(value: Json, frame: Frame) -> Iterator[bool]:
         for output in left.many(value, frame):
-            if _truthy(output) is decided:
+            if holds(output) is decided:
                 yield decided
             else:
                 for other in right.many(value, frame):
-                    yield _truthy(other)
+                    yield holds(other)
 
     return Code(many)
 
@@ -273,14 +270,14 @@ def _alternative(left: Code, right: Code) -> Code:
 
         def one(value: Json, frame: Frame) -> Json:
             found = first(value, frame)
-            return found if _truthy(found) else second(value, frame)
+            return found if holds(found) else second(value, frame)
 
         return single(one)
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         found = False
         for output in left.many(value, frame):
-            if _truthy(output):
+            if holds(output):
                 found = True
                 yield output
         if not found:
@@ -299,11 +296,11 @@ def _conditional(pairs: Sequence[tuple[Code, Code]], otherwise: Code) -> Code:
 def _choice(condition: Code, then: Code, otherwise: Code) -> Code:
     if condition.one and then.one and otherwise.one:
         test, yes, no = condition.one, then.one, otherwise.one
-        return single(lambda value, frame: (yes if _truthy(test(value, frame)) else no)(value, frame))
+        return single(lambda value, frame: (yes if holds(test(value, frame)) else no)(value, frame))
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for output in condition.many(value, frame):
-            yield from (then if _truthy(output) else otherwise).many(value, frame)
+            yield from (then if holds(output) else otherwise).many(value, frame)
 
     return Code(many)
 

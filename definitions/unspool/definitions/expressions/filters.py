@@ -13,15 +13,11 @@ from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import Frame, Many, charge
 from unspool.definitions.expressions.numbers import computed, operand
 from unspool.definitions.expressions.operators import subtract
-from unspool.definitions.expressions.ordering import Key, equal, is_number, kind, less, sort_keys
+from unspool.definitions.expressions.ordering import Key, equal, holds, is_number, kind, less, sort_keys
 from unspool.definitions.expressions.syntax import Json
 
 Build = Callable[..., Code]
 """From the weight of the whole expression and the code of each argument to code."""
-
-
-def _truthy(value: Json) -> bool:
-    return value is not None and value is not False
 
 
 # -- map and select
@@ -50,11 +46,11 @@ def _mapped(value: Json, frame: Frame, weight: int, body: Many) -> Iterator[Json
 def _select(_: int, condition: Code) -> Code:
     if condition.one is not None:
         test = condition.one
-        return Code(lambda value, frame: (value,) if _truthy(test(value, frame)) else ())
+        return Code(lambda value, frame: (value,) if holds(test(value, frame)) else ())
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for output in condition.many(value, frame):
-            if _truthy(output):
+            if holds(output):
                 yield value
 
     return Code(many)
@@ -171,7 +167,7 @@ def _quantifier(*, decided: bool) -> Build:
         def one(value: Json, frame: Frame) -> bool:
             for item in generator.many(value, frame):
                 for output in condition.many(item, frame):
-                    if _truthy(output) is decided:
+                    if holds(output) is decided:
                         return decided
             return not decided
 

@@ -24,6 +24,11 @@ def kind(value: Json) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
+def holds(value: Json) -> bool:
+    """Whether a condition that gives this is met."""
+    return value is not None and value is not False
+
+
 def is_number(value: Json) -> bool:
     """Whether it is a number; booleans are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -5,7 +5,6 @@ Only the arguments that an expression reads are made; one that is not available 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -13,11 +12,12 @@ from typing import Final, NamedTuple
 from unspool.definitions import errors
 from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
-from unspool.definitions.expressions import NOW, ExpressionError
+from unspool.definitions.expressions import NOW, ExpressionError, holds
 from unspool.definitions.plan import DurationTemplate, Evaluable
 from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
+from unspool.eventstore.clock import rfc3339
 from unspool.worker.interpreter.state import Json, Loop, Phase, Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
@@ -45,8 +45,7 @@ class Scope(NamedTuple):
 
     def holds(self, condition: Evaluable, value: Json) -> bool:
         """Whether a condition is met, as jq sees it (D12). Raises `Fault` with an `expression` error."""
-        result = self.evaluate(condition, value)
-        return result is not None and result is not False
+        return holds(self.evaluate(condition, value))
 
     def duration(self, template: DurationTemplate, value: Json) -> Duration:
         """A duration, evaluated if need be. Raises `Fault` with an `expression` error."""
@@ -122,9 +121,8 @@ def _date_time(milliseconds: int | None) -> Json:
     """A DateTime descriptor (dsl.md)."""
     if milliseconds is None:
         return None
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return {
-        "iso8601": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "iso8601": rfc3339(milliseconds),
         "epoch": {"seconds": milliseconds // 1000, "milliseconds": milliseconds},
     }
 
