@@ -58,3 +58,21 @@ def test_the_readme_shows_what_the_example_prints(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
     output = subprocess.check_output(here, shell=True, cwd=ROOT, env=environment, text=True, timeout=30)
     assert json.loads(output) == json.loads(printed)  # indented for people only
+
+
+CITED = re.compile(r"[Ii]nventory ((?:[A-Z]\d+(?:-\d+)?(?:, | and | to )?)+)")
+
+
+def test_every_reading_that_is_cited_is_there() -> None:
+    listed = set(re.findall(r"\b[A-Z]\d+\b", (ROOT / "docs/readings.md").read_text()))
+    parts = ("definitions", "eventstore", "worker", "executor", "timer_service", "api", "cli", "docs")
+    files = [file for part in parts for file in (ROOT / part).rglob("*.*")]
+    cited = {
+        number
+        for file in files
+        if file.suffix in {".py", ".yaml", ".md"}
+        for found in CITED.findall(file.read_text())
+        for number in re.findall(r"[A-Z]\d+", found)
+    }
+    assert cited
+    assert cited <= listed

@@ -1,4 +1,4 @@
-"""The HTTP API as an ASGI application: its routes, and what is around them (CONTRACT, "HTTP API")."""
+"""The HTTP API as an ASGI application: its routes, and what is around them (docs/api.md)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""How the program ends: its exit codes (CONTRACT §1), and what each failure comes to."""
+"""How the program ends: its exit codes (docs/cli.md), and what each failure comes to."""
 
 import errno
 import os

@@ -74,7 +74,7 @@ class Histories(Protocol):
         """
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
-        """Makes steps of different executions true (DESIGN §3), each for itself: one refused stops no other.
+        """Makes steps of different executions true, each for itself: one refused stops no other.
 
         A connection that breaks is retried with the same commit ids for some seconds before this raises.
         When it raises, some may have become true all the same. What one commit both sets and cancels (a

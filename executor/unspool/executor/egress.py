@@ -1,4 +1,4 @@
-"""Which network addresses a workflow may reach (DESIGN §8): pure decisions about resolved addresses.
+"""Which network addresses a workflow may reach: pure decisions about resolved addresses.
 
 Names and spellings do not matter here: the policy is asked about the address a socket is about to be
 connected to, so that neither `0x7f.1` nor a name that resolves differently the second time gets around it.

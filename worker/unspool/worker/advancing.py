@@ -18,7 +18,7 @@ from unspool.worker.steps import Step, Steps
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS: Final = 3
-"""Failures after which a message goes to the dead letters (DESIGN §6)."""
+"""Failures after which a message goes to the dead letters."""
 
 MOST_CONFLICTS: Final = 8
 """Lost races after which the messages are handed back, for somebody else or for later."""

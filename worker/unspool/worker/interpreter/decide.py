@@ -165,7 +165,7 @@ def _resume(turn: Turn, body: dict[str, Json]) -> None:
 
 
 def _retry(turn: Turn, body: dict[str, Json]) -> None:
-    """Restarts a faulted execution at the task that faulted (CONTRACT, `retry`)."""
+    """Restarts a faulted execution at the task that faulted."""
     if turn.state.status is not Status.FAULTED:
         return
     error = turn.state.error
