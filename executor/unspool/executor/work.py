@@ -57,13 +57,8 @@ class Work:
         if delivery.attempts > MAX_DELIVERIES:
             await self._bury(delivery, f"delivered {delivery.attempts} times, never brought to an end", "")
             return
-        left = self._left(delivery.body)
-        if left is not None and left <= 0:
-            await self.drop(delivery)
-            return
         try:
-            async with asyncio.timeout(left):
-                outcome = await self._outcome(delivery.body)
+            outcome = await self._in_time(delivery.body)
         except TimeoutError:
             await self.drop(delivery)
         except HandlerFailed as failed:
@@ -79,9 +74,15 @@ class Work:
         """Acknowledges a task whose result nobody wants any more."""
         await patiently(lambda: self._store.finish(delivery, None))
 
-    def _left(self, request: TaskRequest) -> float | None:
-        """Seconds until the deadline."""
-        return None if request.deadline is None else (request.deadline - self._clock.now()) / 1000
+    async def _in_time(self, request: TaskRequest) -> Outcome:
+        """The outcome, if it comes before the deadline; else raises `TimeoutError`."""
+        if request.deadline is None:
+            return await self._outcome(request)
+        left = (request.deadline - self._clock.now()) / 1000
+        if left <= 0:
+            raise TimeoutError
+        async with asyncio.timeout(left):
+            return await self._outcome(request)
 
     async def _outcome(self, request: TaskRequest) -> Outcome:
         """The outcome. Raises `HandlerFailed` when the handler has failed too often."""

@@ -25,22 +25,33 @@ def weigh(value: Json) -> int:
     Raises:
         LimitExceeded: it is too heavy or too deep.
     """
-    weight = _SCALAR
-    level: list[Json] = [value]
-    for _ in range(DEEPEST + 1):
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return _checked(_SCALAR + len(value) if kind is str else _SCALAR)
+    weight, level = _SCALAR, [value]
+    for _ in range(DEEPEST):
         inside: list[Json] = []
-        for each in level:
-            if isinstance(each, dict):
-                weight += _SCALAR * len(each) + sum(map(len, each))
-                inside += each.values()
-            elif isinstance(each, list):
-                weight += _SCALAR * len(each)
-                inside += each
-            elif isinstance(each, str):
-                weight += len(each)
+        for collection in level:
+            weight += _SCALAR * len(collection)
+            members = collection
+            if type(collection) is dict:
+                weight += sum(map(len, collection))
+                members = collection.values()
+            for member in members:
+                kind = type(member)
+                if kind is str:
+                    weight += len(member)
+                elif kind is dict or kind is list:
+                    inside.append(member)
             if weight > HEAVIEST:
-                raise LimitExceeded(f"a value of more than {HEAVIEST} characters")
-        if not inside:
-            return weight
+                break
+        if weight > HEAVIEST or not inside:
+            return _checked(weight)
         level = inside
     raise LimitExceeded(f"a value of more than {DEEPEST} levels")
+
+
+def _checked(weight: int) -> int:
+    if weight > HEAVIEST:
+        raise LimitExceeded(f"a value of more than {HEAVIEST} characters")
+    return weight

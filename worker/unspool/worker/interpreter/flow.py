@@ -126,7 +126,9 @@ def complete(
     if run.parent is None:
         _end(turn, run, "workflow.completed", {"output": output})
         return
-    data = _export(Scope(turn, run, {**names, "output": output}, raw), task.export, output)
+    data = {}
+    if task.export is not IDENTITY:
+        data = _exported(Scope(turn, run, {**names, "output": output}, raw), task.export, output)
     if transform is not None or raw_output is not INPUT:
         data["output"] = output
     if transform is not None and run.phase is Phase.REQUESTED:
@@ -136,9 +138,7 @@ def complete(
     _tell_parent(turn, run, Ended(task, run.branch, output, directive or task.then))
 
 
-def _export(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
-    if export is IDENTITY:
-        return {}
+def _exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
     data = {}
     context = scope.turn.state.context
     if export.transform is not None:
