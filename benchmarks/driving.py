@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Any
 
-from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
@@ -71,7 +70,3 @@ async def all_ended(store: EventStore, ref: WorkflowRef, keys: list[ExecutionKey
     found = [record for record in records if record is not None]
     assert all(record.status is Status.COMPLETED for record in found), found
     return found
-
-
-async def history(store: EventStore, key: ExecutionKey) -> list[Event]:
-    return await store.history(key)

@@ -30,10 +30,14 @@ def test_every_decision_is_listed() -> None:
 
 def test_every_setting_is_described_as_it_is() -> None:
     page = (ROOT / "docs/settings.md").read_text()
-    described = re.findall(r"^\| `(UNSPOOL_\w+)` \| (.*?) \|", page, re.MULTILINE)
-    assert {variable: default.strip("` ") for variable, default in described} == {
-        setting["variable"]: _written(setting["default"]) for setting in _settings()
-    } | {"UNSPOOL_STORE": "a SQLite file in the user's data directory"}
+    described = re.findall(r"^\| `(UNSPOOL_\w+)` \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    told = {variable: (default.strip("` "), help_text) for variable, default, help_text in described}
+    assert told.pop("UNSPOOL_STORE")[0] == "a SQLite file in the user's data directory"
+    assert told == {
+        setting["variable"]: (_written(setting["default"]), setting["help"])
+        for setting in _settings()
+        if setting["variable"] != "UNSPOOL_STORE"
+    }
 
 
 def _settings() -> list[Any]:

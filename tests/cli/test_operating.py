@@ -33,7 +33,7 @@ def services(shared, start_program):
     assert [process.returncode for process in processes] == [0, 0, 0]
 
 
-def test_services_execute_what_is_started(services, unspool, program):
+def test_services_execute_what_is_started(services, unspool):
     assert unspool("deploy", "greet.yaml", "refuse.yaml", "shell.yaml", "sleep.yaml").code == 0
 
     done = unspool("start", "shop/greet:1.0.0", "--input", '{"name": "Ada"}', "--id", "greet-1", "--wait")

@@ -8,8 +8,9 @@ import pytest
 from unspool.definitions.checks import check
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool, problem
+from unspool.definitions.expressions.lexer import LONGEST_SOURCE
 from unspool.definitions.problems import Problem, Severity
-from unspool.definitions.semantics.expressions import MAX_EXPRESSION, MAX_IN_TEXT
+from unspool.definitions.semantics.expressions import MAX_IN_TEXT
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: 1.0.0}\n"
 
@@ -280,7 +281,7 @@ def test_scripts_and_shell_variables_are_left_alone() -> None:
 
 
 def test_expressions_have_limits() -> None:
-    (message,) = said(f"do:\n- a: {{set: {'x' * (MAX_EXPRESSION + 1)}}}\n")
+    (message,) = said(f"do:\n- a: {{set: {'x' * (LONGEST_SOURCE + 1)}}}\n")
     assert "an expression has at most" in message
     (message,) = said(f"do:\n- a: {{set: {{x: '{'${' * 300_000}'}}}}\n")
     assert message == f"/do/0/a/set/x: a text has at most {MAX_IN_TEXT} expressions"

@@ -120,7 +120,7 @@ async def test_a_snapshot_takes_the_place_of_an_older_one(store, make, hands):
     assert loaded.snapshot == Snapshot(9, bytes(range(256)) + b"9")
 
 
-async def test_executions_are_loaded_together(store, make, hands):
+async def test_executions_are_loaded_together(store, make):
     keys = [make.key(f"e{i}") for i in range(100)]  # so many that several share a shard
     for i, key in enumerate(keys):
         await store.start(make.start(key, input=i))

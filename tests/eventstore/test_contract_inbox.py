@@ -27,7 +27,7 @@ async def test_messages_of_an_execution_come_in_order(store, make, hands):
     assert [delivery.body.body["n"] for delivery in taken] == [*range(20)]
 
 
-async def test_no_more_than_the_limit_is_taken(store, make, hands):
+async def test_no_more_than_the_limit_is_taken(store, make):
     for n in range(5):
         await store.send("default", make.message(n=n))
 
@@ -37,7 +37,7 @@ async def test_no_more_than_the_limit_is_taken(store, make, hands):
     assert sum(taken) == 5
 
 
-async def test_consumers_share_the_work_without_sharing_a_message(store, other, make, hands):
+async def test_consumers_share_the_work_without_sharing_a_message(store, other, make):
     await asyncio.gather(*(store.send("default", make.message(f"e{n}", n=n)) for n in range(60)))
 
     async def take(of, consumer, into):

@@ -104,9 +104,7 @@ async def test_workers_share_out_the_shards_and_stick_to_them(store, other, cloc
     assert not first & second
 
 
-async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(
-    store, other, clock, make, hands
-):
+async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(store, other, make, hands):
     await store.beat(make.worker)
     await other.beat(make.second_worker)
     ids = await start_many(store, make, 32)

@@ -158,7 +158,7 @@ async def test_who_waits_is_woken_although_its_connection_broke(store, make, red
         await waiting
 
 
-async def test_only_an_earlier_timer_wakes_the_timer_service(store, make, redis_server):
+async def test_only_an_earlier_timer_wakes_the_timer_service(store, make):
     now = await store.now()
     await store.start(make.start())
     await store.commit(make.commit(timers=(Timer("first", now + 60_000),)))

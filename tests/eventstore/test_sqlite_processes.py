@@ -78,7 +78,7 @@ async def test_rivals_leave_no_gap_and_repeat_nothing(path, make, hands):
         assert await store.reclaim_messages(make.worker, 100, 0) == []
 
 
-async def test_what_a_killed_process_held_goes_to_another(path, make, stopwatch, hands):
+async def test_what_a_killed_process_held_goes_to_another(path, make, stopwatch):
     async with opened(path, monotonic=stopwatch) as store:
         for n in range(5):
             await store.send("default", make.message(n=n))

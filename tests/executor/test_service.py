@@ -169,7 +169,7 @@ async def test_results_reach_their_execution(engine, serve) -> None:
     assert completed == Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r2", "output": {"run": "r2"}})
 
 
-async def test_no_more_tasks_at_once_than_allowed(engine, serve, eventually) -> None:
+async def test_no_more_tasks_at_once_than_allowed(engine, serve) -> None:
     most = now = 0
 
     async def count(_: TaskRequest) -> Outcome:

@@ -99,7 +99,7 @@ async def test_a_sleeping_service_stops_at_once(store, running):
         await asyncio.sleep(0.1)
 
 
-async def test_a_service_stopped_before_it_runs_does_nothing(store, timers):
+async def test_a_service_stopped_before_it_runs_does_nothing(store):
     service = TimerService(store, PATIENCE)
     service.stop()
     async with asyncio.timeout(2):

@@ -161,7 +161,7 @@ def test_retry_restarts_at_the_task_that_faulted(world):
     assert run.timers == {}
 
 
-def test_retry_restarts_branches_that_were_cancelled(world, pending):
+def test_retry_restarts_branches_that_were_cancelled(world):
     run = retriable(world, f"""
         do:
           - f:

@@ -29,7 +29,6 @@ def listen(settings: ApiSettings) -> socket.socket:
 
     Raises:
         OSError: it is taken, or none of this machine's.
-
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # The protocol is named because asyncio turns Nagle's algorithm off for no other sockets: without it
@@ -53,7 +52,6 @@ async def serve(app: Starlette, settings: ApiSettings, stop: asyncio.Event, on: 
         settings: how long requests may take to finish.
         stop: ends it.
         on: a listening socket, from `listen`; closed at the end.
-
     """
     services: Services = app.state.services
     config = uvicorn.Config(

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -36,9 +36,7 @@ class Node:
         store: an open store; the node leaves it open.
         url: the store's URL: no task's call may go there.
         environment: where settings are read.
-        worker: whether a worker runs, …
-        executor: … an executor …
-        timers: … and a timer service.
+        services: which ones run: `worker`, `executor`, `timer`.
         allow_shell: whether `run: shell` may be used; None leaves it to `UNSPOOL_ALLOW_SHELL`.
 
     Raises:
@@ -51,23 +49,21 @@ class Node:
         url: str,
         *,
         environment: Mapping[str, str] = os.environ,
-        worker: bool = True,
-        executor: bool = True,
-        timers: bool = True,
+        services: Collection[str] = ("worker", "executor", "timer"),
         allow_shell: bool | None = None,
     ) -> None:
         self._store = store
         self._url = url
         self._environment = environment
-        self._wanted = {"worker": worker, "executor": executor, "timers": timers}
+        self._wanted = services
         self._allow_shell = allow_shell
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        openers = {"worker": self._open_worker, "executor": self._open_executor, "timers": self._open_timers}
+        openers = {"worker": self._open_worker, "executor": self._open_executor, "timer": self._open_timer}
         async with AsyncExitStack() as stack:
-            services = [await openers[name](stack) for name, wanted in self._wanted.items() if wanted]
+            services = [await openers[name](stack) for name in self._wanted]
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for service in services:
                 group.create_task(service.run())
@@ -104,7 +100,7 @@ class Node:
         opened = await stack.enter_async_context(handlers)
         return ExecutorService(self._store, opened, settings, self._name, SystemClock())
 
-    async def _open_timers(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
+    async def _open_timer(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415
 
         return TimerService(self._store, from_environment(TimerSettings, self._environment))

@@ -46,13 +46,7 @@ async def _serve(service: str, url: str | None) -> int:
     with stop_signals() as asked:
         async with (
             opened(url) as store,
-            Node(
-                store,
-                url,
-                worker=service == "worker",
-                executor=service == "executor",
-                timers=service == "timer",
-            ),
+            Node(store, url, services=[service]),
         ):
             log.info("%s is up", service, extra={"action": "started", "store": without_password(url)})
             await asked.wait()

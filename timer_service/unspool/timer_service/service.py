@@ -18,9 +18,9 @@ from unspool.eventstore.waiting import done_before
 class TimerSettings:
     """Settings of the timer service."""
 
-    batch: int = setting("UNSPOOL_TIMER_BATCH", 100, "How many due timers are fired in one step.")
+    batch: int = setting("UNSPOOL_TIMER_BATCH", 100, "How many due timers are fired in one step")
     longest_sleep_seconds: float = setting(
-        "UNSPOOL_TIMER_LONGEST_SLEEP", 1.0, "Seconds after which timers are looked at even if none is due."
+        "UNSPOOL_TIMER_LONGEST_SLEEP", 1.0, "Seconds after which timers are looked at even if none is due"
     )
 
 

@@ -21,7 +21,9 @@ class WorkerSettings:
         "UNSPOOL_SNAPSHOT_EVERY", 500, "Events after which a state is kept beside its history"
     )
     lease_seconds: float = setting(
-        "UNSPOOL_WORKER_LEASE_SECONDS", 30.0, "Seconds after which another worker takes an unanswered message"
+        "UNSPOOL_WORKER_LEASE_SECONDS",
+        30.0,
+        "Seconds after which an unanswered message goes to another worker",
     )
     grace_seconds: float = setting(
         "UNSPOOL_WORKER_GRACE_SECONDS", 10.0, "Seconds a stopping worker has to finish what it has in hand"
@@ -29,6 +31,8 @@ class WorkerSettings:
     error_base: str = setting(
         "UNSPOOL_ERROR_BASE", DEFAULT_BASE, "URI under which standard errors are written"
     )
-    jq_processes: int = setting("UNSPOOL_JQ_PROCESSES", 4, "Child processes that run real jq")
+    jq_processes: int = setting(
+        "UNSPOOL_JQ_PROCESSES", 4, "Child processes for expressions that need real jq"
+    )
     jq_seconds: float = setting("UNSPOOL_JQ_SECONDS", 1.0, "Seconds an expression may take")
     jq_memory_mb: int = setting("UNSPOOL_JQ_MEMORY_MB", 512, "Memory an expression may take, in MiB")

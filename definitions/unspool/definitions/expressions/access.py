@@ -73,7 +73,7 @@ def _bound(bound: Number | None, length: int, missing: int, whole: Callable[[Num
 
 
 def positions(value: list[Json], part: list[Json], frame: Frame) -> Json:
-    """Where one array stands inside another (`indices`); null when it is empty."""
+    """Where one array stands inside another (`indices`); nowhere when it is empty."""
     if not part:
         return []
     keys = key(value, frame)[1:]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from unspool.definitions.expressions.lexer import LONGEST_SOURCE
 from unspool.definitions.findings import Findings
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.references import Names, declared
@@ -17,8 +18,6 @@ are; None for any."""
 
 MAX_IN_TEXT: Final = 200
 """Expressions in one text."""
-MAX_EXPRESSION: Final = 16 * 1024
-"""Characters of an expression."""
 
 _SECRET: Final = re.compile(
     r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")'
@@ -70,8 +69,8 @@ _SOURCES: Final[dict[str, Callable[[str], list[str]]]] = {
 
 
 def _too_long(source: str) -> str | None:
-    if len(source) > MAX_EXPRESSION:
-        return f"an expression has at most {MAX_EXPRESSION} characters, this one has {len(source)}"
+    if len(source) > LONGEST_SOURCE:
+        return f"an expression has at most {LONGEST_SOURCE} characters, this one has {len(source)}"
     return None
 
 
@@ -93,7 +92,7 @@ def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) ->
     for occurrence in occurrences:
         if occurrence.role == "value":
             for pointer, text in texts(occurrence.value, occurrence.pointer):
-                if len(text) <= MAX_EXPRESSION and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
+                if len(text) <= LONGEST_SOURCE and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
                     written = shown(text.strip(), 40)
                     findings.warning(
                         pointer,

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from unspool.definitions.findings import Findings
 from unspool.definitions.json_pointer import child
+from unspool.definitions.plan import Directive
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.spelling import did_you_mean, shown
 
-DIRECTIVES: Final = ("continue", "exit", "end")
+DIRECTIVES: Final = tuple(Directive)
 
 NamedTasks = list[tuple[str, dict[str, Any], str]]
 """Name, task and pointer of the tasks of a list, in order; malformed ones left out."""
