@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -22,7 +23,7 @@ from unspool.eventstore.records import MessageKind
 
 Handler = Callable[[Call], Awaitable[Response]]
 
-V1 = "/api/v1"
+V1: Final = "/api/v1"
 
 RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/workflows": {"GET": workflows.list_workflows, "POST": workflows.deploy},

@@ -6,8 +6,8 @@ from typing import Final
 from starlette.requests import Request
 
 from unspool.api.problems import Refused
+from unspool.definitions.json_value import Json
 from unspool.eventstore import strict_json
-from unspool.eventstore.events import Json
 
 _OFF_THE_LOOP: Final = 1 << 16
 """Bytes from which a body is decoded on a thread."""

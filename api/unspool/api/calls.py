@@ -14,9 +14,9 @@ from unspool.api.engine import Engine
 from unspool.api.metrics import Metrics
 from unspool.api.problems import Refused
 from unspool.api.settings import ApiSettings
+from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.clock import Clock
-from unspool.eventstore.events import Json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
 

@@ -12,7 +12,7 @@ import yaml
 from starlette.responses import HTMLResponse, Response
 
 from unspool.api.calls import Call, answer
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 
 METHODS: Final = ("get", "post", "delete")
 

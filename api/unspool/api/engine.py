@@ -7,8 +7,9 @@ from typing import NamedTuple
 from unspool.definitions.checks import parse_definition
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqRunner, problem
+from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem
-from unspool.eventstore.events import Event, Json
+from unspool.eventstore.events import Event
 from unspool.eventstore.records import WorkflowRef
 from unspool.worker.replay import state_at
 from unspool.worker.state_json import state_json

@@ -11,9 +11,9 @@ from unspool.api.calls import Call, answer
 from unspool.api.problems import Refused
 from unspool.api.representations import describe, other_than, refusal
 from unspool.api.workflows import workflow_of
+from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.events import Json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionFilter,

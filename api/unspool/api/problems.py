@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.events import Json
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,9 @@ from typing import Final
 
 import orjson
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
-from unspool.eventstore.events import Event, Json
+from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, MessageKind, Status, WorkflowRef
 

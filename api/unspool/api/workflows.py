@@ -8,9 +8,9 @@ from starlette.responses import Response
 from unspool.api.bodies import media_type, read_body
 from unspool.api.calls import VERSION, Call, answer
 from unspool.api.problems import Refused
+from unspool.definitions.json_value import Json
 from unspool.definitions.problems import Problem
 from unspool.eventstore.clock import rfc3339
-from unspool.eventstore.events import Json
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 
 JSON: Final = "application/json"

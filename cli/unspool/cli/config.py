@@ -12,7 +12,7 @@ from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, print_table
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import without_password
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 from unspool.eventstore.opening import STORE_VARIABLE, default_url
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.settings import from_environment, settings_of

@@ -1,5 +1,7 @@
 """`unspool dlq`: dead letters, to be looked at, put back or forgotten."""
 
+from typing import Final
+
 import click
 
 from unspool.api.representations import dead_letter_json
@@ -10,7 +12,7 @@ from unspool.cli.output import json_text, print_json, print_line, print_table, s
 from unspool.cli.stores import opened, store_url, url_of_execution
 from unspool.cli.terminal import printable
 
-_EXAMPLE_ID = "1763700000000-0"
+_EXAMPLE_ID: Final = "1763700000000-0"
 
 
 @click.group(epilog=example("unspool dlq list"))

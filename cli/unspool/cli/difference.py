@@ -3,7 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from unspool.definitions.json_pointer import child
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 
 
 class _Absent:

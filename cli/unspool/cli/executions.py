@@ -15,8 +15,8 @@ from unspool.cli.options import Place, example, json_option, moment, place_optio
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
+from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import SystemClock, rfc3339
-from unspool.eventstore.events import Json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionFilter,

@@ -4,6 +4,7 @@ import errno
 import os
 import traceback
 from enum import IntEnum
+from typing import Final
 
 import click
 
@@ -28,10 +29,10 @@ class Exit(IntEnum):
     BUG = 70
 
 
-INTERRUPTED = 128 + 2
+INTERRUPTED: Final = 128 + 2
 """What a shell reports for a program that Ctrl-C has ended."""
 
-CUT_OFF = 128 + 13
+CUT_OFF: Final = 128 + 13
 """… and for one whose reader has gone (`unspool history ID | head`)."""
 
 

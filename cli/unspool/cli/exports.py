@@ -14,7 +14,8 @@ import orjson
 from unspool.api.representations import event_json
 from unspool.cli.exits import Stop
 from unspool.cli.options import milliseconds, parse_json, read_file
-from unspool.eventstore.events import Event, Json
+from unspool.definitions.json_value import Json
+from unspool.eventstore.events import Event
 from unspool.eventstore.records import ExecutionRecord, WorkflowRef
 
 _DEEPEST: Final = 254

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 import click
 
 from unspool.cli.exits import Stop
+from unspool.definitions.json_value import Json
 from unspool.eventstore import strict_json
-from unspool.eventstore.events import Json
 from unspool.eventstore.ids import NAME, TENANT
 from unspool.eventstore.records import DEFAULT_TENANT
 

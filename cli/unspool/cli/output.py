@@ -8,7 +8,7 @@ import click
 import orjson
 
 from unspool.cli.terminal import is_terminal, printable, styled
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 
 STATUS_STYLES: Final = {
     "completed": "green",

@@ -19,9 +19,9 @@ from unspool.cli.options import (
 )
 from unspool.cli.output import print_json, say
 from unspool.cli.stores import opened, store_url
+from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.events import Json
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start
 from unspool.eventstore.waiting import done_before

@@ -1,7 +1,7 @@
 """An execution as of one event: its state, what comes next, and what that event changed."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import click
 
@@ -12,13 +12,14 @@ from unspool.cli.exports import History
 from unspool.cli.output import json_text, shortened
 from unspool.cli.terminal import printable
 from unspool.definitions.json_pointer import parts
+from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory
-from unspool.eventstore.events import Event, Json
+from unspool.eventstore.events import Event
 from unspool.worker.replay import state_at
 from unspool.worker.state_json import state_json
 
-_WIDTH = 100
+_WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)

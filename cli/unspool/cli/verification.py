@@ -11,9 +11,10 @@ from unspool.cli.output import json_text
 from unspool.cli.terminal import printable
 from unspool.definitions.compile import plan_of
 from unspool.definitions.expressions import JqRunner
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import CorruptHistory
-from unspool.eventstore.events import Event, Json
+from unspool.eventstore.events import Event
 from unspool.worker.replay import Divergence, verify
 
 

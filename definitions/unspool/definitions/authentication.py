@@ -1,9 +1,8 @@
 """Authentication policies, evaluated: how they show in a request (dsl-reference.md, "Authentication")."""
 
 import base64
-from typing import Any
 
-Json = Any
+from unspool.definitions.json_value import Json
 
 
 def descriptor(policy: Json) -> dict[str, str] | None:

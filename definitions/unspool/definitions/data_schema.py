@@ -8,15 +8,14 @@ default, in all drafts.
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import jsonschema_rs
 
 from unspool.definitions.json_pointer import child
+from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
 from unspool.definitions.schema_cost import MAX_DEPTH, SchemaGraph, Unbounded
-
-Json = Any
 
 MAX_REPORTED: Final = 20
 """Problems of one value."""

@@ -2,14 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from unspool.definitions.json_pointer import parts
+from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.yaml_core import Node, compose
 from unspool.definitions.yaml_events import Position
-
-Json = Any
 
 MAX_BYTES: Final = 1024 * 1024
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
 
-Json = Any
+from unspool.definitions.json_value import Json
 
 
 def is_deeper(value: Json, levels: int) -> bool:

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.durations import Duration
 from unspool.definitions.expressions import Purse
-
-Json = Any
+from unspool.definitions.json_value import Json
 
 
 class Evaluable(Protocol):

@@ -13,6 +13,7 @@ from unspool.definitions.durations import NO_TIME, BadDuration, parse_duration
 from unspool.definitions.expressions import Expression, ExpressionCompiler, ExpressionError, Template
 from unspool.definitions.expressions.template import is_whole, split
 from unspool.definitions.json_pointer import child
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import (
     IDENTITY,
     Body,
@@ -20,7 +21,6 @@ from unspool.definitions.plan import (
     Directive,
     DurationTemplate,
     Evaluable,
-    Json,
     Task,
     TaskList,
 )

@@ -7,13 +7,12 @@ data cannot change the shape of an address.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from unspool.definitions.expressions import Expression, ExpressionError, LimitExceeded, Purse
 from unspool.definitions.expressions.template import written
-
-Json = Any
+from unspool.definitions.json_value import Json
 
 _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
 

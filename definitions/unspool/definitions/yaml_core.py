@@ -6,16 +6,15 @@ the stack.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import yaml
 
 from unspool.definitions.json_pointer import child
+from unspool.definitions.json_value import Json
 from unspool.definitions.problems import MAX_PROBLEMS, DefinitionInvalid, Problem
 from unspool.definitions.yaml_events import Position, events, position_in, position_of_mark
 from unspool.definitions.yaml_scalars import COLLECTION_TAGS, Unfit, scalar, unknown_tag
-
-Json = Any
 
 MAX_DEPTH: Final = 100
 """Collections within collections."""

@@ -2,11 +2,11 @@
 
 import math
 import re
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
-Json = Any
+from unspool.definitions.json_value import Json
 
 _FIRST_OF_NON_TEXT: Final = frozenset("~nNtTfF+-.0123456789")
 _WORDS: Final[dict[str, Json]] = {

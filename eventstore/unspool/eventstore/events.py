@@ -6,17 +6,15 @@ is number 7 is stored under version 7, and a writer that expects version 4 while
 """
 
 import zlib
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 
 FORMAT: Final = 1
 """Format of the entries written now. Older ones stay readable for ever: `decode_entry` lifts them."""
-
-Json = Any
-"""A JSON value: None, bool, int, float, str, list or dict with string keys."""
 
 
 class Event(NamedTuple):

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from unspool.eventstore.events import Event, Json
+from unspool.definitions.json_value import Json
+from unspool.eventstore.events import Event
 
 DEFAULT_TENANT: Final = "default"
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import orjson
 
+from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
-from unspool.eventstore.events import Json
 
 DEEPEST: Final = 100
 """Levels of nesting of data that come from outside."""

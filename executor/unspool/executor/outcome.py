@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from unspool.definitions.errors import WorkflowError
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Message, MessageKind, TaskRequest
 
 

@@ -1,10 +1,11 @@
 """Settings of the executor service."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.eventstore.settings import setting
 
-MEBIBYTE = 1024 * 1024
+MEBIBYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

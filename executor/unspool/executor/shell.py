@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import orjson
 
 from unspool.definitions import errors
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected

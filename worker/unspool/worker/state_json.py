@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unspool.worker.interpreter.state import Json, Loop, PendingTimer, Phase, Run, State
+from unspool.definitions.json_value import Json
+from unspool.worker.interpreter.state import Loop, PendingTimer, Phase, Run, State
 
 
 def state_json(state: State) -> dict[str, Any]:

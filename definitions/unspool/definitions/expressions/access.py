@@ -7,7 +7,7 @@ from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
 from unspool.definitions.expressions.numbers import Number, truncated
 from unspool.definitions.expressions.ordering import is_number, key, kind
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 
 def member(value: Json, name: str) -> Json:

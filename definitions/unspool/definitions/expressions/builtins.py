@@ -16,7 +16,7 @@ from unspool.definitions.expressions.json_text import to_json, to_string
 from unspool.definitions.expressions.numbers import computed, operand, rounded
 from unspool.definitions.expressions.operators import add, negate, split
 from unspool.definitions.expressions.ordering import equal, is_number, kind, less
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}

@@ -26,7 +26,6 @@ from unspool.definitions.expressions.syntax import (
     If,
     Index,
     Iterate,
-    Json,
     Literal,
     Negate,
     Node,
@@ -39,6 +38,7 @@ from unspool.definitions.expressions.syntax import (
     Variable,
     children,
 )
+from unspool.definitions.json_value import Json
 
 _INEXACT_OPERANDS: Final = frozenset({"-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">="})
 """Operators to which only the value of a number matters, not how it was written."""

@@ -6,12 +6,13 @@ those that can have none or several. Outputs are produced as they are asked for,
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.definitions.expressions.errors import OutsideSubset
 from unspool.definitions.expressions.frame import Frame, Many, One
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
-_MOST_OPERANDS = 50
+_MOST_OPERANDS: Final = 50
 """Operands of one construct of which one has several outputs: each is a Python frame when evaluated."""
 
 

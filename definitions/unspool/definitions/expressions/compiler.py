@@ -11,8 +11,8 @@ from unspool.definitions.expressions.expression import (
 )
 from unspool.definitions.expressions.lexer import tokenize, variables
 from unspool.definitions.expressions.parser import parse
-from unspool.definitions.expressions.syntax import Json
 from unspool.definitions.expressions.template import Part, Template, split
+from unspool.definitions.json_value import Json
 
 Mode = Literal["strict", "loose"]
 

@@ -8,7 +8,8 @@ from unspool.definitions.expressions.closures import Closures
 from unspool.definitions.expressions.code import Code
 from unspool.definitions.expressions.errors import LimitExceeded
 from unspool.definitions.expressions.frame import ALLOWANCE, Frame
-from unspool.definitions.expressions.syntax import Json, Node
+from unspool.definitions.expressions.syntax import Node
+from unspool.definitions.json_value import Json
 
 GUARDED_CALL: Final = ALLOWANCE // 100
 """Work units of asking a jq child, whatever it is asked."""

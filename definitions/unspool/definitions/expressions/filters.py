@@ -14,7 +14,7 @@ from unspool.definitions.expressions.frame import Frame, Many, charge
 from unspool.definitions.expressions.numbers import computed, operand
 from unspool.definitions.expressions.operators import subtract
 from unspool.definitions.expressions.ordering import Key, equal, holds, is_number, kind, less, sort_keys
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 Build = Callable[..., Code]
 """From the weight of the whole expression and the code of each argument to code."""
@@ -285,7 +285,7 @@ def _empty(_: int) -> Code:
 
 
 _ANY, _ALL = _quantifier(decided=True), _quantifier(decided=False)
-_SCALARS = ("null", "boolean", "number", "string")
+_SCALARS: Final = ("null", "boolean", "number", "string")
 
 FILTERS: Final[Mapping[tuple[str, int], Build]] = MappingProxyType(
     {

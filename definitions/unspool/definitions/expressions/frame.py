@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from unspool.definitions.expressions.errors import LimitExceeded
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 Frame = list[Any]
 

@@ -24,7 +24,7 @@ import orjson
 from unspool.definitions.expressions import jq_messages
 from unspool.definitions.expressions.errors import EvaluationError, ExpressionError, LimitExceeded
 from unspool.definitions.expressions.lexer import NOW, tokenize, variables
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 _SCRIPT: Final = Path(__file__).with_name("jq_child.py")
 _STARTING_SECONDS: Final = 20.0

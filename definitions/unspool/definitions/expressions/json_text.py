@@ -10,7 +10,7 @@ from typing import Final
 
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_text
 from unspool.definitions.expressions.numbers import EXACT
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 _WORDS: Final = {None: "null", True: "true", False: "false"}
 _PLAIN_UP_TO: Final = 15

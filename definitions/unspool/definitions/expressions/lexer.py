@@ -12,8 +12,8 @@ LONGEST_SOURCE: Final = 16 * 1024
 DEEPEST_NESTING: Final = 64
 """Interpolations, brackets and operators inside one another in the subset."""
 
-_HOST = "expressions do not see the process they run in"
-_MODULES = "there are no modules"
+_HOST: Final = "expressions do not see the process they run in"
+_MODULES: Final = "there are no modules"
 
 FORBIDDEN: Final = {
     **dict.fromkeys(("env", "$ENV", "halt", "halt_error", "get_search_list", "modulemeta"), _HOST),

@@ -8,7 +8,7 @@ from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
 from unspool.definitions.expressions.numbers import EXACT, computed, operand, truncated
 from unspool.definitions.expressions.ordering import equal, is_number, key, kind, less
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 
 def add(left: Json, right: Json, frame: Frame) -> Json:

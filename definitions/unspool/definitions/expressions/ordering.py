@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from unspool.definitions.expressions.frame import ITEM, Frame, charge
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 Key = tuple[Any, ...]
 

@@ -20,7 +20,6 @@ from unspool.definitions.expressions.syntax import (
     If,
     Index,
     Iterate,
-    Json,
     Literal,
     Negate,
     Node,
@@ -32,6 +31,7 @@ from unspool.definitions.expressions.syntax import (
     Text,
     Variable,
 )
+from unspool.definitions.json_value import Json
 
 _LEVELS: Final[tuple[frozenset[str], ...]] = (
     frozenset({"//"}),

@@ -1,12 +1,14 @@
 """Paths compiled: the commonest expressions, hence the most special cases."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from unspool.definitions.expressions.access import cut, index, items, member
 from unspool.definitions.expressions.code import Code, applied, product, single
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import Frame, One, charge
-from unspool.definitions.expressions.syntax import Index, Iterate, Json, Literal, Slice
+from unspool.definitions.expressions.syntax import Index, Iterate, Literal, Slice
+from unspool.definitions.json_value import Json
 
 
 def chain(base: One | None, names: tuple[str, ...]) -> One:
@@ -93,5 +95,5 @@ def iterated(base: Code, weight: int, *, optional: bool) -> Code:
     return Code(many)
 
 
-NOTHING = single(lambda _value, _frame: None)
+NOTHING: Final = single(lambda _value, _frame: None)
 """The bound of a slice that is not written."""

@@ -1,10 +1,8 @@
 """The syntax tree of the jq subset that compiles to closures."""
 
 from dataclasses import dataclass
-from typing import Any
 
-Json = Any
-"""A JSON value: None, bool, int, float, str, list or dict with str keys."""
+from unspool.definitions.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
 from unspool.definitions.expressions.expression import Expression, Purse
 from unspool.definitions.expressions.json_text import to_string
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 Fill = Callable[[Json, Mapping[str, Json], Purse], Json]
 

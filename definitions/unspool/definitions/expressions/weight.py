@@ -7,7 +7,7 @@ time what no memory would hold as JSON. So whatever is new in an execution is we
 from typing import Final
 
 from unspool.definitions.expressions.errors import LimitExceeded
-from unspool.definitions.expressions.syntax import Json
+from unspool.definitions.json_value import Json
 
 HEAVIEST: Final = 8 * 1024 * 1024
 """Characters of a value as JSON, roughly."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from unspool.definitions.expressions import Purse
-from unspool.definitions.plan import Evaluable, Json
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Evaluable
 from unspool.definitions.site import Site
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from unspool.definitions.plan import Json, TaskList
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import TaskList
 from unspool.definitions.site import Site
 
 

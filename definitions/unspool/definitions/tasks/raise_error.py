@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from unspool.definitions.plan import Evaluable, Json
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Evaluable
 from unspool.definitions.site import Site
 from unspool.definitions.uri_template import Address
 

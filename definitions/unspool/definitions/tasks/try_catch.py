@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Final
 
 from unspool.definitions.durations import NO_TIME
-from unspool.definitions.plan import DurationTemplate, Evaluable, Json, Task, TaskList
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import DurationTemplate, Evaluable, Task, TaskList
 from unspool.definitions.site import Site
 
 

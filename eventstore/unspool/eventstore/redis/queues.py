@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from unspool.eventstore.records import (
     EXECUTORS,
@@ -27,7 +27,7 @@ from unspool.eventstore.redis.together import Together
 _Finished = tuple[str, str, bytes]
 """A task that was done: its id, its run key, its result."""
 
-_RENEWALS = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
+_RENEWALS: Final = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
 
 
 class RedisQueues:

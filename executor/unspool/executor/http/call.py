@@ -10,7 +10,7 @@ from multidict import CIMultiDictProxy
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from unspool.definitions import errors
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.egress import AddressRefused
 from unspool.executor.http.credentials import redacted

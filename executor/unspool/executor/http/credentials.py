@@ -6,7 +6,7 @@ from typing import Final
 
 from unspool.definitions.authentication import descriptor
 from unspool.definitions.errors import configuration
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 from unspool.executor.masking import HIDDEN
 from unspool.executor.outcome import Rejected
 

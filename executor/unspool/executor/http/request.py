@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from unspool.definitions.errors import WorkflowError, communication, configuration
-from unspool.eventstore.events import Json
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.http.credentials import authorization
 from unspool.executor.outcome import Rejected

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import orjson
 from multidict import CIMultiDictProxy
 
+from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
-from unspool.eventstore.events import Json
 
 MAX_DEPTH: Final = 100
 """How deep a JSON response may be nested, like all data from outside: workflows wrap it further."""

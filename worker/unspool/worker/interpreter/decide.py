@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from unspool.definitions import errors
 from unspool.definitions.errors import DEFAULT_BASE, WorkflowError
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind, Status, TaskRequest, Timer
@@ -20,7 +21,7 @@ from unspool.worker.interpreter.flow import (
     set_timeout,
     start,
 )
-from unspool.worker.interpreter.state import ROOT, Json, Phase, Purpose, Run, State
+from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State
 from unspool.worker.interpreter.tasks import BEHAVIOURS
 from unspool.worker.interpreter.turn import Fault, Turn
 

@@ -12,9 +12,10 @@ from typing import Final
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Purse
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
-from unspool.worker.interpreter.state import ROOT, Json, Phase, Purpose, Run
+from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run
 from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 INPUT: Final = object()

@@ -3,9 +3,10 @@
 from typing import Any
 
 from unspool.definitions.errors import WorkflowError
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Directive, TaskList
 from unspool.worker.interpreter.flow import advance, complete, fail
-from unspool.worker.interpreter.state import Json, Purpose, Run
+from unspool.worker.interpreter.state import Purpose, Run
 from unspool.worker.interpreter.turn import Ended, Turn
 
 

@@ -13,12 +13,13 @@ from unspool.definitions import errors
 from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expressions import NOW, ExpressionError, holds
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import DurationTemplate, Evaluable
 from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.clock import rfc3339
-from unspool.worker.interpreter.state import Json, Loop, Phase, Run
+from unspool.worker.interpreter.state import Loop, Phase, Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
 NO_NAMES: Final[Mapping[str, Json]] = MappingProxyType({})

@@ -9,17 +9,9 @@ from typing import Final
 import orjson
 from rpds import HashTrieMap
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Status
-from unspool.worker.interpreter.state import (
-    Branches,
-    Json,
-    Loop,
-    PendingTimer,
-    Phase,
-    Purpose,
-    Run,
-    State,
-)
+from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase, Purpose, Run, State
 
 FORMAT: Final = 1
 

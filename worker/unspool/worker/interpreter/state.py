@@ -8,13 +8,12 @@ from __future__ import annotations  # rpds maps are generic to type checkers onl
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rpds import HashTrieMap
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Status
-
-Json = Any
 
 ROOT: Final = "0"
 """Run id of the workflow itself, the root of the tree."""

@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Purse, weigh
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import TaskRequest, Timer
 from unspool.worker.interpreter.evolve import apply
-from unspool.worker.interpreter.state import Json, Phase, Purpose, Run, State
+from unspool.worker.interpreter.state import Phase, Purpose, Run, State
 
 MOST_WEIGHT: Final = 2 * 1024 * 1024
 """Characters after which a decision is long enough, however few its events are."""

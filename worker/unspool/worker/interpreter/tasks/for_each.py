@@ -3,11 +3,12 @@
 from typing import Any
 
 from unspool.definitions import errors
+from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.for_each import For
 from unspool.worker.interpreter.flow import complete, create
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Json, Loop, Run
+from unspool.worker.interpreter.state import Loop, Run
 from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import LimitExceeded
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Directive
 from unspool.definitions.tasks.fork import Fork
 from unspool.worker.interpreter.flow import cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import Kind
-from unspool.worker.interpreter.state import Branches, Json, Run
+from unspool.worker.interpreter.state import Branches, Run
 from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 

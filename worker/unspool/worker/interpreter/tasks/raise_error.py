@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
+from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.raise_error import ErrorTemplate, Raise
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Json, Run
+from unspool.worker.interpreter.state import Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
 

@@ -1,11 +1,12 @@
 """`call` and `run`: work that an executor does."""
 
 from unspool.definitions import errors
+from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.request import NotExecutable, Request
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Json, Run
+from unspool.worker.interpreter.state import Run
 from unspool.worker.interpreter.turn import Fault, Turn
 
 

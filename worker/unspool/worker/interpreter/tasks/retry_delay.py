@@ -10,10 +10,10 @@ for the n-th retry, plus a jitter between its two bounds.
 from hashlib import blake2b
 from typing import Final
 
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import DurationTemplate
 from unspool.definitions.tasks.try_catch import Backoff, RetryPolicy
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Json
 
 LONGEST: Final = 366 * 24 * 3600 * 1000
 """No backoff grows beyond a year, in milliseconds."""

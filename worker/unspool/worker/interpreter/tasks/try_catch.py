@@ -6,12 +6,13 @@ policy and no `catch.do` it then goes on to the parent; with neither the `try` c
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError, same_type
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.try_catch import Catch, RetryPolicy, Try
 from unspool.worker.interpreter.flow import INPUT, cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Json, Purpose, Run
+from unspool.worker.interpreter.state import Purpose, Run
 from unspool.worker.interpreter.tasks.retry_delay import retry_delay
 from unspool.worker.interpreter.turn import Ended, Turn
 
