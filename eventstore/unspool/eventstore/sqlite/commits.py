@@ -51,16 +51,12 @@ class SqliteCommits(Facet):
     """The commits of the port's `Histories`."""
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
-        """Makes steps of different executions true, each for itself, in one transaction."""
+        """See `Histories`."""
         steps = [_step(commit) for commit in commits]
         return await self._database.write(lambda transaction: [step.make_true(transaction) for step in steps])
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Makes one step of an execution true.
-
-        Raises:
-            NotFound: there is no such execution.
-        """
+        """See `Histories`."""
         [outcome] = await self.commit_all([commit])
         if outcome is Outcome.MISSING:
             raise NotFound(f"no execution {commit.key.id}")

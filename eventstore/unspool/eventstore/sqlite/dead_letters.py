@@ -26,11 +26,7 @@ class SqliteDeadLetters(Facet):
     async def bury(
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
-        """Moves a delivery to the dead letters, in one step; returns the dead letter's id.
-
-        Raises:
-            NotFound: it was dealt with in the meantime.
-        """
+        """See `DeadLetters`."""
         now = self._database.clock.now()
         id_ = new_id(now)
         table, kind = ("inbox", _MESSAGE) if isinstance(delivery.body, Message) else ("tasks", _TASK)
@@ -53,11 +49,7 @@ class SqliteDeadLetters(Facet):
     async def dead_letters(
         self, tenant: str, *, execution: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> DeadLetterPage:
-        """Dead letters, oldest first; those behind a cursor.
-
-        Raises:
-            ValueError: the cursor is none of ours.
-        """
+        """See `DeadLetters`."""
         if cursor is not None and not _NUMBER.fullmatch(cursor):
             raise ValueError("not a cursor of this store")
         rows = await self._database.read(
@@ -71,7 +63,7 @@ class SqliteDeadLetters(Facet):
         return DeadLetterPage(letters, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
     async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002 - the port's name
-        """One dead letter."""
+        """See `DeadLetters`."""
         if not _ID.fullmatch(id):
             return None
         row = await self._database.read(
@@ -83,7 +75,7 @@ class SqliteDeadLetters(Facet):
         return row and _dead_letter(*row)
 
     async def requeue(self, tenant: str, id: str) -> bool:  # noqa: A002 - the port's name
-        """Puts a dead letter back where it came from, its attempts counted anew; False if it is gone."""
+        """See `DeadLetters`."""
 
         def put_back(transaction: Transaction) -> bool:
             removed = _remove(transaction, tenant, id)
@@ -94,7 +86,7 @@ class SqliteDeadLetters(Facet):
         return await self._database.write(put_back)
 
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the port's name
-        """Forgets a dead letter; False if it is gone."""
+        """See `DeadLetters`."""
         removed = await self._database.write(lambda transaction: _remove(transaction, tenant, id))
         return removed is not None
 

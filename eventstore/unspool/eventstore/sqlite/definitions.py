@@ -10,7 +10,7 @@ class SqliteDefinitions(Facet):
     """The port's `Definitions`."""
 
     async def put_definition(self, tenant: str, definition: Definition) -> Stored:
-        """Stores a definition unless that version is there already."""
+        """See `Definitions`."""
         identity = (tenant, *definition.ref)
 
         def put(transaction: Transaction) -> Stored:
@@ -33,7 +33,7 @@ class SqliteDefinitions(Facet):
     async def definition(
         self, tenant: str, namespace: str, name: str, version: str | None = None
     ) -> Definition | None:
-        """One definition; without a version the highest by semantic versioning."""
+        """See `Definitions`."""
 
         def read(transaction: Transaction) -> Definition | None:
             wanted = version or _latest(transaction, tenant, namespace, name)
@@ -49,7 +49,7 @@ class SqliteDefinitions(Facet):
     async def resolve(
         self, tenant: str, namespace: str, name: str, version: str | None = None
     ) -> WorkflowRef | None:
-        """The identity of the definition that `definition` would give, without reading it."""
+        """See `Definitions`."""
 
         def read(transaction: Transaction) -> WorkflowRef | None:
             wanted = version or _latest(transaction, tenant, namespace, name)
@@ -65,7 +65,7 @@ class SqliteDefinitions(Facet):
     async def definitions(
         self, tenant: str, namespace: str | None = None, name: str | None = None
     ) -> list[Definition]:
-        """All definitions of a tenant, or those of one name: by namespace and name, versions ascending."""
+        """See `Definitions`."""
 
         def read(transaction: Transaction) -> list[Definition]:
             rows = transaction.execute(

@@ -28,7 +28,7 @@ class SqliteDeliveries(Facet):
     _registered: set[str]
 
     async def beat(self, consumer: Consumer) -> None:
-        """Tells that a consumer lives."""
+        """See `EventStore`."""
         owner, queues = owner_of(consumer), orjson.dumps(sorted(consumer.queues))
 
         def see(transaction: Transaction) -> None:
@@ -44,7 +44,7 @@ class SqliteDeliveries(Facet):
         self._registered.add(owner)
 
     async def leave(self, consumer: Consumer) -> None:
-        """Takes a consumer out of its group; what it still holds is delivered to others."""
+        """See `EventStore`."""
         owner = owner_of(consumer)
 
         def forget(transaction: Transaction) -> None:
@@ -56,7 +56,7 @@ class SqliteDeliveries(Facet):
         await self._database.write(forget, lasting=False)
 
     async def queues_served(self) -> frozenset[str]:
-        """Task queues that at least one live executor serves."""
+        """See `EventStore`."""
         now = self._database.monotonic()
         rows = await self._database.read(
             lambda transaction: transaction.execute(
@@ -69,7 +69,7 @@ class SqliteDeliveries(Facet):
     async def release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> None:
-        """Hands deliveries back, to be delivered again at once; counts as no attempt."""
+        """See `Inbox`."""
         await self._releasing(deliveries)
 
     async def _receive(

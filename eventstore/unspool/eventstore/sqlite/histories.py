@@ -16,11 +16,7 @@ class SqliteHistories(Facet):
     """The port's `Histories`, but for commits and the index."""
 
     async def start(self, start: Start) -> bool:
-        """Makes an execution and its `start` message, in one step; False if that key exists already.
-
-        Raises:
-            ValueError: the tenant or the id is not one that is allowed.
-        """
+        """See `Histories`."""
         _check_key(start.key)
         row = (
             *start.key,
@@ -45,11 +41,7 @@ class SqliteHistories(Facet):
         return await self._database.write(insert)
 
     async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
-        """The events after number `after`, in order; at most `limit`.
-
-        Raises:
-            CorruptHistory: an entry does not match its checksum or has an unknown format.
-        """
+        """See `Histories`."""
 
         def read(transaction: Transaction) -> list[Event]:
             # An entry holds one event or more, so no more entries than events are needed.
@@ -61,7 +53,7 @@ class SqliteHistories(Facet):
         return await self._database.read(read)
 
     async def last_event(self, key: ExecutionKey) -> Event | None:
-        """The newest event."""
+        """See `Histories`."""
 
         def read(transaction: Transaction) -> Event | None:
             row = transaction.execute(
@@ -73,17 +65,13 @@ class SqliteHistories(Facet):
         return await self._database.read(read)
 
     async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
-        """What is stored of executions, with so many entries of their histories; None for one that is not.
-
-        Raises:
-            CorruptHistory: an entry does not match its checksum or has an unknown format.
-        """
+        """See `Histories`."""
         return await self._database.read(
             lambda transaction: [_load(transaction, key, entries) for key in keys]
         )
 
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
-        """Keeps a snapshot in place of the one before, unless that one is newer."""
+        """See `Histories`."""
 
         def put(transaction: Transaction) -> None:
             transaction.execute(
@@ -96,7 +84,7 @@ class SqliteHistories(Facet):
         await self._database.write(put, lasting=False)
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
-        """Returns once the history is newer than `after`, or when the time is over, whichever is first."""
+        """See `Histories`."""
 
         def is_newer(transaction: Transaction) -> bool:
             row = transaction.execute(

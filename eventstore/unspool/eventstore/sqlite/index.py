@@ -27,17 +27,13 @@ class SqliteIndex(Facet):
     """The reading of the index; commits write it."""
 
     async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
-        """What the index knows of one execution."""
+        """See `Histories`."""
         return await self._database.read(lambda transaction: read_record(transaction, key))
 
     async def executions(
         self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
-        """Executions, newest first.
-
-        Raises:
-            ValueError: the cursor is none of ours.
-        """
+        """See `Histories`."""
         conditions, parameters = _conditions(tenant, wanted, cursor)
         # One more than asked for tells whether there is another page.
         sql = (

@@ -50,17 +50,13 @@ class SqliteStore(
         self._next_due_at: int | None = None
 
     async def open(self) -> None:
-        """Opens the database and makes its tables if there are none.
-
-        Raises:
-            StoreMismatch: the file is another program's, or was made with another layout.
-        """
+        """See `EventStore`."""
         await self._database.open()
 
     async def close(self) -> None:
-        """Lets go of connections and threads; pending calls fail with `StoreUnavailable`."""
+        """See `EventStore`."""
         await self._database.close()
 
     async def ping(self) -> None:
-        """Raises `StoreUnavailable` if the database cannot be read."""
+        """See `EventStore`."""
         await self._database.read(lambda transaction: transaction.execute("SELECT 1 FROM meta").fetchone())

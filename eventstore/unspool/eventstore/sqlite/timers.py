@@ -26,7 +26,7 @@ class SqliteTimers(Facet):
     """The port's `Timers`."""
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
-        """Turns up to `limit` due timers into `timer.fired` messages, each exactly once."""
+        """See `Timers`."""
         fired = Fired(0, await self._database.read(_next_due))
         if fired.next_due_at is not None and fired.next_due_at <= self._database.clock.now():
             fired = await self._database.write(partial(self._fire, limit=limit), lasting=False)
@@ -34,7 +34,7 @@ class SqliteTimers(Facet):
         return fired
 
     async def wait_for_timers(self, seconds: float) -> None:
-        """Returns early when a timer is set that is due before those the last look knew of."""
+        """See `Timers`."""
 
         async def is_earlier() -> bool:
             due_at = await self._database.read(_next_due)
@@ -43,7 +43,7 @@ class SqliteTimers(Facet):
         await self._database.sought(is_earlier, frozenset({TIMERS}), seconds)
 
     async def now(self) -> int:
-        """The machine's wall clock, milliseconds since 1970."""
+        """See `Timers`; the wall clock of the machine, as the file is its own."""
         return self._database.clock.now()
 
     def _fire(self, transaction: Transaction, limit: int) -> Fired:
