@@ -5,7 +5,8 @@ reusable components of `use`, and the plan that is being filled.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from unspool.definitions.data_schema import BadSchema, DataSchema
@@ -31,8 +32,6 @@ from unspool.definitions.uri_template import Address, UriTemplate
 class CannotCompile(Exception):
     """A task that passed the checks still cannot be executed; says why."""
 
-
-_UNKNOWN: Final = NotExecutable("it has not been compiled")
 
 Compiled = TypeVar("Compiled", Expression, Template)
 
@@ -83,18 +82,17 @@ class Site:
 
     def task(self, spec: dict[str, Any], name: str, scope: str, index: int) -> Task:
         """Compiles the task that stands here; one that cannot be compiled faults when it is reached."""
-        task = Task(
+        make = partial(
+            Task,
             name=name,
             pointer=self.pointer,
             scope=scope,
             index=index,
             definition=spec,
-            body=_UNKNOWN,
             condition=self.condition(spec.get("if")),
         )
         try:
-            task = replace(
-                task,
+            task = make(
                 body=self.bench.compile_body(spec, self),
                 input=self.data_step(spec.get("input"), "from"),
                 output=self.data_step(spec.get("output"), "as"),
@@ -103,7 +101,7 @@ class Site:
                 then=spec.get("then", Directive.CONTINUE),
             )
         except CannotCompile as error:
-            task = replace(task, body=NotExecutable(str(error)))
+            task = make(body=NotExecutable(str(error)))
         self.bench.tasks[self.pointer] = task
         return task
 

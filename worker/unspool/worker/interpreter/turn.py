@@ -17,7 +17,6 @@ from unspool.worker.interpreter.state import Phase, Purpose, Run, State
 MOST_WEIGHT: Final = 2 * 1024 * 1024
 """Characters after which a decision is long enough, however few its events are."""
 
-
 _LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
 """Timers that end all that runs in their run."""
 
