@@ -255,3 +255,16 @@ async def test_a_cancelled_receive_loses_no_task(store, make, hands):
     if isinstance(taken, asyncio.CancelledError):
         taken = await hands.tasks(store)
     assert [d.body.run for d in taken] == ["r1"]
+
+
+async def test_a_consumer_takes_over_only_tasks_of_queues_it_serves(store, make, hands):
+    await hands.requested(store, make.task("r1", "grpc"), make.task("r2", "http"))
+    both = Consumer("executors", "both", frozenset({"grpc", "http"}))
+    assert len(await store.receive_tasks(both, 10, 0)) == 2
+    await store.beat(both)
+
+    http = Consumer("executors", "http", frozenset({"http"}))
+    [taken] = await store.reclaim_tasks(http, 10, 0)
+    assert taken.body.run == "r2"
+    [left] = await store.reclaim_tasks(Consumer("executors", "grpc", frozenset({"grpc"})), 10, 0)
+    assert left.body.run == "r1"

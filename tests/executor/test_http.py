@@ -335,6 +335,16 @@ class TestErrors:
             outcome = await http(url)
         assert kind(outcome) == ("communication", 503)
 
+    async def test_heads_of_old_servers_are_read_as_latin_1(self, http) -> None:
+        head = "HTTP/1.1 404 Página não encontrada\r\nContent-Length: 0\r\n\r\n"
+        async with answering(head.encode("latin-1")) as url:
+            outcome = await http(url)
+        assert outcome.error.title == "Página não encontrada"
+        head = "HTTP/1.1 200 Está bem\r\nContent-Length: 0\r\nX-Where: São Paulo\r\n\r\n"
+        async with answering(head.encode("latin-1")) as url:
+            outcome = await http(url, output="response")
+        assert outcome.output["headers"]["X-Where"] == "São Paulo"
+
     async def test_nobody_listens(self, http) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))

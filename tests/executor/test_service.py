@@ -303,6 +303,29 @@ async def test_a_defect_that_stays_goes_to_the_dead_letters(engine, serve, store
     assert "in broken" in letter.traceback
 
 
+async def test_an_error_that_cannot_be_kept_ends_the_task_all_the_same(engine, serve) -> None:
+    async def answer(_: TaskRequest) -> Outcome:
+        return Faulted(runtime("\udc80"))
+
+    serve(answer)
+    await engine.ask("r1")
+    assert (await engine.result("r1")).body["error"]["type"].endswith("/runtime")
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_deadlines_are_by_the_stores_clock(engine, store, hours) -> None:
+    class Wrong:
+        def now(self) -> int:
+            return SystemClock().now() + hours * 3_600_000
+
+    service = ExecutorService(store, {"test": echo}, ExecutorSettings(), "x1", Wrong())
+    running = asyncio.create_task(service.run())
+    await engine.ask("r1", deadline=SystemClock().now() + 60_000)
+    await engine.result("r1")
+    service.stop()
+    await running
+
+
 async def test_nothing_is_run_after_its_deadline(engine, serve, soon) -> None:
     blocker = Blocker()
     blocker.open.set()

@@ -194,6 +194,9 @@ async def test_a_cancelled_command_ends_with_its_whole_group(shell, tmp_path, ev
     await eventually(lambda: not runs(first) and not runs(second), "both processes end")
 
 
+@pytest.mark.parametrize(
+    "shell", [ExecutorSettings(allow_shell=True, shell_kill_grace_seconds=30)], indirect=True
+)
 async def test_a_cancelled_command_may_clean_up(shell, tmp_path, eventually) -> None:
     ready, cleaned = tmp_path / "ready", tmp_path / "cleaned"
     command = f"trap ': > {cleaned}; exit' TERM; sleep 60 & : > {ready}; wait"

@@ -141,6 +141,16 @@ do:
             assert verify(plan, key.id, history) is None
 
 
+async def test_what_comes_after_a_decision_that_was_cut_verifies(store, jq):
+    text = await deploy(store, "do: [{l: {for: {in: '[range(2000)]'}, do: [{a: {set: {x: 1}}}]}}]")
+    key = await start(store, "e")
+    await store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))  # in one batch with the start
+    async with working(store, jq):
+        assert (await ended(store, key)).status is Status.CANCELLED
+    history = await store.history(key)
+    assert verify(compile_plan(load(text).value, jq), key.id, history) is None
+
+
 async def test_a_worker_takes_over_what_another_one_knew(store, jq):
     tasks = "do: [{l: {for: {in: '[range(60)]'}, do: [{a: %s}]}}]" % CALL  # noqa: UP031 - braces
     await deploy(store, tasks)

@@ -14,6 +14,7 @@ from unspool.eventstore.errors import StoreError
 from unspool.eventstore.patience import JITTER, every, patiently
 from unspool.eventstore.port import BEAT_SECONDS, EventStore
 from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
+from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.outcome import Handler
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.work import Work
@@ -64,7 +65,8 @@ class ExecutorService:
         self._store = store
         self._settings = settings
         self._consumer = Consumer(EXECUTORS, name, frozenset(handlers))
-        self._work = Work(store, handlers, settings, clock)
+        self._clock = StoreClock(store, clock)
+        self._work = Work(store, handlers, settings, self._clock)
         self._running: dict[tuple[str, str], _Running] = {}
         self._handed_back: list[Delivery[TaskRequest]] = []
         self._room = asyncio.Event()
@@ -76,6 +78,7 @@ class ExecutorService:
 
         Cancelled, it hands them back at once.
         """
+        await patiently(self._clock.adjust)
         heart = partial(every, BEAT_SECONDS, self._beat)
         try:
             async with asyncio.TaskGroup() as duties:
@@ -162,6 +165,7 @@ class ExecutorService:
     async def _beat(self) -> None:
         """The heartbeat: shows that this executor lives, renews leases, learns which tasks are to stop."""
         await self._store.beat(self._consumer)
+        await self._clock.adjust()
         if self._running:
             await self._renew(list(self._running.values()))
 

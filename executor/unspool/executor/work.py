@@ -106,10 +106,10 @@ class Work:
             await patiently(lambda: self._store.bury(delivery, error, trace))
 
     def _checked(self, outcome: Outcome) -> Outcome:
-        if not isinstance(outcome, Completed):
-            return outcome
+        """The outcome, if it can be handed in, else an error: it must come to an end in any case."""
+        what = outcome.output if isinstance(outcome, Completed) else outcome.error.to_json()
         try:
-            size = len(orjson.dumps(outcome.output))
+            size = len(orjson.dumps(what))
         except orjson.JSONEncodeError as error:
             return Faulted(errors.runtime(f"the task's result is not JSON: {error}"))
         if size <= self._max_result:

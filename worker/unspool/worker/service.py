@@ -18,13 +18,13 @@ from unspool.eventstore.errors import StoreError
 from unspool.eventstore.patience import every, patiently
 from unspool.eventstore.port import BEAT_SECONDS, EventStore
 from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Message
+from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.advancing import MOST_ATTEMPTS, Advancer
 from unspool.worker.express import Express
 from unspool.worker.plans import Plans
 from unspool.worker.settings import WorkerSettings
 from unspool.worker.states import States
 from unspool.worker.steps import Steps
-from unspool.worker.store_clock import StoreClock
 
 _WAIT_SECONDS: Final = 1.0
 _RECLAIM_SECONDS: Final = 2.0

@@ -43,30 +43,35 @@ class Steps:
         self, key: ExecutionKey, plan: Plan, known: Remembered, deliveries: Sequence[Delivery[Message]]
     ) -> Step | None:
         """Where messages lead an execution; None if nowhere."""
-        decisions = self._decisions(plan, known, deliveries)
+        messages = [delivery.body for delivery in deliveries]
+        if known.opening is not None and messages[0].kind is not MessageKind.START:
+            messages.insert(0, known.opening)  # overtaken, by a cancellation perhaps
+        decisions, left = self._decisions(plan, known.state, messages)
         if not decisions:
             return None
         commit_id = f"{self._me}-{next(self._made)}"
-        commit = _commit_of(key, commit_id, known, decisions, deliveries)
+        commit = _commit_of(key, commit_id, known, decisions, left, deliveries)
         after = Remembered(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
         return Step(commit, after)
 
     def _decisions(
-        self, plan: Plan, known: Remembered, deliveries: Sequence[Delivery[Message]]
-    ) -> list[Decision]:
-        """Decisions, each made on the state the one before led to."""
-        messages = [delivery.body for delivery in deliveries]
-        if known.opening is not None and messages[0].kind is not MessageKind.START:
-            messages.insert(0, known.opening)  # overtaken, by a cancellation perhaps
-        state = known.state
+        self, plan: Plan, state: State, messages: Sequence[Message]
+    ) -> tuple[list[Decision], Sequence[Message]]:
+        """Decisions, each made on the state the one before led to; and the messages that are left.
+
+        A decision that was cut is the last: what comes after it in one commit, no replay could tell from
+        what it would have gone on to.
+        """
         now = _not_before(self._now(), state, messages)
         decisions = []
-        for message in messages:
+        for place, message in enumerate(messages, 1):
             decision = decide(plan, state, message, now, error_base=self._error_base, enough=_in_time())
             if decision.events:
                 decisions.append(decision)
                 state = decision.state
-        return decisions
+            if decision.unfinished:
+                return decisions, messages[place:]
+        return decisions, ()
 
 
 def _in_time() -> Callable[[int], bool]:
@@ -89,6 +94,7 @@ def _commit_of(
     commit_id: str,
     before: Remembered,
     decisions: Sequence[Decision],
+    left: Sequence[Message],
     acknowledges: Sequence[Delivery[Message]],
 ) -> Commit:
     decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
@@ -100,7 +106,7 @@ def _commit_of(
         events=decision.events,
         tasks=decision.tasks,
         tasks_cancelled=decision.tasks_cancelled,
-        messages=(Message(MessageKind.CONTINUE, key.id, {}),) if decision.unfinished else (),
+        messages=(*left, Message(MessageKind.CONTINUE, key.id, {})) if decision.unfinished else (),
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
@@ -116,7 +122,7 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
         tasks_cancelled=tuple(run for each in decisions for run in each.tasks_cancelled),
         timers=tuple(timer for each in decisions for timer in each.timers),
         timers_cancelled=tuple(timer for each in decisions for timer in each.timers_cancelled),
-        unfinished=any(each.unfinished for each in decisions),
+        unfinished=decisions[-1].unfinished,
     )
 
 

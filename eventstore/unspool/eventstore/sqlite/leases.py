@@ -34,7 +34,9 @@ def owner_of(consumer: Consumer) -> str:
 class LeasedTable:
     """The statements about one table of deliveries."""
 
-    def __init__(self, table: str, columns: str, *, topic: str, unwanted: str = "FALSE") -> None:
+    def __init__(
+        self, table: str, columns: str, *, topic: str, unwanted: str = "FALSE", among: str = "TRUE"
+    ) -> None:
         """Builds the statements.
 
         Args:
@@ -42,10 +44,11 @@ class LeasedTable:
             columns: what the bodies of its deliveries are made of.
             topic: SQL for the topic that is rung when a row waits again.
             unwanted: the condition on rows that are dropped instead of waiting again.
+            among: the condition on rows that a consumer may take over; its parameters are given then.
         """
         # Told to go through what is held: SQLite would rather go through all that waits, which is in order.
         held = f"{table} INDEXED BY {table}_by_owner"
-        self.orphans = f"SELECT id FROM {held} WHERE {_ORPHANED} ORDER BY id LIMIT ?"
+        self.orphans = f"SELECT id FROM {held} WHERE {_ORPHANED} AND {among} ORDER BY id LIMIT ?"
         self._take = (
             f"UPDATE {table} SET owner = ?, taken_at = ?, attempts = attempts + 1 WHERE id IN ({{ids}})"
             f" RETURNING id, tenant, owner, attempts, {columns}"
@@ -63,16 +66,16 @@ class LeasedTable:
         # The order in which RETURNING gives rows is arbitrary.
         return sorted(taken.fetchall(), key=_by_id)
 
-    def look_for_orphans(self, now: float, lease: float) -> Look:
+    def look_for_orphans(self, now: float, lease: float, *among: str) -> Look:
         """Whether there is anything to reclaim."""
-        return Look(self.orphans, (now, lease, now, 1))
+        return Look(self.orphans, (now, lease, now, *among, 1))
 
     def reclaim(
-        self, transaction: Transaction, owner: str, now: float, lease: float, limit: int
+        self, transaction: Transaction, owner: str, now: float, lease: float, limit: int, *among: str
     ) -> list[Row]:
         """Gives rows to an owner whose owners are gone or too slow; drops those nobody wants any more."""
         transaction.execute(self._drop_orphans, (now, lease, now))
-        return self.take(transaction, owner, now, self.orphans, (now, lease, now, limit))
+        return self.take(transaction, owner, now, self.orphans, (now, lease, now, *among, limit))
 
     def release(
         self, transaction: Transaction, deliveries: Sequence[Delivery[Message] | Delivery[TaskRequest]]
@@ -95,6 +98,7 @@ TASKS: Final = LeasedTable(
     "execution, run, task, queue, arguments, deadline",
     topic="'tasks:' || queue",
     unwanted="cancelled",
+    among="queue IN (SELECT value FROM json_each(?))",
 )
 
 

@@ -54,11 +54,13 @@ class SqliteTasks(SqliteDeliveries):
         self, consumer: Consumer, limit: int, lease: float
     ) -> list[Delivery[TaskRequest]]:
         """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed."""
+        queues = orjson.dumps(sorted(consumer.queues)).decode()
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[TaskRequest]]:
-            return _deliveries(TASKS.reclaim(transaction, owner, now, lease, limit))
+            return _deliveries(TASKS.reclaim(transaction, owner, now, lease, limit, queues))
 
-        return await self._take(consumer, take, TASKS.look_for_orphans(self._database.monotonic(), lease))
+        look = TASKS.look_for_orphans(self._database.monotonic(), lease, queues)
+        return await self._take(consumer, take, look)
 
     async def renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[Renewal]:
         """Renews leases and learns which tasks were cancelled, in the order given."""

@@ -17,7 +17,7 @@ from unspool.executor.http.credentials import redacted
 from unspool.executor.http.failures import failed, unreachable, unsuccessful
 from unspool.executor.http.redirect import MAX_HOPS, redirected
 from unspool.executor.http.request import HttpRequest, prepare
-from unspool.executor.http.response import HttpResponse, UnreadableContent, content, encoded
+from unspool.executor.http.response import HttpResponse, UnreadableContent, content, encoded, readable
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.settings import ExecutorSettings
 
@@ -116,7 +116,7 @@ class HttpCall:
             read = self._read if _is_success(response.status, redirect=request.redirect) else self._read_some
             return HttpResponse(
                 response.status,
-                response.reason or "",
+                readable(response.reason or ""),
                 response.headers,
                 await read(request, response),
                 response.request_info.headers,
@@ -171,6 +171,5 @@ def _described(request: HttpRequest, response: HttpResponse, value: Json) -> dic
 def _joined(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name in headers:
-        # aiohttp's names are a kind of str that JSON encoders refuse.
-        joined.setdefault(str(name), ", ".join(headers.getall(name)))
+        joined.setdefault(readable(name), readable(", ".join(headers.getall(name))))
     return joined

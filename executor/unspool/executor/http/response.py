@@ -35,6 +35,15 @@ class UnreadableContent(ValueError):
     """A body is not what its content type says."""
 
 
+def readable(text: str) -> str:
+    """A text from a response's head, as a plain `str`: in Latin-1 what is no UTF-8 (RFC 9110, 5.5)."""
+    written = text.encode("utf-8", "surrogateescape")  # as aiohttp has decoded it
+    try:
+        return written.decode()
+    except UnicodeDecodeError:
+        return written.decode("latin-1")
+
+
 def encoded(body: bytes) -> str | None:
     """The body in base64, for `output: raw`; None when it is empty."""
     return base64.b64encode(body).decode() if body else None

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from unspool.definitions.errors import WorkflowError
@@ -139,12 +140,16 @@ class Turn:
         if not self.state.timers or not runs:
             return
         owners = {run.id: run for run in runs}
+        ours = [
+            (_set_at(id_), id_, owners[timer.run])
+            for id_, timer in self.state.timers.items()
+            if timer.run in owners and purpose in {None, timer.purpose}
+        ]
         # In the order in which they were set: the map's own order is another one in every process.
-        for id_, timer in sorted(self.state.timers.items(), key=lambda item: _set_at(item[0])):
-            if timer.run in owners and purpose in {None, timer.purpose}:
-                self.emit("timer.cancelled", owners[timer.run], {"timer": id_})
-                if self.timers.pop(id_, None) is None:
-                    self.timers_cancelled.append(id_)
+        for _, id_, run in sorted(ours, key=itemgetter(0)):
+            self.emit("timer.cancelled", run, {"timer": id_})
+            if self.timers.pop(id_, None) is None:
+                self.timers_cancelled.append(id_)
 
     def first_of(self, timer: str) -> str:
         """The timer that has its say when this one is due: a timeout around it that is due as well goes

@@ -7,8 +7,8 @@ from unspool.eventstore.port import Timers
 class StoreClock:
     """The machine's clock, put right by the store's.
 
-    Timers fire by the store's clock. A worker whose own clock is ahead or behind would set them too early
-    or too late; so it measures the difference now and then and adds it.
+    Timers fire by the store's clock. A service whose own clock is ahead or behind would set them too early
+    or too late, or take deadlines for past; so it measures the difference now and then and adds it.
     """
 
     def __init__(self, store: Timers, machine: Clock) -> None:
