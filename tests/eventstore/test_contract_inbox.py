@@ -221,3 +221,21 @@ async def test_a_cancelled_receive_loses_nothing(store, make, hands, pause):
         assert delivery.body == make.message()
     else:
         assert len(taken) == 1
+
+
+async def test_messages_that_are_held_keep_their_lease(store, make, hands):
+    await store.send("default", make.message(n=1))
+    await store.send("default", make.message(n=2))
+    held = await hands.messages(store, 2)
+    [kept] = [delivery for delivery in held if delivery.body.body == {"n": 1}]
+
+    taken = []
+    async with asyncio.timeout(10):
+        while not taken:
+            await store.hold(make.worker, [kept])
+            taken = await store.reclaim_messages(make.second_worker, 10, 0.3)
+    assert [delivery.body.body for delivery in taken] == [{"n": 2}]
+
+    await store.hold(make.worker, taken)  # somebody else has it now, and keeps it
+    await store.release(taken)
+    assert [d.body.body for d in await hands.messages(store, 1, make.second_worker)] == [{"n": 2}]

@@ -249,3 +249,23 @@ async def test_timers_of_many_tenants_are_fired(store, make):
 
     assert fired.count == 6
     assert fired.next_due_at == now + 60_000
+
+
+async def test_after_a_pause_of_redis_nobody_is_taken_for_dead(store, other, clock, make, hands):
+    await hands.requested(store, make.task())
+    await hands.tasks(other, consumer=make.second_executor)
+    await store.beat(make.executor)
+    await store.reclaim_tasks(make.executor, 10, 3600)
+
+    clock.now += 10 * GONE_SECONDS  # in which nobody could beat, nor look
+    assert await store.reclaim_tasks(make.executor, 10, 3600) == []
+    for _ in range(5):
+        clock.now += BEAT_SECONDS
+        await other.beat(make.second_executor)
+        await store.beat(make.executor)
+        assert await store.reclaim_tasks(make.executor, 10, 3600) == []
+
+    for _ in range(int(GONE_SECONDS / BEAT_SECONDS) + 1):
+        clock.now += BEAT_SECONDS
+        await store.beat(make.executor)
+    assert len(await store.reclaim_tasks(make.executor, 10, 3600)) == 1

@@ -301,6 +301,20 @@ async def test_what_cannot_be_compiled_faults_with_the_cause(store, jq, tasks):
         assert event.data["error"]["detail"]
 
 
+async def test_messages_behind_slow_ones_stay_with_their_worker(store, jq):
+    # Else they would go from worker to worker, each time delivered once more, until they look like poison.
+    await deploy(store, "do: [{a: {set: {n: '${ [limit(200000; repeat(1))] | length }'}}}]")
+    keys = [await start(store, f"e{number}") for number in range(8)]
+    other = Consumer("workers", "other")
+    with JqPool(size=1, seconds=5.0) as one:
+        async with working(store, one, lease_seconds=0.4):
+            waiting = asyncio.gather(*(ended(store, key, 60) for key in keys))
+            while not waiting.done():
+                assert await store.reclaim_messages(other, 10, 1.0) == []
+                await asyncio.sleep(0.1)
+            assert {record.status for record in await waiting} == {Status.COMPLETED}
+
+
 async def test_messages_for_unknown_executions_are_dropped(store, jq):
     # fault-matrix F38
     await deploy(store, "do: [{a: {set: {a: 1}}}]")

@@ -143,6 +143,9 @@ class Inbox(Protocol):
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
         """Takes over messages whose consumer is gone, or that are out for longer than `lease` seconds."""
 
+    async def hold(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
+        """Renews the leases of messages that a consumer still has in hand; of no others."""
+
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
         """Removes messages that came to nothing, whoever holds them. Twice is as good as once."""
 

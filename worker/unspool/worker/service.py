@@ -57,6 +57,9 @@ class WorkerService:
         """The executions in hand, and who tends them."""
         self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}
         """What has arrived for them meanwhile."""
+        self._held: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        """What is being answered."""
+        self._held_before: dict[ExecutionKey, list[Delivery[Message]]] = {}
         self._in_hand = 0
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -69,6 +72,7 @@ class WorkerService:
                 group.create_task(self._receive(), name="worker receives"),
                 group.create_task(every(BEAT_SECONDS, self._beat), name="worker beats"),
                 group.create_task(every(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
+                group.create_task(every(self._settings.lease_seconds / 4, self._hold), name="worker holds"),
             ]
             await self._stopping.wait()
             for loop in loops:
@@ -97,6 +101,18 @@ class WorkerService:
         await self._store.beat(self._consumer)
         await self._clock.adjust()
 
+    async def _hold(self) -> None:
+        """Renews the leases of what takes long, or has to wait for that: it is not for others to take over.
+
+        Else messages behind slow expressions would go from worker to worker, and as nobody's in the end to
+        the dead letters.
+        """
+        lasting = [key for key, held in self._held.items() if self._held_before.get(key) is held]
+        self._held_before = dict(self._held)
+        deliveries = [d for key in lasting for d in (*self._held[key], *self._waiting.get(key, ()))]
+        if deliveries:
+            await self._store.hold(self._consumer, deliveries)
+
     async def _reclaim(self) -> None:
         """Takes over what others left behind, one message at a time.
 
@@ -124,6 +140,7 @@ class WorkerService:
         if fresh:
             task = asyncio.create_task(self._tend_together(fresh))
             self._tending.update(dict.fromkeys(fresh, task))
+            self._held.update(fresh)
 
     async def _tend_together(self, mailboxes: dict[ExecutionKey, list[Delivery[Message]]]) -> None:
         """Answers the messages of many executions; those that take longer get a task each."""
@@ -147,8 +164,10 @@ class WorkerService:
         self._in_hand -= len(deliveries)
         self._room.set()
         arrived = self._waiting.pop(key, [])
-        if not arrived:
-            del self._tending[key]
+        if arrived:
+            self._held[key] = arrived
+        else:
+            del self._tending[key], self._held[key]
         return arrived
 
     async def _leave(self) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -12,6 +12,8 @@ from unspool.eventstore.records import Consumer
 from unspool.eventstore.redis import keys
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
+
+_LONGEST_LOOK_AWAY: Final = 2 * BEAT_SECONDS
 
 
 class _Seen(NamedTuple):
@@ -33,17 +35,27 @@ class Members:
         self._looked_at: float | None = None
 
     async def look(self) -> None:
-        """Learns of new beats, unless it did so a moment ago."""
-        now = self._session.monotonic()
-        if self._looked_at is not None and now - self._looked_at < BEAT_SECONDS / 2:
+        """Learns of new beats, unless it did so a moment ago.
+
+        Who has not looked for a while, perhaps because Redis was away, knows of nobody whether he beat
+        meanwhile, or could have: then everybody's silence begins anew. Else a pause of Redis would have the
+        living take each other's tasks.
+        """
+        if self._looked_at is not None and self._since_last_look() < BEAT_SECONDS / 2:
             return
         reply: list[bytes] = await self._session.call("HGETALL", self._key)
         seen: dict[str, _Seen] = {}
+        blind = self._looked_at is not None and self._since_last_look() > _LONGEST_LOOK_AWAY
+        now = self._session.monotonic()
         for name, beat in zip(reply[::2], reply[1::2], strict=True):
             before = self._seen.get(name.decode())
-            seen[name.decode()] = before if before and before.beat == beat else _Seen(beat, now)
+            same = before is not None and before.beat == beat and not blind
+            seen[name.decode()] = before if before and same else _Seen(beat, now)
         self._seen = seen
         self._looked_at = now
+
+    def _since_last_look(self) -> float:
+        return self._session.monotonic() - (self._looked_at or 0.0)
 
     async def beat(self, name: str, beat: bytes) -> None:
         """Shows that a member lives."""

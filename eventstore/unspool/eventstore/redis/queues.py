@@ -58,6 +58,11 @@ class RedisQueues:
         """See `Inbox`."""
         return await (await self._inbox_reader(consumer)).reclaim(limit, lease)
 
+    async def hold(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
+        """See `Inbox`."""
+        sources = settling.by_source(deliveries)
+        await asyncio.gather(*(self._renew(consumer, some) for some in sources.values()))
+
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""
         await settling.acknowledge(self._session, deliveries)
@@ -98,7 +103,9 @@ class RedisQueues:
         pulse = self._pulses.get(consumer)
         if pulse is None:
             pulse = self._pulses[consumer] = Pulse(consumer)
-        await self._members[consumer.role].beat(consumer.name, pulse.next())
+        members = self._members[consumer.role]
+        await members.beat(consumer.name, pulse.next())
+        await members.look()  # also while there is nothing to receive, to know who fell silent meanwhile
 
     async def leave(self, consumer: Consumer) -> None:
         """See `EventStore`."""
@@ -143,12 +150,19 @@ class RedisQueues:
             reader = readers.setdefault(consumer, reader)
         return reader
 
-    async def _renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[int]:
-        """Renews deliveries of one queue."""
+    async def _renew(
+        self, consumer: Consumer, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
+    ) -> list[int]:
+        """Renews deliveries of one stream."""
         first = deliveries[0]
         names = (first.source, self._session.keys.shard(first.key).cancelled)
-        pairs = (value for d in deliveries for value in (d.id, d.body.idempotency_key))
+        pairs = (value for d in deliveries for value in (d.id, _run_key(d.body)))
         answers: list[int] = await self._session.run(
             scripts.RENEW, names, (consumer.role, consumer.name, *pairs)
         )
         return answers
+
+
+def _run_key(body: Message | TaskRequest) -> str:
+    """Under which a task may be cancelled; messages never are."""
+    return body.idempotency_key if isinstance(body, TaskRequest) else ""

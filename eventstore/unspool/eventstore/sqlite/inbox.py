@@ -10,7 +10,7 @@ from unspool.eventstore.records import Consumer, Delivery, Message, MessageKind
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.facet import message_row, put_message
 from unspool.eventstore.sqlite.lane import Look, Transaction
-from unspool.eventstore.sqlite.leases import MESSAGES, Row
+from unspool.eventstore.sqlite.leases import MESSAGES, Row, owner_of
 from unspool.eventstore.sqlite.wakeups import INBOX
 
 REMOVE_MESSAGE: Final = "DELETE FROM inbox WHERE id = ?"
@@ -44,6 +44,17 @@ class SqliteInbox(SqliteDeliveries):
             return _deliveries(MESSAGES.reclaim(transaction, owner, now, lease, limit))
 
         return await self._take(consumer, take, MESSAGES.look_for_orphans(self._database.monotonic(), lease))
+
+    async def hold(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
+        """See `Inbox`."""
+        owner = owner_of(consumer)
+
+        def renew(transaction: Transaction) -> None:
+            now = self._database.monotonic()
+            rows = [(now, int(delivery.id), owner) for delivery in deliveries]
+            transaction.executemany("UPDATE inbox SET taken_at = ? WHERE id = ? AND owner = ?", rows)
+
+        await self._database.write(renew, lasting=False)
 
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
         """Removes messages that came to nothing. Twice is as good as once."""

@@ -1,7 +1,7 @@
--- The heartbeat: renews the leases of tasks a consumer works on.
+-- The heartbeat: renews the leases of tasks, or messages, that a consumer works on.
 --
--- KEYS  1 queue, 2 cancelled runs
--- ARGV  1 group, 2 consumer, then pairs of an id and its run key
+-- KEYS  1 queue or inbox, 2 cancelled runs
+-- ARGV  1 group, 2 consumer, then pairs of an id and its run key, '' for messages
 -- Returns for each: 1 held, 2 held but cancelled, 0 lost.
 --
 -- XCLAIM alone would take a task back from whoever has it now; so the holder is looked up first.
