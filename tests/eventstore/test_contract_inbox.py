@@ -168,7 +168,11 @@ async def test_the_messages_of_a_silent_consumer_go_to_others(store, adapter, ma
     adapter.clock.ahead += 3
     await store.beat(make.second_worker)
 
-    [delivery] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 600))
+    async def reclaim():
+        await store.beat(make.second_worker)
+        return await store.reclaim_messages(make.second_worker, 10, 600)
+
+    [delivery] = await hands.gather(1, reclaim)
     assert delivery.attempts == 2
 
 

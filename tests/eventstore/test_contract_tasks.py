@@ -158,9 +158,12 @@ async def test_the_tasks_of_a_silent_executor_go_to_others(store, adapter, make,
     assert await store.reclaim_tasks(make.second_executor, 10, 600) == []
 
     adapter.clock.ahead += GONE_SECONDS + 1
-    await store.beat(make.second_executor)
 
-    [delivery] = await hands.gather(1, lambda: store.reclaim_tasks(make.second_executor, 10, 600))
+    async def reclaim():
+        await store.beat(make.second_executor)
+        return await store.reclaim_tasks(make.second_executor, 10, 600)
+
+    [delivery] = await hands.gather(1, reclaim)
     assert delivery.attempts == 2
 
 

@@ -118,6 +118,7 @@ async def test_what_a_dead_worker_held_is_taken_over(store, other, clock, make, 
     await start_many(other, make, 20)
     held = await hands.messages(other, 20, make.second_worker)
     for _ in range(int(GONE_SECONDS / BEAT_SECONDS)):
+        await store.beat(make.worker)
         assert await store.reclaim_messages(make.worker, 100, 3600) == []
         clock.now += BEAT_SECONDS
     taken = await store.reclaim_messages(make.worker, 100, 3600)

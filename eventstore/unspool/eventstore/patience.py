@@ -18,10 +18,11 @@ JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 """Chance for pauses, so that what was started together does not act together."""
 
 
-async def patiently(call: Callable[[], Awaitable[Result]]) -> Result:
+async def patiently(call: Callable[[], Awaitable[Result]], longest_pause: float = 5.0) -> Result:
     """Awaits a call that may be repeated, again and again until the store answers.
 
-    The pauses grow from 50 ms to 5 s, with full jitter, so that a store that comes back is not overrun.
+    The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that comes back
+    is not overrun.
     """
     try:
         return await call()  # nearly always enough, and a fifth of what a retrying call costs
@@ -33,7 +34,7 @@ async def patiently(call: Callable[[], Awaitable[Result]]) -> Result:
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),
-        wait=wait_random_exponential(multiplier=0.05, max=5),
+        wait=wait_random_exponential(multiplier=0.05, max=longest_pause),
         before_sleep=_log_absence,
     )
     await asyncio.sleep(JITTER.uniform(0, 0.05))
@@ -48,7 +49,8 @@ async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
     The intervals are jittered: services that were started, or came back, together must not act together.
     """
     while True:
-        await patiently(duty)
+        # Not much longer than an interval: who shows so that it lives must be among the first to come back.
+        await patiently(duty, min(seconds, 5.0))
         await asyncio.sleep(seconds * JITTER.uniform(0.8, 1.2))
 
 

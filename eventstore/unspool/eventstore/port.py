@@ -254,7 +254,7 @@ class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Prot
     async def beat(self, consumer: Consumer) -> None:
         """Tells that a consumer lives, every `BEAT_SECONDS`.
 
-        After `GONE_SECONDS` of silence its deliveries are orphans.
+        After `GONE_SECONDS` of silence its deliveries are orphans, to those who beat themselves.
         """
 
     async def leave(self, consumer: Consumer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from unspool.definitions.compile import plan_of
@@ -24,6 +25,7 @@ class Plans:
         self._store = store
         self._jq = jq
         self._plans: OrderedDict[tuple[str, WorkflowRef], Plan] = OrderedDict()
+        self._compilers = ThreadPoolExecutor(2, "compiler")
         self._loading: dict[tuple[str, WorkflowRef], asyncio.Task[Plan]] = {}
 
     async def of(self, tenant: str, ref: WorkflowRef) -> Plan:
@@ -52,8 +54,10 @@ class Plans:
         definition = await self._store.definition(tenant, *ref)
         if definition is None:
             raise NotFound(f"the definition {ref} is not stored")
-        # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good.
-        plan = await asyncio.to_thread(plan_of, definition.text, self._jq)
+        # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good. On one of
+        # its own: the others may be busy with slow expressions, which a new workflow need not wait for.
+        loop = asyncio.get_running_loop()
+        plan = await loop.run_in_executor(self._compilers, plan_of, definition.text, self._jq)
         self._plans[tenant, ref] = plan
         if len(self._plans) > MOST:
             self._plans.popitem(last=False)

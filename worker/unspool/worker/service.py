@@ -7,6 +7,7 @@ processes nothing is locked: whoever commits second is refused, and decides agai
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,6 +26,8 @@ from unspool.worker.plans import Plans
 from unspool.worker.settings import WorkerSettings
 from unspool.worker.states import States
 from unspool.worker.steps import Steps
+
+log = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = 1.0
 _RECLAIM_SECONDS: Final = 2.0
@@ -145,7 +148,11 @@ class WorkerService:
     async def _tend_together(self, mailboxes: dict[ExecutionKey, list[Delivery[Message]]]) -> None:
         """Answers the messages of many executions; those that take longer get a task each."""
         while mailboxes:
-            answered = await self._express.answer(mailboxes)
+            try:
+                answered = await self._express.answer(mailboxes)
+            except Exception:  # whatever it is must not keep these executions from ever being tended again
+                log.exception("a batch failed", extra={"action": "batch_failed"})
+                answered = set()
             read, mailboxes = mailboxes, {}
             for key, deliveries in read.items():
                 if key not in answered:
@@ -156,7 +163,10 @@ class WorkerService:
     async def _tend(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> None:
         """Answers the messages of one execution, whatever it takes."""
         while deliveries:
-            await self._advancer.answer(key, deliveries)
+            try:
+                await self._advancer.answer(key, deliveries)
+            except Exception:  # their lease will end, and they will be delivered again
+                log.exception("messages failed", extra={"action": "messages_failed", "execution": key.id})
             deliveries = self._answered(key, deliveries)
 
     def _answered(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:

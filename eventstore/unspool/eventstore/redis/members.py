@@ -9,7 +9,7 @@ import orjson
 
 from unspool.eventstore.port import BEAT_SECONDS, GONE_SECONDS
 from unspool.eventstore.records import Consumer
-from unspool.eventstore.redis import keys
+from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
@@ -33,6 +33,7 @@ class Members:
         self._key = keys.members(role)
         self._seen: dict[str, _Seen] = {}
         self._looked_at: float | None = None
+        self._beaten_at: float | None = None
 
     async def look(self) -> None:
         """Learns of new beats, unless it did so a moment ago.
@@ -59,7 +60,8 @@ class Members:
 
     async def beat(self, name: str, beat: bytes) -> None:
         """Shows that a member lives."""
-        await self._session.call("HSET", self._key, name, beat)
+        await self._session.run(scripts.BEAT, (self._key,), (name, beat))
+        self._beaten_at = self._session.monotonic()
 
     async def remove(self, name: str) -> None:
         """Forgets a member."""
@@ -70,7 +72,12 @@ class Members:
         return {name: seen.beat for name, seen in self._seen.items() if not self._silent(seen)}
 
     def gone(self) -> list[Consumer]:
-        """Those that have been silent for `GONE_SECONDS`."""
+        """Those that have been silent for `GONE_SECONDS`.
+
+        Nobody, if we have been silent as long ourselves: what keeps us from beating may keep them.
+        """
+        if self._beaten_at is None or self._session.monotonic() - self._beaten_at >= GONE_SECONDS:
+            return []
         return [
             Consumer(self._role, name, frozenset(queues_in(seen.beat)))
             for name, seen in self._seen.items()

@@ -11,6 +11,7 @@ anything new is taken.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, Generic
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
@@ -78,9 +79,10 @@ class Reader(Generic[Body]):
             raise await self._groups_lost(error) from error
         if len(found) < limit:
             # All that is ours to take is taken; the rest goes to those who serve its queues.
-            for consumer in gone:
-                await hand_back(self._session, consumer)
-                await self._members.remove(consumer.name)
+            with suppress(StoreError):  # it will be tried again; what is found must not be lost for it
+                for consumer in gone:
+                    await hand_back(self._session, consumer)
+                    await self._members.remove(consumer.name)
         return found
 
     async def close(self) -> None:

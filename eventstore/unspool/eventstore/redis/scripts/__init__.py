@@ -22,6 +22,7 @@ def _script(name: str) -> Script:
 
 
 ACKNOWLEDGE: Final = _script("acknowledge")
+BEAT: Final = _script("beat")
 BURY: Final = _script("bury")
 COMMIT: Final = _script("commit")
 DRAIN: Final = _script("drain")
