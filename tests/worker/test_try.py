@@ -271,3 +271,15 @@ def test_the_caught_error_is_seen_by_the_trys_own_output_and_export(world, do):
 def test_without_an_error_there_is_none_to_see(world):
     run = world("do: [{t: {try: [{a: {set: {v: 1}}}], catch: {}, output: {as: '[.v, $error]'}}}]")
     assert run.start({}).output == [1, None]
+
+
+def test_a_try_that_has_caught_nothing_yet_sees_the_error_around_it(world):
+    # E12, I31
+    inner = "{input: {from: $error.status}, try: [{a: {set: {seen: '${ . }'}}}], catch: {}}"
+    run = world(f"""
+        do:
+          - outer:
+              try: [{{r: {{raise: {{error: {{type: 'x:y', status: 503}}}}}}}}]
+              catch: {{do: [{{inner: {inner}}}]}}
+    """).start({})
+    assert run.output == {"seen": 503}

@@ -14,7 +14,7 @@ from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expressions import NOW, ExpressionError, holds
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import DurationTemplate, Evaluable
+from unspool.definitions.plan import DurationTemplate, Evaluable, Task
 from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
@@ -83,10 +83,15 @@ def _scoped_variable(turn: Turn, run: Run, name: str) -> Json:
                 return run.progress.items[run.progress.place]
             if name == body.at:
                 return run.progress.place
-        if isinstance(body, Try) and name == body.catch.name and (inside is None or body.handles(inside)):
+        if isinstance(body, Try) and name == body.catch.name and _tells(run, body, inside):
             return run.fault
         inside, run = task, turn.run(run.parent)
     return None
+
+
+def _tells(run: Run, body: Try, inside: Task | None) -> bool:
+    """Whether a `try` has its error to show: to what handles it, and to itself once there is one."""
+    return run.fault is not None if inside is None else body.handles(inside)
 
 
 # -- descriptors
