@@ -154,7 +154,7 @@ def _workflow(call: Call) -> tuple[str, str] | None:
     text = call.parameter("workflow")
     if text is None:
         return None
-    namespace, _, name = text.partition("/")
-    if not (ids.NAME.fullmatch(namespace) and ids.NAME.fullmatch(name)):
+    named = ids.workflow_name(text)
+    if named is None:
         raise Refused(422, "workflow must be NAMESPACE/NAME")
-    return namespace, name
+    return named

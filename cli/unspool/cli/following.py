@@ -59,7 +59,8 @@ async def follow(
 
 async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
     page = await store.dead_letters(key.tenant, execution=key.id, limit=1)
-    for letter in page.items:
+    if page.items:
+        [letter] = page.items
         raise Stuck(f"execution {key.id} is stuck: {letter.error} (dead letter {letter.id})", Exit.GAVE_UP)
 
 

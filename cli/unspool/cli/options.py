@@ -14,8 +14,7 @@ import click
 
 from unspool.cli.exits import Stop
 from unspool.definitions.json_value import Json
-from unspool.eventstore import strict_json
-from unspool.eventstore.ids import NAME, TENANT
+from unspool.eventstore import ids, strict_json
 from unspool.eventstore.records import DEFAULT_TENANT
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -83,8 +82,8 @@ input_option = click.option(
 
 
 def _tenant(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    if not TENANT.fullmatch(name):
-        raise click.BadParameter(f"a tenant must match {TENANT.pattern}")
+    if not ids.TENANT.fullmatch(name):
+        raise click.BadParameter(f"a tenant must match {ids.TENANT.pattern}")
     return name
 
 
@@ -112,7 +111,7 @@ def read_file(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise Stop(f"{name!r}: {error.strerror}" if not name else f"{name}: {error.strerror}") from None
+        raise Stop(f"{name or '.'}: {error.strerror}") from None
 
 
 def _standard_input() -> bytes:
@@ -142,10 +141,10 @@ def workflow_name(text: str) -> tuple[str, str]:
     Raises:
         Stop: it has not that form.
     """
-    namespace, _, name = text.partition("/")
-    if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
+    named = ids.workflow_name(text)
+    if named is None:
         raise Stop(f"{text!r} is no workflow; write NAMESPACE/NAME")
-    return namespace, name
+    return named
 
 
 def moment(text: str, now: int) -> int:

@@ -19,3 +19,9 @@ def new_id(now: int) -> str:
     """A new ULID for the time `now`, in milliseconds since 1970."""
     value = (now & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def workflow_name(text: str) -> tuple[str, str] | None:
+    """`NAMESPACE/NAME` as its two parts; None if it has not that form."""
+    namespace, _, name = text.partition("/")
+    return (namespace, name) if NAME.fullmatch(namespace) and NAME.fullmatch(name) else None

@@ -18,7 +18,11 @@ JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
 """Chance for pauses, so that what was started together does not act together."""
 
 
-async def patiently(call: Callable[[], Awaitable[Result]], longest_pause: float = 5.0) -> Result:
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts, at most."""
+
+
+async def patiently(call: Callable[[], Awaitable[Result]], longest_pause: float = LONGEST_PAUSE) -> Result:
     """Awaits a call that may be repeated, again and again until the store answers.
 
     The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that comes back
@@ -50,7 +54,7 @@ async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
     """
     while True:
         # Not much longer than an interval: who shows so that it lives must be among the first to come back.
-        await patiently(duty, min(seconds, 5.0))
+        await patiently(duty, min(seconds, LONGEST_PAUSE))
         await asyncio.sleep(seconds * JITTER.uniform(0.8, 1.2))
 
 

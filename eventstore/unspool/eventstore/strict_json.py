@@ -38,11 +38,16 @@ def parse(text: bytes, levels: int = DEEPEST) -> Json:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise BadJson(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
-    if text.count(b"[") + text.count(b"{") > levels and is_deeper(value, levels):
+    if too_deep(text, value, levels):
         raise BadJson(f"is nested deeper than {levels} levels")
     if _MANY_DIGITS.search(text):
         json.loads(text, parse_int=_check_integer)
     return value
+
+
+def too_deep(text: bytes, value: Json, levels: int = DEEPEST) -> bool:
+    """Whether what a JSON text gave is nested too deep; most texts have too few brackets for that."""
+    return text.count(b"[") + text.count(b"{") > levels and is_deeper(value, levels)
 
 
 def _check_integer(digits: str) -> None:

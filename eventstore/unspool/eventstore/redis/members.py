@@ -1,6 +1,7 @@
 """Who takes deliveries, who of them lives, and which shards each worker looks after."""
 
 import hashlib
+import math
 import os
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
@@ -32,8 +33,8 @@ class Members:
         self._role = role
         self._key = keys.members(role)
         self._seen: dict[str, _Seen] = {}
-        self._looked_at: float | None = None
-        self._beaten_at: float | None = None
+        self._looked_at = -math.inf
+        self._beaten_at = -math.inf
 
     async def look(self) -> None:
         """Learns of new beats, unless it did so a moment ago.
@@ -42,21 +43,17 @@ class Members:
         meanwhile, or could have: then everybody's silence begins anew. Else a pause of Redis would have the
         living take each other's tasks.
         """
-        if self._looked_at is not None and self._since_last_look() < BEAT_SECONDS / 2:
+        if self._session.monotonic() - self._looked_at < BEAT_SECONDS / 2:
             return
         reply: list[bytes] = await self._session.call("HGETALL", self._key)
-        seen: dict[str, _Seen] = {}
-        blind = self._looked_at is not None and self._since_last_look() > _LONGEST_LOOK_AWAY
         now = self._session.monotonic()
+        known = self._seen if now - self._looked_at <= _LONGEST_LOOK_AWAY else {}
+        seen: dict[str, _Seen] = {}
         for name, beat in zip(reply[::2], reply[1::2], strict=True):
-            before = self._seen.get(name.decode())
-            same = before is not None and before.beat == beat and not blind
-            seen[name.decode()] = before if before and same else _Seen(beat, now)
+            before = known.get(name.decode())
+            seen[name.decode()] = before if before and before.beat == beat else _Seen(beat, now)
         self._seen = seen
         self._looked_at = now
-
-    def _since_last_look(self) -> float:
-        return self._session.monotonic() - (self._looked_at or 0.0)
 
     async def beat(self, name: str, beat: bytes) -> None:
         """Shows that a member lives."""
@@ -76,7 +73,7 @@ class Members:
 
         Nobody, if we have been silent as long ourselves: what keeps us from beating may keep them.
         """
-        if self._beaten_at is None or self._session.monotonic() - self._beaten_at >= GONE_SECONDS:
+        if self._session.monotonic() - self._beaten_at >= GONE_SECONDS:
             return []
         return [
             Consumer(self._role, name, frozenset(queues_in(seen.beat)))

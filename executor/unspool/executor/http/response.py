@@ -9,10 +9,7 @@ import orjson
 from multidict import CIMultiDictProxy
 
 from unspool.definitions.json_value import Json
-from unspool.definitions.nesting import is_deeper
-
-MAX_DEPTH: Final = 100
-"""How deep a JSON response may be nested, like all data from outside: workflows wrap it further."""
+from unspool.eventstore import strict_json
 
 _JSON: Final = re.compile(r"application/json|[\w.-]+/[\w.-]+\+json|text/json")
 _CHARSET: Final = re.compile(r';\s*charset="?([\w.:-]+)"?', re.IGNORECASE)
@@ -72,8 +69,8 @@ def _json(body: bytes, content_type: str) -> Json:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise UnreadableContent(f"its content is not valid JSON: {error}") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
-        raise UnreadableContent(f"its content is nested deeper than {MAX_DEPTH} levels")
+    if strict_json.too_deep(body, value):
+        raise UnreadableContent(f"its content is nested deeper than {strict_json.DEEPEST} levels")
     return value
 
 

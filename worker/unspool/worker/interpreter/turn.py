@@ -13,7 +13,7 @@ from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import TaskRequest, Timer
 from unspool.worker.interpreter.evolve import apply
-from unspool.worker.interpreter.state import Phase, Purpose, Run, State
+from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, Run, State
 
 MOST_WEIGHT: Final = 2 * 1024 * 1024
 """Characters after which a decision is long enough, however few its events are."""
@@ -156,21 +156,27 @@ class Turn:
         first, the outermost of several (inventory N3). In which order a store tells of them is its own.
         """
         found = self.state.timers[timer]
-        places = {run: place for place, run in enumerate(self._lineage(self.run(found.run)))}
-        around = [
-            (places[other.run], other.purpose is Purpose.TIMEOUT, id_)
-            for id_, other in self.state.timers.items()
-            if other.purpose in _LIMITS and other.run in places and other.due_at <= found.due_at
+        due = [
+            (place, limit.purpose is Purpose.TIMEOUT, id_)
+            for place, id_, limit in self._limits(self.run(found.run))
+            if limit.due_at <= found.due_at
         ]
-        return max(around)[2] if around else timer
+        return max(due)[2] if due else timer
 
     def _deadline(self, run: Run) -> int | None:
         """When the first of the timeouts around a run is due."""
         if not self.state.timers:
             return None
-        around = set(self._lineage(run))
-        dues = [t.due_at for t in self.state.timers.values() if t.run in around and t.purpose in _LIMITS]
-        return min(dues, default=None)
+        return min((limit.due_at for _, _, limit in self._limits(run)), default=None)
+
+    def _limits(self, run: Run) -> list[tuple[int, str, PendingTimer]]:
+        """The timeouts of a run and of those around it: how far out each is, its id, and the timer."""
+        places = {id_: place for place, id_ in enumerate(self._lineage(run))}
+        return [
+            (places[timer.run], id_, timer)
+            for id_, timer in self.state.timers.items()
+            if timer.purpose in _LIMITS and timer.run in places
+        ]
 
     def _lineage(self, run: Run) -> list[str]:
         line = [run.id]
