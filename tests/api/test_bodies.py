@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unspool.api.bodies import decode_json
 from unspool.api.problems import Refused
-from unspool.eventstore.strict_json import DEEPEST
+from unspool.eventstore.strict_json import MAX_DEPTH
 
 START = "/workflows/shop/greet/executions"
 JSON = {"Content-Type": "application/json"}
@@ -36,8 +36,8 @@ async def test_what_is_no_plain_json_is_a_bad_request(deployed):
         b'{"input": "\xff"}',
         b'{"input": "\xed\xa0\x80"}',
         b'{"input": "\x00"}',
-        b'{"input": ' + b"[" * DEEPEST + b"]" * DEEPEST + b"}",
-        b'{"input": ' + b'{"a":' * DEEPEST + b"1" + b"}" * DEEPEST + b"}",
+        b'{"input": ' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
+        b'{"input": ' + b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH + b"}",
         b"[" * 50_000 + b"]" * 50_000,
         b"[" * 90_000,
         b'{"input": 1} {"input": 2}',
@@ -59,8 +59,8 @@ async def test_what_is_unusual_json_gets_in(deployed):
         b'{"input": "9223372036854775808 is text"}',
         b'{"input": 0.1234567890123456789012}',
         b'{"input": "\\ud83d\\ude00"}',
-        b'{"input": ' + b"[" * (DEEPEST - 1) + b"]" * (DEEPEST - 1) + b"}",
-        b'{"input": [' + b",".join([b"{}"] * 2 * DEEPEST) + b"]}",
+        b'{"input": ' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}",
+        b'{"input": [' + b",".join([b"{}"] * 2 * MAX_DEPTH) + b"]}",
     ]:
         await deployed.post(START, 202, data=body, headers=JSON)
 

@@ -13,7 +13,9 @@ async def letter(api, greet):
     await api.deploy(greet)
     await api.start(id="stuck")
     [delivery] = await api.store.receive_messages(WORKER, 1, 5)
-    return await api.store.bury(delivery, "ValueError: poison", "Traceback …\nValueError: poison")
+    return await api.store.move_to_dead_letters(
+        delivery, "ValueError: poison", "Traceback …\nValueError: poison"
+    )
 
 
 async def test_a_dead_letter_is_listed_and_shown(api, letter):
@@ -44,7 +46,7 @@ async def test_pages_hold_every_letter_once_oldest_first(api, letter):
     for number in range(4):
         await api.start(id=f"stuck{number}")
         [delivery] = await api.store.receive_messages(WORKER, 1, 5)
-        buried.append(await api.store.bury(delivery, "ValueError: poison", ""))
+        buried.append(await api.store.move_to_dead_letters(delivery, "ValueError: poison", ""))
     found, cursor = [], ""
     while cursor is not None:
         page = await api.get(f"/dlq?limit=2&cursor={cursor}")

@@ -161,13 +161,13 @@ def test_an_execution_is_shown_in_words(shared, unspool):
     assert "\x1b" not in shown
 
 
-async def bury(url):
+async def stuck_letter(url):
     """Makes a dead letter of the first message that waits."""
     store = await open_store(url, {})
     consumer = Consumer("workers", "test")
     [delivery] = await store.receive_messages(consumer, 1, 5.0)
-    letter = await store.bury(delivery, "KeyError: 'x'", "Traceback: …")
-    await store.leave(consumer)
+    letter = await store.move_to_dead_letters(delivery, "KeyError: 'x'", "Traceback: …")
+    await store.deregister(consumer)
     await store.close()
     return letter
 
@@ -177,7 +177,7 @@ def letter(shared, unspool, run_coroutine):
     """A dead letter of execution `one`."""
     unspool("deploy", "greet.yaml")
     unspool("start", "shop/greet", "--id", "one")
-    return run_coroutine(bury(shared))
+    return run_coroutine(stuck_letter(shared))
 
 
 def test_dead_letters_are_listed_and_shown(letter, unspool):
@@ -197,7 +197,7 @@ def test_dead_letters_are_listed_and_shown(letter, unspool):
 def test_a_dead_letter_can_be_put_back_or_forgotten_once(letter, unspool, shared, run_coroutine):
     assert unspool("dlq", "requeue", letter).code == 0
     assert unspool("dlq", "requeue", letter).code == 2
-    again = run_coroutine(bury(shared))
+    again = run_coroutine(stuck_letter(shared))
     assert unspool("dlq", "discard", again).code == 0
     assert unspool("dlq", "discard", again).code == 2
     assert unspool("dlq", "show", again).code == 2

@@ -27,7 +27,7 @@ async def buried(store, make, hands, **body):
     """Sends a message, receives and buries it; returns the dead letter's id."""
     await store.send("default", make.message(**body))
     [delivery] = await hands.messages(store)
-    return await store.bury(delivery, "boom", "Traceback …")
+    return await store.move_to_dead_letters(delivery, "boom", "Traceback …")
 
 
 async def test_a_message_is_buried(store, make, hands):
@@ -36,7 +36,7 @@ async def test_a_message_is_buried(store, make, hands):
     [second] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 0))
     before = time.time() * 1000 - 1_000
 
-    id_ = await store.bury(second, "boom: ä", "Traceback\n  line")
+    id_ = await store.move_to_dead_letters(second, "boom: ä", "Traceback\n  line")
 
     letter = await store.dead_letter("default", id_)
     assert (letter.id, letter.tenant, letter.body) == (id_, "default", make.message(n=1))
@@ -44,7 +44,7 @@ async def test_a_message_is_buried(store, make, hands):
     assert before <= letter.buried_at <= time.time() * 1000 + 1_000
     assert (await store.dead_letters("default")).items == (letter,)
     await store.release([second])
-    await store.leave(make.second_worker)
+    await store.deregister(make.second_worker)
     assert await hands.nothing_waits(store)
     assert len(taken) == 1
 
@@ -54,7 +54,7 @@ async def test_a_task_is_buried_and_comes_back_as_it_was(store, make, hands):
     await hands.requested(store, task)
     [delivery] = await hands.tasks(store)
 
-    id_ = await store.bury(delivery, "boom", "")
+    id_ = await store.move_to_dead_letters(delivery, "boom", "")
     assert await hands.nothing_waits(store)
     assert (await store.dead_letter("default", id_)).body == task
 
@@ -93,7 +93,7 @@ async def test_what_is_dealt_with_cannot_be_buried(store, make, hands):
     await store.acknowledge([delivery])
 
     with pytest.raises(NotFound):
-        await store.bury(delivery, "boom", "")
+        await store.move_to_dead_letters(delivery, "boom", "")
     assert (await store.dead_letters("default")).items == ()
 
 
@@ -111,7 +111,7 @@ async def test_letters_are_listed_oldest_first(store, make, hands):
     made = [await buried(store, make, hands, n=n) for n in range(5)]
     await store.send("default", make.message("two"))
     [of_two] = await hands.messages(store)
-    made.append(await store.bury(of_two, "boom", ""))
+    made.append(await store.move_to_dead_letters(of_two, "boom", ""))
 
     assert [letter.id for letter in (await store.dead_letters("default")).items] == made
     assert [letter.id for letter in (await store.dead_letters("default", limit=2)).items] == made[:2]

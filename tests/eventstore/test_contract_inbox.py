@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from unspool.eventstore.port import GONE_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 
 
 async def test_a_message_goes_to_one_consumer(store, make, hands):
@@ -86,7 +86,7 @@ async def test_what_is_acknowledged_is_gone(store, make, hands):
     await store.acknowledge(taken)
     await store.acknowledge([])
 
-    await store.leave(make.worker)
+    await store.deregister(make.worker)
     assert await hands.nothing_waits(store)
 
 
@@ -99,7 +99,7 @@ async def test_a_late_acknowledgement_removes_nothing_else(store, make, hands):
 
     await store.acknowledge(late)
 
-    await store.leave(make.worker)
+    await store.deregister(make.worker)
     assert [d.body.body["n"] for d in await hands.messages(store)] == [2]
 
 
@@ -157,19 +157,19 @@ async def test_what_is_out_longer_than_the_lease_is_reclaimed(store, make, hands
 
 async def test_the_messages_of_a_silent_consumer_go_to_others(store, adapter, make, hands):
     await store.send("default", make.message())
-    await store.beat(make.worker)
+    await store.heartbeat(make.worker)
     await hands.messages(store)
-    await store.beat(make.second_worker)
+    await store.heartbeat(make.second_worker)
     assert await store.reclaim_messages(make.second_worker, 10, 600) == []
 
-    adapter.clock.ahead += GONE_SECONDS - 2
-    await store.beat(make.second_worker)
+    adapter.clock.ahead += CONSUMER_TIMEOUT_SECONDS - 2
+    await store.heartbeat(make.second_worker)
     assert await store.reclaim_messages(make.second_worker, 10, 600) == []
     adapter.clock.ahead += 3
-    await store.beat(make.second_worker)
+    await store.heartbeat(make.second_worker)
 
     async def reclaim():
-        await store.beat(make.second_worker)
+        await store.heartbeat(make.second_worker)
         return await store.reclaim_messages(make.second_worker, 10, 600)
 
     [delivery] = await hands.gather(1, reclaim)
@@ -179,13 +179,13 @@ async def test_the_messages_of_a_silent_consumer_go_to_others(store, adapter, ma
 async def test_a_beat_keeps_a_consumer_alive(store, adapter, make, hands):
     await store.send("default", make.message())
     await hands.messages(store)
-    await store.beat(make.worker)
+    await store.heartbeat(make.worker)
     assert await store.reclaim_messages(make.second_worker, 10, 600) == []
 
     for _ in range(4):
-        adapter.clock.ahead += GONE_SECONDS - 2
-        await store.beat(make.worker)
-        await store.beat(make.second_worker)
+        adapter.clock.ahead += CONSUMER_TIMEOUT_SECONDS - 2
+        await store.heartbeat(make.worker)
+        await store.heartbeat(make.second_worker)
         assert await store.reclaim_messages(make.second_worker, 10, 600) == []
 
 
@@ -193,18 +193,18 @@ async def test_what_a_leaving_consumer_holds_goes_to_others_at_once(store, make,
     await store.send("default", make.message())
     await hands.messages(store)
 
-    await store.leave(make.worker)
+    await store.deregister(make.worker)
 
     [delivery] = await hands.messages(store, 1, make.second_worker)
     assert delivery.attempts == 2
 
 
 async def test_a_consumer_may_come_back(store, make, hands):
-    await store.leave(make.worker)
+    await store.deregister(make.worker)
     await store.send("default", make.message())
 
     await hands.messages(store, 1)
-    await store.leave(make.worker)
+    await store.deregister(make.worker)
     await hands.messages(store, 1)
 
     assert await store.reclaim_messages(make.second_worker, 10, 60) == []
@@ -236,10 +236,10 @@ async def test_messages_that_are_held_keep_their_lease(store, make, hands):
     taken = []
     async with asyncio.timeout(10):
         while not taken:
-            await store.hold(make.worker, [kept])
+            await store.renew_messages(make.worker, [kept])
             taken = await store.reclaim_messages(make.second_worker, 10, 0.3)
     assert [delivery.body.body for delivery in taken] == [{"n": 2}]
 
-    await store.hold(make.worker, taken)  # somebody else has it now, and keeps it
+    await store.renew_messages(make.worker, taken)  # somebody else has it now, and keeps it
     await store.release(taken)
     assert [d.body.body for d in await hands.messages(store, 1, make.second_worker)] == [{"n": 2}]

@@ -268,27 +268,27 @@ class Comparison(RuleBasedStateMachine):
         self.free(items)
 
     @rule(consumer=st.one_of(workers, executors))
-    def leave(self, consumer: Consumer) -> None:
-        self.does(self.store.leave(consumer))
+    def deregister(self, consumer: Consumer) -> None:
+        self.does(self.store.deregister(consumer))
         self.free([item for item in self.items if item.holder == consumer])
 
     @rule(executor=executors, numbers=picks)
-    def renew(self, executor: Consumer, numbers: list[int]) -> None:
+    def renew_tasks(self, executor: Consumer, numbers: list[int]) -> None:
         items = chosen(self.held(TaskRequest), numbers)
-        found = self.does(self.store.renew(executor, [item.delivery for item in items]))
+        found = self.does(self.store.renew_tasks(executor, [item.delivery for item in items]))
         assert found == [
             Renewal.LOST if item.holder != executor else Renewal.CANCELLED if item.cancelled else Renewal.HELD
             for item in items
         ]
 
     @rule(number=pick, answers=st.booleans())
-    def finish(self, number: int, answers: bool) -> None:
+    def finish_task(self, number: int, answers: bool) -> None:
         for item in chosen(self.held(TaskRequest), [number]):
             result = Message(
                 MessageKind.TASK_COMPLETED, item.body.execution, {"run": item.body.run, "output": 1}
             )
-            self.does(self.store.finish(item.delivery, result if answers else None))
-            self.does(self.store.finish(item.delivery, result))
+            self.does(self.store.finish_task(item.delivery, result if answers else None))
+            self.does(self.store.finish_task(item.delivery, result))
             self.forget([item])
             if answers:
                 self.items.append(Item(item.tenant, result))
@@ -320,9 +320,9 @@ class Comparison(RuleBasedStateMachine):
             self.fire(3)
 
     @rule(number=pick, kind=st.sampled_from([Message, TaskRequest]))
-    def bury(self, number: int, kind: type) -> None:
+    def move_to_dead_letters(self, number: int, kind: type) -> None:
         for item in chosen(self.held(kind), [number]):
-            id_ = self.does(self.store.bury(item.delivery, "boom", "at …"))
+            id_ = self.does(self.store.move_to_dead_letters(item.delivery, "boom", "at …"))
             self.forget([item])
             self.dead.append((id_, copy.copy(item)))
 

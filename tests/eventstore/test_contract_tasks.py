@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from unspool.eventstore.port import GONE_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.records import Consumer, Renewal
 
 
@@ -75,12 +75,12 @@ async def test_finishing_sends_the_result_and_removes_the_task(store, make, hand
     await hands.requested(store, make.task())
     [delivery] = await hands.tasks(store)
 
-    await store.finish(delivery, make.result(delivery.body, {"paid": True}))
+    await store.finish_task(delivery, make.result(delivery.body, {"paid": True}))
 
     [answer] = await hands.messages(store)
     assert answer.body == make.result(delivery.body, {"paid": True})
     assert answer.key == delivery.key
-    await store.leave(make.executor)
+    await store.deregister(make.executor)
     assert await hands.nothing_waits(store)
 
 
@@ -88,7 +88,7 @@ async def test_finishing_twice_sends_one_result(store, make, hands):
     await hands.requested(store, make.task())
     [delivery] = await hands.tasks(store)
 
-    await asyncio.gather(*(store.finish(delivery, make.result(delivery.body, n)) for n in range(5)))
+    await asyncio.gather(*(store.finish_task(delivery, make.result(delivery.body, n)) for n in range(5)))
 
     await hands.messages(store, 1)
     assert await hands.nothing_waits(store)
@@ -98,9 +98,9 @@ async def test_finishing_without_a_result_only_removes(store, make, hands):
     await hands.requested(store, make.task())
     [delivery] = await hands.tasks(store)
 
-    await store.finish(delivery, None)
+    await store.finish_task(delivery, None)
 
-    await store.leave(make.executor)
+    await store.deregister(make.executor)
     assert await hands.nothing_waits(store)
 
 
@@ -109,8 +109,8 @@ async def test_a_late_finish_after_another_executors_sends_nothing(store, make, 
     [slow] = await hands.tasks(store)
     [quick] = await hands.gather(1, lambda: store.reclaim_tasks(make.second_executor, 10, 0))
 
-    await store.finish(quick, make.result(quick.body, "quick"))
-    await store.finish(slow, make.result(slow.body, "slow"))
+    await store.finish_task(quick, make.result(quick.body, "quick"))
+    await store.finish_task(slow, make.result(slow.body, "slow"))
 
     [answer] = await hands.messages(store, 1)
     assert answer.body.body["output"] == "quick"
@@ -120,13 +120,13 @@ async def test_a_late_finish_after_another_executors_sends_nothing(store, make, 
 async def test_a_late_finish_ends_no_other_task(store, make, hands):
     key = await hands.requested(store, make.task("r1"))
     [late] = await hands.tasks(store)
-    await store.finish(late, None)
+    await store.finish_task(late, None)
     await store.commit(make.commit(key, after=1, tasks=(make.task("r2"),)))
     [held] = await hands.tasks(store)
 
-    await store.finish(late, make.result(late.body))
+    await store.finish_task(late, make.result(late.body))
 
-    assert await store.renew(make.executor, [held]) == [Renewal.HELD]
+    assert await store.renew_tasks(make.executor, [held]) == [Renewal.HELD]
     assert await hands.nothing_waits(store)
 
 
@@ -135,7 +135,7 @@ async def test_a_renewed_lease_holds(store, make, hands):
     deliveries = await hands.tasks(store)
 
     for _ in range(8):
-        assert await store.renew(make.executor, deliveries) == [Renewal.HELD]
+        assert await store.renew_tasks(make.executor, deliveries) == [Renewal.HELD]
         assert await store.reclaim_tasks(make.second_executor, 10, 0.5) == []
         await asyncio.sleep(0.1)  # together longer than the lease
 
@@ -147,20 +147,20 @@ async def test_a_lease_that_is_not_renewed_ends(store, make, hands):
     [again] = await hands.gather(1, lambda: store.reclaim_tasks(make.second_executor, 10, 0.05))
 
     assert (again.body, again.attempts) == (first.body, 2)
-    assert await store.renew(make.executor, [first]) == [Renewal.LOST]
-    assert await store.renew(make.second_executor, [again]) == [Renewal.HELD]
+    assert await store.renew_tasks(make.executor, [first]) == [Renewal.LOST]
+    assert await store.renew_tasks(make.second_executor, [again]) == [Renewal.HELD]
 
 
 async def test_the_tasks_of_a_silent_executor_go_to_others(store, adapter, make, hands):
     await hands.requested(store, make.task())
     await hands.tasks(store)
-    await store.beat(make.second_executor)
+    await store.heartbeat(make.second_executor)
     assert await store.reclaim_tasks(make.second_executor, 10, 600) == []
 
-    adapter.clock.ahead += GONE_SECONDS + 1
+    adapter.clock.ahead += CONSUMER_TIMEOUT_SECONDS + 1
 
     async def reclaim():
-        await store.beat(make.second_executor)
+        await store.heartbeat(make.second_executor)
         return await store.reclaim_tasks(make.second_executor, 10, 600)
 
     [delivery] = await hands.gather(1, reclaim)
@@ -182,10 +182,10 @@ async def test_a_cancelled_task_that_runs_is_told_so(store, make, hands):
 
     await store.commit(make.commit(key, after=1, tasks_cancelled=("r2",)))
 
-    assert await store.renew(make.executor, [second, first]) == [Renewal.CANCELLED, Renewal.HELD]
-    await store.finish(second, None)
-    assert await store.renew(make.executor, [second, first]) == [Renewal.LOST, Renewal.HELD]
-    assert await store.renew(make.executor, []) == []
+    assert await store.renew_tasks(make.executor, [second, first]) == [Renewal.CANCELLED, Renewal.HELD]
+    await store.finish_task(second, None)
+    assert await store.renew_tasks(make.executor, [second, first]) == [Renewal.LOST, Renewal.HELD]
+    assert await store.renew_tasks(make.executor, []) == []
 
 
 @pytest.mark.parametrize("how", ["release", "leave", "reclaim"])
@@ -197,7 +197,7 @@ async def test_a_cancelled_task_that_is_given_up_is_not_delivered_again(store, m
     if how == "release":
         await store.release(taken)
     elif how == "leave":
-        await store.leave(make.executor)
+        await store.deregister(make.executor)
     else:
         assert await store.reclaim_tasks(make.second_executor, 10, 0) == []
 
@@ -219,7 +219,7 @@ async def test_a_leaving_executors_tasks_go_to_others_at_once(store, make, hands
     await hands.requested(store, make.task())
     await hands.tasks(store)
 
-    await store.leave(make.executor)
+    await store.deregister(make.executor)
 
     [again] = await hands.tasks(store, 1, make.second_executor)
     assert again.attempts == 2
@@ -233,15 +233,15 @@ async def test_queues_are_served_by_live_executors(store, adapter, make):
                 await asyncio.sleep(0.01)
 
     await served(frozenset())
-    await store.beat(make.executor)
-    await store.beat(Consumer("executors", "x3", frozenset({"shell", "http"})))
-    await store.beat(make.worker)
+    await store.heartbeat(make.executor)
+    await store.heartbeat(Consumer("executors", "x3", frozenset({"shell", "http"})))
+    await store.heartbeat(make.worker)
     await served({"http", "shell"})
 
-    await store.leave(Consumer("executors", "x3", frozenset({"shell", "http"})))
+    await store.deregister(Consumer("executors", "x3", frozenset({"shell", "http"})))
     await served({"http"})
 
-    adapter.clock.ahead += GONE_SECONDS + 1
+    adapter.clock.ahead += CONSUMER_TIMEOUT_SECONDS + 1
     await served(frozenset())
 
 
@@ -264,7 +264,7 @@ async def test_a_consumer_takes_over_only_tasks_of_queues_it_serves(store, make,
     await hands.requested(store, make.task("r1", "grpc"), make.task("r2", "http"))
     both = Consumer("executors", "both", frozenset({"grpc", "http"}))
     assert len(await store.receive_tasks(both, 10, 0)) == 2
-    await store.beat(both)
+    await store.heartbeat(both)
 
     http = Consumer("executors", "http", frozenset({"http"}))
     [taken] = await store.reclaim_tasks(http, 10, 0)

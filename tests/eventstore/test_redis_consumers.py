@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from unspool.eventstore.port import BEAT_SECONDS, GONE_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
 from unspool.eventstore.records import Consumer, ExecutionKey, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
@@ -44,10 +44,10 @@ async def other(redis_database, clock, store) -> AsyncIterator[RedisStore]:
 
 async def wait_until_gone(clock: Clock, watcher: RedisStore, alive: Consumer) -> None:
     """Lets the time pass after which whoever has not beaten counts as gone."""
-    for _ in range(int(GONE_SECONDS / BEAT_SECONDS)):
-        await watcher.beat(alive)
+    for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS)):
+        await watcher.heartbeat(alive)
         await watcher.reclaim_messages(alive, 1, 3600)
-        clock.now += BEAT_SECONDS
+        clock.now += HEARTBEAT_SECONDS
 
 
 async def start_many(store: RedisStore, make, count: int) -> set[str]:
@@ -92,8 +92,8 @@ async def test_a_tenants_flood_does_not_keep_the_others_waiting(store, make):
 
 async def test_workers_share_out_the_shards_and_stick_to_them(store, other, clock, make):
     for worker, at in ((make.worker, store), (make.second_worker, other)):
-        await at.beat(worker)
-    clock.now += BEAT_SECONDS
+        await at.heartbeat(worker)
+    clock.now += HEARTBEAT_SECONDS
     await start_many(store, make, 64)
 
     first = {m.source for m in await store.receive_messages(make.worker, 1_000, 0.05)}
@@ -105,8 +105,8 @@ async def test_workers_share_out_the_shards_and_stick_to_them(store, other, cloc
 
 
 async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(store, other, make, hands):
-    await store.beat(make.worker)
-    await other.beat(make.second_worker)
+    await store.heartbeat(make.worker)
+    await other.heartbeat(make.second_worker)
     ids = await start_many(store, make, 32)
 
     received = await hands.messages(other, 32, make.second_worker)
@@ -117,10 +117,10 @@ async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(st
 async def test_what_a_dead_worker_held_is_taken_over(store, other, clock, make, hands):
     await start_many(other, make, 20)
     held = await hands.messages(other, 20, make.second_worker)
-    for _ in range(int(GONE_SECONDS / BEAT_SECONDS)):
-        await store.beat(make.worker)
+    for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS)):
+        await store.heartbeat(make.worker)
         assert await store.reclaim_messages(make.worker, 100, 3600) == []
-        clock.now += BEAT_SECONDS
+        clock.now += HEARTBEAT_SECONDS
     taken = await store.reclaim_messages(make.worker, 100, 3600)
 
     assert {message.key for message in taken} == {message.key for message in held}
@@ -140,9 +140,9 @@ async def test_a_dead_worker_is_forgotten_and_comes_back_as_new(
         groups = [admin.xinfo_consumers(inbox, "workers") for inbox in admin.keys("*:inbox")]
     assert {consumer["name"] for group in groups for consumer in group} <= {b"w1"}
 
-    await other.beat(make.second_worker)
+    await other.heartbeat(make.second_worker)
     await other.send("default", make.message("new"))
-    clock.now += BEAT_SECONDS
+    clock.now += HEARTBEAT_SECONDS
     assert [m.key.id for m in await hands.messages(other, 1, make.second_worker)] == ["new"]
 
 
@@ -151,10 +151,10 @@ async def test_tasks_of_a_dead_executor_reach_those_who_serve_its_queue(store, o
     shell = Consumer("executors", "x9", frozenset({"shell"}))
     await hands.requested(store, make.task(queue="shell"))
     await hands.tasks(other, consumer=shell)
-    for _ in range(int(GONE_SECONDS / BEAT_SECONDS) + 2):
-        await store.beat(make.executor)
+    for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS) + 2):
+        await store.heartbeat(make.executor)
         assert await store.reclaim_tasks(make.executor, 10, 3600) == []
-        clock.now += BEAT_SECONDS
+        clock.now += HEARTBEAT_SECONDS
 
     successor = Consumer("executors", "x10", frozenset({"shell"}))
     [task] = await hands.tasks(store, consumer=successor)
@@ -179,7 +179,7 @@ async def test_the_count_of_attempts_survives_release_and_leaving(store, make, h
     [first] = await hands.messages(store)
     await store.release([first])
     [again] = await hands.messages(store)
-    await store.leave(make.worker)
+    await store.deregister(make.worker)
     [after_leaving] = await hands.messages(store)
     await store.release([after_leaving])
     [last] = await hands.messages(store)
@@ -255,18 +255,18 @@ async def test_timers_of_many_tenants_are_fired(store, make):
 async def test_after_a_pause_of_redis_nobody_is_taken_for_dead(store, other, clock, make, hands):
     await hands.requested(store, make.task())
     await hands.tasks(other, consumer=make.second_executor)
-    await store.beat(make.executor)
+    await store.heartbeat(make.executor)
     await store.reclaim_tasks(make.executor, 10, 3600)
 
-    clock.now += 10 * GONE_SECONDS  # in which nobody could beat, nor look
+    clock.now += 10 * CONSUMER_TIMEOUT_SECONDS  # in which nobody could beat, nor look
     assert await store.reclaim_tasks(make.executor, 10, 3600) == []
     for _ in range(5):
-        clock.now += BEAT_SECONDS
-        await other.beat(make.second_executor)
-        await store.beat(make.executor)
+        clock.now += HEARTBEAT_SECONDS
+        await other.heartbeat(make.second_executor)
+        await store.heartbeat(make.executor)
         assert await store.reclaim_tasks(make.executor, 10, 3600) == []
 
-    for _ in range(int(GONE_SECONDS / BEAT_SECONDS) + 1):
-        clock.now += BEAT_SECONDS
-        await store.beat(make.executor)
+    for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS) + 1):
+        clock.now += HEARTBEAT_SECONDS
+        await store.heartbeat(make.executor)
     assert len(await store.reclaim_tasks(make.executor, 10, 3600)) == 1

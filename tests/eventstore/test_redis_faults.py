@@ -164,8 +164,8 @@ async def test_a_result_whose_reply_is_lost_is_sent_once(proxied, proxy, direct,
     proxy.lose_the_reply_to(b"task.completed")
 
     with pytest.raises(StoreUnavailable):
-        await proxied.finish(task, make.result(task.body))
-    await proxied.finish(task, make.result(task.body))
+        await proxied.finish_task(task, make.result(task.body))
+    await proxied.finish_task(task, make.result(task.body))
 
     assert proxy.losses == 1
     assert len(await hands.messages(direct)) == 1
@@ -339,8 +339,8 @@ async def test_a_full_memory_tears_no_commit_and_lets_results_in(own_redis, make
             await store.commit(make.commit(key, after=1, tasks=(make.task("r2"),)))
         with pytest.raises(StoreUnavailable, match=r"OOM|memory"):
             await store.start(make.start(make.key("two")))
-        await store.finish(task, make.result(task.body))
-        await store.beat(make.executor)  # else all would look dead to all
+        await store.finish_task(task, make.result(task.body))
+        await store.heartbeat(make.executor)  # else all would look dead to all
         admin.config_set("maxmemory", "0")
 
     assert (await store.execution(key)).version == 1
@@ -376,4 +376,4 @@ async def test_burying_what_somebody_else_has_settled_is_refused(direct, make, h
     await direct.acknowledge([message])
 
     with pytest.raises(NotFound):
-        await direct.bury(message, "poison", "")
+        await direct.move_to_dead_letters(message, "poison", "")

@@ -212,7 +212,7 @@ async def test_a_sleeping_execution_costs_at_most_6_kilobytes(store, make, hands
 async def test_nothing_is_left_behind_by_an_execution_that_ended(store, make, hands, redis_server):
     key = await hands.requested(store, make.task())
     [task] = await hands.tasks(store)
-    await store.finish(task, make.result(task.body))
+    await store.finish_task(task, make.result(task.body))
     [result] = await hands.messages(store)
     await store.commit(
         make.commit(key, after=1, index=IndexUpdate(Status.COMPLETED, ended_at=9), acknowledges=(result,))

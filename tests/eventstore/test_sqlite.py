@@ -56,7 +56,7 @@ async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
         return (await asyncio.gather(call, level_now()))[1]
 
     assert await level_during(store.start(make.start())) == level
-    assert await level_during(store.beat(make.worker)) == 1
+    assert await level_during(store.heartbeat(make.worker)) == 1
     assert await level_during(store.commit(make.commit())) == level
     await store.close()
 
@@ -232,8 +232,8 @@ async def test_nothing_is_found_by_walking_a_table(store, path, make, hands):
         )
     key = await hands.requested(store, make.task(), make.task("r2"))
     [task, _] = await hands.tasks(store, 2)
-    await store.renew(make.executor, [task])
-    await store.finish(task, make.result(task.body))
+    await store.renew_tasks(make.executor, [task])
+    await store.finish_task(task, make.result(task.body))
     [answer] = await hands.messages(store)
     index = IndexUpdate(Status.WAITING)
     step = make.commit(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unspool.eventstore.port import GONE_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.records import ExecutionKey, MessageKind
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
@@ -89,8 +89,8 @@ async def test_what_a_killed_process_held_goes_to_another(path, make, stopwatch)
             await victim.wait()
 
         assert await store.receive_messages(make.worker, 10, 0) == []
-        stopwatch.ahead += GONE_SECONDS + 1
-        await store.beat(make.worker)
+        stopwatch.ahead += CONSUMER_TIMEOUT_SECONDS + 1
+        await store.heartbeat(make.worker)
 
         taken = await store.reclaim_messages(make.worker, 10, 600)
         assert [(d.body.body["n"], d.attempts) for d in taken] == [(n, 2) for n in range(5)]

@@ -208,7 +208,9 @@ async def test_a_task_another_executor_took_is_let_go(engine, serve, eventually,
     await eventually(lambda: blocker.begun == ["r1"], "the task runs")
     (taken,) = await store.reclaim_tasks(GHOST, 10, 0.0)
     await eventually(lambda: blocker.cancelled == ["r1"], "the task is cancelled")
-    await store.finish(taken, Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r1", "output": "ghost"}))
+    await store.finish_task(
+        taken, Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r1", "output": "ghost"})
+    )
     assert (await engine.result("r1")).body["output"] == "ghost"
 
 

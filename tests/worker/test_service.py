@@ -76,7 +76,7 @@ async def executing(
             for delivery in await store.receive_tasks(consumer, 50, 1.0):
                 body = {"run": delivery.body.run, "output": answer(delivery.body.arguments["body"])}
                 message = Message(MessageKind.TASK_COMPLETED, delivery.body.execution, body)
-                await store.finish(delivery, message)
+                await store.finish_task(delivery, message)
 
     task = asyncio.create_task(work())
     try:
@@ -375,7 +375,7 @@ async def settled(store: EventStore) -> None:
     """Waits until no message is left that anybody could still answer."""
     late = Consumer("workers", "late")
     async with asyncio.timeout(10):
-        await store.leave(Consumer("workers", "slow"))
+        await store.deregister(Consumer("workers", "slow"))
         while left := await store.receive_messages(late, 10, 0.3):
             await store.release(left)
 

@@ -123,7 +123,7 @@ def _standard_input() -> bytes:
         signal.signal(signal.SIGINT, waiting)
 
 
-def parse_json(text: bytes, source: str, levels: int = strict_json.DEEPEST) -> Json:
+def parse_json(text: bytes, source: str, levels: int = strict_json.MAX_DEPTH) -> Json:
     """A JSON text as a value.
 
     Raises:

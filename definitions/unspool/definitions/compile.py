@@ -13,7 +13,7 @@ from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.for_each import compile_for
 from unspool.definitions.tasks.fork import compile_fork
 from unspool.definitions.tasks.raise_error import compile_raise
-from unspool.definitions.tasks.request import NotExecutable
+from unspool.definitions.tasks.request import Unsupported
 from unspool.definitions.tasks.run_shell import compile_shell
 from unspool.definitions.tasks.set import compile_set
 from unspool.definitions.tasks.switch import compile_switch
@@ -62,7 +62,7 @@ def broken_plan(definition: Mapping[str, Any], cause: str, instance: str = "/") 
         scope="",
         index=0,
         definition=definition,
-        body=NotExecutable(cause, instance),
+        body=Unsupported(cause, instance),
     )
     return _plan(definition, {"": root}, guarded=False)
 
@@ -88,20 +88,20 @@ def _compile_body(task: dict[str, Any], site: Site) -> Body:
     for kind, compile_kind in _KINDS.items():
         if kind in task:
             return compile_kind(task, site)
-    return NotExecutable(_NOT_YET.format("`emit`" if "emit" in task else "`listen`"))
+    return Unsupported(_NOT_YET.format("`emit`" if "emit" in task else "`listen`"))
 
 
 def _compile_call(task: dict[str, Any], site: Site) -> Body:
     if task["call"] == "http":
         return compile_http_call(task, site)
-    return NotExecutable(_NOT_YET.format(f"`call: {task['call']}`"))
+    return Unsupported(_NOT_YET.format(f"`call: {task['call']}`"))
 
 
 def _compile_run(task: dict[str, Any], site: Site) -> Body:
     if "shell" in task["run"]:
         return compile_shell(task, site)
     process = next(kind for kind in ("container", "script", "workflow") if kind in task["run"])
-    return NotExecutable(_NOT_YET.format(f"`run: {process}`"))
+    return Unsupported(_NOT_YET.format(f"`run: {process}`"))
 
 
 _KINDS: Final[Mapping[str, Callable[[dict[str, Any], Site], Body]]] = {

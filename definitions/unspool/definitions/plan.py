@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.durations import Duration
-from unspool.definitions.expressions import Purse
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 
 
@@ -23,7 +23,7 @@ class Evaluable(Protocol):
     def variables(self) -> frozenset[str]:
         """The arguments it reads, without `$`."""
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """Its value, at the expense of an allowance of work. Raises `ExpressionError`."""
 
 

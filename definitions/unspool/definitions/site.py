@@ -25,7 +25,7 @@ from unspool.definitions.plan import (
     Task,
     TaskList,
 )
-from unspool.definitions.tasks.request import NotExecutable
+from unspool.definitions.tasks.request import Unsupported
 from unspool.definitions.uri_template import Address, UriTemplate
 
 
@@ -101,7 +101,7 @@ class Site:
                 then=spec.get("then", Directive.CONTINUE),
             )
         except CannotCompile as error:
-            task = make(body=NotExecutable(str(error)))
+            task = make(body=Unsupported(str(error)))
         self.bench.tasks[self.pointer] = task
         return task
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from unspool.definitions.expressions import Expression, ExpressionError, LimitExceeded, Purse
+from unspool.definitions.expressions import Budget, Expression, ExpressionError, LimitExceeded
 from unspool.definitions.expressions.template import written
 from unspool.definitions.json_value import Json
 
@@ -66,15 +66,15 @@ class Address:
     literal: UriTemplate | None = None
     """What it is if it does not evaluate (loose mode)."""
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> str:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> str:
         """The URI. Raises `ExpressionError`."""
         try:
             if len(self.parts) == 1 and not isinstance(self.parts[0], UriTemplate):
-                return _whole(self.parts[0].spend(value, variables, purse))
+                return _whole(self.parts[0].evaluate_within(value, variables, budget))
             return "".join(
                 part.expand(value)
                 if isinstance(part, UriTemplate)
-                else written(part.spend(value, variables, purse), purse)
+                else written(part.evaluate_within(value, variables, budget), budget)
                 for part in self.parts
             )
         except LimitExceeded:

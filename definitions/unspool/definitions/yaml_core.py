@@ -57,7 +57,7 @@ def compose(text: str) -> Node:
     except yaml.YAMLError as error:  # the reader's, which knows an offset only
         offset = getattr(error, "position", 0)
         composer.refuse(f"not YAML: {_first_line(error)}", position_in(text, offset))
-    return composer.finish()
+    return composer.finish_task()
 
 
 def _first_line(error: Exception) -> str:
@@ -108,7 +108,7 @@ class _Composer:
             position = position_of_mark(event.start_mark)
             self.refuse("a second document begins here; a file holds one workflow", position)
 
-    def finish(self) -> Node:
+    def finish_task(self) -> Node:
         """The tree, once the events are over."""
         if self.root is None:
             self.refuse("the document is empty", Position(1, 1))

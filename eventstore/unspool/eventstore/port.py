@@ -32,10 +32,10 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 
-BEAT_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 1.0
 """How often a consumer shows that it lives."""
 
-GONE_SECONDS: Final = 3.0
+CONSUMER_TIMEOUT_SECONDS: Final = 3.0
 """Silence after which a consumer counts as gone."""
 
 
@@ -143,7 +143,7 @@ class Inbox(Protocol):
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
         """Takes over messages whose consumer is gone, or that are out for longer than `lease` seconds."""
 
-    async def hold(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
+    async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """Renews the leases of messages that a consumer still has in hand; of no others."""
 
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
@@ -174,10 +174,12 @@ class Tasks(Protocol):
     ) -> list[Delivery[TaskRequest]]:
         """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed."""
 
-    async def renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[Renewal]:
+    async def renew_tasks(
+        self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]
+    ) -> list[Renewal]:
         """The heartbeat: renews leases and learns which tasks were cancelled, in the order given."""
 
-    async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+    async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """Sends a task's result to its execution and acknowledges the task, in one step.
 
         None for the result of a cancelled task: it is only acknowledged. Of several who had the task on
@@ -207,7 +209,7 @@ class Timers(Protocol):
 class DeadLetters(Protocol):
     """What failed too often."""
 
-    async def bury(
+    async def move_to_dead_letters(
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
         """Moves a delivery to the dead letters, in one step; returns the dead letter's id.
@@ -251,13 +253,13 @@ class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Prot
     async def ping(self) -> None:
         """Raises `StoreUnavailable` if the store does not answer."""
 
-    async def beat(self, consumer: Consumer) -> None:
-        """Tells that a consumer lives, every `BEAT_SECONDS`.
+    async def heartbeat(self, consumer: Consumer) -> None:
+        """Tells that a consumer lives, every `HEARTBEAT_SECONDS`.
 
-        After `GONE_SECONDS` of silence its deliveries are orphans, to those who beat themselves.
+        After `CONSUMER_TIMEOUT_SECONDS` of silence its deliveries are orphans, to those who beat themselves.
         """
 
-    async def leave(self, consumer: Consumer) -> None:
+    async def deregister(self, consumer: Consumer) -> None:
         """Takes a consumer out of its group; what it still holds is delivered to others at once."""
 
     async def queues_served(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ import orjson
 from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
 
-DEEPEST: Final = 100
+MAX_DEPTH: Final = 100
 """Levels of nesting of data that come from outside."""
 
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
@@ -24,7 +24,7 @@ class BadJson(ValueError):
     """A text that is no JSON, or none that can be taken; says why, to follow the name of where it is from."""
 
 
-def parse(text: bytes, levels: int = DEEPEST) -> Json:
+def parse(text: bytes, levels: int = MAX_DEPTH) -> Json:
     """A JSON text as a value.
 
     Args:
@@ -45,7 +45,7 @@ def parse(text: bytes, levels: int = DEEPEST) -> Json:
     return value
 
 
-def too_deep(text: bytes, value: Json, levels: int = DEEPEST) -> bool:
+def too_deep(text: bytes, value: Json, levels: int = MAX_DEPTH) -> bool:
     """Whether what a JSON text gave is nested too deep; most texts have too few brackets for that."""
     return text.count(b"[") + text.count(b"{") > levels and is_deeper(value, levels)
 

@@ -11,9 +11,9 @@ from typing import Final
 
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError
-from unspool.eventstore.patience import JITTER, every, patiently
-from unspool.eventstore.port import BEAT_SECONDS, EventStore
+from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
+from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.outcome import Handler
 from unspool.executor.settings import ExecutorSettings
@@ -78,8 +78,8 @@ class ExecutorService:
 
         Cancelled, it hands them back at once.
         """
-        await patiently(self._clock.adjust)
-        heart = partial(every, BEAT_SECONDS, self._beat)
+        await retry_until_available(self._clock.adjust)
+        heart = partial(run_periodically, HEARTBEAT_SECONDS, self._beat)
         try:
             async with asyncio.TaskGroup() as duties:
                 beating = duties.create_task(self._keep_up(heart), name="executor heartbeat")
@@ -108,7 +108,7 @@ class ExecutorService:
     async def _take(self) -> None:
         while True:
             free = await self._free_slots()
-            for delivery in await patiently(partial(self._next, free)):
+            for delivery in await retry_until_available(partial(self._next, free)):
                 self._begin(delivery)
 
     async def _next(self, free: int) -> list[Delivery[TaskRequest]]:
@@ -164,13 +164,13 @@ class ExecutorService:
 
     async def _beat(self) -> None:
         """The heartbeat: shows that this executor lives, renews leases, learns which tasks are to stop."""
-        await self._store.beat(self._consumer)
+        await self._store.heartbeat(self._consumer)
         await self._clock.adjust()
         if self._running:
             await self._renew(list(self._running.values()))
 
     async def _renew(self, held: list[_Running]) -> None:
-        renewals = await self._store.renew(self._consumer, [running.delivery for running in held])
+        renewals = await self._store.renew_tasks(self._consumer, [running.delivery for running in held])
         for running, renewal in zip(held, renewals, strict=True):
             if renewal is Renewal.HELD or running.fate is not None:
                 continue
@@ -191,4 +191,4 @@ class ExecutorService:
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 if self._handed_back:
                     await self._store.release(self._handed_back)
-                await self._store.leave(self._consumer)
+                await self._store.deregister(self._consumer)

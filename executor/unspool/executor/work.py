@@ -12,9 +12,9 @@ import orjson
 from unspool.definitions import errors
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.patience import JITTER, patiently
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, TaskRequest
+from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
 
@@ -68,11 +68,11 @@ class Work:
             await self._bury(tried, f"{type(cause).__name__}: {cause}", text)
         else:
             message = self._checked(outcome).message(delivery.body)
-            await patiently(lambda: self._store.finish(delivery, message))
+            await retry_until_available(lambda: self._store.finish_task(delivery, message))
 
     async def drop(self, delivery: Delivery[TaskRequest]) -> None:
         """Acknowledges a task whose result nobody wants any more."""
-        await patiently(lambda: self._store.finish(delivery, None))
+        await retry_until_available(lambda: self._store.finish_task(delivery, None))
 
     async def _in_time(self, request: TaskRequest) -> Outcome:
         """The outcome, if it comes before the deadline; else raises `TimeoutError`."""
@@ -103,7 +103,7 @@ class Work:
 
     async def _bury(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
         with suppress(NotFound):  # somebody else has settled it meanwhile
-            await patiently(lambda: self._store.bury(delivery, error, trace))
+            await retry_until_available(lambda: self._store.move_to_dead_letters(delivery, error, trace))
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """The outcome, if it can be handed in, else an error: it must come to an end in any case."""

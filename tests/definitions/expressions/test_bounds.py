@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool, weigh
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqPool, json_size
 
 DATA = {
     "a": list(range(30_000)),
@@ -81,7 +81,7 @@ def test_closures_end_soon(name: str) -> None:
     variables = {"outer": DATA}
     begun = time.process_time()
     with pytest.raises(ExpressionError, match="limit exceeded"):
-        weigh(expression.evaluate(DATA, variables))
+        json_size(expression.evaluate(DATA, variables))
     assert time.process_time() - begun < 1.0
 
 

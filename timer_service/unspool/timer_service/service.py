@@ -8,8 +8,8 @@ earlier one is set.
 import asyncio
 from dataclasses import dataclass
 
-from unspool.eventstore.patience import patiently
 from unspool.eventstore.port import Timers
+from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.settings import setting
 from unspool.eventstore.waiting import done_before
 
@@ -42,7 +42,7 @@ class TimerService:
 
     async def _fire_for_ever(self) -> None:
         while True:
-            await patiently(self._step)
+            await retry_until_available(self._step)
 
     async def _step(self) -> None:
         """Fires a batch of what is due; only when nothing is does it rest."""

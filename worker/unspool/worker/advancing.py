@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Final
 
 from unspool.eventstore.errors import NotFound, StoreUnavailable
-from unspool.eventstore.patience import JITTER, patiently
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
+from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.plans import Plans
 from unspool.worker.states import Remembered, States, just_starting
 from unspool.worker.steps import Step, Steps
@@ -36,7 +36,7 @@ class Advancer:
     async def answer(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         """Answers messages of one execution, whatever it takes: in the end each is committed or buried."""
         try:
-            await patiently(lambda: self._advance(key, deliveries))
+            await retry_until_available(lambda: self._advance(key, deliveries))
         except Exception as error:  # noqa: BLE001 - whatever a message causes must not stop the others
             self._states.forget(key)
             if len(deliveries) == 1:
@@ -53,15 +53,17 @@ class Advancer:
             )
             await asyncio.sleep(JITTER.random() * 0.1 * 4**attempt)
             try:
-                await patiently(lambda: self._advance(key, [delivery]))
+                await retry_until_available(lambda: self._advance(key, [delivery]))
             except Exception as again:  # noqa: BLE001 - the dead letter will tell it
                 self._states.forget(key)
                 error = again
             else:
                 return
-        await self.bury(delivery._replace(attempts=max(delivery.attempts, MOST_ATTEMPTS)), error)
+        await self.move_to_dead_letters(
+            delivery._replace(attempts=max(delivery.attempts, MOST_ATTEMPTS)), error
+        )
 
-    async def bury(self, delivery: Delivery[Message], error: Exception) -> None:
+    async def move_to_dead_letters(self, delivery: Delivery[Message], error: Exception) -> None:
         """Moves a message to the dead letters."""
         execution = delivery.key.id
         log.error(
@@ -70,7 +72,9 @@ class Advancer:
         cause = "".join(traceback.format_exception_only(error)).strip()
         trace = "".join(traceback.format_exception(error))
         with suppress(NotFound):  # somebody else has settled it meanwhile
-            await patiently(lambda: self._store.bury(delivery, cause.splitlines()[0], trace))
+            await retry_until_available(
+                lambda: self._store.move_to_dead_letters(delivery, cause.splitlines()[0], trace)
+            )
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         for lost in range(MOST_CONFLICTS):

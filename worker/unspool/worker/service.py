@@ -16,9 +16,9 @@ from typing import Final
 from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.errors import StoreError
-from unspool.eventstore.patience import every, patiently
-from unspool.eventstore.port import BEAT_SECONDS, EventStore
+from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Message
+from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.advancing import MOST_ATTEMPTS, Advancer
 from unspool.worker.express import Express
@@ -69,13 +69,15 @@ class WorkerService:
 
     async def run(self) -> None:
         """Works until `stop` is called; then finishes what is in hand and leaves the group."""
-        await patiently(self._clock.adjust)
+        await retry_until_available(self._clock.adjust)
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(self._receive(), name="worker receives"),
-                group.create_task(every(BEAT_SECONDS, self._beat), name="worker beats"),
-                group.create_task(every(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
-                group.create_task(every(self._settings.lease_seconds / 4, self._hold), name="worker holds"),
+                group.create_task(run_periodically(HEARTBEAT_SECONDS, self._beat), name="worker beats"),
+                group.create_task(run_periodically(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
+                group.create_task(
+                    run_periodically(self._settings.lease_seconds / 4, self._hold), name="worker holds"
+                ),
             ]
             await self._stopping.wait()
             for loop in loops:
@@ -90,7 +92,7 @@ class WorkerService:
         while True:
             limit = await self._free()
             receive = partial(self._store.receive_messages, self._consumer, limit, _WAIT_SECONDS)
-            self._put(await patiently(receive))
+            self._put(await retry_until_available(receive))
 
     async def _free(self) -> int:
         """Waits for room; how many messages there is room for, at most a batch."""
@@ -101,7 +103,7 @@ class WorkerService:
         return min(self._settings.batch, most - self._in_hand)
 
     async def _beat(self) -> None:
-        await self._store.beat(self._consumer)
+        await self._store.heartbeat(self._consumer)
         await self._clock.adjust()
 
     async def _hold(self) -> None:
@@ -114,7 +116,7 @@ class WorkerService:
         self._held_before = dict(self._held)
         deliveries = [d for key in lasting for d in (*self._held[key], *self._waiting.get(key, ()))]
         if deliveries:
-            await self._store.hold(self._consumer, deliveries)
+            await self._store.renew_messages(self._consumer, deliveries)
 
     async def _reclaim(self) -> None:
         """Takes over what others left behind, one message at a time.
@@ -126,7 +128,9 @@ class WorkerService:
         while orphans := await self._store.reclaim_messages(self._consumer, 1, lease):
             for delivery in orphans:
                 if delivery.attempts > MOST_ATTEMPTS:
-                    await self._advancer.bury(delivery, UnansweredTooOften(f"{MOST_ATTEMPTS} deliveries"))
+                    await self._advancer.move_to_dead_letters(
+                        delivery, UnansweredTooOften(f"{MOST_ATTEMPTS} deliveries")
+                    )
                 else:
                     self._put([delivery])
                     while task := self._tending.get(delivery.key):  # the short way may leave it to the long
@@ -191,4 +195,4 @@ class WorkerService:
             task.cancel()
         await asyncio.gather(*tending, return_exceptions=True)
         with suppress(StoreError):  # the lease will tell the others
-            await self._store.leave(self._consumer)
+            await self._store.deregister(self._consumer)

@@ -6,24 +6,24 @@ the rest runs as real jq in guarded child processes. docs/expressions.md says wh
 
 from unspool.definitions.expressions.compiler import ExpressionCompiler, problem
 from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
-from unspool.definitions.expressions.expression import Expression, JqRunner, Purse
+from unspool.definitions.expressions.expression import Budget, Expression, JqRunner
 from unspool.definitions.expressions.jq_pool import JqPool
+from unspool.definitions.expressions.json_size import json_size
 from unspool.definitions.expressions.lexer import NOW
 from unspool.definitions.expressions.ordering import holds
 from unspool.definitions.expressions.template import Template
-from unspool.definitions.expressions.weight import weigh
 
 __all__ = [
     "NOW",
+    "Budget",
     "Expression",
     "ExpressionCompiler",
     "ExpressionError",
     "JqPool",
     "JqRunner",
     "LimitExceeded",
-    "Purse",
     "Template",
     "holds",
+    "json_size",
     "problem",
-    "weigh",
 ]

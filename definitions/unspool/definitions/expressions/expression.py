@@ -31,7 +31,7 @@ class JqRunner(Protocol):
         ...
 
 
-class Purse:
+class Budget:
     """The allowance that several expressions share."""
 
     __slots__ = ("left",)
@@ -66,7 +66,7 @@ class Expression(Protocol):
         """
         ...
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """`evaluate` at the expense of an allowance shared with others."""
         ...
 
@@ -102,11 +102,11 @@ class ClosureExpression:
         """See `Expression`."""
         return self._first(value, self._frame(variables, ALLOWANCE))
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """See `Expression`."""
-        frame = self._frame(variables, purse.left)
+        frame = self._frame(variables, budget.left)
         result = self._first(value, frame)
-        purse.left = frame[0]
+        budget.left = frame[0]
         return result
 
     def _frame(self, variables: Mapping[str, Json], allowance: int) -> Frame:
@@ -145,9 +145,9 @@ class GuardedExpression:
         """See `Expression`."""
         return self._jq.run(self.source, value, {name: variables.get(name) for name in self.variables})
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """See `Expression`; its child limits each call, the allowance how many there are."""
-        purse.left -= GUARDED_CALL
-        if purse.left < 0:
+        budget.left -= GUARDED_CALL
+        if budget.left < 0:
             raise LimitExceeded("too much work")
         return self.evaluate(value, variables)

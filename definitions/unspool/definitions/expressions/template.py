@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
-from unspool.definitions.expressions.expression import Expression, Purse
+from unspool.definitions.expressions.expression import Budget, Expression
 from unspool.definitions.expressions.json_text import to_string
 from unspool.definitions.json_value import Json
 
-Fill = Callable[[Json, Mapping[str, Json], Purse], Json]
+Fill = Callable[[Json, Mapping[str, Json], Budget], Json]
 
 
 class Part(NamedTuple):
@@ -140,11 +140,11 @@ class Template:
         Raises:
             ExpressionError: one of them fails.
         """
-        return self.fill(value, variables, Purse())
+        return self.fill(value, variables, Budget())
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """`evaluate` at the expense of an allowance shared with others."""
-        return self.fill(value, variables, purse)
+        return self.fill(value, variables, budget)
 
     @classmethod
     def of_constant(cls, constant: Json) -> "Template":
@@ -154,14 +154,14 @@ class Template:
     @classmethod
     def of_expression(cls, expression: Expression) -> "Template":
         """What an expression gives."""
-        return cls(False, expression.variables, expression.guarded, expression.spend)
+        return cls(False, expression.variables, expression.guarded, expression.evaluate_within)
 
     @classmethod
     def of_array(cls, items: "list[Template]") -> "Template":
         """An array of which some item is not constant."""
         fills = tuple(item.fill for item in items)
         return cls._of(
-            items, lambda value, variables, purse: [fill(value, variables, purse) for fill in fills]
+            items, lambda value, variables, budget: [fill(value, variables, budget) for fill in fills]
         )
 
     @classmethod
@@ -170,7 +170,7 @@ class Template:
         fills = tuple((name, member.fill) for name, member in members.items())
         return cls._of(
             list(members.values()),
-            lambda value, variables, purse: {name: fill(value, variables, purse) for name, fill in fills},
+            lambda value, variables, budget: {name: fill(value, variables, budget) for name, fill in fills},
         )
 
     @classmethod
@@ -178,8 +178,10 @@ class Template:
         """A text in which expressions are replaced by their results, written as `tostring` does."""
         return cls._of(
             [cls.of_expression(part) for part in parts if not isinstance(part, str)],
-            lambda value, variables, purse: "".join(
-                part if isinstance(part, str) else written(part.spend(value, variables, purse), purse)
+            lambda value, variables, budget: "".join(
+                part
+                if isinstance(part, str)
+                else written(part.evaluate_within(value, variables, budget), budget)
                 for part in parts
             ),
         )
@@ -188,9 +190,9 @@ class Template:
         """The same, and the literal where it fails (loose mode, inventory D2)."""
         fill = self.fill
 
-        def tried(value: Json, variables: Mapping[str, Json], purse: Purse) -> Json:
+        def tried(value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
             try:
-                return fill(value, variables, purse)
+                return fill(value, variables, budget)
             except LimitExceeded:
                 raise
             except ExpressionError:
@@ -204,12 +206,12 @@ class Template:
         return cls(False, variables, any(template.guarded for template in inside), fill)
 
 
-def written(result: Json, purse: Purse) -> str:
+def written(result: Json, budget: Budget) -> str:
     """A result within a text, as `tostring` writes it (inventory D7). Raises `LimitExceeded`."""
-    frame = [purse.left]
+    frame = [budget.left]
     try:
         text = to_string(result, frame)
     except RecursionError:
         raise LimitExceeded("nested too deeply") from None
-    purse.left = frame[0]
+    budget.left = frame[0]
     return text

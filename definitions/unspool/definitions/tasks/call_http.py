@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from unspool.definitions.expressions import Purse
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.site import Site
@@ -24,12 +24,12 @@ class HttpArguments:
     """Method, headers, query, body, output, redirect."""
     variables: frozenset[str]
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
         """The request an executor can send. Raises `ExpressionError`."""
-        endpoint: dict[str, Json] = {"uri": self.uri.spend(value, variables, purse)}
+        endpoint: dict[str, Json] = {"uri": self.uri.evaluate_within(value, variables, budget)}
         if self.authentication is not None:
-            endpoint["authentication"] = self.authentication.spend(value, variables, purse)
-        arguments: dict[str, Json] = self.rest.spend(value, variables, purse)
+            endpoint["authentication"] = self.authentication.evaluate_within(value, variables, budget)
+        arguments: dict[str, Json] = self.rest.evaluate_within(value, variables, budget)
         return {**arguments, "endpoint": endpoint}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from unspool.definitions.expressions import Purse
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 
@@ -16,7 +16,7 @@ class Arguments(Protocol):
     def variables(self) -> frozenset[str]:
         """The expression arguments they read."""
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
         """The arguments as the handler takes them. Raises `ExpressionError`."""
 
 
@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class NotExecutable:
+class Unsupported:
     """A task that cannot be executed, by this release or at all; reaching it is a `configuration` error."""
 
     cause: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from unspool.definitions.expressions import Purse
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.site import Site
@@ -24,10 +24,10 @@ class ShellArguments:
     """How the process is awaited and read: words of the DSL, never evaluated."""
     variables: frozenset[str]
 
-    def spend(self, value: Json, variables: Mapping[str, Json], purse: Purse) -> dict[str, Json]:
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
         """The command an executor can run. Raises `ExpressionError`."""
-        rest: dict[str, Json] = self.rest.spend(value, variables, purse)
-        return {**rest, **self.options, "command": self.command.spend(value, variables, purse)}
+        rest: dict[str, Json] = self.rest.evaluate_within(value, variables, budget)
+        return {**rest, **self.options, "command": self.command.evaluate_within(value, variables, budget)}
 
 
 def compile_shell(task: dict[str, Json], site: Site) -> Request:

@@ -76,7 +76,7 @@ class RedisDeadLetters:
 
     _session: Session
 
-    async def bury(
+    async def move_to_dead_letters(
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
         """See `DeadLetters`.

@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.eventstore.port import BEAT_SECONDS, GONE_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
 from unspool.eventstore.records import Consumer
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
-_LONGEST_LOOK_AWAY: Final = 2 * BEAT_SECONDS
+_LONGEST_LOOK_AWAY: Final = 2 * HEARTBEAT_SECONDS
 
 
 class _Seen(NamedTuple):
@@ -43,7 +43,7 @@ class Members:
         meanwhile, or could have: then everybody's silence begins anew. Else a pause of Redis would have the
         living take each other's tasks.
         """
-        if self._session.monotonic() - self._looked_at < BEAT_SECONDS / 2:
+        if self._session.monotonic() - self._looked_at < HEARTBEAT_SECONDS / 2:
             return
         reply: list[bytes] = await self._session.call("HGETALL", self._key)
         now = self._session.monotonic()
@@ -55,7 +55,7 @@ class Members:
         self._seen = seen
         self._looked_at = now
 
-    async def beat(self, name: str, beat: bytes) -> None:
+    async def heartbeat(self, name: str, beat: bytes) -> None:
         """Shows that a member lives."""
         await self._session.run(scripts.BEAT, (self._key,), (name, beat))
         self._beaten_at = self._session.monotonic()
@@ -69,11 +69,11 @@ class Members:
         return {name: seen.beat for name, seen in self._seen.items() if not self._silent(seen)}
 
     def gone(self) -> list[Consumer]:
-        """Those that have been silent for `GONE_SECONDS`.
+        """Those that have been silent for `CONSUMER_TIMEOUT_SECONDS`.
 
         Nobody, if we have been silent as long ourselves: what keeps us from beating may keep them.
         """
-        if self._session.monotonic() - self._beaten_at >= GONE_SECONDS:
+        if self._session.monotonic() - self._beaten_at >= CONSUMER_TIMEOUT_SECONDS:
             return []
         return [
             Consumer(self._role, name, frozenset(queues_in(seen.beat)))
@@ -82,7 +82,7 @@ class Members:
         ]
 
     def _silent(self, seen: _Seen) -> bool:
-        return self._session.monotonic() - seen.changed_at >= GONE_SECONDS
+        return self._session.monotonic() - seen.changed_at >= CONSUMER_TIMEOUT_SECONDS
 
 
 class Pulse:

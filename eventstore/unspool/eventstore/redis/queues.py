@@ -58,7 +58,7 @@ class RedisQueues:
         """See `Inbox`."""
         return await (await self._inbox_reader(consumer)).reclaim(limit, lease)
 
-    async def hold(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
+    async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""
         sources = settling.by_source(deliveries)
         await asyncio.gather(*(self._renew(consumer, some) for some in sources.values()))
@@ -85,29 +85,31 @@ class RedisQueues:
         """See `Tasks`."""
         return await (await self._task_reader(consumer)).reclaim(limit, lease)
 
-    async def renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[Renewal]:
+    async def renew_tasks(
+        self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]
+    ) -> list[Renewal]:
         """See `Tasks`."""
         sources = settling.by_source(deliveries)
         answers = await asyncio.gather(*(self._renew(consumer, some) for some in sources.values()))
         of_source = {source: iter(some) for source, some in zip(sources, answers, strict=True)}
         return [_RENEWALS[next(of_source[delivery.source])] for delivery in deliveries]
 
-    async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+    async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """See `Tasks`. Safe to repeat when its reply was lost: it is sent once."""
         queue = (self._session.keys.shard(delivery.key), delivery.source)
         message = b"" if result is None else encode_message(result)
         await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
 
-    async def beat(self, consumer: Consumer) -> None:
+    async def heartbeat(self, consumer: Consumer) -> None:
         """See `EventStore`."""
         pulse = self._pulses.get(consumer)
         if pulse is None:
             pulse = self._pulses[consumer] = Pulse(consumer)
         members = self._members[consumer.role]
-        await members.beat(consumer.name, pulse.next())
+        await members.heartbeat(consumer.name, pulse.next())
         await members.look()  # also while there is nothing to receive, to know who fell silent meanwhile
 
-    async def leave(self, consumer: Consumer) -> None:
+    async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""
         reader = self._inbox_readers.pop(consumer, None) or self._task_readers.pop(consumer, None)
         if reader is not None:
@@ -145,7 +147,7 @@ class RedisQueues:
     ) -> Reader[Body]:
         reader = readers.get(consumer)
         if reader is None:
-            await self.beat(consumer)  # so that its silence would be noticed
+            await self.heartbeat(consumer)  # so that its silence would be noticed
             reader = Reader(self._session, consumer, self._members[consumer.role], decode)
             reader = readers.setdefault(consumer, reader)
         return reader

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Final, Generic
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
-from unspool.eventstore.port import BEAT_SECONDS
+from unspool.eventstore.port import HEARTBEAT_SECONDS
 from unspool.eventstore.records import WORKERS, Body, Consumer, Delivery
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import Unreadable
@@ -222,7 +222,7 @@ class Reader(Generic[Body]):
         """Learns, now and then, which tenants there are and who shares the work."""
         async with self._one_looks:
             now = self._session.monotonic()
-            if self._looked_at is None or now - self._looked_at >= BEAT_SECONDS:
+            if self._looked_at is None or now - self._looked_at >= HEARTBEAT_SECONDS:
                 await self._look()
                 self._looked_at = now
 

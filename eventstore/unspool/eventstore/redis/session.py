@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
-from unspool.eventstore.port import BEAT_SECONDS
+from unspool.eventstore.port import HEARTBEAT_SECONDS
 from unspool.eventstore.records import DEFAULT_TENANT
 from unspool.eventstore.redis import keys
 from unspool.eventstore.redis.connection import Call, Connection
@@ -20,7 +20,7 @@ FORMAT: Final = b"1"
 """Layout of keys and entries. A store of another layout is refused."""
 
 DEFAULT_SHARDS: Final = 16
-BLOCK_SECONDS: Final = BEAT_SECONDS
+BLOCK_SECONDS: Final = HEARTBEAT_SECONDS
 """The longest blocking read; after it, who lives and which tenants there are is looked at again."""
 
 log = logging.getLogger("unspool.eventstore.redis")
@@ -105,7 +105,7 @@ class Session:
         """All tenants, as of a second ago or, if `fresh`, of now."""
         now = self.monotonic()
         read_at = self._tenants_read_at
-        if fresh or read_at is None or now - read_at >= BEAT_SECONDS:
+        if fresh or read_at is None or now - read_at >= HEARTBEAT_SECONDS:
             self._tenants |= {tenant.decode() for tenant in await self.call("SMEMBERS", keys.TENANTS)}
             self._tenants_read_at = now
         return self._tenants

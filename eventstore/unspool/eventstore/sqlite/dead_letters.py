@@ -23,7 +23,7 @@ _TASK: Final = "task"
 class SqliteDeadLetters(Facet):
     """The port's `DeadLetters`."""
 
-    async def bury(
+    async def move_to_dead_letters(
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
         """See `DeadLetters`."""

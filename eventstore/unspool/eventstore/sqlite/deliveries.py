@@ -27,7 +27,7 @@ class SqliteDeliveries(Facet):
 
     _registered: set[str]
 
-    async def beat(self, consumer: Consumer) -> None:
+    async def heartbeat(self, consumer: Consumer) -> None:
         """See `EventStore`."""
         owner, queues = owner_of(consumer), orjson.dumps(sorted(consumer.queues))
 
@@ -43,14 +43,14 @@ class SqliteDeliveries(Facet):
         await self._database.write(see, lasting=False)
         self._registered.add(owner)
 
-    async def leave(self, consumer: Consumer) -> None:
+    async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""
         owner = owner_of(consumer)
 
         def forget(transaction: Transaction) -> None:
             transaction.execute("DELETE FROM consumers WHERE owner = ?", (owner,))
-            MESSAGES.leave(transaction, owner)
-            TASKS.leave(transaction, owner)
+            MESSAGES.deregister(transaction, owner)
+            TASKS.deregister(transaction, owner)
 
         self._registered.discard(owner)
         await self._database.write(forget, lasting=False)
@@ -81,7 +81,7 @@ class SqliteDeliveries(Facet):
     async def _take(self, consumer: Consumer, take: Take[Body], look: Look) -> list[Delivery[Body]]:
         owner = owner_of(consumer)
         if owner not in self._registered:
-            await self.beat(consumer)
+            await self.heartbeat(consumer)
         taking = self._database.write(
             lambda transaction: take(transaction, owner, self._database.monotonic()), look, lasting=False
         )

@@ -45,7 +45,7 @@ class SqliteInbox(SqliteDeliveries):
 
         return await self._take(consumer, take, MESSAGES.look_for_orphans(self._database.monotonic(), lease))
 
-    async def hold(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
+    async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""
         owner = owner_of(consumer)
 

@@ -1,7 +1,8 @@
 """Deliveries on loan, the same for messages and tasks: rows of a table that have an owner for a while.
 
 A row without an owner waits. An owner is a consumer; a row it holds goes to another one when the consumer has
-been silent for `GONE_SECONDS`, or when the row was taken, or last renewed, longer than a lease ago. Ages are
+been silent for `CONSUMER_TIMEOUT_SECONDS`, or when the row was taken, or last renewed, longer than a lease ago.
+Ages are
 taken by the monotonic clock, which all processes of a machine share; it begins anew with the machine, so a
 time far in the future counts as old, too.
 """
@@ -11,13 +12,13 @@ time far in the future counts as old, too.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from unspool.eventstore.port import GONE_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.records import Consumer, Delivery, Message, TaskRequest
 from unspool.eventstore.sqlite.lane import Look, Transaction
 
 Row = tuple[Any, ...]
 
-LIVE: Final = f"abs(? - seen_at) <= {GONE_SECONDS}"
+LIVE: Final = f"abs(? - seen_at) <= {CONSUMER_TIMEOUT_SECONDS}"
 """The condition on a row of `consumers`; its parameter is the time."""
 
 # `owner > ''` is `owner IS NOT NULL`, put so that an index serves it.
@@ -86,7 +87,7 @@ class LeasedTable:
             transaction.execute(self._drop_one, held)
             transaction.news.update(topic for [topic] in transaction.execute(self._free_one, held).fetchall())
 
-    def leave(self, transaction: Transaction, owner: str) -> None:
+    def deregister(self, transaction: Transaction, owner: str) -> None:
         """Lets everything an owner holds wait again."""
         transaction.execute(self._drop_all, (owner,))
         transaction.news.update(topic for [topic] in transaction.execute(self._free_all, (owner,)).fetchall())

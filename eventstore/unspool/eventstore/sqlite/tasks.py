@@ -62,7 +62,9 @@ class SqliteTasks(SqliteDeliveries):
         look = TASKS.look_for_orphans(self._database.monotonic(), lease, queues)
         return await self._take(consumer, take, look)
 
-    async def renew(self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]) -> list[Renewal]:
+    async def renew_tasks(
+        self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]
+    ) -> list[Renewal]:
         """Renews leases and learns which tasks were cancelled, in the order given."""
         owner = owner_of(consumer)
 
@@ -75,7 +77,7 @@ class SqliteTasks(SqliteDeliveries):
 
         return await self._database.write(renew, lasting=False)
 
-    async def finish(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+    async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """Sends a task's result to its execution and acknowledges the task, in one step."""
         row = result and message_row(delivery.tenant, result)
 

@@ -70,7 +70,7 @@ def _json(body: bytes, content_type: str) -> Json:
     except orjson.JSONDecodeError as error:
         raise UnreadableContent(f"its content is not valid JSON: {error}") from None
     if strict_json.too_deep(body, value):
-        raise UnreadableContent(f"its content is nested deeper than {strict_json.DEEPEST} levels")
+        raise UnreadableContent(f"its content is nested deeper than {strict_json.MAX_DEPTH} levels")
     return value
 
 

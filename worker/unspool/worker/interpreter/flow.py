@@ -11,7 +11,7 @@ from typing import Final
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
-from unspool.definitions.expressions import Purse
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
@@ -59,7 +59,7 @@ def begin_workflow(turn: Turn, raw: Json) -> None:
 def start(turn: Turn, run: Run) -> None:
     """Starts a created run, or passes over it."""
     task = turn.task_of(run)
-    turn.purse = Purse()
+    turn.budget = Budget()
     try:
         if task.condition is not None and not Scope(turn, run).holds(task.condition, run.raw):
             _skip(turn, run, task)

@@ -38,7 +38,7 @@ class Scope(NamedTuple):
     def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
         """The value of an expression or template. Raises `Fault` with an `expression` error."""
         try:
-            result = evaluable.spend(value, self._bind(evaluable.variables), self.turn.purse)
+            result = evaluable.evaluate_within(value, self._bind(evaluable.variables), self.turn.budget)
             self.turn.take_in(result)
         except ExpressionError as error:
             raise Fault(errors.expression(str(error))) from error

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from unspool.definitions.errors import WorkflowError
-from unspool.definitions.expressions import Purse, weigh
+from unspool.definitions.expressions import Budget, json_size
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
@@ -75,7 +75,7 @@ class Turn:
     error_base: str
     enough: Callable[[int], bool]
     """Whether so many events are enough for one decision."""
-    purse: Purse = field(default_factory=Purse)
+    budget: Budget = field(default_factory=Budget)
     """The work that expressions of the present step may still make."""
     weight: int = 0
     """About how many characters the new values in it have as JSON."""
@@ -101,7 +101,7 @@ class Turn:
 
     def take_in(self, value: Json) -> None:
         """Bears the weight of a new value. Raises `LimitExceeded` if it is more than one may have."""
-        self.weight += weigh(value)
+        self.weight += json_size(value)
 
     def run(self, id_: str) -> Run:
         """A live run as it is now."""

@@ -2,7 +2,7 @@
 
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
-from unspool.definitions.tasks.request import NotExecutable, Request
+from unspool.definitions.tasks.request import Request, Unsupported
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
@@ -22,10 +22,10 @@ class RequestBehaviour(Kind):
         complete(turn, run, INPUT if body.detached else output)
 
 
-class NotExecutableBehaviour(Kind):
+class UnsupportedBehaviour(Kind):
     """A task that cannot be executed."""
 
-    def begin(self, turn: Turn, run: Run, body: NotExecutable) -> None:
+    def begin(self, turn: Turn, run: Run, body: Unsupported) -> None:
         """Faults, and says so."""
         error = errors.configuration(body.cause, title="Not executable")
         raise Fault(error if body.instance is None else error.at(body.instance))

@@ -22,7 +22,9 @@ LONGEST_PAUSE: Final = 5.0
 """Seconds between two attempts, at most."""
 
 
-async def patiently(call: Callable[[], Awaitable[Result]], longest_pause: float = LONGEST_PAUSE) -> Result:
+async def retry_until_available(
+    call: Callable[[], Awaitable[Result]], longest_pause: float = LONGEST_PAUSE
+) -> Result:
     """Awaits a call that may be repeated, again and again until the store answers.
 
     The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that comes back
@@ -47,14 +49,14 @@ async def patiently(call: Callable[[], Awaitable[Result]], longest_pause: float 
     return result
 
 
-async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+async def run_periodically(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
     """Does a duty over and over, about every so many seconds, until cancelled.
 
     The intervals are jittered: services that were started, or came back, together must not act together.
     """
     while True:
         # Not much longer than an interval: who shows so that it lives must be among the first to come back.
-        await patiently(duty, min(seconds, LONGEST_PAUSE))
+        await retry_until_available(duty, min(seconds, LONGEST_PAUSE))
         await asyncio.sleep(seconds * JITTER.uniform(0.8, 1.2))
 
 

@@ -9,17 +9,17 @@ from typing import Final
 from unspool.definitions.expressions.errors import LimitExceeded
 from unspool.definitions.json_value import Json
 
-HEAVIEST: Final = 8 * 1024 * 1024
+MAX_JSON_SIZE: Final = 8 * 1024 * 1024
 """Characters of a value as JSON, roughly."""
 
-DEEPEST: Final = 200
+MAX_DEPTH: Final = 200
 """Levels of a value; an event around it adds a few, and JSON ends at 254 (orjson)."""
 
 _SCALAR: Final = 4
 """Characters of a value that is no text and holds nothing, and of the punctuation around any value."""
 
 
-def weigh(value: Json) -> int:
+def json_size(value: Json) -> int:
     """About how many characters a value has as JSON, each part counted as often as it occurs.
 
     Raises:
@@ -29,7 +29,7 @@ def weigh(value: Json) -> int:
     if kind is not dict and kind is not list:
         return _checked(_SCALAR + len(value) if kind is str else _SCALAR)
     weight, level = _SCALAR, [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         inside: list[Json] = []
         for collection in level:
             weight += _SCALAR * len(collection)
@@ -43,15 +43,15 @@ def weigh(value: Json) -> int:
                     weight += len(member)
                 elif kind is dict or kind is list:
                     inside.append(member)
-            if weight > HEAVIEST:
+            if weight > MAX_JSON_SIZE:
                 break
-        if weight > HEAVIEST or not inside:
+        if weight > MAX_JSON_SIZE or not inside:
             return _checked(weight)
         level = inside
-    raise LimitExceeded(f"a value of more than {DEEPEST} levels")
+    raise LimitExceeded(f"a value of more than {MAX_DEPTH} levels")
 
 
 def _checked(weight: int) -> int:
-    if weight > HEAVIEST:
-        raise LimitExceeded(f"a value of more than {HEAVIEST} characters")
+    if weight > MAX_JSON_SIZE:
+        raise LimitExceeded(f"a value of more than {MAX_JSON_SIZE} characters")
     return weight
