@@ -13,7 +13,7 @@ from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
-from unspool.eventstore.retry import retry_until_available, run_periodically
+from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.outcome import Handler
 from unspool.executor.settings import ExecutorSettings
