@@ -1,10 +1,9 @@
 """Deliveries on loan, the same for messages and tasks: rows of a table that have an owner for a while.
 
 A row without an owner waits. An owner is a consumer; a row it holds goes to another one when the consumer has
-been silent for `CONSUMER_TIMEOUT_SECONDS`, or when the row was taken, or last renewed, longer than a lease ago.
-Ages are
-taken by the monotonic clock, which all processes of a machine share; it begins anew with the machine, so a
-time far in the future counts as old, too.
+been silent for `CONSUMER_TIMEOUT_SECONDS`, or when the row was taken, or last renewed, longer than a lease
+ago. Ages are taken by the monotonic clock, which all processes of a machine share; it begins anew with the
+machine, so a time far in the future counts as old, too.
 """
 
 # ruff: noqa: S608 - the names put into statements are those of our own tables and columns
