@@ -1,1 +1,1 @@
-"""What Unspool costs: runnable measurements, beside peers in the same run. See docs/benchmarks.md."""
+"""Benchmarks of Unspool and, in the same run, of Restate and DBOS. See docs/benchmarks.md."""

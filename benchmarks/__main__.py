@@ -9,11 +9,11 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks import fleet, measurements, workloads
+from benchmarks import measurements, processes, workloads
 from benchmarks.measurements import Figures
 
-APART = ("worker", "executor", "timer")
-TOGETHER = ("worker+executor+timer",)
+SEPARATE = ("worker", "executor", "timer")
+COMBINED = ("worker+executor+timer",)
 ONE, TEN = workloads.sequence(1), workloads.sequence(10)
 
 
@@ -29,7 +29,7 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         measurement: Callable[[str, int], Awaitable[Figures]], fsync: str = "everysec"
     ) -> Callable[[], Awaitable[Figures]]:
         async def measured() -> Figures:
-            with fleet.redis(fsync) as (url, pid):
+            with processes.redis(fsync) as (url, pid):
                 return await measurement(url, pid)
 
         return measured
@@ -44,13 +44,13 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
     m = measurements
     many = 4000 // scale
     return {
-        "durable steps, redis, a process each": on_redis(lambda u, p: m.durable_steps(u, p, APART, many)),
-        "durable steps, redis, one process": on_redis(lambda u, p: m.durable_steps(u, p, TOGETHER, many)),
+        "durable steps, redis, a process each": on_redis(lambda u, p: m.durable_steps(u, p, SEPARATE, many)),
+        "durable steps, redis, one process": on_redis(lambda u, p: m.durable_steps(u, p, COMBINED, many)),
         "durable steps, redis with fsync always": on_redis(
-            lambda u, p: m.durable_steps(u, p, APART, many), "always"
+            lambda u, p: m.durable_steps(u, p, SEPARATE, many), "always"
         ),
         "durable steps, sqlite, one process": on_sqlite(
-            lambda u: m.durable_steps(u, None, TOGETHER, many // 4)
+            lambda u: m.durable_steps(u, None, COMBINED, many // 4)
         ),
         "in-worker steps, redis, one worker": on_redis(
             lambda u, _: m.in_worker_steps(u, ("worker",), 2000 // scale, 100)
@@ -58,18 +58,18 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "in-worker steps, redis, two workers": on_redis(
             lambda u, _: m.in_worker_steps(u, ("worker", "worker"), 4000 // scale, 100)
         ),
-        "latency of one step, redis": on_redis(lambda u, _: m.latency(u, APART, ONE, 500 // scale)),
+        "latency of one step, redis": on_redis(lambda u, _: m.latency(u, SEPARATE, ONE, 500 // scale)),
         "latency of one step, redis with fsync always": on_redis(
-            lambda u, _: m.latency(u, APART, ONE, 500 // scale), "always"
+            lambda u, _: m.latency(u, SEPARATE, ONE, 500 // scale), "always"
         ),
-        "latency of ten steps, redis": on_redis(lambda u, _: m.latency(u, APART, TEN, 200 // scale)),
+        "latency of ten steps, redis": on_redis(lambda u, _: m.latency(u, SEPARATE, TEN, 200 // scale)),
         "latency of ten steps, redis with fsync always": on_redis(
-            lambda u, _: m.latency(u, APART, TEN, 200 // scale), "always"
+            lambda u, _: m.latency(u, SEPARATE, TEN, 200 // scale), "always"
         ),
-        "latency of one step, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, ONE, 500 // scale)),
-        "latency of ten steps, sqlite": on_sqlite(lambda u: m.latency(u, TOGETHER, TEN, 200 // scale)),
+        "latency of one step, sqlite": on_sqlite(lambda u: m.latency(u, COMBINED, ONE, 500 // scale)),
+        "latency of ten steps, sqlite": on_sqlite(lambda u: m.latency(u, COMBINED, TEN, 200 // scale)),
         "fan-out of 100, redis": on_redis(
-            lambda u, _: m.latency(u, APART, workloads.fan_out(100), 40 // scale)
+            lambda u, _: m.latency(u, SEPARATE, workloads.fan_out(100), 40 // scale)
         ),
         "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),

@@ -1,4 +1,4 @@
-"""The measurements. Each starts its own processes, so that none inherits another's garbage."""
+"""The measurements. Each starts processes of its own, so that none affects another."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 from statistics import median
 from typing import Any
 
-from benchmarks import driving, fleet, workloads
+from benchmarks import driver, processes, workloads
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 
@@ -21,18 +21,18 @@ def percentile(values: list[float], share: float) -> float:
 async def durable_steps(url: str, redis_pid: int | None, roles: tuple[str, ...], count: int) -> Figures:
     """Executions of five executor tasks each, all started at once."""
     steps = 5
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.sequence(steps))
-        with fleet.services(url, *roles) as pids:
-            await fleet.settled()
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.sequence(steps))
+        with processes.services(url, *roles) as pids:
+            await processes.wait_for_startup()
             await _warm_up(store, ref)
             watched = [*pids, *([redis_pid] if redis_pid else [])]
-            before = {pid: fleet.cpu_seconds([pid]) for pid in watched}
+            before = {pid: processes.cpu_seconds([pid]) for pid in watched}
             began = time.perf_counter()
-            keys = await driving.start_many(store, ref, count, {"n": 0})
-            records = await driving.all_ended(store, ref, keys)
+            keys = await driver.start_many(store, ref, count, {"n": 0})
+            records = await driver.all_ended(store, ref, keys)
             took = time.perf_counter() - began
-            used = {pid: fleet.cpu_seconds([pid]) - cpu for pid, cpu in before.items()}
+            used = {pid: processes.cpu_seconds([pid]) - cpu for pid, cpu in before.items()}
     span = max(r.ended_at or 0 for r in records) - min(r.created_at for r in records)
     total = count * steps
     figures: Figures = {
@@ -48,58 +48,58 @@ async def durable_steps(url: str, redis_pid: int | None, roles: tuple[str, ...],
 
 async def in_worker_steps(url: str, roles: tuple[str, ...], count: int, steps: int) -> Figures:
     """Executions of `set` and `switch` only."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.in_worker(steps))
-        with fleet.services(url, *roles):
-            await fleet.settled()
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.in_worker(steps))
+        with processes.services(url, *roles):
+            await processes.wait_for_startup()
             await _warm_up(store, ref)
-            keys = await driving.start_many(store, ref, count, {"n": 0})
-            records = await driving.all_ended(store, ref, keys)
+            keys = await driver.start_many(store, ref, count, {"n": 0})
+            records = await driver.all_ended(store, ref, keys)
     span = max(r.ended_at or 0 for r in records) - min(r.created_at for r in records)
     return {"steps/s": count * steps / (span / 1000), "steps": count * steps}
 
 
 async def latency(url: str, roles: tuple[str, ...], text: str, count: int) -> Figures:
     """One execution of a definition at a time, from start to result."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, text)
-        with fleet.services(url, *roles):
-            await fleet.settled()
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, text)
+        with processes.services(url, *roles):
+            await processes.wait_for_startup()
             await _warm_up(store, ref)
             times = []
             for _ in range(count):
                 began = time.perf_counter()
-                await driving.ended(store, await driving.start(store, ref, {"n": 0}))
+                await driver.ended(store, await driver.start(store, ref, {"n": 0}))
                 times.append((time.perf_counter() - began) * 1000)
     return {"p50 ms": median(times), "p99 ms": percentile(times, 0.99)}
 
 
 async def timers(url: str, count: int) -> Figures:
     """Executions that sleep for a second, started at once: how late each wakes."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.sleep(1))
-        with fleet.services(url, "worker", "timer"):
-            await fleet.settled()
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.sleep(1))
+        with processes.services(url, "worker", "timer"):
+            await processes.wait_for_startup()
             await _warm_up(store, ref)
-            keys = await driving.start_many(store, ref, count, {})
-            await driving.all_ended(store, ref, keys)
+            keys = await driver.start_many(store, ref, count, {})
+            await driver.all_ended(store, ref, keys)
             return _lateness(await asyncio.gather(*(store.history(key) for key in keys)))
 
 
 async def timers_in_a_second(url: str, count: int) -> Figures:
     """Executions that sleep, and are due evenly over one second: how late each wakes."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.sleep_until())
-        with fleet.services(url, "worker", "timer"):
-            await fleet.settled()
-            await _warm_up(store, ref, {"until": driving.now() + 1_000})
-            first = driving.now() + 3_000 + count  # time enough to start them all
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.sleep_until())
+        with processes.services(url, "worker", "timer"):
+            await processes.wait_for_startup()
+            await _warm_up(store, ref, {"until": driver.now() + 1_000})
+            first = driver.now() + 3_000 + count  # enough time to start all of them
             keys = [
-                await driving.start_many(store, ref, count // 100, {"until": first + 10 * moment})
+                await driver.start_many(store, ref, count // 100, {"until": first + 10 * moment})
                 for moment in range(100)
             ]
             every = list(chain.from_iterable(keys))
-            await driving.all_ended(store, ref, every)
+            await driver.all_ended(store, ref, every)
             return _lateness(await asyncio.gather(*(store.history(key) for key in every)))
 
 
@@ -115,14 +115,14 @@ def _lateness(histories: list[list[Event]]) -> Figures:
 
 async def sleepers(url: str, memory: Callable[[], Any], count: int) -> Figures:
     """Memory in Redis for executions that sleep in their only task."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.sleep(3600))
-        with fleet.services(url, "worker"):
-            await fleet.settled()
-            await driving.start(store, ref, {})
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.sleep(3600))
+        with processes.services(url, "worker"):
+            await processes.wait_for_startup()
+            await driver.start(store, ref, {})
             await asyncio.sleep(1)
             before = await memory()
-            keys = await driving.start_many(store, ref, count, {})
+            keys = await driver.start_many(store, ref, count, {})
             for key in keys:
                 await store.wait_for_version(key, 0, 60)
             await asyncio.sleep(1)
@@ -132,13 +132,13 @@ async def sleepers(url: str, memory: Callable[[], Any], count: int) -> Figures:
 
 async def long_history(url: str, steps: int) -> Figures:
     """One execution of many executor tasks: what a step costs as the history grows."""
-    async with fleet.opened(url) as store:
-        ref = await driving.deploy(store, workloads.loop())
-        with fleet.services(url, "worker", "executor"):
-            await fleet.settled()
-            await driving.ended(store, await driving.start(store, ref, {"n": 0, "of": 20}))
-            key = await driving.start(store, ref, {"n": 0, "of": steps})
-            await driving.ended(store, key, 600)
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.loop())
+        with processes.services(url, "worker", "executor"):
+            await processes.wait_for_startup()
+            await driver.ended(store, await driver.start(store, ref, {"n": 0, "of": 20}))
+            key = await driver.start(store, ref, {"n": 0, "of": steps})
+            await driver.ended(store, key, 600)
             history = await store.history(key)
     requested = [event for event in history if event.type == "task.requested"]
     figures: Figures = {}
@@ -150,5 +150,5 @@ async def long_history(url: str, steps: int) -> Figures:
 
 
 async def _warm_up(store: EventStore, ref: Any, value: Any = None) -> None:
-    keys = await driving.start_many(store, ref, 5, value or {"n": 0})
-    await driving.all_ended(store, ref, keys)
+    keys = await driver.start_many(store, ref, 5, value or {"n": 0})
+    await driver.all_ended(store, ref, keys)

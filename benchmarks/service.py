@@ -1,6 +1,6 @@
 """One service of the engine as a process: `python -m benchmarks.service worker|executor|timer URL`.
 
-The executor answers `call: http` with the request's body, at once: what is measured is the engine, not HTTP.
+The executor returns the body of a `call: http` immediately: the engine is measured, not HTTP.
 """
 
 import asyncio

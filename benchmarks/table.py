@@ -1,6 +1,6 @@
 """`python -m benchmarks.table FILE…`: the medians of several runs' `--json` files, as Markdown.
 
-A name such as "durable steps, Restate" is a workload and who did it: a table each, a row each.
+In a name such as "durable steps, Restate" the workload has a table, and the engine a row in it.
 """
 
 import json

@@ -1,23 +1,23 @@
-"""The definitions that are measured. Their `call: http` goes to a trivial handler, see `service.py`."""
+"""The measured definitions. Their `call: http` is run by the trivial handler of `service.py`."""
 
 HEAD = "document: {{dsl: '1.0.3', namespace: bench, name: {name}, version: '1.0.0'}}\n"
 CALL = "{call: http, with: {method: post, endpoint: http://bench, body: '${ . }'}}"
 
 
 def sequence(steps: int) -> str:
-    """So many executor tasks one after another."""
+    """`steps` executor tasks one after another."""
     tasks = "".join(f"  - step{number}: {CALL}\n" for number in range(steps))
     return HEAD.format(name=f"sequence-{steps}") + "do:\n" + tasks
 
 
 def fan_out(width: int) -> str:
-    """So many executor tasks at once."""
+    """`width` executor tasks in parallel."""
     branches = "".join(f"        - branch{number}: {CALL}\n" for number in range(width))
     return HEAD.format(name=f"fan-out-{width}") + "do:\n  - all:\n      fork:\n       branches:\n" + branches
 
 
 def in_worker(steps: int) -> str:
-    """`set` and `switch` in turn, so many steps in all."""
+    """`set` and `switch` in turn, `steps` in total."""
     return (
         HEAD.format(name=f"in-worker-{steps}")
         + f"""\
@@ -29,7 +29,7 @@ do:
 
 
 def loop() -> str:
-    """One executor task after another, as many as the input says: a history as long as one likes."""
+    """One executor task after another, as many as the input says."""
     return (
         HEAD.format(name="loop")
         + f"""\
@@ -50,7 +50,7 @@ def sleep(seconds: float) -> str:
 
 
 def sleep_until() -> str:
-    """One wait, until the moment that the input says, in milliseconds since 1970."""
+    """One wait, until the time in the input, in milliseconds since 1970."""
     started = "$workflow.startedAt.epoch.milliseconds"
     return (
         HEAD.format(name="sleep-until")

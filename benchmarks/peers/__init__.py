@@ -1,7 +1,8 @@
 """Restate and DBOS under the same workloads: trivial Python steps, each of them durable.
 
 In-worker steps (`set`, `switch`) have no counterpart: in a peer, code between steps is not recorded, and
-what is recorded is a durable step. A peer's settings stand where it is started, and in docs/benchmarks.md.
+what is recorded is a durable step. The settings of each peer are in the module that starts it and in
+docs/benchmarks.md.
 """
 
 import sys
@@ -26,17 +27,17 @@ def measure_peers(scale: int) -> Measurements:
 def _restate(scale: int) -> Measurements:
     server = installed.restate_server()
     if server is None or not installed.has_modules("restate", "granian"):
-        return _left_out("Restate", installed.HOW_TO_INSTALL_RESTATE)
+        return _skip("Restate", installed.HOW_TO_INSTALL_RESTATE)
     measurements: Measurements = {
         "durable steps, Restate by default": partial(
             restate.durable_steps, server, restate.DEFAULTS, 4000 // scale
         ),
         "2 000 one-second timers, Restate": partial(restate.timers, server, restate.SYNCED, 2000),
     }
-    for name, form in {"Restate": restate.SYNCED, "Restate no fsync": restate.WITHOUT_FSYNC}.items():
-        latency = partial(restate.latency, server, form)
+    for name, configuration in {"Restate": restate.SYNCED, "Restate no fsync": restate.WITHOUT_FSYNC}.items():
+        latency = partial(restate.latency, server, configuration)
         measurements |= {
-            f"durable steps, {name}": partial(restate.durable_steps, server, form, 4000 // scale),
+            f"durable steps, {name}": partial(restate.durable_steps, server, configuration, 4000 // scale),
             f"latency of one step, {name}": partial(latency, "sequence", 1, 500 // scale),
             f"latency of ten steps, {name}": partial(latency, "sequence", 10, 200 // scale),
             f"fan-out of 100, {name}": partial(latency, "fan_out", 100, 40 // scale),
@@ -46,12 +47,12 @@ def _restate(scale: int) -> Measurements:
 
 def _dbos(scale: int) -> Measurements:
     if not installed.has_modules("dbos"):
-        return _left_out("DBOS", installed.HOW_TO_INSTALL_DBOS)
+        return _skip("DBOS", installed.HOW_TO_INSTALL_DBOS)
     stores: dict[str, Path | None] = {"DBOS sqlite": None}
     if programs := installed.postgres():
         stores["DBOS postgres"] = programs
     else:
-        _left_out("DBOS on PostgreSQL", installed.HOW_TO_INSTALL_POSTGRES)
+        _skip("DBOS on PostgreSQL", installed.HOW_TO_INSTALL_POSTGRES)
     measurements: Measurements = {}
     for name, store in stores.items():
         latency = partial(dbos.latency, store)
@@ -65,6 +66,6 @@ def _dbos(scale: int) -> Measurements:
     return measurements
 
 
-def _left_out(peer: str, how_to_install: str) -> Measurements:
+def _skip(peer: str, how_to_install: str) -> Measurements:
     print(f"{peer} is left out, it is not installed:\n    {how_to_install}", file=sys.stderr)
     return {}

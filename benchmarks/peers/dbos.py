@@ -1,4 +1,4 @@
-"""The workloads on DBOS, in a process of their own: DBOS is a library, its worker and its client are one."""
+"""The workloads on DBOS, in a separate process. DBOS is a library: worker and client are one process."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).parent / "programs" / "dbos_program.py"
 
 @contextlib.asynccontextmanager
 async def database(postgres_programs: Path | None) -> AsyncIterator[tuple[str, dict[str, int]]]:
-    """An empty database, SQLite without PostgreSQL's programs: its URL and its processes."""
+    """The URL and the processes of an empty database; it is SQLite if `postgres_programs` is None."""
     if postgres_programs:
         with postgres.server(postgres_programs) as (url, pid):
             yield url, {"postgres": pid}
@@ -38,7 +38,7 @@ async def latency(postgres_programs: Path | None, workload: str, size: int, coun
 
 
 async def timers(postgres_programs: Path | None, count: int) -> Figures:
-    """Workflows that sleep for a second, started at once: how late the code after the sleep goes on."""
+    """Workflows that sleep for a second, started at once: how late the code after the sleep runs."""
     late, _ = await _run(postgres_programs, "timers", count, 1000)
     return figures.of_lateness(late)
 
@@ -46,7 +46,7 @@ async def timers(postgres_programs: Path | None, count: int) -> Figures:
 async def _run(
     postgres_programs: Path | None, workload: str, count: int, size: int
 ) -> tuple[list[float], dict[str, float]]:
-    """What the program printed, and the processor time that everything used between its two marks."""
+    """The values the program printed, and the processor time used between `began` and `ended`."""
     async with database(postgres_programs) as (url, pids):
         arguments = [str(PROGRAM), workload, url, str(count), str(size)]
         program = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""Figures in the words that `measurements` uses, so that a peer's stand beside ours."""
+"""Figures of peers, with the names that `measurements` uses."""
 
 from statistics import median
 

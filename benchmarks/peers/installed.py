@@ -1,4 +1,4 @@
-"""Where the peers are. The benchmark installs nothing."""
+"""Finds the installed peers. The benchmark installs nothing."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Absolute, for processes start in other folders; not resolved, for a virtual environment lives by its link.
+# Absolute, because processes start in other folders; a virtual environment needs its link unresolved.
 PYTHON = str(Path(os.environ.get("UNSPOOL_BENCH_PEERS_PYTHON") or sys.executable).absolute())
 
 _INTERPRETER = "then UNSPOOL_BENCH_PEERS_PYTHON=peers/bin/python"
@@ -30,7 +30,7 @@ def restate_server() -> str | None:
 
 
 def postgres() -> Path | None:
-    """The folder with `initdb` and `postgres`: beside the one on PATH, or the newest that Debian installs."""
+    """The folder with `initdb` and `postgres`: the one on PATH, or the newest that Debian installed."""
     if found := shutil.which("postgres"):
         return Path(found).resolve().parent
     installed = Path("/usr/lib/postgresql").glob("*/bin")

@@ -9,16 +9,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import fleet
+from benchmarks import processes
 
-# PostgreSQL refuses to run as root: there, the account that its packages create takes its place.
+# PostgreSQL refuses to run as root. The account that its packages create is used instead.
 ACCOUNT = "postgres" if os.geteuid() == 0 else None
 
 
 @contextlib.contextmanager
 def server(programs: Path) -> Iterator[tuple[str, int]]:
     """A new cluster on 127.0.0.1; a URL in it (DBOS creates the database) and the server's process id."""
-    port = fleet.free_port()
+    port = processes.free_port()
     with tempfile.TemporaryDirectory() as folder:
         if ACCOUNT:
             shutil.chown(folder, ACCOUNT)
@@ -27,7 +27,7 @@ def server(programs: Path) -> Iterator[tuple[str, int]]:
         listen = ["-D", folder, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
         running = _run(programs / "postgres", listen, folder)
         try:
-            fleet.wait_for_port(port)
+            processes.wait_for_port(port)
             yield f"postgresql://bench@127.0.0.1:{port}/bench", running.pid
         finally:
             running.send_signal(signal.SIGINT)  # a fast shutdown: it waits for no client

@@ -1,14 +1,14 @@
-"""What processes and their descendants have used of the processor: servers and launchers fork."""
+"""Processor time of processes and their descendants."""
 
 import contextlib
 from pathlib import Path
 
-from benchmarks import fleet
+from benchmarks import processes
 
 
 def used(pids: dict[str, int]) -> dict[str, float]:
     """Seconds of processor time so far, by name of the process."""
-    return {name: fleet.cpu_seconds(_family(pid)) for name, pid in pids.items()}
+    return {name: processes.cpu_seconds(_process_tree(pid)) for name, pid in pids.items()}
 
 
 def since(before: dict[str, float], pids: dict[str, int]) -> dict[str, float]:
@@ -16,10 +16,10 @@ def since(before: dict[str, float], pids: dict[str, int]) -> dict[str, float]:
     return {name: now - before[name] for name, now in used(pids).items()}
 
 
-def _family(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     members = [pid]
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             for child in (thread / "children").read_text().split():
-                members += _family(int(child))
+                members += _process_tree(int(child))
     return members

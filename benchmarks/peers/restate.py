@@ -6,19 +6,21 @@ from datetime import datetime
 
 from benchmarks.measurements import Figures
 from benchmarks.peers import figures, processor_time
-from benchmarks.peers.restate_server import Form, Restate, running
+from benchmarks.peers.restate_server import Configuration, Restate, running
 
 _FEW_PARTITIONS = {"RESTATE_DEFAULT_NUM_PARTITIONS": "4"}
 
-DEFAULTS = Form(settings={}, handlers=1)
-SYNCED = Form(_FEW_PARTITIONS, handlers=2)
-WITHOUT_FSYNC = Form(_FEW_PARTITIONS | {"RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "true"}, handlers=2)
+DEFAULTS = Configuration(settings={}, handlers=1)
+SYNCED = Configuration(_FEW_PARTITIONS, handlers=2)
+WITHOUT_FSYNC = Configuration(
+    _FEW_PARTITIONS | {"RESTATE_LOG_SERVER__ROCKSDB_DISABLE_WAL_FSYNC": "true"}, handlers=2
+)
 
 
-async def durable_steps(server: str, form: Form, count: int) -> Figures:
+async def durable_steps(server: str, configuration: Configuration, count: int) -> Figures:
     """Invocations of five steps each, all started at once."""
     steps = 5
-    async with running(server, form) as restate:
+    async with running(server, configuration) as restate:
         await _warm_up(restate)
         before = processor_time.used(restate.pids)
         began = time.time()
@@ -30,9 +32,9 @@ async def durable_steps(server: str, form: Form, count: int) -> Figures:
     return figures.of_throughput(count * steps, count, seconds, used)
 
 
-async def latency(server: str, form: Form, handler: str, size: int, count: int) -> Figures:
+async def latency(server: str, configuration: Configuration, handler: str, size: int, count: int) -> Figures:
     """One invocation at a time, from request to response."""
-    async with running(server, form) as restate:
+    async with running(server, configuration) as restate:
         await _warm_up(restate)
         times = []
         for _ in range(count):
@@ -42,9 +44,9 @@ async def latency(server: str, form: Form, handler: str, size: int, count: int) 
     return figures.of_latency(times)
 
 
-async def timers(server: str, form: Form, count: int) -> Figures:
-    """Invocations that sleep for a second, started at once: how late the code after the sleep goes on."""
-    async with running(server, form) as restate:
+async def timers(server: str, configuration: Configuration, count: int) -> Figures:
+    """Invocations that sleep for a second, started at once: how late the code after the sleep runs."""
+    async with running(server, configuration) as restate:
         await _warm_up(restate)
         invocations = await restate.send_many("nap", count, 1000)
         await _all_ended(restate)
@@ -57,7 +59,7 @@ async def _warm_up(restate: Restate) -> None:
 
 
 async def _all_ended(restate: Restate) -> None:
-    """Waits until every invocation has completed, looking seldom: the query is work for the server."""
+    """Waits until every invocation has completed. Polls seldom, because the query loads the server."""
     running = "SELECT count(*) AS many FROM sys_invocation WHERE status <> 'completed'"
     failed = "SELECT count(*) AS many FROM sys_invocation WHERE completion_result = 'failure'"
     while (await restate.query(running))[0]["many"]:

@@ -17,28 +17,28 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from benchmarks import fleet
+from benchmarks import processes
 from benchmarks.peers import installed
 
 PROGRAMS = Path(__file__).parent / "programs"
 STARTED_TOGETHER = 200
 
 
-class Form(NamedTuple):
-    """In which form Restate runs."""
+class Configuration(NamedTuple):
+    """How Restate is configured."""
 
     settings: dict[str, str]
-    """Of the server."""
+    """Environment of the server."""
     handlers: int
-    """Processes that run the handler."""
+    """Number of handler processes."""
 
 
-class Refused(Exception):
-    """Restate answered with an error: its own words."""
+class RestateError(Exception):
+    """Restate answered with an error; the message is the body."""
 
 
 class Restate:
-    """A running Restate: calls its handlers and asks what has become of invocations."""
+    """A client of a running Restate: calls handlers and queries invocations."""
 
     def __init__(self, http: aiohttp.ClientSession, ingress: int, admin: int, pids: dict[str, int]) -> None:
         self._http = http
@@ -47,14 +47,14 @@ class Restate:
         self.pids = pids
 
     async def register(self, handler: int, seconds: float = 30) -> None:
-        """Tells the server about the handler, as soon as it has come up."""
+        """Registers the handler, as soon as the server is ready."""
         deadline = time.monotonic() + seconds
         deployment = {"uri": f"http://127.0.0.1:{handler}"}
         while True:
             try:
                 await self._post(f"{self._admin}/deployments", deployment)
                 break
-            except Refused:  # the cluster is still forming
+            except RestateError:  # the cluster is still forming
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(0.1)
@@ -86,14 +86,14 @@ class Restate:
     async def _post(self, url: str, body: Any) -> Any:
         async with self._http.post(url, json=body, headers={"accept": "application/json"}) as response:
             if not response.ok:
-                raise Refused(await response.text())
+                raise RestateError(await response.text())
             return await response.json()
 
 
 @contextlib.asynccontextmanager
-async def running(server: str, form: Form) -> AsyncIterator[Restate]:
-    """A server with an empty store and a handler that it knows; both end with the block."""
-    ingress, admin, fabric, handler = (fleet.free_port() for _ in range(4))
+async def running(server: str, configuration: Configuration) -> AsyncIterator[Restate]:
+    """A server with an empty store and a registered handler; both stop with the block."""
+    ingress, admin, fabric, handler = (processes.free_port() for _ in range(4))
     environment = {
         "RESTATE_BIND_IP": "127.0.0.1",
         "RESTATE_LISTEN_MODE": "tcp",
@@ -106,21 +106,21 @@ async def running(server: str, form: Form) -> AsyncIterator[Restate]:
     }
     serve = ["granian", "--interface", "asgi", "--http", "2", "--host", "127.0.0.1", "--port", str(handler)]
     # Without the timeout Granian waits for the server to close its connections.
-    serve += ["--workers", str(form.handlers), "--workers-kill-timeout", "1"]
+    serve += ["--workers", str(configuration.handlers), "--workers-kill-timeout", "1"]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         environment["TMPDIR"] = folder  # where the server leaves folders behind
         options = ["--no-logo", "--production", "--auto-provision", "true", "--cluster-name", "bench"]
         store = ["--base-dir", folder]
         pids = {
             "server": processes.enter_context(
-                _process([server, *options, *store], environment | form.settings)
+                _process([server, *options, *store], environment | configuration.settings)
             ),
             "handler": processes.enter_context(
                 _process([installed.PYTHON, "-m", *serve, "restate_app:app"], {})
             ),
         }
         for port in (ingress, admin, handler):
-            fleet.wait_for_port(port)
+            processes.wait_for_port(port)
         async with aiohttp.ClientSession() as http:
             restate = Restate(http, ingress, admin, pids)
             await restate.register(handler)

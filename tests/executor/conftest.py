@@ -14,7 +14,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Service:
-    """A real HTTP server whose answers a test sets by path; it remembers what it was asked."""
+    """A real HTTP server whose answers a test sets by path; it records the requests."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -60,7 +60,7 @@ async def service() -> AsyncIterator[Service]:
     await runner.cleanup()
 
 
-async def _do(handler: Handler, queue: str, arguments: dict) -> Outcome:
+async def _run(handler: Handler, queue: str, arguments: dict) -> Outcome:
     return await handler(TaskRequest("e1", "r1", "/do/0/call", queue, arguments))
 
 
@@ -69,7 +69,7 @@ Http = Callable[..., Awaitable[Outcome]]
 
 @pytest.fixture
 async def http(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
-    """Does an `http` task: `await http(uri, method="GET", …)`. Settings come by indirect parametrization."""
+    """Runs an `http` task: `await http(uri, method="GET", …)`. Settings come by indirect parametrization."""
     settings = getattr(request, "param", ExecutorSettings())
     async with default_handlers(settings) as handlers:
 
@@ -78,19 +78,19 @@ async def http(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
             if "authentication" in arguments:
                 endpoint["authentication"] = arguments.pop("authentication")
             arguments = {"method": method, "endpoint": endpoint, **arguments}
-            return await _do(handlers["http"], "http", arguments)
+            return await _run(handlers["http"], "http", arguments)
 
         yield call
 
 
 @pytest.fixture
 async def shell(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
-    """Does a `shell` task: `await shell(command, arguments=…, …)`."""
+    """Runs a `shell` task: `await shell(command, arguments=…, …)`."""
     settings = getattr(request, "param", ExecutorSettings(allow_shell=True))
     async with default_handlers(settings) as handlers:
 
         async def run(command: str, **arguments) -> Outcome:
-            return await _do(handlers["shell"], "shell", {"command": command, **arguments})
+            return await _run(handlers["shell"], "shell", {"command": command, **arguments})
 
         yield run
 

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 import pytest
 
 from unspool.eventstore.settings import BadSetting
-from unspool.executor.egress import EgressPolicy, Reach, is_own, resolve, store_endpoints
+from unspool.executor.egress import AddressScope, EgressPolicy, is_own, resolve, store_endpoints
 from unspool.executor.handlers import default_handlers
 from unspool.executor.settings import ExecutorSettings
 
-NEVER = [
+ALWAYS_REFUSED = [
     "0.0.0.0",
     "0.1.2.3",
     "169.254.169.254",
@@ -52,35 +52,35 @@ PRIVATE = [
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
 
-@pytest.mark.parametrize("address", NEVER)
-@pytest.mark.parametrize("reach", Reach)
-def test_metadata_and_link_local_addresses_are_never_reached(address: str, reach: Reach) -> None:
-    assert not EgressPolicy(reach).allows(address, 80)
+@pytest.mark.parametrize("address", ALWAYS_REFUSED)
+@pytest.mark.parametrize("scope", AddressScope)
+def test_metadata_and_link_local_addresses_are_always_refused(address: str, scope: AddressScope) -> None:
+    assert not EgressPolicy(scope).allows(address, 80)
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_are_reached_unless_only_the_internet_is_allowed(address: str) -> None:
-    assert EgressPolicy(Reach.PRIVATE).allows(address, 80)
-    assert not EgressPolicy(Reach.PUBLIC).allows(address, 80)
+def test_private_addresses_are_allowed_only_in_the_private_scope(address: str) -> None:
+    assert EgressPolicy(AddressScope.PRIVATE).allows(address, 80)
+    assert not EgressPolicy(AddressScope.PUBLIC).allows(address, 80)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-@pytest.mark.parametrize("reach", Reach)
-def test_public_addresses_are_reached(address: str, reach: Reach) -> None:
-    assert EgressPolicy(reach).allows(address, 443)
+@pytest.mark.parametrize("scope", AddressScope)
+def test_public_addresses_are_allowed(address: str, scope: AddressScope) -> None:
+    assert EgressPolicy(scope).allows(address, 443)
 
 
-def test_the_store_is_never_reached_at_its_port() -> None:
-    policy = EgressPolicy(Reach.PRIVATE, resolve([("10.9.8.7", 6379)]))
+def test_the_port_of_the_store_is_refused() -> None:
+    policy = EgressPolicy(AddressScope.PRIVATE, resolve([("10.9.8.7", 6379)]))
     assert not policy.allows("10.9.8.7", 6379)
     assert not policy.allows("::ffff:10.9.8.7", 6379)
     assert policy.allows("10.9.8.7", 80)
     assert policy.allows("10.9.8.6", 6379)
 
 
-def test_a_store_on_this_machine_is_reached_by_none_of_its_addresses() -> None:
+def test_a_store_on_this_machine_is_refused_at_each_of_its_addresses() -> None:
     ours = {ip_address("127.0.0.1"), ip_address("10.0.0.5")}
-    policy = EgressPolicy(Reach.PRIVATE, resolve([("127.0.0.1", 6379)]), is_own=ours.__contains__)
+    policy = EgressPolicy(AddressScope.PRIVATE, resolve([("127.0.0.1", 6379)]), is_own=ours.__contains__)
     assert not policy.allows("10.0.0.5", 6379)
     assert policy.allows("10.0.0.6", 6379)
 
@@ -111,7 +111,7 @@ def test_a_store_name_that_does_not_resolve_has_no_addresses() -> None:
     assert resolve([("no-such-host.invalid", 6379)]) == frozenset()
 
 
-async def test_an_unknown_reach_is_a_bad_setting() -> None:
+async def test_an_unknown_scope_is_a_bad_setting() -> None:
     with pytest.raises(BadSetting, match="UNSPOOL_EGRESS"):
         async with default_handlers(ExecutorSettings(egress="everywhere")):
             pass
@@ -141,7 +141,7 @@ async def test_no_spelling_of_a_metadata_address_is_called(http, host: str) -> N
 
 @pytest.mark.parametrize("http", [ExecutorSettings(egress="public")], indirect=True)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "127.1"])
-async def test_only_the_internet_means_not_this_machine(http, service, host: str) -> None:
+async def test_the_public_scope_refuses_this_machine(http, service, host: str) -> None:
     outcome = await http(f"http://{host}:{service.port}/")
     assert outcome.error.status == 403
     assert service.requests == []

@@ -1,4 +1,4 @@
-"""Whatever an author's expressions come to, it is sent or refused with a named error; nothing raises."""
+"""Any values of an author's expressions are sent or refused with an error; no other exception is raised."""
 
 import contextlib
 

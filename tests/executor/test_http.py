@@ -24,7 +24,7 @@ def kind(outcome: Faulted) -> tuple[str, int]:
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncIterator[str]:
-    """A server that answers whatever is asked with these bytes; its URL."""
+    """The URL of a server that answers every request with these bytes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -117,13 +117,13 @@ class TestRequest:
         await http(service.url, headers={"idempotency-key": "mine"})
         assert [r.headers.getall("Idempotency-Key") for r in service.requests] == [["e1/r1"], ["mine"]]
 
-    async def test_no_cookie_passes_from_one_call_to_another(self, http, service) -> None:
+    async def test_cookies_are_not_kept_between_calls(self, http, service) -> None:
         service.answer("/", Set_Cookie="session=1; Path=/")
         await http(service.url)
         await http(service.url)
         assert "Cookie" not in service.requests[1].headers
 
-    async def test_no_proxy_is_taken_from_the_environment(self, http, service, monkeypatch) -> None:
+    async def test_proxies_of_the_environment_are_not_used(self, http, service, monkeypatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         service.answer("/")
         assert await http(service.url) == Completed(None)
@@ -159,7 +159,7 @@ class TestRequest:
             ("http://h/", {"authentication": {"bearer": {"token": "a\r\nX: 1"}}}, "Authorization"),
         ],
     )
-    async def test_what_cannot_be_sent_is_a_configuration_error_that_names_it(
+    async def test_invalid_arguments_are_a_configuration_error_that_names_them(
         self, http, uri, arguments, named
     ) -> None:
         outcome = await http(uri, **arguments)
@@ -179,7 +179,7 @@ class TestRequest:
             ("http://h/a b", "white space"),
         ],
     )
-    async def test_an_address_that_leads_nowhere_is_a_communication_error(self, http, uri, why) -> None:
+    async def test_an_unusable_address_is_a_communication_error(self, http, uri, why) -> None:
         """J1; dsl-reference.md, "Try", whose `invalidHttpCall` goes to `https://`."""
         outcome = await http(uri)
         assert kind(outcome) == ("communication", 500)
@@ -280,7 +280,7 @@ class TestOutput:
         assert sent["Authorization"] == sent["X-Api-Key"] == "***"
 
     @pytest.mark.parametrize("body", [b"{", b"NaN", b'{"a": 1e400}x', b"[" * 600 + b"]" * 600])
-    async def test_json_that_is_none_is_an_error(self, http, service, body) -> None:
+    async def test_invalid_json_is_an_error(self, http, service, body) -> None:
         service.answer("/", body, Content_Type=JSON)
         outcome = await http(service.url)
         assert kind(outcome) == ("communication", 500)
@@ -330,12 +330,12 @@ class TestErrors:
             b"Content-Type: application/problem+json\r\nContent-Length: 1\r\n\r\n{",
         ],
     )
-    async def test_the_status_counts_whatever_the_body_is(self, http, rest) -> None:
+    async def test_an_unreadable_error_body_does_not_hide_the_status(self, http, rest) -> None:
         async with answering(b"HTTP/1.1 503 Service Unavailable\r\n" + rest) as url:
             outcome = await http(url)
         assert kind(outcome) == ("communication", 503)
 
-    async def test_heads_of_old_servers_are_read_as_latin_1(self, http) -> None:
+    async def test_response_heads_that_are_not_utf_8_are_read_as_latin_1(self, http) -> None:
         head = "HTTP/1.1 404 Página não encontrada\r\nContent-Length: 0\r\n\r\n"
         async with answering(head.encode("latin-1")) as url:
             outcome = await http(url)
@@ -345,7 +345,7 @@ class TestErrors:
             outcome = await http(url, output="response")
         assert outcome.output["headers"]["X-Where"] == "São Paulo"
 
-    async def test_nobody_listens(self, http) -> None:
+    async def test_a_refused_connection(self, http) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             port = unused.getsockname()[1]
@@ -368,7 +368,7 @@ class TestErrors:
             (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", "decompressed"),
         ],
     )
-    async def test_a_server_that_speaks_no_http(self, http, answer, words) -> None:
+    async def test_responses_that_are_not_valid_http(self, http, answer, words) -> None:
         async with answering(answer) as url:
             outcome = await http(url)
         assert kind(outcome) == ("communication", 500)
@@ -393,7 +393,7 @@ class TestErrors:
         service.answers["/"] = drip
         assert kind(await http(service.url)) == ("timeout", 408)
 
-    async def test_a_cancelled_call_is_over_for_the_server_too(self, http, service, eventually) -> None:
+    async def test_a_cancelled_call_closes_its_connection(self, http, service, eventually) -> None:
         gone = asyncio.Event()
 
         async def wait(_: web.Request) -> web.StreamResponse:
@@ -433,7 +433,7 @@ class TestRedirects:
         expected = "bW92ZWQ=" if output == "raw" else 302
         assert (outcome.output if output == "raw" else outcome.output["statusCode"]) == expected
 
-    async def test_a_redirect_to_nowhere_is_no_error(self, http, service) -> None:
+    async def test_a_redirect_without_location_is_not_followed(self, http, service) -> None:
         service.answer("/old", "here", status=300, Content_Type="text/plain")
         assert await http(f"{service.url}/old", redirect=True) == Completed("here")
 
@@ -481,7 +481,7 @@ class TestRedirects:
         await http(f"{service.url}/old", redirect=True)
         assert "Authorization" not in service.requests[1].headers
 
-    async def test_the_target_is_vetted_too(self, http, service) -> None:
+    async def test_the_target_is_checked_by_the_egress_policy(self, http, service) -> None:
         service.answer("/old", status=302, Location="http://169.254.169.254/latest")
         assert kind(await http(f"{service.url}/old", redirect=True)) == ("authorization", 403)
 
@@ -520,7 +520,7 @@ class TestConnections:
         assert len({id(request.transport) for request in service.requests}) == 1
 
     async def test_a_refused_connection_is_tried_again(self, http, service) -> None:
-        """The request was not sent, so sending it is no repetition."""
+        """The request was not sent, so it is safe to send it again."""
         with socket.socket() as reserved:
             reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             reserved.bind(("127.0.0.1", 0))

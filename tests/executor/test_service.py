@@ -31,7 +31,7 @@ from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
 
 WORKER = Consumer("workers", "w1")
-GHOST = Consumer("executors", "ghost", frozenset({"test"}))
+OTHER_EXECUTOR = Consumer("executors", "other", frozenset({"test"}))
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -46,7 +46,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 class Engine:
-    """Stands where the worker stands: asks for tasks by commits, receives their results."""
+    """Takes the part of the worker: requests tasks by commits and receives their results."""
 
     def __init__(self, store: EventStore):
         self.store = store
@@ -92,8 +92,8 @@ class Engine:
                         self.results[delivery.body.body["run"]] = delivery.body
         return self.results[run]
 
-    async def settled(self, run: str = "after") -> None:
-        """Waits until a task that was asked for later has ended, and all that came before it is known."""
+    async def wait_for_earlier_tasks(self, run: str = "after") -> None:
+        """Waits for the result of a new task, so that the results of earlier tasks have arrived."""
         await self.ask(run)
         await self.result(run)
 
@@ -105,7 +105,7 @@ def engine(store: EventStore) -> Engine:
 
 @dataclass
 class Served:
-    """An executor at work."""
+    """A running executor."""
 
     service: ExecutorService
     task: asyncio.Task[None]
@@ -116,7 +116,7 @@ Serve = Callable[..., Served]
 
 @pytest.fixture
 async def serve(store: EventStore) -> AsyncIterator[Serve]:
-    """Starts an executor with a handler for the queue `test`; all are stopped in the end."""
+    """Starts an executor with a handler for the queue `test`; all are stopped after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def start(handler: Handler, name: str = "x1", **values) -> Served:
@@ -139,7 +139,7 @@ async def echo(request: TaskRequest) -> Outcome:
 
 
 class Blocker:
-    """A handler that waits until it is let go, and tells what became of each run."""
+    """A handler that waits until `open` is set, and records which runs began and were cancelled."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -153,7 +153,7 @@ class Blocker:
         except asyncio.CancelledError:
             self.cancelled.append(request.run)
             raise
-        return Completed("let go")
+        return Completed("released")
 
 
 async def test_results_reach_their_execution(engine, serve) -> None:
@@ -197,27 +197,27 @@ async def test_cancel_reaches_a_running_task(engine, serve, eventually, store) -
     await eventually(lambda: blocker.cancelled == ["r1"], "the task is cancelled")
     with pytest.raises(TimeoutError):
         await engine.result("r1", seconds=1)
-    assert await store.reclaim_tasks(GHOST, 10, 0.0) == []
+    assert await store.reclaim_tasks(OTHER_EXECUTOR, 10, 0.0) == []
     assert blocker.begun == ["r1"]
 
 
-async def test_a_task_another_executor_took_is_let_go(engine, serve, eventually, store) -> None:
+async def test_a_task_that_another_executor_took_is_cancelled(engine, serve, eventually, store) -> None:
     blocker = Blocker()
     serve(blocker)
     await engine.ask("r1")
     await eventually(lambda: blocker.begun == ["r1"], "the task runs")
-    (taken,) = await store.reclaim_tasks(GHOST, 10, 0.0)
+    (taken,) = await store.reclaim_tasks(OTHER_EXECUTOR, 10, 0.0)
     await eventually(lambda: blocker.cancelled == ["r1"], "the task is cancelled")
     await store.finish_task(
-        taken, Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r1", "output": "ghost"})
+        taken, Message(MessageKind.TASK_COMPLETED, "e1", {"run": "r1", "output": "other"})
     )
-    assert (await engine.result("r1")).body["output"] == "ghost"
+    assert (await engine.result("r1")).body["output"] == "other"
 
 
-async def test_a_task_of_an_executor_that_is_gone_is_taken_over(engine, serve, store) -> None:
+async def test_a_task_of_a_stopped_executor_is_reclaimed(engine, serve, store) -> None:
     await engine.ask("r1")
     async with asyncio.timeout(10):
-        while not await store.receive_tasks(GHOST, 1, 1.0):
+        while not await store.receive_tasks(OTHER_EXECUTOR, 1, 1.0):
             pass
     serve(echo, lease_seconds=0.5)
     assert (await engine.result("r1")).kind is MessageKind.TASK_COMPLETED
@@ -230,13 +230,13 @@ async def test_a_long_task_keeps_its_lease(engine, serve, eventually, store) -> 
     await eventually(lambda: blocker.begun == ["r1"], "the task runs")
     ends = asyncio.get_running_loop().time() + 4
     while asyncio.get_running_loop().time() < ends:
-        assert await store.reclaim_tasks(GHOST, 10, 2.5) == []
+        assert await store.reclaim_tasks(OTHER_EXECUTOR, 10, 2.5) == []
         await asyncio.sleep(0.2)
     blocker.open.set()
-    assert (await engine.result("r1")).body["output"] == "let go"
+    assert (await engine.result("r1")).body["output"] == "released"
 
 
-async def test_stop_lets_running_tasks_end(engine, serve, eventually) -> None:
+async def test_stop_waits_for_running_tasks(engine, serve, eventually) -> None:
     blocker = Blocker()
     served = serve(blocker, stop_grace_seconds=30)
     await engine.ask("r1")
@@ -247,12 +247,14 @@ async def test_stop_lets_running_tasks_end(engine, serve, eventually) -> None:
     assert not done
     blocker.open.set()
     await served.task
-    assert (await engine.result("r1")).body["output"] == "let go"
+    assert (await engine.result("r1")).body["output"] == "released"
     assert blocker.begun == ["r1"]
 
 
 @pytest.mark.parametrize("way", ["stop", "cancel"])
-async def test_what_does_not_end_in_time_is_handed_back(engine, serve, eventually, store, way) -> None:
+async def test_tasks_that_outlast_the_grace_period_are_released(
+    engine, serve, eventually, store, way
+) -> None:
     blocker = Blocker()
     served = serve(blocker)
     await engine.ask("r1", "r2")
@@ -267,12 +269,12 @@ async def test_what_does_not_end_in_time_is_handed_back(engine, serve, eventuall
     attempts: dict[str, int] = {}
     async with asyncio.timeout(10):
         while len(attempts) < 2:
-            for delivery in await store.receive_tasks(GHOST, 10, 1.0):
+            for delivery in await store.receive_tasks(OTHER_EXECUTOR, 10, 1.0):
                 attempts[delivery.body.run] = delivery.attempts
     assert attempts == {"r1": 1, "r2": 1}, "handing back counts as no attempt"
 
 
-async def test_a_defect_that_passes_is_no_error(engine, serve) -> None:
+async def test_a_handler_that_raises_once_is_retried(engine, serve) -> None:
     calls = 0
 
     async def flaky(_: TaskRequest) -> Outcome:
@@ -287,7 +289,9 @@ async def test_a_defect_that_passes_is_no_error(engine, serve) -> None:
     assert (await engine.result("r1")).body["output"] == 3
 
 
-async def test_a_defect_that_stays_goes_to_the_dead_letters(engine, serve, store) -> None:
+async def test_a_handler_that_keeps_raising_moves_its_task_to_the_dead_letter_queue(
+    engine, serve, store
+) -> None:
     async def broken(request: TaskRequest) -> Outcome:
         if request.run == "good":
             return Completed(None)
@@ -305,7 +309,7 @@ async def test_a_defect_that_stays_goes_to_the_dead_letters(engine, serve, store
     assert "in broken" in letter.traceback
 
 
-async def test_an_error_that_cannot_be_kept_ends_the_task_all_the_same(engine, serve) -> None:
+async def test_an_error_that_is_not_json_still_finishes_the_task(engine, serve) -> None:
     async def answer(_: TaskRequest) -> Outcome:
         return Faulted(runtime("\udc80"))
 
@@ -315,7 +319,7 @@ async def test_an_error_that_cannot_be_kept_ends_the_task_all_the_same(engine, s
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
-async def test_deadlines_are_by_the_stores_clock(engine, store, hours) -> None:
+async def test_deadlines_use_the_clock_of_the_store(engine, store, hours) -> None:
     class Wrong:
         def now(self) -> int:
             return SystemClock().now() + hours * 3_600_000
@@ -328,31 +332,31 @@ async def test_deadlines_are_by_the_stores_clock(engine, store, hours) -> None:
     await running
 
 
-async def test_nothing_is_run_after_its_deadline(engine, serve, soon) -> None:
+async def test_a_task_after_its_deadline_is_not_run(engine, serve, soon) -> None:
     blocker = Blocker()
     blocker.open.set()
     serve(blocker)
     await engine.ask("r1", deadline=soon(-1))
-    await engine.settled()
+    await engine.wait_for_earlier_tasks()
     assert blocker.begun == ["after"]
     assert engine.results.keys() == {"after"}
 
 
-async def test_a_task_ends_with_its_deadline_and_nobody_is_told(engine, serve, soon, eventually) -> None:
-    """N3: what the timeout means is said by its timer, for it may be that of something around the task."""
+async def test_a_task_is_cancelled_at_its_deadline_without_a_result(engine, serve, soon, eventually) -> None:
+    """N3: the timer of the timeout tells the execution; it may be that of something around the task."""
     blocker = Blocker()
     serve(blocker)
     await engine.ask("r1", deadline=soon(0.3))
     await eventually(lambda: blocker.cancelled == ["r1"], "the handler is told to stop")
     blocker.open.set()
-    await engine.settled()
+    await engine.wait_for_earlier_tasks()
     assert engine.results.keys() == {"after"}
 
 
 @pytest.mark.parametrize(
     ("output", "words"), [("x" * 2000, "2002 bytes"), ({1, 2}, "not JSON"), (2**70, "JSON")]
 )
-async def test_a_result_that_cannot_be_kept_is_an_error(engine, serve, output, words) -> None:
+async def test_a_result_that_cannot_be_stored_is_an_error(engine, serve, output, words) -> None:
     async def answer(_: TaskRequest) -> Outcome:
         return Completed(output)
 
@@ -375,7 +379,7 @@ async def test_two_executors_share_a_queue(engine, serve) -> None:
     assert sorted(blocker.begun) == sorted(runs)
 
 
-async def test_a_result_outlives_the_stores_absence(own_redis, eventually) -> None:
+async def test_a_result_is_sent_when_the_store_is_available_again(own_redis, eventually) -> None:
     store = RedisStore(own_redis.url, RedisSettings())
     await store.open()
     engine, blocker = Engine(store), Blocker()
@@ -392,13 +396,13 @@ async def test_a_result_outlives_the_stores_absence(own_redis, eventually) -> No
         while "r1" not in engine.results:
             with contextlib.suppress(StoreUnavailable):
                 await engine.result("r1")
-    assert engine.results["r1"].body["output"] == "let go"
+    assert engine.results["r1"].body["output"] == "released"
     service.stop()
     await task
     await store.close()
 
 
-async def test_stopping_does_not_wait_for_a_store_that_is_away(own_redis, eventually) -> None:
+async def test_stopping_does_not_wait_for_an_unavailable_store(own_redis, eventually) -> None:
     store = RedisStore(own_redis.url, RedisSettings())
     await store.open()
     engine, blocker = Engine(store), Blocker()

@@ -19,7 +19,7 @@ def kind(outcome: Faulted) -> tuple[str, int]:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and is not only waiting to be collected by its parent."""
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -44,7 +44,7 @@ async def test_off_unless_allowed(shell, tmp_path) -> None:
     ],
 )
 async def test_return_modes(shell, returns, output) -> None:
-    """I56: exactly one trailing newline is taken away, none with `all`"""
+    """I56: exactly one trailing newline is removed, none with `all`"""
     command = "echo out; echo; echo err >&2"
     assert await shell(command, **{"return": returns}) == Completed(output)
 
@@ -75,7 +75,7 @@ async def test_a_declared_value_is_not_in_the_error(shell) -> None:
     assert outcome.error.detail.endswith(": no ***")
 
 
-async def test_a_signal_counts_as_shells_count(shell) -> None:
+async def test_the_exit_code_of_a_signal_is_128_plus_its_number(shell) -> None:
     assert await shell("kill -TERM $$", **{"return": "code"}) == Completed(143)
 
 
@@ -105,7 +105,7 @@ async def test_no_stdin_is_an_empty_one(shell) -> None:
     assert await shell("cat; echo end") == Completed("end")
 
 
-async def test_large_stdin_that_nobody_reads(shell) -> None:
+async def test_large_stdin_that_is_not_read(shell) -> None:
     assert await shell("echo done", stdin="x" * 1_000_000) == Completed("done")
 
 
@@ -120,7 +120,7 @@ async def test_the_environment_is_only_what_was_declared(shell, monkeypatch) -> 
     assert "MINE" in outcome.output.split()
 
 
-async def test_the_directory_is_empty_private_and_gone_afterwards(shell) -> None:
+async def test_the_directory_is_empty_and_private_and_is_removed_afterwards(shell) -> None:
     outcome = await shell('[ "$HOME" = "$PWD" ] && ls -A && touch file && stat -c %a . file && pwd')
     *modes, directory = outcome.output.split()
     assert modes == ["700", "600"]
@@ -141,13 +141,13 @@ async def test_the_directory_is_empty_private_and_gone_afterwards(shell) -> None
         ({"return": ["code"]}, "return"),
     ],
 )
-async def test_what_cannot_be_run_is_a_configuration_error_that_names_it(shell, arguments, named) -> None:
+async def test_invalid_arguments_are_a_configuration_error_that_names_them(shell, arguments, named) -> None:
     outcome = await shell("echo", **arguments)
     assert kind(outcome) == ("configuration", 400)
     assert named in outcome.error.detail
 
 
-async def test_what_cannot_be_started_is_a_runtime_error(shell) -> None:
+async def test_a_command_that_cannot_be_started_is_a_runtime_error(shell) -> None:
     """I57"""
     outcome = await shell("echo", arguments=["x" * 10_000_000])
     assert kind(outcome) == ("runtime", 500)
@@ -165,18 +165,18 @@ async def test_output_is_limited(shell, stream) -> None:
     assert outcome.error.title == "Output too large"
 
 
-async def test_output_that_is_no_text(shell) -> None:
+async def test_output_that_is_not_utf_8(shell) -> None:
     assert await shell(r"printf '\377a'") == Completed("\ufffda")
 
 
-async def test_a_background_child_that_holds_the_output_does_not_hang_us(shell, eventually) -> None:
+async def test_a_background_child_that_holds_the_output_is_killed(shell, eventually) -> None:
     began = time.monotonic()
     outcome = await shell("sleep 60 & echo $!")
     assert time.monotonic() - began < 10
     await eventually(lambda: not runs(int(outcome.output)), "the background child is killed")
 
 
-async def test_a_child_in_a_session_of_its_own_does_not_hang_us(shell) -> None:
+async def test_a_child_in_a_session_of_its_own_is_not_awaited(shell) -> None:
     outcome = await shell("setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2")
     assert runs(int(outcome.output))
     os.kill(int(outcome.output), 9)
@@ -224,7 +224,7 @@ async def test_a_cancelled_command_that_will_not_end_is_killed(shell, tmp_path, 
 
 
 async def test_a_command_that_is_not_awaited(shell, tmp_path, eventually) -> None:
-    """I58: the workflow goes on, the command too; its directory is removed in the end."""
+    """I58: the workflow goes on, the command too; its directory is removed when it ends."""
     done = tmp_path / "done"
     command = 'pwd > "$1.new"; cat >> "$1.new"; echo "$KEY" >> "$1.new"; sleep 0.2; mv "$1.new" "$1"; exit 3'
     outcome = await shell(

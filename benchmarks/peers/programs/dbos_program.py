@@ -2,7 +2,7 @@
 
 DBOS is a library, so workflows, steps and what starts them share this process. Sequences are plain
 functions, because DBOS is faster with them; fan-out and timers are coroutines, because threads are few.
-Its settings are its defaults, which are what its documentation advises for one process.
+It runs with the default settings, which its documentation advises for one process.
 
 Standard output is for the benchmark: the line `began` before the load, `ended` after it, then JSON.
 """
@@ -42,13 +42,13 @@ async def fan_out(width: int) -> int:
 
 @DBOS.workflow()
 async def nap(milliseconds: int) -> float:
-    """When the code after the sleep goes on."""
+    """The time when the code after the sleep runs."""
     await DBOS.sleep_async(milliseconds / 1000)
     return time.time()
 
 
 def throughput(count: int, steps: int) -> list[float]:
-    """All at once; how many seconds all took."""
+    """All at once; the seconds that all took."""
     began = time.perf_counter()
     handles = [DBOS.start_workflow(sequence, steps) for _ in range(count)]
     for handle in handles:
@@ -77,7 +77,7 @@ async def wide(count: int, width: int) -> list[float]:
 
 
 async def timers(count: int, milliseconds: int) -> list[float]:
-    """All at once; milliseconds that each wakes later than DBOS noted down when the sleep began."""
+    """All at once; by how many milliseconds each wakes after the time that DBOS recorded."""
     handles = []
     for _ in range(0, count, STARTED_TOGETHER):
         starting = (DBOS.start_workflow_async(nap, milliseconds) for _ in range(STARTED_TOGETHER))

@@ -28,7 +28,7 @@ async def fan_out(context: restate.Context, width: int) -> int:
 
 @bench.handler()
 async def nap(context: restate.Context, milliseconds: int) -> float:
-    """How many milliseconds too late the code after the sleep goes on."""
+    """By how many milliseconds the code after the sleep runs late."""
     began = time.time()
     await context.sleep(timedelta(milliseconds=milliseconds))
     return (time.time() - began) * 1000 - milliseconds

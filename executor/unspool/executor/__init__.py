@@ -1,5 +1,5 @@
-"""Does the tasks that touch the world: takes them from the store, runs their handlers, sends back results.
+"""Runs the tasks that call services or commands: receives them from the store and sends back their results.
 
-`unspool.executor.service` is the loop, `unspool.executor.handlers` the handlers by queue. Delivery is at
-least once: a handler may see the same request again and tells the outside by its idempotency key.
+`unspool.executor.service` has the main loop, `unspool.executor.handlers` the handler of each queue. Delivery
+is at least once: a handler can get the same request again, with the same idempotency key.
 """

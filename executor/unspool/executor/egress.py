@@ -1,7 +1,7 @@
-"""Which network addresses a workflow may reach: pure decisions about resolved addresses.
+"""Decides to which network addresses a workflow may connect. Pure.
 
-Names and spellings do not matter here: the policy is asked about the address a socket is about to be
-connected to, so that neither `0x7f.1` nor a name that resolves differently the second time gets around it.
+The policy checks the resolved address just before a socket is connected to it, so neither a spelling such as
+`0x7f.1` nor a name that resolves differently the second time bypasses it.
 """
 
 import socket
@@ -17,23 +17,23 @@ Endpoint = tuple[str, int]
 """Host name or address, and port."""
 
 
-class Reach(StrEnum):
-    """How far calls may go."""
+class AddressScope(StrEnum):
+    """Which networks calls may use."""
 
     PRIVATE = "private"
-    """Everywhere but where nobody may: loopback and private networks are where people's services are."""
+    """Loopback, private networks and the internet, except the addresses that are always refused."""
     PUBLIC = "public"
     """Only addresses of the public internet."""
 
 
 class AddressRefused(OSError):
-    """An address may not be connected to. The message is the same for all: it must not tell what is there."""
+    """An address is not allowed. The message is always the same, so that it does not show what is there."""
 
     def __init__(self) -> None:
-        super().__init__("the address is not one that workflows may reach")
+        super().__init__("workflows may not connect to this address")
 
 
-_NEVER: Final = tuple(
+_ALWAYS_REFUSED: Final = tuple(
     ip_network(text)
     for text in (
         "0.0.0.0/8",  # unspecified; connects to this host
@@ -52,7 +52,7 @@ _NEVER: Final = tuple(
         "2001::/32",  # Teredo hides two IPv4 addresses
     )
 )
-_EMBEDDING: Final = tuple(
+_WITH_IPV4: Final = tuple(
     IPv6Network(text)
     for text in (
         "::/96",  # IPv4-compatible
@@ -65,20 +65,20 @@ _EMBEDDING: Final = tuple(
 
 
 def unwrapped(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, or the same."""
+    """The IPv4 address inside an IPv6 address, or the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if int(address) > 1 and any(address in network for network in _EMBEDDING):  # :: and ::1 are themselves
+    if int(address) > 1 and any(address in network for network in _WITH_IPV4):  # not :: and ::1
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address
 
 
 def is_own(address: Address) -> bool:
-    """Whether an address belongs to this machine: what can be bound to is ours."""
+    """Whether an address belongs to this machine, that is, whether a socket can be bound to it."""
     if address.is_loopback:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -92,24 +92,24 @@ def is_own(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EgressPolicy:
-    """Where connections may go."""
+    """Checks where sockets may be connected to."""
 
-    reach: Reach
+    scope: AddressScope
     store: frozenset[tuple[Address, int]] = frozenset()
-    """Addresses of the store itself, which holds every tenant's data."""
+    """Addresses of the event store, which holds the data of every tenant."""
     is_own: Callable[[Address], bool] = is_own
 
     def allows(self, host: str, port: int) -> bool:
         """Whether a socket may be connected to this address (not name) and port."""
         address = unwrapped(ip_address(host))
-        if any(address in network for network in _NEVER) or self._is_store(address, port):
+        if any(address in network for network in _ALWAYS_REFUSED) or self._is_store(address, port):
             return False
-        return self.reach is Reach.PRIVATE or (address.is_global and not address.is_loopback)
+        return self.scope is AddressScope.PRIVATE or (address.is_global and not address.is_loopback)
 
     def _is_store(self, address: Address, port: int) -> bool:
         if (address, port) in self.store:
             return True
-        # A store on this machine is reached by each of the machine's addresses.
+        # Each address of this machine leads to a store on this machine.
         local = any(at == port and self.is_own(known) for known, at in self.store)
         return local and self.is_own(address)
 
@@ -118,7 +118,7 @@ _DEFAULT_PORTS: Final = {"redis": 6379, "rediss": 6379, "postgresql": 5432, "pos
 
 
 def store_endpoints(url: str) -> tuple[Endpoint, ...]:
-    """The servers a store URL names: `redis+cluster://a:1,b:2` names two, `sqlite://` none."""
+    """The servers in a store URL: two in `redis+cluster://a:1,b:2`, none in `sqlite://`."""
     split = urlsplit(url)
     scheme, _, variant = split.scheme.partition("+")
     if scheme not in _DEFAULT_PORTS:
@@ -132,7 +132,7 @@ def store_endpoints(url: str) -> tuple[Endpoint, ...]:
 
 
 def resolve(endpoints: Iterable[Endpoint]) -> frozenset[tuple[Address, int]]:
-    """The addresses of the store's servers now; a name that does not resolve has none. Blocks on DNS."""
+    """The present addresses of the servers. Names that do not resolve are left out. Blocks on DNS."""
     return frozenset(
         (unwrapped(ip_address(sockaddr[0])), port)
         for host, port in endpoints

@@ -1,4 +1,4 @@
-"""The handlers an executor has, by the queue they serve."""
+"""The handlers of an executor, by queue."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from unspool.definitions.tasks import call_http, run_shell
 from unspool.eventstore.settings import BadSetting
-from unspool.executor.egress import EgressPolicy, Endpoint, Reach, resolve
+from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolve
 from unspool.executor.http.call import HttpCall
 from unspool.executor.outbound import open_session
 from unspool.executor.outcome import Handler
@@ -18,20 +18,20 @@ from unspool.executor.shell import ShellRun
 async def default_handlers(
     settings: ExecutorSettings, *, store: Iterable[Endpoint] = ()
 ) -> AsyncIterator[dict[str, Handler]]:
-    """The handlers of this release, open as long as the context is.
+    """The handlers of this release. Their connections close with the context.
 
-    `store` are the servers of the event store (`store_endpoints(url)`); no call may go there.
+    `store` are the servers of the event store (`store_endpoints(url)`); calls to them are refused.
 
     Raises:
-        BadSetting: `UNSPOOL_EGRESS` is not one of its values.
+        BadSetting: `UNSPOOL_EGRESS` is neither `private` nor `public`.
     """
-    policy = EgressPolicy(_reach(settings.egress), await asyncio.to_thread(resolve, store))
+    policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
     async with open_session(policy, connections=settings.concurrency) as session:
         yield {call_http.QUEUE: HttpCall(session, settings), run_shell.QUEUE: ShellRun(settings)}
 
 
-def _reach(text: str) -> Reach:
+def _address_scope(text: str) -> AddressScope:
     try:
-        return Reach(text.lower())
+        return AddressScope(text.lower())
     except ValueError:
         raise BadSetting(f"UNSPOOL_EGRESS must be private or public, not {text!r}") from None

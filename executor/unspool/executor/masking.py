@@ -1,17 +1,17 @@
-"""Keeps known secrets out of texts that people read."""
+"""Hides known secrets in texts that people read."""
 
 from collections.abc import Iterable
 from typing import Final
 
 HIDDEN: Final = "***"
 
-_SHORTEST: Final = 4
-"""Shorter values are no secrets worth the name, and hiding each "1" would make texts unreadable."""
+_MIN_LENGTH: Final = 4
+"""Shorter values are not hidden: to hide each "1" would make texts unreadable."""
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text in which none of the secrets is left."""
+    """The text with `***` in place of each secret."""
     for secret in secrets:
-        if len(secret) >= _SHORTEST:
+        if len(secret) >= _MIN_LENGTH:
             text = text.replace(secret, HIDDEN)
     return text

@@ -1,4 +1,4 @@
-"""The one way out: an HTTP session whose every socket is vetted by the egress policy as it is connected."""
+"""The HTTP session of an executor. The egress policy checks every address before a socket connects to it."""
 
 import socket
 from typing import Final
@@ -10,19 +10,19 @@ from unspool.executor.egress import AddressRefused, EgressPolicy
 CONNECT_SECONDS: Final = 10.0
 
 _KEEP_ALIVE_SECONDS: Final = 4.0
-"""Shorter than the 5 seconds of common servers, so that a request seldom meets a connection being closed."""
+"""Shorter than the 5 seconds of common servers: a reused connection is then seldom closed by the server."""
 
 
 def open_session(policy: EgressPolicy, connections: int) -> aiohttp.ClientSession:
-    """A session for all calls of an executor. Close it. To be called with a running event loop.
+    """A session for all calls of an executor. The caller closes it. Needs a running event loop.
 
-    Connections are pooled; cookies are not kept, proxies and `.netrc` of the environment not used: nothing
-    passes from one call to another but the connection.
+    Calls share pooled connections and nothing else: cookies are not kept, and proxies and `.netrc` of the
+    environment are not used.
     """
     connector = aiohttp.TCPConnector(
         limit=connections,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
-        socket_factory=_vetting_factory(policy),
+        socket_factory=_checked_socket_factory(policy),
     )
     return aiohttp.ClientSession(
         connector=connector,
@@ -33,11 +33,11 @@ def open_session(policy: EgressPolicy, connections: int) -> aiohttp.ClientSessio
     )
 
 
-def _vetting_factory(policy: EgressPolicy) -> aiohttp.SocketFactoryType:
-    def vetted(info: aiohttp.AddrInfoType) -> socket.socket:
+def _checked_socket_factory(policy: EgressPolicy) -> aiohttp.SocketFactoryType:
+    def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
         if not policy.allows(str(address[0]), int(address[1])):
             raise AddressRefused
         return socket.socket(family, kind, protocol)
 
-    return vetted
+    return checked_socket

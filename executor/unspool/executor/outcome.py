@@ -1,4 +1,4 @@
-"""What a handler takes and what it gives back."""
+"""The interface of a handler: a task request in, an outcome out."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,12 +10,12 @@ from unspool.eventstore.records import Message, MessageKind, TaskRequest
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The task did what was asked."""
+    """The task succeeded."""
 
     output: Json
 
     def message(self, request: TaskRequest) -> Message:
-        """The result as its execution is told."""
+        """The message to the execution."""
         return Message(
             MessageKind.TASK_COMPLETED, request.execution, {"run": request.run, "output": self.output}
         )
@@ -23,12 +23,12 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Faulted:
-    """The task came to an error that its author can catch."""
+    """The task failed with an error that the workflow can catch."""
 
     error: WorkflowError
 
     def message(self, request: TaskRequest) -> Message:
-        """The result as its execution is told."""
+        """The message to the execution."""
         return Message(
             MessageKind.TASK_FAULTED, request.execution, {"run": request.run, "error": self.error.to_json()}
         )
@@ -38,18 +38,18 @@ Outcome = Completed | Faulted
 
 
 class Handler(Protocol):
-    """Does the tasks of one queue."""
+    """Runs the tasks of one queue."""
 
     async def __call__(self, request: TaskRequest) -> Outcome:
-        """Does one task, at least once for each request.
+        """Runs one task. The same request can come more than once.
 
-        It may be cancelled at any await, and is when the deadline has come. An exception means a defect of
-        the handler or of the machine: the task is tried again and in the end goes to the dead letters.
+        The call is cancelled when the deadline comes, and can be cancelled at any await. An exception means a
+        fault of the handler or of the machine: the task is retried, then moved to the dead letter queue.
         """
 
 
 class Rejected(Exception):
-    """Leaves a handler's inner functions with the error that becomes its outcome."""
+    """Raised inside a handler with the error that becomes its outcome."""
 
     def __init__(self, error: WorkflowError) -> None:
         super().__init__(error.detail)

@@ -1,4 +1,4 @@
-"""Child processes that cannot flood or hang their executor, nor outlive one that can still stop them."""
+"""Child processes with limited output, which are stopped with everything in their process group."""
 
 import asyncio
 import contextlib
@@ -10,34 +10,34 @@ from subprocess import DEVNULL, PIPE
 from typing import Final, NamedTuple, cast
 
 _DRAIN_SECONDS: Final = 0.5
-"""How long output is still read once the process has ended and what it left behind holds its pipes."""
+"""How long output is still read after the process has ended, if its children hold its pipes open."""
 
 
 class ProcessResult(NamedTuple):
-    """What a process came to (dsl-reference.md, "Process Result")."""
+    """Exit code and output of a process (dsl-reference.md, "Process Result")."""
 
     code: int
-    """Exit code; 128 + n for a process killed by signal n, as shells count."""
+    """Exit code; 128 + n when the process was killed by signal n, as in shells."""
     stdout: str
     stderr: str
 
 
 class OutputTooLarge(Exception):
-    """A process wrote more than it may."""
+    """A process wrote more than its limit."""
 
 
-class _Capture(asyncio.SubprocessProtocol):
-    """Collects what a process writes, up to a limit; knows when it ended, whoever still holds its pipes."""
+class _OutputCapture(asyncio.SubprocessProtocol):
+    """Collects the output of a process up to a limit. Sees its end even if a child holds its pipes open."""
 
     def __init__(self, limit: int) -> None:
         loop = asyncio.get_running_loop()
         self.output = {1: bytearray(), 2: bytearray()}
         self.overflow: str | None = None
-        self.settled: asyncio.Future[None] = loop.create_future()
-        """There is nothing more to wait for: the process has ended, or wrote too much."""
+        self.finished: asyncio.Future[None] = loop.create_future()
+        """The process has ended or wrote too much."""
         self.exited: asyncio.Future[None] = loop.create_future()
         self.drained: asyncio.Future[None] = loop.create_future()
-        """Nobody can write any more."""
+        """Both pipes are closed."""
         self._limit = limit
         self._writers = {1, 2}
 
@@ -46,19 +46,19 @@ class _Capture(asyncio.SubprocessProtocol):
         output += data[: self._limit + 1 - len(output)]
         if len(output) > self._limit:
             self.overflow = "standard output" if fd == 1 else "standard error"
-            _done(self.settled)
+            _resolve(self.finished)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._writers.discard(fd)
         if not self._writers:
-            _done(self.drained)
+            _resolve(self.drained)
 
     def process_exited(self) -> None:
-        _done(self.exited)
-        _done(self.settled)
+        _resolve(self.exited)
+        _resolve(self.finished)
 
 
-def _done(future: asyncio.Future[None]) -> None:
+def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 
@@ -72,17 +72,17 @@ async def run(
     max_output: int,
     kill_grace: float,
 ) -> ProcessResult:
-    """Runs a process in a session of its own, to its end; then ends whatever it left in its process group.
+    """Runs a process in a session of its own to its end, then kills the rest of its process group.
 
-    Cancelled, it asks the group to end (SIGTERM), waits for up to `kill_grace` seconds, and kills it.
+    When cancelled, it sends SIGTERM to the group, waits up to `kill_grace` seconds, and sends SIGKILL.
 
     Raises:
-        OutputTooLarge: it wrote more than `max_output` bytes to one of its outputs, and was stopped.
+        OutputTooLarge: it wrote more than `max_output` bytes to one of its outputs, and was killed.
         OSError: it could not be started.
     """
     loop = asyncio.get_running_loop()
     transport, capture = await loop.subprocess_exec(
-        lambda: _Capture(max_output),
+        lambda: _OutputCapture(max_output),
         *argv,
         stdin=PIPE if stdin else DEVNULL,
         stdout=PIPE,
@@ -92,8 +92,8 @@ async def run(
         start_new_session=True,
     )
     try:
-        _feed(transport, stdin)
-        await _ended(capture, max_output)
+        _write_stdin(transport, stdin)
+        await _wait_until_finished(capture, max_output)
     except BaseException:
         _signal_group(transport, signal.SIGTERM)
         await asyncio.wait({capture.exited, capture.drained}, timeout=kill_grace)
@@ -105,29 +105,29 @@ async def run(
     return _result(transport, capture)
 
 
-async def _ended(capture: _Capture, max_output: int) -> None:
-    await asyncio.wait({capture.settled})
+async def _wait_until_finished(capture: _OutputCapture, max_output: int) -> None:
+    await asyncio.wait({capture.finished})
     if capture.overflow:
         raise OutputTooLarge(f"more than {max_output} bytes were written to {capture.overflow}")
     await asyncio.wait({capture.drained}, timeout=_DRAIN_SECONDS)
 
 
-def _feed(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
+def _write_stdin(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
     if not stdin:
         return
     pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    if not pipe.is_closing():  # a process may have ended already; uvloop refuses to write then
+    if not pipe.is_closing():  # the process may have ended; then uvloop refuses to write
         pipe.write(stdin)
-        pipe.close()  # once all is written
+        pipe.close()  # after all is written
 
 
 def _signal_group(transport: asyncio.SubprocessTransport, number: signal.Signals) -> None:
-    # The id of the group is the process's: it was started as the leader of a session.
+    # The process leads its session, so the id of the group is its process id.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(transport.get_pid(), number)
 
 
-def _result(transport: asyncio.SubprocessTransport, capture: _Capture) -> ProcessResult:
+def _result(transport: asyncio.SubprocessTransport, capture: _OutputCapture) -> ProcessResult:
     code = transport.get_returncode()
     if code is None:
         raise RuntimeError("the process cannot be killed")
@@ -135,10 +135,10 @@ def _result(transport: asyncio.SubprocessTransport, capture: _Capture) -> Proces
     return ProcessResult(code if code >= 0 else 128 - code, stdout, stderr)
 
 
-async def detach(
+async def start_detached(
     argv: Sequence[str], *, stdin: bytes, environment: Mapping[str, str], directory: str
 ) -> None:
-    """Starts a process that puts its work into the background, and waits for no more than that.
+    """Starts a process that moves its work to the background, and waits only for that process.
 
     Raises:
         OSError: it could not be started.

@@ -1,4 +1,4 @@
-"""The executor service: takes tasks while it has room, keeps their leases, stops without losing any."""
+"""The executor service: receives tasks while it has free slots and renews their leases."""
 
 import asyncio
 import contextlib
@@ -17,41 +17,41 @@ from unspool.eventstore.retry import JITTER, retry_until_available, run_periodic
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.outcome import Handler
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.work import Work
+from unspool.executor.task_runner import TaskRunner
 
 log = logging.getLogger(__name__)
 
 _RECLAIM_SECONDS: Final = 2.5
 _RECOVER_SECONDS: Final = 0.5
-_FAREWELL_SECONDS: Final = 2.0
-"""How long a stopping executor tries to reach a store that may be away."""
+_DEREGISTER_TIMEOUT_SECONDS: Final = 2.0
+"""How long a stopping executor waits for a store that may be unavailable."""
 
 
-class _Fate(Enum):
+class _StopReason(Enum):
     """Why a running task was told to stop."""
 
     CANCELLED = auto()
     LOST = auto()
-    HANDED_BACK = auto()
+    RELEASED = auto()
 
 
 @dataclass(slots=True)
 class _Running:
-    """A task in work."""
+    """A task that runs."""
 
     delivery: Delivery[TaskRequest]
     task: asyncio.Task[None] = field(init=False)
-    fate: _Fate | None = None
+    stop_reason: _StopReason | None = None
 
-    def stop(self, fate: _Fate) -> None:
-        self.fate = fate
+    def stop(self, reason: _StopReason) -> None:
+        self.stop_reason = reason
         self.task.cancel()
 
 
 class ExecutorService:
-    """Works on the queues of its handlers until it is stopped.
+    """Runs the tasks of its handlers' queues until it is stopped.
 
-    Many executors share the queues; `name` must be unique among the live ones.
+    Many executors can share the queues; each needs a `name` of its own.
     """
 
     def __init__(
@@ -66,53 +66,53 @@ class ExecutorService:
         self._settings = settings
         self._consumer = Consumer(EXECUTORS, name, frozenset(handlers))
         self._clock = StoreClock(store, clock)
-        self._work = Work(store, handlers, settings, self._clock)
+        self._runner = TaskRunner(store, handlers, settings, self._clock)
         self._running: dict[tuple[str, str], _Running] = {}
-        self._handed_back: list[Delivery[TaskRequest]] = []
-        self._room = asyncio.Event()
+        self._to_release: list[Delivery[TaskRequest]] = []
+        self._slot_freed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._reclaim_at = 0.0
 
     async def run(self) -> None:
-        """Works until `stop`, then lets running tasks end within the grace period and hands back the others.
+        """Runs until `stop`, then waits for running tasks for the grace period and releases the others.
 
-        Cancelled, it hands them back at once.
+        When cancelled, it releases them at once.
         """
         await retry_until_available(self._clock.adjust)
-        heart = partial(run_periodically, HEARTBEAT_SECONDS, self._beat)
+        heartbeats = partial(run_periodically, HEARTBEAT_SECONDS, self._heartbeat)
         try:
-            async with asyncio.TaskGroup() as duties:
-                beating = duties.create_task(self._keep_up(heart), name="executor heartbeat")
-                taking = duties.create_task(self._keep_up(self._take), name="executor intake")
+            async with asyncio.TaskGroup() as loops:
+                heartbeat = loops.create_task(self._restarted(heartbeats), name="executor heartbeat")
+                receiving = loops.create_task(self._restarted(self._receive_tasks), name="executor intake")
                 await self._stopping.wait()
-                taking.cancel()
-                await asyncio.wait({taking})
+                receiving.cancel()
+                await asyncio.wait({receiving})
                 await self._drain()
-                beating.cancel()
+                heartbeat.cancel()
         finally:
-            await self._leave()
+            await self._shut_down()
 
     def stop(self) -> None:
-        """Asks `run` to come to an end; safe to call from a signal handler of the loop, and twice."""
+        """Makes `run` stop. Can be called from a signal handler of the loop, and more than once."""
         self._stopping.set()
 
-    async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
-        """Takes a duty up again after a defect: the tasks that run deserve to be brought to their end."""
+    async def _restarted(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Starts a loop again after an unexpected exception, so that running tasks can still finish."""
         while True:
             try:
-                await duty()
+                await loop()
             except Exception:
-                log.exception("the executor met a defect and goes on", extra={"action": "executor_defect"})
+                log.exception("unexpected error in the executor", extra={"action": "executor_defect"})
             await asyncio.sleep(_RECOVER_SECONDS)
 
-    async def _take(self) -> None:
+    async def _receive_tasks(self) -> None:
         while True:
             free = await self._free_slots()
-            for delivery in await retry_until_available(partial(self._next, free)):
-                self._begin(delivery)
+            for delivery in await retry_until_available(partial(self._receive, free)):
+                self._start(delivery)
 
-    async def _next(self, free: int) -> list[Delivery[TaskRequest]]:
-        """New tasks or, now and then, those whose executor is gone."""
+    async def _receive(self, free: int) -> list[Delivery[TaskRequest]]:
+        """New tasks or, every few seconds, tasks of executors that have stopped or whose lease has ended."""
         now = asyncio.get_running_loop().time()
         if now < self._reclaim_at:
             return await self._store.receive_tasks(self._consumer, free, self._reclaim_at - now)
@@ -123,47 +123,47 @@ class ExecutorService:
 
     async def _free_slots(self) -> int:
         while (free := self._settings.concurrency - len(self._running)) <= 0:
-            self._room.clear()
-            await self._room.wait()
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
         return free
 
-    def _begin(self, delivery: Delivery[TaskRequest]) -> None:
+    def _start(self, delivery: Delivery[TaskRequest]) -> None:
         key = (delivery.source, delivery.id)
-        if key in self._running:  # reclaimed from ourselves: the lease ended while this machine slept
+        if key in self._running:  # reclaimed from this executor: the lease ended while the machine slept
             return
         running = _Running(delivery)
-        running.task = asyncio.create_task(self._do(running))
-        running.task.add_done_callback(partial(self._ended, key))
+        running.task = asyncio.create_task(self._run_task(running))
+        running.task.add_done_callback(partial(self._on_task_done, key))
         self._running[key] = running
 
-    async def _do(self, running: _Running) -> None:
+    async def _run_task(self, running: _Running) -> None:
         delivery = running.delivery
         try:
-            await self._work.do(delivery)
+            await self._runner.run(delivery)
         except asyncio.CancelledError:
-            if running.fate is _Fate.CANCELLED:
-                await self._work.drop(delivery)
-            elif running.fate is _Fate.HANDED_BACK:
-                self._handed_back.append(delivery)
-            elif running.fate is None:
+            if running.stop_reason is _StopReason.CANCELLED:
+                await self._runner.discard(delivery)
+            elif running.stop_reason is _StopReason.RELEASED:
+                self._to_release.append(delivery)
+            elif running.stop_reason is None:
                 raise
         except Exception:
-            # Its lease is not renewed any more: it will be delivered again.
+            # Its lease is no longer renewed, so it is delivered again.
             log.exception(
-                "a task could not be ended",
+                "a task could not be finished",
                 extra={
-                    "action": "task_not_ended",
+                    "action": "task_not_finished",
                     "execution": delivery.body.execution,
                     "task": delivery.body.task,
                 },
             )
 
-    def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
+    def _on_task_done(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
         del self._running[key]
-        self._room.set()
+        self._slot_freed.set()
 
-    async def _beat(self) -> None:
-        """The heartbeat: shows that this executor lives, renews leases, learns which tasks are to stop."""
+    async def _heartbeat(self) -> None:
+        """Tells the store that this executor is alive, renews leases and stops tasks that were cancelled."""
         await self._store.heartbeat(self._consumer)
         await self._clock.adjust()
         if self._running:
@@ -172,23 +172,23 @@ class ExecutorService:
     async def _renew(self, held: list[_Running]) -> None:
         renewals = await self._store.renew_tasks(self._consumer, [running.delivery for running in held])
         for running, renewal in zip(held, renewals, strict=True):
-            if renewal is Renewal.HELD or running.fate is not None:
+            if renewal is Renewal.HELD or running.stop_reason is not None:
                 continue
-            running.stop(_Fate.CANCELLED if renewal is Renewal.CANCELLED else _Fate.LOST)
+            running.stop(_StopReason.CANCELLED if renewal is Renewal.CANCELLED else _StopReason.LOST)
 
     async def _drain(self) -> None:
         if tasks := {running.task for running in self._running.values()}:
             await asyncio.wait(tasks, timeout=self._settings.stop_grace_seconds)
 
-    async def _leave(self) -> None:
-        """Hands back what still runs and leaves the group, if the store can be told; else leases end."""
+    async def _shut_down(self) -> None:
+        """Releases running tasks and deregisters. If the store is unavailable, the leases just end."""
         remaining = list(self._running.values())
         for running in remaining:
-            running.stop(_Fate.HANDED_BACK)
+            running.stop(_StopReason.RELEASED)
         if remaining:
             await asyncio.wait({running.task for running in remaining})
         with contextlib.suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                if self._handed_back:
-                    await self._store.release(self._handed_back)
+            async with asyncio.timeout(_DEREGISTER_TIMEOUT_SECONDS):
+                if self._to_release:
+                    await self._store.release(self._to_release)
                 await self._store.deregister(self._consumer)

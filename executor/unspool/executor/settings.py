@@ -10,18 +10,18 @@ MEBIBYTE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """How many tasks at once, for how long, and what they may do."""
+    """Limits of the executor and permissions of its tasks."""
 
-    concurrency: int = setting("UNSPOOL_EXECUTOR_CONCURRENCY", 64, "Tasks one executor works on at once")
+    concurrency: int = setting("UNSPOOL_EXECUTOR_CONCURRENCY", 64, "Tasks one executor runs at once")
     lease_seconds: float = setting(
         "UNSPOOL_EXECUTOR_LEASE_SECONDS",
         30.0,
-        "A task whose lease was not renewed for so long goes to another executor",
+        "A task whose lease is not renewed for this long goes to another executor",
     )
     stop_grace_seconds: float = setting(
         "UNSPOOL_EXECUTOR_STOP_GRACE_SECONDS",
         10.0,
-        "How long running tasks may go on when the executor is stopped",
+        "How long an executor that is stopped waits for its running tasks",
     )
     max_result_bytes: int = setting(
         "UNSPOOL_EXECUTOR_MAX_RESULT_BYTES", 4 * MEBIBYTE, "Largest result of a task, as JSON"
@@ -29,7 +29,7 @@ class ExecutorSettings:
     egress: str = setting(
         "UNSPOOL_EGRESS",
         "private",
-        "Where calls may go: 'private' (own networks too) or 'public' (the internet only)",
+        "Where calls may go: 'private' (private networks too) or 'public' (the internet only)",
     )
     http_timeout_seconds: float = setting(
         "UNSPOOL_HTTP_TIMEOUT_SECONDS", 300.0, "Longest time an HTTP call may take, redirects included"
@@ -37,7 +37,7 @@ class ExecutorSettings:
     http_max_response_bytes: int = setting(
         "UNSPOOL_HTTP_MAX_RESPONSE_BYTES",
         4 * MEBIBYTE,
-        "Largest HTTP response body, decompressed; larger ones could not be kept as a result",
+        "Largest body of an HTTP response, decompressed",
     )
     allow_shell: bool = setting("UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used")
     shell_max_output_bytes: int = setting(

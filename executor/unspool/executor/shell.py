@@ -15,13 +15,13 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
-from unspool.executor.process import OutputTooLarge, ProcessResult, detach, run
+from unspool.executor.process import OutputTooLarge, ProcessResult, run, start_detached
 from unspool.executor.settings import ExecutorSettings
 
 _RETURNS: Final = frozenset({"stdout", "stderr", "code", "all", "none"})
 
 _SHOWS_FAILURE: Final = frozenset({"code", "stderr", "all"})
-"""Return modes that let an author see a failure; with the others a non-zero exit is an error (I57)."""
+"""Return modes that show a failure; with the others a non-zero exit code is an error (I57)."""
 
 _STDERR_TAIL: Final = 500
 
@@ -29,37 +29,37 @@ _DETACHED: Final = (
     "umask 077; directory=$1 command=$2; shift 2; exec 3<&0; "
     '( sh -c "$command" sh "$@"; rm -rf -- "$directory" ) <&3 3<&- &'
 )
-"""Leaves the command to itself: it ends when it ends, its directory is removed then, nobody waits for it."""
+"""Runs the command in the background and removes its directory when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A command ready to be run."""
+    """A command with its evaluated arguments."""
 
     command: str
     arguments: tuple[str, ...]
     environment: dict[str, str]
-    """What the author declared; everything else is kept from the command."""
+    """The variables that the author declared."""
     stdin: bytes
     returns: str
     awaits: bool
 
 
 class ShellRun:
-    """Does `run: shell` tasks, each in its own process group and its own empty directory."""
+    """Runs `run: shell` tasks, each in its own process group and its own empty directory."""
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self._settings = settings
 
     async def __call__(self, request: TaskRequest) -> Outcome:
-        """Runs one command; whatever it leaves running in its process group is killed with it."""
+        """Runs one command. When it ends, the rest of its process group is killed."""
         if not self._settings.allow_shell:
             return Faulted(errors.authorization("run: shell is not allowed here (UNSPOOL_ALLOW_SHELL)"))
         try:
             command = prepare(request)
             directory = tempfile.mkdtemp(prefix="unspool-")
             if not command.awaits:
-                return await _leave(command, directory)
+                return await _start_detached(command, directory)
             try:
                 return await self._run(command, directory)
             finally:
@@ -84,8 +84,8 @@ class ShellRun:
         return _outcome(command, result)
 
 
-async def _leave(command: ShellCommand, directory: str) -> Outcome:
-    await detach(
+async def _start_detached(command: ShellCommand, directory: str) -> Outcome:
+    await start_detached(
         ("sh", "-c", _DETACHED, "sh", directory, command.command, *command.arguments),
         stdin=command.stdin,
         environment=_environment(command, directory),
@@ -98,60 +98,60 @@ def prepare(request: TaskRequest) -> ShellCommand:
     """Reads the arguments of a `shell` task.
 
     Raises:
-        Rejected: something in them cannot be run; a `configuration` error that names it.
+        Rejected: an argument is invalid; the `configuration` error names it.
     """
     arguments = request.arguments
     returns = arguments.get("return", "stdout")
     if not isinstance(returns, str) or returns not in _RETURNS:
-        _refuse(f"return must be one of {', '.join(sorted(_RETURNS))}, not {returns!r}")
+        _reject(f"return must be one of {', '.join(sorted(_RETURNS))}, not {returns!r}")
     stdin = arguments.get("stdin")
     return ShellCommand(
-        command=_word(arguments["command"], "command"),
-        arguments=tuple(_words(arguments.get("arguments"))),
-        environment=_declared(arguments.get("environment")),
+        command=_without_nul(arguments["command"], "command"),
+        arguments=tuple(_argv(arguments.get("arguments"))),
+        environment=_environment_variables(arguments.get("environment")),
         stdin=b"" if stdin is None else _text(stdin).encode(),
         returns=returns,
         awaits=arguments.get("await", True) is not False,
     )
 
 
-def _words(arguments: Json) -> Iterator[str]:
-    """Arguments as argv: a list as it is, a map as `--name value` (inventory I61, I60)."""
+def _argv(arguments: Json) -> Iterator[str]:
+    """The arguments as argv: a list as it is, a map as `--name value` (inventory I61, I60)."""
     match arguments:
         case None:
             return
         case list():
-            yield from (_word("" if item is None else item, "an argument") for item in arguments)
+            yield from (_without_nul("" if item is None else item, "an argument") for item in arguments)
         case dict():
             for name, value in arguments.items():
                 if value is None or value is False:
                     continue
-                yield _word(f"--{name}", "an argument's name")
+                yield _without_nul(f"--{name}", "an argument's name")
                 if value is not True:
-                    yield _word(value, f"argument {name!r}")
+                    yield _without_nul(value, f"argument {name!r}")
         case _:
-            _refuse("arguments must be a list or a map")
+            _reject("arguments must be a list or a map")
 
 
-def _declared(environment: Json) -> dict[str, str]:
+def _environment_variables(environment: Json) -> dict[str, str]:
     if environment is None:
         return {}
     if not isinstance(environment, dict):
-        _refuse("environment must be a map")
+        _reject("environment must be a map")
     for name in environment:
         if not name or "=" in name or "\0" in name:
-            _refuse(f"{name!r} is no name for an environment variable")
+            _reject(f"{name!r} is not a valid name of an environment variable")
     return {
-        name: _word(value, f"environment variable {name!r}")
+        name: _without_nul(value, f"environment variable {name!r}")
         for name, value in environment.items()
         if value is not None
     }
 
 
-def _word(value: Json, what: str) -> str:
+def _without_nul(value: Json, what: str) -> str:
     text = _text(value)
     if "\0" in text:
-        _refuse(f"{what} has a NUL character")
+        _reject(f"{what} contains a NUL character")
     return text
 
 
@@ -186,5 +186,5 @@ def _failure(command: ShellCommand, result: ProcessResult) -> errors.WorkflowErr
     return errors.runtime(f"{detail}: {tail}" if tail else detail, title="Command failed")
 
 
-def _refuse(detail: str) -> NoReturn:
+def _reject(detail: str) -> NoReturn:
     raise Rejected(errors.configuration(detail))

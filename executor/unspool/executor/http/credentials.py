@@ -1,4 +1,4 @@
-"""Credentials of a request: how they are sent, and how they are kept out of what people read."""
+"""Credentials of a request: builds the header and hides it in outputs."""
 
 import re
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ def authorization(policy: Json) -> tuple[str, tuple[str, ...]]:
     """The `Authorization` header of an evaluated authentication policy, and the secrets in it (inventory K).
 
     Raises:
-        Rejected: the policy is not one this executor knows, or lacks a part.
+        Rejected: the kind of the policy is unknown, or a part is missing.
     """
     sent = descriptor(policy)
     if sent is None:
-        raise Rejected(configuration(_complaint(policy)))
+        raise Rejected(configuration(_cause(policy)))
     secrets = [sent["parameter"]]
     if "basic" in policy:
         if ":" in policy["basic"]["username"]:
@@ -33,7 +33,7 @@ def authorization(policy: Json) -> tuple[str, tuple[str, ...]]:
     return f"{sent['scheme']} {sent['parameter']}", tuple(secrets)
 
 
-def _complaint(policy: Json) -> str:
+def _cause(policy: Json) -> str:
     match policy:
         case {"basic": _}:
             return "basic authentication needs a username and a password, both text"
@@ -47,6 +47,6 @@ def _complaint(policy: Json) -> str:
 
 
 def redacted(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers with the values of those that carry credentials hidden."""
-    # aiohttp's names are a kind of str that JSON encoders refuse.
+    """The headers, with `***` as the value of those that carry credentials."""
+    # aiohttp's header names are a subclass of str that JSON encoders refuse.
     return {str(name): HIDDEN if _SECRET_HEADER.search(name) else value for name, value in headers.items()}

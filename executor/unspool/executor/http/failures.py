@@ -1,4 +1,4 @@
-"""Errors of calls, as authors see them: they name the place and the cause, no secret and no inner address."""
+"""Errors of calls for authors: each names the request and the cause, no secret and no resolved address."""
 
 import os
 from http import HTTPStatus
@@ -13,12 +13,12 @@ from unspool.executor.http.response import HttpResponse, UnreadableContent, cont
 from unspool.executor.masking import masked
 from unspool.executor.outbound import CONNECT_SECONDS
 
-_MAX_WORDS: Final = 300
-"""Characters of a remote problem's own words that go into an error."""
+_MAX_DETAIL: Final = 300
+"""How many characters of a remote problem's text go into an error."""
 
 _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 
-_FAULTS: Final[tuple[tuple[type[Exception], str], ...]] = (
+_CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientConnectorDNSError, "the host name could not be resolved"),
     (aiohttp.ClientConnectorCertificateError, "the server's certificate is not valid for it"),
     (aiohttp.ClientConnectorSSLError, "no TLS connection could be made"),
@@ -29,18 +29,18 @@ _FAULTS: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
-def unsuccessful(request: HttpRequest, response: HttpResponse) -> WorkflowError:
-    """A response whose status is an error (inventory J1, J2)."""
+def status_error(request: HttpRequest, response: HttpResponse) -> WorkflowError:
+    """The error for a response without success (inventory J1, J2)."""
     status = response.status
-    detail = f"{request.place} answered {status}"
-    if words := _words_of_problem(response):
-        detail += f": {words}"
+    detail = f"{request.label} answered {status}"
+    if text := _problem_text(response):
+        detail += f": {text}"
     title = response.reason or _PHRASES.get(status, f"Status {status}")
     return communication(masked(detail, request.secrets), title=title, status=status)
 
 
-def _words_of_problem(response: HttpResponse) -> str:
-    """What a remote problem (RFC 9457) says of itself; other bodies were not written for our readers."""
+def _problem_text(response: HttpResponse) -> str:
+    """The detail or title of a remote problem (RFC 9457); other bodies are not quoted."""
     content_type = response.headers.get("Content-Type", "")
     if not content_type.startswith("application/problem+json"):
         return ""
@@ -48,31 +48,31 @@ def _words_of_problem(response: HttpResponse) -> str:
         problem = content(response.body, content_type)
     except UnreadableContent:
         return ""
-    words = (problem.get("detail") or problem.get("title")) if isinstance(problem, dict) else None
-    return words[:_MAX_WORDS] if isinstance(words, str) else ""
+    text = (problem.get("detail") or problem.get("title")) if isinstance(problem, dict) else None
+    return text[:_MAX_DETAIL] if isinstance(text, str) else ""
 
 
-def failed(request: HttpRequest, what: str, title: str = "Communication failed") -> WorkflowError:
-    """A call that came to nothing, without a status of its own."""
-    return communication(masked(f"{request.place}: {what}", request.secrets), title=title)
+def call_error(request: HttpRequest, cause: str, title: str = "Communication call_error") -> WorkflowError:
+    """The error for a call that failed without a status of its own."""
+    return communication(masked(f"{request.label}: {cause}", request.secrets), title=title)
 
 
-def unreachable(request: HttpRequest, error: Exception) -> WorkflowError:
-    """A call that got no response, or not all of it."""
+def connection_error(request: HttpRequest, error: Exception) -> WorkflowError:
+    """The error for a call without a response, or with an incomplete one."""
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
         return authorization(f"{request.url.origin()}: {error.os_error}", title="Address not allowed")
     if isinstance(error, aiohttp.InvalidURL):
-        detail = f"{request.url.origin()}: addresses must be written the usual way"
+        detail = f"{request.url.origin()}: the address is written in an unusual form"
         return authorization(detail, title="Address not allowed")
-    return failed(request, _fault(error))
+    return call_error(request, _cause(error))
 
 
-def _fault(error: Exception) -> str:
-    for kind, text in _FAULTS:
+def _cause(error: Exception) -> str:
+    for kind, text in _CAUSES:
         if isinstance(error, kind):
             return text
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return f"no connection: {os.strerror(error.errno)}"
     if isinstance(error, UnicodeError):
-        return "the host name is not a valid one"
-    return f"the connection failed ({type(error).__name__})"
+        return "the host name is not valid"
+    return f"the connection call_error ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""The next request after a redirect: method, target and headers by RFC 9110, §15.4. Pure."""
+"""Builds the request that a redirect asks for: method, target and headers by RFC 9110, §15.4. Pure."""
 
 from dataclasses import replace
 from typing import Final
@@ -16,14 +16,14 @@ _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _SAFE: Final = frozenset(
     {"accept", "accept-language", "content-language", "content-type", "idempotency-key", "user-agent"}
 )
-"""Headers that may go on to another origin; any other could carry a credential under any name."""
+"""The only headers that go to another origin: any other could carry a credential."""
 
 
 def redirected(request: HttpRequest, status: int, location: str | None) -> HttpRequest | None:
-    """The request a redirect asks for; None when there is nothing to follow.
+    """The next request, or None when the response is not a redirect.
 
     Raises:
-        Rejected: the target is none that may be followed.
+        Rejected: the target must not be followed.
     """
     if status not in _FOLLOWED or location is None:
         return None
@@ -46,14 +46,14 @@ def _target(request: HttpRequest, status: int, location: str) -> URL:
     except ValueError:
         followable = False
     if not followable:
-        raise Rejected(_refusal(request, status, "to what is no http or https URL"))
+        raise Rejected(_refused(request, status, "to something that is not an http or https URL"))
     if request.url.scheme == "https" and target.scheme == "http":
-        raise Rejected(_refusal(request, status, "from https to http"))
+        raise Rejected(_refused(request, status, "from https to http"))
     return target.with_user(None)
 
 
-def _refusal(request: HttpRequest, status: int, how: str) -> WorkflowError:
-    return communication(f"{request.place} redirects {how}", title="Redirect refused", status=status)
+def _refused(request: HttpRequest, status: int, how: str) -> WorkflowError:
+    return communication(f"{request.label} redirects {how}", title="Redirect refused", status=status)
 
 
 def _becomes_get(method: str, status: int) -> bool:

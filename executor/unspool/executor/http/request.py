@@ -1,4 +1,4 @@
-"""From a task's evaluated arguments to the request that is sent: pure, and where bad arguments are found."""
+"""Builds the HTTP request from a task's evaluated arguments, and refuses bad arguments. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_IN_URI: Final = re.compile(r"[\x00-\x20\x7f]")
 
-_OURS: Final = frozenset(
+_RESERVED_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Headers that frame a message; an author who sets them could smuggle a second one."""
+"""Headers that frame a message. If authors could set them, they could smuggle in a second request."""
 
 _OUTPUTS: Final = frozenset({"content", "raw", "response"})
 
@@ -42,11 +42,11 @@ class HttpRequest:
     """`content`, `raw` or `response`."""
     redirect: bool
     secrets: tuple[str, ...]
-    """What must not show up in an error."""
+    """Texts to hide in errors."""
 
     @property
-    def place(self) -> str:
-        """What an error calls it: no query, which may hold keys."""
+    def label(self) -> str:
+        """The request as errors name it: without the query, which may contain keys."""
         return f"{self.method} {self.url.origin()}{self.url.path}"
 
 
@@ -54,7 +54,7 @@ def prepare(request: TaskRequest) -> HttpRequest:
     """Reads the arguments of an `http` task.
 
     Raises:
-        Rejected: something in them cannot be sent; a `configuration` or `communication` error that names it.
+        Rejected: an argument cannot be sent; the `configuration` or `communication` error names it.
     """
     arguments = request.arguments
     url, userinfo = _url(arguments["endpoint"]["uri"])
@@ -81,10 +81,10 @@ def pairs(values: Json, what: str) -> Pairs:
     """Names and values of a map of scalars: a list repeats its name, null is left out.
 
     Raises:
-        Rejected: it is not such a map.
+        Rejected: `values` is not such a map.
     """
     if not isinstance(values, dict):
-        _refuse(f"{what} must be a map, not {_kind(values)}")
+        _reject(f"{what} must be a map, not {_kind(values)}")
     return list(_pairs(values, what))
 
 
@@ -94,38 +94,38 @@ def _pairs(values: dict[str, Json], what: str) -> Iterator[tuple[str, str]]:
             if isinstance(item, str):
                 yield name, item
             elif isinstance(item, dict | list):
-                _refuse(f"{what} {name!r} must be a scalar or a list of scalars, not {_kind(item)}")
+                _reject(f"{what} {name!r} must be a scalar or a list of scalars, not {_kind(item)}")
             elif item is not None:
                 yield name, orjson.dumps(item).decode()
 
 
 def _url(uri: Json) -> tuple[URL, Json]:
-    """The URL without its user information, and that as an authentication policy."""
+    """The URL without user information, and the user information as an authentication policy."""
     if not isinstance(uri, str):
-        _refuse(f"the endpoint's URI must be text, not {_kind(uri)}")
+        _reject(f"the endpoint's URI must be text, not {_kind(uri)}")
     if _NOT_IN_URI.search(uri):
-        raise Rejected(_nowhere("it has white space or control characters"))
+        raise Rejected(_unusable("it contains white space or control characters"))
     try:
         url = URL(uri)
         complete = url.scheme in {"http", "https"} and bool(url.host) and url.port != 0
     except ValueError:
         complete = False
     if not complete:
-        raise Rejected(_nowhere("it is not a complete http or https URL"))
+        raise Rejected(_unusable("it is not a complete http or https URL"))
     if url.user is None and url.password is None:
         return url.with_fragment(None), None
     basic = {"username": url.user or "", "password": url.password or ""}
     return url.with_user(None).with_fragment(None), {"basic": basic}
 
 
-def _nowhere(why: str) -> WorkflowError:
-    """A problem of the call, not of the definition: mostly it is the data that makes the address."""
-    return communication(f"the endpoint's URI leads nowhere: {why}", title="Unusable address")
+def _unusable(why: str) -> WorkflowError:
+    """A `communication` error, not `configuration`: addresses are mostly built from data."""
+    return communication(f"the endpoint's URI cannot be used: {why}", title="Unusable address")
 
 
 def _method(method: Json) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        _refuse(f"{method!r} is no HTTP method that can be used")
+        _reject(f"{method!r} is not an HTTP method that can be used")
     return method.upper()
 
 
@@ -133,9 +133,9 @@ def _headers(values: Json) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in () if values is None else pairs(values, "headers"):
         if not _TOKEN.fullmatch(name):
-            _refuse(f"{name!r} is no name for a header")
-        if name.lower() in _OURS:
-            _refuse(f"the header {name!r} is set by the executor")
+            _reject(f"{name!r} is not a valid header name")
+        if name.lower() in _RESERVED_HEADERS:
+            _reject(f"the header {name!r} is set by the executor")
         _check_value(name, value)
         headers.add(name, value)
     return headers
@@ -143,11 +143,11 @@ def _headers(values: Json) -> CIMultiDict[str]:
 
 def _check_value(name: str, value: str) -> None:
     if _NOT_IN_VALUE.search(value):
-        _refuse(f"the value of header {name!r} has line breaks or control characters")
+        _reject(f"the value of header {name!r} contains line breaks or control characters")
 
 
 def _body(body: Json, headers: CIMultiDict[str]) -> bytes | None:
-    """The body as bytes; sets the content type unless there is one (inventory J7)."""
+    """The body as bytes. Sets the content type if the author did not (inventory J7)."""
     if body is None:
         return None
     if isinstance(body, str):
@@ -161,7 +161,7 @@ def _body(body: Json, headers: CIMultiDict[str]) -> bytes | None:
 
 def _output(output: Json) -> str:
     if not isinstance(output, str) or output not in _OUTPUTS:
-        _refuse(f"output must be content, raw or response, not {output!r}")
+        _reject(f"output must be content, raw or response, not {output!r}")
     return output
 
 
@@ -170,5 +170,5 @@ def _kind(value: Json) -> str:
     return names.get(type(value), "a number")
 
 
-def _refuse(detail: str) -> NoReturn:
+def _reject(detail: str) -> NoReturn:
     raise Rejected(configuration(detail))

@@ -1,4 +1,4 @@
-"""From a response's bytes to the value of a task's output: pure (dsl-reference.md, "HTTP Response"; J8)."""
+"""Turns the bytes of a response into the task's output (dsl-reference.md, "HTTP Response"; J8). Pure."""
 
 import base64
 import codecs
@@ -14,43 +14,43 @@ from unspool.eventstore import strict_json
 _JSON: Final = re.compile(r"application/json|[\w.-]+/[\w.-]+\+json|text/json")
 _CHARSET: Final = re.compile(r';\s*charset="?([\w.:-]+)"?', re.IGNORECASE)
 _CODECS: Final = ("ascii", "big5", "cp", "euc", "gb", "iso", "koi8", "latin", "mac", "shift", "utf")
-"""Beginnings of the names of codecs that are text encodings; others, such as punycode, can take for ever."""
+"""Prefixes of the names of text encodings. Other codecs, such as punycode, can take very long."""
 
 
 class HttpResponse(NamedTuple):
-    """A response read to its end."""
+    """A response that was read completely."""
 
     status: int
     reason: str
     headers: CIMultiDictProxy[str]
     body: bytes
     sent: CIMultiDictProxy[str]
-    """Headers of the request as they were sent."""
+    """The headers that were sent with the request."""
 
 
 class UnreadableContent(ValueError):
-    """A body is not what its content type says."""
+    """A body does not match its content type."""
 
 
-def readable(text: str) -> str:
-    """A text from a response's head, as a plain `str`: in Latin-1 what is no UTF-8 (RFC 9110, 5.5)."""
-    written = text.encode("utf-8", "surrogateescape")  # as aiohttp has decoded it
+def header_text(text: str) -> str:
+    """A text from a response's head as a plain `str`: UTF-8, or else Latin-1 (RFC 9110, 5.5)."""
+    raw = text.encode("utf-8", "surrogateescape")  # aiohttp decodes like this
     try:
-        return written.decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        return written.decode("latin-1")
+        return raw.decode("latin-1")
 
 
-def encoded(body: bytes) -> str | None:
+def to_base64(body: bytes) -> str | None:
     """The body in base64, for `output: raw`; None when it is empty."""
     return base64.b64encode(body).decode() if body else None
 
 
 def content(body: bytes, content_type: str) -> Json:
-    """The body, deserialised by its content type: JSON, text, or anything else in base64. None when empty.
+    """The body, deserialised by its content type: JSON, text, else base64. None when it is empty.
 
     Raises:
-        UnreadableContent: it is not the JSON it claims to be.
+        UnreadableContent: the content type says JSON, and the body is not JSON or is nested too deep.
     """
     if not body:
         return None
@@ -59,7 +59,7 @@ def content(body: bytes, content_type: str) -> Json:
         return _json(body, content_type)
     if kind.startswith("text/"):
         return _text(body, content_type)
-    return encoded(body)
+    return to_base64(body)
 
 
 def _json(body: bytes, content_type: str) -> Json:

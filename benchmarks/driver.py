@@ -1,4 +1,4 @@
-"""Starting executions and seeing them end, cheaply: the driver shares the machine with the engine."""
+"""Starts executions and waits for them, with little load: the driver shares the machine with the engine."""
 
 import asyncio
 import time
@@ -39,8 +39,8 @@ async def start(store: EventStore, ref: WorkflowRef, value: Any) -> ExecutionKey
 async def start_many(store: EventStore, ref: WorkflowRef, count: int, value: Any) -> list[ExecutionKey]:
     keys: list[ExecutionKey] = []
     for _ in range(0, count, 200):
-        wanted = min(200, count - len(keys))
-        keys += await asyncio.gather(*(start(store, ref, value) for _ in range(wanted)))
+        batch = min(200, count - len(keys))
+        keys += await asyncio.gather(*(start(store, ref, value) for _ in range(batch)))
     return keys
 
 
@@ -60,7 +60,7 @@ async def ended(store: EventStore, key: ExecutionKey, seconds: float = 120) -> E
 
 
 async def all_ended(store: EventStore, ref: WorkflowRef, keys: list[ExecutionKey]) -> list[ExecutionRecord]:
-    """Waits until many executions have ended, looking now and then."""
+    """Waits until many executions have ended, by polling."""
     running = [Status.PENDING, Status.RUNNING, Status.WAITING]
     workflow = (ref.namespace, ref.name)
     for status in running:

@@ -1,4 +1,4 @@
-"""The processes a measurement needs: a Redis of its own, workers, executors, timer services."""
+"""Starts and stops the processes of a measurement: Redis, workers, executors, timer services."""
 
 import asyncio
 import contextlib
@@ -89,6 +89,6 @@ def cpu_seconds(pids: list[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def settled(seconds: float = 2.0) -> None:
-    """Lets services come up: they import, connect and find each other."""
+async def wait_for_startup(seconds: float = 2.0) -> None:
+    """Gives services time to start, connect and register."""
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What is done with one delivered task: try its handler, judge the outcome, hand in the result."""
+"""Runs one delivered task: calls its handler, checks the outcome, sends the result."""
 
 import asyncio
 import logging
@@ -21,24 +21,25 @@ from unspool.executor.settings import ExecutorSettings
 log = logging.getLogger(__name__)
 
 MAX_FAILURES: Final = 3
-"""A handler that raised so often on a task gives it up to the dead letters."""
+"""After this many exceptions of its handler, a task is moved to the dead letter queue."""
 
 MAX_DELIVERIES: Final = 10
-"""A task delivered so often without an end is given up unseen: it may be what ends its executors."""
+"""After this many deliveries a task is moved to the dead letter queue without another try: it may crash its
+executors."""
 
 _BACKOFF_SECONDS: Final = 0.25
 
 
 class HandlerFailed(Exception):
-    """A handler raised on a task as often as it may."""
+    """A handler raised `MAX_FAILURES` times for one task."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.cause = cause
 
 
-class Work:
-    """Does delivered tasks, one call each; safe to call many times at once."""
+class TaskRunner:
+    """Runs delivered tasks, one per call; concurrent calls are safe."""
 
     def __init__(
         self, store: EventStore, handlers: Mapping[str, Handler], settings: ExecutorSettings, clock: Clock
@@ -48,44 +49,45 @@ class Work:
         self._max_result = settings.max_result_bytes
         self._clock = clock
 
-    async def do(self, delivery: Delivery[TaskRequest]) -> None:
-        """Does a task to its end: its result is handed in, or it lies among the dead letters.
+    async def run(self, delivery: Delivery[TaskRequest]) -> None:
+        """Runs a task, then sends its result or moves it to the dead letter queue.
 
-        When its deadline comes first nobody is told: that is the timeout of the task or of something around
-        it, whose own timer is due, and only the execution knows which.
+        If the deadline comes first, no result is sent: the timer of the timeout tells the execution, which
+        alone knows whether the task or something around it timed out.
         """
         if delivery.attempts > MAX_DELIVERIES:
-            await self._bury(delivery, f"delivered {delivery.attempts} times, never brought to an end", "")
+            error = f"delivered {delivery.attempts} times and never finished"
+            await self._move_to_dead_letters(delivery, error, "")
             return
         try:
-            outcome = await self._in_time(delivery.body)
+            outcome = await self._run_before_deadline(delivery.body)
         except TimeoutError:
-            await self.drop(delivery)
+            await self.discard(delivery)
         except HandlerFailed as failed:
             cause = failed.cause
-            text = "".join(traceback.format_exception(cause))
+            trace = "".join(traceback.format_exception(cause))
             tried = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
-            await self._bury(tried, f"{type(cause).__name__}: {cause}", text)
+            await self._move_to_dead_letters(tried, f"{type(cause).__name__}: {cause}", trace)
         else:
-            message = self._checked(outcome).message(delivery.body)
+            message = self._validated(outcome).message(delivery.body)
             await retry_until_available(lambda: self._store.finish_task(delivery, message))
 
-    async def drop(self, delivery: Delivery[TaskRequest]) -> None:
-        """Acknowledges a task whose result nobody wants any more."""
+    async def discard(self, delivery: Delivery[TaskRequest]) -> None:
+        """Acknowledges a task without a result."""
         await retry_until_available(lambda: self._store.finish_task(delivery, None))
 
-    async def _in_time(self, request: TaskRequest) -> Outcome:
-        """The outcome, if it comes before the deadline; else raises `TimeoutError`."""
+    async def _run_before_deadline(self, request: TaskRequest) -> Outcome:
+        """The outcome. Raises `TimeoutError` when the deadline comes first."""
         if request.deadline is None:
-            return await self._outcome(request)
+            return await self._call_handler(request)
         left = (request.deadline - self._clock.now()) / 1000
         if left <= 0:
             raise TimeoutError
         async with asyncio.timeout(left):
-            return await self._outcome(request)
+            return await self._call_handler(request)
 
-    async def _outcome(self, request: TaskRequest) -> Outcome:
-        """The outcome. Raises `HandlerFailed` when the handler has failed too often."""
+    async def _call_handler(self, request: TaskRequest) -> Outcome:
+        """The outcome. Raises `HandlerFailed` when the handler has raised `MAX_FAILURES` times."""
         failures = 0
         while True:
             try:
@@ -101,15 +103,15 @@ class Work:
                     raise HandlerFailed(error) from error
             await asyncio.sleep(_BACKOFF_SECONDS * 2**failures * JITTER.uniform(0.5, 1.5))
 
-    async def _bury(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
-        with suppress(NotFound):  # somebody else has settled it meanwhile
+    async def _move_to_dead_letters(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
+        with suppress(NotFound):  # another executor has finished it meanwhile
             await retry_until_available(lambda: self._store.move_to_dead_letters(delivery, error, trace))
 
-    def _checked(self, outcome: Outcome) -> Outcome:
-        """The outcome, if it can be handed in, else an error: it must come to an end in any case."""
-        what = outcome.output if isinstance(outcome, Completed) else outcome.error.to_json()
+    def _validated(self, outcome: Outcome) -> Outcome:
+        """The outcome if the store can keep it, else a `runtime` error, so that the task finishes."""
+        value = outcome.output if isinstance(outcome, Completed) else outcome.error.to_json()
         try:
-            size = len(orjson.dumps(what))
+            size = len(orjson.dumps(value))
         except orjson.JSONEncodeError as error:
             return Faulted(errors.runtime(f"the task's result is not JSON: {error}"))
         if size <= self._max_result:
