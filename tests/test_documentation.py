@@ -1,4 +1,4 @@
-"""What the documents say is there."""
+"""Checks that the documents match the code."""
 
 import json
 import os
@@ -31,10 +31,10 @@ def test_every_decision_is_listed() -> None:
 def test_every_setting_is_described_as_it_is() -> None:
     page = (ROOT / "docs/settings.md").read_text()
     described = re.findall(r"^\| `(UNSPOOL_\w+)` \| (.*?) \| (.*) \|$", page, re.MULTILINE)
-    told = {variable: (default.strip("` "), help_text) for variable, default, help_text in described}
-    assert told.pop("UNSPOOL_STORE")[0] == "a SQLite file in the user's data directory"
-    assert told == {
-        setting["variable"]: (_written(setting["default"]), setting["help"])
+    documented = {variable: (default.strip("` "), help_text) for variable, default, help_text in described}
+    assert documented.pop("UNSPOOL_STORE")[0] == "a SQLite file in the user's data directory"
+    assert documented == {
+        setting["variable"]: (_as_text(setting["default"]), setting["help"])
         for setting in _settings()
         if setting["variable"] != "UNSPOOL_STORE"
     }
@@ -45,7 +45,7 @@ def _settings() -> list[Any]:
     return [json.loads(line) for line in listed.splitlines()]
 
 
-def _written(default: Any) -> str:
+def _as_text(default: Any) -> str:
     return default if isinstance(default, str) else json.dumps(default)
 
 

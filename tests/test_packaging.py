@@ -1,4 +1,4 @@
-"""What is installed: one namespace package made of portions, and all its data."""
+"""What is installed: one namespace package made of portions, with all its data files."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PORTIONS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["dev-mode-dirs"]
 
 HEAVY = {"aiohttp", "starlette", "uvicorn", "redis", "hiredis", "jsonschema", "sqlite3"}
-"""Libraries that cost time to import, and that not every program needs."""
+"""Libraries that are slow to import and that not every program needs."""
 
 LIGHT = {
     "unspool.definitions.errors": HEAVY,
@@ -24,7 +24,7 @@ LIGHT = {
     "unspool.timer_service": HEAVY,
     "unspool.cli.main": HEAVY,
 }
-"""Modules that promise to do without."""
+"""Modules and the libraries that they must not import."""
 
 
 def test_no_portion_hides_the_others() -> None:

@@ -1,7 +1,7 @@
-"""docker-compose.yml: is it one, and do its services, run as plain processes, make a runtime?
+"""docker-compose.yml: it is valid, and its services, run as plain processes, execute a workflow.
 
-There is no Docker engine to test with; so the file is held against the published schema, and its very
-commands and environments are run against a real Redis with the options it gives it.
+The tests have no Docker engine. They check the file against the published schema, and run its commands with
+their environments against a real Redis with the options of the file.
 """
 
 import asyncio
@@ -48,12 +48,12 @@ do:
 """
 
 
-def test_it_is_a_compose_file() -> None:
+def test_it_is_a_valid_compose_file() -> None:
     schema = json.loads((ROOT / "tests/deployment/compose-spec.json").read_text())
     jsonschema.Draft7Validator(schema).validate(COMPOSE)
 
 
-def test_any_part_can_run_several_times() -> None:
+def test_every_service_can_be_scaled() -> None:
     for name, service in OURS.items():
         assert "container_name" not in service
         assert name == "api" or "ports" not in service
@@ -64,7 +64,7 @@ def test_the_api_is_not_published_to_the_network() -> None:
     assert "ports" not in SERVICES["redis"]
 
 
-def test_nothing_runs_as_root_or_may_become_it() -> None:
+def test_no_service_runs_as_root_or_can_become_root() -> None:
     user = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)[-1]
     assert "0" not in user
     for service in OURS.values():
@@ -73,14 +73,14 @@ def test_nothing_runs_as_root_or_may_become_it() -> None:
         assert service["read_only"] is True
 
 
-def test_everything_waits_for_redis_and_the_api_tells_how_it_is() -> None:
+def test_every_service_waits_for_redis_and_the_api_has_a_health_check() -> None:
     assert "healthcheck" in SERVICES["redis"]
     assert "/health/ready" in SERVICES["api"]["healthcheck"]["test"][-1]
     for service in OURS.values():
         assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
 
-def test_redis_keeps_what_it_acknowledged() -> None:
+def test_redis_keeps_acknowledged_writes() -> None:
     options = _redis_options()
     assert options["--appendonly"] == "yes"
     assert options["--maxmemory-policy"] == "noeviction"
@@ -92,12 +92,12 @@ def test_the_image_is_of_this_release() -> None:
     assert {service["image"] for service in OURS.values()} == {f"unspool:{version}"}
 
 
-def test_the_image_has_what_the_build_needs() -> None:
-    """The build context is a list of what is let in; the wheel is made of nothing else."""
-    let_in = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+def test_the_build_context_has_what_the_build_needs() -> None:
+    """The build context is an allow list; the wheel is built from it alone."""
+    allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     portions = set(project["tool"]["hatch"]["build"]["dev-mode-dirs"])
-    assert let_in == portions | {"LICENSE", "README.md", "pyproject.toml"}
+    assert allowed == portions | {"LICENSE", "README.md", "pyproject.toml"}
 
 
 # -- the services as processes
@@ -105,7 +105,7 @@ def test_the_image_has_what_the_build_needs() -> None:
 
 @pytest.fixture
 def composed_redis(redis_server: Any, tmp_path: Path) -> Iterator[str]:
-    """A Redis of its own, with the options of the compose file."""
+    """A Redis with the options of the compose file."""
     options = [word for pair in _redis_options().items() for word in pair]
     server = type(redis_server)(tmp_path, *options)
     server.start()
@@ -120,7 +120,7 @@ def _redis_options() -> dict[str, str]:
 
 
 def _environment(service: dict[str, Any], redis: str, port: int) -> dict[str, str]:
-    """A container's environment, with this machine's addresses in place of those in Compose's network."""
+    """A container's environment, with addresses of this machine instead of those of Compose's network."""
     here = {"redis://redis:6379/0": redis, "0.0.0.0": "127.0.0.1", "8080": str(port)}
     given = {name: here.get(value, value) for name, value in service["environment"].items()}
     return {"PATH": os.environ["PATH"], **given}
@@ -128,7 +128,7 @@ def _environment(service: dict[str, Any], redis: str, port: int) -> dict[str, st
 
 @contextlib.asynccontextmanager
 async def _running(name: str, environment: dict[str, str], log: Path) -> AsyncIterator[None]:
-    """A service as a process, from its start to the end that Compose would bring it to."""
+    """Runs a service as a process, and stops it as Compose does."""
     assert 'ENTRYPOINT ["unspool"]' in DOCKERFILE
     unspool = Path(sys.executable).with_name("unspool")
     with log.open("wb") as errors:
@@ -141,7 +141,7 @@ async def _running(name: str, environment: dict[str, str], log: Path) -> AsyncIt
         process.send_signal(signal.SIGTERM)
         grace = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
         async with asyncio.timeout(grace):
-            assert await process.wait() == 0, f"{name} has ended badly, see {log}"
+            assert await process.wait() == 0, f"{name} failed, see {log}"
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,11 +1,10 @@
 """A process that works on a SQLite file together with others; started by test_sqlite_processes.py.
 
-    rival.py race PATH NAME STEPS     at a line on standard input, takes executions on, step by step,
-                                      until each has had so many
-    rival.py hold PATH NAME           takes all messages and then does nothing, not even beat
-    rival.py write PATH NAME          commits without end and prints what was acknowledged
+    rival.py race PATH NAME STEPS     reads a line, then commits to executions until each has STEPS steps
+    rival.py hold PATH NAME           takes all messages and then does nothing: it sends no heartbeat
+    rival.py write PATH NAME          commits forever and prints each acknowledged commit
 
-Lines on standard output are for the test.
+The test reads the lines on standard output.
 """
 
 import asyncio
@@ -32,14 +31,14 @@ from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 
 def say(*words: object) -> None:
-    """One write per line: a line is there whole or not at all when the process is killed."""
+    """Prints a line in one write, so that a kill leaves no partial line."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 def step(
     key: ExecutionKey, version: int, name: str, cause: tuple[Delivery[Message], ...], goes_on: bool
 ) -> Commit:
-    """The next step of an execution: two events, a task, a timer and, if it goes on, a message to itself."""
+    """The next step of an execution: two events, a task, a timer and, if `goes_on`, a message to itself."""
     events = tuple(
         Event(seq, "task.completed", 1, "/do/0/step", None, {"by": name})
         for seq in (version + 1, version + 2)
@@ -57,7 +56,7 @@ def step(
 
 
 async def race(store: SqliteStore, name: str, steps: int) -> None:
-    """Reclaims from the rival, lease or no lease, so that both often work on the same execution."""
+    """Also reclaims held messages, so that both processes often work on the same execution."""
     consumer = Consumer("workers", name)
     chance = random.Random(name)
     say("ready")
@@ -69,13 +68,13 @@ async def race(store: SqliteStore, name: str, steps: int) -> None:
             deliveries += await store.reclaim_messages(consumer, 5, 0.0)
         idle = 0 if deliveries else idle + 1
         outcomes = await asyncio.gather(
-            *(take_on(store, delivery, name, steps, chance) for delivery in deliveries)
+            *(commit_next(store, delivery, name, steps, chance) for delivery in deliveries)
         )
         for outcome in outcomes:
             say(outcome)
 
 
-async def take_on(
+async def commit_next(
     store: SqliteStore, delivery: Delivery[Message], name: str, steps: int, chance: random.Random
 ) -> Outcome | str:
     last = await store.last_event(delivery.key)
@@ -83,7 +82,7 @@ async def take_on(
     if version == 2 * steps:
         await store.acknowledge([delivery])
         return "late"
-    await asyncio.sleep(chance.random() * 0.005)  # for the rival to come in between
+    await asyncio.sleep(chance.random() * 0.005)  # gives the other process a chance to commit first
     return await store.commit(step(delivery.key, version, name, (delivery,), version + 2 < 2 * steps))
 
 

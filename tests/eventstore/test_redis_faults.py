@@ -305,7 +305,7 @@ async def test_a_redis_that_came_back_empty_is_refused(own_redis, make, caplog):
     await store.open()
     await store.start(make.start())
     await asyncio.to_thread(own_redis.kill)
-    own_redis.forget_everything()
+    own_redis.delete_data()
     await asyncio.to_thread(own_redis.start)
 
     with pytest.raises(StoreMismatch, match="lost the data"):

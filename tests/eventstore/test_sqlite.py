@@ -1,4 +1,4 @@
-"""What is particular to SQLite: its files, its faults, its groups of calls, its end."""
+"""What is specific to SQLite: its files, its errors, its groups of calls, closing."""
 
 import asyncio
 import shutil
@@ -42,17 +42,17 @@ async def test_the_file_is_for_its_owner_only(store, path):
 
 @pytest.mark.parametrize(("setting", "level"), [("full", 2), ("normal", 1)])
 async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
-    """The level is that of https://sqlite.org/pragma.html#pragma_synchronous; leases need no more than 1."""
+    """The level is defined at https://sqlite.org/pragma.html#pragma_synchronous; leases need level 1 only."""
     store = SqliteStore(path, SqliteSettings(synchronous=setting))
     await store.open()
 
     async def level_now() -> int:
         query = "PRAGMA synchronous"
-        [found] = await store._database.write(lambda t: t.execute(query).fetchone(), lasting=False)
+        [found] = await store._database.write(lambda t: t.execute(query).fetchone(), durable=False)
         return found
 
     async def level_during(call) -> int:
-        """The level in the transaction that the call shares."""
+        """The level of the transaction that runs the call."""
         return (await asyncio.gather(call, level_now()))[1]
 
     assert await level_during(store.start(make.start())) == level
@@ -61,7 +61,7 @@ async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
     await store.close()
 
 
-async def test_another_programs_database_is_left_alone(path):
+async def test_the_database_of_another_program_stays_unchanged(path):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE meta (name, value)")
     connection.close()
@@ -72,7 +72,7 @@ async def test_another_programs_database_is_left_alone(path):
     assert path.read_bytes() == before
 
 
-async def test_a_file_that_is_no_database_is_left_alone(path):
+async def test_a_file_that_is_no_database_stays_unchanged(path):
     path.write_text("dear diary, " * 200)
 
     await refused(path, StoreMismatch, "not a SQLite database")
@@ -99,7 +99,7 @@ async def test_many_open_a_new_file_at_once(path, make):
     await asyncio.gather(*(store.close() for store in stores))
 
 
-async def test_a_corrupted_entry_is_found(store, path, make):
+async def test_a_corrupt_entry_is_detected(store, path, make):
     await store.start(make.start())
     await store.commit(make.commit(count=3))
     with sqlite3.connect(path) as connection:
@@ -112,7 +112,7 @@ async def test_a_corrupted_entry_is_found(store, path, make):
         await store.last_event(make.key())
 
 
-async def test_a_file_that_others_lock_for_long_is_away_and_comes_back(store, path, make):
+async def test_a_file_that_is_locked_for_long_is_unavailable_until_it_is_unlocked(store, path, make):
     with sqlite3.connect(path, isolation_level=None) as connection:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
@@ -125,7 +125,7 @@ async def test_a_file_that_others_lock_for_long_is_away_and_comes_back(store, pa
     assert await store.start(make.start())
 
 
-async def test_a_full_disk_tears_nothing_and_passes(store, make):
+async def test_a_full_disk_leaves_no_partial_commit_and_recovers(store, make):
     await store.start(make.start())
     pages = await store._database.write(lambda t: t.execute("PRAGMA page_count").fetchone()[0])
     await store._database.write(lambda t: t.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone())
@@ -196,7 +196,7 @@ async def test_closing_fails_what_is_pending(store, make):
     assert StoreUnavailable in {type(result) for result in results}
 
 
-async def test_a_closed_store_is_away(path, make):
+async def test_a_closed_store_is_unavailable(path, make):
     store = SqliteStore(path, SqliteSettings())
     with pytest.raises(StoreUnavailable):
         await store.ping()
@@ -210,7 +210,7 @@ async def test_a_closed_store_is_away(path, make):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("unspool")]
 
 
-async def test_after_closing_one_file_is_all_there_is(store, path, make, tmp_path):
+async def test_closing_leaves_a_single_file(store, path, make, tmp_path):
     await store.start(make.start())
     await store.close()
 
@@ -222,12 +222,12 @@ async def test_after_closing_one_file_is_all_there_is(store, path, make, tmp_pat
     await copy.close()
 
 
-async def test_nothing_is_found_by_walking_a_table(store, path, make, hands):
-    """No call may get slower with what is stored beside what it is about."""
+async def test_no_query_scans_a_table(store, path, make, hands):
+    """No call may become slower with the number of unrelated rows."""
     statements: list[str] = []
     connection = sqlite3.connect(path)
-    for lane in (store._database._writing, store._database._reading):
-        await lane.submit(
+    for thread in (store._database._writer, store._database._reader):
+        await thread.submit(
             lambda transaction: transaction.execute.__self__.set_trace_callback(statements.append)
         )
     key = await hands.requested(store, make.task(), make.task("r2"))
@@ -257,12 +257,12 @@ async def test_nothing_is_found_by_walking_a_table(store, path, make, hands):
     assert len(queries) > 20
     for query in queries:
         steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
-        walks = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
-        assert not [step for step in walks if step not in {"SCAN consumers", "SCAN (subquery-1)"}], (
+        scans = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
+        assert not [step for step in scans if step not in {"SCAN consumers", "SCAN (subquery-1)"}], (
             query,
             steps,
         )
-        # Sorted is only what is held, and the few oldest of each queue.
+        # A query sorts only held rows, or the oldest few rows of each queue.
         few = "abs(" in query or "SCAN (subquery-1)" in steps
         assert few or not [step for step in steps if "TEMP B-TREE" in step], (query, steps)
     connection.close()

@@ -23,7 +23,7 @@ def path(tmp_path) -> Path:
 
 @asynccontextmanager
 async def rival(*arguments):
-    """A process of rival.py, killed at the end if it still runs."""
+    """A process of rival.py; kills it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         RIVAL,
@@ -49,7 +49,7 @@ async def opened(path, **options):
         await store.close()
 
 
-async def test_rivals_leave_no_gap_and_repeat_nothing(path, make, hands):
+async def test_concurrent_processes_leave_no_gap_and_no_duplicate(path, make, hands):
     steps, keys = 15, [make.key(f"e{n}") for n in range(12)]
     async with opened(path) as store:
         for key in keys:
@@ -70,7 +70,7 @@ async def test_rivals_leave_no_gap_and_repeat_nothing(path, make, hands):
             assert [event.seq for event in history] == [*range(1, 2 * steps + 1)]
             authors.update(event.data["by"] for event in history[::2])
         assert said[b"committed"] == steps * len(keys)
-        assert said[b"conflict"] > 0, "they never met: the race proves nothing"
+        assert said[b"conflict"] > 0, "no conflict: the processes never worked on the same execution"
         assert min(authors["a"], authors["b"]) > 0
         tasks = await hands.tasks(store, steps * len(keys))
         assert len({(task.key, task.body.run) for task in tasks}) == steps * len(keys)
@@ -78,7 +78,7 @@ async def test_rivals_leave_no_gap_and_repeat_nothing(path, make, hands):
         assert await store.reclaim_messages(make.worker, 100, 0) == []
 
 
-async def test_what_a_killed_process_held_goes_to_another(path, make, stopwatch):
+async def test_deliveries_of_a_killed_process_go_to_another(path, make, stopwatch):
     async with opened(path, monotonic=stopwatch) as store:
         for n in range(5):
             await store.send("default", make.message(n=n))
@@ -96,7 +96,7 @@ async def test_what_a_killed_process_held_goes_to_another(path, make, stopwatch)
         assert [(d.body.body["n"], d.attempts) for d in taken] == [(n, 2) for n in range(5)]
 
 
-async def test_a_killed_writer_loses_and_tears_nothing(path):
+async def test_a_killed_writer_loses_no_commit_and_leaves_no_partial_one(path):
     acknowledged: dict[str, int] = {}
     for attempt, lines in enumerate((10, 300, 901)):
         async with asyncio.timeout(30), rival("write", path, f"w{attempt}") as writer:

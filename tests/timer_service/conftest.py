@@ -1,4 +1,4 @@
-"""A store of each kind with executions that can set timers, and services that run beside it."""
+"""A store of each kind, executions that set timers, and timer services."""
 
 import asyncio
 from collections import Counter
@@ -30,14 +30,14 @@ WORKER = Consumer("workers", "tester")
 
 @dataclass
 class Timers:
-    """Sets timers as a worker would, and takes what comes of them."""
+    """Sets timers as a worker does, and receives their messages."""
 
     store: EventStore
     due: dict[tuple[str, str], int] = field(default_factory=dict)
     versions: Counter[str] = field(default_factory=Counter)
 
     async def set(self, execution: str, *timers: Timer, cancel: tuple[str, ...] = ()) -> None:
-        """One commit that sets timers, and cancels some."""
+        """Commits a step that sets timers and cancels some."""
         key = ExecutionKey("default", execution)
         version, now = self.versions[execution], await self.store.now()
         if version == 0:
@@ -54,13 +54,13 @@ class Timers:
         )
         assert await self.store.commit(commit) is Outcome.COMMITTED
         self.due |= {(execution, timer.id): timer.due_at for timer in timers}
-        for gone in cancel:
-            del self.due[execution, gone]
+        for cancelled in cancel:
+            del self.due[execution, cancelled]
 
     async def fired(self, seconds: float) -> dict[tuple[str, str], int]:
         """Lateness of each timer in milliseconds, by the store's clock, once all that were set have fired.
 
-        Looks a little longer than it must, to see what fires twice.
+        Waits 0.2 s longer than needed, to detect a timer that fires twice.
         """
         lateness: dict[tuple[str, str], int] = {}
         async with asyncio.timeout(seconds):
@@ -103,7 +103,7 @@ def store_url(request, tmp_path) -> str:
 
 @pytest.fixture
 async def store(store_url) -> AsyncIterator[EventStore]:
-    """The store, as the workers see it."""
+    """The store, opened as by a worker."""
     opened = await open_store(store_url, {})
     yield opened
     await opened.close()
@@ -111,7 +111,7 @@ async def store(store_url) -> AsyncIterator[EventStore]:
 
 @pytest.fixture
 async def another_store(store_url, store) -> AsyncIterator[EventStore]:
-    """The same store, as another process sees it."""
+    """The same store, opened a second time as by another process."""
     opened = await open_store(store_url, {})
     yield opened
     await opened.close()
@@ -131,5 +131,5 @@ def service(store) -> TimerService:
 
 @pytest.fixture(name="running")
 def running_fixture():
-    """To run services within a block."""
+    """Runs services within a block."""
     return running

@@ -1,4 +1,4 @@
-"""Time: the service that turns due timers into messages."""
+"""The service that turns due timers into messages."""
 
 from unspool.timer_service.service import TimerService, TimerSettings
 

@@ -1,4 +1,4 @@
-"""The commit: one step of an execution made true, in one transaction."""
+"""The commit: applies one step of an execution in one transaction."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -6,18 +6,18 @@ from typing import Any, Final, NamedTuple
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import encode_entry
 from unspool.eventstore.records import Commit, Outcome
-from unspool.eventstore.sqlite.facet import INSERT_MESSAGE, Facet, message_row
+from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.inbox import REMOVE_MESSAGE
-from unspool.eventstore.sqlite.lane import Transaction
+from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
+from unspool.eventstore.sqlite.notifications import INBOX, TIMERS, queue_topic
 from unspool.eventstore.sqlite.tasks import INSERT_TASK, MARK_CANCELLED, REMOVE_WAITING_RUN, task_row
 from unspool.eventstore.sqlite.timers import REMOVE_TIMER, SET_TIMER
-from unspool.eventstore.sqlite.wakeups import INBOX, TIMERS, queue_topic
 
 _ADVANCE: Final = (
     "UPDATE executions SET version = ?, commit_id = ?, pending_input = NULL"
     " WHERE tenant = ? AND id = ? AND version = ? AND commit_id IS coalesce(?, commit_id)"
 )
-# A statement of its own: one that names the status rewrites an index, changed or not.
+# A separate statement: an UPDATE that names the status rewrites an index even if the status is unchanged.
 _ADVANCE_AND_INDEX: Final = (
     "UPDATE executions SET version = ?, commit_id = ?, pending_input = NULL, status = ?,"
     " started_at = coalesce(?, started_at), ended_at = CASE WHEN ? THEN coalesce(?, ended_at) END"
@@ -28,32 +28,34 @@ _APPEND: Final = "INSERT INTO history (tenant, execution, version, entry) VALUES
 _Statement = tuple[str, list[tuple[Any, ...]]]
 
 
-class _Step(NamedTuple):
-    """A commit as statements."""
+class _PreparedCommit(NamedTuple):
+    """A commit as SQL statements."""
 
     commit: Commit
     advance: _Statement
-    """Moves the execution on, and finds no row unless it is where it is expected."""
+    """Sets the execution's new version; it matches no row unless the version is the expected one."""
     statements: list[_Statement]
     topics: frozenset[Hashable]
 
-    def make_true(self, transaction: Transaction) -> Outcome:
+    def apply(self, transaction: Transaction) -> Outcome:
         sql, [parameters] = self.advance
         if not transaction.execute(sql, parameters).rowcount:
             return _refusal(transaction, self.commit)
         for sql, rows in self.statements:
             transaction.executemany(sql, rows)
-        transaction.news |= self.topics
+        transaction.topics |= self.topics
         return Outcome.COMMITTED
 
 
-class SqliteCommits(Facet):
+class SqliteCommits(StoreMixin):
     """The commits of the port's `Histories`."""
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `Histories`."""
-        steps = [_step(commit) for commit in commits]
-        return await self._database.write(lambda transaction: [step.make_true(transaction) for step in steps])
+        prepared_commits = [_prepare(commit) for commit in commits]
+        return await self._database.write(
+            lambda transaction: [prepared.apply(transaction) for prepared in prepared_commits]
+        )
 
     async def commit(self, commit: Commit) -> Outcome:
         """See `Histories`."""
@@ -63,9 +65,9 @@ class SqliteCommits(Facet):
         return outcome
 
 
-def _step(commit: Commit) -> _Step:
+def _prepare(commit: Commit) -> _PreparedCommit:
     statements = [statement for statement in _statements(commit) if statement[1]]
-    return _Step(commit, _advance(commit), statements, _topics(commit))
+    return _PreparedCommit(commit, _advance(commit), statements, _topics(commit))
 
 
 def _advance(commit: Commit) -> _Statement:
@@ -82,7 +84,7 @@ def _statements(commit: Commit) -> Iterator[_Statement]:
     tenant, execution = key = commit.key
     yield _APPEND, [(*key, commit.version, encode_entry(commit.events))]
     yield INSERT_TASK, [task_row(tenant, task) for task in commit.tasks]
-    # After the inserts: what one step both asks for and cancels is cancelled.
+    # After the inserts: a task that one commit both requests and cancels is cancelled.
     cancelled = [(tenant, execution, run) for run in commit.tasks_cancelled]
     yield REMOVE_WAITING_RUN, cancelled
     yield MARK_CANCELLED, cancelled

@@ -1,4 +1,4 @@
-"""What all facets of the store share: two lanes to one database, the bells, the clocks."""
+"""What all mixins of the store share: the connection threads, the notifications and the clocks."""
 
 import asyncio
 import time
@@ -8,84 +8,88 @@ from pathlib import Path
 from typing import TypeVar
 
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.sqlite.connection_thread import ConnectionThread, Precheck, Work
 from unspool.eventstore.sqlite.file import connect, connect_reader
-from unspool.eventstore.sqlite.lane import Lane, Look, Work
+from unspool.eventstore.sqlite.notifications import Notifications, is_set_within
 from unspool.eventstore.sqlite.settings import SqliteSettings
-from unspool.eventstore.sqlite.shared_file import SharedFileLane
-from unspool.eventstore.sqlite.wakeups import Wakeups, rung_within
+from unspool.eventstore.sqlite.writer_thread import WriterThread
 
 Result = TypeVar("Result")
 
 
 class Database:
-    """One database: a file with a lane for writing and one for reading, or memory with a single lane."""
+    """One database: a file with a writing and a reading thread, or memory with one thread for both."""
 
     def __init__(
         self, path: Path | None, settings: SqliteSettings, clock: Clock, monotonic: Callable[[], float]
     ) -> None:
         self.clock = clock
         self.monotonic = monotonic
-        self.wakeups = Wakeups(self._nudge)
+        self.notifications = Notifications(self._wake_writer)
         prepare = partial(connect, path, settings)
         if path is None:
-            self._writing = self._reading = Lane("sqlite://", "BEGIN", prepare, self.wakeups.ring)
+            self._writer = self._reader = ConnectionThread(
+                "sqlite://", "BEGIN", prepare, self.notifications.notify
+            )
         else:
-            place = f"sqlite:///{path}"
-            self._writing = SharedFileLane(place, prepare, settings.synchronous, self.wakeups)
-            self._reading = Lane(place, "BEGIN", partial(connect_reader, path, settings), _no_news)
+            name = f"sqlite:///{path}"
+            self._writer = WriterThread(name, prepare, settings.synchronous, self.notifications)
+            self._reader = ConnectionThread(
+                name, "BEGIN", partial(connect_reader, path, settings), _ignore_topics
+            )
 
     async def open(self) -> None:
-        """Opens the lanes, the writing one first: it makes the tables.
+        """Opens the connections, the writing one first: it creates the tables.
 
         Raises:
-            StoreMismatch: the file is not ours or has another layout.
+            StoreMismatch: the file belongs to another program or has another layout.
             StoreUnavailable: it cannot be opened.
         """
-        await self._writing.open()
-        if self._reading is not self._writing:
+        await self._writer.open()
+        if self._reader is not self._writer:
             try:
-                await self._reading.open()
+                await self._reader.open()
             except BaseException:
-                await self._writing.close()
+                await self._writer.close()
                 raise
 
     async def close(self) -> None:
-        """Closes the lanes and wakes whoever waits, to find them closed."""
-        await self._reading.close()
-        await self._writing.close()
-        self.wakeups.ring_all()
+        """Closes the connections and wakes all waiting calls, which then raise `StoreUnavailable`."""
+        await self._reader.close()
+        await self._writer.close()
+        self.notifications.notify_all()
 
     def write(
-        self, work: Work[Result], look: Look | None = None, *, lasting: bool = True
+        self, work: Work[Result], precheck: Precheck | None = None, *, durable: bool = True
     ) -> asyncio.Future[Result]:
-        """Does something in a transaction that may write, together with what others want to write.
+        """Runs a call in a transaction that may write; concurrent calls share the transaction.
 
-        What is not `lasting` may be undone by a power loss, though not by a crash of the process: leases,
-        signs of life, and all that comes to the same when it is done again. It costs no write to the disk.
+        A power loss may undo what is not `durable`, a crash of the process does not. This is for leases,
+        heartbeats and all that may safely be done again: it costs no sync to the disk.
         """
-        return self._writing.submit(work, look, lasting=lasting)
+        return self._writer.submit(work, precheck, durable=durable)
 
     def read(self, work: Work[Result]) -> asyncio.Future[Result]:
-        """Does something in a transaction that only reads; it sees every write that was awaited before."""
-        return self._reading.submit(work)
+        """Runs a call in a read-only transaction; it sees every write that was awaited before."""
+        return self._reader.submit(work)
 
-    async def sought(
-        self, seek: Callable[[], Awaitable[Result]], topics: frozenset[Hashable], seconds: float
+    async def poll_until_found(
+        self, query: Callable[[], Awaitable[Result]], topics: frozenset[Hashable], seconds: float
     ) -> Result:
-        """Seeks until something is found or the time is over, whenever there is news on one of the topics."""
-        found = await seek()
+        """Repeats a query after each notification of the topics, until it finds something or time is over."""
+        found = await query()
         if found or seconds <= 0:
             return found
         give_up_at = time.monotonic() + seconds
-        with self.wakeups.listening(*topics) as bell:
-            while not (found := await seek()):
-                if not await rung_within(bell, give_up_at - time.monotonic()):
+        with self.notifications.subscribed(*topics) as event:
+            while not (found := await query()):
+                if not await is_set_within(event, give_up_at - time.monotonic()):
                     break
         return found
 
-    def _nudge(self) -> None:
-        self._writing.nudge()
+    def _wake_writer(self) -> None:
+        self._writer.wake()
 
 
-def _no_news(_: set[Hashable]) -> None:
-    """A lane that only reads has none."""
+def _ignore_topics(_: set[Hashable]) -> None:
+    """A reading thread has no topics to notify."""

@@ -1,4 +1,4 @@
-"""Deliveries that failed too often, set aside."""
+"""The dead letter queue: deliveries that failed too often."""
 
 import re
 from typing import Any, Final
@@ -8,10 +8,10 @@ import orjson
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.records import DeadLetter, DeadLetterPage, Delivery, Message, MessageKind, TaskRequest
-from unspool.eventstore.sqlite.facet import Facet, message_row, put_message
-from unspool.eventstore.sqlite.lane import Transaction
+from unspool.eventstore.sqlite.connection_thread import Transaction
+from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
+from unspool.eventstore.sqlite.notifications import queue_topic
 from unspool.eventstore.sqlite.tasks import INSERT_TASK, task_row
-from unspool.eventstore.sqlite.wakeups import queue_topic
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -20,7 +20,7 @@ _MESSAGE: Final = "message"
 _TASK: Final = "task"
 
 
-class SqliteDeadLetters(Facet):
+class SqliteDeadLetters(StoreMixin):
     """The port's `DeadLetters`."""
 
     async def move_to_dead_letters(
@@ -106,7 +106,7 @@ def _deliver(transaction: Transaction, dead: DeadLetter) -> None:
         put_message(transaction, message_row(dead.tenant, dead.body))
     else:
         transaction.execute(INSERT_TASK, task_row(dead.tenant, dead.body))
-        transaction.news.add(queue_topic(dead.body.queue))
+        transaction.topics.add(queue_topic(dead.body.queue))
 
 
 def _dead_letter(id_: str, tenant: str, kind: str, body: bytes, *rest: Any) -> DeadLetter:

@@ -1,12 +1,12 @@
-"""Definitions, as submitted."""
+"""Definitions, stored as they were submitted."""
 
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 from unspool.eventstore.semver import order
-from unspool.eventstore.sqlite.facet import Facet
-from unspool.eventstore.sqlite.lane import Transaction
+from unspool.eventstore.sqlite.connection_thread import Transaction
+from unspool.eventstore.sqlite.mixin import StoreMixin
 
 
-class SqliteDefinitions(Facet):
+class SqliteDefinitions(StoreMixin):
     """The port's `Definitions`."""
 
     async def put_definition(self, tenant: str, definition: Definition) -> Stored:

@@ -1,4 +1,4 @@
-"""Consumers and what they hold: the part of taking and giving back that messages and tasks share."""
+"""Consumers and their deliveries: what receiving and releasing share between messages and tasks."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
@@ -9,21 +9,21 @@ import orjson
 
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.records import Consumer, Delivery, Message, TaskRequest
-from unspool.eventstore.sqlite.facet import Facet
-from unspool.eventstore.sqlite.lane import Look, Transaction
+from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.leases import LIVE, MESSAGES, TASKS, owner_of
+from unspool.eventstore.sqlite.mixin import StoreMixin
 
 Body = TypeVar("Body", Message, TaskRequest)
 
 Take = Callable[[Transaction, str, float], list[Delivery[Body]]]
-"""Gives deliveries to an owner, at a time."""
+"""Assigns deliveries to an owner at a monotonic time; returns them."""
 
-_FORGOTTEN_SECONDS: Final = 3600.0
-"""How long rows of consumers are kept that went without leaving; they count no more much earlier."""
+_ROW_KEPT_SECONDS: Final = 3600.0
+"""How long the row of a consumer that never deregistered is kept. It counts as gone much earlier."""
 
 
-class SqliteDeliveries(Facet):
-    """Consumers coming and going, and the release of deliveries."""
+class SqliteDeliveries(StoreMixin):
+    """Heartbeat and deregistration of consumers, and the release of deliveries."""
 
     _registered: set[str]
 
@@ -31,36 +31,36 @@ class SqliteDeliveries(Facet):
         """See `EventStore`."""
         owner, queues = owner_of(consumer), orjson.dumps(sorted(consumer.queues))
 
-        def see(transaction: Transaction) -> None:
+        def record(transaction: Transaction) -> None:
             now = self._database.monotonic()
             transaction.execute(
                 "INSERT INTO consumers (owner, queues, seen_at) VALUES (?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET queues = excluded.queues, seen_at = excluded.seen_at",
                 (owner, queues, now),
             )
-            transaction.execute("DELETE FROM consumers WHERE abs(? - seen_at) > ?", (now, _FORGOTTEN_SECONDS))
+            transaction.execute("DELETE FROM consumers WHERE abs(? - seen_at) > ?", (now, _ROW_KEPT_SECONDS))
 
-        await self._database.write(see, lasting=False)
+        await self._database.write(record, durable=False)
         self._registered.add(owner)
 
     async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""
         owner = owner_of(consumer)
 
-        def forget(transaction: Transaction) -> None:
+        def remove(transaction: Transaction) -> None:
             transaction.execute("DELETE FROM consumers WHERE owner = ?", (owner,))
             MESSAGES.deregister(transaction, owner)
             TASKS.deregister(transaction, owner)
 
         self._registered.discard(owner)
-        await self._database.write(forget, lasting=False)
+        await self._database.write(remove, durable=False)
 
     async def queues_served(self) -> frozenset[str]:
         """See `EventStore`."""
         now = self._database.monotonic()
         rows = await self._database.read(
             lambda transaction: transaction.execute(
-                f"SELECT queues FROM consumers WHERE {LIVE}",  # noqa: S608 - a condition of our own
+                f"SELECT queues FROM consumers WHERE {LIVE}",  # noqa: S608 - the condition is a constant
                 (now,),
             ).fetchall()
         )
@@ -70,20 +70,27 @@ class SqliteDeliveries(Facet):
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> None:
         """See `Inbox`."""
-        await self._releasing(deliveries)
+        await self._submit_release(deliveries)
 
     async def _receive(
-        self, consumer: Consumer, take: Take[Body], look: Look, topics: frozenset[Hashable], seconds: float
+        self,
+        consumer: Consumer,
+        take: Take[Body],
+        precheck: Precheck,
+        topics: frozenset[Hashable],
+        seconds: float,
     ) -> list[Delivery[Body]]:
-        """Takes what waits, or what is there first within some seconds."""
-        return await self._database.sought(lambda: self._take(consumer, take, look), topics, seconds)
+        """Takes waiting deliveries, or waits up to `seconds` for the first one."""
+        return await self._database.poll_until_found(
+            lambda: self._take(consumer, take, precheck), topics, seconds
+        )
 
-    async def _take(self, consumer: Consumer, take: Take[Body], look: Look) -> list[Delivery[Body]]:
+    async def _take(self, consumer: Consumer, take: Take[Body], precheck: Precheck) -> list[Delivery[Body]]:
         owner = owner_of(consumer)
         if owner not in self._registered:
             await self.heartbeat(consumer)
         taking = self._database.write(
-            lambda transaction: take(transaction, owner, self._database.monotonic()), look, lasting=False
+            lambda transaction: take(transaction, owner, self._database.monotonic()), precheck, durable=False
         )
         try:
             return await asyncio.shield(taking)
@@ -92,12 +99,12 @@ class SqliteDeliveries(Facet):
             raise
 
     def _give_back(self, taking: asyncio.Future[list[Delivery[Body]]]) -> None:
-        """Releases what was taken for somebody who no longer waits for it."""
+        """Releases deliveries whose receiver was cancelled while they were taken."""
         if not taking.cancelled() and not taking.exception() and taking.result():
             with suppress(StoreUnavailable):
-                self._releasing(taking.result()).add_done_callback(asyncio.Future.exception)
+                self._submit_release(taking.result()).add_done_callback(asyncio.Future.exception)
 
-    def _releasing(
+    def _submit_release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> asyncio.Future[None]:
         messages = [delivery for delivery in deliveries if isinstance(delivery.body, Message)]
@@ -107,4 +114,4 @@ class SqliteDeliveries(Facet):
             MESSAGES.release(transaction, messages)
             TASKS.release(transaction, tasks)
 
-        return self._database.write(release, lasting=False)
+        return self._database.write(release, durable=False)

@@ -1,4 +1,4 @@
-"""Connections to the file a store lives in: made, tuned and checked before anybody uses them."""
+"""Opens connections to a store's file: creates, configures and checks them."""
 
 import os
 import sqlite3
@@ -11,7 +11,7 @@ from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.sqlite.settings import SqliteSettings
 
 APPLICATION_ID: Final = 0x556E7370
-"""Tells our files from other programs' (https://sqlite.org/pragma.html#pragma_application_id)."""
+"""Marks a file as ours (https://sqlite.org/pragma.html#pragma_application_id)."""
 
 LAYOUT: Final = "1"
 """Version of `schema.sql`."""
@@ -22,20 +22,20 @@ _LARGEST_IDLE_WAL: Final = 64 * 1024 * 1024
 
 
 def connect(path: Path | None, settings: SqliteSettings) -> sqlite3.Connection:
-    """A connection for writing; makes the file and its tables if they are not there yet.
+    """Opens a connection for writing; creates the file and its tables if they do not exist.
 
     Args:
         path: the file; None for a database in memory.
-        settings: as the environment has them.
+        settings: of this adapter.
 
     Raises:
-        StoreMismatch: the file is another program's, or was made with another layout.
+        StoreMismatch: the file belongs to another program or has another layout.
         sqlite3.Error: it cannot be opened.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreMismatch(f"SQLite 3.35 or later is needed, this is {sqlite3.sqlite_version}")
     if path is not None:
-        _make_file(path)
+        _create_file(path)
     connection = _connection(path, settings)
     try:
         _prepare(connection, path, settings)
@@ -46,7 +46,7 @@ def connect(path: Path | None, settings: SqliteSettings) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path, settings: SqliteSettings) -> sqlite3.Connection:
-    """A connection that only reads a file `connect` has prepared."""
+    """Opens a read-only connection to a file that `connect` has prepared."""
     connection = _connection(path, settings)
     connection.execute("PRAGMA query_only = ON")
     return connection
@@ -56,15 +56,15 @@ def _connection(path: Path | None, settings: SqliteSettings) -> sqlite3.Connecti
     connection = sqlite3.connect(
         path or ":memory:",
         timeout=settings.busy_seconds,
-        isolation_level=None,  # transactions begin where we say so
+        isolation_level=None,  # transactions begin only by explicit statements
         cached_statements=256,
     )
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
     return connection
 
 
-def _make_file(path: Path) -> None:
-    """Makes the file, readable by its owner only: it will hold inputs and outputs of workflows."""
+def _create_file(path: Path) -> None:
+    """Creates the file, readable only by its owner: it stores inputs and outputs of workflows."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -73,13 +73,13 @@ def _make_file(path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path | None, settings: SqliteSettings) -> None:
-    # Checked first: the journal mode is written into the file, and another program's file is left alone.
-    connection.execute("BEGIN")  # one look: another process may be making the tables right now
+    # Checked first: setting the journal mode writes to the file, and another program's file must not change.
+    connection.execute("BEGIN")  # one precheck: another process may be making the tables right now
     empty = _is_empty(connection, path)
     connection.execute("COMMIT")
     _use_write_ahead_log(connection, settings)
     if empty:
-        _make_tables(connection, path)
+        _create_tables(connection, path)
     _check_layout(connection, path)
 
 
@@ -92,14 +92,14 @@ def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
-    # Changing the journal mode does not wait for others that have the file open at that moment.
+    # Changing the journal mode ignores the busy timeout while another process uses the file.
     give_up_at = time.monotonic() + settings.busy_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # of whichever extended kind
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the low byte is the primary code
             if not busy or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.01)
@@ -107,9 +107,9 @@ def _use_write_ahead_log(connection: sqlite3.Connection, settings: SqliteSetting
     connection.execute(f"PRAGMA synchronous = {settings.synchronous}")
 
 
-def _make_tables(connection: sqlite3.Connection, path: Path | None) -> None:
+def _create_tables(connection: sqlite3.Connection, path: Path | None) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    # Another process may have made them while this one waited for the lock.
+    # Another process may have created them while this one waited for the lock.
     if _is_empty(connection, path):
         for statement in files(__package__).joinpath("schema.sql").read_text("utf-8").split(";\n"):
             connection.execute(statement)
@@ -122,4 +122,4 @@ def _check_layout(connection: sqlite3.Connection, path: Path | None) -> None:
     row = connection.execute("SELECT value FROM meta WHERE name = 'layout'").fetchone()
     if row != (LAYOUT,):
         found = row[0] if row else "none"
-        raise StoreMismatch(f"{path} has layout {found}, this release knows layout {LAYOUT}")
+        raise StoreMismatch(f"{path} has layout {found}, this release supports layout {LAYOUT}")

@@ -1,4 +1,4 @@
-"""Executions' beginnings, histories and snapshots."""
+"""Starts of executions, histories and snapshots."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ import orjson
 from unspool.eventstore.events import Event, decode_entry
 from unspool.eventstore.ids import EXECUTION_ID, TENANT
 from unspool.eventstore.records import ExecutionKey, Loaded, Snapshot, Start, Status, start_message
-from unspool.eventstore.sqlite.facet import Facet, message_row, put_message
+from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import read_record
-from unspool.eventstore.sqlite.lane import Transaction
+from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
 
 
-class SqliteHistories(Facet):
-    """The port's `Histories`, but for commits and the index."""
+class SqliteHistories(StoreMixin):
+    """The port's `Histories`, without commits and the index."""
 
     async def start(self, start: Start) -> bool:
         """See `Histories`."""
@@ -44,7 +44,7 @@ class SqliteHistories(Facet):
         """See `Histories`."""
 
         def read(transaction: Transaction) -> list[Event]:
-            # An entry holds one event or more, so no more entries than events are needed.
+            # An entry holds at least one event, so `limit` entries are enough.
             entries = _entries(transaction, key, after, -1 if limit is None else limit)
             events = [event for entry in entries for event in decode_entry(entry)]
             begin = next((i for i, event in enumerate(events) if event.seq > after), 0)
@@ -81,7 +81,7 @@ class SqliteHistories(Facet):
                 (*key, snapshot.version, snapshot.state),
             )
 
-        await self._database.write(put, lasting=False)
+        await self._database.write(put, durable=False)
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
         """See `Histories`."""
@@ -92,7 +92,9 @@ class SqliteHistories(Facet):
             ).fetchone()
             return row is not None
 
-        await self._database.sought(lambda: self._database.read(is_newer), frozenset({key}), seconds)
+        await self._database.poll_until_found(
+            lambda: self._database.read(is_newer), frozenset({key}), seconds
+        )
 
 
 def _load(transaction: Transaction, key: ExecutionKey, limit: int) -> Loaded | None:
@@ -108,7 +110,7 @@ def _load(transaction: Transaction, key: ExecutionKey, limit: int) -> Loaded | N
 
 
 def _entries(transaction: Transaction, key: ExecutionKey, after: int, limit: int) -> list[bytes]:
-    """So many entries that end after an event; -1 for all."""
+    """Up to `limit` entries that end after event `after`; -1 for all."""
     rows = transaction.execute(
         "SELECT entry FROM history WHERE tenant = ? AND execution = ? AND version > ?"
         " ORDER BY version LIMIT ?",
@@ -121,4 +123,4 @@ def _check_key(key: ExecutionKey) -> None:
     if not TENANT.fullmatch(key.tenant):
         raise ValueError(f"not a tenant: {key.tenant!r}")
     if not EXECUTION_ID.fullmatch(key.id):
-        raise ValueError(f"not an id of an execution: {key.id!r}")
+        raise ValueError(f"not an execution id: {key.id!r}")

@@ -7,30 +7,30 @@ from typing import Final
 import orjson
 
 from unspool.eventstore.records import Consumer, Delivery, Message, MessageKind
+from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
-from unspool.eventstore.sqlite.facet import message_row, put_message
-from unspool.eventstore.sqlite.lane import Look, Transaction
 from unspool.eventstore.sqlite.leases import MESSAGES, Row, owner_of
-from unspool.eventstore.sqlite.wakeups import INBOX
+from unspool.eventstore.sqlite.mixin import message_row, put_message
+from unspool.eventstore.sqlite.notifications import INBOX
 
 REMOVE_MESSAGE: Final = "DELETE FROM inbox WHERE id = ?"
 
 _WAITING: Final = "SELECT id FROM inbox WHERE owner IS NULL ORDER BY id LIMIT ?"
-_ANY_WAITING: Final = Look("SELECT 1 FROM inbox WHERE owner IS NULL LIMIT 1")
+_ANY_WAITING: Final = Precheck("SELECT 1 FROM inbox WHERE owner IS NULL LIMIT 1")
 
 
 class SqliteInbox(SqliteDeliveries):
     """The port's `Inbox`."""
 
     async def send(self, tenant: str, message: Message) -> None:
-        """Adds a message to an execution's inbox."""
+        """See `Inbox`."""
         row = message_row(tenant, message)
         await self._database.write(partial(put_message, row=row))
 
     async def receive_messages(
         self, consumer: Consumer, limit: int, seconds: float
     ) -> list[Delivery[Message]]:
-        """Takes up to `limit` messages, waiting up to `seconds` for the first."""
+        """See `Inbox`."""
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
             return _deliveries(MESSAGES.take(transaction, owner, now, _WAITING, (limit,)))
@@ -38,12 +38,12 @@ class SqliteInbox(SqliteDeliveries):
         return await self._receive(consumer, take, _ANY_WAITING, frozenset({INBOX}), seconds)
 
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
-        """Takes over messages whose consumer is gone, or that have been out for over `lease` seconds."""
+        """See `Inbox`."""
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
             return _deliveries(MESSAGES.reclaim(transaction, owner, now, lease, limit))
 
-        return await self._take(consumer, take, MESSAGES.look_for_orphans(self._database.monotonic(), lease))
+        return await self._take(consumer, take, MESSAGES.orphan_precheck(self._database.monotonic(), lease))
 
     async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""
@@ -54,16 +54,16 @@ class SqliteInbox(SqliteDeliveries):
             rows = [(now, int(delivery.id), owner) for delivery in deliveries]
             transaction.executemany("UPDATE inbox SET taken_at = ? WHERE id = ? AND owner = ?", rows)
 
-        await self._database.write(renew, lasting=False)
+        await self._database.write(renew, durable=False)
 
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Removes messages that came to nothing. Twice is as good as once."""
+        """See `Inbox`."""
         ids = [(int(delivery.id),) for delivery in deliveries]
 
         def remove(transaction: Transaction) -> None:
             transaction.executemany(REMOVE_MESSAGE, ids)
 
-        await self._database.write(remove, lasting=False)
+        await self._database.write(remove, durable=False)
 
 
 def _deliveries(rows: list[Row]) -> list[Delivery[Message]]:

@@ -1,4 +1,4 @@
-"""The index: what lists and searches know of executions."""
+"""The index of executions, for lists and searches."""
 
 import re
 from typing import Any, Final
@@ -13,8 +13,8 @@ from unspool.eventstore.records import (
     Status,
     WorkflowRef,
 )
-from unspool.eventstore.sqlite.facet import Facet
-from unspool.eventstore.sqlite.lane import Transaction
+from unspool.eventstore.sqlite.connection_thread import Transaction
+from unspool.eventstore.sqlite.mixin import StoreMixin
 
 _COLUMNS: Final = (
     "tenant, id, namespace, name, definition_version, status, version, created_at, started_at, ended_at,"
@@ -23,8 +23,8 @@ _COLUMNS: Final = (
 _CURSOR: Final = re.compile(r"([0-9]{1,18})_([A-Za-z0-9_.-]{1,128})")
 
 
-class SqliteIndex(Facet):
-    """The reading of the index; commits write it."""
+class SqliteIndex(StoreMixin):
+    """Reads the index; commits write it."""
 
     async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
         """See `Histories`."""
@@ -35,7 +35,7 @@ class SqliteIndex(Facet):
     ) -> Page:
         """See `Histories`."""
         conditions, parameters = _conditions(tenant, wanted, cursor)
-        # One more than asked for tells whether there is another page.
+        # One row more than `limit` shows whether there is another page.
         sql = (
             f"SELECT {_COLUMNS} FROM executions WHERE {conditions}"  # noqa: S608 - no outside text
             " ORDER BY created_at DESC, id DESC LIMIT ?"
@@ -50,7 +50,7 @@ class SqliteIndex(Facet):
 
 
 def read_record(transaction: Transaction, key: ExecutionKey) -> ExecutionRecord | None:
-    """What the index knows of one execution."""
+    """The index record of one execution."""
     row = transaction.execute(
         f"SELECT {_COLUMNS} FROM executions WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
         key,

@@ -1,6 +1,6 @@
--- The layout of a store, version 1. Times that end in `_at` are milliseconds since 1970, but for `taken_at`
+-- The layout of a store, version 1. Times that end in `_at` are milliseconds since 1970, except `taken_at`
 -- and `seen_at`: these are seconds of the machine's monotonic clock, so that a wrong wall clock takes no
--- delivery from a consumer that lives.
+-- delivery from a live consumer.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -37,9 +37,9 @@ CREATE INDEX executions_newest ON executions (tenant, created_at, id);
 CREATE INDEX executions_by_status ON executions (tenant, status, created_at, id);
 CREATE INDEX executions_by_workflow ON executions (tenant, namespace, name, created_at, id);
 
--- With a row id of its own, so that entries of many executions are appended to the same few pages, and
--- `number` tells what was committed since one last looked (rows are never deleted, so it only grows).
--- The entry comes last: whoever needs the other columns only does not read it.
+-- A row id keeps entries of many executions in the same few pages, and `number` shows what was committed since
+-- the last query (rows are never deleted, so it only grows). The entry is the last column: a query that does
+-- not need it does not read it.
 CREATE TABLE history (
     number    INTEGER PRIMARY KEY,
     tenant    TEXT NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE snapshots (
     PRIMARY KEY (tenant, execution)
 );
 
--- Ids of deliveries are never used twice (AUTOINCREMENT): a late acknowledgement must not hit another row.
+-- Delivery ids are never reused (AUTOINCREMENT): a late acknowledgement must not delete another row.
 CREATE TABLE inbox (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant    TEXT NOT NULL,

@@ -7,7 +7,7 @@ from unspool.eventstore.settings import BadSetting, setting
 
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
-    """How sure a commit is to be, and how long to wait for others."""
+    """The durability of commits, and how long to wait for locks."""
 
     synchronous: str = setting(
         "UNSPOOL_SQLITE_SYNCHRONOUS",
@@ -21,6 +21,6 @@ class SqliteSettings:
     )
 
     def __post_init__(self) -> None:
-        """Refuses what SQLite would silently take for something else."""
+        """Rejects values that SQLite would silently ignore."""
         if self.synchronous not in {"full", "normal"}:
             raise BadSetting(f"UNSPOOL_SQLITE_SYNCHRONOUS must be full or normal, not {self.synchronous!r}")

@@ -1,4 +1,4 @@
-"""The event store on SQLite, put together from its facets."""
+"""The event store on SQLite, made of mixins."""
 
 import time
 from collections.abc import Callable
@@ -37,13 +37,13 @@ class SqliteStore(
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """A store that is not opened yet.
+        """Makes a store that is not open yet.
 
         Args:
             path: the file; None for a store in memory that ends with this object.
-            settings: as the environment has them.
+            settings: of this adapter.
             clock: the store's clock; the machine's by default.
-            monotonic: what leases and lives of consumers are measured by, the same for all processes.
+            monotonic: the clock of leases and heartbeats, the same for all processes.
         """
         self._database = Database(path, settings, clock or SystemClock(), monotonic)
         self._registered: set[str] = set()

@@ -1,6 +1,6 @@
 """Tasks for executors, by queue."""
 
-# ruff: noqa: S608 - nothing but question marks is put into statements
+# ruff: noqa: S608 - only question marks are put into statements
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,11 +8,11 @@ from typing import Any, Final
 import orjson
 
 from unspool.eventstore.records import Consumer, Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
-from unspool.eventstore.sqlite.facet import message_row, put_message
-from unspool.eventstore.sqlite.lane import Look, Transaction
 from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of
-from unspool.eventstore.sqlite.wakeups import queue_topic
+from unspool.eventstore.sqlite.mixin import message_row, put_message
+from unspool.eventstore.sqlite.notifications import queue_topic
 
 INSERT_TASK: Final = (
     "INSERT INTO tasks (tenant, execution, run, task, queue, arguments, deadline)"
@@ -28,7 +28,7 @@ _RENEW: Final = "UPDATE tasks SET taken_at = ? WHERE id = ? AND owner = ? RETURN
 
 
 def task_row(tenant: str, task: TaskRequest) -> tuple[Any, ...]:
-    """A task as the table has it."""
+    """A task as a row of the table `tasks`."""
     arguments = orjson.dumps(task.arguments)
     return (tenant, task.execution, task.run, task.task, task.queue, arguments, task.deadline)
 
@@ -39,7 +39,7 @@ class SqliteTasks(SqliteDeliveries):
     async def receive_tasks(
         self, consumer: Consumer, limit: int, seconds: float
     ) -> list[Delivery[TaskRequest]]:
-        """Takes up to `limit` tasks from the consumer's queues, waiting up to `seconds` for the first."""
+        """See `Tasks`."""
         queues = sorted(consumer.queues)
         waiting = _waiting(len(queues))
         parameters = (*(value for queue in queues for value in (queue, limit)), limit)
@@ -53,19 +53,19 @@ class SqliteTasks(SqliteDeliveries):
     async def reclaim_tasks(
         self, consumer: Consumer, limit: int, lease: float
     ) -> list[Delivery[TaskRequest]]:
-        """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed."""
+        """See `Tasks`."""
         queues = orjson.dumps(sorted(consumer.queues)).decode()
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[TaskRequest]]:
             return _deliveries(TASKS.reclaim(transaction, owner, now, lease, limit, queues))
 
-        look = TASKS.look_for_orphans(self._database.monotonic(), lease, queues)
-        return await self._take(consumer, take, look)
+        precheck = TASKS.orphan_precheck(self._database.monotonic(), lease, queues)
+        return await self._take(consumer, take, precheck)
 
     async def renew_tasks(
         self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]
     ) -> list[Renewal]:
-        """Renews leases and learns which tasks were cancelled, in the order given."""
+        """See `Tasks`."""
         owner = owner_of(consumer)
 
         def renew(transaction: Transaction) -> list[Renewal]:
@@ -75,10 +75,10 @@ class SqliteTasks(SqliteDeliveries):
                 for delivery in deliveries
             ]
 
-        return await self._database.write(renew, lasting=False)
+        return await self._database.write(renew, durable=False)
 
     async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
-        """Sends a task's result to its execution and acknowledges the task, in one step."""
+        """See `Tasks`."""
         row = result and message_row(delivery.tenant, result)
 
         def remove_and_send(transaction: Transaction) -> None:
@@ -90,14 +90,14 @@ class SqliteTasks(SqliteDeliveries):
 
 
 def _waiting(queues: int) -> str:
-    """The query for the oldest tasks of so many queues; an index has those of each in order."""
-    of_each = " UNION ALL ".join([f"SELECT id FROM ({_WAITING})"] * queues)
-    return f"SELECT id FROM ({of_each}) ORDER BY id LIMIT ?"
+    """The query for the oldest tasks of several queues; an index orders those of each queue."""
+    per_queue = " UNION ALL ".join([f"SELECT id FROM ({_WAITING})"] * queues)
+    return f"SELECT id FROM ({per_queue}) ORDER BY id LIMIT ?"
 
 
-def _any_waiting(queues: Sequence[str]) -> Look:
+def _any_waiting(queues: Sequence[str]) -> Precheck:
     marks = ", ".join("?" * len(queues))
-    return Look(f"SELECT 1 FROM tasks WHERE owner IS NULL AND queue IN ({marks}) LIMIT 1", tuple(queues))
+    return Precheck(f"SELECT 1 FROM tasks WHERE owner IS NULL AND queue IN ({marks}) LIMIT 1", tuple(queues))
 
 
 def _renewal(rows: list[tuple[int]]) -> Renewal:

@@ -1,12 +1,12 @@
-"""Timers, and their turning into messages."""
+"""Timers: a due one becomes a message."""
 
 from functools import partial
 from typing import Final
 
 from unspool.eventstore.records import Fired, Message, MessageKind
-from unspool.eventstore.sqlite.facet import INSERT_MESSAGE, Facet, message_row
-from unspool.eventstore.sqlite.lane import Transaction
-from unspool.eventstore.sqlite.wakeups import INBOX, TIMERS
+from unspool.eventstore.sqlite.connection_thread import Transaction
+from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
+from unspool.eventstore.sqlite.notifications import INBOX, TIMERS
 
 SET_TIMER: Final = (
     "INSERT INTO timers (tenant, execution, id, due_at) VALUES (?, ?, ?, ?)"
@@ -22,14 +22,14 @@ _TAKE_DUE: Final = (
 )
 
 
-class SqliteTimers(Facet):
+class SqliteTimers(StoreMixin):
     """The port's `Timers`."""
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
         """See `Timers`."""
         fired = Fired(0, await self._database.read(_next_due))
         if fired.next_due_at is not None and fired.next_due_at <= self._database.clock.now():
-            fired = await self._database.write(partial(self._fire, limit=limit), lasting=False)
+            fired = await self._database.write(partial(self._fire, limit=limit), durable=False)
         self._next_due_at = fired.next_due_at
         return fired
 
@@ -40,10 +40,10 @@ class SqliteTimers(Facet):
             due_at = await self._database.read(_next_due)
             return due_at is not None and (self._next_due_at is None or due_at < self._next_due_at)
 
-        await self._database.sought(is_earlier, frozenset({TIMERS}), seconds)
+        await self._database.poll_until_found(is_earlier, frozenset({TIMERS}), seconds)
 
     async def now(self) -> int:
-        """See `Timers`; the wall clock of the machine, as the file is its own."""
+        """See `Timers`; the machine's wall clock, because the file is local."""
         return self._database.clock.now()
 
     def _fire(self, transaction: Transaction, limit: int) -> Fired:
@@ -56,7 +56,7 @@ class SqliteTimers(Facet):
             ],
         )
         if due:
-            transaction.news.add(INBOX)
+            transaction.topics.add(INBOX)
         return Fired(len(due), _next_due(transaction))
 
 

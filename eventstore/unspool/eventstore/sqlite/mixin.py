@@ -1,31 +1,31 @@
-"""The root of the store's facets, and the SQL more than one of them needs."""
+"""The base class of the store's mixins, and the SQL that several of them use."""
 
 from typing import Final
 
 import orjson
 
 from unspool.eventstore.records import Message
+from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.database import Database
-from unspool.eventstore.sqlite.lane import Transaction
-from unspool.eventstore.sqlite.wakeups import INBOX
+from unspool.eventstore.sqlite.notifications import INBOX
 
 MessageRow = tuple[str, str, str, bytes]
 
 INSERT_MESSAGE: Final = "INSERT INTO inbox (tenant, execution, kind, body) VALUES (?, ?, ?, ?)"
 
 
-class Facet:
-    """One facet of the store: some methods of the port on the database they all share."""
+class StoreMixin:
+    """Some methods of the port, on the database that all mixins share."""
 
     _database: Database
 
 
 def message_row(tenant: str, message: Message) -> MessageRow:
-    """A message as the table has it."""
+    """A message as a row of the table `inbox`."""
     return (tenant, message.execution, message.kind.value, orjson.dumps(message.body))
 
 
 def put_message(transaction: Transaction, row: MessageRow) -> None:
     """Adds a message to the inbox."""
     transaction.execute(INSERT_MESSAGE, row)
-    transaction.news.add(INBOX)
+    transaction.topics.add(INBOX)

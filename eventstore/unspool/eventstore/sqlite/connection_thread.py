@@ -1,7 +1,8 @@
-"""A thread with a connection of its own, on which calls are made in groups: one transaction for each group.
+"""A thread that owns one SQLite connection and runs calls in groups, one transaction per group.
 
-What the event loop asks for in one tick, and all that comes in while the thread is busy, is done in one
-transaction and so shares one write to the disk. A call that fails takes none of its group with it.
+A group is all calls submitted in one tick of the event loop and all calls that arrive while the thread is
+busy. The calls of a group share one transaction, so they share one sync to the disk. A call that fails does
+not affect the other calls of its group.
 """
 
 import asyncio
@@ -13,33 +14,33 @@ from contextlib import closing, suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.sqlite.faults import as_store_error
+from unspool.eventstore.sqlite.errors import as_store_error
 
 Result = TypeVar("Result")
 
 LARGEST_GROUP: Final = 512
-"""Calls done in one transaction at most, so that nobody waits long for a reply."""
+"""The most calls in one transaction; it bounds how long a reply takes."""
 
 
 class Transaction:
-    """What a call works with: the connection, within a transaction, and the topics it has news for.
+    """What a call works with: the connection, inside a transaction, and the topics to notify after it.
 
-    A call may be made again from the start after its transaction was rolled back.
+    A call may run again from its start after its transaction was rolled back.
     """
 
-    __slots__ = ("execute", "executemany", "news")
+    __slots__ = ("execute", "executemany", "topics")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.execute = connection.execute
         self.executemany = connection.executemany
-        self.news: set[Hashable] = set()
+        self.topics: set[Hashable] = set()
 
 
 Work = Callable[[Transaction], Result]
 
 
-class Look(NamedTuple):
-    """A query asked before a transaction begins; if it finds nothing, its call comes to [] without one."""
+class Precheck(NamedTuple):
+    """A query that runs before a transaction begins. If it finds no row, its call returns [] without one."""
 
     sql: str
     parameters: tuple[Any, ...] = ()
@@ -47,8 +48,8 @@ class Look(NamedTuple):
 
 class _Call(NamedTuple):
     work: Work[Any]
-    look: Look | None
-    lasting: bool
+    precheck: Precheck | None
+    durable: bool
     future: asyncio.Future[Any]
 
 
@@ -58,28 +59,28 @@ class _Reply(NamedTuple):
     error: Exception | None
 
 
-class Lane:
-    """The thread and its queue. All methods are for the event loop's thread unless they say otherwise."""
+class ConnectionThread:
+    """The thread and its queue. Call the methods from the event loop's thread unless they say otherwise."""
 
     def __init__(
         self,
-        place: str,
+        name: str,
         begin: str,
         connect: Callable[[], sqlite3.Connection],
-        tell: Callable[[set[Hashable]], None],
+        notify: Callable[[set[Hashable]], None],
     ) -> None:
-        """Nothing is opened yet.
+        """Opens nothing yet.
 
         Args:
-            place: names the store in errors.
+            name: the store's name in error messages.
             begin: the statement that begins a transaction.
-            connect: makes the connection; called in the new thread.
-            tell: is told, in the event loop's thread, what a group of calls had news for.
+            connect: opens the connection; runs in the new thread.
+            notify: receives the topics of a committed group, in the event loop's thread.
         """
-        self._place = place
+        self._name = name
         self._begin = begin
         self._connect = connect
-        self._tell = tell
+        self._notify = notify
         self._tick: list[_Call] = []
         self._queue: queue.SimpleQueue[list[_Call]] = queue.SimpleQueue()
         self._backlog: list[_Call] = []
@@ -90,98 +91,98 @@ class Lane:
         """Starts the thread and connects.
 
         Raises:
-            StoreError: it cannot be opened.
+            StoreError: the connection cannot be opened.
         """
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         connected: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(
-            target=self._run, args=(connected,), name=f"unspool {self._place}", daemon=True
+            target=self._run, args=(connected,), name=f"unspool {self._name}", daemon=True
         )
         self._thread.start()
         await connected
         self._open = True
 
     async def close(self) -> None:
-        """Ends the thread after the group it is busy with; what waits behind that fails."""
+        """Ends the thread after its current group; the calls queued behind that group fail."""
         if self._open:
             self._open = False
             self._closing = True
-            self._hand_over()
+            self._enqueue_tick()
             await self._ended
             self._thread.join()  # it has nothing left to do
 
-    def nudge(self) -> None:
-        """Makes the thread look up."""
+    def wake(self) -> None:
+        """Wakes the thread, so that it reads `poll_interval` again."""
         self._queue.put([])
 
     def submit(
-        self, work: Work[Result], look: Look | None = None, *, lasting: bool = True
+        self, work: Work[Result], precheck: Precheck | None = None, *, durable: bool = True
     ) -> asyncio.Future[Result]:
-        """Has a call made in the thread.
+        """Runs a call in the thread.
 
         Args:
             work: the call.
-            look: asked first; if it finds nothing the call is not made.
-            lasting: whether the call's effect must outlast a power loss.
+            precheck: runs first; if it finds no row, the call does not run.
+            durable: whether the call's effect must survive a power loss.
 
         Raises:
-            StoreUnavailable: the lane is closed.
+            StoreUnavailable: the thread is closed.
         """
         if not self._open:
             raise self._closed()
         future = self._loop.create_future()
         if not self._tick:
-            self._loop.call_soon(self._hand_over)
-        self._tick.append(_Call(work, look, lasting, future))
+            self._loop.call_soon(self._enqueue_tick)
+        self._tick.append(_Call(work, precheck, durable, future))
         return future
 
-    def _hand_over(self) -> None:
+    def _enqueue_tick(self) -> None:
         self._queue.put(self._tick)
         self._tick = []
 
-    def _settle(self, replies: list[_Reply], news: set[Hashable]) -> None:
+    def _resolve(self, replies: list[_Reply], topics: set[Hashable]) -> None:
         for future, result, error in replies:
-            if future.done():  # whoever called has been cancelled
+            if future.done():  # the caller was cancelled
                 continue
             if error is None:
                 future.set_result(result)
             else:
                 future.set_exception(error)
-        self._tell(news)
+        self._notify(topics)
 
-    # From here on: in the lane's own thread.
+    # The methods below run in the thread itself.
 
-    def patience(self) -> float | None:
-        """Seconds to wait for calls before `between_groups` is due; None if it is due after groups only."""
+    def poll_interval(self) -> float | None:
+        """Seconds to wait for calls before `after_group` runs; None if it runs after groups only."""
         return None
 
     def opened(self, connection: sqlite3.Connection) -> None:
-        """Called once the connection is there."""
+        """Runs once, after the connection is open."""
 
-    def begin(self, connection: sqlite3.Connection, *, lasting: bool) -> None:  # noqa: ARG002 - for heirs
+    def begin(self, connection: sqlite3.Connection, *, durable: bool) -> None:  # noqa: ARG002 - for subclasses
         """Begins a transaction."""
         connection.execute(self._begin)
 
-    def between_groups(self) -> None:
-        """Called, with no transaction open, after every group and whenever patience ends."""
+    def after_group(self) -> None:
+        """Runs, with no transaction open, after each group and whenever the poll interval is over."""
 
     def post(self, callback: Callable[..., None], *arguments: object) -> None:
-        """Has something called in the event loop's thread."""
-        with suppress(RuntimeError):  # the loop was closed and nobody waits for anything any more
+        """Schedules a callback in the event loop's thread."""
+        with suppress(RuntimeError):  # the loop is closed, so nothing waits for the callback
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _run(self, connected: asyncio.Future[None]) -> None:
         try:
             connection = self._connect()
-        except Exception as error:  # noqa: BLE001 - handed to whoever opens the store
-            self.post(self._settle, [_Reply(connected, None, self._translated(error))], set())
+        except Exception as error:  # noqa: BLE001 - raised by `open`
+            self.post(self._resolve, [_Reply(connected, None, self._translated(error))], set())
             return
         with closing(connection):
             self.opened(connection)
-            self.post(self._settle, [_Reply(connected, None, None)], set())
+            self.post(self._resolve, [_Reply(connected, None, None)], set())
             self._serve(connection)
-        self.post(self._settle, [_Reply(self._ended, None, None)], set())
+        self.post(self._resolve, [_Reply(self._ended, None, None)], set())
 
     def _serve(self, connection: sqlite3.Connection) -> None:
         while True:
@@ -189,17 +190,17 @@ class Lane:
             if self._closing:
                 break
             if group:
-                news: set[Hashable] = set()
-                replies = self._replies(connection, group, news)
-                self.post(self._settle, replies, news)
-            self.between_groups()
+                topics: set[Hashable] = set()
+                replies = self._replies(connection, group, topics)
+                self.post(self._resolve, replies, topics)
+            self.after_group()
         closed = [_Reply(call.future, None, self._closed()) for call in group + self._backlog]
-        self.post(self._settle, closed, set())
+        self.post(self._resolve, closed, set())
 
     def _next_group(self) -> list[_Call]:
         with suppress(queue.Empty):
             if not self._backlog:
-                self._backlog += self._queue.get(timeout=self.patience())
+                self._backlog += self._queue.get(timeout=self.poll_interval())
             while True:
                 self._backlog += self._queue.get_nowait()
         group = self._backlog[:LARGEST_GROUP]
@@ -207,52 +208,52 @@ class Lane:
         return group
 
     def _replies(
-        self, connection: sqlite3.Connection, calls: list[_Call], news: set[Hashable]
+        self, connection: sqlite3.Connection, calls: list[_Call], topics: set[Hashable]
     ) -> list[_Reply]:
         try:
-            return self._together(connection, calls, news)
-        except Exception as error:  # noqa: BLE001 - handed to whoever called
+            return self._run_in_one_transaction(connection, calls, topics)
+        except Exception as error:  # noqa: BLE001 - raised to the callers
             _roll_back(connection)
             if len(calls) == 1 or isinstance(self._translated(error), StoreUnavailable):
                 return [_Reply(call.future, None, self._translated(error)) for call in calls]
-        # One of them is at fault: halving finds it, and the others are made true without it.
+        # One of the calls fails: halving the group finds it and commits the others.
         middle = len(calls) // 2
         return [
-            *self._replies(connection, calls[:middle], news),
-            *self._replies(connection, calls[middle:], news),
+            *self._replies(connection, calls[:middle], topics),
+            *self._replies(connection, calls[middle:], topics),
         ]
 
-    def _together(
-        self, connection: sqlite3.Connection, calls: list[_Call], news: set[Hashable]
+    def _run_in_one_transaction(
+        self, connection: sqlite3.Connection, calls: list[_Call], topics: set[Hashable]
     ) -> list[_Reply]:
         replies: list[_Reply] = []
         due: list[_Call] = []
         for call in calls:
-            if call.look is None or connection.execute(*call.look).fetchone():
+            if call.precheck is None or connection.execute(*call.precheck).fetchone():
                 due.append(call)
             else:
                 replies.append(_Reply(call.future, [], None))
         if due:
             transaction = Transaction(connection)
-            self.begin(connection, lasting=any(call.lasting for call in due))
+            self.begin(connection, durable=any(call.durable for call in due))
             replies += [_Reply(call.future, call.work(transaction), None) for call in due]
             connection.execute("COMMIT")
-            news |= transaction.news
+            topics |= transaction.topics
         return replies
 
     def _closed(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self._place} is closed")
+        return StoreUnavailable(f"{self._name} is closed")
 
     def _translated(self, error: Exception) -> Exception:
         if not isinstance(error, sqlite3.Error):
             return error
-        translated = as_store_error(error, self._place)
+        translated = as_store_error(error, self._name)
         translated.__cause__ = error
         return translated
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    # After some faults SQLite has done it already. If it cannot, the next group fails and it is tried again.
+    # SQLite itself rolls back after some errors. If this fails, the next group fails and rolls back again.
     if connection.in_transaction:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
