@@ -1,4 +1,4 @@
-"""`make demo`: two orders through `order-fulfilment.yaml`, drawn, and the first of them replayed.
+"""`make demo`: runs two orders through `order-fulfilment.yaml`, draws their timelines, and replays the first.
 
     python examples/demo.py [--seed 1] [--store sqlite:///PATH | redis://HOST:PORT/DB]
 
@@ -36,7 +36,7 @@ from unspool.worker.state_json import state_json
 WORKFLOW: Final = Path(__file__).with_name("order-fulfilment.yaml")
 
 SECONDS: Final = 60
-"""An order that takes longer than this has met a bug."""
+"""The longest time an order may take; a longer one means a bug."""
 
 GOOD_ORDER: Final[dict[str, Any]] = {
     "order": "A-1001",
@@ -58,7 +58,7 @@ class Finished(NamedTuple):
     """An execution that has ended."""
 
     execution: dict[str, Any]
-    """As the API would describe it."""
+    """The execution as the API describes it."""
     history: Sequence[Event]
 
 
@@ -73,11 +73,11 @@ async def fulfil(store: EventStore, document: Document, order: dict[str, Any]) -
     return Finished(execution, await store.history(key))
 
 
-# -- what is shown
+# -- output
 
 
 def show_order(title: str, finished: Finished, style: Style) -> None:
-    """The timeline of an order and what came of it."""
+    """Prints the timeline and the outcome of an order."""
     events = [event_json(event) for event in finished.history]
     seconds = (finished.history[-1].time - finished.history[0].time) / 1000
     print(f"\n{style.paint(title, 'bold')}  {style.paint('execution ' + finished.execution['id'], 'dim')}\n")
@@ -89,41 +89,41 @@ def show_order(title: str, finished: Finished, style: Style) -> None:
 
 
 def show_replay(document: Document, finished: Finished, style: Style) -> bool:
-    """The same execution from its history alone; whether it comes out the same."""
+    """Replays an execution from its history; returns whether all events are the same."""
     id_, history = finished.execution["id"], finished.history
-    print(f"\n{style.paint('The same, replayed', 'bold')}  from its history alone: no service is asked\n")
-    for event in _moments(history):
+    print(f"\n{style.paint('The same, replayed', 'bold')}  from its history alone: no service is called\n")
+    for event in _key_events(history):
         state = state_json(state_at(id_, history, event.seq))
-        print(f"  after event {event.seq:>2}  {event.type:<18}  {_gist(state)}")
+        print(f"  after event {event.seq:>2}  {event.type:<18}  {_summary(state)}")
     jq = JqPool()
     try:
         divergence = verify(compile_plan(document.value, jq), id_, history)
     finally:
         jq.close()
     if divergence is None:
-        print(f"\n  verified: interpreted again, all {len(history)} events come out the same")
+        print(f"\n  verified: interpreted again, all {len(history)} events are the same")
     else:
-        print(f"\n  {style.paint(f'event {divergence.seq} comes out differently', 'red')}: {divergence}")
+        print(f"\n  {style.paint(f'event {divergence.seq} is different', 'red')}: {divergence}")
     return divergence is None
 
 
-def _moments(history: Sequence[Event]) -> list[Event]:
-    """The events worth a look: what was handed out, what was tried again, and the end."""
-    worth = {"task.requested", "task.retried"}
-    return [event for event in history if event.type in worth] + [history[-1]]
+def _key_events(history: Sequence[Event]) -> list[Event]:
+    """The requested tasks, the retries and the last event."""
+    shown = {"task.requested", "task.retried"}
+    return [event for event in history if event.type in shown] + [history[-1]]
 
 
-def _gist(state: dict[str, Any]) -> str:
-    """One line about a state: its status, the innermost tasks, what is known by then."""
+def _summary(state: dict[str, Any]) -> str:
+    """Describes a state in one line: its status, the innermost running tasks, the context."""
     running = [run["task"] for run in state["running"]]
     innermost = [task for task in running if not any(other.startswith(f"{task}/") for other in running)]
-    where = " + ".join(task.rsplit("/", 1)[-1] for task in innermost)
-    known = ", ".join((state.get("context") or {}).values())
-    return f"{state['status']:<9}  {where:<28}  {known}".rstrip()
+    tasks = " + ".join(task.rsplit("/", 1)[-1] for task in innermost)
+    context = ", ".join((state.get("context") or {}).values())
+    return f"{state['status']:<9}  {tasks:<28}  {context}".rstrip()
 
 
 def show_service(shop: Shop, order: str, style: Style) -> None:
-    """What the other side saw of an order's payment."""
+    """Prints the payment requests that the sample service received."""
     attempts = [call for call in shop.calls if call.path == "/payments"]
     paid = [payment for payment in shop.payments.values() if payment["order"] == order]
     answers = ", ".join(str(call.status) for call in attempts)
@@ -138,7 +138,7 @@ def _json(value: Any) -> str:
 
 
 def terminal_style() -> Style:
-    """What standard output can show."""
+    """Returns the style that standard output supports."""
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     try:
         "━╸".encode(sys.stdout.encoding)
@@ -148,14 +148,14 @@ def terminal_style() -> Style:
 
 
 async def demo(url: str, seed: int) -> bool:
-    """Runs all of it; whether everything came out as it should."""
+    """Runs the demonstration; returns whether the results are as expected."""
     style = terminal_style()
     shop = Shop(seed)
     document = valid_document(str(WORKFLOW))
     store = await open_store(url, os.environ)
     try:
         async with running_shop(shop) as service, Node(store, url):
-            print(f"A shop is open at {service}; about half of its payments meet a 503.")
+            print(f"A shop is open at {service}; about half of its payment requests answer 503.")
             await deploy_document(store, DEFAULT_TENANT, document)
             good = await fulfil(store, document, {"service": service, **GOOD_ORDER})
             show_order(f"Order {GOOD_ORDER['order']}", good, style)
@@ -170,10 +170,10 @@ async def demo(url: str, seed: int) -> bool:
 
 
 def main() -> None:
-    """The demonstration."""
+    """Runs the demonstration."""
     parser = argparse.ArgumentParser(description="Runs the order example against a sample service.")
     parser.add_argument("--store", default="sqlite://", help="URL of the event store; default: in memory")
-    parser.add_argument("--seed", type=int, default=1, help="which payments meet a 503")
+    parser.add_argument("--seed", type=int, default=1, help="selects the payment requests that answer 503")
     options = parser.parse_args()
     sys.exit(0 if asyncio.run(demo(options.store, options.seed)) else 1)
 

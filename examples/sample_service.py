@@ -1,11 +1,10 @@
-"""A small shop, for the examples to work with: stock, payments, messages, quotes, exports and approvals.
+"""A small shop that the examples call: stock, payments, messages, quotes, exports and approvals.
 
     python examples/sample_service.py --port 8099
 
-Payments are sometimes refused with 503, as those of real services are. Which attempts fail depends on the
-seed, the order and the number of the attempt alone, so a run can be repeated exactly. A request that
-carries an `Idempotency-Key` the shop has seen is answered as it was the first time and has no second
-effect; a 503 was no effect, so it is not kept.
+Some payment requests answer 503, as real services do. Only the seed, the order and the number of the attempt
+decide which ones, so a run can be repeated exactly. A request with an `Idempotency-Key` that the shop has
+seen gets the first answer again and has no second effect. A 503 had no effect, so its answer is not kept.
 """
 
 import argparse
@@ -23,14 +22,14 @@ from aiohttp import web
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REFUSED_CARD = "refused"
-"""A card no payment can be taken from."""
+"""A card with which every payment fails."""
 
 DISPUTED_CARD = "disputed"
-"""A card whose payments are taken, and disputed before they settle."""
+"""A card whose payments are accepted and later disputed."""
 
 
 class Call(NamedTuple):
-    """A request the shop has answered."""
+    """A request that the shop answered."""
 
     method: str
     path: str
@@ -41,15 +40,15 @@ class Call(NamedTuple):
 
 @dataclass
 class Shop:
-    """The shop's books, and the rules by which they change."""
+    """The shop's data and request handlers."""
 
     seed: int = 1
     outage: float = 0.5
-    """Share of the payment attempts that meet a 503."""
-    looks: int = 3
-    """How often one has to look at an export until it is done."""
+    """Share of payment attempts that answer 503."""
+    polls_until_done: int = 3
+    """Number of status requests until an export is done."""
     quote_seconds: float = 0.05
-    """How long the shop thinks about a quote."""
+    """Seconds that a quote takes."""
     stock: dict[str, int] = field(default_factory=lambda: {"lamp": 100, "chair": 3})
     calls: list[Call] = field(default_factory=list)
     reservations: dict[str, Any] = field(default_factory=dict)
@@ -67,18 +66,18 @@ class Shop:
     # -- stock
 
     async def reserve(self, request: web.Request) -> web.Response:
-        """Sets goods aside for an order."""
-        wanted = await request.json()
-        left = self.stock.get(wanted["sku"], 0) - wanted["quantity"]
+        """Reserves stock for an order."""
+        item = await request.json()
+        left = self.stock.get(item["sku"], 0) - item["quantity"]
         if left < 0:
-            return problem(409, f"only {left + wanted['quantity']} of {wanted['sku']} are left")
-        self.stock[wanted["sku"]] = left
-        reservation = {"id": f"reservation-{wanted['order']}", **wanted}
+            return problem(409, f"only {left + item['quantity']} of {item['sku']} are left")
+        self.stock[item["sku"]] = left
+        reservation = {"id": f"reservation-{item['order']}", **item}
         self.reservations[reservation["id"]] = reservation
         return web.json_response(reservation, status=201)
 
     async def release(self, request: web.Request) -> web.Response:
-        """Puts reserved goods back; releasing twice is as good as once."""
+        """Releases reserved stock; a second request has no further effect."""
         reservation = self.reservations.pop(request.match_info["id"], None)
         if reservation is not None:
             self.stock[reservation["sku"]] += reservation["quantity"]
@@ -87,27 +86,27 @@ class Shop:
     # -- payments
 
     async def pay(self, request: web.Request) -> web.Response:
-        """Takes a payment, if the bank can be reached and the card is good."""
-        wanted = await request.json()
-        order = wanted["order"]
+        """Takes a payment, unless the bank is unavailable or the card is refused."""
+        item = await request.json()
+        order = item["order"]
         self._attempts[order] += 1
-        luck = random.Random(f"{self.seed}/{order}/{self._attempts[order]}").random()
-        if luck < self.outage:
+        chance = random.Random(f"{self.seed}/{order}/{self._attempts[order]}").random()
+        if chance < self.outage:
             return problem(503, "the bank does not answer")
-        if wanted.get("card") == REFUSED_CARD:
+        if item.get("card") == REFUSED_CARD:
             return problem(402, "the card was refused")
-        status = "disputed" if wanted.get("card") == DISPUTED_CARD else "settled"
-        payment = {"id": f"payment-{len(self.payments) + 1}", "order": order, "amount": wanted["amount"]}
+        status = "disputed" if item.get("card") == DISPUTED_CARD else "settled"
+        payment = {"id": f"payment-{len(self.payments) + 1}", "order": order, "amount": item["amount"]}
         self.payments[payment["id"]] = {**payment, "status": status}
         return web.json_response({**payment, "status": "taken"}, status=201)
 
     async def payment(self, request: web.Request) -> web.Response:
-        """A payment as the bank sees it by now."""
+        """Returns a payment with its current status."""
         found = self.payments.get(request.match_info["id"])
         return web.json_response(found) if found else problem(404, "no such payment")
 
     async def refund(self, request: web.Request) -> web.Response:
-        """Gives a payment back; refunding twice is as good as once."""
+        """Refunds a payment; a second request has no further effect."""
         if request.match_info["id"] not in self.payments:
             return problem(404, "no such payment")
         self.payments[request.match_info["id"]]["status"] = "refunded"
@@ -116,19 +115,19 @@ class Shop:
     # -- messages, shipments, quotes
 
     async def tell(self, request: web.Request) -> web.Response:
-        """Sends a message to somebody."""
+        """Sends a message."""
         self.messages.append({"to": request.match_info["to"], **await request.json()})
         return web.json_response({"sent": len(self.messages)}, status=202)
 
     async def ship(self, request: web.Request) -> web.Response:
-        """Sends an order on its way."""
+        """Ships an order."""
         order = (await request.json())["order"]
         shipment = {"order": order, "tracking": f"TRACK-{order}"}
         self.shipments[order] = shipment
         return web.json_response(shipment, status=201)
 
     async def quote(self, request: web.Request) -> web.Response:
-        """A price, after some thought."""
+        """Returns a price after a delay."""
         self._quotes_at_once += 1
         self.most_quotes_at_once = max(self.most_quotes_at_once, self._quotes_at_once)
         try:
@@ -138,35 +137,35 @@ class Shop:
         sku = request.match_info["sku"]
         return web.json_response({"sku": sku, "price": 10 * len(sku)})
 
-    # -- exports, which take their time
+    # -- exports: long-running jobs
 
     async def export(self, _: web.Request) -> web.Response:
         """Begins an export."""
         name = f"export-{len(self.exports) + 1}"
-        self.exports[name] = self.looks
+        self.exports[name] = self.polls_until_done
         return web.json_response({"id": name, "status": "working"}, status=202)
 
     async def export_status(self, request: web.Request) -> web.Response:
-        """How far an export is; it is done after some looks at it."""
+        """Returns the status of an export; it is done after some requests."""
         name = request.match_info["id"]
         self.exports[name] -= 1
         status = "working" if self.exports[name] > 0 else "done"
         return web.json_response({"id": name, "status": status, "rows": 42})
 
-    # -- approvals, which take people's time
+    # -- approvals: decisions by people
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Puts a question before a person."""
+        """Asks a person a question."""
         name = f"approval-{len(self.approvals) + 1}"
         self.approvals[name] = {"id": name, "decision": "pending", "reminders": 0, **await request.json()}
         return web.json_response(self.approvals[name], status=201)
 
     async def approval(self, request: web.Request) -> web.Response:
-        """What the person has said so far."""
+        """Returns the decision so far."""
         return web.json_response(self.approvals[request.match_info["id"]])
 
     async def decide(self, request: web.Request) -> web.Response:
-        """The person's answer: `{"decision": "approved"}`, or rejected."""
+        """Stores the person's decision: `{"decision": "approved"}`, or rejected."""
         approval = self.approvals[request.match_info["id"]]
         approval["decision"] = (await request.json())["decision"]
         return web.json_response(approval)
@@ -177,22 +176,22 @@ class Shop:
         approval["reminders"] += 1
         return web.json_response(approval)
 
-    # -- around all of them
+    # -- middleware
 
     @web.middleware
     async def once(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answers a repeated `Idempotency-Key` as the first time, and writes every call down."""
+        """Answers a repeated `Idempotency-Key` with the first answer, and records every request."""
         key = request.headers.get("Idempotency-Key")
         if key is None or request.method == "GET":
             answer = await handler(request)
         else:
             same = (request.method, request.path, key)
             async with self._locks.setdefault(same, asyncio.Lock()):
-                answer = await self._remembered(same, request, handler)
+                answer = await self._first_answer(same, request, handler)
         self.calls.append(Call(request.method, request.path, key, answer.status))
         return answer
 
-    async def _remembered(
+    async def _first_answer(
         self, same: tuple[str, str, str], request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         if same not in self._answers:
@@ -205,7 +204,7 @@ class Shop:
 
 
 def problem(status: int, detail: str) -> web.Response:
-    """An error, as RFC 9457 has it."""
+    """Returns an error in the format of RFC 9457."""
     body = {"status": status, "detail": detail}
     return web.json_response(body, status=status, content_type="application/problem+json")
 
@@ -215,7 +214,7 @@ def _copy(response: web.Response) -> web.Response:
 
 
 def create_app(shop: Shop) -> web.Application:
-    """The shop's API."""
+    """Returns the shop's API."""
     app = web.Application(middlewares=[shop.once])
     app.add_routes(
         [
@@ -240,7 +239,7 @@ def create_app(shop: Shop) -> web.Application:
 
 @asynccontextmanager
 async def running_shop(shop: Shop, port: int = 0) -> AsyncIterator[str]:
-    """The shop, open for business as long as the context is; its address."""
+    """Runs the shop while the context is open; yields its address."""
     runner = web.AppRunner(create_app(shop))
     await runner.setup()
     try:
@@ -262,7 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The sample service of the examples.")
     parser.add_argument("--port", type=int, default=8099)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--outage", type=float, default=0.5, help="share of payments that meet a 503")
+    parser.add_argument("--outage", type=float, default=0.5, help="share of payment requests that answer 503")
     options = parser.parse_args()
     try:
         asyncio.run(_serve(Shop(options.seed, options.outage), options.port))

@@ -1,4 +1,4 @@
-"""The timeline of an execution, drawn from its history: every run of a task, when it ran, what came of it."""
+"""Draws the timeline of an execution from its history: each run of a task, its time and its outcome."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 Event = Mapping[str, Any]
-"""An event as the API and `unspool history --json` give it."""
+"""An event as the API and `unspool history --json` return it."""
 
 WIDTH: Final = 30
 """Columns of the bars."""
@@ -18,17 +18,17 @@ class Bar:
 
     name: str
     depth: int
-    """How many tasks it runs in."""
+    """Number of parent tasks."""
     begin: float
     end: float | None = None
-    """Both in seconds since the execution began."""
-    how: str = "running"
+    """Begin and end are in seconds since the start of the execution."""
+    outcome: str = "running"
     """`completed`, `faulted`, `cancelled` or `skipped`."""
     note: str = ""
 
 
 def bars(events: Sequence[Event]) -> list[Bar]:
-    """The runs of an execution's tasks, in the order they were created."""
+    """Returns the runs of an execution's tasks, in order of creation."""
     found: dict[str, Bar] = {}
     for event in events:
         at = _seconds(events[0], event)
@@ -40,7 +40,7 @@ def bars(events: Sequence[Event]) -> list[Bar]:
             found[run].begin = at
         elif kind in _ENDS:
             found[run].end = at
-            found[run].how = "skipped" if data.get("skipped") else _ENDS[kind]
+            found[run].outcome = "skipped" if data.get("skipped") else _ENDS[kind]
         if note := _note(kind, data):
             found[run].note = ", ".join(filter(None, [found[run].note, note]))
     return list(found.values())
@@ -50,12 +50,12 @@ _ENDS: Final = {"task.completed": "completed", "task.faulted": "faulted", "task.
 
 
 def _depth(pointer: str) -> int:
-    """A pointer names the tasks around a task, each after its place in a list: `/do/0/a/try/1/b`."""
+    """Counts the list positions in a pointer such as `/do/0/a/try/1/b`; each belongs to one task."""
     return sum(part.isdecimal() for part in pointer.split("/")) - 1
 
 
 def _note(kind: str, data: Mapping[str, Any]) -> str:
-    """What is worth telling about an event, beside the bar."""
+    """Returns the text for an event next to the bar."""
     match kind:
         case "task.faulted":
             error = data["error"]
@@ -75,14 +75,14 @@ def _seconds(first: Event, event: Event) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a terminal shows things."""
+    """Characters and colours of the output."""
 
     colour: bool
     block: str = "━"
     tick: str = "╸"
 
     def paint(self, text: str, colour: str) -> str:
-        """A text in one of the colours, where there are colours."""
+        """Returns the text in a colour, if colours are on."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colour else text
 
 
@@ -98,14 +98,14 @@ _PAINT: Final = {
 
 
 def draw(runs: Sequence[Bar], style: Style) -> Iterator[str]:
-    """The lines of a timeline."""
+    """Yields the lines of a timeline."""
     longest = max(len(run.name) + 2 * run.depth for run in runs)
     total = max(0.001, *(run.end or run.begin for run in runs))
     for run in runs:
         name = ("  " * run.depth + run.name).ljust(longest)
         bar = _bar(run, total, style)
         took = _duration((run.end if run.end is not None else total) - run.begin)
-        note = style.paint(run.note, _PAINT[run.how]) if run.note else ""
+        note = style.paint(run.note, _PAINT[run.outcome]) if run.note else ""
         yield f"  {name}  {bar}  {took:>7}  {note}".rstrip()
 
 
@@ -114,7 +114,7 @@ def _bar(run: Bar, total: float, style: Style) -> str:
     end = max(round((run.end if run.end is not None else total) / total * WIDTH), begin + 1)
     is_instant = run.end == run.begin
     line = style.tick if is_instant else style.block * (end - begin)
-    return " " * begin + style.paint(line, _PAINT[run.how]) + " " * (WIDTH - begin - len(line))
+    return " " * begin + style.paint(line, _PAINT[run.outcome]) + " " * (WIDTH - begin - len(line))
 
 
 def _duration(seconds: float) -> str:

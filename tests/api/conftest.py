@@ -1,4 +1,4 @@
-"""A real API on a free port, on a real store; executions are moved on by hand, as a worker would."""
+"""A real API on a free port and a real store. Tests commit the events that a worker would."""
 
 import asyncio
 import time
@@ -46,12 +46,12 @@ ENDINGS = {
     Status.RUNNING: ("workflow.resumed", {}),
     Status.WAITING: ("task.created", {"parent": "0"}),
 }
-"""The event that leads to a status."""
+"""The event that sets each status."""
 
 
 @dataclass
 class Api:
-    """A client of a running API, and what the API runs on."""
+    """A client of a running API, with the API's store and server."""
 
     url: str
     session: aiohttp.ClientSession
@@ -63,7 +63,8 @@ class Api:
     async def call(
         self, method: str, path: str, expect: int | None = None, **arguments: Any
     ) -> tuple[aiohttp.ClientResponse, Any]:
-        """One request, and its JSON or text; paths are under /api/v1 unless they begin with two slashes."""
+        """Sends one request; returns the response and its JSON or text. A path that begins with two slashes
+        is not under /api/v1."""
         address = self.url + (path[1:] if path.startswith("//") else "/api/v1" + path)
         async with self.session.request(method, address, **arguments) as response:
             is_json = response.content_type.endswith("json")
@@ -77,11 +78,11 @@ class Api:
             return response, body
 
     async def get(self, path: str, expect: int = 200, **arguments: Any) -> Any:
-        """The body of a GET."""
+        """Sends a GET; returns the body."""
         return (await self.call("GET", path, expect, **arguments))[1]
 
     async def post(self, path: str, expect: int, **arguments: Any) -> Any:
-        """The body of the answer to a POST."""
+        """Sends a POST; returns the body of the response."""
         return (await self.call("POST", path, expect, **arguments))[1]
 
     async def deploy(self, text: str = GREET, expect: int = 201, **arguments: Any) -> Any:
@@ -101,7 +102,7 @@ class Api:
             await asyncio.sleep(0.01)
 
     async def started(self, id_: str) -> None:
-        """Waits until an execution is there."""
+        """Waits until an execution exists."""
         deadline = time.monotonic() + 5
         while await self.store.execution(ExecutionKey("default", id_)) is None:
             assert time.monotonic() < deadline, f"waited for {id_} to be started"
@@ -109,22 +110,22 @@ class Api:
 
     @property
     def in_progress(self) -> int:
-        """Requests being answered."""
+        """Number of requests in progress."""
         count: int = self.app.state.services.metrics.in_progress
         return count
 
     async def begin(self, id_: str) -> None:
-        """What a worker does first."""
+        """Commits the first event, as a worker does."""
         record = await self.store.execution(ExecutionKey("default", id_))
         assert record is not None
         await self.commit(id_, Status.RUNNING, ("workflow.started", {"input": record.pending_input}))
 
     async def move(self, id_: str, status: Status) -> None:
-        """Moves a begun execution on to a status."""
+        """Commits the event that sets this status."""
         await self.commit(id_, status, ENDINGS[status])
 
     async def commit(self, id_: str, status: Status, *decided: tuple[Any, ...]) -> None:
-        """Commits events by hand, each given as type, data and, if it is a task's, task and run."""
+        """Commits events, each given as type, data and, for a task's event, task and run."""
         key = ExecutionKey("default", id_)
         record = await self.store.execution(key)
         assert record is not None
@@ -162,11 +163,11 @@ async def run_api(store: EventStore, engine: Engine, settings: ApiSettings) -> A
 
 @pytest.fixture
 def settings() -> ApiSettings:
-    """Settings for tests: a free port, small limits, a quick heart."""
+    """Settings for tests: a free port, small limits, a short heartbeat."""
     return ApiSettings(
         port=0,
-        most_definition_bytes=100_000,
-        most_input_bytes=100_000,
+        max_definition_bytes=100_000,
+        max_input_bytes=100_000,
         body_seconds=0.5,
         heartbeat_seconds=0.2,
         stop_seconds=5,
@@ -201,5 +202,5 @@ def engine(jq: JqPool) -> Engine:
 
 @pytest.fixture
 def running_api(engine: Engine, settings: ApiSettings):
-    """To run an API on a store."""
+    """Runs an API on a store."""
     return partial(run_api, engine=engine, settings=settings)

@@ -1,4 +1,4 @@
-"""Bodies as hostile callers send them: none is answered by 500, none gets in."""
+"""Hostile request bodies: none causes a 500, none is stored."""
 
 import asyncio
 from contextlib import suppress
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.api.bodies import decode_json
-from unspool.api.problems import Refused
+from unspool.api.problems import HttpProblem
 from unspool.eventstore.strict_json import MAX_DEPTH
 
 START = "/workflows/shop/greet/executions"
@@ -22,7 +22,7 @@ async def deployed(api, greet):
     return api
 
 
-async def test_what_is_no_plain_json_is_a_bad_request(deployed):
+async def test_a_body_that_is_not_strict_json_is_rejected(deployed):
     for body in [
         b"{",
         b"{'input': 1}",
@@ -47,12 +47,12 @@ async def test_what_is_no_plain_json_is_a_bad_request(deployed):
         assert (await deployed.get("/executions"))["items"] == []
 
 
-async def test_where_json_breaks_is_told(deployed):
+async def test_a_json_error_names_its_position(deployed):
     problem = await deployed.post(START, 400, data=b'{"input":\n  oops}', headers=JSON)
     assert "line 2, column 3" in problem["detail"]
 
 
-async def test_what_is_unusual_json_gets_in(deployed):
+async def test_unusual_but_valid_json_is_accepted(deployed):
     for body in [
         b'{"input": 9223372036854775807}',
         b'{"input": -9223372036854775808}',
@@ -66,45 +66,45 @@ async def test_what_is_unusual_json_gets_in(deployed):
 
 
 @given(st.binary(max_size=64) | st.text(max_size=64).map(str.encode))
-def test_any_bytes_are_a_value_or_a_problem(body):
-    with suppress(Refused):
+def test_any_bytes_give_a_value_or_a_problem(body):
+    with suppress(HttpProblem):
         assert decode_json(body) == orjson.loads(body)
 
 
-async def test_another_media_type_is_refused(deployed):
+async def test_other_media_types_are_rejected(deployed):
     for kind in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"]:
         problem = await deployed.post(START, 415, data=b"{}", headers={"Content-Type": kind})
         assert kind in problem["detail"]
 
 
-async def test_json_is_taken_under_its_names(deployed):
+async def test_json_media_types_are_accepted(deployed):
     for kind in ["application/json; charset=utf-8", "application/cloudevents+json", "APPLICATION/JSON"]:
         await deployed.post(START, 202, data=b"{}", headers={"Content-Type": kind})
 
 
-async def test_a_body_over_the_limit_is_refused_unread(deployed, settings):
+async def test_a_body_over_the_limit_is_rejected_unread(deployed, settings):
     reader, writer = await connect(deployed)
-    writer.write(head(f"Content-Length: {settings.most_input_bytes + 1}"))
+    writer.write(head(f"Content-Length: {settings.max_input_bytes + 1}"))
     assert b" 413 " in await asyncio.wait_for(reader.readline(), 5)
     writer.close()
 
 
-async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(deployed, settings):
+async def test_a_body_of_unknown_length_is_rejected_at_the_limit(deployed, settings):
     async def chunks():
-        for _ in range(settings.most_input_bytes // 10_000 + 1):
+        for _ in range(settings.max_input_bytes // 10_000 + 1):
             yield b" " * 10_000
 
     await deployed.post(START, 413, data=chunks(), headers=JSON)
 
 
-async def test_a_body_that_does_not_arrive_is_given_up(deployed):
+async def test_a_body_that_does_not_arrive_times_out(deployed):
     reader, writer = await connect(deployed)
     writer.write(head("Content-Length: 100") + b'{"input":')
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
     writer.close()
 
 
-async def test_a_caller_who_hangs_up_early_starts_nothing(deployed):
+async def test_a_client_that_disconnects_early_starts_nothing(deployed):
     _, writer = await connect(deployed)
     writer.write(head("Content-Length: 100") + b'{"input":')
     await writer.drain()

@@ -1,4 +1,4 @@
-"""Dead letters over HTTP."""
+"""The dead letter queue over HTTP."""
 
 import pytest
 
@@ -9,7 +9,7 @@ WORKER = Consumer("workers", "one")
 
 @pytest.fixture
 async def letter(api, greet):
-    """The id of a buried start message."""
+    """The id of a start message in the dead letter queue."""
     await api.deploy(greet)
     await api.start(id="stuck")
     [delivery] = await api.store.receive_messages(WORKER, 1, 5)
@@ -33,7 +33,7 @@ async def test_a_dead_letter_is_listed_and_shown(api, letter):
     assert (whole["body"]["kind"], whole["body"]["execution"]) == ("start", "stuck")
 
 
-async def test_the_list_can_be_narrowed_to_an_execution(api, letter):
+async def test_the_list_can_be_filtered_by_execution(api, letter):
     assert len((await api.get("/dlq?execution=stuck"))["items"]) == 1
     assert (await api.get("/dlq?execution=other"))["items"] == []
     await api.get("/dlq?execution=a%20b", 422)
@@ -42,20 +42,20 @@ async def test_the_list_can_be_narrowed_to_an_execution(api, letter):
 
 
 async def test_pages_hold_every_letter_once_oldest_first(api, letter):
-    buried = [letter]
+    letters = [letter]
     for number in range(4):
         await api.start(id=f"stuck{number}")
         [delivery] = await api.store.receive_messages(WORKER, 1, 5)
-        buried.append(await api.store.move_to_dead_letters(delivery, "ValueError: poison", ""))
+        letters.append(await api.store.move_to_dead_letters(delivery, "ValueError: poison", ""))
     found, cursor = [], ""
     while cursor is not None:
         page = await api.get(f"/dlq?limit=2&cursor={cursor}")
         found += [item["id"] for item in page["items"]]
         cursor = page["next"]
-    assert found == buried
+    assert found == letters
 
 
-async def test_a_dead_letter_can_be_put_back(api, letter):
+async def test_a_dead_letter_can_be_requeued(api, letter):
     assert await api.post(f"/dlq/{letter}/requeue", 202) == {"id": letter}
     assert (await api.get("/dlq"))["items"] == []
     [delivery] = await api.store.receive_messages(WORKER, 1, 5)
@@ -63,14 +63,14 @@ async def test_a_dead_letter_can_be_put_back(api, letter):
     await api.post(f"/dlq/{letter}/requeue", 404)
 
 
-async def test_a_dead_letter_can_be_forgotten(api, letter):
+async def test_a_dead_letter_can_be_discarded(api, letter):
     _, body = await api.call("DELETE", f"/dlq/{letter}", 204)
     assert body == ""
     await api.get(f"/dlq/{letter}", 404)
     await api.call("DELETE", f"/dlq/{letter}", 404)
 
 
-async def test_what_is_no_dead_letter_is_not_found(api, letter):
+async def test_an_unknown_dead_letter_is_not_found(api, letter):
     for id_ in ["nothing", "0-0", "999-1", "a%20b", "x" * 200, "%00", "%7B%7D"]:
         await api.get(f"/dlq/{id_}", 404)
         await api.call("DELETE", f"/dlq/{id_}", 404)

@@ -1,4 +1,4 @@
-"""Histories over HTTP: listed, streamed, folded."""
+"""Histories over HTTP: lists, streams and states."""
 
 import asyncio
 import json
@@ -22,14 +22,14 @@ async def _begun(api, greet):
 
 
 class Stream:
-    """A reader of Server-Sent Events, as the standard says they are read."""
+    """A parser of Server-Sent Events, according to the standard."""
 
     def __init__(self, response) -> None:
         self._lines = response.content
         self.comments = 0
 
     async def next(self):
-        """The id and data of the next event; None at the end of the stream."""
+        """Returns id and data of the next event; None at the end of the stream."""
         id_ = data = None
         async for raw in self._lines:
             line = raw.decode().rstrip("\n")
@@ -44,7 +44,7 @@ class Stream:
         return None
 
     async def rest(self):
-        """All that comes until the stream ends."""
+        """Returns the remaining events."""
         events = []
         while (event := await self.next()) is not None:
             events.append(event)
@@ -67,14 +67,14 @@ async def test_the_history_is_listed_in_order(api):
     assert (await api.get("/executions/it/events?after=2"))["items"] == []
 
 
-async def test_a_long_history_is_listed_whole(api):
+async def test_a_long_history_is_listed_completely(api):
     for _ in range(3):
         await api.commit("it", Status.RUNNING, *[("task.created", {"parent": "0"})] * (PAGE - 100))
     items = (await api.get("/executions/it/events"))["items"]
     assert [item["seq"] for item in items] == list(range(1, 3 * (PAGE - 100) + 2))
 
 
-async def test_an_after_that_cannot_be_is_refused(api):
+async def test_an_invalid_after_is_rejected(api):
     for after in ["-1", "x", "1.5", "%D9%A3", "9" * 30]:
         await api.get(f"/executions/it/events?after={after}", 422)
 
@@ -84,7 +84,7 @@ async def test_a_pending_execution_has_no_events(api):
     assert (await api.get("/executions/new/events"))["items"] == []
 
 
-async def test_events_are_streamed_as_they_come(api):
+async def test_events_are_streamed_when_committed(api):
     async with streamed(api) as response:
         assert response.status == 200
         assert response.content_type == "text/event-stream"
@@ -106,18 +106,18 @@ async def test_a_stream_is_resumed_after_the_last_event_seen(api):
         assert [id_ for id_, _ in await Stream(response).rest()] == ["2", "3"]
 
 
-async def test_nothing_to_resume_tells_an_event_source_to_stop(api):
+async def test_an_ended_stream_without_further_events_answers_204(api):
     await api.move("it", Status.COMPLETED)
     async with streamed(api, **{"Last-Event-ID": "2"}) as response:
         assert response.status == 204
 
 
-async def test_a_last_event_id_of_another_stream_is_refused(api):
+async def test_an_invalid_last_event_id_is_rejected(api):
     for last in ["x", "-1", "1.5", "9" * 13]:
         await api.get("/executions/it/events/stream", 400, headers={"Last-Event-ID": last})
 
 
-async def test_a_silent_stream_shows_that_it_lives(api):
+async def test_an_idle_stream_sends_heartbeats(api):
     async with streamed(api) as response:
         stream = Stream(response)
         await stream.next()
@@ -127,7 +127,7 @@ async def test_a_silent_stream_shows_that_it_lives(api):
         assert (await reading)[0] == "2"
 
 
-async def test_a_reader_who_hangs_up_ends_the_stream(api):
+async def test_a_client_that_disconnects_ends_the_stream(api):
     async with streamed(api) as response:
         await Stream(response).next()
         assert api.in_progress == 1
@@ -144,7 +144,7 @@ async def test_stopping_ends_streams(api):
     await asyncio.wait_for(api.serving, 4)
 
 
-async def test_the_head_of_a_stream_does_not_last(api):
+async def test_a_head_request_for_a_stream_ends_at_once(api):
     response, _ = await api.call("HEAD", "/executions/it/events/stream", 200)
     assert response.content_type == "text/event-stream"
 
@@ -169,6 +169,6 @@ async def test_the_state_as_of_any_event(api, greet):
     assert await api.get("/executions/real/state") == states[-1]
 
 
-async def test_a_state_that_never_was_is_refused(api):
+async def test_the_state_as_of_an_unknown_event_is_rejected(api):
     for at in ["3", "-1", "x"]:
         assert "at" in (await api.get(f"/executions/it/state?at={at}", 422))["detail"]

@@ -1,4 +1,4 @@
-"""Executions over HTTP: start, wait, look, list, operate."""
+"""Executions over HTTP: start, wait, show, list, operate."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ async def test_a_started_execution_is_pending(api):
     }
 
 
-async def test_the_location_leads_to_the_execution(api):
+async def test_the_location_is_the_url_of_the_execution(api):
     response, execution = await api.call(
         "POST", "/workflows/shop/greet/executions", 202, json={"id": "a.b-c"}
     )
@@ -43,7 +43,7 @@ async def test_the_location_leads_to_the_execution(api):
     assert await api.get("/executions/a.b-c") == execution
 
 
-async def test_input_and_id_may_be_left_out(api):
+async def test_input_and_id_are_optional(api):
     for arguments in [{}, {"json": {}}, {"json": {"id": None}}, {"data": b""}]:
         execution = await api.post("/workflows/shop/greet/executions", 202, **arguments)
         assert execution["input"] == {}
@@ -55,7 +55,7 @@ async def test_any_json_may_be_the_input(api):
         assert (await api.get(f"/executions/{execution['id']}"))["input"] == value
 
 
-async def test_a_version_may_be_chosen(api, greet):
+async def test_a_version_can_be_chosen(api, greet):
     await api.deploy(greet.replace("version: '1.0.0'", "version: '2.0.0'"))
     assert (await api.start(query="?version=1.0.0"))["workflow"]["version"] == "1.0.0"
     assert (await api.start(query="?version=latest"))["workflow"]["version"] == "2.0.0"
@@ -88,7 +88,7 @@ async def test_many_starts_of_one_id_make_one_execution(api):
     assert len((await api.get("/executions"))["items"]) == 1
 
 
-async def test_an_id_used_for_something_else_is_refused(api, greet):
+async def test_an_id_of_another_execution_is_rejected(api, greet):
     await api.deploy(greet.replace("name: greet", "name: part"))
     await api.deploy(greet.replace("version: '1.0.0'", "version: '2.0.0'"))
     await api.start(id="order-7", input=1)
@@ -99,7 +99,7 @@ async def test_an_id_used_for_something_else_is_refused(api, greet):
     await api.start(409, "?version=1.0.0", id="order-7", input=1)
 
 
-async def test_bodies_of_the_wrong_shape_are_refused(api):
+async def test_bodies_of_the_wrong_form_are_rejected(api):
     for body in [
         [],
         "text",
@@ -114,7 +114,7 @@ async def test_bodies_of_the_wrong_shape_are_refused(api):
         await api.post("/workflows/shop/greet/executions", 422, json=body)
 
 
-async def test_a_wait_out_of_bounds_is_refused(api):
+async def test_a_wait_out_of_bounds_is_rejected(api):
     for wait in ["-1", "3601", "soon", "nan", "inf", "1e9"]:
         assert "wait" in (await api.start(422, f"?wait={wait}"))["detail"]
 
@@ -143,14 +143,14 @@ async def test_wait_answers_when_the_execution_has_ended(api, status):
     )
 
 
-async def test_wait_gives_up_when_the_time_is_over(api):
+async def test_wait_answers_202_when_the_time_is_up(api):
     began = time.monotonic()
     execution = await api.start(202, "?wait=0.3")
     assert execution["status"] == "pending"
     assert 0.3 <= time.monotonic() - began < 3
 
 
-async def test_wait_for_an_id_started_before(api):
+async def test_wait_with_the_id_of_an_existing_execution(api):
     await api.start(id="twice")
     assert (await api.start(200, "?wait=0.1", id="twice"))["status"] == "pending"
     await api.begin("twice")
@@ -158,7 +158,7 @@ async def test_wait_for_an_id_started_before(api):
     assert (await api.start(200, "?wait=30", id="twice"))["status"] == "completed"
 
 
-async def test_a_caller_who_hangs_up_ends_the_wait(api):
+async def test_a_client_that_disconnects_ends_the_wait(api):
     with pytest.raises(TimeoutError):
         await api.call(
             "POST",
@@ -169,7 +169,7 @@ async def test_a_caller_who_hangs_up_ends_the_wait(api):
     await api.eventually(lambda: api.in_progress == 0, "the request to end")
 
 
-async def test_a_store_that_goes_away_during_a_wait_does_not_hide_what_was_started(api):
+async def test_a_store_lost_during_a_wait_does_not_hide_the_start(api):
     waiting = asyncio.create_task(
         api.call("POST", "/workflows/shop/greet/executions?wait=30", json={"id": "one"})
     )
@@ -188,10 +188,10 @@ async def test_stopping_ends_waits(api):
     await asyncio.wait_for(api.serving, 4)
 
 
-# -- look and list
+# -- show and list
 
 
-async def test_what_an_execution_came_to(api):
+async def test_a_completed_execution_has_its_output(api):
     await api.start(id="done", input={"name": "Ada"})
     await api.begin("done")
     running = await api.get("/executions/done")
@@ -203,7 +203,7 @@ async def test_what_an_execution_came_to(api):
     assert "error" not in done
 
 
-async def test_a_fault_is_told_as_a_problem(api):
+async def test_a_faulted_execution_has_its_error(api):
     await api.start(id="broken")
     await api.begin("broken")
     await api.move("broken", Status.FAULTED)
@@ -244,7 +244,7 @@ async def test_pages_hold_every_execution_once_newest_first(api):
     assert seen[0] in started[-3:]
 
 
-async def test_lists_can_be_narrowed(api, greet):
+async def test_lists_can_be_filtered(api, greet):
     await api.deploy(greet.replace("name: greet", "name: part"))
     await api.post("/workflows/shop/part/executions", 202, json={"id": "of-part"})
     for id_ in ("one", "two"):
@@ -262,7 +262,7 @@ async def test_lists_can_be_narrowed(api, greet):
     assert await ids_of("status=&workflow=&cursor=") == {"one", "two", "of-part"}
 
 
-async def test_parameters_that_cannot_be_are_refused(api):
+async def test_invalid_parameters_are_rejected(api):
     for query in [
         "status=done",
         "limit=0",
@@ -296,7 +296,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("status", Status)
-async def test_the_status_says_what_an_operator_may_do(api, status):
+async def test_the_status_decides_which_operations_are_allowed(api, status):
     await api.start(id="it")
     consumer = Consumer("workers", "one")
     await api.store.acknowledge(await api.store.receive_messages(consumer, 10, 5))

@@ -1,4 +1,4 @@
-"""Times as people see them."""
+"""Times in the JSON of the API."""
 
 import pytest
 from hypothesis import given

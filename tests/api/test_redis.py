@@ -1,4 +1,4 @@
-"""The same API on Redis: what leans on the store most."""
+"""The API on Redis: the parts that depend on the store most."""
 
 import asyncio
 

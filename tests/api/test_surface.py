@@ -1,4 +1,4 @@
-"""What is around the resources: routes, headers, health, metrics, the description, stopping."""
+"""Routes, headers, health, metrics, the OpenAPI description and stopping."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ async def test_unknown_addresses_are_not_found(api):
         await api.get(path, 404)
 
 
-async def test_a_method_that_is_not_there_is_refused(api):
+async def test_an_unsupported_method_is_rejected(api):
     for method, path, allowed in [
         ("PUT", "/workflows", {"GET", "HEAD", "POST"}),
         ("DELETE", "/executions/x", {"GET", "HEAD"}),
@@ -49,7 +49,7 @@ async def test_answers_carry_security_headers(api):
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_pages_of_other_sites_cannot_change_anything(api, greet):
+async def test_pages_of_other_sites_cannot_change_data(api, greet):
     headers = {"Origin": "https://evil.example"}
     await api.deploy(greet, expect=403, headers=headers)
     await api.post("/executions/x/cancel", 403, headers={"Origin": "null"})
@@ -58,12 +58,12 @@ async def test_pages_of_other_sites_cannot_change_anything(api, greet):
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://]:1", "::"])
-async def test_an_origin_that_is_none_is_of_another_site(api, origin):
+async def test_an_invalid_origin_counts_as_another_site(api, origin):
     await api.post("/executions/x/cancel", 403, headers={"Origin": origin})
 
 
-async def test_on_loopback_only_its_own_names_are_answered_to(api):
-    """DNS rebinding: a name of another site that leads here would let its pages in."""
+async def test_on_loopback_other_host_names_are_rejected(api):
+    """DNS rebinding: a name of another site that resolves to this machine would give its pages access."""
     port = api.url.rpartition(":")[2]
     for host in [f"evil.example:{port}", "evil.example", "127.0.0.1.evil.example", "[::2]:1"]:
         for method, path in [("GET", "/workflows"), ("POST", "/executions/x/cancel")]:
@@ -86,12 +86,12 @@ def test_names_can_be_set(values, hosts):
     assert ApiSettings(**values).hosts == hosts
 
 
-async def test_it_lives_and_is_ready(api):
+async def test_health_checks_answer(api):
     assert await api.get("//health/live") == {"status": "live"}
     assert await api.get("//health/ready") == {"status": "ready"}
 
 
-async def test_a_store_that_is_away_is_told(api, greet, caplog):
+async def test_an_unavailable_store_is_reported(api, greet, caplog):
     await api.deploy(greet)
     await api.store.close()
     for method, path in (("GET", "//health/ready"), ("GET", "/executions"), ("GET", "/executions/x")):
@@ -118,7 +118,7 @@ async def test_metrics_count_requests_by_route(api):
     assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
 
 
-async def test_the_description_names_every_address(api):
+async def test_the_description_lists_every_path(api):
     document = await api.get("//api/openapi.json")
     described = {
         path: {method.upper() for method in item if method != "parameters"}
@@ -145,7 +145,7 @@ async def test_path_parameters_are_described(api):
         assert in_path == set(re.findall(r"\{(\w+)\}", path))
 
 
-async def test_the_page_needs_nothing_else(api):
+async def test_the_page_loads_no_external_resources(api):
     response, page = await api.call("GET", "//api/docs", 200)
     assert response.content_type == "text/html"
     assert "/api/v1/workflows/{namespace}/{name}/executions" in page
@@ -161,7 +161,7 @@ async def test_answers_do_not_wait_for_acknowledgements(api):
     assert median([await seconds() for _ in range(30)]) < 0.03
 
 
-async def test_a_port_can_be_taken_once(api, settings):
+async def test_a_port_can_be_used_once(api, settings):
     port = int(api.url.rpartition(":")[2])
     taken = type(settings)(port=port)
     with pytest.raises(OSError, match="in use"):

@@ -31,14 +31,14 @@ async def test_a_stored_definition_is_at_its_location(api, greet):
     assert await api.get("/" + location) == yaml.safe_load(greet)
 
 
-async def test_a_version_with_another_text_is_refused(api, greet):
+async def test_a_version_with_another_text_is_rejected(api, greet):
     await api.deploy(greet)
     problem = await api.deploy(greet.replace("Hello", "Goodbye"), expect=409)
     assert "shop/greet:1.0.0" in problem["detail"]
 
 
 @pytest.mark.parametrize("kind", ["application/yaml", "application/x-yaml; charset=utf-8", "text/yaml"])
-async def test_yaml_is_taken_under_its_names(api, greet, kind):
+async def test_yaml_media_types_are_accepted(api, greet, kind):
     await api.deploy(greet, headers={"Content-Type": kind})
 
 
@@ -52,7 +52,7 @@ async def test_a_definition_without_a_media_type_is_read(api, greet):
     await api.deploy(greet, headers={"Content-Type": ""})
 
 
-async def test_problems_of_a_definition_are_told_with_their_places(api):
+async def test_problems_of_a_definition_have_positions(api):
     problem = await api.deploy(BROKEN, expect=422)
     [error] = problem["errors"]
     message = error.pop("message")
@@ -60,33 +60,33 @@ async def test_problems_of_a_definition_are_told_with_their_places(api):
     assert "sett" in message
 
 
-async def test_an_expression_that_is_none_is_told(api, greet):
+async def test_an_invalid_expression_is_reported(api, greet):
     problem = await api.deploy(greet.replace(".name", ".name ]"), expect=422)
     [error] = problem["errors"]
     assert (error["pointer"], error["line"]) == ("/do/0/hello/set/greeting", 9)
 
 
-async def test_what_is_no_definition_is_told(api):
+async def test_a_text_that_is_not_a_definition_is_rejected(api):
     for text in ["", "just words", "a: [", "{", "[]", "- 1", "null", "\tdo: x", "a: *b"]:
         assert (await api.deploy(text, expect=422))["errors"]
 
 
-async def test_a_body_that_is_not_utf8_is_refused(api):
+async def test_a_body_that_is_not_utf8_is_rejected(api):
     problem = await api.post("/workflows", 400, data=b"do: \xff", headers={"Content-Type": "text/yaml"})
     assert "UTF-8" in problem["detail"]
 
 
-async def test_another_media_type_is_refused(api, greet):
+async def test_other_media_types_are_rejected(api, greet):
     for kind in ["text/plain", "application/x-www-form-urlencoded", "image/png"]:
         problem = await api.deploy(greet, expect=415, headers={"Content-Type": kind})
         assert kind in problem["detail"]
 
 
-async def test_a_definition_over_the_limit_is_refused(api, greet, settings):
-    await api.deploy(greet + "#" * settings.most_definition_bytes, expect=413)
+async def test_a_definition_over_the_limit_is_rejected(api, greet, settings):
+    await api.deploy(greet + "#" * settings.max_definition_bytes, expect=413)
 
 
-async def test_lists_name_every_definition(api, greet):
+async def test_lists_have_every_definition(api, greet):
     assert await api.get("/workflows") == {"items": [], "next": None}
     for version in ("1.10.0", "1.9.0", "1.10.0-beta"):
         await api.deploy(versioned(greet, version))
@@ -124,7 +124,7 @@ async def test_accept_chooses_the_form(api, greet):
         assert body == (greet if yields.endswith("yaml") else yaml.safe_load(greet))
 
 
-async def test_what_is_not_there_is_not_found(api, greet):
+async def test_unknown_workflows_are_not_found(api, greet):
     await api.deploy(greet)
     for path in [
         "/workflows/shop/nothing",
@@ -146,7 +146,7 @@ async def test_tenants_do_not_see_each_other(api, greet):
     await api.post("/workflows/shop/greet/executions", 404, json={}, headers=other)
 
 
-async def test_a_tenant_that_cannot_be_is_refused(api):
+async def test_an_invalid_tenant_is_rejected(api):
     for tenant in ["a b", "a}", "{a", "x" * 64, "../a", "é"]:
         problem = await api.get("/workflows", 400, headers={"X-Tenant": tenant})
         assert "X-Tenant" in problem["detail"]

@@ -87,7 +87,7 @@ DEFINITIONS = {"greet": GREET, "refuse": REFUSE, "shell": SHELL, "sleep": SLEEP,
 
 @dataclass(frozen=True)
 class Result:
-    """What a call of the program came to."""
+    """The result of a call of the program."""
 
     code: int
     stdout: str
@@ -113,7 +113,7 @@ Unspool = Callable[..., Result]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the definitions; settings are those of a user who has set none."""
+    """A directory with the definitions; no settings are set."""
     for name in [name for name in os.environ if name.startswith("UNSPOOL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -125,7 +125,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start_program(home: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the program as a process of its own."""
+    """Starts the program as a separate process."""
 
     def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -143,7 +143,7 @@ def start_program(home: Path) -> Callable[..., subprocess.Popen[str]]:
 
 @pytest.fixture
 def program(start_program: Callable[..., subprocess.Popen[str]]) -> Unspool:
-    """Runs the program as a process of its own, to its end."""
+    """Runs the program as a separate process, to its end."""
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
         with start_program(*arguments, **environment) as process:
@@ -155,7 +155,7 @@ def program(start_program: Callable[..., subprocess.Popen[str]]) -> Unspool:
 
 @pytest.fixture
 def unspool(home: Path, capfd: pytest.CaptureFixture[str]) -> Unspool:
-    """Calls the program within this process: the same, but quicker. Not for commands that log."""
+    """Calls the program inside this process, which is faster. Not for commands that log."""
 
     def run(*arguments: str) -> Result:
         capfd.readouterr()
@@ -168,5 +168,8 @@ def unspool(home: Path, capfd: pytest.CaptureFixture[str]) -> Unspool:
 
 @pytest.fixture
 def run_coroutine() -> Callable[[Any], Any]:
-    """For tests that call the program within their process: it has an event loop of its own."""
+    """Runs a coroutine in a test that calls the program in its process.
+
+    The program has its own event loop.
+    """
     return asyncio.run

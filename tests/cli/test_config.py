@@ -17,7 +17,7 @@ def test_every_setting_in_the_code_is_listed(unspool):
     assert "UNSPOOL_STORE" in listed
 
 
-def test_value_in_force_and_default_are_told(unspool, monkeypatch):
+def test_current_value_and_default_are_listed(unspool, monkeypatch):
     monkeypatch.setenv("UNSPOOL_WORKER_BATCH", "7")
     lines = {line["variable"]: line for line in unspool("config", "--json").lines}
     batch = lines["UNSPOOL_WORKER_BATCH"]

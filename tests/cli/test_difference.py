@@ -13,7 +13,7 @@ values = st.recursive(
 )
 
 
-def test_what_was_added_removed_and_changed_is_told_with_its_place():
+def test_additions_removals_and_changes_have_pointers():
     before = {"same": 1, "gone": 2, "deep": {"a/b": [1]}}
     after = {"same": 1, "deep": {"a/b": [1, 2]}, "new": None}
     assert changes(before, after) == [
@@ -28,7 +28,7 @@ def test_true_is_not_one():
 
 
 @given(values, values)
-def test_applying_the_changes_to_the_one_gives_the_other(before, after):
+def test_applying_the_changes_gives_the_other_value(before, after):
     value = before
     for change in changes(before, after):
         value = applied(value, parts(change.pointer), change.after)

@@ -1,4 +1,4 @@
-"""Deployments: services as processes of their own, and the commands that look after executions."""
+"""Deployments: services as separate processes, and the commands that operate executions."""
 
 import json
 import re
@@ -16,14 +16,14 @@ STORE = "sqlite:///shared.db"
 
 @pytest.fixture
 def shared(home, monkeypatch):
-    """All commands of a test work on one store."""
+    """All commands of a test use one store."""
     monkeypatch.setenv("UNSPOOL_STORE", STORE)
     return STORE
 
 
 @pytest.fixture
 def services(shared, start_program):
-    """Worker, executor and timer, each a process of its own."""
+    """Worker, executor and timer, each as a separate process."""
     processes = [start_program(name, UNSPOOL_ALLOW_SHELL="true") for name in ("worker", "executor", "timer")]
     yield processes
     for process in processes:
@@ -33,7 +33,7 @@ def services(shared, start_program):
     assert [process.returncode for process in processes] == [0, 0, 0]
 
 
-def test_services_execute_what_is_started(services, unspool):
+def test_services_run_executions(services, unspool):
     assert unspool("deploy", "greet.yaml", "refuse.yaml", "shell.yaml", "sleep.yaml").code == 0
 
     done = unspool("start", "shop/greet:1.0.0", "--input", '{"name": "Ada"}', "--id", "greet-1", "--wait")
@@ -118,7 +118,7 @@ def test_the_api_serves(shared, start_program):
     assert process.returncode == 0
 
 
-def test_a_port_that_is_taken_is_bad_usage(shared, start_program, program):
+def test_a_port_in_use_is_bad_usage(shared, start_program, program):
     with start_program("dev", "--port", "0") as process:
         port = process.stdout.readline().strip().rpartition(":")[2]
         result = program("dev", "--port", port)
@@ -144,7 +144,7 @@ def test_nothing_is_deployed_unless_all_are_valid(shared, unspool):
     assert unspool("start", "shop/greet").code == 2
 
 
-def test_tenants_are_apart(shared, unspool):
+def test_tenants_are_separate(shared, unspool):
     assert unspool("deploy", "greet.yaml", "--tenant", "blue").code == 0
     assert unspool("start", "shop/greet").code == 2
     id_ = unspool("start", "shop/greet", "--tenant", "blue").stdout.strip()
@@ -152,7 +152,7 @@ def test_tenants_are_apart(shared, unspool):
     assert unspool("executions", "show", id_, "--tenant", "blue").code == 0
 
 
-def test_an_execution_is_shown_in_words(shared, unspool):
+def test_an_execution_is_shown_as_text(shared, unspool):
     unspool("deploy", "greet.yaml")
     unspool("start", "shop/greet", "--id", "one", "--input", '{"name": "\\u001b[2J"}')
     shown = unspool("executions", "show", "one").stdout
@@ -162,7 +162,7 @@ def test_an_execution_is_shown_in_words(shared, unspool):
 
 
 async def stuck_letter(url):
-    """Makes a dead letter of the first message that waits."""
+    """Moves the first queued message to the dead letter queue."""
     store = await open_store(url, {})
     consumer = Consumer("workers", "test")
     [delivery] = await store.receive_messages(consumer, 1, 5.0)
@@ -194,7 +194,7 @@ def test_dead_letters_are_listed_and_shown(letter, unspool):
     assert "stuck" in unspool("executions", "show", "one").stdout
 
 
-def test_a_dead_letter_can_be_put_back_or_forgotten_once(letter, unspool, shared, run_coroutine):
+def test_a_dead_letter_can_be_requeued_or_discarded_once(letter, unspool, shared, run_coroutine):
     assert unspool("dlq", "requeue", letter).code == 0
     assert unspool("dlq", "requeue", letter).code == 2
     again = run_coroutine(stuck_letter(shared))

@@ -1,4 +1,4 @@
-"""The program as a whole: what it imports, its help, its exit codes for what is no command's own."""
+"""The program as a whole: imports, help, and exit codes that are common to all commands."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ sys.exit(code)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["validate", "greet.yaml"]])
-def test_no_client_library_is_imported_where_none_is_needed(arguments, home):
+def test_client_libraries_are_imported_only_when_needed(arguments, home):
     command = [sys.executable, "-c", REPORT, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=home, check=False)
     assert done.returncode == 0
@@ -85,7 +85,7 @@ def test_bad_usage_is_2_and_says_why(arguments, unspool):
     assert result.stderr.strip()
 
 
-def test_a_setting_that_cannot_be_is_2_and_is_named(unspool, monkeypatch):
+def test_an_invalid_setting_is_2_and_is_named(unspool, monkeypatch):
     monkeypatch.setenv("UNSPOOL_WORKER_BATCH", "many")
     result = unspool("config")
     assert result.code == 2
@@ -111,7 +111,7 @@ def test_a_setting_out_of_bounds_is_2_and_says_which(unspool, monkeypatch, varia
     assert bounds in result.stderr
 
 
-def test_messages_drive_no_terminal(unspool):
+def test_messages_do_not_control_the_terminal(unspool):
     assert "\x1b" not in unspool("validate", "\x1b]0;title\x07").stderr
     assert "\x1b" not in unspool("replay", "\x1b]0;title.jsonl").stderr
 
@@ -123,7 +123,7 @@ def test_closed_standard_streams_do_no_harm(home, closed):
     assert done.stdout.splitlines()[-1] == "1"  # a number cannot be added to a text
 
 
-def test_output_that_cannot_be_written_is_no_bug(home):
+def test_output_that_cannot_be_written_is_not_a_bug(home):
     command = f"{sys.executable} -m unspool.cli config > /dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
@@ -134,24 +134,24 @@ def test_output_that_cannot_be_written_is_no_bug(home):
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1:1/prod", "redis://127.0.0.1:1/0/1", "postgres://h", "sqlite:/x"]
 )
-def test_the_url_of_no_store_is_5(unspool, url):
+def test_an_invalid_store_url_is_5(unspool, url):
     assert unspool("executions", "list", "--store", url).code == 5
 
 
-def test_a_data_directory_that_cannot_be_is_5(program):
+def test_an_invalid_data_directory_is_5(program):
     result = program("run", "greet.yaml", XDG_DATA_HOME="/dev/null/x")
     assert result.code == 5
     assert "/dev/null" in result.stderr
 
 
-def test_a_store_that_is_away_is_5(unspool):
+def test_an_unavailable_store_is_5(unspool):
     result = unspool("executions", "list", "--store", "redis://:hunter2@127.0.0.1:1/0")
     assert result.code == 5
     assert "hunter2" not in result.stderr
 
 
 def test_a_bug_is_70_and_shows_its_traceback_only_on_demand(unspool, monkeypatch):
-    monkeypatch.setitem(COMMANDS, "config", COMMANDS["config"]._replace(place="main:missing"))
+    monkeypatch.setitem(COMMANDS, "config", COMMANDS["config"]._replace(location="main:missing"))
     assert unspool("config").code == 70
     assert "Traceback" not in unspool("config").stderr
     assert "report" in unspool("config").stderr
@@ -159,7 +159,7 @@ def test_a_bug_is_70_and_shows_its_traceback_only_on_demand(unspool, monkeypatch
     assert "Traceback" in unspool("config").stderr
 
 
-def test_a_reader_that_goes_away_is_no_bug(home):
+def test_a_closed_pipe_is_not_a_bug(home):
     command = f"{sys.executable} -m unspool.cli config --json | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("{", "")

@@ -1,4 +1,4 @@
-"""`unspool history` and `unspool replay`: stored and exported histories, looked at and verified."""
+"""`unspool history` and `unspool replay`: stored and exported histories."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_the_state_as_of_any_event(past, unspool):
     assert unspool("replay", past, "--at", str(len(events) + 1), *STORE).code == 2
 
 
-def test_the_state_in_words(past, unspool):
+def test_the_state_as_text(past, unspool):
     shown = unspool("replay", past, "--at", "2", *STORE).stdout
     assert re.search(r"^event +2 of \d+, .*: task.created  /do/0/hello", shown, re.MULTILINE)
     assert re.search(r"^running +/do/0/hello", shown, re.MULTILINE)
@@ -76,7 +76,7 @@ def test_an_export_has_every_event_and_replays_without_its_store(exported, past,
     assert unspool("replay", "past.jsonl", "--at", "3", "--json").json == stored
 
 
-def test_an_honest_history_verifies(exported, past, unspool):
+def test_an_unchanged_history_verifies(exported, past, unspool):
     assert unspool("replay", past, "--verify", *STORE).code == 0
     assert unspool("replay", "past.jsonl", "--verify").code == 0
     assert unspool("replay", "past.jsonl", "--verify", "--json").json["diverges"] is False
@@ -93,7 +93,7 @@ def test_a_history_that_was_tampered_with_fails_at_the_first_difference(exported
     assert f"event {seq} " in result.problem["detail"]
 
 
-def test_a_changed_definition_shows_where_it_leads_elsewhere(exported, past, unspool, home):
+def test_a_changed_definition_shows_the_first_difference(exported, past, unspool, home):
     definition = ("--definition", changed(home))
     for source in ([past, *STORE], ["past.jsonl"]):
         result = unspool("replay", *source, *definition)
@@ -103,15 +103,15 @@ def test_a_changed_definition_shows_where_it_leads_elsewhere(exported, past, uns
     assert unspool("replay", past, "--definition", "greet.yaml", *STORE).code == 0
 
 
-def test_another_version_is_no_other_path(past, unspool, home):
-    """A changed definition is deployed under a new version; that alone leads nowhere else."""
+def test_another_version_alone_is_no_difference(past, unspool, home):
+    """A changed definition gets a new version; the version alone must not count as a difference."""
     (home / "next.yaml").write_text((home / "greet.yaml").read_text().replace("'1.0.0'", "'1.0.1'"))
     assert unspool("replay", past, "--definition", "next.yaml", *STORE).code == 0
     (home / "other.yaml").write_text((home / "greet.yaml").read_text().replace("name: greet", "name: other"))
     assert unspool("replay", past, "--definition", "other.yaml", *STORE).code == 1
 
 
-def test_all_histories_are_held_against_a_definition(past, program, unspool, home):
+def test_all_histories_are_verified_with_a_definition(past, program, unspool, home):
     assert program("run", "greet.yaml", "--input", '{"name": "Bob"}', *STORE).code == 0
     everything = ("replay", "--all", "--workflow", "shop/greet", "--json", *STORE)
     same = unspool(*everything, "--definition", "greet.yaml")
@@ -138,7 +138,7 @@ def test_all_histories_are_held_against_a_definition(past, program, unspool, hom
         '{"seq": 1, "type": "task.created", "time": "2026-01-01T00:00:00Z", "run": [], "data": {}}',
     ],
 )
-def test_a_file_that_holds_no_history_is_bad_input(text, unspool, home):
+def test_a_file_without_a_history_is_bad_input(text, unspool, home):
     (home / "odd.jsonl").write_text(text)
     assert unspool("replay", "odd.jsonl").code == 2
 
@@ -164,7 +164,7 @@ def test_a_file_whose_events_make_no_history_is_bad_input(exported, unspool, hom
         assert "make no history" in result.stderr
 
 
-def test_a_reader_that_goes_away_ends_a_replay_of_all(past, home):
+def test_a_closed_pipe_ends_a_replay_of_all(past, home):
     command = f"{sys.executable} -m unspool.cli replay --all --verify {' '.join(STORE)} | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert len(done.stdout) == 1

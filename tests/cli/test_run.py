@@ -1,4 +1,4 @@
-"""`unspool run`: from a file to a result, by the real program."""
+"""`unspool run`: with the real program."""
 
 import fcntl
 import os
@@ -40,7 +40,7 @@ def test_input_from_a_file_and_from_standard_input(program, home):
     ("text", "says"),
     [("{", "line 1"), ("[" * 300 + "]" * 300, "deeper than 100"), ("[18446744073709551615]", "64 bits")],
 )
-def test_input_that_cannot_be_taken_is_2_and_says_why(unspool, text, says):
+def test_invalid_input_is_2_and_says_why(unspool, text, says):
     refused = unspool("run", "greet.yaml", "--input", text)
     assert refused.code == 2
     assert says in refused.stderr
@@ -52,7 +52,7 @@ def test_a_fault_is_1_and_the_error_is_the_last_line_on_standard_error(program):
     assert result.problem.items() >= FAULT.items()
 
 
-def test_an_invalid_definition_is_2_and_every_problem_is_told(program):
+def test_an_invalid_definition_is_2_and_every_problem_is_printed(program):
     result = program("run", "invalid.yaml")
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("invalid.yaml:7:")
@@ -83,7 +83,7 @@ def test_ctrl_c_is_3_and_cancels_the_execution(start_program, unspool):
     assert execution["status"] == "cancelled"
 
 
-def test_a_run_can_be_cancelled_from_elsewhere(start_program, unspool):
+def test_a_run_can_be_cancelled_by_another_command(start_program, unspool):
     with start_program("run", "sleep.yaml") as process:
         wait_until(
             lambda: any(e["status"] == "waiting" for e in unspool("executions", "list", "--json").lines)
@@ -94,7 +94,7 @@ def test_a_run_can_be_cancelled_from_elsewhere(start_program, unspool):
     assert process.returncode == 3
 
 
-def test_a_changed_definition_simply_runs_again(program, home):
+def test_a_changed_definition_can_run_again(program, home):
     assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').code == 0
     changed = (home / "greet.yaml").read_text().replace("Hello", "Goodbye")
     (home / "greet.yaml").write_text(changed)
@@ -114,7 +114,7 @@ def test_a_changed_definition_runs_on_a_named_store_and_does_not_become_the_late
     assert started["workflow"]["version"] == "1.0.0"
 
 
-def test_what_waits_in_the_embedded_store_is_left_alone(program, unspool):
+def test_a_run_does_not_process_the_embedded_store(program, unspool):
     assert unspool("deploy", "greet.yaml").code == 0
     waiting = unspool("start", "shop/greet").stdout.strip()
     assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').code == 0
@@ -138,7 +138,7 @@ def test_sub_definitions_are_deployed_first(program, unspool):
     assert program("run", "greet.yaml", "--sub", "invalid.yaml").code == 2
 
 
-def test_a_terminal_is_shown_every_task(home):
+def test_a_terminal_shows_every_task(home):
     shown = on_terminal("run", "refuse.yaml")
     assert "failed" in shown
     assert "\x1b[31m" in shown
@@ -146,7 +146,7 @@ def test_a_terminal_is_shown_every_task(home):
 
 
 def on_terminal(*arguments, **environment):
-    """What the program writes to standard error, when that is a terminal."""
+    """Returns what the program writes to standard error if that is a terminal."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", **environment}
     command = [sys.executable, "-m", "unspool.cli", *arguments]
@@ -170,7 +170,7 @@ def wait_until(condition, seconds=20):
         time.sleep(0.05)
 
 
-def test_a_run_takes_part_in_the_store_that_was_named(program, unspool, redis_database):
+def test_a_run_uses_the_named_store(program, unspool, redis_database):
     store = ("--store", redis_database)
     assert program("run", "shell.yaml", *store).json == "hello"
     [execution] = unspool("executions", "list", "--json", *store).lines
@@ -202,7 +202,7 @@ def test_ctrl_c_ends_the_wait_for_standard_input(start_program, arguments):
 
 
 def unread(pipe: TextIO) -> int:
-    """Bytes in a pipe that nobody has taken yet."""
+    """Number of unread bytes in a pipe."""
     return struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"    "))[0]
 
 
@@ -217,7 +217,7 @@ def test_a_closed_terminal_cancels_the_execution(start_program, unspool):
     assert execution["status"] == "cancelled"
 
 
-def test_a_run_whose_file_cannot_be_read_hides_no_others(program, unspool, home):
+def test_an_unreadable_file_of_a_run_does_not_hide_others(program, unspool, home):
     assert program("run", "greet.yaml", "--input", '{"name": "Ada"}').code == 0
     (home / "data" / "unspool" / "runs" / "00000.db").write_bytes(b"no database" * 1000)
     listed = unspool("executions", "list", "--json")

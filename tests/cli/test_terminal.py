@@ -1,4 +1,4 @@
-"""What a terminal is given and a file is not."""
+"""Output on terminals and in files."""
 
 import io
 import json
@@ -27,14 +27,14 @@ def test_styles_are_for_terminals_without_no_color(monkeypatch):
 
 
 @given(st.text())
-def test_data_cannot_drive_a_terminal(text):
+def test_data_cannot_control_a_terminal(text):
     shown = printable(text)
     assert not any((ord(c) < 0x20 and c not in "\t\n") or 0x7F <= ord(c) < 0xA0 for c in shown)
     assert "\u202e" not in shown
 
 
 @given(st.text())
-def test_json_stays_what_it_is(text):
+def test_json_keeps_its_value(text):
     text = text.encode(errors="ignore").decode()
     assert json.loads(json_text({"text": text})) == {"text": text}
 
@@ -75,8 +75,8 @@ HISTORY = events(
 )
 
 
-def test_progress_tells_a_line_for_each_task_that_ends():
-    assert Progress().take(HISTORY) == [
+def test_progress_has_a_line_for_each_ended_task():
+    assert Progress().add(HISTORY) == [
         ("failed", "outer / call  1.50 s  Broken: pipe\x1b[2J"),
         ("retry", "outer  attempt 2"),
         ("done", "outer / call  0.25 s"),
@@ -85,23 +85,23 @@ def test_progress_tells_a_line_for_each_task_that_ends():
     ]
 
 
-def test_progress_knows_what_is_going_on():
+def test_progress_knows_the_running_task():
     progress = Progress()
-    progress.take(HISTORY[:7])
+    progress.add(HISTORY[:7])
     assert progress.current(now=2600) == "outer / call  1.00 s"
-    progress.take(HISTORY[7:])
+    progress.add(HISTORY[7:])
     assert progress.current(now=2600) == ""
 
 
-async def test_a_terminal_is_shown_live_lines_and_a_file_nothing(monkeypatch):
+async def test_a_terminal_shows_live_lines_and_a_file_none(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     terminal, file = Terminal(), io.StringIO()
-    LiveLines(Progress(), terminal).take(HISTORY)
-    LiveLines(Progress(), file).take(HISTORY)
+    LiveLines(Progress(), terminal).add(HISTORY)
+    LiveLines(Progress(), file).add(HISTORY)
     assert "Broken: pipe\\u001b[2J" in terminal.getvalue()
     assert file.getvalue() == ""
 
 
-def test_tasks_are_called_by_their_names():
+def test_tasks_are_shown_by_name():
     assert task_name("/do/0/loop/do/1/step") == "loop / step"
     assert task_name("/do/0/try/catch/do/0/a~1b") == "try / a/b"

@@ -15,7 +15,7 @@ def test_problems_have_file_line_column_message_and_pointer(unspool):
     assert re.fullmatch(r"invalid\.yaml:7:5: .*sett.* \(/do/0/hello\)", line)
 
 
-def test_problems_of_all_files_are_told(unspool, home):
+def test_problems_of_all_files_are_printed(unspool, home):
     (home / "list.yaml").write_text("- 1\n")
     (home / "bytes.yaml").write_bytes(b"a: \xff\n")
     lines = unspool("validate", "list.yaml", "bytes.yaml", "invalid.yaml").stdout.splitlines()
@@ -28,7 +28,7 @@ def test_problems_as_json(unspool):
     assert (problem["file"], problem["line"]) == ("invalid.yaml", 7)
 
 
-def test_standard_input_is_a_file_too(program):
+def test_standard_input_can_be_validated(program):
     result = program("validate", "-", stdin="- 1\n")
     assert result.code == 2
     assert result.stdout.startswith("-:1:1: ")

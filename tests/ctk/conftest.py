@@ -1,7 +1,7 @@
-"""The conformance features of the specification: read, told apart, and run against a real engine.
+"""Reads the specification's conformance features, selects those to run, and starts a real engine for them.
 
-The features are not part of this repository; they lie beside it in `shared/spec/ctk`. Where they are
-absent, one skipped test says so.
+The features are not part of this repository; they are beside it, in `shared/spec/ctk`. If they are missing,
+one skipped test says so.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from unspool.eventstore.opening import open_store
 
 FEATURES = Path(__file__).parents[3] / "shared" / "spec" / "ctk"
 
-STOOD_IN_FOR = ("https://petstore.swagger.io", "https://httpbin.org")
+REPLACED_HOSTS = ("https://petstore.swagger.io", "https://httpbin.org")
 
 
 class Step(NamedTuple):
@@ -46,12 +46,12 @@ class Scenario:
         return next(step.argument for step in self.steps if step.text == "a workflow with definition:")
 
     @property
-    def beyond(self) -> str | None:
-        """What in it this release does not execute."""
-        return next(_beyond(yaml.safe_load(self.definition)), None)
+    def unsupported(self) -> str | None:
+        """The first construct that this release does not execute."""
+        return next(_unsupported(yaml.safe_load(self.definition)), None)
 
 
-def _beyond(node: Any) -> Iterator[str]:
+def _unsupported(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         yield from (f"`{kind}` is not executed yet" for kind in ("emit", "listen") if kind in node)
         if node.get("call", "http") != "http":
@@ -59,7 +59,7 @@ def _beyond(node: Any) -> Iterator[str]:
         node = list(node.values())
     if isinstance(node, list):
         for child in node:
-            yield from _beyond(child)
+            yield from _unsupported(child)
 
 
 _STEP = re.compile(r"\s*(?:Given|When|Then|And|But) (.*?)\s*")
@@ -67,7 +67,7 @@ _QUOTES = re.compile(r'(\s*)"""')
 
 
 def scenarios(feature: Path) -> Iterator[Scenario]:
-    """The scenarios of a Gherkin file: the part of the language that these files use."""
+    """Reads the scenarios of a Gherkin file; it supports the part of the language that these files use."""
     scenario = None
     lines = iter(feature.read_text().splitlines())
     for line in lines:
@@ -104,7 +104,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _case(scenario: Scenario) -> Any:
-    marks = [pytest.mark.skip(f"{scenario.id}: {scenario.beyond}")] if scenario.beyond else []
+    marks = [pytest.mark.skip(f"{scenario.id}: {scenario.unsupported}")] if scenario.unsupported else []
     return pytest.param(scenario, id=scenario.id, marks=marks)
 
 
@@ -113,7 +113,7 @@ def _absent() -> Any:
     return pytest.param(None, id="absent", marks=pytest.mark.skip(reason))
 
 
-# -- the world around
+# -- services that the features call
 
 
 PETS = {
@@ -124,8 +124,8 @@ PETS = {
 
 
 async def _find_pets(request: web.Request) -> web.Response:
-    wanted = request.query.getall("status")
-    return web.json_response([pet for pet in PETS.values() if pet["status"] in wanted])
+    statuses = request.query.getall("status")
+    return web.json_response([pet for pet in PETS.values() if pet["status"] in statuses])
 
 
 async def _get_pet(request: web.Request) -> web.Response:
@@ -134,21 +134,21 @@ async def _get_pet(request: web.Request) -> web.Response:
 
 async def _basic_auth(request: web.Request) -> web.Response:
     user, password = request.match_info["user"], request.match_info["password"]
-    wanted = b64encode(f"{user}:{password}".encode()).decode()
-    if request.headers.get("Authorization") != f"Basic {wanted}":
+    expected = b64encode(f"{user}:{password}".encode()).decode()
+    if request.headers.get("Authorization") != f"Basic {expected}":
         return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="ctk"'})
     return web.json_response({"authenticated": True, "user": user})
 
 
 @pytest.fixture(scope="module")
-def stood_in_for() -> tuple[str, ...]:
-    """What the features call."""
-    return STOOD_IN_FOR
+def replaced_hosts() -> tuple[str, ...]:
+    """The hosts that the features call."""
+    return REPLACED_HOSTS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stand_in() -> AsyncIterator[str]:
-    """Address of what stands in for petstore.swagger.io and httpbin.org."""
+async def local_service() -> AsyncIterator[str]:
+    """Address of a local service that replaces petstore.swagger.io and httpbin.org."""
     app = web.Application()
     app.add_routes(
         [
@@ -167,7 +167,7 @@ async def stand_in() -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[str]:
-    """Address of an API with a worker, an executor and timers behind it."""
+    """Address of an API with worker, executor and timers."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     up: asyncio.Future[str] = loop.create_future()
     running = loop.create_task(_engine(up.set_result, stop))

@@ -17,8 +17,8 @@ _TENANTS = count(1)
 
 
 @dataclass
-class Subject:
-    """One scenario's workflow, as far as its steps have come."""
+class ScenarioRun:
+    """The state of one scenario between its steps."""
 
     api: str
     session: aiohttp.ClientSession
@@ -50,63 +50,63 @@ class Subject:
         return value
 
 
-async def a_workflow(subject: Subject, text: str) -> None:
-    for original, here in subject.replaced.items():
+async def a_workflow(scenario_run: ScenarioRun, text: str) -> None:
+    for original, here in scenario_run.replaced.items():
         text = text.replace(original, here)
-    subject.definition = text
+    scenario_run.definition = text
 
 
-async def its_input(subject: Subject, text: str) -> None:
-    subject.input = yaml.safe_load(text)
+async def its_input(scenario_run: ScenarioRun, text: str) -> None:
+    scenario_run.input = yaml.safe_load(text)
 
 
-async def executed(subject: Subject, _: str) -> None:
+async def executed(scenario_run: ScenarioRun, _: str) -> None:
     headers = {"Content-Type": "application/yaml"}
-    workflow = await subject.call("POST", "/workflows", data=subject.definition, headers=headers)
+    workflow = await scenario_run.call("POST", "/workflows", data=scenario_run.definition, headers=headers)
     path = f"/workflows/{workflow['namespace']}/{workflow['name']}/executions?wait=20"
-    body = {} if subject.input is None else {"input": subject.input}
-    subject.execution = await subject.call("POST", path, json=body)
+    body = {} if scenario_run.input is None else {"input": scenario_run.input}
+    scenario_run.execution = await scenario_run.call("POST", path, json=body)
 
 
-async def completes(subject: Subject, _: str) -> None:
-    assert subject.execution["status"] == "completed", subject.execution
+async def completes(scenario_run: ScenarioRun, _: str) -> None:
+    assert scenario_run.execution["status"] == "completed", scenario_run.execution
 
 
-async def completes_with(subject: Subject, text: str) -> None:
-    assert subject.output() == yaml.safe_load(text)
+async def completes_with(scenario_run: ScenarioRun, text: str) -> None:
+    assert scenario_run.output() == yaml.safe_load(text)
 
 
-async def faults(subject: Subject, _: str) -> None:
-    assert subject.execution["status"] == "faulted", subject.execution
+async def faults(scenario_run: ScenarioRun, _: str) -> None:
+    assert scenario_run.execution["status"] == "faulted", scenario_run.execution
 
 
-async def faults_with(subject: Subject, text: str) -> None:
-    assert subject.execution.get("error") == yaml.safe_load(text)
+async def faults_with(scenario_run: ScenarioRun, text: str) -> None:
+    assert scenario_run.execution.get("error") == yaml.safe_load(text)
 
 
-async def has_properties(subject: Subject, _: str, names: str) -> None:
+async def has_properties(scenario_run: ScenarioRun, _: str, names: str) -> None:
     for name in re.findall(r"'([^']+)'", names):
-        subject.property(name)
+        scenario_run.property(name)
 
 
-async def has_value(subject: Subject, text: str, name: str) -> None:
-    assert subject.property(name) == yaml.safe_load(text)
+async def has_value(scenario_run: ScenarioRun, text: str, name: str) -> None:
+    assert scenario_run.property(name) == yaml.safe_load(text)
 
 
-async def has_items(subject: Subject, _: str, name: str, amount: str) -> None:
-    assert len(subject.property(name)) == int(amount)
+async def has_items(scenario_run: ScenarioRun, _: str, name: str, amount: str) -> None:
+    assert len(scenario_run.property(name)) == int(amount)
 
 
-async def runs_first(subject: Subject, _: str, task: str) -> None:
-    assert (await subject.path())[0] == task
+async def runs_first(scenario_run: ScenarioRun, _: str, task: str) -> None:
+    assert (await scenario_run.path())[0] == task
 
 
-async def runs_last(subject: Subject, _: str, task: str) -> None:
-    assert (await subject.path())[-1] == task
+async def runs_last(scenario_run: ScenarioRun, _: str, task: str) -> None:
+    assert (await scenario_run.path())[-1] == task
 
 
-async def runs_after(subject: Subject, _: str, task: str, other: str) -> None:
-    path = await subject.path()
+async def runs_after(scenario_run: ScenarioRun, _: str, task: str, other: str) -> None:
+    path = await scenario_run.path()
     assert path.index(other) < path.index(task), path
 
 
@@ -127,19 +127,21 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
 }
 
 
-async def take(subject: Subject, step: Any) -> None:
-    """Does one step of a scenario."""
+async def perform(scenario_run: ScenarioRun, step: Any) -> None:
+    """Performs one step of a scenario."""
     for pattern, act in STEPS.items():
         if match := re.fullmatch(pattern, step.text):
-            await act(subject, step.argument, *match.groups())
+            await act(scenario_run, step.argument, *match.groups())
             return
     pytest.fail(f"no such step: {step.text}")
 
 
-async def test_scenario(scenario: Any, engine: str, stand_in: str, stood_in_for: tuple[str, ...]) -> None:
+async def test_scenario(
+    scenario: Any, engine: str, local_service: str, replaced_hosts: tuple[str, ...]
+) -> None:
     headers = {"X-Tenant": f"scenario-{next(_TENANTS)}"}  # scenarios share names of workflows
-    replaced = dict.fromkeys(stood_in_for, stand_in)
+    replaced = dict.fromkeys(replaced_hosts, local_service)
     async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(30):
-        subject = Subject(engine, session, replaced)
+        scenario_run = ScenarioRun(engine, session, replaced)
         for step in scenario.steps:
-            await take(subject, step)
+            await perform(scenario_run, step)

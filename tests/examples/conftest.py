@@ -1,4 +1,4 @@
-"""The sample service, open for business, and the program that runs the examples against it."""
+"""The running sample service, and the program that runs the examples against it."""
 
 import asyncio
 import importlib.util
@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Ran(NamedTuple):
-    """What a run of a program came to."""
+    """The result of a run of a program."""
 
     code: int
     output: str
@@ -29,25 +29,25 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="session")
 def examples() -> Path:
-    """The folder with the examples."""
+    """The directory of the examples."""
     return EXAMPLES
 
 
 @pytest.fixture(scope="session")
 def sample_service() -> ModuleType:
-    """The module of the sample service, which is a script and no part of a package."""
+    """The module of the sample service; it is a script, not part of a package."""
     spec = importlib.util.spec_from_file_location("sample_service", EXAMPLES / "sample_service.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    sys.modules[spec.name] = module  # its dataclasses need it there
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture
 async def shop(sample_service: ModuleType) -> AsyncIterator[Any]:
-    """An open shop; `shop.address` is where. Its payments never fail unless a test has them."""
+    """A running shop at `shop.address`. Its payments fail only if a test sets `outage`."""
     shop = sample_service.Shop(outage=0)
     async with sample_service.running_shop(shop) as address:
         shop.address = address
@@ -56,7 +56,7 @@ async def shop(sample_service: ModuleType) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def call(tmp_path: Path) -> Callable[..., Awaitable[Ran]]:
-    """Runs a program of this environment in an empty data directory, beside the test's own event loop."""
+    """Runs a program of this environment in an empty data directory, while the test's event loop runs."""
 
     async def call(*words: str, program: str = "unspool", seconds: float = 30) -> Ran:
         path = Path(sys.executable).with_name(program)

@@ -1,4 +1,4 @@
-"""Every example runs, and does to the world what it says."""
+"""Every example runs and has the effects that it describes."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ async def test_hello(call: Any, examples: Path) -> None:
 
 
 def calls_of(shop: Any) -> Counter[tuple[str, str, int]]:
-    """How often the shop answered what with which status."""
+    """Counts the shop's answers by method, path and status."""
     return Counter((call.method, call.path, call.status) for call in shop.calls)
 
 
@@ -47,11 +47,11 @@ async def test_an_order_is_paid_told_and_shipped(run: Any, shop: Any) -> None:
     assert ran.json == {"order": "A-1", "tracking": "TRACK-A-1", "status": "shipped"}
     assert shop.stock["lamp"] == 98
     assert sorted(message["to"] for message in shop.messages) == ["customer", "warehouse"]
-    assert set(calls_of(shop).values()) == {1}, "something was done twice"
+    assert set(calls_of(shop).values()) == {1}, "a request was sent twice"
 
 
 async def test_an_outage_is_waited_for_and_the_customer_pays_once(run: Any, shop: Any) -> None:
-    shop.outage = 0.5  # with the shop's seed: two attempts that fail, then one that does not
+    shop.outage = 0.5  # with the shop's seed: two attempts fail, the third succeeds
     ran = await run("order-fulfilment.yaml", **{**ORDER, "order": "A-1001"})
     assert ran.json["status"] == "shipped"
     attempts = [call for call in shop.calls if call.path == "/payments"]
@@ -109,7 +109,7 @@ async def test_quotes_come_back_in_the_order_of_the_list(run: Any, shop: Any, co
 
 
 async def test_an_export_is_looked_at_until_it_is_done(run: Any, shop: Any) -> None:
-    shop.looks = 4
+    shop.polls_until_done = 4
     ran = await run("poll-until-done.yaml", every="PT0.05S")
     assert ran.json == {"export": "export-1", "rows": 42}
     assert calls_of(shop) == {("POST", "/exports", 202): 1, ("GET", "/exports/export-1", 200): 4}
@@ -117,7 +117,7 @@ async def test_an_export_is_looked_at_until_it_is_done(run: Any, shop: Any) -> N
 
 # -- human-approval.yaml
 
-QUESTION = {"question": "May we?", "patience": "PT0.2S"}
+QUESTION = {"question": "May we?", "remindEvery": "PT0.2S"}
 
 
 def _reminded(shop: Any, reminders: int) -> bool:
@@ -125,7 +125,7 @@ def _reminded(shop: Any, reminders: int) -> bool:
 
 
 async def answer(shop: Any, decision: str, reminders: int) -> None:
-    """Decides, as a person would, once reminded so often."""
+    """Sends the decision of a person after this number of reminders."""
     async with asyncio.timeout(20):
         while not _reminded(shop, reminders):
             await asyncio.sleep(0.01)
@@ -163,7 +163,7 @@ async def test_the_demonstration(call: Any, examples: Path) -> None:
     assert "asked 3 times (503, 503, 201), idempotency keys: 1, payments taken: 1" in ran.output
     assert "verified" in ran.output
     assert '"status":"cancelled"' in ran.output
-    assert "\x1b" not in ran.output, "colours for what is no terminal"
+    assert "\x1b" not in ran.output, "colours without a terminal"
 
 
 async def test_the_demonstration_on_redis(call: Any, examples: Path, redis_database: str) -> None:

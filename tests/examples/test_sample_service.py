@@ -1,4 +1,4 @@
-"""The sample service keeps to what it says, so that what the examples show is real."""
+"""The sample service behaves as documented."""
 
 from typing import Any
 
@@ -30,4 +30,4 @@ async def test_an_outage_is_the_same_for_the_same_seed(sample_service: Any) -> N
                     await response.read()
         runs.append([call.status for call in shop.calls])
     assert runs[0] == runs[1]
-    assert {201, 503} == set(runs[0]), "a seed that shows both"
+    assert {201, 503} == set(runs[0]), "choose a seed with both statuses"

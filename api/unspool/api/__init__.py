@@ -1,4 +1,5 @@
-"""The HTTP API: definitions, executions, histories and dead letters for programs (docs/api.md).
+"""The HTTP API: definitions, executions, histories and dead letters (docs/api.md).
 
-`unspool.api.app` has the routes; each module beside it is one kind of resource, or one thing all share.
+`unspool.api.app` has the routes. Each other module handles one kind of resource, or code that
+all of them share.
 """

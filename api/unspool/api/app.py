@@ -1,4 +1,4 @@
-"""The HTTP API as an ASGI application: its routes, and what is around them (docs/api.md)."""
+"""The HTTP API as an ASGI application: its routes, middleware and error handlers (docs/api.md)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,8 +14,8 @@ from unspool.api import dead_letters, documentation, events, executions, health,
 from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
 from unspool.api.metrics import Metrics
-from unspool.api.perimeter import Perimeter
 from unspool.api.problems import HANDLERS
+from unspool.api.request_guard import RequestGuard
 from unspool.api.settings import ApiSettings
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.port import EventStore
@@ -48,16 +48,16 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     "/api/openapi.json": {"GET": documentation.openapi},
     "/api/docs": {"GET": documentation.page},
 }
-"""Every address with the methods it takes. A workflow's executions come before its versions, which no version
-is named after."""
+"""Every path with the methods it accepts. The path for executions comes before the path for versions: no
+version can be named `executions`."""
 
 
 def create_app(store: EventStore, engine: Engine, settings: ApiSettings, clock: Clock) -> Starlette:
-    """The API on an open store. Whoever stops it sets `app.state.services.closing`, as `serve` does."""
+    """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does."""
     services = Services(store, engine, settings, clock, Metrics(), asyncio.Event())
     app = Starlette(
         routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
-        middleware=[Middleware(Perimeter, metrics=services.metrics, hosts=settings.hosts)],
+        middleware=[Middleware(RequestGuard, metrics=services.metrics, hosts=settings.hosts)],
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False

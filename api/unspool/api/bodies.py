@@ -1,71 +1,71 @@
-"""Request bodies: bounded in size and time, and JSON that means the same to everybody who reads it later."""
+"""Request bodies: limited in size and time, and JSON that every later reader understands in the same way."""
 
 import asyncio
 from typing import Final
 
 from starlette.requests import Request
 
-from unspool.api.problems import Refused
+from unspool.api.problems import HttpProblem
 from unspool.definitions.json_value import Json
 from unspool.eventstore import strict_json
 
-_OFF_THE_LOOP: Final = 1 << 16
-"""Bytes from which a body is decoded on a thread."""
+_THREAD_BYTES: Final = 1 << 16
+"""Bodies of at least this many bytes are decoded on a thread."""
 
 
 def media_type(request: Request) -> str:
-    """The media type of the body, without parameters; empty if there is none."""
+    """Returns the media type of the body without parameters; empty if the request names none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_body(request: Request, most_bytes: int, seconds: float) -> bytes:
-    """The whole body, of at most `most_bytes`, arriving within `seconds`.
+async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """Reads the whole body: at most `max_bytes`, within `seconds`.
 
     Raises:
-        Refused: 408 or 413, it takes longer or is larger.
+        HttpProblem: 408 if the body takes longer, 413 if it is larger.
     """
-    if int(request.headers.get("content-length", 0)) > most_bytes:
-        raise _too_large(most_bytes)
+    if int(request.headers.get("content-length", 0)) > max_bytes:
+        raise _too_large(max_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > most_bytes:
-                    raise _too_large(most_bytes)
+                if len(body) > max_bytes:
+                    raise _too_large(max_bytes)
     except TimeoutError:
-        raise Refused(408, f"the request body took longer than {seconds:g} seconds") from None
+        raise HttpProblem(408, f"the request body took longer than {seconds:g} seconds") from None
     return bytes(body)
 
 
-async def read_json(request: Request, most_bytes: int, seconds: float) -> Json:
-    """The body as JSON; `{}` if it is empty.
+async def read_json(request: Request, max_bytes: int, seconds: float) -> Json:
+    """Reads the body as JSON; `{}` if it is empty.
 
     Raises:
-        Refused: 400, 408, 413 or 415, it is no such body.
+        HttpProblem: 400, 408, 413 or 415, if the body cannot be accepted.
     """
     kind = media_type(request)
-    body = await read_body(request, most_bytes, seconds)
+    body = await read_body(request, max_bytes, seconds)
     if not body:
         return {}
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise Refused(415, f"the body is {kind}; send application/json")
-    if len(body) < _OFF_THE_LOOP:
+        raise HttpProblem(415, f"the body is {kind}; send application/json")
+    if len(body) < _THREAD_BYTES:
         return decode_json(body)
     return await asyncio.to_thread(decode_json, body)
 
 
 def decode_json(body: bytes) -> Json:
-    """A JSON text as a value.
+    """Parses a JSON text.
 
     Raises:
-        Refused: 400, it is none that can be taken.
+        HttpProblem: 400, if it is not JSON or cannot be stored unchanged.
     """
     try:
         return strict_json.parse(body)
     except strict_json.BadJson as error:
-        raise Refused(400, f"the body {error}") from None
+        raise HttpProblem(400, f"the body {error}") from None
 
 
-def _too_large(most_bytes: int) -> Refused:
-    return Refused(413, f"the body is larger than {most_bytes} bytes")
+def _too_large(max_bytes: int) -> HttpProblem:
+    return HttpProblem(413, f"the body is larger than {max_bytes} bytes")

@@ -1,4 +1,4 @@
-"""A call of the API: the request with what is asked of every request, read and checked."""
+"""A call of the API: the request, with the values that every handler needs, read and checked."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from unspool.api.engine import Engine
 from unspool.api.metrics import Metrics
-from unspool.api.problems import Refused
+from unspool.api.problems import HttpProblem
 from unspool.api.settings import ApiSettings
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
@@ -21,9 +21,9 @@ from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
 
 VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,2048}")
-"""What may be a definition's version; whether it is one is for the store to know."""
+"""The form of a version. Only the store knows which versions exist."""
 
-_WHOLE: Final = re.compile(r"[0-9]{1,15}")
+_INTEGER: Final = re.compile(r"[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Services:
     clock: Clock
     metrics: Metrics
     closing: asyncio.Event
-    """Set when the API stops: whoever waits for something answers with what there is."""
+    """Set when the API stops. Handlers that wait then answer with the current state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,14 @@ class Call:
 
     @classmethod
     def of(cls, request: Request, services: Services) -> "Call":
-        """Reads whom a request is for."""
+        """Reads the tenant from a request.
+
+        Raises:
+            HttpProblem: 400, if the tenant is malformed.
+        """
         tenant = request.headers.get("x-tenant", DEFAULT_TENANT)
         if not ids.TENANT.fullmatch(tenant):
-            raise Refused(400, f"X-Tenant must match {ids.TENANT.pattern}")
+            raise HttpProblem(400, f"X-Tenant must match {ids.TENANT.pattern}")
         return cls(request, services, tenant)
 
     @property
@@ -64,38 +68,54 @@ class Call:
 
     @property
     def workflow(self) -> tuple[str, str]:
-        """Namespace and name in the path; names that nothing can have are not found."""
+        """Namespace and name in the path.
+
+        Raises:
+            HttpProblem: 404, if they cannot be names.
+        """
         namespace, name = self.request.path_params["namespace"], self.request.path_params["name"]
         if not (ids.NAME.fullmatch(namespace) and ids.NAME.fullmatch(name)):
-            raise Refused(404, "there is no workflow of that name")
+            raise HttpProblem(404, "there is no workflow with that name")
         return namespace, name
 
     async def execution(self) -> ExecutionRecord:
-        """The execution in the path."""
+        """Reads the execution that the path names.
+
+        Raises:
+            HttpProblem: 404, if there is none.
+        """
         id_ = self.request.path_params["id"]
         key = ExecutionKey(self.tenant, id_)
         record = await self.store.execution(key) if ids.EXECUTION_ID.fullmatch(id_) else None
         if record is None:
-            raise Refused(404, "there is no execution of that id")
+            raise HttpProblem(404, "there is no execution with that id")
         return record
 
     # -- the query
 
     def parameter(self, name: str) -> str | None:
-        """A query parameter; an empty one counts as not given."""
+        """Returns a query parameter; None if it is absent or empty."""
         return self.request.query_params.get(name) or None
 
-    def whole(self, name: str, *, least: int, most: int) -> int | None:
-        """A query parameter that is a whole number within bounds."""
+    def integer(self, name: str, *, minimum: int, maximum: int) -> int | None:
+        """Returns a query parameter that must be an integer within bounds; None if it is absent.
+
+        Raises:
+            HttpProblem: 422, if it is not.
+        """
         text = self.parameter(name)
         if text is None:
             return None
-        if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
-            raise Refused(422, f"{name} must be a whole number from {least} to {most}")
+        if not _INTEGER.fullmatch(text) or not minimum <= int(text) <= maximum:
+            raise HttpProblem(422, f"{name} must be a whole number from {minimum} to {maximum}")
         return int(text)
 
-    def seconds(self, name: str, *, most: int) -> float | None:
-        """A query parameter that is a number of seconds from 0."""
+    def seconds(self, name: str, *, maximum: int) -> float | None:
+        """Returns a query parameter that must be a number of seconds from 0; None if it is absent.
+
+        Raises:
+            HttpProblem: 422, if it is not.
+        """
         text = self.parameter(name)
         if text is None:
             return None
@@ -103,18 +123,18 @@ class Call:
             seconds = float(text)
         except ValueError:
             seconds = math.nan
-        if not 0 <= seconds <= most:
-            raise Refused(422, f"{name} must be a number of seconds from 0 to {most}")
+        if not 0 <= seconds <= maximum:
+            raise HttpProblem(422, f"{name} must be a number of seconds from 0 to {maximum}")
         return seconds
 
     # -- waiting
 
-    async def hung_up(self) -> None:
-        """Returns when the caller has gone; the body must have been read."""
+    async def client_disconnected(self) -> None:
+        """Returns when the client closes the connection. Read the body first."""
         while (await self.request.receive())["type"] != "http.disconnect":
             pass
 
 
-def answer(content: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
+def json_response(content: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Returns a JSON response."""
     return Response(orjson.dumps(content), status, headers, media_type="application/json")

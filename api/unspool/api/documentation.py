@@ -1,4 +1,7 @@
-"""The API's description of itself: the OpenAPI document, and a page made of it that needs nothing else."""
+"""The API's own description.
+
+The OpenAPI document, and an HTML page made from it without external resources.
+"""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ from typing import Final
 import yaml
 from starlette.responses import HTMLResponse, Response
 
-from unspool.api.calls import Call, answer
+from unspool.api.calls import Call, json_response
 from unspool.definitions.json_value import Json
 
 METHODS: Final = ("get", "post", "delete")
@@ -34,19 +37,19 @@ _POLICY: Final = (
 
 @cache
 def document() -> dict[str, Json]:
-    """The OpenAPI document."""
+    """Loads the OpenAPI document."""
     text = files("unspool.api").joinpath("openapi.yaml").read_text("utf-8")
     loaded: dict[str, Json] = yaml.safe_load(text)
     return loaded
 
 
 async def openapi(_call: Call) -> Response:
-    """The OpenAPI document."""
-    return answer(document())
+    """Returns the OpenAPI document."""
+    return json_response(document())
 
 
 async def page(_call: Call) -> Response:
-    """The OpenAPI document as a page."""
+    """Returns the OpenAPI document as an HTML page."""
     return HTMLResponse(_page(), headers={"Content-Security-Policy": _POLICY})
 
 
@@ -98,7 +101,7 @@ def _term(name: str, description: str) -> str:
 
 
 def _resolved(node: dict[str, Json]) -> dict[str, Json]:
-    """What a reference within the document stands for."""
+    """Returns the node that a reference within the document points to."""
     found: Json = node
     if "$ref" in node:
         found = document()

@@ -1,4 +1,4 @@
-"""What the API asks of the engine: to check a definition, to show it as JSON, to rebuild a state."""
+"""What the API uses of the engine: check a definition, convert it to JSON, rebuild a state."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,32 +15,35 @@ from unspool.worker.replay import state_at
 from unspool.worker.state_json import state_json
 
 
-class Checked(NamedTuple):
-    """What checking a definition came to: its identity, or its problems."""
+class CheckResult(NamedTuple):
+    """The identity of a valid definition, or the problems of an invalid one."""
 
     ref: WorkflowRef | None
     problems: Sequence[Problem]
 
 
 class Engine:
-    """All of it may take long on hostile or large input, so the API calls it on a thread."""
+    """The engine's functions.
+
+    They can be slow on hostile or large input, so the API calls them on a thread.
+    """
 
     def __init__(self, jq: JqRunner) -> None:
-        """Takes what knows whether an expression outside the subset of ours is jq."""
+        """`jq` checks expressions outside the compiled subset."""
         self._problem = partial(problem, jq=jq)
 
-    def check(self, text: str) -> Checked:
+    def check(self, text: str) -> CheckResult:
         """Parses and checks a definition, YAML or JSON, its expressions included."""
         try:
             members = parse_definition(text, expression_problem=self._problem).value["document"]
         except DefinitionInvalid as invalid:
-            return Checked(None, invalid.problems)
-        return Checked(WorkflowRef(members["namespace"], members["name"], members["version"]), ())
+            return CheckResult(None, invalid.problems)
+        return CheckResult(WorkflowRef(members["namespace"], members["name"], members["version"]), ())
 
     def document(self, text: str) -> Json:
-        """A checked definition as JSON."""
+        """Returns a checked definition as JSON."""
         return load(text).value
 
     def state(self, execution: str, events: Sequence[Event]) -> Json:
-        """The state of an execution after these events, its first ones."""
+        """Returns the state of an execution after `events`, which start with its first event."""
         return state_json(state_at(execution, events))

@@ -1,4 +1,4 @@
-"""Histories: listed, streamed live, and folded into the state as of any event."""
+"""Histories: list them, stream them live, and rebuild the state as of an event."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,8 +7,8 @@ from typing import Final
 import orjson
 from starlette.responses import Response, StreamingResponse
 
-from unspool.api.calls import Call, answer
-from unspool.api.problems import Refused
+from unspool.api.calls import Call, json_response
+from unspool.api.problems import HttpProblem
 from unspool.api.representations import event_json
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.events import Event
@@ -17,26 +17,26 @@ from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.waiting import done_before
 
 PAGE: Final = 500
-"""Events read from the store at once, so that a long history does not fill the memory."""
+"""Events per read from the store. It bounds the memory that a long history takes."""
 
 SSE: Final = "text/event-stream"
 
-MOST_EVENTS: Final = 10**12
-"""Above every event number there will be."""
+MAX_EVENT_NUMBER: Final = 10**12
+"""Larger than any event number."""
 
 
 async def list_events(call: Call) -> Response:
-    """The history after an event, whole, sent as it is read."""
+    """Lists the whole history after an event; sends it while reading it."""
     record = await call.execution()
-    after = call.whole("after", least=0, most=MOST_EVENTS) or 0
+    after = call.integer("after", minimum=0, maximum=MAX_EVENT_NUMBER) or 0
     events = await call.store.history(record.key, after=after, limit=PAGE)
     return StreamingResponse(_listed(call.store, record, events), media_type="application/json")
 
 
 async def stream_events(call: Call) -> Response:
-    """The history as Server-Sent Events, live, until the execution has ended.
+    """Streams the history as Server-Sent Events until the execution ends.
 
-    Nothing new for a caller who resumes is told by 204, at which an `EventSource` stops to reconnect.
+    Answers 204 if a client resumes and there are no more events: then an `EventSource` stops reconnecting.
     """
     record = await call.execution()
     if call.request.method == "HEAD":
@@ -48,16 +48,16 @@ async def stream_events(call: Call) -> Response:
 
 
 async def show_state(call: Call) -> Response:
-    """The state of an execution as of an event; of the last one unless asked."""
+    """Returns the state of an execution as of an event; by default the last one."""
     record = await call.execution()
-    at = call.whole("at", least=0, most=record.version)
+    at = call.integer("at", minimum=0, maximum=record.version)
     until = record.version if at is None else at
     events = await call.store.history(record.key, limit=until) if until else []
-    return answer(await asyncio.to_thread(call.services.engine.state, record.key.id, events))
+    return json_response(await asyncio.to_thread(call.services.engine.state, record.key.id, events))
 
 
 async def _listed(store: EventStore, record: ExecutionRecord, events: list[Event]) -> AsyncIterator[bytes]:
-    """The items up to the version the history had when it was asked for."""
+    """Yields the events up to the version that the history had at the time of the request."""
     yield b'{"items":['
     separator = b""
     while events:
@@ -68,15 +68,16 @@ async def _listed(store: EventStore, record: ExecutionRecord, events: list[Event
 
 
 async def _live(call: Call, key: ExecutionKey, after: int) -> AsyncIterator[bytes]:
-    """Events as they come, with a comment now and then, until the execution ends or the API stops.
+    """Yields events when they are committed, and comments as heartbeats.
 
-    A store that is away ends the stream, too: the caller resumes it when it likes.
+    The stream ends when the execution ends, the API stops or the store is unavailable. The client can resume
+    it.
     """
     seconds = call.services.settings.heartbeat_seconds
     yield b": events\n\n"
     while not call.services.closing.is_set():
         try:
-            record, events = await _news(call.store, key, after)
+            record, events = await _new_events(call.store, key, after)
             if events:
                 yield b"".join(_frame(event) for event in events)
                 after = events[-1].seq
@@ -86,13 +87,13 @@ async def _live(call: Call, key: ExecutionKey, after: int) -> AsyncIterator[byte
             await done_before(call.store.wait_for_version(key, after, seconds), call.services.closing.wait())
         except StoreUnavailable:
             return
-        yield b": still here\n\n"
+        yield b": heartbeat\n\n"
 
 
-async def _news(
+async def _new_events(
     store: EventStore, key: ExecutionKey, after: int
 ) -> tuple[ExecutionRecord | None, list[Event]]:
-    # The record first: when it says ended and no event comes after, none was missed in between.
+    # Read the record first. If it has ended and there are no events after it, none was missed in between.
     record = await store.execution(key)
     return record, await store.history(key, after=after, limit=PAGE)
 
@@ -104,7 +105,7 @@ def _frame(event: Event) -> bytes:
 def _last_event_id(call: Call) -> int | None:
     text = call.request.headers.get("last-event-id")
     if text is None:
-        return call.whole("after", least=0, most=MOST_EVENTS)
+        return call.integer("after", minimum=0, maximum=MAX_EVENT_NUMBER)
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        raise Refused(400, "Last-Event-ID must be the id of an event of this stream")
+        raise HttpProblem(400, "Last-Event-ID must be the id of an event in this stream")
     return int(text)

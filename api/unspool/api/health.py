@@ -1,25 +1,25 @@
-"""Whether the API lives, whether it can work, and what it has done."""
+"""Liveness, readiness and metrics of this API process."""
 
 import asyncio
 from typing import Final
 
 from starlette.responses import Response
 
-from unspool.api.calls import Call, answer
+from unspool.api.calls import Call, json_response
 from unspool.api.metrics import MEDIA_TYPE
 from unspool.eventstore.errors import StoreUnavailable
 
 PING_SECONDS: Final = 2.0
-"""How long the store may take to answer."""
+"""The longest time to wait for the store."""
 
 
 async def live(_call: Call) -> Response:
-    """The process answers."""
-    return answer({"status": "live"})
+    """Answers as long as the process runs."""
+    return json_response({"status": "live"})
 
 
 async def ready(call: Call) -> Response:
-    """The store answers, and the API is not about to stop."""
+    """Answers 200 if the store answers and the API is not stopping; else 503."""
     if call.services.closing.is_set():
         raise StoreUnavailable("the API is stopping")
     try:
@@ -27,9 +27,9 @@ async def ready(call: Call) -> Response:
             await call.store.ping()
     except TimeoutError:
         raise StoreUnavailable(f"no answer for {PING_SECONDS} seconds") from None
-    return answer({"status": "ready"})
+    return json_response({"status": "ready"})
 
 
 async def metrics(call: Call) -> Response:
-    """What this process has answered."""
+    """Returns the counters of this process."""
     return Response(call.services.metrics.exposition(), media_type=MEDIA_TYPE)

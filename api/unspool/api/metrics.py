@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Answered(NamedTuple):
-    """The labels of a request; bounded, as a route is a template and not a path."""
+class RequestLabels(NamedTuple):
+    """The labels of a request. Their number is bounded: a route is a template, not a path."""
 
     method: str
     route: str
@@ -18,15 +18,15 @@ class Answered(NamedTuple):
 
 @dataclass(slots=True)
 class Metrics:
-    """What this process has answered since it began."""
+    """Counters since the start of this process."""
 
-    requests: Counter[Answered] = field(default_factory=Counter)
+    requests: Counter[RequestLabels] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """Time spent by route, waits and streams included."""
+    """Seconds spent per route, including waits and streams."""
     in_progress: int = 0
 
     def exposition(self) -> str:
-        """All of it as Prometheus reads it."""
+        """Returns the counters in the Prometheus text format."""
         return "\n".join([*self._requests(), *self._seconds(), *self._in_progress(), ""])
 
     def _requests(self) -> Iterator[str]:
@@ -37,12 +37,12 @@ class Metrics:
             yield f"unspool_api_requests_total{{{labels}}} {count}"
 
     def _seconds(self) -> Iterator[str]:
-        yield "# HELP unspool_api_request_seconds_total Time spent on requests, waits and streams included."
+        yield "# HELP unspool_api_request_seconds_total Seconds spent on requests, with waits and streams."
         yield "# TYPE unspool_api_request_seconds_total counter"
         for route, seconds in sorted(self.seconds.items()):
             yield f'unspool_api_request_seconds_total{{route="{route}"}} {seconds:.6f}'
 
     def _in_progress(self) -> Iterator[str]:
-        yield "# HELP unspool_api_requests_in_progress Requests being answered, waits and streams included."
+        yield "# HELP unspool_api_requests_in_progress Requests in progress, including waits and streams."
         yield "# TYPE unspool_api_requests_in_progress gauge"
         yield f"unspool_api_requests_in_progress {self.in_progress}"

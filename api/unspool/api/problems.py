@@ -1,7 +1,7 @@
 """Errors as RFC 7807 problems (`application/problem+json`).
 
-The type is `about:blank` throughout: the status says what kind of problem it is, `detail` the cause and what
-to do, and further members the places.
+The type is always `about:blank`: the status says what kind of problem it is. `detail` names the cause and
+what to do. Other members name the places.
 """
 
 import logging
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS: Final = 2
 
 
-class Refused(Exception):
-    """Ends a request with a problem."""
+class HttpProblem(Exception):
+    """Ends a request with this problem as its response."""
 
     def __init__(self, status: int, detail: str, **members: Json) -> None:
         super().__init__(detail)
@@ -39,7 +39,7 @@ def problem_response(
     members: Mapping[str, Json] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The answer that tells a problem."""
+    """Returns the response for a problem."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -52,41 +52,41 @@ def problem_response(
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
-    """Answers a `Refused`."""
-    assert isinstance(error, Refused)
+    """Answers an `HttpProblem`."""
+    assert isinstance(error, HttpProblem)
     return problem_response(request, error.status, error.detail, error.members)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answers what the router refuses: unknown paths and methods."""
+    """Answers requests that the router rejects: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     details = {
-        404: "there is nothing at this address",
-        405: f"this address does not take {request.method}",
+        404: "there is no resource at this path",
+        405: f"this path does not accept {request.method}",
     }
     detail = details.get(error.status_code, error.detail)
     return problem_response(request, error.status_code, detail, headers=error.headers)
 
 
 async def on_store_unavailable(request: Request, error: Exception) -> Response:
-    """Answers when the store is away; the cause may name addresses and stays in the log."""
-    log.warning("the store is away: %s", error, extra={"action": "store_away"})
+    """Answers 503 when the store is unavailable. The cause can contain addresses, so only the log has it."""
+    log.warning("the store is unavailable: %s", error, extra={"action": "store_away"})
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return problem_response(request, 503, "the store cannot be reached; try again", headers=headers)
 
 
 async def on_client_disconnect(request: Request, _error: Exception) -> Response:
-    """Ends a request whose caller hung up while sending it; nobody reads this."""
+    """Ends a request whose client disconnected while sending it. The client does not see this response."""
     return problem_response(request, 400, "the request body ended early")
 
 
 async def on_defect(request: Request, _error: Exception) -> Response:
-    """Answers a defect of ours, which the server logs."""
+    """Answers 500 after a bug; the server logs it."""
     return problem_response(request, 500, "an internal error; the server's log has it")
 
 
 HANDLERS: Final = {
-    Refused: on_problem,
+    HttpProblem: on_problem,
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
     ClientDisconnect: on_client_disconnect,

@@ -1,4 +1,4 @@
-"""Executions, events and dead letters as people see them: the JSON of the contract, for API and CLI."""
+"""Executions, events and dead letters as the JSON of the public contract, for API and CLI."""
 
 import asyncio
 from typing import Final
@@ -19,11 +19,11 @@ ALLOWED: Final = {
     MessageKind.RESUME: frozenset({Status.SUSPENDED}),
     MessageKind.RETRY: frozenset({Status.FAULTED}),
 }
-"""What an operator may ask of an execution, and in which statuses."""
+"""The statuses in which each operation is allowed."""
 
 
 def event_json(event: Event) -> dict[str, Json]:
-    """An event as the contract has it; `task` and `run` are null for the workflow's own events."""
+    """Returns an event as JSON. `task` and `run` are null for events of the workflow itself."""
     return {
         "seq": event.seq,
         "type": event.type,
@@ -35,13 +35,13 @@ def event_json(event: Event) -> dict[str, Json]:
 
 
 def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) -> dict[str, Json]:
-    """An execution as the contract has it.
+    """Returns an execution as JSON.
 
     Args:
-        record: what the index knows.
+        record: its record in the index.
         input_: the workflow's raw input.
-        ending: the event that ended it, if it has ended. `output` is there only when it completed, `error`
-            only when it faulted.
+        ending: the event that ended it, if it has ended. `output` is present only if it completed, `error`
+            only if it faulted.
     """
     described = {
         "id": record.key.id,
@@ -62,15 +62,15 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
 
 
 def refusal(kind: MessageKind, status: Status) -> str | None:
-    """Why an operator may not ask this of an execution in that status; None if they may."""
+    """Returns why the operation is not allowed in this status; None if it is allowed."""
     allowed = ALLOWED[kind]
     if status in allowed:
         return None
-    return f"is {status}; {kind} needs one that is {' or '.join(s for s in Status if s in allowed)}"
+    return f"is {status}; {kind} requires {' or '.join(s for s in Status if s in allowed)}"
 
 
 def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Json]:
-    """A dead letter as lists have it; the whole one has the original body and the traceback too."""
+    """Returns a dead letter as JSON; with `whole`, also the original body and the traceback."""
     rest = {"body": letter.body._asdict(), "traceback": letter.traceback} if whole else {}
     return {
         "id": letter.id,
@@ -84,30 +84,32 @@ def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Js
 
 
 async def describe(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
-    """An execution as the contract has it; its input and what it came to are read from its history."""
+    """Returns an execution as JSON. Reads input, and output or error, from its history."""
     input_, ending = await asyncio.gather(input_of(store, record), _ending_of(store, record))
     return execution_json(record, input_, ending)
 
 
 async def input_of(store: Histories, record: ExecutionRecord) -> Json:
-    """The raw input an execution was started with."""
+    """Returns the raw input of an execution."""
     if record.version == 0:
         return record.pending_input
     first = await _event(store, record, 1)
     return first.data.get("input")
 
 
-async def other_than(
+async def start_conflict(
     store: Histories, record: ExecutionRecord, workflow: WorkflowRef, version: str | None, input_: Json
 ) -> str | None:
-    """What an execution is instead of the one that was asked for under its id; None if it is that one.
+    """Returns how an existing execution differs from the one to start under its id; None if it is the same.
+
+    The text completes "that id belongs to …".
 
     Args:
-        store: where it is.
-        record: the execution.
-        workflow: what was to be started.
-        version: as the caller named it; what is the latest may have changed since.
-        input_: with which it was to be started.
+        store: the store of the execution.
+        record: the existing execution.
+        workflow: the workflow to start.
+        version: the version that the caller named; if none or `latest`, another version is no difference.
+        input_: the input to start with.
     """
     if version in {None, "", "latest"}:
         workflow = workflow._replace(version=record.workflow.version)
@@ -123,7 +125,7 @@ def _canonical(value: Json) -> bytes:
 
 
 async def _ending_of(store: Histories, record: ExecutionRecord) -> Event | None:
-    # Not the newest event: that may be of a retry begun since the record was read.
+    # Not the newest event: it can belong to a retry that began after the record was read.
     return await _event(store, record, record.version) if record.status.ended else None
 
 

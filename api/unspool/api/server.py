@@ -1,4 +1,4 @@
-"""Serving the API within a loop that others share, until it is asked to stop."""
+"""Serves the API on an event loop that it shares with other services, until it is stopped."""
 
 import asyncio
 import contextlib
@@ -13,11 +13,11 @@ from unspool.api.calls import Services
 from unspool.api.settings import ApiSettings
 
 BACKLOG: Final = 1024
-"""Connections that may wait to be accepted."""
+"""Connections that can wait to be accepted."""
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the program around it."""
+    """A server that does not install signal handlers; the program has its own."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -25,14 +25,14 @@ class _Server(uvicorn.Server):
 
 
 def listen(settings: ApiSettings) -> socket.socket:
-    """Takes the address; with port 0 `getsockname()` tells which.
+    """Binds the address and listens. With port 0, `getsockname()` returns the port.
 
     Raises:
-        OSError: it is taken, or none of this machine's.
+        OSError: the address is in use, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's algorithm off for no other sockets: without it
-    # every answer that is written in two parts waits 40 ms for the caller's delayed acknowledgement.
+    # Name the protocol: asyncio turns off Nagle's algorithm only for sockets that do. With that algorithm,
+    # every response written in two parts waits 40 ms for the client's delayed acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,13 +45,13 @@ def listen(settings: ApiSettings) -> socket.socket:
 
 
 async def serve(app: Starlette, settings: ApiSettings, stop: asyncio.Event, on: socket.socket) -> None:
-    """Serves until `stop` is set, then lets requests finish: waits and streams end at once.
+    """Serves until `stop` is set. Then waits and streams end at once and other requests finish.
 
     Args:
-        app: what `create_app` made.
+        app: the result of `create_app`.
         settings: how long requests may take to finish.
-        stop: ends it.
-        on: a listening socket, from `listen`; closed at the end.
+        stop: set it to stop the server.
+        on: a listening socket from `listen`; this function closes it.
     """
     services: Services = app.state.services
     config = uvicorn.Config(

@@ -10,7 +10,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Where the API listens and what it accepts."""
+    """The API's address, limits and times."""
 
     host: str = setting("UNSPOOL_API_HOST", "127.0.0.1", "Address the API listens on")
     port: int = setting(
@@ -21,10 +21,10 @@ class ApiSettings:
         "",
         "Host names the API answers to, with commas; without any, on a loopback address, only its own",
     )
-    most_definition_bytes: int = setting(
+    max_definition_bytes: int = setting(
         "UNSPOOL_API_MOST_DEFINITION_BYTES", 1 << 20, "How large a submitted definition may be"
     )
-    most_input_bytes: int = setting(
+    max_input_bytes: int = setting(
         "UNSPOOL_API_MOST_INPUT_BYTES", 1 << 20, "How large any other request body may be"
     )
     body_seconds: float = setting("UNSPOOL_API_BODY_SECONDS", 30.0, "How long a body may take to arrive")
@@ -40,9 +40,9 @@ class ApiSettings:
 
     @property
     def hosts(self) -> frozenset[str] | None:
-        """The names the API answers to, in lower case; None for any.
+        """The host names the API answers to, in lower case; None for any.
 
-        On a loopback address it is nobody's but this machine's, and a name from outside is an attack on it.
+        On a loopback address only this machine can reach it, so any other name is an attack (DNS rebinding).
         """
         named = frozenset(name.strip().lower() for name in self.names.split(",") if name.strip())
         if named or self.host.lower() not in _LOOPBACK:

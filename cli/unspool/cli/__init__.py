@@ -1,1 +1,1 @@
-"""The program `unspool`: how people run, look at and look after workflows (docs/cli.md)."""
+"""The program `unspool`: it runs and inspects workflows and operates services (docs/cli.md)."""

@@ -35,7 +35,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
 @click.command(epilog=example("UNSPOOL_EGRESS=public unspool config"))
 @json_option
 def config(as_json: bool) -> None:
-    """List every setting: its environment variable, the value in force, the default and what it is for."""
+    """List every setting: its environment variable, its current value, its default and what it does."""
     if as_json:
         for line in _lines():
             print_line(line)

@@ -1,11 +1,11 @@
-"""`unspool dlq`: dead letters, to be looked at, put back or forgotten."""
+"""`unspool dlq`: the dead letter queue."""
 
 from typing import Final
 
 import click
 
 from unspool.api.representations import dead_letter_json
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table, say, shortened
@@ -17,7 +17,7 @@ _EXAMPLE_ID: Final = "1763700000000-0"
 
 @click.group(epilog=example("unspool dlq list"))
 def dlq() -> None:
-    """Look after dead letters: messages and tasks that failed too often."""
+    """Inspect, requeue or discard dead letters: messages and tasks that failed too often."""
 
 
 @dlq.command("list", epilog=example("unspool dlq list --execution order-7"))
@@ -39,7 +39,7 @@ async def list_(execution: str | None, limit: int, place: Place, as_json: bool) 
         return
     rows = [dead_letter_json(letter) for letter in page.items]
     print_table(
-        ("ID", "KIND", "EXECUTION", "ATTEMPTS", "BURIED", "ERROR"),
+        ("ID", "KIND", "EXECUTION", "ATTEMPTS", "SINCE", "ERROR"),
         (
             (
                 row["id"],
@@ -79,11 +79,11 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
 @place_options
 @asynchronous
 async def requeue(id_: str, place: Place) -> None:
-    """Put a dead letter back where it came from, as it was."""
+    """Put a dead letter back into the queue it came from, unchanged."""
     async with opened(store_url(place)) as store:
         if not await store.requeue(place.tenant, id_):
             raise _unknown(id_)
-    say(f"dead letter {id_} was put back")
+    say(f"dead letter {id_} was requeued")
 
 
 @dlq.command("discard", epilog=example(f"unspool dlq discard {_EXAMPLE_ID}"))
@@ -91,12 +91,12 @@ async def requeue(id_: str, place: Place) -> None:
 @place_options
 @asynchronous
 async def discard(id_: str, place: Place) -> None:
-    """Forget a dead letter. Its execution may then never end by itself."""
+    """Delete a dead letter. Its execution can then stay unfinished for ever."""
     async with opened(store_url(place)) as store:
         if not await store.discard(place.tenant, id_):
             raise _unknown(id_)
     say(f"dead letter {id_} was discarded")
 
 
-def _unknown(id_: str) -> Stop:
-    return Stop(f"there is no dead letter {id_}; it may have been put back or discarded")
+def _unknown(id_: str) -> CommandError:
+    return CommandError(f"there is no dead letter {id_}; it may have been requeued or discarded")

@@ -1,4 +1,4 @@
-"""`unspool deploy`: definitions into a store."""
+"""`unspool deploy`: stores definitions."""
 
 import click
 
@@ -19,14 +19,15 @@ from unspool.eventstore.records import Stored
 async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
     """Store definitions. Nothing is stored unless all are valid.
 
-    A stored definition never changes: a change needs a new version. The same text again is no error.
+    A stored definition never changes: a changed one needs a new version. To deploy the same text again is not
+    an error.
     """
     documents = [valid_document(file) for file in files]
     async with opened(store_url(place)) as store:
         for document in documents:
             _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
             if "schedule" in document.value:
-                say(f"note: the schedule of {identity(document)} is not followed by this release")
+                say(f"note: this release ignores the schedule of {identity(document)}")
     return 0
 
 
@@ -35,4 +36,4 @@ def _print(document: Document, stored: Stored, *, as_json: bool) -> None:
     if as_json:
         print_line({**ref._asdict(), "created": stored is Stored.CREATED})
     else:
-        click.echo(f"{ref}  {'deployed' if stored is Stored.CREATED else 'there already'}")
+        click.echo(f"{ref}  {'deployed' if stored is Stored.CREATED else 'unchanged'}")

@@ -26,23 +26,23 @@ from unspool.cli.stores import opened, store_url, without_password
 async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
     """Run API, worker, executor and timers in one process, and deploy the FILEs.
 
-    For development: `run: shell` is allowed. The store is a file in your data directory and stays; use
-    --store sqlite:// for one that is forgotten at the end.
+    For development: `run: shell` is allowed. The store is a file in your data directory and is kept;
+    --store sqlite:// uses a store in memory, which is lost at the end.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     documents = [valid_document(file) for file in files]
     url = store_url(place)
-    with stop_signals() as asked:
+    with stop_signals() as stop:
         async with opened(url) as store:
             for document in documents:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
             async with Node(store, url, allow_shell=True):
                 say(f"store    {without_password(url)}")
-                await serve_api(store, asked, port=port, up=_tell)
+                await serve_api(store, stop, port=port, up=_print_address)
     return 0
 
 
-def _tell(address: str) -> None:
+def _print_address(address: str) -> None:
     click.echo(address)
     say(f"API at {address}/api/v1, its description at {address}/api/docs; Ctrl-C stops it")

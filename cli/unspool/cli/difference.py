@@ -1,4 +1,4 @@
-"""What differs between two JSON values, place by place."""
+"""The differences between two JSON values."""
 
 from typing import Any, Final, NamedTuple
 
@@ -7,29 +7,32 @@ from unspool.definitions.json_value import Json
 
 
 class _Absent:
-    """Nothing, where null is something."""
+    """Marks an absent value; null is a value."""
 
 
 ABSENT: Final = _Absent()
 
 
 class Change(NamedTuple):
-    """One place that differs."""
+    """One difference."""
 
     pointer: str
-    """JSON pointer of the place."""
+    """JSON pointer of the difference."""
     before: Any
     """The value there; `ABSENT` if there was none."""
     after: Any
 
     def to_json(self) -> dict[str, Json]:
-        """The change as JSON; what was or is absent is left out."""
+        """Returns the change as JSON, without absent members."""
         members = {"pointer": self.pointer, "before": self.before, "after": self.after}
         return {name: value for name, value in members.items() if value is not ABSENT}
 
 
 def changes(before: Json, after: Json, pointer: str = "") -> list[Change]:
-    """The places that differ, outermost first; objects are looked into, everything else is taken whole."""
+    """Returns the differences, outermost first.
+
+    It compares objects member by member and all other values as a whole.
+    """
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return [] if _same(before, after) else [Change(pointer, before, after)]
     names = [*before, *(name for name in after if name not in before)]

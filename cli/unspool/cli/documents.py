@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
 from unspool.cli.options import read_file
 from unspool.cli.terminal import printable
@@ -19,10 +19,10 @@ from unspool.eventstore.records import Definition, Stored, WorkflowRef
 
 
 def problems_of(name: str) -> tuple[Problem, ...]:
-    """Everything that is wrong with a file's definition, errors and warnings.
+    """Returns the errors and warnings of a file's definition.
 
     Raises:
-        Stop: it cannot be read.
+        CommandError: the file cannot be read.
     """
     try:
         document = load(read_file(name), name=name)
@@ -33,10 +33,10 @@ def problems_of(name: str) -> tuple[Problem, ...]:
 
 
 def valid_document(name: str) -> Document:
-    """A file's definition; if it is not valid, all its problems are told and the program ends.
+    """Returns a file's definition. If it is not valid, prints all its problems first.
 
     Raises:
-        Stop: it is not valid, or cannot be read.
+        CommandError: the definition is not valid, or the file cannot be read.
     """
     text = read_file(name)
     try:
@@ -44,17 +44,17 @@ def valid_document(name: str) -> Document:
             return parse_definition(text, name=name, expression_problem=partial(problem, jq=jq))
     except DefinitionInvalid as invalid:
         click.echo(printable(str(invalid)), err=True)
-        raise Stop(f"{name} is not a valid definition") from None
+        raise CommandError(f"{name} is not a valid definition") from None
 
 
 def identity(document: Document) -> WorkflowRef:
-    """Namespace, name and version of a checked definition."""
+    """Returns namespace, name and version of a checked definition."""
     members = document.value["document"]
     return WorkflowRef(members["namespace"], members["name"], members["version"])
 
 
 def as_definition(document: Document, ref: WorkflowRef | None = None) -> Definition:
-    """A checked definition as it is stored."""
+    """Returns a checked definition in the form that is stored."""
     return Definition(ref or identity(document), document.text, SystemClock().now())
 
 
@@ -62,13 +62,13 @@ async def deploy_document(store: Definitions, tenant: str, document: Document) -
     """Stores a checked definition.
 
     Raises:
-        Stop: that version is there already, with another text.
+        CommandError: that version exists with another text.
     """
     definition = as_definition(document)
     stored = await store.put_definition(tenant, definition)
     if stored is Stored.DIFFERENT:
-        raise Stop(
-            f"{document.name}: {definition.ref} is there already, with another text; "
+        raise CommandError(
+            f"{document.name}: {definition.ref} exists with another text; "
             "give the change a new version (document.version)"
         )
     return stored

@@ -1,4 +1,4 @@
-"""`unspool executions`: finding executions, looking at them, and what an operator does to them."""
+"""`unspool executions`: lists, shows and operates executions."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import Final
 import click
 
 from unspool.api.representations import describe, refusal
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, moment, place_options, workflow_name
+from unspool.cli.options import Place, example, json_option, place_options, timestamp, workflow_name
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
@@ -33,7 +33,7 @@ _PAGE: Final = 200
 
 @click.group(epilog=example("unspool executions list --status faulted --since 1d"))
 def executions() -> None:
-    """Look after executions."""
+    """List, show and operate executions."""
 
 
 @executions.command(
@@ -59,15 +59,15 @@ async def list_(
     as_json: bool,
 ) -> None:
     """List executions, newest first."""
-    wanted = ExecutionFilter(
+    filter_ = ExecutionFilter(
         Status(status) if status else None,
         workflow_name(workflow) if workflow else None,
-        moment(since, SystemClock().now()) if since else None,
+        timestamp(since, SystemClock().now()) if since else None,
     )
     found: list[tuple[ExecutionRecord, Json]] = []
     async with aclosing(each_store(place)) as stores:
         async for store in stores:
-            records = await all_of(store, place.tenant, wanted, limit)
+            records = await list_all(store, place.tenant, filter_, limit)
             shown = await asyncio.gather(*(_shown(store, record, as_json) for record in records))
             found += zip(records, shown, strict=True)
     found.sort(key=lambda pair: (pair[0].created_at, pair[0].key.id), reverse=True)
@@ -78,15 +78,15 @@ async def list_(
         _print_records([record for record, _ in found[:limit]])
 
 
-async def all_of(
-    store: EventStore, tenant: str, wanted: ExecutionFilter, limit: int | None = None
+async def list_all(
+    store: EventStore, tenant: str, filter_: ExecutionFilter, limit: int | None = None
 ) -> list[ExecutionRecord]:
-    """Executions, newest first; all of them unless there is a limit."""
+    """Returns executions, newest first; all of them if `limit` is None."""
     found: list[ExecutionRecord] = []
     cursor = None
     while limit is None or len(found) < limit:
         size = _PAGE if limit is None else min(_PAGE, limit - len(found))
-        page = await store.executions(tenant, wanted, limit=size, cursor=cursor)
+        page = await store.executions(tenant, filter_, limit=size, cursor=cursor)
         found += page.items
         cursor = page.cursor
         if cursor is None:
@@ -107,14 +107,14 @@ def _print_records(records: list[ExecutionRecord]) -> None:
                 record.status.value,
                 str(record.workflow),
                 rfc3339(record.created_at),
-                _took(record),
+                _duration(record),
             )
             for record in records
         ),
     )
 
 
-def _took(record: ExecutionRecord) -> str:
+def _duration(record: ExecutionRecord) -> str:
     if record.ended_at is None:
         return ""
     return f"{(record.ended_at - record.created_at) / 1000:.3f} s"
@@ -150,7 +150,7 @@ def _value(name: str, value: Json) -> str:
 
 
 def _operation(kind: MessageKind, text: str) -> Callable[..., object]:
-    """The command that sends an execution a message, if its status allows that."""
+    """Makes a command that sends this message to an execution if the execution's status allows it."""
 
     @executions.command(
         kind.value, help=text, epilog=example(f"unspool executions {kind} 01JD8X4W0M2V5Z7Y3T6K9Q1B0C")
@@ -163,7 +163,7 @@ def _operation(kind: MessageKind, text: str) -> Callable[..., object]:
         async with opened(url_of_execution(place, id_)) as store:
             record = await record_of(store, ExecutionKey(place.tenant, id_))
             if reason := refusal(kind, record.status):
-                raise Stop(f"execution {id_} {reason}")
+                raise CommandError(f"execution {id_} {reason}")
             await store.send(place.tenant, Message(kind, id_, {}))
             if as_json:
                 print_json(await describe(store, record), one_line=True)
@@ -172,9 +172,11 @@ def _operation(kind: MessageKind, text: str) -> Callable[..., object]:
     return operate
 
 
-cancel = _operation(MessageKind.CANCEL, "Cancel an execution; tasks that run are told to stop.")
-suspend = _operation(MessageKind.SUSPEND, "Suspend an execution: what runs may end, nothing new begins.")
-resume = _operation(MessageKind.RESUME, "Let a suspended execution go on.")
+cancel = _operation(MessageKind.CANCEL, "Cancel an execution; running tasks are asked to stop.")
+suspend = _operation(
+    MessageKind.SUSPEND, "Suspend an execution: running tasks can finish, no new task starts."
+)
+resume = _operation(MessageKind.RESUME, "Resume a suspended execution.")
 retry = _operation(
     MessageKind.RETRY, "Restart a faulted execution at the task that faulted, in the same history."
 )

@@ -1,4 +1,4 @@
-"""How the program ends: its exit codes (docs/cli.md), and what each failure comes to."""
+"""The program's exit codes (docs/cli.md), and the message and code for each failure."""
 
 import errno
 import os
@@ -23,21 +23,21 @@ class Exit(IntEnum):
     """Bad usage, or a definition, an input or a setting that is not valid."""
     CANCELLED = 3
     GAVE_UP = 4
-    """Waiting took too long."""
+    """The wait ended before the execution did."""
     UNREACHABLE = 5
-    """The store cannot be reached, or was made for something else."""
+    """The store cannot be reached, or has another layout."""
     BUG = 70
 
 
 INTERRUPTED: Final = 128 + 2
-"""What a shell reports for a program that Ctrl-C has ended."""
+"""The code that shells report for a program that Ctrl-C ended."""
 
-CUT_OFF: Final = 128 + 13
-"""… and for one whose reader has gone (`unspool history ID | head`)."""
+BROKEN_PIPE: Final = 128 + 13
+"""The code that shells report for a program whose reader closed the pipe (`unspool history ID | head`)."""
 
 
-class Stop(Exception):
-    """Ends the program with a message for the user and an exit code."""
+class CommandError(Exception):
+    """Ends a command with a message for the user and an exit code."""
 
     def __init__(self, message: str, code: Exit = Exit.INVALID) -> None:
         super().__init__(message)
@@ -45,15 +45,15 @@ class Stop(Exception):
 
 
 def report(error: BaseException) -> int:
-    """Tells the user on standard error what went wrong; the exit code for it."""
+    """Prints the failure on standard error and returns its exit code."""
     match error:
-        case BaseExceptionGroup(exceptions=(first, *_)):  # services that stopped together
+        case BaseExceptionGroup(exceptions=(first, *_)):  # services that failed together
             return report(first)
         case KeyboardInterrupt() | click.Abort():
             return INTERRUPTED
-        case BrokenPipeError() | SystemExit(code=1):  # the latter is click's answer to it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is flushed at the very end
-            return CUT_OFF
+        case BrokenPipeError() | SystemExit(code=1):  # click raises the latter for a closed pipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes the rest at exit
+            return BROKEN_PIPE
         case click.ClickException():
             error.show()
             return Exit.INVALID
@@ -72,7 +72,7 @@ def _failure(error: BaseException) -> Exit:
 def _cause(error: BaseException) -> str:
     match error:
         case UnicodeEncodeError():
-            return "what was given is not valid UTF-8"
+            return "an argument is not valid UTF-8"
         case OSError():
             return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
         case _:
@@ -81,7 +81,7 @@ def _cause(error: BaseException) -> str:
 
 def _code(error: BaseException) -> Exit:
     match error:
-        case Stop():
+        case CommandError():
             return error.code
         case BadSetting() | NotFound() | CorruptHistory() | UnicodeEncodeError():
             return Exit.INVALID
@@ -98,7 +98,7 @@ def _bug(error: BaseException) -> Exit:
         click.echo("".join(traceback.format_exception(error)), err=True)
     click.echo(
         f"unspool: this is a bug in unspool: {type(error).__name__}: {error}\n"
-        "Please report it, with what the same command prints when UNSPOOL_DEBUG=1 is set.",
+        "Please report it, with the output of the same command with UNSPOOL_DEBUG=1.",
         err=True,
     )
     return Exit.BUG

@@ -1,7 +1,7 @@
 """Histories in files: one event a line, as `history --json` prints it.
 
-The first line has one member more, `execution`: whose history it is, with the text of the definition. So a
-file can be looked at, and checked, where its store is not at hand.
+The first line has one more member, `execution`: the id, the workflow and the text of its definition. So a
+file can be replayed and verified without its store.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from typing import Final, NamedTuple
 import orjson
 
 from unspool.api.representations import event_json
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import ExecutionRecord, WorkflowRef
 
 _DEEPEST: Final = 254
-"""Levels of an event: what is in it may be nested deeper than what comes from outside. orjson's limit."""
+"""Levels of nesting of an event: its data can be deeper than input from outside. This is orjson's limit."""
 
 
 class History(NamedTuple):
-    """An execution's events with what is needed to interpret them again."""
+    """An execution's events, and what is needed to interpret them again."""
 
     execution: str
-    """The execution's id; empty if that is not known."""
+    """The execution's id; empty if unknown."""
     workflow: str
     definition: str | None
     """The definition's text."""
@@ -34,10 +34,10 @@ class History(NamedTuple):
 
 
 def write_export(path: str, record: ExecutionRecord, definition: str | None, events: Sequence[Event]) -> None:
-    """Writes a history to a file; one that is there is replaced.
+    """Writes a history to a file, and replaces an existing one.
 
     Raises:
-        Stop: it cannot be written.
+        CommandError: the file cannot be written.
     """
     lines = [event_json(event) for event in events]
     if lines:
@@ -49,14 +49,14 @@ def write_export(path: str, record: ExecutionRecord, definition: str | None, eve
     try:
         Path(path).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     except OSError as error:
-        raise Stop(f"{path}: {error.strerror}") from None
+        raise CommandError(f"{path}: {error.strerror}") from None
 
 
 def read_export(path: str) -> History:
-    """Reads what `write_export` wrote, or events alone.
+    """Reads a file that `write_export` wrote, or a file with events only.
 
     Raises:
-        Stop: it is no such file.
+        CommandError: the file has another form.
     """
     lines = [
         (f"{path}:{number}", parse_json(line, f"{path}:{number}", _DEEPEST))
@@ -64,10 +64,10 @@ def read_export(path: str) -> History:
         if line.strip()
     ]
     if not lines:
-        raise Stop(f"{path}: there are no events")
+        raise CommandError(f"{path}: the file has no events")
     events = [_event(value, place) for place, value in lines]
     if [event.seq for event in events] != list(range(1, len(events) + 1)):
-        raise Stop(f"{path}: the events are not numbered 1, 2, 3 …: something is missing")
+        raise CommandError(f"{path}: the events must be numbered 1, 2, 3 …; some are missing")
     place, first = lines[0]
     try:
         about = first.get("execution", {})
@@ -75,7 +75,9 @@ def read_export(path: str) -> History:
         named = str(WorkflowRef(**workflow)) if workflow else ""
         return History(str(about.get("id", "")), named, about.get("definition"), events)
     except (AttributeError, KeyError, TypeError):
-        raise Stop(f"{place}: `execution` is not what `unspool history --export` writes") from None
+        raise CommandError(
+            f"{place}: `execution` is not in the form that `unspool history --export` writes"
+        ) from None
 
 
 def _event(value: Json, place: str) -> Event:
@@ -83,11 +85,11 @@ def _event(value: Json, place: str) -> Event:
         case {"seq": int(seq), "type": str(kind), "time": str(time), "data": dict(data)}:
             return Event(seq, kind, _time(time, place), value.get("task"), value.get("run"), data)
         case _:
-            raise Stop(f"{place}: not an event: it has seq, type, time, task, run and data")
+            raise CommandError(f"{place}: not an event; an event has seq, type, time, task, run and data")
 
 
 def _time(text: str, place: str) -> int:
     try:
         return milliseconds(datetime.fromisoformat(text))
     except ValueError:
-        raise Stop(f"{place}: {text!r} is no time") from None
+        raise CommandError(f"{place}: {text!r} is not a time") from None

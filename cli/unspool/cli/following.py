@@ -1,4 +1,4 @@
-"""Waiting for an execution to end, and what its end comes to."""
+"""Waits for an execution to end and prints its outcome."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -6,29 +6,29 @@ from typing import Final
 import click
 
 from unspool.api.representations import describe
-from unspool.cli.exits import Exit, Stop
+from unspool.cli.exits import CommandError, Exit
 from unspool.cli.output import json_text, print_json, say
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
 
-_LOOK_SECONDS: Final = 2.0
-"""How often an execution in which nothing happens is looked at more closely."""
+_STUCK_CHECK_SECONDS: Final = 2.0
+"""After this time without an event, look for dead letters of the execution."""
 
 
-class Stuck(Stop):
-    """A message or task of the execution lies among the dead letters: it cannot go on by itself."""
+class Stuck(CommandError):
+    """The execution has a dead letter, so it cannot continue by itself."""
 
 
 async def record_of(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
-    """What the index knows of an execution.
+    """Reads an execution's record.
 
     Raises:
-        Stop: there is none of that id.
+        CommandError: there is no execution with that id.
     """
     record = await store.execution(key)
     if record is None:
-        raise Stop(f"there is no execution {key.id}" + _of_tenant(key))
+        raise CommandError(f"there is no execution {key.id}" + _of_tenant(key))
     return record
 
 
@@ -39,22 +39,22 @@ def _of_tenant(key: ExecutionKey) -> str:
 async def follow(
     store: EventStore, key: ExecutionKey, seen: Callable[[Sequence[Event]], None] | None = None
 ) -> None:
-    """Returns once the execution has ended; `seen` is told its events as they come.
+    """Waits until the execution has ended. Calls `seen` with its events as they are committed.
 
     Raises:
-        Stuck: it waits for somebody to look after a dead letter.
+        Stuck: the execution has a dead letter and makes no progress.
     """
-    version, looked = 0, False
+    version, waited = 0, False
     while True:
         record = await record_of(store, key)
         if seen and record.version > version:
             seen(await store.history(key, after=version, limit=record.version - version))
         if record.status.ended:
             return
-        if looked and record.version == version:
+        if waited and record.version == version:
             await _check_not_stuck(store, key)
-        version, looked = record.version, True
-        await store.wait_for_version(key, version, _LOOK_SECONDS)
+        version, waited = record.version, True
+        await store.wait_for_version(key, version, _STUCK_CHECK_SECONDS)
 
 
 async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
@@ -64,8 +64,8 @@ async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
         raise Stuck(f"execution {key.id} is stuck: {letter.error} (dead letter {letter.id})", Exit.GAVE_UP)
 
 
-async def conclude(store: EventStore, record: ExecutionRecord, *, one_line: bool) -> int:
-    """Prints what an execution has come to; the exit code for it."""
+async def print_outcome(store: EventStore, record: ExecutionRecord, *, one_line: bool) -> int:
+    """Prints the outcome of an execution and returns the exit code for it."""
     execution = await describe(store, record)
     match record.status:
         case Status.COMPLETED:
@@ -78,5 +78,5 @@ async def conclude(store: EventStore, record: ExecutionRecord, *, one_line: bool
             say(f"unspool: execution {record.key.id} was cancelled")
             return Exit.CANCELLED
         case _:
-            say(f"unspool: execution {record.key.id} is {record.status} still")
+            say(f"unspool: execution {record.key.id} is still {record.status}")
             return Exit.GAVE_UP

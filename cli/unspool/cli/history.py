@@ -24,13 +24,13 @@ _DATA_WIDTH: Final = 100
 @click.option(
     "--export",
     metavar="FILE.jsonl",
-    help="Write it to a file that `unspool replay` reads, with the definition.",
+    help="Write the history and the definition to a file that `unspool replay` reads.",
 )
 @place_options
 @json_option
 @asynchronous
 async def history(id_: str, export: str | None, place: Place, as_json: bool) -> None:
-    """Show what happened in an execution, one line an event."""
+    """Show the history of an execution, one event a line."""
     async with opened(url_of_execution(place, id_)) as store:
         record = await record_of(store, ExecutionKey(place.tenant, id_))
         events = await store.history(record.key)
@@ -53,7 +53,7 @@ def _print_events(events: list[Event]) -> None:
 
 
 def event_cells(event: Event, width: int | None) -> tuple[str, ...]:
-    """An event in a line of a table; its data in at most `width` characters."""
+    """Returns the cells of an event in a table; its data has at most `width` characters."""
     data = json_text(event.data) if event.data else ""
     return (
         str(event.seq),

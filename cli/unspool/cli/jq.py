@@ -1,4 +1,4 @@
-"""The child processes in which expressions run that need real jq."""
+"""Child processes that evaluate the expressions that need real jq."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from unspool.worker.settings import WorkerSettings
 
 
 def jq_pool(environment: Mapping[str, str]) -> JqPool:
-    """A pool of them with the limits of the settings; to be closed. None is started before it is needed.
+    """Returns a pool with the limits from the settings. Close it after use. It starts processes on demand.
 
     Raises:
-        BadSetting: a setting cannot be used.
+        BadSetting: a setting is not valid.
     """
     settings = from_environment(WorkerSettings, environment)
     return JqPool(settings.jq_processes, settings.jq_seconds, settings.jq_memory_mb << 20)

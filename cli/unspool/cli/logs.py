@@ -18,14 +18,14 @@ _ORDINARY: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "color_message",
 }
-"""What every record has, and uvicorn's for terminals; everything else was given with `extra`."""
+"""Attributes that every record has, and one that uvicorn adds. All others come from `extra`."""
 
 
 def start_logging(level: str) -> None:
     """Sends the log of this process to standard error.
 
     Raises:
-        BadSetting: there is no such level.
+        BadSetting: the level does not exist.
     """
     if level.lower() not in LEVELS:
         raise BadSetting(f"UNSPOOL_LOG_LEVEL must be one of {', '.join(LEVELS)}, not {level!r}")
@@ -35,10 +35,10 @@ def start_logging(level: str) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as a JSON object on one line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Returns the line."""
         members = {
             "time": _time(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -52,10 +52,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """A record as a line for people."""
+    """Formats a record as a line of text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and a traceback if there is one."""
+        """Returns the line, and the traceback if there is one."""
         local = _time(record).astimezone()
         facts = "".join(f" {name}={value}" for name, value in _extra(record).items())
         line = f"{local:%H:%M:%S} {record.levelname.lower():7} {record.getMessage()}{facts}"

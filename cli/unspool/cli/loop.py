@@ -17,11 +17,14 @@ Result = TypeVar("Result")
 def asynchronous(
     command: Callable[Parameters, Coroutine[Any, Any, Result]],
 ) -> Callable[Parameters, Result]:
-    """A command written as a coroutine; it runs on uvloop where that is installed (the extra `fast`)."""
+    """Turns a coroutine function into a command.
+
+    It runs on uvloop if that is installed (the extra `fast`).
+    """
 
     @functools.wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        _collect_seldom()
+        _tune_garbage_collection()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(command(*args, **kwargs))
 
@@ -36,11 +39,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _collect_seldom() -> None:
-    """Has cycles looked for less often than by default, and not among modules.
+def _tune_garbage_collection() -> None:
+    """Makes the garbage collector run less often, and skip the modules that are loaded.
 
-    Nearly all that a service makes is freed by counting. With the defaults a worker under load spends a
-    tenth of its time on looking through states it keeps.
+    Reference counting frees nearly all objects of a service. With the defaults, a worker under load spends a
+    tenth of its time on collections that traverse its cached states.
     """
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
@@ -48,21 +51,21 @@ def _collect_seldom() -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that a signal to end sets while the context is open; a second one ends the program."""
+    """Yields an event that SIGINT, SIGTERM or SIGHUP sets. A second signal ends the program."""
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    stop = asyncio.Event()
 
-    def leave_to_the_system() -> None:
+    def restore_default_handlers() -> None:
         for number in _STOPPING:
             loop.remove_signal_handler(number)
 
-    def ask() -> None:
-        asked.set()
-        leave_to_the_system()
+    def request_stop() -> None:
+        stop.set()
+        restore_default_handlers()
 
     for number in _STOPPING:
-        loop.add_signal_handler(number, ask)
+        loop.add_signal_handler(number, request_stop)
     try:
-        yield asked
+        yield stop
     finally:
-        leave_to_the_system()
+        restore_default_handlers()

@@ -1,6 +1,6 @@
-"""The program: its commands, each imported only when it is called, and how it ends.
+"""The program: its commands, and its exit code. It imports a command only to run it.
 
-Client libraries take half a second to import; `unspool --help` or `unspool validate` need none of them.
+The client libraries take half a second to import; `unspool --help` and `unspool validate` do not need them.
 """
 
 import importlib
@@ -15,49 +15,49 @@ from unspool.cli.exits import Exit, report
 
 
 class Entry(NamedTuple):
-    """A command as the program's help lists it."""
+    """A command in the program's help."""
 
-    place: str
-    """Module of `unspool.cli`, and the command's name in it."""
+    location: str
+    """`module:name`: the module in `unspool.cli` and the command's name in it."""
     help: str
 
 
 COMMANDS: Final = {
     "run": Entry("run:run", "Run a definition to its end in this process."),
     "validate": Entry("validate:validate", "Check definitions."),
-    "dev": Entry("dev:dev", "Everything in one process, for development."),
+    "dev": Entry("dev:dev", "Run all services in one process, for development."),
     "deploy": Entry("deploy:deploy", "Store definitions."),
     "start": Entry("start:start", "Start an execution."),
-    "executions": Entry("executions:executions", "Look after executions."),
-    "history": Entry("history:history", "Show what happened in an execution, event by event."),
-    "replay": Entry("replay:replay", "Rebuild states from histories; check histories against definitions."),
-    "dlq": Entry("dead_letters:dlq", "Look after dead letters: what failed too often."),
+    "executions": Entry("executions:executions", "List, show and operate executions."),
+    "history": Entry("history:history", "Show the history of an execution, event by event."),
+    "replay": Entry("replay:replay", "Rebuild states from histories; verify histories."),
+    "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
     "api": Entry("services:api", "Serve the HTTP API."),
-    "worker": Entry("services:worker", "Run a worker: interprets executions."),
-    "executor": Entry("services:executor", "Run an executor: does the calls and runs of tasks."),
-    "timer": Entry("services:timer", "Run a timer service: fires timers that are due."),
+    "worker": Entry("services:worker", "Run a worker; it interprets executions."),
+    "executor": Entry("services:executor", "Run an executor; it runs the calls and commands of tasks."),
+    "timer": Entry("services:timer", "Run a timer service; it fires due timers."),
     "config": Entry("config:config", "List every setting and its value."),
 }
 
 
 class Program(click.Group):
-    """A group that imports a command when it is asked for it, and not to list it."""
+    """A group that imports a command to run it, but not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order of the help."""
+        """Returns the names, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Imports a command."""
+        """Imports and returns a command."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        module, _, name = entry.place.partition(":")
+        module, _, name = entry.location.partition(":")
         command: click.Command = getattr(importlib.import_module(f"unspool.cli.{module}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """The list in the help."""
+        """Writes the list of commands in the help."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
@@ -73,11 +73,11 @@ def program() -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Does what a command line says; its exit code."""
+    """Runs a command line and returns its exit code."""
     try:
         code = program.main(list(arguments), prog_name="unspool", standalone_mode=False)
         sys.stdout.flush()
-    except BaseException as error:  # noqa: BLE001 - every end is an exit code, Ctrl-C too
+    except BaseException as error:  # noqa: BLE001 - every failure becomes an exit code, also Ctrl-C
         return report(error)
     return code if code is not None else Exit.DONE
 
@@ -89,7 +89,10 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Opens those that the caller has closed: else the next file opened would be taken for one of them."""
+    """Opens the standard streams that the caller closed.
+
+    Else the next opened file would get one of their numbers.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)

@@ -15,32 +15,33 @@ from unspool.eventstore.settings import from_environment
 
 
 class Service(Protocol):
-    """Something that works until it is stopped."""
+    """A service that runs until it is stopped."""
 
     async def run(self) -> None:
-        """Works until `stop` is called, then finishes or hands back what it has in hand."""
+        """Runs until `stop` is called. Then finishes or releases the work in flight."""
 
     def stop(self) -> None:
-        """Asks it to finish."""
+        """Asks the service to finish."""
 
 
 class Node:
-    """Runs services as long as the context is open, and stops them gracefully at its end.
+    """Runs services while the context is open, and stops them gracefully at its end.
 
         async with Node(store, url):
             ...
 
-    A service that dies of a defect cancels what the context holds, and its error is raised at the end.
+    If a service fails with an exception, the body of the context is cancelled and the exception is raised at
+    the end.
 
     Args:
         store: an open store; the node leaves it open.
-        url: the store's URL: no task's call may go there.
-        environment: where settings are read.
-        services: which ones run: `worker`, `executor`, `timer`.
-        allow_shell: whether `run: shell` may be used; None leaves it to `UNSPOOL_ALLOW_SHELL`.
+        url: the store's URL; calls of tasks to its address are refused.
+        environment: holds the settings.
+        services: the services to run: `worker`, `executor`, `timer`.
+        allow_shell: whether `run: shell` is allowed; None uses `UNSPOOL_ALLOW_SHELL`.
 
     Raises:
-        BadSetting: on entering, if a setting cannot be used.
+        BadSetting: on entering, if a setting is not valid.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Node:
         self._store = store
         self._url = url
         self._environment = environment
-        self._wanted = services
+        self._services = services
         self._allow_shell = allow_shell
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
@@ -63,7 +64,7 @@ class Node:
     async def __aenter__(self) -> Self:
         openers = {"worker": self._open_worker, "executor": self._open_executor, "timer": self._open_timer}
         async with AsyncExitStack() as stack:
-            services = [await openers[name](stack) for name in self._wanted]
+            services = [await openers[name](stack) for name in self._services]
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for service in services:
                 group.create_task(service.run())
@@ -76,7 +77,7 @@ class Node:
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, trace)
 
-    # A service is imported where it is wanted: each brings libraries along that the others need not load.
+    # Import a service only to run it: each needs libraries that the others do not.
 
     async def _open_worker(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Options that commands share, and how the words on a command line are read."""
+"""Options that commands share, and parsers for their values."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids, strict_json
 from unspool.eventstore.records import DEFAULT_TENANT
@@ -24,20 +24,20 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Place(NamedTuple):
-    """Where a command works: which store, and whose executions and definitions in it."""
+    """The store and the tenant that a command works on."""
 
     url: str | None
-    """The store's; None if the user named none."""
+    """The store's URL; None if the user gave none."""
     tenant: str
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help."""
+    """Returns the text at the end of a command's help."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """`--store` and `--tenant`; the command is given a `Place` as `place`."""
+    """Adds `--store` and `--tenant`; the command receives them as `place`, a `Place`."""
 
     @store_option
     @click.option(
@@ -46,7 +46,7 @@ def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
         default=DEFAULT_TENANT,
         show_default=True,
         callback=_tenant,
-        help="Whose definitions and executions.",
+        help="Tenant of the definitions and executions.",
     )
     @functools.wraps(command)
     def placed(*args: object, url: str | None, tenant: str, **options: object) -> Result:
@@ -56,7 +56,7 @@ def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def store_option(command: CommandT) -> CommandT:
-    """`--store`."""
+    """Adds `--store`."""
     return click.option(
         "--store",
         "url",
@@ -88,10 +88,10 @@ def _tenant(_context: click.Context, _option: click.Parameter, name: str) -> str
 
 
 def read_input(text: str) -> Json:
-    """The value of `--input`.
+    """Returns the value of `--input`.
 
     Raises:
-        Stop: there is no such file, or what was given is not JSON.
+        CommandError: the file cannot be read, or the text is not JSON.
     """
     if text == "-":
         return parse_json(read_file("-"), "standard input")
@@ -101,68 +101,72 @@ def read_input(text: str) -> Json:
 
 
 def read_file(name: str) -> bytes:
-    """A file's content; `-` is standard input.
+    """Reads a file; `-` is standard input.
 
     Raises:
-        Stop: it cannot be read.
+        CommandError: the file cannot be read.
     """
     if name == "-":
         return _standard_input()
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise Stop(f"{name or '.'}: {error.strerror}") from None
+        raise CommandError(f"{name or '.'}: {error.strerror}") from None
 
 
 def _standard_input() -> bytes:
-    """All of it. Ctrl-C ends the wait for it at once, in an event loop too."""
-    waiting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Reads standard input to its end. Ctrl-C ends the wait at once, also inside an event loop."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return sys.stdin.buffer.read()
     finally:
-        signal.signal(signal.SIGINT, waiting)
+        signal.signal(signal.SIGINT, previous)
 
 
 def parse_json(text: bytes, source: str, levels: int = strict_json.MAX_DEPTH) -> Json:
-    """A JSON text as a value.
+    """Parses a JSON text.
 
     Raises:
-        Stop: it is none, or none that can be taken.
+        CommandError: it is not JSON, or cannot be stored unchanged.
     """
     try:
         return strict_json.parse(text, levels)
     except strict_json.BadJson as error:
-        raise Stop(f"{source} {error}") from None
+        raise CommandError(f"{source} {error}") from None
 
 
 def workflow_name(text: str) -> tuple[str, str]:
-    """`NAMESPACE/NAME` as its two parts.
+    """Splits `NAMESPACE/NAME`.
 
     Raises:
-        Stop: it has not that form.
+        CommandError: the text has another form.
     """
     named = ids.workflow_name(text)
     if named is None:
-        raise Stop(f"{text!r} is no workflow; write NAMESPACE/NAME")
+        raise CommandError(f"{text!r} is not a workflow; write NAMESPACE/NAME")
     return named
 
 
-def moment(text: str, now: int) -> int:
-    """A time: RFC 3339, or how long ago (`30m`, `12h`, `7d`); milliseconds since 1970.
+def timestamp(text: str, now: int) -> int:
+    """Parses RFC 3339 (`2026-01-31T12:00:00Z`) or an age (`30m`, `12h`, `7d`).
+
+    Returns milliseconds since 1970.
 
     Raises:
-        Stop: it is neither.
+        CommandError: the text has neither form.
     """
     if re.fullmatch(r"[0-9]{1,9}[smhd]", text):
         return now - int(text[:-1]) * _UNITS[text[-1]] * 1000
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        raise Stop(f"{text!r} is no time; write 2026-01-31T12:00:00Z, or 30m, 12h, 7d for ago") from None
+        raise CommandError(
+            f"{text!r} is not a time; write 2026-01-31T12:00:00Z, or an age such as 30m, 12h, 7d"
+        ) from None
     return milliseconds(parsed)
 
 
 def milliseconds(time: datetime) -> int:
-    """A time as milliseconds since 1970; UTC unless it says otherwise."""
+    """Returns a time as milliseconds since 1970; without a zone it is UTC."""
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

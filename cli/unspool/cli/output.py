@@ -21,27 +21,27 @@ STATUS_STYLES: Final = {
 
 
 def say(text: str) -> None:
-    """A line on standard error: what is going on, beside the results."""
+    """Prints a line on standard error: progress and notes, not results."""
     click.echo(printable(text), err=True)
 
 
 def print_json(value: Json, *, one_line: bool = False) -> None:
-    """One JSON document; indented only for somebody who looks at it."""
+    """Prints one JSON document; indented on a terminal only."""
     click.echo(json_text(value, indent=not one_line and is_terminal(sys.stdout)))
 
 
 def print_line(value: Json) -> None:
-    """One JSON object of a list or stream, on a line of its own."""
+    """Prints one JSON object of a list or stream on one line."""
     click.echo(json_text(value))
 
 
 def json_text(value: Json, *, indent: bool = False) -> str:
-    """A value as JSON that is safe to show."""
+    """Returns a value as JSON that is safe on a terminal."""
     return printable(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode())
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Aligned columns under headings; a status is coloured. The last column may be of any length."""
+    """Prints aligned columns with headings, and colours statuses. The last column can have any length."""
     cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     click.echo(styled(_aligned(headings, widths), "bold", sys.stdout))
@@ -62,5 +62,5 @@ def _coloured(line: str, row: Sequence[str]) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text in at most so many characters."""
+    """Returns the text, cut to at most `width` characters."""
     return text if len(text) <= width else text[: width - 3] + "..."

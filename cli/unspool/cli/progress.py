@@ -1,4 +1,4 @@
-"""What `unspool run` shows on a terminal: a line for each task that has ended, and what is going on now."""
+"""The progress that `unspool run` shows on a terminal: a line for each finished task, and the running one."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ _MARKS: Final = {"done": "green", "skipped": "dim", "failed": "red", "cancelled"
 
 
 class Line(NamedTuple):
-    """A task that has ended or is tried again."""
+    """A task that has ended or is retried."""
 
     mark: str
     text: str
@@ -27,25 +27,25 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Progress:
-    """Events in, lines out; times are milliseconds since 1970."""
+    """Converts events into lines. Times are in milliseconds since 1970."""
 
-    _begun: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Names and starts of the tasks that run, innermost last."""
+    _started: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Names and start times of running tasks, innermost last."""
 
-    def take(self, events: Sequence[Event]) -> list[Line]:
-        """What is to be said about these events."""
+    def add(self, events: Sequence[Event]) -> list[Line]:
+        """Returns the lines for these events."""
         return [line for event in events if event.task and (line := self._line(event)) is not None]
 
     def current(self, now: int) -> str:
-        """What is going on, in words; empty if nothing is."""
-        innermost = list(self._begun.values())[-1:]
+        """Describes the innermost running task; empty if there is none."""
+        innermost = list(self._started.values())[-1:]
         return "".join(f"{name}  {_seconds(now - since)}" for name, since in innermost)
 
     def _line(self, event: Event) -> Line | None:
         run = str(event.run)
         match event.type:
             case "task.started":
-                self._begun[run] = (task_name(str(event.task)), event.time)
+                self._started[run] = (task_name(str(event.task)), event.time)
                 return None
             case "task.completed":
                 return self._ended(event, "skipped" if event.data.get("skipped") else "done")
@@ -59,12 +59,12 @@ class Progress:
                 return None
 
     def _ended(self, event: Event, mark: str, why: str = "") -> Line:
-        name, since = self._begun.pop(str(event.run), (task_name(str(event.task)), event.time))
+        name, since = self._started.pop(str(event.run), (task_name(str(event.task)), event.time))
         return Line(mark, "  ".join(filter(None, (name, _seconds(event.time - since), why))))
 
 
 def task_name(pointer: str) -> str:
-    """The names of a task and those around it: `loop / step` for `/do/0/loop/do/1/step`."""
+    """Returns the names of a task and its parents: `loop / step` for `/do/0/loop/do/1/step`."""
     steps = parts(pointer)
     named = [step for before, step in zip(["", *steps], steps, strict=False) if before.isdigit()]
     return " / ".join(named) or pointer
@@ -72,7 +72,7 @@ def task_name(pointer: str) -> str:
 
 @asynccontextmanager
 async def live(progress: Progress, stream: TextIO) -> AsyncIterator["LiveLines"]:
-    """Shows progress while the context is open; shows nothing if the stream is no terminal."""
+    """Shows progress while the context is open; shows nothing if the stream is not a terminal."""
     lines = LiveLines(progress, stream)
     if not is_terminal(stream):
         yield lines
@@ -86,40 +86,40 @@ async def live(progress: Progress, stream: TextIO) -> AsyncIterator["LiveLines"]
 
 
 class LiveLines:
-    """The lines on a terminal; the last one changes."""
+    """Lines on a terminal; the last one is updated in place."""
 
     def __init__(self, progress: Progress, stream: TextIO) -> None:
         self._progress = progress
         self._stream = stream
         self._shown = is_terminal(stream)
         self._now = 0
-        self._seen_at = 0.0
+        self._updated_at = 0.0
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Tells about events."""
-        lines = self._progress.take(events)
+    def add(self, events: Sequence[Event]) -> None:
+        """Shows the lines for these events."""
+        lines = self._progress.add(events)
         if not self._shown:
             return
         self._now = events[-1].time
-        self._seen_at = asyncio.get_running_loop().time()
+        self._updated_at = asyncio.get_running_loop().time()
         self.clear()
         for mark, text in lines:
             self._stream.write(f"{styled(f'{mark:9}', _MARKS[mark], self._stream)} {printable(text)}\n")
         self._paint()
 
     async def refresh(self) -> None:
-        """Keeps the last line up to date, for ever."""
+        """Updates the last line until cancelled."""
         while True:
             self._paint()
             await asyncio.sleep(_REFRESH_SECONDS)
 
     def clear(self) -> None:
-        """Takes the changing line away."""
+        """Clears the last line."""
         self._stream.write(_CLEAR_LINE)
         self._stream.flush()
 
     def _paint(self) -> None:
-        since = asyncio.get_running_loop().time() - self._seen_at
+        since = asyncio.get_running_loop().time() - self._updated_at
         current = self._progress.current(self._now + int(since * 1000))
         line = shortened(printable(f"{'running':9} {current}"), shutil.get_terminal_size().columns - 1)
         self._stream.write(_CLEAR_LINE + (styled(line, "dim", self._stream) if current else ""))

@@ -1,4 +1,4 @@
-"""`unspool replay`: states rebuilt from histories, and histories held against definitions."""
+"""`unspool replay`: rebuilds states from histories and verifies histories."""
 
 import asyncio
 import os
@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 
 from unspool.cli.documents import valid_document
-from unspool.cli.executions import all_of
-from unspool.cli.exits import Exit, Stop
+from unspool.cli.executions import list_all
+from unspool.cli.exits import CommandError, Exit
 from unspool.cli.exports import History, read_export
 from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options, workflow_name
 from unspool.cli.output import print_json, print_line, say
+from unspool.cli.state_at import StateAt, print_state
 from unspool.cli.stores import each_store, opened, url_of_execution
-from unspool.cli.timetravel import Moment, print_moment
-from unspool.cli.verification import Verifier, print_verdict
+from unspool.cli.verification import Verifier, print_result
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionFilter, ExecutionKey, ExecutionRecord
 from unspool.eventstore.settings import from_environment
@@ -37,11 +37,9 @@ from unspool.worker.settings import WorkerSettings
 @click.option(
     "--at", type=click.IntRange(min=1), metavar="N", help="The state as of event N; default: the last."
 )
+@click.option("--verify", is_flag=True, help="Interpret the history again; exit with 1 if an event differs.")
 @click.option(
-    "--verify", is_flag=True, help="Interpret the history again; exit with 1 at the first difference."
-)
-@click.option(
-    "--definition", metavar="FILE", help="Verify with this definition: where does it lead elsewhere?"
+    "--definition", metavar="FILE", help="Verify with this definition and show the first event that differs."
 )
 @click.option("--all", "every", is_flag=True, help="Verify every stored history.")
 @click.option("--workflow", metavar="NAMESPACE/NAME", help="With --all: only histories of this workflow.")
@@ -60,21 +58,21 @@ async def replay(
 ) -> int:
     """Rebuild the state of an execution from its history, as of any event; or verify histories.
 
-    The history is a stored one, by the execution's id, or one exported by `unspool history --export`.
+    Give the id of a stored execution, or a file from `unspool history --export`.
     """
     _check_usage(source, at=at, verify=verify, definition=definition, every=every, workflow=workflow)
     changed = valid_document(definition).text if definition else None
-    wanted = ExecutionFilter(workflow=workflow_name(workflow) if workflow else None)
-    histories = _stored_histories(place, wanted) if every else _one_history(place, str(source))
+    filter_ = ExecutionFilter(workflow=workflow_name(workflow) if workflow else None)
+    histories = _stored_histories(place, filter_) if every else _one_history(place, str(source))
     if every or verify or changed is not None:
         return await _verify(histories, changed, every=every, as_json=as_json)
     async with aclosing(histories):
         history = await anext(histories)
-    moment = Moment.of(history, at)
+    state = StateAt.of(history, at)
     if as_json:
-        print_json(moment.to_json(), one_line=True)
+        print_json(state.to_json(), one_line=True)
     else:
-        print_moment(moment)
+        print_state(state)
     return Exit.DONE
 
 
@@ -100,7 +98,7 @@ def _check_usage(
 
 
 async def _one_history(place: Place, source: str) -> AsyncGenerator[History]:
-    """The history of an execution, by its id, or the one in a file."""
+    """Yields the history of an execution, given its id or a file."""
     if source.endswith(".jsonl") or os.sep in source or await asyncio.to_thread(Path(source).is_file):
         yield read_export(source)
         return
@@ -109,10 +107,10 @@ async def _one_history(place: Place, source: str) -> AsyncGenerator[History]:
         yield await _stored_history(store, record)
 
 
-async def _stored_histories(place: Place, wanted: ExecutionFilter) -> AsyncGenerator[History]:
+async def _stored_histories(place: Place, filter_: ExecutionFilter) -> AsyncGenerator[History]:
     async with aclosing(each_store(place)) as stores:
         async for store in stores:
-            for record in await all_of(store, place.tenant, wanted):
+            for record in await list_all(store, place.tenant, filter_):
                 yield await _stored_history(store, record)
 
 
@@ -125,24 +123,24 @@ async def _stored_history(store: EventStore, record: ExecutionRecord) -> History
 async def _verify(
     histories: AsyncGenerator[History], changed: str | None, *, every: bool, as_json: bool
 ) -> Exit:
-    """Prints each verdict as it comes; if one diverged, the last line on standard error is a problem."""
+    """Prints each result. If a history diverges, the last line on standard error is an RFC 7807 problem."""
     error_base = from_environment(WorkerSettings, os.environ).error_base
     count, diverged, problem = 0, 0, ""
     with jq_pool(os.environ) as jq:
         verifier = Verifier(jq, error_base)
         async with aclosing(histories):
             async for history in histories:
-                verdict = verifier.verdict(history, changed)
+                result = verifier.verify(history, changed)
                 if as_json:
-                    print_line(verdict.to_json())
+                    print_line(result.to_json())
                 else:
-                    print_verdict(verdict)
+                    print_result(result)
                 count += 1
-                if verdict.diverged:
+                if result.diverged:
                     diverged += 1
-                    problem = problem or verdict.problem()
+                    problem = problem or result.problem()
     if every and not count:
-        raise Stop("there is no such history")
+        raise CommandError("no history matches")
     if every:
         say(f"{diverged} of {count} histories would take another path")
     if not diverged:

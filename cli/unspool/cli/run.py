@@ -1,4 +1,4 @@
-"""`unspool run`: a definition, from file to output, in this process."""
+"""`unspool run`: runs a definition from a file in this process."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ import click
 
 from unspool.cli.documents import as_definition, deploy_document, identity, valid_document
 from unspool.cli.exits import Exit
-from unspool.cli.following import conclude, follow, record_of
+from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import Node
@@ -37,7 +37,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.waiting import done_before
 
 _CANCEL_SECONDS: Final = 10.0
-"""How long a run that is to stop may take for it."""
+"""The longest time that a cancelled run may take to end."""
 
 
 @click.command(
@@ -51,7 +51,7 @@ _CANCEL_SECONDS: Final = 10.0
     "--timeout",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Cancel it and exit with 4 after so long.",
+    help="Cancel the execution and exit with 4 after this time.",
 )
 @click.option(
     "--sub", "subs", multiple=True, metavar="FILE", help="Deploy this definition first (repeatable)."
@@ -69,8 +69,8 @@ async def run(
 ) -> int:
     """Run a definition to its end in this process and print its output as JSON.
 
-    Worker, executor and timers run inside, with `run: shell` allowed. Without --store the run has a store of
-    its own, kept for `unspool history` and `unspool replay`. Ctrl-C cancels the execution.
+    Worker, executor and timers run inside; `run: shell` is allowed. Without --store, each run has its own
+    store, which is kept for `unspool history` and `unspool replay`. Ctrl-C cancels the execution.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     documents = [valid_document(name) for name in (*subs, file)]
@@ -84,8 +84,8 @@ async def run(
         in_time = await _run(store, url, partial(Start, key, ref, input_), timeout)
         record = await record_of(store, key)
         if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
-            return await conclude(store, record, one_line=as_json)
-    say(f"unspool: gave up after {timeout:g} seconds; execution {key.id} was told to stop")
+            return await print_outcome(store, record, one_line=as_json)
+    say(f"unspool: gave up after {timeout:g} seconds; stop execution {key.id} to cancel")
     return Exit.GAVE_UP
 
 
@@ -95,16 +95,19 @@ async def _run(
     start_at: Callable[[int], Start],
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
 ) -> bool:
-    """Runs one execution to its end, cancelling it if it is asked to stop; False if the time was over."""
+    """Runs one execution to its end.
+
+    A stop signal or the timeout cancels it; returns False after the timeout.
+    """
     async with Node(store, url, allow_shell=True), live(Progress(), sys.stderr) as lines:
-        with stop_signals() as asked:
+        with stop_signals() as stop:
             start = start_at(SystemClock().now())
             await store.start(start)
-            following = follow(store, start.key, lines.take)
-            if await done_before(following, asked.wait(), _elapsed(timeout)):
+            following = follow(store, start.key, lines.add)
+            if await done_before(following, stop.wait(), _elapsed(timeout)):
                 return True
             await _cancel(store, start.key)
-            return asked.is_set()
+            return stop.is_set()
 
 
 async def _cancel(store: EventStore, key: ExecutionKey) -> None:
@@ -120,25 +123,28 @@ async def _elapsed(seconds: float | None) -> None:
 
 
 async def _deploy(store: EventStore, tenant: str, documents: list[Document]) -> WorkflowRef:
-    """Stores the definitions, the last of which is to be run; what it is stored as."""
+    """Stores the definitions; returns the identity of the last one, which is the one to run."""
     *subs, main = documents
     for document in subs:
         await deploy_document(store, tenant, document)
     ref = identity(main)
     stored = await store.put_definition(tenant, as_definition(main))
     if stored is Stored.DIFFERENT:
-        ref = _trial(ref, main.text)
+        ref = _run_version(ref, main.text)
         await store.put_definition(tenant, as_definition(main, ref))
     return ref
 
 
-def _trial(ref: WorkflowRef, text: str) -> WorkflowRef:
-    """A version for a text that was changed since its version was stored: below that, so never the latest."""
+def _run_version(ref: WorkflowRef, text: str) -> WorkflowRef:
+    """Returns a version for a text that differs from the stored one.
+
+    Lower than that, so it is never the latest.
+    """
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     core = ref.version.partition("+")[0].partition("-")[0]
     return ref._replace(version=f"{core}-0.run-{digest}")
 
 
 def _environment(*, private: bool) -> Mapping[str, str]:
-    """A run's own file need not survive a power loss: so it is faster."""
+    """A run's own file need not survive a power failure, so commits do not wait for the disk."""
     return {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal", **os.environ} if private else os.environ

@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 @click.command(epilog=example("unspool worker --store redis://localhost:6379/0"))
 @store_option
 def worker(url: str | None) -> int:
-    """Run a worker: it interprets executions. SIGTERM stops it gracefully."""
+    """Run a worker. It interprets executions. SIGTERM stops it gracefully."""
     return _serve("worker", url)
 
 
 @click.command(epilog=example("UNSPOOL_ALLOW_SHELL=true unspool executor --store redis://localhost:6379/0"))
 @store_option
 def executor(url: str | None) -> int:
-    """Run an executor: it does the calls and runs of tasks. SIGTERM stops it gracefully."""
+    """Run an executor. It runs the calls and commands of tasks. SIGTERM stops it gracefully."""
     return _serve("executor", url)
 
 
 @click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
 @store_option
 def timer(url: str | None) -> int:
-    """Run a timer service: it fires timers that are due. SIGTERM stops it gracefully."""
+    """Run a timer service. It fires due timers. SIGTERM stops it gracefully."""
     return _serve("timer", url)
 
 
@@ -43,13 +43,13 @@ async def _serve(service: str, url: str | None) -> int:
 
     start_service_logging()
     url = url or default_url(os.environ)
-    with stop_signals() as asked:
+    with stop_signals() as stop:
         async with (
             opened(url) as store,
             Node(store, url, services=[service]),
         ):
             log.info("%s is up", service, extra={"action": "started", "store": without_password(url)})
-            await asked.wait()
+            await stop.wait()
             log.info("%s stops", service, extra={"action": "stopping"})
     return 0
 
@@ -67,16 +67,16 @@ async def api(host: str | None, port: int | None, url: str | None) -> int:
 
     start_service_logging()
     url = url or default_url(os.environ)
-    with stop_signals() as asked:
+    with stop_signals() as stop:
         async with opened(url) as store:
-            await serve_api(store, asked, host=host, port=port, up=_tell)
+            await serve_api(store, stop, host=host, port=port, up=_log_address)
     return 0
 
 
-def _tell(address: str) -> None:
+def _log_address(address: str) -> None:
     log.info("api is up at %s", address, extra={"action": "started"})
 
 
 def start_service_logging() -> None:
-    """Logging as the settings have it."""
+    """Starts logging at the level of `UNSPOOL_LOG_LEVEL`."""
     start_logging(from_environment(ProgramSettings, os.environ).log_level)

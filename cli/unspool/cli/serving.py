@@ -1,4 +1,4 @@
-"""The HTTP API within a process of ours."""
+"""Serves the HTTP API inside a command."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from unspool.api.app import create_app
 from unspool.api.engine import Engine
 from unspool.api.server import listen, serve
 from unspool.api.settings import ApiSettings
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
@@ -27,14 +27,14 @@ async def serve_api(
     """Serves the API on an open store until `stop` is set.
 
     Args:
-        store: stays open.
-        stop: ends it gracefully.
-        host: in place of the setting's.
-        port: likewise; 0 takes a free one.
-        up: is told the URL, once connections are accepted.
+        store: an open store; this function leaves it open.
+        stop: set it to stop the API gracefully.
+        host: replaces `UNSPOOL_API_HOST`.
+        port: replaces `UNSPOOL_API_PORT`; 0 takes a free one.
+        up: called with the URL as soon as connections are accepted.
 
     Raises:
-        Stop: the address cannot be used.
+        CommandError: the address cannot be used.
     """
     settings = from_environment(ApiSettings, os.environ)
     settings = replace(
@@ -45,7 +45,9 @@ async def serve_api(
     try:
         socket = listen(settings)
     except OSError as error:
-        raise Stop(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+        raise CommandError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+        ) from None
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")
     with jq_pool(os.environ) as jq:

@@ -8,7 +8,7 @@ from unspool.eventstore.settings import setting
 
 @dataclass(frozen=True, slots=True)
 class ProgramSettings:
-    """What the command line reads itself."""
+    """Settings of the command line."""
 
     tenant: str = setting(
         "UNSPOOL_TENANT", DEFAULT_TENANT, "Whose definitions and executions commands are about"

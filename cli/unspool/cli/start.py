@@ -1,12 +1,12 @@
-"""`unspool start`: an execution of a stored definition."""
+"""`unspool start`: starts an execution of a stored definition."""
 
 import asyncio
 
 import click
 
-from unspool.api.representations import describe, other_than
-from unspool.cli.exits import Exit, Stop
-from unspool.cli.following import conclude, follow, record_of
+from unspool.api.representations import describe, start_conflict
+from unspool.cli.exits import CommandError, Exit
+from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.options import (
     Place,
@@ -30,12 +30,13 @@ from unspool.eventstore.waiting import done_before
 @click.command(epilog=example("unspool start shop/order:1.0.0 --input '{\"id\": 7}' --id order-7 --wait"))
 @click.argument("workflow", metavar="NAMESPACE/NAME[:VERSION]")
 @input_option
+@click.option("--id", "id_", metavar="ID", help="The execution's id: the same id is never started twice.")
+@click.option("--wait", is_flag=True, help="Wait for the execution to end and print its output.")
 @click.option(
-    "--id", "id_", metavar="ID", help="The execution's id: with the same one nothing is started twice."
-)
-@click.option("--wait", is_flag=True, help="Wait for its end and print its output.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Exit with 4 after waiting so long."
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --wait: exit with 4 after this time.",
 )
 @place_options
 @json_option
@@ -49,9 +50,9 @@ async def start(
     place: Place,
     as_json: bool,
 ) -> int:
-    """Start an execution and print its id. Without a version it is the latest one's."""
+    """Start an execution and print its id. Without VERSION, the latest version is started."""
     if id_ is not None and not ids.EXECUTION_ID.fullmatch(id_):
-        raise Stop(f"an id must match {ids.EXECUTION_ID.pattern}")
+        raise CommandError(f"an id must match {ids.EXECUTION_ID.pattern}")
     input_ = read_input(input_text)
     async with opened(store_url(place)) as store:
         record = await _start(store, place.tenant, workflow, input_, id_)
@@ -68,19 +69,19 @@ async def _start(
     store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None
 ) -> ExecutionRecord:
     path, _, version = workflow.partition(":")
-    wanted = None if version in {"", "latest"} else version
-    ref = await store.resolve(tenant, *workflow_name(path), wanted)
+    exact = None if version in {"", "latest"} else version
+    ref = await store.resolve(tenant, *workflow_name(path), exact)
     if ref is None:
-        raise Stop(f"no definition {workflow} is deployed")
+        raise CommandError(f"the definition {workflow} is not deployed")
     now = SystemClock().now()
     key = ExecutionKey(tenant, id_ or ids.new_id(now))
     created = await store.start(Start(key, ref, input_, now))
     record = await record_of(store, key)
     if not created:
-        other = await other_than(store, record, ref, wanted, input_)
-        if other is not None:
-            raise Stop(f"{key.id} is {other}; choose another id")
-        say(f"unspool: execution {key.id} was started before")
+        conflict = await start_conflict(store, record, ref, exact, input_)
+        if conflict is not None:
+            raise CommandError(f"{key.id} belongs to {conflict}; choose another id")
+        say(f"unspool: execution {key.id} exists already; it was not started again")
     return record
 
 
@@ -91,9 +92,9 @@ async def _wait(
     *,
     as_json: bool,
 ) -> int:
-    with stop_signals() as asked:
-        limit = asyncio.sleep(timeout) if timeout is not None else asked.wait()
-        if not await done_before(follow(store, record.key), asked.wait(), limit):
-            say(f"unspool: execution {record.key.id} goes on")
+    with stop_signals() as stop:
+        limit = asyncio.sleep(timeout) if timeout is not None else stop.wait()
+        if not await done_before(follow(store, record.key), stop.wait(), limit):
+            say(f"unspool: execution {record.key.id} continues")
             return Exit.GAVE_UP
-    return await conclude(store, await record_of(store, record.key), one_line=as_json)
+    return await print_outcome(store, await record_of(store, record.key), one_line=as_json)

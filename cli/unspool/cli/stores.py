@@ -1,8 +1,8 @@
-"""Which store a command works on, and opening it.
+"""Chooses and opens the store of a command.
 
-`unspool run` on the embedded store makes a file of its own for each run, so that it can neither meet nor
-disturb other executions: the worker inside it would take up whatever waits in a store it shares. Commands
-about one execution find it by its id, in the embedded store or in the file of its run.
+Without a named store, `unspool run` creates a file for each run. In a shared store, the worker of a run would
+also process other executions. Commands about one execution find it by its id, in the embedded store or in the
+file of its run.
 """
 
 import os
@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.options import Place
 from unspool.cli.output import say
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
@@ -23,21 +23,21 @@ from unspool.eventstore.port import EventStore
 
 _SQLITE: Final = "sqlite:///"
 
-MOST_RUNS: Final = 50
-"""Runs whose files are kept; the oldest go first."""
+MAX_RUNS: Final = 50
+"""The number of runs whose files are kept; older ones are deleted."""
 
 _QUIET_SECONDS: Final = 60
-"""A file that was left alone for so long is of a run that has ended: a heartbeat is written there."""
+"""A file without writes for this time belongs to an ended run: a live one writes heartbeats."""
 
 
 @asynccontextmanager
 async def opened(url: str, environment: Mapping[str, str] = os.environ) -> AsyncIterator[EventStore]:
-    """An open store, closed in the end; its settings are read from the environment.
+    """Opens a store with settings from the environment; closes it at the end.
 
     Raises:
-        StoreMismatch: the URL is none of a store, or the store was made with another layout.
-        StoreUnavailable: it cannot be reached.
-        BadSetting: a setting of the store is not what it must be.
+        StoreMismatch: the URL is not one of a store, or the store has another layout.
+        StoreUnavailable: the store cannot be reached.
+        BadSetting: a setting of the store is not valid.
     """
     store = await open_store(url, environment)
     try:
@@ -47,28 +47,30 @@ async def opened(url: str, environment: Mapping[str, str] = os.environ) -> Async
 
 
 def store_url(place: Place) -> str:
-    """The store a command works on."""
+    """Returns the URL of the store of a command."""
     return place.url or default_url(os.environ)
 
 
 def url_of_execution(place: Place, execution: str) -> str:
-    """The store an execution is in.
+    """Returns the URL of the store of an execution.
 
     Raises:
-        Stop: that can be no execution's id.
+        CommandError: the id has not the form of an id.
     """
     if not EXECUTION_ID.fullmatch(execution):
-        raise Stop(f"{execution!r} is no execution's id")
+        raise CommandError(f"{execution!r} is not an execution's id")
     if place.url is None and (run := _run_file(execution)).exists():
         return _SQLITE + str(run)
     return store_url(place)
 
 
 async def each_store(place: Place) -> AsyncGenerator[EventStore]:
-    """Every store in which a command's executions may be, open; of runs those that can be opened.
+    """Opens each store that can have executions of a command.
+
+    Its store, then those of runs that can be opened.
 
     Raises:
-        StoreError: the first one cannot be opened.
+        StoreError: the command's store cannot be opened.
     """
     async with opened(store_url(place)) as store:
         yield store
@@ -78,26 +80,30 @@ async def each_store(place: Place) -> AsyncGenerator[EventStore]:
             async with opened(_SQLITE + str(run)) as store:
                 yield store
         except (StoreMismatch, StoreUnavailable) as error:
-            say(f"unspool: passed over {run}: {error}")
+            say(f"unspool: skipped {run}: {error}")
 
 
 def url_for_run(place: Place, execution: str) -> str:
-    """Where a new run works: on the store that was named, else in a file of its own."""
+    """Returns the store URL for a new run: the named store, else a new file.
+
+    Raises:
+        StoreUnavailable: the directory for files of runs cannot be created.
+    """
     if place.url:
         return place.url
     directory = _runs_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StoreUnavailable(f"{directory} cannot be made: {error.strerror}") from None
-    _forget_old_runs(directory)
+        raise StoreUnavailable(f"{directory} cannot be created: {error.strerror}") from None
+    _delete_old_runs(directory)
     return _SQLITE + str(_run_file(execution))
 
 
-def _forget_old_runs(directory: Path) -> None:
-    for old in sorted(directory.glob("*.db"), reverse=True)[MOST_RUNS - 1 :]:
-        files = list(directory.glob(f"{old.name}*"))  # SQLite keeps two more beside an open one
-        with suppress(FileNotFoundError):  # somebody else is at it too
+def _delete_old_runs(directory: Path) -> None:
+    for old in sorted(directory.glob("*.db"), reverse=True)[MAX_RUNS - 1 :]:
+        files = list(directory.glob(f"{old.name}*"))  # SQLite keeps two more files for an open one
+        with suppress(FileNotFoundError):  # another process deletes them too
             if max(file.stat().st_mtime for file in files) < time.time() - _QUIET_SECONDS:
                 for file in files:
                     file.unlink()
@@ -112,7 +118,7 @@ def _runs_directory() -> Path:
 
 
 def without_password(url: str) -> str:
-    """A store's URL as it may be shown."""
+    """Returns a store's URL with passwords masked."""
     if url.startswith("sqlite:"):
         return url
     return _PASSWORD.sub(r"\1***", _USER.sub("//***@", url))

@@ -1,11 +1,11 @@
-"""`unspool validate`: every problem of every file."""
+"""`unspool validate`: prints every problem of every file."""
 
 from dataclasses import asdict
 
 import click
 
 from unspool.cli.documents import problems_of
-from unspool.cli.exits import Exit, Stop
+from unspool.cli.exits import CommandError, Exit
 from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, say
 from unspool.cli.terminal import printable
@@ -18,13 +18,13 @@ from unspool.definitions.problems import Problem, Severity
 def validate(files: tuple[str, ...], as_json: bool) -> int:
     """Check definitions and print every problem as FILE:LINE:COLUMN: MESSAGE (POINTER).
 
-    Warnings go to standard error and refuse nothing.
+    Warnings go to standard error and do not change the exit code.
     """
     valid = True
     for file in files:
         try:
             problems = problems_of(file)
-        except Stop as unreadable:
+        except CommandError as unreadable:
             say(f"unspool: {unreadable}")
             valid = False
             continue

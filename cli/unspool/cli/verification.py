@@ -1,11 +1,11 @@
-"""Histories interpreted again: by the definition they were made with, or by a changed one."""
+"""Interprets histories again, with their own definition or with a changed one."""
 
 from dataclasses import dataclass
 
 import click
 
 from unspool.api.representations import event_json
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.exports import History
 from unspool.cli.output import json_text
 from unspool.cli.terminal import printable
@@ -19,29 +19,32 @@ from unspool.worker.replay import Divergence, verify
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What interpreting one history again came to."""
+class VerificationResult:
+    """The result of interpreting one history again."""
 
     history: History
     divergence: Divergence | None
 
     @property
     def diverged(self) -> bool:
-        """Whether it would take another path."""
+        """Whether an event differs."""
         return self.divergence is not None
 
     def reason(self) -> str:
-        """In a sentence."""
+        """Describes the result in one sentence."""
         if self.divergence is None:
-            return f"all {len(self.history.events)} events would come out the same"
+            return f"all {len(self.history.events)} events would be the same"
         recorded, decided = self.divergence.recorded, self.divergence.decided
         return (
-            f"event {self.divergence.seq} would come out differently: "
+            f"event {self.divergence.seq} would be different: "
             f"the history has {_event(recorded)}, now it would be {_event(decided)}"
         )
 
     def to_json(self) -> dict[str, Json]:
-        """As JSON; `recorded` and `decided` are null where nothing was, or would be, done."""
+        """Returns it as JSON.
+
+        `recorded` is null if the history ends there, `decided` if no event would follow.
+        """
         members: dict[str, Json] = {
             "execution": self.history.execution,
             "workflow": self.history.workflow,
@@ -58,7 +61,7 @@ class Verdict:
         return members
 
     def problem(self) -> str:
-        """As an RFC 7807 problem, in JSON."""
+        """Returns an RFC 7807 problem as JSON text."""
         at = self.divergence and (self.divergence.recorded or self.divergence.decided)
         return json_text(
             {
@@ -72,30 +75,32 @@ class Verdict:
 
 
 class Verifier:
-    """Verifies histories; compiles each definition once."""
+    """Verifies histories. It compiles each definition once."""
 
     def __init__(self, jq: JqRunner, error_base: str) -> None:
         self._jq = jq
         self._error_base = error_base
         self._plans: dict[str, Plan] = {}
 
-    def verdict(self, history: History, changed: str | None) -> Verdict:
+    def verify(self, history: History, changed: str | None) -> VerificationResult:
         """Interprets a history again.
 
         Args:
             history: the history.
-            changed: text of the definition to do it with; None for the history's own.
+            changed: text of the definition to use; None uses the history's own.
 
         Raises:
-            Stop: the history's own definition is not known, or the events make no history.
+            CommandError: the history has no definition, or the events do not form a history.
         """
         text = history.definition if changed is None else changed
         if text is None:
-            raise Stop(f"the definition {history.workflow} is not at hand; name it with --definition FILE")
+            raise CommandError(
+                f"the definition {history.workflow} is missing; give it with --definition FILE"
+            )
         try:
-            return Verdict(history, self._verify(history, text))
+            return VerificationResult(history, self._verify(history, text))
         except CorruptHistory as error:
-            raise Stop(f"the events make no history: {error}") from error
+            raise CommandError(f"the events make no history: {error}") from error
 
     def _verify(self, history: History, text: str) -> Divergence | None:
         plan = self._plans.get(text)
@@ -104,10 +109,10 @@ class Verifier:
         return verify(plan, history.execution, history.events, error_base=self._error_base)
 
 
-def print_verdict(verdict: Verdict) -> None:
-    """Shows it to people, in one line."""
-    mark = "diverges" if verdict.diverged else "same"
-    click.echo(printable(f"{mark:9} {verdict.history.execution or '-'}  {verdict.reason()}"))
+def print_result(result: VerificationResult) -> None:
+    """Prints a result on one line."""
+    mark = "diverges" if result.diverged else "same"
+    click.echo(printable(f"{mark:9} {result.history.execution or '-'}  {result.reason()}"))
 
 
 def _event(event: Event | None) -> str:

@@ -1,7 +1,9 @@
-"""What every request passes: pages of other sites are kept out, answers get headers, all are counted.
+"""Middleware around every request.
 
-A page is of another site if its origin is another one than the address asked, or if that address is none of
-ours: a name of the page's own site may be made to lead to this machine (DNS rebinding).
+It rejects pages of other sites, adds security headers and counts requests.
+
+A request comes from another site if its `Origin` differs from its `Host`, or if its `Host` is not a name of
+this API: an attacker can make a name of their own site resolve to this machine (DNS rebinding).
 """
 
 from time import perf_counter
@@ -12,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unspool.api.metrics import Answered, Metrics
+from unspool.api.metrics import Metrics, RequestLabels
 from unspool.api.problems import problem_response
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -25,10 +27,10 @@ _HEADERS: Final = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
 }
-"""Added to every answer that does not set them itself."""
+"""Added to every response that does not set them itself."""
 
 
-class Perimeter:
+class RequestGuard:
     """ASGI middleware around the whole API."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, hosts: frozenset[str] | None) -> None:
@@ -36,19 +38,19 @@ class Perimeter:
 
         Args:
             app: the API.
-            metrics: where requests are counted.
-            hosts: the names under which it may be asked for; None for any.
+            metrics: counts the requests.
+            hosts: the accepted host names; None accepts any.
         """
         self._app = app
         self._metrics = metrics
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on and counts it."""
+        """Handles a request and counts it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, began = 500, perf_counter()
+        status, started_at = 500, perf_counter()
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -63,41 +65,44 @@ class Perimeter:
             await self._app_for(scope)(scope, receive, guarded_send)
         finally:
             self._metrics.in_progress -= 1
-            self._count(scope, status, perf_counter() - began)
+            self._count(scope, status, perf_counter() - started_at)
 
     def _app_for(self, scope: Scope) -> ASGIApp:
         if self._hosts is not None and _host(scope) not in self._hosts:
-            return refuse_other_names
-        return refuse_other_sites if _from_another_site(scope) else self._app
+            return reject_unknown_host
+        return reject_cross_site if _is_cross_site(scope) else self._app
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("unspool.route", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.requests[Answered(method, route, status)] += 1
+        self._metrics.requests[RequestLabels(method, route, status)] += 1
         self._metrics.seconds[route] += seconds
 
 
-async def refuse_other_sites(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers a page of another site that tries to change something through its visitor's browser."""
+async def reject_cross_site(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers 403 to a page of another site that uses its visitor's browser to change data."""
     response = problem_response(Request(scope), 403, "requests from pages of other sites are refused")
     await response(scope, receive, send)
 
 
-async def refuse_other_names(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers a request for a name under which this API is not served."""
-    detail = "this API is not served under that name; UNSPOOL_API_NAMES lists those it is"
+async def reject_unknown_host(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers 421 to a request whose `Host` is not a name of this API."""
+    detail = "this API does not answer to that host name; set UNSPOOL_API_NAMES to the names it has"
     await problem_response(Request(scope), 421, detail)(scope, receive, send)
 
 
 def _host(scope: Scope) -> str:
-    """The host that was asked for, without its port."""
+    """Returns the requested host without its port."""
     host = Headers(scope=scope).get("host", "").lower()
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).strip("[]")
 
 
-def _from_another_site(scope: Scope) -> bool:
-    """Browsers name the page's origin in every request that may change something; programs do not."""
+def _is_cross_site(scope: Scope) -> bool:
+    """Whether a page of another site sent this.
+
+    Browsers send `Origin` with every unsafe request; programs do not.
+    """
     if scope["method"] in SAFE:
         return False
     headers = Headers(scope=scope)

@@ -1,4 +1,4 @@
-"""An execution as of one event: its state, what comes next, and what that event changed."""
+"""The state of an execution as of one event, and the changes by that event."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -7,7 +7,7 @@ import click
 
 from unspool.api.representations import event_json
 from unspool.cli.difference import ABSENT, Change, changes
-from unspool.cli.exits import Stop
+from unspool.cli.exits import CommandError
 from unspool.cli.exports import History
 from unspool.cli.output import json_text, shortened
 from unspool.cli.terminal import printable
@@ -23,26 +23,26 @@ _WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """An execution as of one event."""
+class StateAt:
+    """The state of an execution as of one event."""
 
     history: History
     event: Event
     state: dict[str, Any]
     changed: list[Change]
-    """What the event changed in the state."""
+    """Changes to the state by the event."""
 
     @classmethod
     def of(cls, history: History, at: int | None) -> Self:
-        """The execution as of event `at`, or the last one.
+        """Returns the state as of event `at`, by default the last one.
 
         Raises:
-            Stop: there is no such event, or the events make no history.
+            CommandError: there is no such event, or the events do not form a history.
         """
         last = len(history.events)
         number = last if at is None else at
         if not 1 <= number <= last:
-            raise Stop(f"there is no event {number}; the history has {last}")
+            raise CommandError(f"there is no event {number}; the history has {last}")
         state, before = _state(history, number), _state(history, number - 1)
         changed = [
             change for change in changes(_keyed(before), _keyed(state)) if change.pointer != "/version"
@@ -50,7 +50,7 @@ class Moment:
         return cls(history, history.events[number - 1], state, changed)
 
     def to_json(self) -> dict[str, Json]:
-        """All of it as one JSON document."""
+        """Returns it as one JSON document."""
         return {
             "execution": self.history.execution,
             "workflow": self.history.workflow,
@@ -64,24 +64,24 @@ class Moment:
 def _state(history: History, at: int) -> dict[str, Any]:
     try:
         return state_json(state_at(history.execution, history.events, at))
-    except CorruptHistory as error:  # a file may hold anything
-        raise Stop(f"the events make no history: {error}") from error
+    except CorruptHistory as error:  # a file can contain anything
+        raise CommandError(f"the events make no history: {error}") from error
 
 
 def _keyed(state: dict[str, Any]) -> dict[str, Any]:
-    """The state with its lists by task: then one that has ended does not make all others look changed."""
+    """Returns the state with its lists as objects by run and task: then only changed entries differ."""
     keyed = dict(state)
     keyed["running"] = {run["run"]: run for run in state["running"]}
     keyed["next"] = {entry["task"]: entry for entry in state["next"]}
     return keyed
 
 
-def print_moment(moment: Moment) -> None:
-    """Shows it to people."""
-    event, state = moment.event, moment.state
+def print_state(shown: StateAt) -> None:
+    """Prints it as text."""
+    event, state = shown.event, shown.state
     where = f"  {event.task} (run {event.run})" if event.task else ""
-    _row("execution", f"{moment.history.execution} of {moment.history.workflow}")
-    _row("event", f"{event.seq} of {len(moment.history.events)}, {rfc3339(event.time)}: {event.type}{where}")
+    _row("execution", f"{shown.history.execution} of {shown.history.workflow}")
+    _row("event", f"{event.seq} of {len(shown.history.events)}, {rfc3339(event.time)}: {event.type}{where}")
     _row("status", str(state["status"]))
     for name in ("input", "context", "output", "error"):
         if name in state:
@@ -92,7 +92,7 @@ def print_moment(moment: Moment) -> None:
         _row("running", f"{run['task']} (run {run['run']})  {run['phase']}{_counts(run)}")
     for entry in state["next"]:
         _row("next", f"{entry['task']} waits for {_awaited(entry)}")
-    for change in moment.changed:
+    for change in shown.changed:
         _row("changed", f"{' '.join(parts(change.pointer))}:  {_change(change)}")
 
 
