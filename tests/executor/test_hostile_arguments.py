@@ -64,7 +64,7 @@ def test_shell_arguments(command, rest) -> None:
         assert prepared.status == 400
         assert prepared.detail
         return
-    assert "\0" not in "".join([prepared.command, *prepared.arguments, *prepared.environment.values()])
+    assert "\0" not in "".join([prepared.script, *prepared.arguments, *prepared.environment.values()])
 
 
 @given(

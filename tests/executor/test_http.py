@@ -7,10 +7,12 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
 
+from unspool.definitions.uri_template import UriTemplate
 from unspool.executor.outcome import Completed, Faulted
 from unspool.executor.settings import ExecutorSettings
 
@@ -65,6 +67,42 @@ class TestRequest:
         """L2"""
         await http(f"{service.url}/a%2Fb/%C3%A4%20?q=1#part")
         assert service.requests[0].raw_path == "/a%2Fb/%C3%A4%20?q=1"
+
+    @pytest.mark.parametrize("value", [":/?#[]@!$&'()*+,;=", "%26", "a b+c", "ä/€", '"<>\\^`{|}', ".", ".."])
+    async def test_a_value_of_a_uri_template_arrives_encoded(self, http, service, value) -> None:
+        """L2, RFC 6570, 3.2.2"""
+        template = UriTemplate.parse(f"{service.url}/pets/{{value}}/toys?name={{value}}&sort=up")
+        await http(template.expand({"value": value}))
+        sent = quote(value, safe="") if value.strip(".") else value.replace(".", "%2E")
+        assert service.requests[0].raw_path == f"/pets/{sent}/toys?name={sent}&sort=up"
+
+    @pytest.mark.parametrize(
+        ("written", "sent"),
+        [
+            ("/a%26b%3d?x=%26&y=%2B+%20", "/a%26b%3d?x=%26&y=%2B+%20"),
+            ("/ä/€?ö=ü", "/%C3%A4/%E2%82%AC?%C3%B6=%C3%BC"),
+            ("/100%/%zz?p=5%", "/100%25/%25zz?p=5%25"),
+            ("/a:b@c;d,e!$'()*?f[0]=/?:@", "/a:b@c;d,e!$'()*?f%5B0%5D=/?:@"),
+            ("/a/../b/./c/..", "/b/"),
+            ("/..", "/"),
+            ("//a//b", "//a//b"),
+            ("", "/"),
+            ("?q=1", "/?q=1"),
+        ],
+    )
+    async def test_an_address_is_sent_as_it_is_written(self, http, service, written, sent) -> None:
+        await http(service.url + written)
+        assert service.requests[0].raw_path == sent
+
+    async def test_query_parameters_are_encoded_and_leave_the_query_of_the_address_unchanged(
+        self, http, service
+    ) -> None:
+        """J12"""
+        await http(f"{service.url}/find?a=%26%2B+", query={"b&=": ["c&d=e+f g/?#%ä"], "none": None})
+        sent = "/find?a=%26%2B+&b%26%3D=c%26d%3De%2Bf%20g%2F%3F%23%25%C3%A4"
+        assert service.requests[0].raw_path == sent
+        await http(f"{service.url}/find?a=1", query={})
+        assert service.requests[1].raw_path == "/find?a=1"
 
     async def test_headers(self, http, service) -> None:
         """J6"""
@@ -425,6 +463,21 @@ class TestRedirects:
         service.answer("/new", "[1]", Content_Type=JSON)
         assert await http(f"{service.url}/old", redirect=True) == Completed([1])
         assert service.requests[1].raw_path == "/new?x=1"
+
+    @pytest.mark.parametrize(
+        ("location", "sent"),
+        [
+            ("/new/a%26b?x=%26&y=%2f", "/new/a%26b?x=%26&y=%2f"),
+            ("../new/./%C3%A4 ä?x y", "/new/%C3%A4%20%C3%A4?x%20y"),
+            ("?x=%26", "/dir/old?x=%26"),
+            ("http://{host}/new?x=%2B#part", "/new?x=%2B"),
+            ("//{host}/new?x=%2B", "/new?x=%2B"),
+        ],
+    )
+    async def test_the_target_is_requested_as_it_is_written(self, http, service, location, sent) -> None:
+        service.answer("/dir/old", status=302, Location=location.format(host=f"127.0.0.1:{service.port}"))
+        await http(f"{service.url}/dir/old", redirect=True)
+        assert service.requests[1].raw_path == sent
 
     @pytest.mark.parametrize("output", ["raw", "response"])
     async def test_shown_not_followed_with_other_outputs(self, http, service, output) -> None:

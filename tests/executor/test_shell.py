@@ -95,6 +95,42 @@ async def test_arguments_as_a_map(shell) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["echo", "/bin/echo", "  echo\n"])
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (["Hello", "$HOME; x"], "Hello $HOME; x"),
+        ({"name": "a b", "quiet": False, "v": True}, "--name a b --v"),
+        ([], ""),
+        (None, ""),
+    ],
+)
+async def test_a_command_that_is_only_a_program_is_run_with_the_arguments(
+    shell, command, arguments, output
+) -> None:
+    """I61"""
+    assert await shell(command, arguments=arguments) == Completed(output)
+
+
+@pytest.mark.parametrize("command", ["echo $#", "A=1", "echo;", "~"])
+async def test_any_other_command_is_parsed_by_the_shell(shell, command) -> None:
+    """I61"""
+    expected = {"echo $#": "1", "A=1": "", "echo;": "", "~": None}[command]
+    outcome = await shell(command, arguments=["argument"])
+    assert (outcome.output if isinstance(outcome, Completed) else None) == expected
+
+
+async def test_a_builtin_of_the_shell_is_run_with_the_arguments(shell) -> None:
+    """I61"""
+    assert await shell("exit", **{"arguments": [7], "return": "code"}) == Completed(7)
+
+
+async def test_a_program_that_is_not_awaited_gets_its_arguments(shell, tmp_path, eventually) -> None:
+    """I58, I61"""
+    await shell("touch", **{"arguments": [str(tmp_path / "done")], "await": False})
+    await eventually((tmp_path / "done").exists, "the program runs with its argument")
+
+
 async def test_stdin(shell) -> None:
     command = 'input=$(cat); echo "STDIN was: $input"; echo "ARGS are $1 $2"'
     outcome = await shell(command, stdin="Hello World", arguments=["Foo", "Bar"])

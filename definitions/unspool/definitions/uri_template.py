@@ -1,7 +1,7 @@
 """URI templates: RFC 6570's simple expansion, as far as the DSL allows it (dsl-reference.md, "URI Template").
 
 Only `{name}`; the name is a top-level key of the data, taken to the letter. Values are percent-encoded, so
-data cannot change the shape of an address.
+data cannot change the structure of an address: also "." and "..", which would remove segments of its path.
 """
 
 import re
@@ -14,6 +14,7 @@ from unspool.definitions.expressions import Budget, Expression, ExpressionError,
 from unspool.definitions.expressions.template import written
 from unspool.definitions.json_value import Json
 
+_DOT_SEGMENTS: Final = frozenset({".", ".."})
 _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -52,7 +53,8 @@ def _encoded(name: str, value: Json) -> str:
         case bool():
             return "true" if value else "false"
         case str() | int() | float():
-            return quote(str(value), safe="-._~")
+            text = str(value)
+            return text.replace(".", "%2E") if text in _DOT_SEGMENTS else quote(text, safe="-._~")
         case _:
             raise ExpressionError(f"the URI variable {{{name}}} is neither text, number nor boolean")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ _SHOWS_FAILURE: Final = frozenset({"code", "stderr", "all"})
 
 _STDERR_TAIL: Final = 500
 
+_PROGRAM: Final = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
+"""The name or path of a program, without any character that means something to a shell."""
+
 _DETACHED: Final = (
     "umask 077; directory=$1 command=$2; shift 2; exec 3<&0; "
     '( sh -c "$command" sh "$@"; rm -rf -- "$directory" ) <&3 3<&- &'
@@ -36,7 +40,7 @@ _DETACHED: Final = (
 class ShellCommand:
     """A command with its evaluated arguments."""
 
-    command: str
+    script: str
     arguments: tuple[str, ...]
     environment: dict[str, str]
     """The variables that the author declared."""
@@ -72,7 +76,7 @@ class ShellRun:
     async def _run(self, command: ShellCommand, directory: str) -> Outcome:
         try:
             result = await run(
-                ("sh", "-c", f"umask 077; {command.command}", "sh", *command.arguments),
+                ("sh", "-c", f"umask 077; {command.script}", "sh", *command.arguments),
                 stdin=command.stdin,
                 environment=_environment(command, directory),
                 directory=directory,
@@ -86,7 +90,7 @@ class ShellRun:
 
 async def _start_detached(command: ShellCommand, directory: str) -> Outcome:
     await start_detached(
-        ("sh", "-c", _DETACHED, "sh", directory, command.command, *command.arguments),
+        ("sh", "-c", _DETACHED, "sh", directory, command.script, *command.arguments),
         stdin=command.stdin,
         environment=_environment(command, directory),
         directory=directory,
@@ -105,14 +109,28 @@ def prepare(request: TaskRequest) -> ShellCommand:
     if not isinstance(returns, str) or returns not in _RETURNS:
         _reject(f"return must be one of {', '.join(sorted(_RETURNS))}, not {returns!r}")
     stdin = arguments.get("stdin")
+    script, argv = _script(
+        _without_nul(arguments["command"], "command"), tuple(_argv(arguments.get("arguments")))
+    )
     return ShellCommand(
-        command=_without_nul(arguments["command"], "command"),
-        arguments=tuple(_argv(arguments.get("arguments"))),
+        script=script,
+        arguments=argv,
         environment=_environment_variables(arguments.get("environment")),
         stdin=b"" if stdin is None else _text(stdin).encode(),
         returns=returns,
         awaits=arguments.get("await", True) is not False,
     )
+
+
+def _script(command: str, arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The shell script to run and its arguments.
+
+    A command that is only a program's name is run with the arguments: the shell would ignore them (I61).
+    """
+    program = command.strip()
+    if arguments and _PROGRAM.fullmatch(program):
+        return '"$@"', (program, *arguments)
+    return command, arguments
 
 
 def _argv(arguments: Json) -> Iterator[str]:

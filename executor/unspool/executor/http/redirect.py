@@ -8,6 +8,7 @@ from yarl import URL
 
 from unspool.definitions.errors import WorkflowError, communication
 from unspool.executor.http.request import HttpRequest
+from unspool.executor.http.target import joined_url
 from unspool.executor.outcome import Rejected
 
 MAX_HOPS: Final = 5
@@ -41,8 +42,8 @@ def redirected(request: HttpRequest, status: int, location: str | None) -> HttpR
 
 def _target(request: HttpRequest, status: int, location: str) -> URL:
     try:
-        target = request.url.join(URL(location)).with_fragment(None)
-        followable = target.scheme in {"http", "https"} and bool(target.host)
+        target = joined_url(request.url, location)
+        followable = target.scheme in {"http", "https"}
     except ValueError:
         followable = False
     if not followable:

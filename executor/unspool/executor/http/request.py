@@ -14,6 +14,7 @@ from unspool.definitions.errors import WorkflowError, communication, configurati
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.http.credentials import authorization
+from unspool.executor.http.target import exact_url, with_parameters
 from unspool.executor.outcome import Rejected
 
 Pairs = list[tuple[str, str]]
@@ -59,7 +60,7 @@ def prepare(request: TaskRequest) -> HttpRequest:
     arguments = request.arguments
     url, userinfo = _url(arguments["endpoint"]["uri"])
     if (query := arguments.get("query")) is not None:
-        url = url.extend_query(pairs(query, "query"))
+        url = with_parameters(url, pairs(query, "query"))
     headers = _headers(arguments.get("headers"))
     headers.setdefault("Idempotency-Key", request.idempotency_key)
     secrets: tuple[str, ...] = ()
@@ -106,16 +107,16 @@ def _url(uri: Json) -> tuple[URL, Json]:
     if _NOT_IN_URI.search(uri):
         raise Rejected(_unusable("it contains white space or control characters"))
     try:
-        url = URL(uri)
-        complete = url.scheme in {"http", "https"} and bool(url.host) and url.port != 0
+        url = exact_url(uri)
+        usable = url.scheme in {"http", "https"} and url.port != 0
     except ValueError:
-        complete = False
-    if not complete:
+        usable = False
+    if not usable:
         raise Rejected(_unusable("it is not a complete http or https URL"))
     if url.user is None and url.password is None:
-        return url.with_fragment(None), None
+        return url, None
     basic = {"username": url.user or "", "password": url.password or ""}
-    return url.with_user(None).with_fragment(None), {"basic": basic}
+    return url.with_user(None), {"basic": basic}
 
 
 def _unusable(why: str) -> WorkflowError:
