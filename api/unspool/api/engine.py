@@ -30,12 +30,13 @@ class Engine:
 
     def __init__(self, jq: JqRunner) -> None:
         """`jq` checks expressions outside the compiled subset."""
-        self._problem = partial(problem, jq=jq)
+        self._jq = jq
 
-    def check(self, text: str) -> CheckResult:
-        """Parses and checks a definition, YAML or JSON, its expressions included."""
+    def check(self, text: str, tenant: str) -> CheckResult:
+        """Parses and checks a tenant's definition, YAML or JSON, its expressions included."""
+        expression_problem = partial(problem, jq=self._jq.for_tenant(tenant))
         try:
-            members = parse_definition(text, expression_problem=self._problem).value["document"]
+            members = parse_definition(text, expression_problem=expression_problem).value["document"]
         except DefinitionInvalid as invalid:
             return CheckResult(None, invalid.problems)
         return CheckResult(WorkflowRef(members["namespace"], members["name"], members["version"]), ())

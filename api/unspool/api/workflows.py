@@ -81,7 +81,7 @@ async def _submitted(call: Call) -> str:
 
 
 async def _checked(call: Call, text: str) -> WorkflowRef:
-    ref, problems = await asyncio.to_thread(call.services.engine.check, text)
+    ref, problems = await asyncio.to_thread(call.services.engine.check, text, call.tenant)
     if ref is None or problems:
         raise HttpProblem(422, "the definition is not valid", errors=[_problem_json(p) for p in problems])
     return ref

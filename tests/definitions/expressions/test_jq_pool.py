@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from unspool.definitions.expressions import ExpressionError, JqPool
+from unspool.definitions.expressions import EvaluationError, ExpressionCompiler, ExpressionError, JqPool
+from unspool.definitions.json_value import Json
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -100,8 +101,99 @@ def test_data_that_is_no_json_is_refused(jq: JqPool) -> None:
         jq.run(".", 2**70, {})
 
 
-def test_a_number_beyond_64_bits_comes_back_as_a_float(jq: JqPool) -> None:
+def test_a_computed_number_beyond_64_bits_comes_back_as_a_float(jq: JqPool) -> None:
     assert jq.run("12345678901234567890123 + 0", None, {}) == 1.2345678901234568e22
+
+
+def through(source: str) -> str:
+    """The same expression, with a definition, which the compiled subset does not have: it runs in real jq."""
+    return f"def outside: empty; outside, ({source})"
+
+
+def evaluated(jq: JqPool, source: str, value: Json) -> Json:
+    expression = ExpressionCompiler(jq=jq).expression(through(source))
+    assert expression.guarded
+    return expression.evaluate(value, {"big": BIG})
+
+
+BIG = 9007199254740993123
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        (".", BIG),
+        ("-.", -BIG),
+        ('{id: ., day: (0 | strftime("%F"))}', {"id": BIG, "day": "1970-01-01"}),
+        ("$big", BIG),
+        ("[9007199254740993125, -9007199254740993125]", [9007199254740993125, -9007199254740993125]),
+        ("[., 9007199254740993124] | sort", [BIG, BIG + 1]),
+        ("[., 9007199254740993124, .] | unique", [BIG, BIG + 1]),
+        ("[., 9007199254740993124] | group_by(.)", [[BIG], [BIG + 1]]),
+        ("[., 9007199254740993124] | max", BIG + 1),
+        (". == 9007199254740993124", False),
+        ("tojson", str(BIG)),
+        ("tostring", str(BIG)),
+        ("{(tostring): 1} | keys", [str(BIG)]),
+        ("tojson | fromjson", BIG),
+        ("tostring | tonumber", BIG),
+        ("{a: {b: .}} | del(.a.c) | walk(.) | .a.b |= .", {"a": {"b": BIG}}),
+        ("[limit(2; repeat(.))]", [BIG, BIG]),
+        ("reduce . as $x ([]; . + [$x])", [BIG]),
+    ],
+)
+def test_an_integer_of_64_bits_keeps_its_digits(jq: JqPool, source: str, result: Json) -> None:
+    # inventory D13
+    assert evaluated(jq, source, BIG) == result
+
+
+@pytest.mark.parametrize(
+    "number", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 2**64 - 1, 9007199254740993000]
+)
+def test_so_do_those_at_the_edges(jq: JqPool, number: int) -> None:
+    result = evaluated(jq, "[.]", [number])
+    assert result == [[number]]
+    assert type(result[0][0]) is int
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["12345678901234567890123", "[-12345678901234567890123]", '{a: "12345678901234567890123" | tonumber}'],
+)
+def test_a_longer_integer_that_is_not_computed_is_an_error(jq: JqPool, source: str) -> None:
+    with pytest.raises(EvaluationError, match=r"integer -?12345678901234567890123 .*pass it as a string"):
+        evaluated(jq, source, None)
+
+
+def test_a_message_shows_the_start_of_a_very_long_integer(jq: JqPool) -> None:
+    with pytest.raises(EvaluationError, match=r"integer 1{40}\.\.\. has"):
+        evaluated(jq, '"1" * 5000 | tonumber', None)
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "result"),
+    [
+        (".", 1.0, "1.0"),
+        (". + 0", 1.0, "1"),
+        (".", 1, "1"),
+        (".", 0.1, "0.1"),
+        (".", 1e17, "1e+17"),
+        (".", 5e-324, "5e-324"),
+        (".", 1.5, "1.5"),
+        ("1e3", None, "1000"),
+        (". + 1", 2**53, "9007199254740992"),
+        ("1e1000", None, "1.7976931348623157e+308"),
+        ("-1e1000", None, "-1.7976931348623157e+308"),
+        ("nan", None, "null"),
+    ],
+)
+def test_other_numbers_are_those_of_jq(jq: JqPool, source: str, value: Json, result: str) -> None:
+    assert json.dumps(evaluated(jq, source, value)) == result
+
+
+def test_digits_in_text_are_text(jq: JqPool) -> None:
+    text = "12345678901234567890123, 1E+3 \u20ac \U0001f600"
+    assert evaluated(jq, "[., 12345678901234567890]", text) == [text, 12345678901234567890]
 
 
 def test_a_killed_child_is_replaced() -> None:
@@ -120,6 +212,57 @@ def test_threads_share_the_children_and_wait_for_them() -> None:
         results = threads.map(lambda number: pool.run("[.] | add", number, {}), range(200))
         assert list(results) == list(range(200))
         assert 1 <= len(children() - before) <= 2
+
+
+SLOW = "reduce range(30000) as $i (0; . + 1)"
+LONG = "reduce range(700000) as $i (0; . + 1)"
+
+
+class Callers:
+    """Calls of tenants on threads, and the order in which they end."""
+
+    def __init__(self, pool: JqPool, threads: ThreadPoolExecutor) -> None:
+        self.ended: list[str] = []
+        self._begun: list[str] = []
+        self._calls: list[Future[None]] = []
+        self._pool = pool
+        self._threads = threads
+
+    def call(self, tenant: str, source: str) -> None:
+        """Returns when the thread of the call runs."""
+        self._calls.append(self._threads.submit(self._run, tenant, source))
+        eventually(lambda: len(self._begun) == len(self._calls))
+
+    def wait(self) -> None:
+        wait(self._calls)
+        assert all(call.exception() is None for call in self._calls)
+
+    def _run(self, tenant: str, source: str) -> None:
+        self._begun.append(tenant)
+        self._pool.for_tenant(tenant).run(source, None, {})
+        self.ended.append(tenant)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_tenant_with_many_slow_expressions_delays_another_by_those_in_flight(size: int) -> None:
+    # DESIGN §10
+    with JqPool(size=size, seconds=60.0) as pool, ThreadPoolExecutor(12) as threads:
+        callers = Callers(pool, threads)
+        for source in [LONG] * size + [SLOW] * 8:
+            callers.call("busy", source)
+        callers.call("other", SLOW)
+        callers.wait()
+    assert callers.ended.index("other") <= size
+
+
+def test_tenants_that_wait_share_the_children() -> None:
+    with JqPool(size=1, seconds=60.0) as pool, ThreadPoolExecutor(12) as threads:
+        callers = Callers(pool, threads)
+        callers.call("a", LONG)
+        for tenant in "aaaabbbb":
+            callers.call(tenant, SLOW)
+        callers.wait()
+    assert "".join(callers.ended) == "ababababa"
 
 
 def test_a_child_that_cannot_start_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:

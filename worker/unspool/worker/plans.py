@@ -57,7 +57,9 @@ class Plans:
         # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good. On one of
         # its own: the others may be busy with slow expressions, which a new workflow need not wait for.
         loop = asyncio.get_running_loop()
-        plan = await loop.run_in_executor(self._compilers, plan_of, definition.text, self._jq)
+        plan = await loop.run_in_executor(
+            self._compilers, plan_of, definition.text, self._jq.for_tenant(tenant)
+        )
         self._plans[tenant, ref] = plan
         if len(self._plans) > MOST:
             self._plans.popitem(last=False)

@@ -5,7 +5,7 @@ the rest runs as real jq in guarded child processes. docs/expressions.md says wh
 """
 
 from unspool.definitions.expressions.compiler import ExpressionCompiler, problem
-from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
+from unspool.definitions.expressions.errors import EvaluationError, ExpressionError, LimitExceeded
 from unspool.definitions.expressions.expression import Budget, Expression, JqRunner
 from unspool.definitions.expressions.jq_pool import JqPool
 from unspool.definitions.expressions.json_size import json_size
@@ -16,6 +16,7 @@ from unspool.definitions.expressions.template import Template
 __all__ = [
     "NOW",
     "Budget",
+    "EvaluationError",
     "Expression",
     "ExpressionCompiler",
     "ExpressionError",

@@ -26,6 +26,10 @@ class JqRunner(Protocol):
         """Why this is no valid jq, given the variables that there are (None: any); None when it is."""
         ...
 
+    def for_tenant(self, tenant: str) -> "JqRunner":
+        """The same runner for one tenant: tenants take turns, so that none delays the others."""
+        ...
+
     def close(self) -> None:
         """Ends the processes."""
         ...

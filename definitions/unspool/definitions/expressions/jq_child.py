@@ -1,13 +1,18 @@
-"""The child process that runs real jq: started by `jq_pool` as a script, knows nothing of its parent.
+"""The child process that runs real jq. `jq_pool` starts it as a script; it imports nothing of this package.
 
-Arguments: bytes of memory it may have, seconds of one call, and the folders where `jq` and `orjson` are.
-Requests and answers are frames on stdin and stdout: four bytes of length, then the payload. A request is a
-line of JSON (`op`, `source`, `names`) and, for `op: run`, the JSON of `{"v": variables, "d": value}`; an
-answer is one of the letters below and, after V and E, JSON or a message. It ends when stdin does.
+Arguments: its memory limit in bytes, the time limit of one call in seconds, and the folders that hold the
+modules `jq` and `orjson`. Requests and answers are frames on stdin and stdout: four bytes of length, then the
+payload. A request is a line of JSON (`op`, `source`, `names`); for `op: run` the JSON of
+`{"v": variables, "d": value}` follows. An answer starts with one of the letters below; after V comes JSON,
+after E and I a message. The process ends at the end of stdin.
+
+Numbers keep their digits: jq keeps the text of a number that it only passes through, and writes it with
+`tojson`. The Python binding would convert it to a double.
 """
 
 import json
 import os
+import re
 import resource
 import signal
 import struct
@@ -15,17 +20,22 @@ import sys
 import time
 from collections import OrderedDict
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 sys.path[:0] = sys.argv[3:]
 
-import jq  # noqa: E402 -- found only on the path given
+import jq  # noqa: E402 -- found only in the folders given
 import orjson  # noqa: E402
 
-READY, VALUE, NOTHING, ERROR, LIMIT, OK = b"R", b"V", b"N", b"E", b"L", b"K"
+READY, VALUE, NOTHING, ERROR, LIMIT, INEXACT, OK = b"R", b"V", b"N", b"E", b"L", b"I", b"K"
 LARGEST_OUTPUT = 1024 * 1024
 PROGRAMS_KEPT = 256
-NOBODY = 65534
+NOBODY_UID = 65534
+LARGEST_DOUBLE = sys.float_info.max
+DIGITS_SHOWN = 40
+NEEDS_CARE = re.compile(r"[0-9]{19}|[0-9]E")
+"""Integers that may have more than 64 bits, and numbers that the source writes with an exponent."""
 
 HIDDEN = (
     *("env", "input", "inputs", "input_filename", "input_line_number", "debug", "stderr", "halt"),
@@ -39,33 +49,33 @@ PRELUDE = "".join(
 
 
 def confine(memory: int) -> None:
-    """Gives up what running jq does not need: memory, files, processes, the user."""
+    """Gives up what jq does not need: memory, files, processes, the privileges of root."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if os.geteuid() == 0:
-        with suppress(OSError):  # a container may withhold the right to change users
+        with suppress(OSError):  # a container may forbid a change of the user
             os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+            os.setgid(NOBODY_UID)
+            os.setuid(NOBODY_UID)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # stdin, stdout, stderr are open; nothing else will be
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # stdin, stdout and stderr only
 
 
 class Programs:
-    """Compiled programs, the recently used ones kept: compiling takes milliseconds."""
+    """A cache of compiled programs, least recently used first out: compiling takes milliseconds."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     def compiled(self, source: str, names: list[str]) -> Any:
-        """The program. Raises ValueError when it is no jq."""
+        """The compiled program. Raises ValueError when the source is not valid jq."""
         key = " ".join([*names, "|", source])
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        # Alone first: `1) | (2` must not become valid by what is put around it.
+        # The source alone first: the brackets around it must not make `1) | (2` valid.
         jq.compile(source, args=dict.fromkeys(names))
         program = self._kept[key] = jq.compile(wrapped(source, names))
         if len(self._kept) > PROGRAMS_KEPT:
@@ -74,15 +84,18 @@ class Programs:
 
 
 def wrapped(source: str, names: list[str]) -> str:
-    """The expression with its variables taken from the input; jq.py can bind them at compile time only."""
+    """The program that runs an expression and gives its output as JSON text.
+
+    The variables come with the input, because the binding can bind them at compile time only.
+    """
     bound = "".join(f"$__w.v.{name} as ${name} | " for name in names)
-    # Times are told by whoever asks, and local is UTC, so that evaluating again gives the same.
+    # The caller passes the time, and the local time zone is UTC: evaluating again gives the same.
     now = "def now: $__now; " if "__now" in names else ""
-    return f"{PRELUDE}{{}} as $ENV | . as $__w | {bound}{now}$__w.d | (\n{source}\n)"
+    return f"{PRELUDE}{{}} as $ENV | . as $__w | {bound}{now}$__w.d | (\n{source}\n) | tojson"
 
 
 def answer(request: bytes, programs: Programs) -> bytes:
-    """The answer to one request."""
+    """Returns the answer to one request."""
     head, _, body = request.partition(b"\n")
     asked = orjson.loads(head)
     try:
@@ -100,23 +113,47 @@ def answer(request: bytes, programs: Programs) -> bytes:
         return ERROR + str(error).encode("utf-8", "replace")
 
 
-def encoded(value: Any) -> bytes:
-    """An output as JSON, if it is not too large or too deep."""
+class InexactNumber(Exception):
+    """An integer of more than 64 bits that a double cannot hold; the text names it."""
+
+
+def encoded(text: str) -> bytes:
+    """Returns the answer with an output, given its JSON text."""
     try:
-        text = orjson.dumps(value)
-    except TypeError:  # an integer of more than 64 bits, or too deep for orjson
-        try:
-            text = json.dumps(value).encode()
-            orjson.loads(text)
-        except (ValueError, RecursionError):
-            return LIMIT
-    return VALUE + text if len(text) <= LARGEST_OUTPUT else LIMIT
+        if NEEDS_CARE.search(text):
+            text = json.dumps(json.loads(text, parse_int=integer, parse_float=double), ensure_ascii=False)
+    except InexactNumber as error:
+        return INEXACT + str(error).encode()
+    except RecursionError:
+        return LIMIT
+    encoded_text = text.encode()
+    return VALUE + encoded_text if len(encoded_text) <= LARGEST_OUTPUT else LIMIT
+
+
+def integer(digits: str) -> int | float:
+    """The number, exactly. Raises `InexactNumber`."""
+    if len(digits) <= 20 and -(2**63) <= (exact := int(digits)) < 2**64:
+        return exact
+    rounded = float(digits)
+    if Decimal(repr(rounded)) == Decimal(digits):  # as jq writes a double that it has computed
+        return rounded
+    shown = digits if len(digits) <= DIGITS_SHOWN else digits[:DIGITS_SHOWN] + "..."
+    raise InexactNumber(shown)
+
+
+def double(digits: str) -> int | float:
+    """The nearest finite double; an integer when the source writes one as `1e3`."""
+    number = max(-LARGEST_DOUBLE, min(LARGEST_DOUBLE, float(digits)))
+    # Data never comes with such an exponent below 1e16.
+    written_in_source = "E" in digits and abs(number) < 2**53
+    return int(number) if written_in_source and number.is_integer() else number
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
-    """Answers requests until there are no more.
+    """Answers requests until stdin ends.
 
-    The alarm ends this process even when its parent is gone: it needs no Python to run, unlike a handler.
+    The alarm ends this process even if its parent has died. It has no Python handler, which could not run
+    during a call of jq.
     """
     programs = Programs()
     send(answers, READY)

@@ -1,4 +1,4 @@
-"""jq's messages without the data it quotes in them: data may be secret."""
+"""jq's error messages without the data that jq quotes in them: data may be secret."""
 
 import re
 from typing import Final
@@ -18,7 +18,7 @@ _WITH_KEY: Final = re.compile(rf"\b(with {_KIND}) [(\"].*$", re.DOTALL)
 
 
 def of_evaluation(message: str) -> str:
-    """What jq says when an expression fails."""
+    """The message of an expression that fails."""
     if _INDEXED.match(message):
         message = _WITH_KEY.sub(r"\1", message)
     for pattern, replacement in _OTHER:
@@ -27,6 +27,6 @@ def of_evaluation(message: str) -> str:
 
 
 def of_compilation(message: str) -> str:
-    """What jq says of source that is no jq: the first line, without the program's name."""
+    """The message of source that is not valid jq: its first line, without the program's name."""
     first = message.partition("\n")[0].removeprefix("jq: error: ").rstrip(":")
-    return first.replace(" at <top-level>,", " at").strip() or "it is no valid jq"
+    return first.replace(" at <top-level>,", " at").strip() or "it is not valid jq"
