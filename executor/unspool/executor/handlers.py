@@ -10,6 +10,7 @@ from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolv
 from unspool.executor.http.call import HttpCall
 from unspool.executor.outbound import open_session
 from unspool.executor.outcome import Handler
+from unspool.executor.process_groups import ProcessGroups
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.shell import ShellRun
 
@@ -27,7 +28,11 @@ async def default_handlers(
     """
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
     async with open_session(policy, connections=settings.concurrency) as session:
-        yield {call_http.QUEUE: HttpCall(session, settings), run_shell.QUEUE: ShellRun(settings)}
+        groups = ProcessGroups()
+        try:
+            yield {call_http.QUEUE: HttpCall(session, settings), run_shell.QUEUE: ShellRun(settings, groups)}
+        finally:
+            await asyncio.to_thread(groups.close)
 
 
 def _address_scope(text: str) -> AddressScope:

@@ -1,4 +1,4 @@
-"""Child processes with limited output, which are stopped with everything in their process group."""
+"""Shell scripts with limited output, which are stopped with everything in their process group."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,14 @@ from collections.abc import Mapping, Sequence
 from subprocess import DEVNULL, PIPE
 from typing import Final, NamedTuple, cast
 
+from unspool.executor.process_groups import ProcessGroups
+
 _DRAIN_SECONDS: Final = 0.5
 """How long output is still read after the process has ended, if its children hold its pipes open."""
+
+_START_LINE: Final = b"\n"
+_WAIT_FOR_START_LINE: Final = "read -r _ || exit; "
+"""Keeps a script from running before its process group is registered: without the line it ends."""
 
 
 class ProcessResult(NamedTuple):
@@ -64,15 +70,19 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 async def run(
-    argv: Sequence[str],
+    script: str,
+    arguments: Sequence[str],
     *,
     stdin: bytes,
     environment: Mapping[str, str],
     directory: str,
     max_output: int,
     kill_grace: float,
+    groups: ProcessGroups,
 ) -> ProcessResult:
-    """Runs a process in a session of its own to its end, then kills the rest of its process group.
+    """Runs a script in a session of its own to its end, then kills the rest of its process group.
+
+    The group is in `groups` meanwhile, so that it is killed if this process dies.
 
     When cancelled, it sends SIGTERM to the group, waits up to `kill_grace` seconds, and sends SIGKILL.
 
@@ -83,8 +93,8 @@ async def run(
     loop = asyncio.get_running_loop()
     transport, capture = await loop.subprocess_exec(
         lambda: _OutputCapture(max_output),
-        *argv,
-        stdin=PIPE if stdin else DEVNULL,
+        *("sh", "-c", _WAIT_FOR_START_LINE + script, "sh", *arguments),
+        stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
         cwd=directory,
@@ -92,7 +102,8 @@ async def run(
         start_new_session=True,
     )
     try:
-        _write_stdin(transport, stdin)
+        groups.add(transport.get_pid())
+        _write_stdin(transport, _START_LINE + stdin)
         await _wait_until_finished(capture, max_output)
     except BaseException:
         _signal_group(transport, signal.SIGTERM)
@@ -101,6 +112,7 @@ async def run(
     finally:
         _signal_group(transport, signal.SIGKILL)
         await asyncio.wait({capture.exited}, timeout=_DRAIN_SECONDS)
+        groups.remove(transport.get_pid())
         transport.close()
     return _result(transport, capture)
 
@@ -113,8 +125,6 @@ async def _wait_until_finished(capture: _OutputCapture, max_output: int) -> None
 
 
 def _write_stdin(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
-    if not stdin:
-        return
     pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
     if not pipe.is_closing():  # the process may have ended; then uvloop refuses to write
         pipe.write(stdin)

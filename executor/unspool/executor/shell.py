@@ -17,6 +17,7 @@ from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.process import OutputTooLarge, ProcessResult, run, start_detached
+from unspool.executor.process_groups import ProcessGroups
 from unspool.executor.settings import ExecutorSettings
 
 _RETURNS: Final = frozenset({"stdout", "stderr", "code", "all", "none"})
@@ -52,8 +53,9 @@ class ShellCommand:
 class ShellRun:
     """Runs `run: shell` tasks, each in its own process group and its own empty directory."""
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, settings: ExecutorSettings, groups: ProcessGroups) -> None:
         self._settings = settings
+        self._groups = groups
 
     async def __call__(self, request: TaskRequest) -> Outcome:
         """Runs one command. When it ends, the rest of its process group is killed."""
@@ -76,12 +78,14 @@ class ShellRun:
     async def _run(self, command: ShellCommand, directory: str) -> Outcome:
         try:
             result = await run(
-                ("sh", "-c", f"umask 077; {command.script}", "sh", *command.arguments),
+                f"umask 077; {command.script}",
+                command.arguments,
                 stdin=command.stdin,
                 environment=_environment(command, directory),
                 directory=directory,
                 max_output=self._settings.shell_max_output_bytes,
                 kill_grace=self._settings.shell_kill_grace_seconds,
+                groups=self._groups,
             )
         except OutputTooLarge as error:
             return Faulted(errors.runtime(str(error), title="Output too large"))

@@ -1,0 +1,141 @@
+"""Shell commands end with their executor, also when it is killed with SIGKILL."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.events import Event
+from unspool.eventstore.ids import new_id
+from unspool.eventstore.records import Commit, ExecutionKey, Start, TaskRequest, WorkflowRef
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.executor import group_killer
+from unspool.executor.process_groups import ProcessGroups
+
+RequestCommand = Callable[[str], Awaitable[None]]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for children in listed for child in children.read_text().split()]
+
+
+def helper_of(pid: int) -> int:
+    script = Path(group_killer.__file__).name.encode()
+    (helper,) = [child for child in children(pid) if script in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return helper
+
+
+@pytest.fixture
+async def request_command(tmp_path: Path) -> AsyncIterator[RequestCommand]:
+    """Requests a shell task in an execution of its own."""
+    store = SqliteStore(tmp_path / "store.sqlite3", SqliteSettings())
+    await store.open()
+
+    async def request(command: str) -> None:
+        now = SystemClock().now()
+        key = ExecutionKey("default", new_id(now))
+        await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
+        task = TaskRequest(key.id, "r1", "/do/0/run", "shell", {"command": command})
+        event = Event(1, "task.requested", now, "/do/0/run", "r1", {})
+        await store.commit(
+            Commit(key=key, commit_id=new_id(now), expected_version=0, events=(event,), tasks=(task,))
+        )
+
+    yield request
+    await store.close()
+
+
+@pytest.fixture
+async def executor(tmp_path: Path, request_command: RequestCommand) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A real executor process on the store of `request_command`."""
+    command = [
+        sys.executable,
+        "-m",
+        "unspool.cli",
+        "executor",
+        "--store",
+        f"sqlite:///{tmp_path}/store.sqlite3",
+    ]
+    process = subprocess.Popen(command, env={**os.environ, "UNSPOOL_ALLOW_SHELL": "true"})
+    yield process
+    process.kill()
+    await asyncio.to_thread(process.wait)
+
+
+async def pids_of(file: Path, count: int, eventually) -> list[int]:
+    """The process ids in a file, when `count` have been written."""
+
+    def written() -> list[int]:
+        return [int(pid) for pid in file.read_text().splitlines()] if file.exists() else []
+
+    await eventually(lambda: len(written()) == count, f"{count} processes run")
+    return written()
+
+
+def command_with_child(file: Path) -> str:
+    return f"echo $$ >> {file}; sh -c 'echo $$ >> {file}; sleep 600; true'; true"
+
+
+async def test_a_killed_executor_ends_its_commands(executor, request_command, tmp_path, eventually) -> None:
+    for name in ("a", "b"):
+        await request_command(command_with_child(tmp_path / name))
+    pids = [pid for name in ("a", "b") for pid in await pids_of(tmp_path / name, 2, eventually)]
+    assert all(runs(pid) for pid in pids)
+    helper = helper_of(executor.pid)
+    executor.kill()
+    await eventually(lambda: not any(runs(pid) for pid in pids), "all processes of the commands end")
+    await eventually(lambda: not runs(helper), "the helper process ends")
+
+
+async def test_commands_end_also_if_the_helper_process_was_killed_before(
+    executor, request_command, tmp_path, eventually
+) -> None:
+    await request_command(command_with_child(tmp_path / "a"))
+    pids = await pids_of(tmp_path / "a", 2, eventually)
+    os.kill(helper_of(executor.pid), signal.SIGKILL)
+    await request_command(command_with_child(tmp_path / "b"))
+    pids += await pids_of(tmp_path / "b", 2, eventually)
+    executor.kill()
+    await eventually(lambda: not any(runs(pid) for pid in pids), "all processes of both commands end")
+
+
+async def test_a_stopped_executor_leaves_no_helper_process(
+    executor, request_command, tmp_path, eventually
+) -> None:
+    await request_command(f"echo $$ >> {tmp_path}/a")
+    await pids_of(tmp_path / "a", 1, eventually)
+    helper = helper_of(executor.pid)
+    executor.terminate()
+    assert await asyncio.to_thread(executor.wait, 20) == 0
+    assert not runs(helper)
+
+
+async def test_a_removed_group_is_not_killed(eventually) -> None:
+    """Its id may belong to another group by then."""
+    groups = ProcessGroups()
+    with (
+        subprocess.Popen(["sleep", "600"], start_new_session=True) as removed,
+        subprocess.Popen(["sleep", "600"], start_new_session=True) as registered,
+    ):
+        groups.add(registered.pid)
+        groups.add(removed.pid)
+        groups.remove(removed.pid)
+        groups.close()
+        await eventually(lambda: registered.poll() == -signal.SIGKILL, "the registered group is killed")
+        assert removed.poll() is None
+        removed.kill()
