@@ -9,6 +9,7 @@ import pytest
 
 from unspool.eventstore.records import Consumer, MessageKind, Status
 
+WORKER = Consumer("workers", "one")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -295,21 +296,104 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("status", Status)
-async def test_the_status_decides_which_operations_are_allowed(api, status):
+EFFECTS = {
+    "cancel": (Status.RUNNING, "workflow.cancelled", Status.CANCELLED),
+    "suspend": (Status.RUNNING, "workflow.suspended", Status.SUSPENDED),
+    "resume": (Status.SUSPENDED, "workflow.resumed", Status.RUNNING),
+    "retry": (Status.FAULTED, "workflow.retried", Status.RUNNING),
+}
+
+
+async def bring_to(api, status):
+    """Starts execution `it` and commits events up to this status."""
     await api.start(id="it")
-    consumer = Consumer("workers", "one")
-    await api.store.acknowledge(await api.store.receive_messages(consumer, 10, 5))
+    await api.store.acknowledge(await api.store.receive_messages(WORKER, 10, 5))
     for step in BEFORE[status]:
         await (api.begin("it") if step is Status.RUNNING else api.move("it", step))
+
+
+async def requested(api, operation):
+    """Waits until the worker has the message of an operation."""
+    [delivery] = await api.store.receive_messages(WORKER, 10, 5)
+    assert (delivery.body.kind, delivery.body.execution) == (operation, "it")
+
+
+@pytest.mark.parametrize("operation", EFFECTS)
+async def test_wait_answers_when_the_operation_has_taken_effect(api, operation):
+    before, event, after = EFFECTS[operation]
+    await bring_to(api, before)
+    waiting = asyncio.create_task(api.post(f"/executions/it/{operation}?wait=30", 200))
+    await requested(api, operation)
+    await api.commit("it", before, ("task.created", {"parent": "0"}))
+    began = time.monotonic()
+    await api.commit("it", after, (event, {}))
+    execution = await waiting
+    assert time.monotonic() - began < 2
+    assert execution == await api.get("/executions/it")
+    assert execution["status"] == after
+
+
+@pytest.mark.parametrize("operation", EFFECTS)
+async def test_wait_answers_202_without_an_effect(api, operation):
+    before = EFFECTS[operation][0]
+    await bring_to(api, before)
+    began = time.monotonic()
+    assert (await api.post(f"/executions/it/{operation}?wait=0.3", 202))["status"] == before
+    assert 0.3 <= time.monotonic() - began < 3
+    assert (await api.post(f"/executions/it/{operation}?wait=0", 202))["status"] == before
+
+
+async def test_an_effect_counts_even_if_the_status_changes_again(api):
+    await bring_to(api, Status.FAULTED)
+    waiting = asyncio.create_task(api.post("/executions/it/retry?wait=30", 200))
+    await requested(api, "retry")
+    error = {"error": {"type": "https://example.com/errors/broken", "status": 500}}
+    await api.commit("it", Status.FAULTED, ("workflow.retried", {}), ("workflow.faulted", error))
+    assert (await waiting)["error"] == error["error"]
+
+
+async def test_an_operation_that_becomes_impossible_is_409(api):
+    await bring_to(api, Status.RUNNING)
+    waiting = asyncio.create_task(api.post("/executions/it/suspend?wait=30", 409))
+    await requested(api, "suspend")
+    await api.move("it", Status.COMPLETED)
+    assert "is completed" in (await waiting)["detail"]
+
+
+@pytest.mark.parametrize("wait", ["-1", "3601", "soon", "nan", "inf", "1e9"])
+async def test_an_operation_with_an_invalid_wait_is_rejected(api, wait):
+    await bring_to(api, Status.RUNNING)
+    for operation in ALLOWED:
+        problem = await api.post(f"/executions/it/{operation}?wait={wait}", 422)
+        assert "wait" in problem["detail"]
+    assert await api.store.receive_messages(WORKER, 10, 0) == []
+
+
+async def test_stopping_and_disconnecting_end_the_wait_for_an_operation(api):
+    await bring_to(api, Status.RUNNING)
+    limit = aiohttp.ClientTimeout(total=0.3)
+    with pytest.raises(TimeoutError):
+        await api.call("POST", "/executions/it/cancel?wait=60", timeout=limit)
+    await api.eventually(lambda: api.in_progress == 0, "the request to end")
+    await requested(api, "cancel")
+    waiting = asyncio.create_task(api.post("/executions/it/suspend?wait=60", 202))
+    await requested(api, "suspend")
+    api.stop.set()
+    assert (await waiting)["status"] == "running"
+    await asyncio.wait_for(api.serving, 4)
+
+
+@pytest.mark.parametrize("status", Status)
+async def test_the_status_decides_which_operations_are_allowed(api, status):
+    await bring_to(api, status)
 
     for operation, statuses in ALLOWED.items():
         if status in statuses:
             assert (await api.post(f"/executions/it/{operation}", 202))["status"] == status
-            [delivery] = await api.store.receive_messages(consumer, 10, 5)
+            [delivery] = await api.store.receive_messages(WORKER, 10, 5)
             assert (delivery.body.kind, delivery.body.execution) == (operation, "it")
             await api.store.acknowledge([delivery])
         else:
             problem = await api.post(f"/executions/it/{operation}", 409)
             assert f"is {status}" in problem["detail"]
-    assert await api.store.receive_messages(consumer, 10, 0) == []
+    assert await api.store.receive_messages(WORKER, 10, 0) == []

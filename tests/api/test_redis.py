@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from unspool.eventstore.records import Status
+from unspool.eventstore.records import Consumer, MessageKind, Status
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 
@@ -31,6 +31,19 @@ async def test_from_start_to_end(api, greet):
     async with api.session.get(f"{api.url}/api/v1/executions/it/events/stream") as response:
         text = await response.text()
     assert text.count("\ndata: ") == 2
+
+
+async def test_an_operation_is_waited_for(api, greet):
+    await api.deploy(greet)
+    await api.start(id="it")
+    await api.begin("it")
+    worker = Consumer("workers", "one")
+    await api.store.acknowledge(await api.store.receive_messages(worker, 10, 5))
+    waiting = asyncio.create_task(api.post("/executions/it/cancel?wait=30", 200))
+    [delivery] = await api.store.receive_messages(worker, 10, 5)
+    assert delivery.body.kind is MessageKind.CANCEL
+    await api.move("it", Status.CANCELLED)
+    assert (await waiting)["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("id_", ["nothing", "0-0", "9" * 25, "-", "a:b:c"])

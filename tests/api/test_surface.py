@@ -134,6 +134,15 @@ async def test_the_description_lists_every_path(api):
             node = node[step]
 
 
+async def test_the_wait_of_operations_is_described(api):
+    paths = (await api.get("//api/openapi.json"))["paths"]
+    for operation in ("cancel", "suspend", "resume", "retry"):
+        described = paths[f"/api/v1/executions/{{id}}/{operation}"]["post"]
+        [wait] = described["parameters"]
+        assert (wait["name"], wait["in"], wait["schema"]["maximum"]) == ("wait", "query", 3600)
+        assert described["responses"].keys() >= {"200", "202", "409"}
+
+
 async def test_path_parameters_are_described(api):
     document = await api.get("//api/openapi.json")
     shared = document["components"]["parameters"]

@@ -62,12 +62,10 @@ def test_services_run_executions(services, unspool):
     assert len(unspool("executions", "list", "--limit", "2", "--json").lines) == 2
 
     assert unspool("executions", "suspend", "sleep-1").code == 0
-    await_status(unspool, "sleep-1", "suspended")
     assert unspool("executions", "suspend", "sleep-1").code == 2
     assert unspool("executions", "resume", "sleep-1").code == 0
     await_status(unspool, "sleep-1", "waiting")
-    assert unspool("executions", "cancel", "sleep-1", "--json").json["id"] == "sleep-1"
-    await_status(unspool, "sleep-1", "cancelled")
+    assert unspool("executions", "cancel", "sleep-1", "--json").json["status"] == "cancelled"
     cancelled = unspool("start", "shop/sleep", "--wait", "--id", "sleep-1")
     assert (cancelled.code, cancelled.stdout) == (3, "")
 
@@ -76,6 +74,39 @@ def test_services_run_executions(services, unspool):
     await_condition(lambda: len(unspool("history", "refuse-1", "--json").lines) > before)
     await_status(unspool, "refuse-1", "faulted")
     assert unspool("executions", "retry", "greet-1").code == 2
+
+
+def test_operations_wait_for_their_effect(services, unspool):
+    unspool("deploy", "sleep.yaml", "refuse.yaml")
+    unspool("start", "shop/sleep", "--id", "nap")
+    for operation, said in [
+        ("suspend", "execution nap is suspended"),
+        ("resume", "execution nap was resumed and is now "),
+        ("cancel", "execution nap is cancelled"),
+    ]:
+        done = unspool("executions", operation, "nap")
+        assert (done.code, done.stderr) == (0, "")
+        assert done.stdout.startswith(said)
+    assert unspool("start", "shop/refuse", "--wait", "--id", "no").code == 1
+    retried = unspool("executions", "retry", "no", "--json")
+    assert (retried.code, retried.json["id"]) == (0, "no")
+    assert "workflow.retried" in {line["type"] for line in unspool("history", "no", "--json").lines}
+
+
+def test_an_operation_without_a_worker_gives_up_with_4(shared, unspool):
+    unspool("deploy", "sleep.yaml")
+    unspool("start", "shop/sleep", "--id", "nap")
+    gave_up = unspool("executions", "cancel", "nap", "--timeout", "0.2")
+    assert (gave_up.code, gave_up.stdout) == (4, "")
+    assert "still pending" in gave_up.stderr
+    as_json = unspool("executions", "cancel", "nap", "--timeout", "0.2", "--json")
+    assert (as_json.code, as_json.json["status"]) == (4, "pending")
+    began = time.monotonic()
+    asked = unspool("executions", "cancel", "nap", "--no-wait")
+    assert (asked.code, asked.stdout) == (0, "")
+    assert time.monotonic() - began < 5
+    assert "asked execution nap to cancel" in asked.stderr
+    assert unspool("executions", "cancel", "nap", "--timeout", "-1").code == 2
 
 
 def test_services_log_json_lines_and_no_password(shared, start_program):

@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
+from unspool.api.operations import NotAllowed, check_allowed, wait_for_effect
 from unspool.api.problems import HttpProblem
-from unspool.api.representations import describe, refusal, start_conflict
+from unspool.api.representations import describe, start_conflict
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
@@ -81,16 +82,35 @@ async def show(call: Call) -> Response:
 
 
 def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
-    """Returns a handler that sends this message to an execution if the execution's status allows it."""
+    """Returns a handler that sends this message to an execution; with `wait`, waits for its effect."""
 
     async def operate(call: Call) -> Response:
+        wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
         record = await call.execution()
-        if reason := refusal(kind, record.status):
-            raise HttpProblem(409, f"the execution {reason}")
-        await call.store.send(call.tenant, Message(kind, record.key.id, {}))
-        return json_response(await describe(call.store, record), 202)
+        try:
+            check_allowed(kind, record.status)
+            await call.store.send(call.tenant, Message(kind, record.key.id, {}))
+            applied = wait is not None and await _applied(call, kind, record, wait)
+        except NotAllowed as reason:
+            raise HttpProblem(409, f"the execution {reason}") from None
+        if wait is not None:
+            record = await _record(call.store, record.key)
+        return json_response(await describe(call.store, record), 200 if applied else 202)
 
     return operate
+
+
+async def _applied(call: Call, kind: MessageKind, record: ExecutionRecord, seconds: float) -> bool:
+    """Waits until the operation takes effect, the time is up, the client disconnects or the API stops.
+
+    Returns whether it has taken effect.
+
+    Raises:
+        NotAllowed: the status changed first and does not allow it any more.
+    """
+    effect = wait_for_effect(call.store, kind, record)
+    ends = asyncio.sleep(seconds), call.client_disconnected(), call.services.closing.wait()
+    return await done_before(effect, *ends)
 
 
 async def _start_request(call: Call) -> StartRequest:

@@ -1,7 +1,6 @@
 """Executions, events and dead letters as the JSON of the public contract, for API and CLI."""
 
 import asyncio
-from typing import Final
 
 import orjson
 
@@ -9,17 +8,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
-from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, MessageKind, Status, WorkflowRef
-
-_ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING})
-
-ALLOWED: Final = {
-    MessageKind.CANCEL: _ACTIVE | {Status.SUSPENDED},
-    MessageKind.SUSPEND: _ACTIVE,
-    MessageKind.RESUME: frozenset({Status.SUSPENDED}),
-    MessageKind.RETRY: frozenset({Status.FAULTED}),
-}
-"""The statuses in which each operation is allowed."""
+from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, Status, WorkflowRef
 
 
 def event_json(event: Event) -> dict[str, Json]:
@@ -59,14 +48,6 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
     if ending is not None and record.status is Status.FAULTED:
         described["error"] = ending.data["error"]
     return described
-
-
-def refusal(kind: MessageKind, status: Status) -> str | None:
-    """Returns why the operation is not allowed in this status; None if it is allowed."""
-    allowed = ALLOWED[kind]
-    if status in allowed:
-        return None
-    return f"is {status}; {kind} requires {' or '.join(s for s in Status if s in allowed)}"
 
 
 def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Json]:

@@ -1,18 +1,17 @@
 """`unspool executions`: lists, shows and operates executions."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
 import click
 
-from unspool.api.representations import describe, refusal
-from unspool.cli.exits import CommandError
-from unspool.cli.following import record_of
+from unspool.api.representations import describe
+from unspool.cli.following import dead_letter_of, record_of
 from unspool.cli.loop import asynchronous
+from unspool.cli.operations import operation_command
 from unspool.cli.options import Place, example, json_option, place_options, timestamp, workflow_name
-from unspool.cli.output import json_text, print_json, print_line, print_table, say
+from unspool.cli.output import json_text, print_json, print_line, print_table
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
 from unspool.definitions.json_value import Json
@@ -22,7 +21,6 @@ from unspool.eventstore.records import (
     ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
-    Message,
     MessageKind,
     Status,
     WorkflowRef,
@@ -130,14 +128,14 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
     async with opened(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
         execution = await describe(store, await record_of(store, key))
-        page = await store.dead_letters(place.tenant, execution=id_, limit=1)
+        letter = await dead_letter_of(store, key)
     if as_json:
         print_json(execution, one_line=True)
         return
     for name, value in execution.items():
         if value is not None or name in {"input", "output"}:
             click.echo(f"{name:10} {_value(name, value)}")
-    for letter in page.items:
+    if letter is not None:
         click.echo(printable(f"{'stuck':10} {letter.error} (dead letter {letter.id})"))
 
 
@@ -149,34 +147,10 @@ def _value(name: str, value: Json) -> str:
     )
 
 
-def _operation(kind: MessageKind, text: str) -> Callable[..., object]:
-    """Makes a command that sends this message to an execution if the execution's status allows it."""
-
-    @executions.command(
-        kind.value, help=text, epilog=example(f"unspool executions {kind} 01JD8X4W0M2V5Z7Y3T6K9Q1B0C")
-    )
-    @click.argument("id_", metavar="ID")
-    @place_options
-    @json_option
-    @asynchronous
-    async def operate(id_: str, place: Place, as_json: bool) -> None:
-        async with opened(url_of_execution(place, id_)) as store:
-            record = await record_of(store, ExecutionKey(place.tenant, id_))
-            if reason := refusal(kind, record.status):
-                raise CommandError(f"execution {id_} {reason}")
-            await store.send(place.tenant, Message(kind, id_, {}))
-            if as_json:
-                print_json(await describe(store, record), one_line=True)
-        say(f"asked execution {id_} to {kind}")
-
-    return operate
-
-
-cancel = _operation(MessageKind.CANCEL, "Cancel an execution; running tasks are asked to stop.")
-suspend = _operation(
-    MessageKind.SUSPEND, "Suspend an execution: running tasks can finish, no new task starts."
-)
-resume = _operation(MessageKind.RESUME, "Resume a suspended execution.")
-retry = _operation(
-    MessageKind.RETRY, "Restart a faulted execution at the task that faulted, in the same history."
-)
+for kind, text in (
+    (MessageKind.CANCEL, "Cancel an execution; running tasks are asked to stop."),
+    (MessageKind.SUSPEND, "Suspend an execution: running tasks can finish, no new task starts."),
+    (MessageKind.RESUME, "Resume a suspended execution."),
+    (MessageKind.RETRY, "Restart a faulted execution at the task that faulted, in the same history."),
+):
+    executions.add_command(operation_command(kind, text))

@@ -10,7 +10,7 @@ from unspool.cli.exits import CommandError, Exit
 from unspool.cli.output import json_text, print_json, say
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
+from unspool.eventstore.records import DeadLetter, ExecutionKey, ExecutionRecord, Status
 
 _STUCK_CHECK_SECONDS: Final = 2.0
 """After this time without an event, look for dead letters of the execution."""
@@ -57,10 +57,15 @@ async def follow(
         await store.wait_for_version(key, version, _STUCK_CHECK_SECONDS)
 
 
-async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
+async def dead_letter_of(store: EventStore, key: ExecutionKey) -> DeadLetter | None:
+    """Returns the oldest dead letter of an execution; None if it has none."""
     page = await store.dead_letters(key.tenant, execution=key.id, limit=1)
-    if page.items:
-        [letter] = page.items
+    return next(iter(page.items), None)
+
+
+async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
+    letter = await dead_letter_of(store, key)
+    if letter is not None:
         raise Stuck(f"execution {key.id} is stuck: {letter.error} (dead letter {letter.id})", Exit.GAVE_UP)
 
 

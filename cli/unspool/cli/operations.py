@@ -1,0 +1,102 @@
+"""`unspool executions cancel|suspend|resume|retry`: asks for an operation and waits for its effect."""
+
+import asyncio
+from typing import Final
+
+import click
+
+from unspool.api.operations import NotAllowed, check_allowed, wait_for_effect
+from unspool.api.representations import describe
+from unspool.cli.exits import CommandError, Exit
+from unspool.cli.following import dead_letter_of, record_of
+from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.output import print_json, say
+from unspool.cli.stores import opened, url_of_execution
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message, MessageKind
+from unspool.eventstore.waiting import done_before
+
+_WAIT_SECONDS: Final = 10.0
+
+_DONE: Final = {
+    MessageKind.CANCEL: "cancelled",
+    MessageKind.SUSPEND: "suspended",
+    MessageKind.RESUME: "resumed",
+    MessageKind.RETRY: "retried",
+}
+
+
+def operation_command(kind: MessageKind, text: str) -> click.Command:
+    """Makes the command for one operation, with `text` as its help."""
+
+    @click.command(
+        kind.value, help=text, epilog=example(f"unspool executions {kind} 01JD8X4W0M2V5Z7Y3T6K9Q1B0C")
+    )
+    @click.argument("id_", metavar="ID")
+    @click.option(
+        "--wait/--no-wait", default=True, show_default=True, help="Wait until a worker has applied it."
+    )
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        default=_WAIT_SECONDS,
+        show_default=True,
+        help="Exit with 4 after waiting this long.",
+    )
+    @place_options
+    @json_option
+    @asynchronous
+    async def operate(
+        id_: str,
+        wait: bool,
+        timeout: float,  # noqa: ASYNC109 - an option of the command
+        place: Place,
+        as_json: bool,
+    ) -> int:
+        async with opened(url_of_execution(place, id_)) as store:
+            record = await record_of(store, ExecutionKey(place.tenant, id_))
+            try:
+                check_allowed(kind, record.status)
+                await store.send(place.tenant, Message(kind, id_, {}))
+                applied = wait and await _applied(store, kind, record, timeout)
+            except NotAllowed as reason:
+                raise CommandError(f"execution {id_} {reason}") from None
+            latest = await record_of(store, record.key)
+            if as_json:
+                print_json(await describe(store, latest), one_line=True)
+            if applied and not as_json:
+                click.echo(_outcome(kind, latest))
+            if not wait:
+                say(f"asked execution {id_} to {kind}")
+            if applied or not wait:
+                return Exit.DONE
+            say(await _pending(store, kind, latest))
+            return Exit.GAVE_UP
+
+    return operate
+
+
+async def _applied(
+    store: EventStore,
+    kind: MessageKind,
+    record: ExecutionRecord,
+    timeout: float,  # noqa: ASYNC109 - an option of the command
+) -> bool:
+    """Waits until the operation has taken effect; returns False after the timeout or a stop signal."""
+    with stop_signals() as stop:
+        return await done_before(wait_for_effect(store, kind, record), asyncio.sleep(timeout), stop.wait())
+
+
+def _outcome(kind: MessageKind, record: ExecutionRecord) -> str:
+    if record.status == _DONE[kind]:
+        return f"execution {record.key.id} is {record.status}"
+    return f"execution {record.key.id} was {_DONE[kind]} and is now {record.status}"
+
+
+async def _pending(store: EventStore, kind: MessageKind, record: ExecutionRecord) -> str:
+    """Describes an operation that has not taken effect yet, and why if that is known."""
+    letter = await dead_letter_of(store, record.key)
+    cause = f"it is stuck: {letter.error} (dead letter {letter.id})" if letter else "is a worker running?"
+    return f"unspool: execution {record.key.id} is still {record.status}, {kind} is requested; {cause}"
