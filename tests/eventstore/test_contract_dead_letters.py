@@ -1,4 +1,4 @@
-"""Dead letters: set aside in one step, looked at, put back as they were (DESIGN §6, F34)."""
+"""Dead letters: moved in one step, read, requeued unchanged (DESIGN §6, F34)."""
 
 import asyncio
 import time
@@ -23,14 +23,14 @@ NO_IDS = [
 ]
 
 
-async def buried(store, make, hands, **body):
-    """Sends a message, receives and buries it; returns the dead letter's id."""
+async def dead_lettered(store, make, hands, **body):
+    """Sends a message, receives it and moves it to the dead letter queue; returns the dead letter's id."""
     await store.send("default", make.message(**body))
     [delivery] = await hands.messages(store)
     return await store.move_to_dead_letters(delivery, "boom", "Traceback …")
 
 
-async def test_a_message_is_buried(store, make, hands):
+async def test_a_message_is_moved_to_the_dead_letters(store, make, hands):
     await store.send("default", make.message(n=1))
     taken = await hands.messages(store)
     [second] = await hands.gather(1, lambda: store.reclaim_messages(make.second_worker, 10, 0))
@@ -41,7 +41,7 @@ async def test_a_message_is_buried(store, make, hands):
     letter = await store.dead_letter("default", id_)
     assert (letter.id, letter.tenant, letter.body) == (id_, "default", make.message(n=1))
     assert (letter.error, letter.traceback, letter.attempts) == ("boom: ä", "Traceback\n  line", 2)
-    assert before <= letter.buried_at <= time.time() * 1000 + 1_000
+    assert before <= letter.moved_at <= time.time() * 1000 + 1_000
     assert (await store.dead_letters("default")).items == (letter,)
     await store.release([second])
     await store.deregister(make.second_worker)
@@ -49,7 +49,7 @@ async def test_a_message_is_buried(store, make, hands):
     assert len(taken) == 1
 
 
-async def test_a_task_is_buried_and_comes_back_as_it_was(store, make, hands):
+async def test_a_task_is_moved_and_requeued_unchanged(store, make, hands):
     task = make.task(deadline=9_000, arguments={"a": [None, 1.5]})
     await hands.requested(store, task)
     [delivery] = await hands.tasks(store)
@@ -64,7 +64,7 @@ async def test_a_task_is_buried_and_comes_back_as_it_was(store, make, hands):
 
 
 async def test_a_requeued_message_comes_once_with_its_attempts_counted_anew(store, make, hands):
-    id_ = await buried(store, make, hands, n=1)
+    id_ = await dead_lettered(store, make, hands, n=1)
 
     assert sorted(await asyncio.gather(*(store.requeue("default", id_) for _ in range(5)))) == [False] * 4 + [
         True
@@ -76,8 +76,8 @@ async def test_a_requeued_message_comes_once_with_its_attempts_counted_anew(stor
     assert await hands.nothing_waits(store)
 
 
-async def test_requeue_wakes_who_waits(store, make, hands):
-    id_ = await buried(store, make, hands)
+async def test_requeue_wakes_a_waiting_consumer(store, make, hands):
+    id_ = await dead_lettered(store, make, hands)
     receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60))
     await asyncio.wait([receiving], timeout=0.05)
 
@@ -87,7 +87,7 @@ async def test_requeue_wakes_who_waits(store, make, hands):
         assert len(await receiving) == 1
 
 
-async def test_what_is_dealt_with_cannot_be_buried(store, make, hands):
+async def test_an_acknowledged_message_cannot_be_moved(store, make, hands):
     await store.send("default", make.message())
     [delivery] = await hands.messages(store)
     await store.acknowledge([delivery])
@@ -98,7 +98,7 @@ async def test_what_is_dealt_with_cannot_be_buried(store, make, hands):
 
 
 async def test_a_discarded_letter_is_gone(store, make, hands):
-    id_ = await buried(store, make, hands)
+    id_ = await dead_lettered(store, make, hands)
 
     assert await store.discard("default", id_)
     assert not await store.discard("default", id_)
@@ -108,7 +108,7 @@ async def test_a_discarded_letter_is_gone(store, make, hands):
 
 
 async def test_letters_are_listed_oldest_first(store, make, hands):
-    made = [await buried(store, make, hands, n=n) for n in range(5)]
+    made = [await dead_lettered(store, make, hands, n=n) for n in range(5)]
     await store.send("default", make.message("two"))
     [of_two] = await hands.messages(store)
     made.append(await store.move_to_dead_letters(of_two, "boom", ""))
@@ -120,7 +120,7 @@ async def test_letters_are_listed_oldest_first(store, make, hands):
 
 
 async def test_letters_come_in_pages(store, make, hands):
-    made = [await buried(store, make, hands, n=n) for n in range(5)]
+    made = [await dead_lettered(store, make, hands, n=n) for n in range(5)]
     page = await store.dead_letters("default", limit=2)
     found = [*page.items]
     assert await store.discard("default", made[1])  # the page goes on behind it all the same
@@ -138,7 +138,7 @@ async def test_a_cursor_that_no_page_gave_is_refused(store, cursor):
 
 
 async def test_tenants_do_not_reach_each_others_letters(store, make, hands):
-    id_ = await buried(store, make, hands)
+    id_ = await dead_lettered(store, make, hands)
 
     assert (await store.dead_letters("other")).items == ()
     assert await store.dead_letter("other", id_) is None
@@ -148,7 +148,7 @@ async def test_tenants_do_not_reach_each_others_letters(store, make, hands):
 
 
 @pytest.mark.parametrize("id_", NO_IDS)
-async def test_ids_that_are_none(store, id_):
+async def test_invalid_ids(store, id_):
     assert await store.dead_letter("default", id_) is None
     assert not await store.requeue("default", id_)
     assert not await store.discard("default", id_)

@@ -1,4 +1,4 @@
-"""How consumers share the work of a Redis store, and what happens to that of those who die."""
+"""How consumers share the work of a Redis store, and who takes over the work of dead ones."""
 
 import asyncio
 from collections import Counter
@@ -43,7 +43,7 @@ async def other(redis_database, clock, store) -> AsyncIterator[RedisStore]:
 
 
 async def wait_until_gone(clock: Clock, watcher: RedisStore, alive: Consumer) -> None:
-    """Lets the time pass after which whoever has not beaten counts as gone."""
+    """Lets the time pass after which a consumer without heartbeats counts as gone."""
     for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS)):
         await watcher.heartbeat(alive)
         await watcher.reclaim_messages(alive, 1, 3600)
@@ -114,7 +114,7 @@ async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(st
     assert {message.key.id for message in received} == ids
 
 
-async def test_what_a_dead_worker_held_is_taken_over(store, other, clock, make, hands):
+async def test_deliveries_of_a_dead_worker_are_taken_over(store, other, clock, make, hands):
     await start_many(other, make, 20)
     held = await hands.messages(other, 20, make.second_worker)
     for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS)):
@@ -146,8 +146,8 @@ async def test_a_dead_worker_is_forgotten_and_comes_back_as_new(
     assert [m.key.id for m in await hands.messages(other, 1, make.second_worker)] == ["new"]
 
 
-async def test_tasks_of_a_dead_executor_reach_those_who_serve_its_queue(store, other, clock, make, hands):
-    """Who notices the death does not serve that queue."""
+async def test_tasks_of_a_dead_executor_reach_others_of_its_queue(store, other, clock, make, hands):
+    """The consumer that notices it does not serve that queue."""
     shell = Consumer("executors", "x9", frozenset({"shell"}))
     await hands.requested(store, make.task(queue="shell"))
     await hands.tasks(other, consumer=shell)
@@ -187,7 +187,7 @@ async def test_the_count_of_attempts_survives_release_and_leaving(store, make, h
     assert [d.attempts for d in (first, again, after_leaving, last)] == [1, 1, 2, 2]
 
 
-async def test_what_nobody_can_read_is_set_aside(store, make, hands, redis_server, caplog):
+async def test_unreadable_entries_are_moved_to_their_own_stream(store, make, hands, redis_server, caplog):
     await store.start(make.start())
     with redis_server.admin as admin:
         [inbox] = [name for name in admin.keys("*:inbox") if admin.xlen(name)]
@@ -203,7 +203,7 @@ async def test_what_nobody_can_read_is_set_aside(store, make, hands, redis_serve
 
 
 async def test_an_entry_without_its_content_is_passed_over(store, make, hands, redis_server):
-    """As after somebody trimmed the stream."""
+    """As after a manual XTRIM."""
     await store.start(make.start())
     await hands.messages(store)
     with redis_server.admin as admin:
@@ -252,13 +252,13 @@ async def test_timers_of_many_tenants_are_fired(store, make):
     assert fired.next_due_at == now + 60_000
 
 
-async def test_after_a_pause_of_redis_nobody_is_taken_for_dead(store, other, clock, make, hands):
+async def test_after_a_pause_of_redis_no_consumer_counts_as_dead(store, other, clock, make, hands):
     await hands.requested(store, make.task())
     await hands.tasks(other, consumer=make.second_executor)
     await store.heartbeat(make.executor)
     await store.reclaim_tasks(make.executor, 10, 3600)
 
-    clock.now += 10 * CONSUMER_TIMEOUT_SECONDS  # in which nobody could beat, nor look
+    clock.now += 10 * CONSUMER_TIMEOUT_SECONDS  # no heartbeat and no read in this time
     assert await store.reclaim_tasks(make.executor, 10, 3600) == []
     for _ in range(5):
         clock.now += HEARTBEAT_SECONDS

@@ -1,4 +1,4 @@
-"""What the Redis adapter makes of lost replies, broken connections and a Redis that dies or loses data."""
+"""The Redis adapter with lost replies, broken connections and a Redis that is killed or loses data."""
 
 import asyncio
 import logging
@@ -184,7 +184,7 @@ async def test_messages_in_a_lost_reply_are_read_again(proxied, proxy, direct, m
     assert message.key == make.key()
 
 
-async def test_what_is_in_hand_is_not_read_again_after_a_break(proxied, proxy, direct, make, hands):
+async def test_held_deliveries_are_not_read_again_after_a_break(proxied, proxy, direct, make, hands):
     await direct.start(make.start())
     held = await hands.messages(proxied)
     await direct.start(make.start(make.key("two")))
@@ -213,7 +213,7 @@ async def test_a_cancelled_read_swallows_nothing(direct, make, hands, redis_serv
 
 
 async def test_a_read_the_server_did_not_see_break_loses_nothing(proxied, proxy, direct, make, redis_server):
-    """The network is cut in the middle of a blocking read; Redis delivers into the void, then it heals."""
+    """The network is cut during a blocking read, and Redis delivers to the dead connection."""
     await proxied.receive_messages(make.worker, 10, 0)
     reading = asyncio.create_task(proxied.receive_messages(make.worker, 10, 30))
     with redis_server.admin as admin:
@@ -340,7 +340,7 @@ async def test_a_full_memory_tears_no_commit_and_lets_results_in(own_redis, make
         with pytest.raises(StoreUnavailable, match=r"OOM|memory"):
             await store.start(make.start(make.key("two")))
         await store.finish_task(task, make.result(task.body))
-        await store.heartbeat(make.executor)  # else all would look dead to all
+        await store.heartbeat(make.executor)  # else all consumers would look dead
         admin.config_set("maxmemory", "0")
 
     assert (await store.execution(key)).version == 1
@@ -370,7 +370,7 @@ async def test_a_closed_store_says_so(redis_database, redis_server, make):
         await store.ping()
 
 
-async def test_burying_what_somebody_else_has_settled_is_refused(direct, make, hands):
+async def test_moving_an_acknowledged_message_to_the_dead_letters_is_refused(direct, make, hands):
     await direct.start(make.start())
     [message] = await hands.messages(direct)
     await direct.acknowledge([message])

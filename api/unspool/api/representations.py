@@ -59,7 +59,7 @@ def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Js
         "kind": "message" if isinstance(letter.body, Message) else "task",
         "error": letter.error,
         "attempts": letter.attempts,
-        "buriedAt": rfc3339(letter.buried_at),
+        "buriedAt": rfc3339(letter.moved_at),
         **rest,
     }
 

@@ -1,4 +1,4 @@
-"""Time as a port: whoever needs the time is given a clock. And how times are written."""
+"""The clock as a port, and the format of times."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the current time."""
 
     def now(self) -> int:
         """Milliseconds since 1970 (UTC)."""

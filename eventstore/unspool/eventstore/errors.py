@@ -1,28 +1,28 @@
-"""What can go wrong with a store.
+"""The errors of a store.
 
 StoreError
-├── StoreUnavailable   away or refusing for now: try again later
-├── StoreMismatch      it was made by another release or with other fixed settings
+├── StoreUnavailable   unavailable for now: retry later
+├── StoreMismatch      it has another layout or other fixed settings, or it lost its data
 ├── CorruptHistory     an entry does not match its checksum or has an unknown format
-└── NotFound           what was asked for by name is not there
+└── NotFound           there is no such record
 """
 
 
 class StoreError(Exception):
-    """The store could not do what was asked of it."""
+    """A call to the store failed."""
 
 
 class StoreUnavailable(StoreError):
-    """The store is away or refuses for now (connection lost, disk full, memory full); try again."""
+    """The store is unavailable for now (connection lost, disk full, memory full); retry later."""
 
 
 class StoreMismatch(StoreError):
-    """The store was made with another layout, number of shards or URL scheme than is asked for now."""
+    """The store cannot be used: its layout, shards or URL scheme differ, or its data is lost."""
 
 
 class CorruptHistory(StoreError):
-    """A history entry cannot be trusted."""
+    """A history entry is damaged or has an unknown format."""
 
 
 class NotFound(StoreError):
-    """Nothing is stored under that name."""
+    """There is no such record."""

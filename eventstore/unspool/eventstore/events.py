@@ -1,8 +1,8 @@
 """Events and the history entries that hold them.
 
-A history is a list of entries; an entry holds the events of one commit, so it becomes visible whole or
-not at all. The version of a history is the sequence number of its last event: an entry whose last event
-is number 7 is stored under version 7, and a writer that expects version 4 while 7 is stored has lost.
+A history is a list of entries. An entry holds the events of one commit, so they become visible together. The
+version of a history is the sequence number of its last event: an entry whose last event is number 7 is stored
+under version 7. A commit that expects version 4 while 7 is stored is a conflict.
 """
 
 import zlib
@@ -14,14 +14,13 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 
 FORMAT: Final = 1
-"""Format of the entries written now. Older ones stay readable for ever: `decode_entry` lifts them."""
+"""Format of new entries. `decode_entry` also reads all older formats."""
 
 
 class Event(NamedTuple):
-    """One thing that happened in an execution.
+    """One event of an execution.
 
-    A named tuple, not a dataclass: histories are folded millions of times, and a tuple is made three times
-    as fast.
+    A named tuple, because creating one is three times as fast as creating a dataclass instance.
     """
 
     seq: int
@@ -29,13 +28,13 @@ class Event(NamedTuple):
     type: str
     """Short type, such as `task.completed`."""
     time: int
-    """When it was decided, in milliseconds since 1970 (UTC)."""
+    """Time of the decision, in milliseconds since 1970 (UTC)."""
     task: str | None
     """JSON pointer of the task in the definition; None for the workflow itself."""
     run: str | None
-    """Tells one run of that task from another (loops, retries)."""
+    """Id of the run of that task (loops and retries have several)."""
     data: dict[str, Json]
-    """What cannot be derived from the definition and the events before."""
+    """Data that cannot be derived from the definition and earlier events."""
 
 
 def encode_entry(events: tuple[Event, ...]) -> bytes:

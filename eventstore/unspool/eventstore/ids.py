@@ -1,4 +1,4 @@
-"""Ids that sort by the time of their making (ULID, https://github.com/ulid/spec); which ids are allowed."""
+"""Ids that sort by creation time (ULID, https://github.com/ulid/spec), and the syntax of ids."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from typing import Final
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 EXECUTION_ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}")
-"""What a caller may choose as an execution's id: safe in keys, paths, URLs and logs."""
+"""Syntax of an execution id: safe in keys, paths, URLs and logs."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 """A definition's namespace or name (inventory A2)."""
@@ -22,6 +22,6 @@ def new_id(now: int) -> str:
 
 
 def workflow_name(text: str) -> tuple[str, str] | None:
-    """`NAMESPACE/NAME` as its two parts; None if it has not that form."""
+    """`NAMESPACE/NAME` as its two parts; None if the text has another form."""
     namespace, _, name = text.partition("/")
     return (namespace, name) if NAME.fullmatch(namespace) and NAME.fullmatch(name) else None

@@ -1,4 +1,4 @@
-"""Store URLs: which adapter a store needs."""
+"""Opens the store of a URL with its adapter."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,31 +9,31 @@ from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
 
 STORE_VARIABLE: Final = "UNSPOOL_STORE"
-"""The environment variable with the URL of the store to use unless another one is named."""
+"""The environment variable with the default store URL."""
 
 SUPPORTED: Final = "sqlite:///PATH, sqlite:// (in memory), redis://HOST:PORT/DB, rediss://HOST:PORT/DB"
 
 
 def default_url(environment: Mapping[str, str]) -> str:
-    """The store's URL if none is named: `UNSPOOL_STORE`, else a SQLite file in the user's data directory.
+    """The default store URL: `UNSPOOL_STORE`, else a SQLite file in the user's data directory.
 
-    The directory is the one of the XDG Base Directory Specification.
+    The directory follows the XDG Base Directory Specification.
     """
     return environment.get(STORE_VARIABLE) or f"sqlite:///{_data_directory(environment) / 'unspool.db'}"
 
 
 async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
-    """Opens the store a URL names; close it when done.
+    """Opens the store of a URL. The caller closes it.
 
     Args:
-        url: in `sqlite:///PATH`, PATH is all that follows: an absolute one makes it four slashes. Each
-            store opened as `sqlite://` is a new one.
+        url: in `sqlite:///PATH`, an absolute PATH makes four slashes. `sqlite://` opens a new store in
+            memory.
         environment: the adapter's settings.
 
     Raises:
-        StoreMismatch: there is no adapter for such a URL, or the store was made with another layout.
+        StoreMismatch: there is no adapter for the URL, or the store has another layout.
         StoreUnavailable: the store cannot be reached.
-        BadSetting: a setting is not what it must be.
+        BadSetting: a setting is not valid.
     """
     scheme = url.partition(":")[0].lower()
     if scheme not in _ADAPTERS:
@@ -43,7 +43,7 @@ async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
     return store
 
 
-# Adapters are imported when they are needed: they bring their drivers along.
+# Adapters are imported on demand, because they import their drivers.
 
 
 def _sqlite(url: str, environment: Mapping[str, str]) -> EventStore:
@@ -77,7 +77,7 @@ def _sqlite_path(url: str) -> Path | None:
 
 def _data_directory(environment: Mapping[str, str]) -> Path:
     base = Path(environment.get("XDG_DATA_HOME", ""))
-    if not base.is_absolute():  # the specification has relative ones ignored
+    if not base.is_absolute():  # the specification ignores relative paths
         try:
             base = Path(environment.get("HOME") or Path.home()) / ".local" / "share"
         except RuntimeError:

@@ -1,8 +1,8 @@
-"""The port of the event store: what every adapter promises, the same for all.
+"""The port of the event store: the contract of every adapter.
 
-The contract suite in `tests/eventstore` holds each adapter to this text. Where a method can fail because
-the store is away, it raises `StoreUnavailable`; that is not repeated below. Delivery is at least once,
-commits are exactly once; nothing but `commit` decides who wins.
+The contract tests in `tests/eventstore` check each adapter against this text. Any method raises
+`StoreUnavailable` while the store is unavailable; that is not repeated below. Delivery is at least once,
+commits are exactly once. Only `commit` decides between rivals.
 """
 
 from collections.abc import Sequence
@@ -33,17 +33,17 @@ from unspool.eventstore.records import (
 )
 
 HEARTBEAT_SECONDS: Final = 1.0
-"""How often a consumer shows that it lives."""
+"""Interval of heartbeats."""
 
 CONSUMER_TIMEOUT_SECONDS: Final = 3.0
-"""Silence after which a consumer counts as gone."""
+"""Time without a heartbeat after which a consumer counts as gone."""
 
 
 class Definitions(Protocol):
     """Definitions by tenant and identity; a stored one never changes."""
 
     async def put_definition(self, tenant: str, definition: Definition) -> Stored:
-        """Stores a definition unless that version is there already."""
+        """Stores a definition unless that version exists."""
 
     async def definition(
         self, tenant: str, namespace: str, name: str, version: str | None = None
@@ -53,7 +53,7 @@ class Definitions(Protocol):
     async def resolve(
         self, tenant: str, namespace: str, name: str, version: str | None = None
     ) -> WorkflowRef | None:
-        """The identity of the definition that `definition` would give, without reading it."""
+        """The identity of the definition that `definition` would return, without reading its text."""
 
     async def definitions(
         self, tenant: str, namespace: str | None = None, name: str | None = None
@@ -65,24 +65,24 @@ class Histories(Protocol):
     """Executions and their histories."""
 
     async def start(self, start: Start) -> bool:
-        """Makes an execution, status pending, and its `start` message, in one step.
+        """Creates a pending execution and its `start` message in one step.
 
-        Returns False, and changes nothing, when that key exists already.
+        Returns False, without changes, if the key exists.
 
         Raises:
-            ValueError: the tenant or the id is not what `unspool.eventstore.ids` allows.
+            ValueError: `unspool.eventstore.ids` does not allow the tenant or the id.
         """
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
-        """Makes steps of different executions true, each for itself: one refused stops no other.
+        """Applies steps of different executions. A refused step does not affect the others.
 
-        A connection that breaks is retried with the same commit ids for some seconds before this raises.
-        When it raises, some may have become true all the same. What one commit both sets and cancels (a
-        task, a timer) is cancelled.
+        If the connection breaks, the call is retried with the same commit ids for some seconds. When it
+        raises, some steps may have been applied. A task or timer that one commit both sets and cancels is
+        cancelled.
         """
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Makes one step true.
+        """Applies one step.
 
         Raises:
             NotFound: there is no such execution.
@@ -99,19 +99,19 @@ class Histories(Protocol):
         """The newest event."""
 
     async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
-        """What is stored of executions; None for one that does not exist.
+        """The stored data of executions; None for one that does not exist.
 
-        Of a history no more than so many `entries` (commits) after the newest snapshot.
+        Of each history at most `entries` entries (commits) after the newest snapshot.
 
         Raises:
             CorruptHistory: an entry does not match its checksum or has an unknown format.
         """
 
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
-        """Keeps a snapshot in place of the one before, unless that one is of a later version."""
+        """Replaces the snapshot, unless the stored one has a later version."""
 
     async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
-        """What the index knows of one execution."""
+        """The index record of one execution."""
 
     async def executions(
         self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
@@ -119,17 +119,17 @@ class Histories(Protocol):
         """Executions, newest first.
 
         Raises:
-            ValueError: the cursor is none of ours.
+            ValueError: the cursor is not valid.
         """
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
-        """Returns once the history is newer than `after`, or when the time is over, whichever is first."""
+        """Returns when the history is newer than `after`, or after `seconds`."""
 
 
 class Inbox(Protocol):
-    """The messages executions react to. Workers share it as a group; one message goes to one of them.
+    """The messages of executions. Workers share them as a group; each message goes to one worker.
 
-    A call to receive or reclaim that is cancelled loses nothing: what it had taken is delivered again.
+    A cancelled call to receive or reclaim loses nothing: deliveries that it had taken are delivered again.
     """
 
     async def send(self, tenant: str, message: Message) -> None:
@@ -141,27 +141,30 @@ class Inbox(Protocol):
         """Takes up to `limit` messages, waiting up to `seconds` for the first."""
 
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
-        """Takes over messages whose consumer is gone, or that are out for longer than `lease` seconds."""
+        """Takes over messages whose consumer is gone, or whose lease of `lease` seconds was not renewed.
+
+        A jump of the wall clock ends no lease.
+        """
 
     async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Renews the leases of messages that a consumer still has in hand; of no others."""
+        """Renews the leases of messages that the consumer still holds."""
 
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Removes messages that came to nothing, whoever holds them. Twice is as good as once."""
+        """Removes messages, also those that another consumer holds by now. Idempotent."""
 
     async def release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> None:
-        """Hands deliveries back, to be delivered again at once; counts as no attempt.
+        """Returns deliveries, to be delivered again at once. The attempt is not counted.
 
-        What somebody else holds by now stays his.
+        Deliveries that another consumer holds by now are not affected.
         """
 
 
 class Tasks(Protocol):
-    """Work for executors, by queue, under a lease that is renewed while it is worked on.
+    """Work for executors, by queue, under a lease that the executor renews.
 
-    A cancelled task is not delivered any more; who holds it learns so from `renew`.
+    A cancelled task is no longer delivered; its holder learns so from `renew_tasks`.
     """
 
     async def receive_tasks(
@@ -172,18 +175,21 @@ class Tasks(Protocol):
     async def reclaim_tasks(
         self, consumer: Consumer, limit: int, lease: float
     ) -> list[Delivery[TaskRequest]]:
-        """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed."""
+        """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed.
+
+        A jump of the wall clock ends no lease.
+        """
 
     async def renew_tasks(
         self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]
     ) -> list[Renewal]:
-        """The heartbeat: renews leases and learns which tasks were cancelled, in the order given."""
+        """Renews leases; returns the results in the order given, including which tasks were cancelled."""
 
     async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """Sends a task's result to its execution and acknowledges the task, in one step.
 
-        None for the result of a cancelled task: it is only acknowledged. Of several who had the task on
-        lease the first to finish wins; the results of the others are not sent.
+        For a cancelled task the result is None: it is only acknowledged. If several consumers held the task,
+        only the first result is sent.
         """
 
 
@@ -199,7 +205,7 @@ class Timers(Protocol):
     async def wait_for_timers(self, seconds: float) -> None:
         """Returns early when a timer is set that is due before all others.
 
-        The others are those `fire_due_timers` of this store last knew of: what was set since is not missed.
+        The others are those of the last `fire_due_timers` of this store, so a timer set since is not missed.
         """
 
     async def now(self) -> int:
@@ -207,60 +213,64 @@ class Timers(Protocol):
 
 
 class DeadLetters(Protocol):
-    """What failed too often."""
+    """The dead letter queue: deliveries that failed too often."""
 
     async def move_to_dead_letters(
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
-        """Moves a delivery to the dead letters, in one step; returns the dead letter's id.
+        """Moves a delivery to the dead letter queue in one step; returns the dead letter's id.
 
         Raises:
-            NotFound: it has been dealt with in the meantime.
+            NotFound: the delivery was acknowledged or finished.
         """
 
     async def dead_letters(
         self, tenant: str, *, execution: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> DeadLetterPage:
-        """Dead letters, oldest first; those behind a cursor.
+        """Dead letters after the cursor, oldest first.
 
         Raises:
-            ValueError: the cursor is none that a page gave.
+            ValueError: the cursor is not valid.
         """
 
     async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002
         """One dead letter."""
 
     async def requeue(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
-        """Puts a dead letter back where it came from, its attempts counted anew; False if it is gone."""
+        """Returns a dead letter to its queue, with a new count of attempts; False if it does not exist.
+
+        A task that its execution no longer waits for (cancelled, or the execution has ended) is only removed:
+        it is not delivered again.
+        """
 
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
-        """Forgets a dead letter; False if it is gone."""
+        """Deletes a dead letter; False if it does not exist."""
 
 
 class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Protocol):
-    """Everything an engine needs to remember."""
+    """The complete store."""
 
     async def open(self) -> None:
         """Connects and prepares the store.
 
         Raises:
-            StoreMismatch: it was made with another layout.
+            StoreMismatch: the store has another layout.
         """
 
     async def close(self) -> None:
-        """Lets go of connections and threads; pending calls fail with `StoreUnavailable`."""
+        """Closes connections and threads; pending calls raise `StoreUnavailable`."""
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` if the store does not answer."""
 
     async def heartbeat(self, consumer: Consumer) -> None:
-        """Tells that a consumer lives, every `HEARTBEAT_SECONDS`.
+        """Shows that a consumer is alive; call it every `HEARTBEAT_SECONDS`.
 
-        After `CONSUMER_TIMEOUT_SECONDS` of silence its deliveries are orphans, to those who beat themselves.
+        After `CONSUMER_TIMEOUT_SECONDS` without one, consumers that send heartbeats take over its deliveries.
         """
 
     async def deregister(self, consumer: Consumer) -> None:
-        """Takes a consumer out of its group; what it still holds is delivered to others at once."""
+        """Removes a consumer from its group; deliveries that it holds go to others at once."""
 
     async def queues_served(self) -> frozenset[str]:
-        """Task queues that at least one live executor serves."""
+        """Task queues of the live executors."""

@@ -1,4 +1,4 @@
-"""The small records that pass between services and the store."""
+"""The records that services and the store exchange."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,7 +27,7 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing happens any more by itself."""
+        """Whether the execution has ended."""
         return self in ENDED
 
 
@@ -46,7 +46,7 @@ class WorkflowRef(NamedTuple):
 
 
 class ExecutionKey(NamedTuple):
-    """Names one execution in a store."""
+    """The key of an execution in a store."""
 
     tenant: str
     id: str
@@ -54,7 +54,7 @@ class ExecutionKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A definition as it was submitted."""
+    """A definition as submitted."""
 
     ref: WorkflowRef
     text: str
@@ -63,7 +63,7 @@ class Definition:
 
 
 class Stored(StrEnum):
-    """What storing a definition came to."""
+    """The result of storing a definition."""
 
     CREATED = "created"
     SAME = "same"
@@ -83,11 +83,11 @@ class Start:
 
 
 class MessageKind(StrEnum):
-    """What an inbox message asks of the worker."""
+    """The kinds of inbox messages."""
 
     START = "start"
     CONTINUE = "continue"
-    """A decision stopped at its limit of events; go on from there."""
+    """The previous decision stopped at its limit of events; continue it."""
     TASK_COMPLETED = "task.completed"
     TASK_FAULTED = "task.faulted"
     TIMER_FIRED = "timer.fired"
@@ -98,7 +98,7 @@ class MessageKind(StrEnum):
 
 
 class Message(NamedTuple):
-    """Something an execution has to react to. It travels through the inbox at least once.
+    """An input of an execution. It is delivered at least once.
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}`; task.completed
     `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; the others `{}`.
@@ -110,7 +110,7 @@ class Message(NamedTuple):
 
 
 def start_message(start: Start) -> Message:
-    """What the worker is told of an execution that begins: all it needs, so that it reads nothing first."""
+    """The `start` message. It holds all that the worker needs, so that no read comes first."""
     body = {"workflow": list(start.workflow), "input": start.input}
     return Message(MessageKind.START, start.key.id, body)
 
@@ -120,15 +120,15 @@ class TaskRequest(NamedTuple):
 
     execution: str
     run: str
-    """Run of the task that asks; with the execution's id it is the stable idempotency key."""
+    """Run of the task; with the execution's id it is the stable idempotency key."""
     task: str
-    """JSON pointer of that task."""
+    """JSON pointer of the task."""
     queue: str
-    """Which handler does it, such as `http` or `shell`."""
+    """Name of the queue and its handler, such as `http` or `shell`."""
     arguments: dict[str, Json]
-    """Evaluated arguments, as the handler takes them."""
+    """Evaluated arguments for the handler."""
     deadline: int | None = None
-    """Milliseconds since 1970 after which nobody waits for the result any more."""
+    """Milliseconds since 1970 after which the result is no longer wanted."""
 
     @property
     def idempotency_key(self) -> str:
@@ -140,7 +140,7 @@ class Timer(NamedTuple):
     """A timer of an execution."""
 
     id: str
-    """Unique within the execution, never used twice."""
+    """Unique within the execution, never reused."""
     due_at: int
     """Milliseconds since 1970, by the store's clock."""
 
@@ -149,16 +149,16 @@ Body = TypeVar("Body", Message, TaskRequest)
 
 
 class Delivery(NamedTuple, Generic[Body]):
-    """A message or task in a consumer's hands, until it is acknowledged, released or its lease ends."""
+    """A message or task that a consumer holds until it is acknowledged, released or its lease ends."""
 
     tenant: str
     body: Body
     source: str
-    """Opaque to all but the adapter that made it: where the delivery came from …"""
+    """Opaque: where the adapter read the delivery …"""
     id: str
     """… and its id there."""
     attempts: int = 1
-    """How often it has been delivered, this time included."""
+    """Number of deliveries, including this one."""
 
     @property
     def key(self) -> ExecutionKey:
@@ -167,9 +167,9 @@ class Delivery(NamedTuple, Generic[Body]):
 
 
 class IndexUpdate(NamedTuple):
-    """What lists and searches are told by a commit. None leaves a member as it is.
+    """The change of the index by a commit. None leaves a field unchanged.
 
-    A status that has not ended clears the time of the end: the execution was retried.
+    A status that has not ended clears `ended_at`: the execution was retried.
     """
 
     status: Status
@@ -179,24 +179,24 @@ class IndexUpdate(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Commit:
-    """One step of an execution: all of it becomes true, or nothing. Nobody changes it once it is made.
+    """One step of an execution, applied completely or not at all. Do not modify it.
 
-    Not `frozen`, for a frozen one takes three times as long to make, and one is made for every step.
+    Not `frozen`, because creating a frozen one takes three times as long, and every step creates one.
     """
 
     key: ExecutionKey
     commit_id: str
-    """Unique for a decision; the same when the commit is sent again because its reply was lost."""
+    """Unique for a decision; the same when the commit is retried because its reply was lost."""
     expected_version: int
     """Version of the history the decision was made on; 0 for an execution without history."""
     expected_commit: str | None = None
     """The commit that led to that version, if it is known.
 
-    A store that lost its last moments in a crash may come to the same version in another way; then the
-    decision was made on a history that is no more, though it is as long as the one that is.
+    A store that lost its last commits in a crash can reach the same version with other events. A decision
+    on the lost history must then be refused, although the versions are equal.
     """
     events: tuple[Event, ...]
-    """Never empty; their numbers run on from `expected_version`."""
+    """Never empty; numbered from `expected_version` + 1."""
     tasks: tuple[TaskRequest, ...] = ()
     tasks_cancelled: tuple[str, ...] = ()
     """Runs whose tasks are told to stop, if they are still waiting or running."""
@@ -204,30 +204,30 @@ class Commit:
     """To this execution's own inbox."""
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
-    """Ids; an id that is not set is passed over."""
+    """Ids; an id that is not set is ignored."""
     index: IndexUpdate | None = None
     acknowledges: tuple[Delivery[Message], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuses events that would tear a hole into the history (`ValueError`)."""
+        """Refuses events that would leave a gap in the history (`ValueError`)."""
         first, count = self.expected_version + 1, len(self.events)
         if not count or (self.events[0].seq, self.events[-1].seq) != (first, first + count - 1):
             raise ValueError(f"the events of this commit must be numbered from {first}")
 
     @property
     def version(self) -> int:
-        """The version of the history once this is true."""
+        """The version of the history after this commit."""
         return self.events[-1].seq
 
 
 class Outcome(StrEnum):
-    """What a commit came to. Exactly one of several rivals is ever told `committed`."""
+    """The result of a commit. Of several rival commits exactly one is `committed`."""
 
     COMMITTED = "committed"
     CONFLICT = "conflict"
-    """The history has moved on; nothing was changed, nothing acknowledged."""
+    """The history has another version; nothing was changed or acknowledged."""
     DUPLICATE = "duplicate"
-    """This very commit was made before and its reply got lost; it holds, and nothing was done again."""
+    """This commit was applied before and its reply was lost; nothing was applied again."""
     MISSING = "missing"
     """There is no such execution."""
 
@@ -246,7 +246,7 @@ class ExecutionRecord:
     commit_id: str | None = None
     """The commit that led to this version; None at version 0."""
     pending_input: Json = None
-    """The input, as long as no history holds it (version 0)."""
+    """The input, until the first commit (version 0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
-    """Which executions to list; None is any."""
+    """Which executions to list; None matches all."""
 
     status: Status | None = None
     workflow: tuple[str, str] | None = None
@@ -271,34 +271,34 @@ class ExecutionFilter:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state kept beside a history so that it need not be folded from its first event. Disposable."""
+    """A cached state at a version, so that folding does not start at the first event."""
 
     version: int
     state: bytes
 
 
 class Loaded(NamedTuple):
-    """What is stored of an execution, as of one moment."""
+    """The stored data of an execution at one point in time."""
 
     record: ExecutionRecord
     snapshot: Snapshot | None
     events: list[Event]
-    """Those after the snapshot, from its first on; all, if they reach the version of the record."""
+    """The first events after the snapshot; all of them if they reach the version of the record."""
 
 
 class Renewal(StrEnum):
-    """What became of a lease that was to be renewed."""
+    """The result of renewing a lease."""
 
     HELD = "held"
     CANCELLED = "cancelled"
-    """Still ours, but the workflow no longer wants the result."""
+    """Held, but the workflow no longer wants the result."""
     LOST = "lost"
-    """Somebody else has it now, or it is gone."""
+    """Another consumer holds it, or it is finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A delivery that could not be dealt with."""
+    """A delivery that failed too often."""
 
     id: str
     tenant: str
@@ -307,7 +307,7 @@ class DeadLetter:
     """One line."""
     traceback: str
     attempts: int
-    buried_at: int
+    moved_at: int
     """Milliseconds since 1970."""
 
 
@@ -322,20 +322,20 @@ class DeadLetterPage:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """What one look at the timers came to."""
+    """The result of firing due timers."""
 
     count: int
     next_due_at: int | None
-    """The earliest timer still set, milliseconds since 1970."""
+    """When the earliest remaining timer is due, milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One process that takes deliveries."""
+    """A process that receives deliveries."""
 
     role: str
     """`WORKERS` or `EXECUTORS`."""
     name: str
-    """Unique among the live ones."""
+    """Unique among live consumers."""
     queues: frozenset[str] = field(default_factory=frozenset)
     """Task queues it serves (executors)."""

@@ -1,4 +1,4 @@
-"""Living with a store that is away for a while: what all services do about it, written once."""
+"""Retries while the store is unavailable, shared by all services."""
 
 import asyncio
 import logging
@@ -15,23 +15,23 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
-"""Chance for pauses, so that what was started together does not act together."""
+"""Random source of jitter, so that services do not act at the same moment."""
 
 
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two attempts, at most."""
+"""The longest pause between two attempts, in seconds."""
 
 
 async def retry_until_available(
     call: Callable[[], Awaitable[Result]], longest_pause: float = LONGEST_PAUSE
 ) -> Result:
-    """Awaits a call that may be repeated, again and again until the store answers.
+    """Awaits an idempotent call and retries it until the store is available.
 
-    The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that comes back
-    is not overrun.
+    The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that is back is
+    not overloaded.
     """
     try:
-        return await call()  # nearly always enough, and a fifth of what a retrying call costs
+        return await call()  # usually succeeds, at a fifth of the cost of a retrying call
     except StoreUnavailable as error:
         log.warning("store away: %s", error, extra={"action": "store_away"})
 
@@ -50,12 +50,12 @@ async def retry_until_available(
 
 
 async def run_periodically(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    """Does a duty over and over, about every so many seconds, until cancelled.
+    """Calls `duty` about every `seconds` seconds until cancelled.
 
-    The intervals are jittered: services that were started, or came back, together must not act together.
+    The intervals have jitter, so that services that started at the same moment do not act at the same moment.
     """
     while True:
-        # Not much longer than an interval: who shows so that it lives must be among the first to come back.
+        # The pause is at most an interval, so that heartbeats resume early after an outage.
         await retry_until_available(duty, min(seconds, LONGEST_PAUSE))
         await asyncio.sleep(seconds * JITTER.uniform(0.8, 1.2))
 

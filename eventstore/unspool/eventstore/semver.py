@@ -1,12 +1,12 @@
-"""The order of versions (Semantic Versioning 2.0.0, section 11), to tell which one is the latest."""
+"""The order of versions (Semantic Versioning 2.0.0, section 11), to find the latest."""
 
 Precedence = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
 
 
 def precedence(version: str) -> Precedence:
-    """A sort key: the higher version has the greater one.
+    """A sort key: a higher version has a greater key.
 
-    What is not a semantic version is below all that are; build metadata does not count.
+    Texts that are not semantic versions are lower than all versions. Build metadata is ignored.
     """
     core, dash, before_release = version.partition("+")[0].partition("-")
     numbers = core.split(".")
@@ -16,15 +16,15 @@ def precedence(version: str) -> Precedence:
 
 
 def order(version: str) -> tuple[Precedence, str]:
-    """A sort key that leaves no two versions equal: those that differ in build metadata only go by text."""
+    """A sort key that is unique: versions that differ only in build metadata are ordered by text."""
     return precedence(version), version
 
 
 def _identifiers(text: str) -> tuple[tuple[bool, int, str], ...]:
-    # Numbers compare as numbers and are below words.
+    # Numbers compare as numbers and are lower than words.
     return tuple((False, int(i), "") if _is_number(i) else (True, 0, i) for i in text.split("."))
 
 
 def _is_number(text: str) -> bool:
-    # Longer ones are words: int() of a text without bounds takes quadratic time.
+    # Longer numbers count as words, because int() takes quadratic time.
     return text.isascii() and text.isdigit() and len(text) <= 1000

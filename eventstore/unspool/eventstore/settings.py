@@ -1,4 +1,4 @@
-"""Settings from environment variables: declared as dataclass fields, read and listed the same everywhere.
+"""Settings from environment variables, declared as dataclass fields.
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -17,7 +17,7 @@ ValueT = TypeVar("ValueT")
 
 
 class BadSetting(ValueError):
-    """An environment variable holds what it cannot."""
+    """An environment variable has an invalid value."""
 
 
 class Setting(NamedTuple):
@@ -45,10 +45,10 @@ def setting(
     Args:
         variable: the environment variable.
         default: the value without it.
-        help_text: what `unspool config` says of it.
-        secret: whether its value is not to be shown.
+        help_text: description in `unspool config`.
+        secret: whether `unspool config` hides its value.
         least: the smallest number allowed; 1 for whole numbers, else 0.
-        most: the largest; infinity itself is none.
+        most: the largest number allowed; infinity is not allowed.
     """
     if least is None:
         least = 1 if isinstance(default, int) else 0
@@ -65,10 +65,10 @@ def settings_of(cls: type[Any]) -> Iterator[tuple[str, Setting]]:
 
 
 def from_environment(cls: type[SettingsT], environment: Mapping[str, str]) -> SettingsT:
-    """Reads a settings class from environment variables; an empty one counts as not set.
+    """Reads a settings class from environment variables; an empty variable counts as not set.
 
     Raises:
-        BadSetting: a value is not of the setting's type, or out of its bounds.
+        BadSetting: a value has the wrong type or is out of bounds.
     """
     values = {
         name: _read(declared, environment[declared.variable])
@@ -84,7 +84,7 @@ def _read(declared: Setting, text: str) -> Any:
         value = _READERS.get(kind, str)(text)
     except ValueError:
         raise BadSetting(f"{declared.variable} must be {_NAMES.get(kind, 'text')}, not {text!r}") from None
-    # Written so that what is no number is out of bounds, too.
+    # NaN fails this comparison, so it is out of bounds too.
     if kind in {int, float} and not (declared.least <= value <= declared.most and value < math.inf):
         most = f" and at most {declared.most:g}" if declared.most < math.inf else ""
         raise BadSetting(f"{declared.variable} must be at least {declared.least:g}{most}, not {text}")

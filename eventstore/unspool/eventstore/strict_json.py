@@ -1,7 +1,7 @@
-"""JSON from outside that means the same to everybody who reads it later.
+"""Strict parsing of untrusted JSON, so that every later reader gets the same value.
 
-Refused: `NaN` and `Infinity`, lone surrogates and invalid UTF-8 (the decoder does), integers beyond 64 bits
-(they would turn into floats silently) and deep nesting (no encoder takes it later on).
+Refused: `NaN` and `Infinity`, lone surrogates and invalid UTF-8 (by the decoder), integers beyond 64 bits
+(they would become floats silently) and deep nesting (encoders refuse it later).
 """
 
 import json
@@ -14,25 +14,25 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
 
 MAX_DEPTH: Final = 100
-"""Levels of nesting of data that come from outside."""
+"""Allowed nesting of untrusted data."""
 
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
 _MANY_DIGITS: Final = re.compile(rb"\d{19}")
 
 
 class BadJson(ValueError):
-    """A text that is no JSON, or none that can be taken; says why, to follow the name of where it is from."""
+    """A text is not acceptable JSON. The message is a predicate; the caller puts the source before it."""
 
 
 def parse(text: bytes, levels: int = MAX_DEPTH) -> Json:
-    """A JSON text as a value.
+    """Parses a JSON text.
 
     Args:
         text: in UTF-8.
-        levels: how deep it may be nested.
+        levels: allowed nesting.
 
     Raises:
-        BadJson: it is refused.
+        BadJson: the text is refused.
     """
     try:
         value = orjson.loads(text)
@@ -46,7 +46,7 @@ def parse(text: bytes, levels: int = MAX_DEPTH) -> Json:
 
 
 def too_deep(text: bytes, value: Json, levels: int = MAX_DEPTH) -> bool:
-    """Whether what a JSON text gave is nested too deep; most texts have too few brackets for that."""
+    """Whether the value of a JSON text is nested deeper than `levels`."""
     return text.count(b"[") + text.count(b"{") > levels and is_deeper(value, levels)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for the store that something else may cut short: a stop, a caller who hangs up."""
+"""Waiting that another event can end: a stop, or a closed client connection."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 async def done_before(work: Coroutine[Any, Any, object], *ends: Coroutine[Any, Any, object]) -> bool:
-    """Runs `work` until it is done or one of `ends` is, and cancels the rest; returns whether it was done.
+    """Runs `work` until it is done or one of `ends` is, and cancels the others. Returns whether it was done.
 
     Raises whatever `work` raises.
     """

@@ -1,11 +1,11 @@
-"""What Redis has to be set to so that nothing that was acknowledged gets lost."""
+"""Checks of the settings of Redis that keep acknowledged data safe."""
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.redis.session import Session, log
 
 
 async def check_durability(session: Session) -> None:
-    """Warns of settings with which Redis loses or throws away data; silent if it may not look at them."""
+    """Logs a warning for each setting with which Redis can lose data, if `CONFIG` is allowed."""
     if await _setting(session, "appendonly") == "no":
         log.warning(
             "Redis runs without its append-only file: a restart loses all executions; set appendonly to yes",
@@ -13,14 +13,14 @@ async def check_durability(session: Session) -> None:
         )
     if await _setting(session, "appendfsync") == "no":
         log.warning(
-            "Redis leaves it to the system when its append-only file is on disk (appendfsync is no); "
+            "Redis does not sync its append-only file to disk (appendfsync is no); "
             "set it to everysec or always",
             extra={"action": "redis_not_durable"},
         )
     policy = await _setting(session, "maxmemory-policy")
     if policy is not None and policy != "noeviction":
         log.warning(
-            "Redis drops keys when its memory is full (maxmemory-policy is %s); set it to noeviction",
+            "Redis deletes keys when its memory is full (maxmemory-policy is %s); set it to noeviction",
             policy,
             extra={"action": "redis_evicts"},
         )

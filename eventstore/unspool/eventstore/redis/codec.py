@@ -1,4 +1,4 @@
-"""How messages and tasks are written: compact JSON arrays, opaque to Redis and its scripts."""
+"""Encoding of messages and tasks: compact JSON arrays, opaque to Redis and the scripts."""
 
 from typing import Final
 
@@ -10,19 +10,19 @@ _KINDS: Final = {kind.value: kind for kind in MessageKind}
 
 
 class Unreadable(ValueError):
-    """What is stored there is no message or task of a release we know."""
+    """An entry is not a message or task that this release can read."""
 
 
 def encode_message(message: Message) -> bytes:
-    """A message as it lies in an inbox."""
+    """A message as it is stored in an inbox."""
     return orjson.dumps([message.kind, message.execution, message.body])
 
 
 def decode_message(payload: bytes) -> Message:
-    """The message again.
+    """Decodes a message.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a message.
     """
     try:
         kind, execution, body = orjson.loads(payload)
@@ -32,20 +32,20 @@ def decode_message(payload: bytes) -> Message:
 
 
 def encode_timer(execution: str, timer_id: str) -> bytes:
-    """The message that a timer will be when it fires; a set timer is stored as that."""
+    """The message that a timer sends when it fires. A timer is stored in this form."""
     return orjson.dumps([MessageKind.TIMER_FIRED, execution, {"timer": timer_id}])
 
 
 def encode_task(task: TaskRequest) -> bytes:
-    """A task as it lies in a queue."""
+    """A task as it is stored in a queue."""
     return orjson.dumps([task.execution, task.run, task.task, task.queue, task.arguments, task.deadline])
 
 
 def decode_task(payload: bytes) -> TaskRequest:
-    """The task again.
+    """Decodes a task.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a task.
     """
     try:
         execution, run, task, queue, arguments, deadline = orjson.loads(payload)

@@ -1,4 +1,4 @@
-"""The commit: steps of executions made true, those of one shard by one script."""
+"""Commits: one script call for those of one shard."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,21 +10,21 @@ from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.events import encode_entry
 from unspool.eventstore.records import Commit, IndexUpdate, Outcome
 from unspool.eventstore.redis import keys, scripts
+from unspool.eventstore.redis.batched_calls import by_shard
 from unspool.eventstore.redis.codec import encode_message, encode_task, encode_timer
 from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.together import by_shard
+from unspool.eventstore.redis.socket_connection import Argument
 
-_MOST_STEPS: Final = 64
+_MAX_STEPS: Final = 64
 
 _OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE, -1: Outcome.MISSING}
 _NO_INDEX: Final = ("",)
 
 
 class RedisCommits:
-    """The part of the store that makes steps true."""
+    """The commits of the store."""
 
     _session: Session
 
@@ -40,7 +40,7 @@ class RedisCommits:
         return await by_shard(
             self._session.keys,
             [commit.key for commit in commits],
-            _MOST_STEPS,
+            _MAX_STEPS,
             lambda shard, places: self._run(shard, [commits[place] for place in places]),
         )
 
@@ -50,20 +50,20 @@ class RedisCommits:
         try:
             answers = await self._session.run(scripts.COMMIT, names, values)
         except StoreUnavailable:
-            answers = await self._again(names, values)
+            answers = await self._retry(names, values)
         return [_outcome(answer) for answer in answers]
 
-    async def _again(self, names: list[str], values: list[Argument]) -> Any:
-        """Repeats commits whose connection broke; their ids tell if they had been made all the same."""
+    async def _retry(self, names: list[str], values: list[Argument]) -> Any:
+        """Retries commits whose connection broke. Their ids show whether they were made before."""
         attempts = AsyncRetrying(
-            retry=retry_if_exception(self._is_worth_repeating),
+            retry=retry_if_exception(self._can_retry),
             stop=stop_after_delay(self._session.settings.commit_seconds),
             wait=wait_random_exponential(multiplier=0.05, max=1.0),
             reraise=True,
         )
         return await attempts(self._session.run, scripts.COMMIT, names, values)
 
-    def _is_worth_repeating(self, error: BaseException) -> bool:
+    def _can_retry(self, error: BaseException) -> bool:
         return isinstance(error, StoreUnavailable) and not self._session.closed
 
 
@@ -74,12 +74,12 @@ def _outcome(answer: Any) -> Outcome:
 
 
 def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argument]]:
-    """Keys and arguments of the commit script, whose head documents them."""
+    """Keys and arguments of the commit script; `commit.lua` documents them."""
     names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses]
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]
-    values: list[Argument] = [len(names) + 1, shard.news, keys.TIMERS_CHANNEL, keys.EARLIER]
+    values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, keys.EARLIER]
     for commit in commits:
         id_ = commit.key.id
         names += (shard.execution(id_), shard.history(id_), shard.input(id_))
@@ -90,7 +90,7 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
 
 
 def _step(commit: Commit, queues: dict[str, int]) -> list[Argument]:
-    """One step's part of the arguments."""
+    """The arguments of one commit."""
     id_ = commit.key.id
     values: list[Argument] = [
         commit.expected_version,

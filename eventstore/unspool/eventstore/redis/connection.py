@@ -1,7 +1,7 @@
-"""Calls to Redis that outlive a broken connection: the next call connects anew.
+"""Calls to Redis. After a connection breaks, the next call opens a new one.
 
-A call whose connection breaks raises `StoreUnavailable`, and nobody but the caller can know whether it may
-be sent again: nothing here is ever re-sent by itself.
+A call whose connection breaks raises `StoreUnavailable`. Only the caller knows whether the call may be sent
+again, so this module never sends one twice.
 """
 
 import asyncio
@@ -15,55 +15,55 @@ from redis.exceptions import ResponseError
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.redis.failures import ScriptMissing, as_store_error
-from unspool.eventstore.redis.link import Argument, Link, connected_wire
 from unspool.eventstore.redis.scripts import Script
+from unspool.eventstore.redis.socket_connection import Argument, SocketConnection, raw_connection
 
 Call = Callable[..., Awaitable[Any]]
 
 _BACKOFF_SECONDS: Final = (0.05, 1.0)
 
 
-class Pipe:
-    """A link whose replies are handed to the callers in order."""
+class Pipeline:
+    """A connection that gives each reply to the caller of its command."""
 
-    def __init__(self, wire: AbstractConnection, silence: float) -> None:
-        """Starts it.
+    def __init__(self, raw: AbstractConnection, reply_timeout: float) -> None:
+        """Starts to read and write.
 
         Args:
-            wire: connected.
-            silence: seconds after which a server that owes a reply is given up.
+            raw: a connected redis-py connection.
+            reply_timeout: seconds without a reply, while one is expected, after which the connection ends.
         """
         self._loop = asyncio.get_running_loop()
-        self._owed: deque[asyncio.Future[Any]] = deque()
-        self._silence = silence
-        self._heard = self._loop.time()
+        self._pending: deque[asyncio.Future[Any]] = deque()
+        self._reply_timeout = reply_timeout
+        self._last_reply_at = self._loop.time()
         self.failure: StoreError | None = None
-        self._watch = self._loop.call_later(silence, self._look)
-        self._link = Link(wire, self._received, self._ended)
+        self._watch = self._loop.call_later(reply_timeout, self._check_reply_timeout)
+        self._socket = SocketConnection(raw, self._received, self._ended)
 
     def call(self, *command: Argument) -> asyncio.Future[Any]:
-        """Sends a command; the future is its reply."""
+        """Sends a command; returns a future of its reply."""
         future = self._loop.create_future()
         if self.failure is not None:
             future.set_exception(StoreUnavailable(str(self.failure)))
             return future
-        self._link.send(command)
-        if not self._owed:
-            self._heard = self._loop.time()
-        self._owed.append(future)
+        self._socket.send(command)
+        if not self._pending:
+            self._last_reply_at = self._loop.time()
+        self._pending.append(future)
         return future
 
     def drop(self) -> None:
-        """Ends it at once; what the server still does for it is lost."""
-        self._link.end(StoreUnavailable("the connection was given up"))
+        """Ends the connection at once. Replies that have not arrived are lost."""
+        self._socket.end(StoreUnavailable("the connection was dropped"))
 
     async def close(self) -> None:
-        """Ends it and waits until it is gone."""
-        await self._link.close()
+        """Ends the connection and waits until it is closed."""
+        await self._socket.close()
 
     def _received(self, reply: Any) -> None:
-        future = self._owed.popleft()
-        self._heard = self._loop.time()
+        future = self._pending.popleft()
+        self._last_reply_at = self._loop.time()
         if future.done():  # its caller was cancelled
             return
         if isinstance(reply, ResponseError):
@@ -74,38 +74,45 @@ class Pipe:
     def _ended(self, error: StoreError) -> None:
         self.failure = error
         self._watch.cancel()
-        for future in self._owed:
+        for future in self._pending:
             if not future.done():
                 future.set_exception(StoreUnavailable(str(error)))
-        self._owed.clear()
+        self._pending.clear()
 
-    def _look(self) -> None:
-        quiet = self._loop.time() - self._heard if self._owed else 0.0
-        if quiet >= self._silence:
-            self._link.end(StoreUnavailable(f"Redis has not answered for {quiet:.1f} s"))
+    def _check_reply_timeout(self) -> None:
+        quiet = self._loop.time() - self._last_reply_at if self._pending else 0.0
+        if quiet >= self._reply_timeout:
+            self._socket.end(StoreUnavailable(f"Redis has not answered for {quiet:.1f} s"))
         else:
-            self._watch = self._loop.call_later(max(self._silence - quiet, 0.01), self._look)
+            self._watch = self._loop.call_later(
+                max(self._reply_timeout - quiet, 0.01), self._check_reply_timeout
+            )
 
 
 class Connection:
-    """A pipe that is replaced when it breaks."""
+    """A pipeline that is replaced when it breaks."""
 
     def __init__(
-        self, url: str, *, connect_seconds: float, silence: float, greet: Callable[[Call], Awaitable[None]]
+        self,
+        url: str,
+        *,
+        connect_seconds: float,
+        reply_timeout: float,
+        on_connect: Callable[[Call], Awaitable[None]],
     ) -> None:
-        """Connects with the first call.
+        """Connects at the first call.
 
         Args:
-            url: as redis-py takes it.
-            connect_seconds: how long connecting may take.
-            silence: seconds after which a server that owes a reply is given up.
-            greet: is awaited on every new connection before it is used.
+            url: as redis-py accepts it.
+            connect_seconds: connect timeout.
+            reply_timeout: seconds without a reply, while one is expected, after which the connection ends.
+            on_connect: awaited on every new connection before its first use.
         """
         self._url = url
         self._connect_seconds = connect_seconds
-        self._silence = silence
-        self._greet = greet
-        self._pipe: Pipe | None = None
+        self._reply_timeout = reply_timeout
+        self._on_connect = on_connect
+        self._pipeline: Pipeline | None = None
         self._connecting = asyncio.Lock()
         self._failures = 0
         self._not_before = 0.0
@@ -119,13 +126,13 @@ class Connection:
             StoreUnavailable: there is no connection, it broke, or Redis refuses for now.
             StoreError: Redis refused.
         """
-        pipe = self._pipe
-        if pipe is None or pipe.failure is not None:
-            pipe = await self._connected()
-        return await pipe.call(*command)
+        pipeline = self._pipeline
+        if pipeline is None or pipeline.failure is not None:
+            pipeline = await self._connected()
+        return await pipeline.call(*command)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Runs a script; one the server does not know is loaded and run then."""
+        """Runs a script; loads it first if the server does not have it."""
         try:
             return await self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except ScriptMissing:
@@ -133,49 +140,49 @@ class Connection:
             return await self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
 
     def post(self, *command: Argument) -> None:
-        """Sends one command, before all called later, if there is a connection; its reply is ignored."""
-        if self._pipe is not None:
-            self._pipe.call(*command).add_done_callback(_ignore)
+        """Sends one command ahead of later calls, if there is a connection. Its reply is ignored."""
+        if self._pipeline is not None:
+            self._pipeline.call(*command).add_done_callback(_ignore)
 
     def drop(self) -> None:
-        """Gives up the present connection; the next call makes another."""
-        if self._pipe is not None:
-            self._pipe.drop()
+        """Drops the current connection; the next call opens another."""
+        if self._pipeline is not None:
+            self._pipeline.drop()
 
     async def close(self) -> None:
         """Ends the connection for good; pending calls fail."""
         self._closed = True
-        if self._pipe is not None:
-            await self._pipe.close()
+        if self._pipeline is not None:
+            await self._pipeline.close()
 
-    async def _connected(self) -> Pipe:
+    async def _connected(self) -> Pipeline:
         async with self._connecting:
             if self._closed:
                 raise StoreUnavailable("the store was closed")
-            if self._pipe is not None and self._pipe.failure is None:
-                return self._pipe
+            if self._pipeline is not None and self._pipeline.failure is None:
+                return self._pipeline
             if asyncio.get_running_loop().time() < self._not_before:
                 raise StoreUnavailable(self._last_error)
             try:
-                self._pipe = await self._connect()
+                self._pipeline = await self._connect()
             except StoreError as error:
                 self._wait_before_next(error)
                 raise
             self._failures = 0
-            return self._pipe
+            return self._pipeline
 
-    async def _connect(self) -> Pipe:
-        wire = await connected_wire(self._url, self._connect_seconds)
-        pipe = Pipe(wire, self._silence)
+    async def _connect(self) -> Pipeline:
+        raw = await raw_connection(self._url, self._connect_seconds)
+        pipeline = Pipeline(raw, self._reply_timeout)
         try:
-            await self._greet(pipe.call)
+            await self._on_connect(pipeline.call)
         except BaseException:
-            await pipe.close()
+            await pipeline.close()
             raise
-        return pipe
+        return pipeline
 
     def _wait_before_next(self, error: StoreError) -> None:
-        # Full jitter: after an outage everybody would come back at the same moment.
+        # Full jitter: else all clients would reconnect at the same moment after an outage.
         shortest, longest = _BACKOFF_SECONDS
         wait = random.uniform(0, min(longest, shortest * 2**self._failures))  # noqa: S311 - jitter is no secret
         self._failures = min(self._failures + 1, 10)

@@ -1,4 +1,4 @@
-"""Dead letters: in each shard a stream of what failed too often, with all it takes to put it back.
+"""The dead letter queue: in each shard a stream of deliveries that failed too often.
 
 The id of a dead letter is `<shard>-<id of its entry>`.
 """
@@ -17,10 +17,10 @@ from unspool.eventstore.records import (
     TaskRequest,
 )
 from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.acknowledgement import group_of
 from unspool.eventstore.redis.codec import decode_message, decode_task
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.settling import group_of
 
 _PAGE: Final = 200
 _CURSOR: Final = re.compile(r"(\d{1,18})-(\d{1,6})-(\d{1,20})-(\d{1,20})", re.ASCII)
@@ -28,7 +28,7 @@ _ID: Final = re.compile(r"(\d{1,6})-(\d{1,20}-\d{1,20})", re.ASCII)
 
 
 class _Stored(NamedTuple):
-    """A dead letter as it lies in its stream."""
+    """A dead letter as it is stored."""
 
     shard: Shard
     entry: str
@@ -40,12 +40,12 @@ class _Stored(NamedTuple):
 
     @property
     def time(self) -> int:
-        """When it was buried, microseconds since 1970: entries of one millisecond have an order, too."""
+        """When it was added, microseconds since 1970, to order the entries of one millisecond."""
         return int(self.fields[b"time"])
 
 
 class _Place(NamedTuple):
-    """Where a dead letter stands in the order of all."""
+    """The sort key of a dead letter."""
 
     time: int
     shard: int
@@ -72,7 +72,7 @@ def _place_of(cursor: str) -> _Place:
 
 
 class RedisDeadLetters:
-    """The part of the store that keeps dead letters."""
+    """The dead letters of the store."""
 
     _session: Session
 
@@ -82,13 +82,15 @@ class RedisDeadLetters:
         """See `DeadLetters`.
 
         Raises:
-            NotFound: the delivery is out no more; somebody else has dealt with it.
+            NotFound: the delivery is no longer pending.
         """
         shard = self._session.keys.shard(delivery.key)
         values = (group_of(delivery), delivery.id, error, traceback, delivery.attempts)
-        id_: bytes = await self._session.run(scripts.BURY, (delivery.source, shard.dlq), values)
+        id_: bytes = await self._session.run(
+            scripts.MOVE_TO_DEAD_LETTERS, (delivery.source, shard.dlq), values
+        )
         if not id_:
-            raise NotFound(f"the delivery {delivery.id} is out no more")
+            raise NotFound(f"the delivery {delivery.id} is no longer pending")
         return f"{shard.number}-{id_.decode()}"
 
     async def dead_letters(
@@ -130,7 +132,7 @@ class RedisDeadLetters:
 
     async def _oldest(self, shard: Shard, execution: str | None, after: _Place, limit: int) -> list[_Stored]:
         found: list[_Stored] = []
-        begin = str(after.time // 1000)  # an entry's id is not below the time at which it was made
+        begin = str(after.time // 1000)  # an entry's id is at least the time at which it was added
         while len(found) < limit:
             page = await self._session.call("XRANGE", shard.dlq, begin, "+", "COUNT", _PAGE)
             for entry in page:
@@ -173,5 +175,5 @@ def _dead_letter(stored: _Stored) -> DeadLetter:
         error=stored.fields[b"error"].decode(),
         traceback=stored.fields[b"traceback"].decode(),
         attempts=int(stored.fields[b"attempts"]),
-        buried_at=stored.time // 1000,
+        moved_at=stored.time // 1000,
     )

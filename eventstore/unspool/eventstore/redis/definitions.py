@@ -10,7 +10,7 @@ from unspool.eventstore.semver import order
 
 
 class RedisDefinitions:
-    """The part of the store that keeps definitions."""
+    """The definitions of the store."""
 
     _session: Session
 
@@ -19,7 +19,7 @@ class RedisDefinitions:
         names = self._session.keys.tenant(tenant)
         namespace, name, version = definition.ref
         key = names.definition(namespace, name)
-        # The name first: one without versions does no harm, a version without its name would not be listed.
+        # The name first: a name without versions is harmless, a version without its name is not listed.
         await self._session.call("SADD", names.definitions, orjson.dumps([namespace, name]))
         entry = orjson.dumps([definition.created_at, definition.text])
         if await self._session.call("HSETNX", key, version, entry):

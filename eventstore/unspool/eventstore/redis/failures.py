@@ -1,4 +1,4 @@
-"""What Redis says when it cannot, in the words of the port."""
+"""Maps errors of Redis to the errors of the port."""
 
 import re
 from typing import Final
@@ -21,11 +21,11 @@ class ScriptMissing(StoreUnavailable):
 
 
 class GroupMissing(StoreUnavailable):
-    """A stream or its consumer group is gone: somebody deleted it."""
+    """A stream or its consumer group was deleted."""
 
 
 # An error inside a script reaches us wrapped in another one, on Redis 6.2 as "ERR Error running script
-# (call to f_…): @user_script:31: -OOM command not allowed …": the code word is what can be relied on.
+# (call to f_…): @user_script:31: -OOM command not allowed …": the code word is the only stable part.
 _TEMPORARY: Final = re.compile(
     r"\b(OOM|MISCONF|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|NOAUTH|BUSY)\b"
 )
@@ -37,7 +37,7 @@ _SAYS_NOTHING: Final = "it does not answer"
 
 
 def as_store_error(error: RedisError | OSError) -> StoreError:
-    """The error of the port that stands for one of Redis or of the connection to it."""
+    """The error of the port for an error of Redis or of the connection."""
     if not isinstance(error, ResponseError):
         return StoreUnavailable(f"Redis cannot be reached: {str(error) or _SAYS_NOTHING}")
     text = str(error)

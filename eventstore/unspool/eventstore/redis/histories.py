@@ -17,36 +17,36 @@ from unspool.eventstore.records import (
     start_message,
 )
 from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.codec import encode_message
 from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.link import Argument
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.together import Together
+from unspool.eventstore.redis.socket_connection import Argument
 
 PAGE: Final = 500
-"""Entries read at once: a longer read would keep all others waiting."""
+"""Entries in one read: Redis serves no other client during it."""
 
 _RECHECK_SECONDS: Final = 2.0
 
 
 _Start = tuple[tuple[str, ...], tuple[Argument, ...]]
-"""Names and values of a start, for the script."""
+"""Keys and arguments of one start, for the script."""
 
 
 class RedisHistories:
-    """The part of the store that keeps executions and their histories."""
+    """The executions and histories of the store."""
 
     _session: Session
 
     def __init__(self) -> None:
-        self._starting: Together[Shard, _Start, bool] = Together(self._start)
+        self._starting: BatchedCalls[Shard, _Start, bool] = BatchedCalls(self._start)
 
     async def start(self, start: Start) -> bool:
         """See `Histories`.
 
         Raises:
-            ValueError: the id or the tenant is none.
+            ValueError: the id or the tenant is not valid.
         """
         tenant, id_ = start.key
         if not EXECUTION_ID.fullmatch(id_):
@@ -60,7 +60,7 @@ class RedisHistories:
         return await self._starting.add(shard, (names, values))
 
     async def _start(self, shard: Shard, starts: list[_Start]) -> list[bool | Exception]:
-        """Makes executions of one shard."""
+        """Creates executions of one shard."""
         names = [shard.inbox, shard.index, shard.status(Status.PENDING)]
         values: list[Argument] = []
         for its_names, its_values in starts:
@@ -75,7 +75,7 @@ class RedisHistories:
         events: list[Event] = []
         while limit is None or len(events) < limit:
             count = PAGE if limit is None else min(PAGE, limit - len(events))
-            # Entries have the number of their last event, so the one after `after` is the first to hold more.
+            # The id of an entry is the number of its last event.
             last = events[-1].seq if events else after
             page = await self._session.call("XRANGE", stream, f"{last + 1}-0", "+", "COUNT", count)
             for entry in page:
@@ -101,13 +101,13 @@ class RedisHistories:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while True:
-            async with self._session.news.watch(shard.news, key.id) as watch:
+            async with self._session.notifications.watch(shard.notifications, key.id) as watch:
                 while not watch.over:
                     version = await self._session.call("HGET", shard.execution(key.id), "version")
                     left = deadline - loop.time()
                     if int(version or 0) > after or left <= 0:
                         return
-                    # Looked at again now and then, should the connection be dead without saying so.
+                    # Reads again from time to time, because a dead connection may go unnoticed.
                     await watch.changed(min(left, _RECHECK_SECONDS))
 
 

@@ -22,14 +22,14 @@ FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended",
 
 
 class _Place(NamedTuple):
-    """Where an execution stands in the order of the index."""
+    """The sort key of an execution."""
 
     created: int
     id: str
 
 
 class RedisIndex:
-    """The part of the store that finds executions."""
+    """The execution index of the store."""
 
     _session: Session
 
@@ -66,7 +66,7 @@ class RedisIndex:
             below = places[-1]
 
     async def _indexes(self, shards: tuple[Shard, ...], wanted: ExecutionFilter) -> list[str]:
-        """The sorted sets to go through: of those that fit the filter, the smaller ones."""
+        """The sorted sets to read: of those that fit the filter, the smaller ones."""
         choices: list[list[str]] = []
         if wanted.workflow is not None:
             choices.append([shard.workflow(*wanted.workflow) for shard in shards])
@@ -82,7 +82,7 @@ class RedisIndex:
     async def _places(
         self, indexes: list[str], since: int | None, below: _Place | None, limit: int
     ) -> list[_Place]:
-        """The `limit` newest of all indexes below a place: they are among the newest so many of each."""
+        """The `limit` newest executions below a place, from the `limit` newest of each index."""
         newest = await asyncio.gather(*(self._newest(index, since, below, limit) for index in indexes))
         return sorted((place for places in newest for place in places), reverse=True)[:limit]
 
@@ -115,7 +115,7 @@ def _fits(record: ExecutionRecord, wanted: ExecutionFilter) -> bool:
 
 
 def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:
-    """An execution, from its `FIELDS` and the input that waits for its first commit."""
+    """An execution, from its `FIELDS` and the input that is kept until its first commit."""
     workflow, status, version, created, started, ended, commit_id = fields
     return ExecutionRecord(
         key=key,

@@ -1,8 +1,8 @@
-"""The names of all keys. Nothing else in the adapter spells one out.
+"""The names of all keys. No other module of the adapter builds one.
 
 The hash tag of what belongs to executions is `{tenant:shard}`, so that all keys one script touches are in
-one slot of a cluster. Only a tenant's name and a number ever get into the braces; what callers choose
-(ids, names, queues) comes last in a key, behind a fixed word, so no two kinds of keys can meet.
+one slot of a cluster. The braces hold only a tenant's name and a number. What callers choose (ids, names,
+queues) comes last in a key, after a fixed word, so keys of different kinds cannot be equal.
 """
 
 import zlib
@@ -16,11 +16,11 @@ META: Final = "unspool:meta"
 TENANTS: Final = "unspool:tenants"
 TIMERS_CHANNEL: Final = "unspool:timers"
 EARLIER: Final = "earlier"
-"""Topic of that channel: a timer was set that is due before all others of its shard."""
+"""Topic of that channel: a new timer is the earliest of its shard."""
 
 
 def members(role: str) -> str:
-    """Hash: who takes deliveries in a role, and each one's last beat."""
+    """Hash: the consumers of a role, each with its last heartbeat."""
     return f"unspool:members:{role}"
 
 
@@ -33,7 +33,7 @@ class Shard:
         "dlq",
         "inbox",
         "index",
-        "news",
+        "notifications",
         "number",
         "statuses",
         "tenant",
@@ -51,7 +51,7 @@ class Shard:
         self.dlq = f"{prefix}dlq"
         self.unreadable = f"{prefix}unreadable"
         self.index = f"{prefix}index"
-        self.news = f"{prefix}news"  # channel: executions that have new versions
+        self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
 
     def execution(self, id_: str) -> str:
@@ -107,7 +107,7 @@ class Keys:
         """The keys of a tenant.
 
         Raises:
-            ValueError: that is no name of a tenant; it could reach out of the hash tag.
+            ValueError: that is not a valid tenant name, and could end the hash tag.
         """
         known = self._tenants.get(tenant)
         if known is None:
@@ -115,7 +115,7 @@ class Keys:
         return known
 
     def shard(self, key: ExecutionKey) -> Shard:
-        """The shard an execution lives in; for ever the same."""
+        """The shard of an execution; it never changes."""
         return self.shard_of(key[0], key[1])
 
     def shard_of(self, tenant: str, execution: str) -> Shard:
@@ -129,7 +129,7 @@ class Keys:
 
 def _tenant_keys(tenant: str, shards: int) -> TenantKeys:
     if not TENANT.fullmatch(tenant):
-        raise ValueError(f"not a tenant's name: {tenant!r}")
+        raise ValueError(f"not a tenant name: {tenant!r}")
     prefix = f"unspool:{{{tenant}}}:"
     return TenantKeys(
         shards=tuple(Shard(tenant, number) for number in range(shards)),

@@ -1,21 +1,21 @@
-"""All that is stored of executions, read for many of them in one go."""
+"""Reads records, snapshots and histories of many executions in one call."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from unspool.eventstore.records import ExecutionKey, Loaded, Snapshot
 from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.batched_calls import by_shard
 from unspool.eventstore.redis.histories import events_of
 from unspool.eventstore.redis.index import FIELDS, record_of
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.together import by_shard
 
-_MOST_EXECUTIONS: Final = 32
+_MAX_EXECUTIONS: Final = 32
 
 
 class RedisLoading:
-    """The part of the store that reads executions."""
+    """The bulk reads of the store."""
 
     _session: Session
 
@@ -24,7 +24,7 @@ class RedisLoading:
         return await by_shard(
             self._session.keys,
             keys,
-            _MOST_EXECUTIONS,
+            _MAX_EXECUTIONS,
             lambda shard, places: self._load(shard, [keys[place] for place in places], entries),
         )
 

@@ -1,4 +1,4 @@
-"""The inboxes of executions, the queues of tasks, and those who take from them."""
+"""The inboxes of executions, the task queues, and their consumers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,33 +14,33 @@ from unspool.eventstore.records import (
     Renewal,
     TaskRequest,
 )
-from unspool.eventstore.redis import scripts, settling
+from unspool.eventstore.redis import acknowledgement, scripts
+from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
+from unspool.eventstore.redis.deregistration import deregister
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.leaving import hand_back
-from unspool.eventstore.redis.link import Argument
-from unspool.eventstore.redis.members import Members, Pulse, queues_in
+from unspool.eventstore.redis.members import Heartbeats, Members, queues_in
 from unspool.eventstore.redis.reader import Reader
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.redis.together import Together
+from unspool.eventstore.redis.socket_connection import Argument
 
 _Finished = tuple[str, str, bytes]
-"""A task that was done: its id, its run key, its result."""
+"""A finished task: its id, its run key, its result."""
 
 _RENEWALS: Final = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
 
 
 class RedisQueues:
-    """The part of the store that delivers messages and tasks."""
+    """The deliveries of the store."""
 
     _session: Session
 
     def __init__(self) -> None:
         self._members = {role: Members(self._session, role) for role in (WORKERS, EXECUTORS)}
-        self._pulses: dict[Consumer, Pulse] = {}
+        self._heartbeats: dict[Consumer, Heartbeats] = {}
         self._inbox_readers: dict[Consumer, Reader[Message]] = {}
         self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}
-        self._finishing: Together[tuple[Shard, str], _Finished, None] = Together(self._finish)
+        self._finishing: BatchedCalls[tuple[Shard, str], _Finished, None] = BatchedCalls(self._finish)
 
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""
@@ -60,18 +60,18 @@ class RedisQueues:
 
     async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""
-        sources = settling.by_source(deliveries)
+        sources = acknowledgement.by_source(deliveries)
         await asyncio.gather(*(self._renew(consumer, some) for some in sources.values()))
 
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""
-        await settling.acknowledge(self._session, deliveries)
+        await acknowledgement.acknowledge(self._session, deliveries)
 
     async def release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> None:
         """See `Inbox`."""
-        await settling.release(self._session, deliveries)
+        await acknowledgement.release(self._session, deliveries)
 
     async def receive_tasks(
         self, consumer: Consumer, limit: int, seconds: float
@@ -89,43 +89,43 @@ class RedisQueues:
         self, consumer: Consumer, deliveries: Sequence[Delivery[TaskRequest]]
     ) -> list[Renewal]:
         """See `Tasks`."""
-        sources = settling.by_source(deliveries)
+        sources = acknowledgement.by_source(deliveries)
         answers = await asyncio.gather(*(self._renew(consumer, some) for some in sources.values()))
         of_source = {source: iter(some) for source, some in zip(sources, answers, strict=True)}
         return [_RENEWALS[next(of_source[delivery.source])] for delivery in deliveries]
 
     async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
-        """See `Tasks`. Safe to repeat when its reply was lost: it is sent once."""
+        """See `Tasks`. A call whose reply was lost can be repeated; the result is sent once."""
         queue = (self._session.keys.shard(delivery.key), delivery.source)
         message = b"" if result is None else encode_message(result)
         await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
 
     async def heartbeat(self, consumer: Consumer) -> None:
         """See `EventStore`."""
-        pulse = self._pulses.get(consumer)
-        if pulse is None:
-            pulse = self._pulses[consumer] = Pulse(consumer)
+        heartbeats = self._heartbeats.get(consumer)
+        if heartbeats is None:
+            heartbeats = self._heartbeats[consumer] = Heartbeats(consumer)
         members = self._members[consumer.role]
-        await members.heartbeat(consumer.name, pulse.next())
-        await members.look()  # also while there is nothing to receive, to know who fell silent meanwhile
+        await members.heartbeat(consumer.name, heartbeats.next())
+        await members.refresh()  # also without receiving, to notice silent consumers
 
     async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""
         reader = self._inbox_readers.pop(consumer, None) or self._task_readers.pop(consumer, None)
         if reader is not None:
             await reader.close()
-        self._pulses.pop(consumer, None)
-        await hand_back(self._session, consumer)
+        self._heartbeats.pop(consumer, None)
+        await deregister(self._session, consumer)
         await self._members[consumer.role].remove(consumer.name)
 
     async def queues_served(self) -> frozenset[str]:
         """See `EventStore`."""
         members = self._members[EXECUTORS]
-        await members.look()
-        return frozenset(queue for beat in members.live().values() for queue in queues_in(beat))
+        await members.refresh()
+        return frozenset(queue for heartbeat in members.live().values() for queue in queues_in(heartbeat))
 
     async def _finish(self, queue: tuple[Shard, str], finished: list[_Finished]) -> list[None]:
-        """Hands in the results of tasks from one queue."""
+        """Sends the results of tasks of one queue."""
         shard, source = queue
         values: list[Argument] = [value for each in finished for value in each]
         await self._session.run(scripts.FINISH, (source, shard.inbox, shard.cancelled), values)
@@ -147,7 +147,7 @@ class RedisQueues:
     ) -> Reader[Body]:
         reader = readers.get(consumer)
         if reader is None:
-            await self.heartbeat(consumer)  # so that its silence would be noticed
+            await self.heartbeat(consumer)  # so that its reply_timeout would be noticed
             reader = Reader(self._session, consumer, self._members[consumer.role], decode)
             reader = readers.setdefault(consumer, reader)
         return reader
@@ -166,5 +166,5 @@ class RedisQueues:
 
 
 def _run_key(body: Message | TaskRequest) -> str:
-    """Under which a task may be cancelled; messages never are."""
+    """The key under which a task can be cancelled; empty for messages."""
     return body.idempotency_key if isinstance(body, TaskRequest) else ""

@@ -1,4 +1,4 @@
-"""What all parts of the adapter share: the command connection, the keys, the tenants there are."""
+"""State shared by all parts of the adapter: the command connection, the keys, the known tenants."""
 
 import logging
 import secrets
@@ -11,23 +11,23 @@ from unspool.eventstore.records import DEFAULT_TENANT
 from unspool.eventstore.redis import keys
 from unspool.eventstore.redis.connection import Call, Connection
 from unspool.eventstore.redis.keys import Keys
-from unspool.eventstore.redis.link import Argument, Link, connected_wire
-from unspool.eventstore.redis.news import News
+from unspool.eventstore.redis.notifications import Notifications
 from unspool.eventstore.redis.scripts import Script
 from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.socket_connection import Argument, SocketConnection, raw_connection
 
 FORMAT: Final = b"1"
 """Layout of keys and entries. A store of another layout is refused."""
 
 DEFAULT_SHARDS: Final = 16
 BLOCK_SECONDS: Final = HEARTBEAT_SECONDS
-"""The longest blocking read; after it, who lives and which tenants there are is looked at again."""
+"""The longest blocking read; after it, members and tenants are refreshed."""
 
 log = logging.getLogger("unspool.eventstore.redis")
 
 
 class Session:
-    """One use of a Redis store, from `open` to `close`."""
+    """A connection to a Redis store, from `open` to `close`."""
 
     def __init__(self, url: str, settings: RedisSettings, monotonic: Callable[[], float]) -> None:
         self.settings = settings
@@ -39,8 +39,8 @@ class Session:
         self._tenants = {DEFAULT_TENANT}
         self._tenants_read_at: float | None = None
         self._commands = self.connection(settings.reply_seconds)
-        self.news = News(self._linked, settings.reply_seconds)
-        """Tells of new versions and timers."""
+        self.notifications = Notifications(self._open_socket, settings.reply_seconds)
+        """Notifications of new versions and timers."""
         self.call = self._commands.call
         """Sends a command on the shared connection."""
 
@@ -52,18 +52,18 @@ class Session:
         return self._keys
 
     def connection(
-        self, silence: float, greet: Callable[[Call], Awaitable[None]] | None = None
+        self, reply_timeout: float, on_connect: Callable[[Call], Awaitable[None]] | None = None
     ) -> Connection:
-        """A connection of its own, for what would keep others waiting."""
+        """A separate connection, for calls that block."""
         return Connection(
             self._url,
             connect_seconds=self.settings.connect_seconds,
-            silence=silence,
-            greet=greet or self.recognise,
+            reply_timeout=reply_timeout,
+            on_connect=on_connect or self.check_identity,
         )
 
     def unblock(self, client: int) -> None:
-        """Ends the blocking read of another connection, before anything is done that is asked for later."""
+        """Ends the blocking read of another connection, ahead of later calls."""
         self._commands.post("CLIENT", "UNBLOCK", client)
 
     async def run(self, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
@@ -71,7 +71,7 @@ class Session:
         return await self._commands.run(script, names, arguments)
 
     async def open(self) -> None:
-        """Claims the store for this layout, or checks that it has it."""
+        """Initializes an empty store, or checks its layout."""
         shards = self.settings.shards
         for field, value in (
             ("format", FORMAT),
@@ -89,20 +89,20 @@ class Session:
         self._keys = Keys(int(stored))
 
     async def close(self) -> None:
-        """Lets go of the shared connections."""
+        """Closes the shared connections."""
         self.closed = True
         await self._commands.close()
-        await self.news.close()
+        await self.notifications.close()
 
     async def add_tenant(self, tenant: str) -> None:
-        """Makes a tenant known to all who read streams; to be done before anything is put into one."""
+        """Registers a tenant for all readers; call it before the first write to a stream of the tenant."""
         if tenant not in self._tenants:
-            self.keys.tenant(tenant)  # refuses what is no tenant's name
+            self.keys.tenant(tenant)  # refuses an invalid name
             await self.call("SADD", keys.TENANTS, tenant)
             self._tenants.add(tenant)
 
     async def tenants(self, *, fresh: bool = False) -> set[str]:
-        """All tenants, as of a second ago or, if `fresh`, of now."""
+        """All tenants, read within the last second or, if `fresh`, now."""
         now = self.monotonic()
         read_at = self._tenants_read_at
         if fresh or read_at is None or now - read_at >= HEARTBEAT_SECONDS:
@@ -110,15 +110,17 @@ class Session:
             self._tenants_read_at = now
         return self._tenants
 
-    async def _linked(self, received: Callable[[Any], None], ended: Callable[[StoreError], None]) -> Link:
-        wire = await connected_wire(self._url, self.settings.connect_seconds)
-        return Link(wire, received, ended)
+    async def _open_socket(
+        self, received: Callable[[Any], None], ended: Callable[[StoreError], None]
+    ) -> SocketConnection:
+        raw = await raw_connection(self._url, self.settings.connect_seconds)
+        return SocketConnection(raw, received, ended)
 
-    async def recognise(self, call: Call) -> None:
-        """Refuses a Redis that is not the one we know.
+    async def check_identity(self, call: Call) -> None:
+        """Checks that this Redis holds the store that was opened.
 
         Raises:
-            StoreMismatch: it came back empty, or is another one.
+            StoreMismatch: Redis lost its data, or is another Redis.
         """
         if self._epoch is not None and await call("HGET", keys.META, "epoch") != self._epoch:
             log.critical(

@@ -20,8 +20,8 @@ class RedisSettings:
         "UNSPOOL_REDIS_CONNECT_SECONDS", 5.0, "How long connecting to Redis may take"
     )
     reply_seconds: float = setting(
-        "UNSPOOL_REDIS_REPLY_SECONDS", 5.0, "How long Redis may be silent before its connection is given up"
+        "UNSPOOL_REDIS_REPLY_SECONDS", 5.0, "How long Redis may take to reply before the connection is closed"
     )
     commit_seconds: float = setting(
-        "UNSPOOL_REDIS_COMMIT_SECONDS", 10.0, "How long a commit is repeated while Redis is away"
+        "UNSPOOL_REDIS_COMMIT_SECONDS", 10.0, "How long a commit is retried while Redis is unavailable"
     )

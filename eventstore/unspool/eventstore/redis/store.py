@@ -26,17 +26,17 @@ class RedisStore(
     RedisTimers,
     RedisDeadLetters,
 ):
-    """An `EventStore` on Redis. One object serves a whole process; it belongs to one event loop."""
+    """An `EventStore` on Redis. One object serves a process, in one event loop."""
 
     def __init__(
         self, url: str, settings: RedisSettings, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Connects with `open`.
+        """Does not connect; `open` does.
 
         Args:
             url: `redis://HOST:PORT/DB` or `rediss://…`, with redis-py's query parameters (certificates).
             settings: how to talk to Redis.
-            monotonic: by which it is told that another consumer has fallen silent; seconds.
+            monotonic: clock in seconds that measures the silence of other consumers.
         """
         self._session = Session(url, settings, monotonic)
         RedisHistories.__init__(self)

@@ -8,7 +8,7 @@ from unspool.eventstore.redis.keys import Shard
 
 
 class Streams(NamedTuple):
-    """Streams of several shards, as the scripts that read them want them."""
+    """Streams of several shards, in the form that the scripts take."""
 
     names: tuple[str, ...]
     shards: tuple[Shard, ...]

@@ -1,4 +1,4 @@
-"""Timers: in each shard a sorted set of the messages they will be."""
+"""Timers: in each shard a sorted set of the messages that they send."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -7,15 +7,15 @@ from typing import Final
 from unspool.eventstore.records import Fired
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.news import Watch
+from unspool.eventstore.redis.notifications import Watch
 from unspool.eventstore.redis.session import Session
 
 _SHARDS_A_CALL: Final = 64
-"""Of many tenants' shards a few at a time, so that others get their turn."""
+"""Shards in one call, at most, so that other clients are served in between."""
 
 
 class RedisTimers:
-    """The part of the store that keeps timers."""
+    """The timers of the store."""
 
     _session: Session
 
@@ -26,10 +26,10 @@ class RedisTimers:
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
         """See `Timers`."""
-        # First the watch, then the look: what is set in between is not missed.
+        # Watches before it reads, so that no timer set in between is missed.
         (await self._watch_timers()).forget()
         shards = self._session.keys.all_shards(await self._session.tenants(fresh=True))
-        # Not always the same first, lest one tenant's flood keeps the others' waiting.
+        # Rotates the first shard, so that many timers of one tenant do not delay the others.
         self._first_shards = (self._first_shards + 1) % len(shards)
         shards = shards[self._first_shards :] + shards[: self._first_shards]
         fired = Fired(0, None)
@@ -58,7 +58,7 @@ class RedisTimers:
     async def _watch_timers(self) -> Watch:
         if self._timer_watch is None or self._timer_watch.over:
             await self._timer_watching.aclose()
-            watch = self._session.news.watch(keys.TIMERS_CHANNEL, keys.EARLIER)
+            watch = self._session.notifications.watch(keys.TIMERS_CHANNEL, keys.EARLIER)
             self._timer_watch = await self._timer_watching.enter_async_context(watch)
         return self._timer_watch
 

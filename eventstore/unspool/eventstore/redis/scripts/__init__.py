@@ -22,14 +22,14 @@ def _script(name: str) -> Script:
 
 
 ACKNOWLEDGE: Final = _script("acknowledge")
-BEAT: Final = _script("beat")
-BURY: Final = _script("bury")
 COMMIT: Final = _script("commit")
+DEREGISTER: Final = _script("deregister")
 DRAIN: Final = _script("drain")
 FINISH: Final = _script("finish")
 FIRE: Final = _script("fire")
-LEAVE: Final = _script("leave")
+HEARTBEAT: Final = _script("heartbeat")
 LOAD: Final = _script("load")
+MOVE_TO_DEAD_LETTERS: Final = _script("move_to_dead_letters")
 RECLAIM: Final = _script("reclaim")
 RELEASE: Final = _script("release")
 RENEW: Final = _script("renew")

@@ -1,4 +1,4 @@
--- Removes entries that came to nothing.
+-- Removes entries.
 --
 -- KEYS  1 stream
 -- ARGV  1 group, then ids

@@ -1,9 +1,9 @@
--- Makes steps of executions of one shard true, each for itself: all of it, or nothing.
+-- Commits steps of executions of one shard. Each step is applied completely or not at all.
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
 --       then the queues that get tasks; then of each step: execution, history, input
--- ARGV  1 number of the first step's first key, 2 channel of the shard's news, 3 channel of timers, 4 what
---       to tell there of one due before all others; then of each step:
+-- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers, 4 the topic
+--       to publish there when a timer is the earliest; then of each step:
 --       how many arguments it has, this one not counted,
 --       expected version, expected commit id or '', new version, commit id, history entry,
 --       id of the execution,
@@ -13,17 +13,16 @@
 --       timers (due at, message), cancelled timers (message)
 -- Returns for each step: 1 committed, 0 conflict, 2 duplicate, -1 no such execution, or an error.
 --
--- Payloads are opaque: nothing here looks into one. Redis does not undo what a failing script has done, so
--- a step is checked before its first write.
+-- Payloads are opaque. Redis does not roll back a failing script, so a step is checked before its first write.
 
 local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
-local MOST_AT_ONCE = 1000 -- Lua's stack does not hold arbitrarily many arguments of one call
+local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
 
 local inbox, timers, cancelled = KEYS[1], KEYS[2], KEYS[3]
-local at = 4 -- the last argument that was used
-local news, acknowledged, set = {}, {}, {}
+local at = 4 -- index of the last argument that was read
+local changed, acknowledged, set = {}, {}, {}
 
--- Calls `what` for each item of the list that comes next, with where in ARGV the item begins.
+-- Calls `what` for each item of the next list, with the index in ARGV at which the item begins.
 local function each(what, width)
   local first = at + 2
   at = at + 1 + width * tonumber(ARGV[at + 1])
@@ -47,7 +46,7 @@ end
 local function cancel(item)
   local now = tonumber(redis.call('TIME')[1])
   redis.call('ZADD', cancelled, now, ARGV[item])
-  -- A task that had ended already will never ask; a day is longer than any executor holds one unheard of.
+  -- Marks of tasks that had ended already are never used. No executor holds a task without contact for a day.
   redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', now - 86400)
 end
 
@@ -66,7 +65,7 @@ local function index(execution, id, status, started, ended)
     redis.call('ZREM', KEYS[STATUSES[before[1]]], id)
     redis.call('ZADD', KEYS[STATUSES[status]], before[2], id)
     redis.call('HSET', execution, 'status', status)
-    if STATUSES[status] < STATUSES.cancelled then -- not an end: it may have been retried after one
+    if STATUSES[status] < STATUSES.cancelled then -- running again after a retry
       redis.call('HDEL', execution, 'ended')
     end
   end
@@ -78,14 +77,14 @@ local function index(execution, id, status, started, ended)
   end
 end
 
--- Makes one step true; its arguments begin behind `at`.
+-- Applies one step; its arguments begin after index `at`.
 local function step(execution, history, input)
   local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local known = redis.call('HMGET', execution, 'version', 'commit')
   if not known[1] then
     return -1
-  elseif known[2] == commit then -- made before; only its reply was lost
+  elseif known[2] == commit then -- applied before; its reply was lost
     return 2
   elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then
     return 0
@@ -93,8 +92,8 @@ local function step(execution, history, input)
     return redis.error_reply('ERR commit: unknown status')
   end
 
-  -- The first write is one that Redis refuses when its memory is full; once it has passed, the rest is let
-  -- through. It also is a second fence: a stream never takes an id that is not above its last.
+  -- Redis refuses this write when its memory is full; if it succeeds, Redis allows the rest. It is also a second
+  -- check of the version: a stream refuses an id that is not above its last.
   local appended = redis.pcall('XADD', history, version .. '-0', 'e', entry)
   if appended.err then
     return appended
@@ -113,7 +112,7 @@ local function step(execution, history, input)
   if status ~= '' then
     index(execution, id, status, started, ended)
   end
-  news[#news + 1] = id
+  changed[#changed + 1] = id
   return 1
 end
 
@@ -122,7 +121,7 @@ for key = tonumber(ARGV[1]), #KEYS, 3 do
   at = at + 1
   local last = at + tonumber(ARGV[at])
   answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2])
-  at = last -- passes over what a refused step would have done
+  at = last -- skips the arguments of a refused step
 end
 
 for first = 1, #acknowledged, MOST_AT_ONCE do
@@ -131,13 +130,13 @@ for first = 1, #acknowledged, MOST_AT_ONCE do
   redis.call('XDEL', inbox, unpack(acknowledged, first, last))
 end
 
--- Whoever sleeps until the earliest timer has to know of an earlier one, and of no other.
+-- A timer service sleeps until the earliest timer, so it is notified only of an earlier one.
 if next(set) then
   if set[redis.call('ZRANGE', timers, 0, 0)[1]] then
     redis.call('PUBLISH', ARGV[3], ARGV[4])
   end
 end
-if #news > 0 then
-  redis.call('PUBLISH', ARGV[2], table.concat(news, ' '))
+if #changed > 0 then
+  redis.call('PUBLISH', ARGV[2], table.concat(changed, ' '))
 end
 return answers

@@ -1,9 +1,9 @@
--- Reads again what was delivered to a consumer and perhaps never arrived: entries above the last it has seen.
+-- Reads again entries whose reply may have been lost: those above the last id that the consumer has seen.
 --
 -- KEYS  streams
 -- ARGV  1 group, 2 consumer, 3 how many at most, then for each stream the last id seen
--- Returns a flat list: number of a stream, entry, times delivered …; an entry that was deleted meanwhile is
--- taken off the consumer's list.
+-- Returns a flat list: number of a stream, entry, times delivered …. Entries that were deleted are
+-- acknowledged.
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local found = {}

@@ -1,15 +1,14 @@
--- Sends results of tasks to their executions and removes the tasks, each for itself.
+-- Sends results of tasks to their executions and removes the tasks.
 --
 -- KEYS  1 queue, 2 inbox, 3 cancelled runs
 -- ARGV  for each task: its id, its run key, the result or '' for none
 --
--- A task that is gone was finished by somebody else: nothing is sent for it. The first write is XACK. It is
--- let through when memory is full, and so is then the rest of the script: a result must get in, because it
--- makes room.
+-- For a task that another consumer has finished nothing is sent. The first write is XACK, which Redis allows when
+-- its memory is full, and then the rest of the script: results must be accepted, because they free memory.
 
 local queue, inbox, cancelled = KEYS[1], KEYS[2], KEYS[3]
 local may_be_cancelled = redis.call('EXISTS', cancelled) == 1
-local MOST_AT_ONCE = 1000 -- Lua's stack does not hold arbitrarily many arguments of one call
+local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
 
 local function send(result, run)
   if result ~= '' then
@@ -30,7 +29,7 @@ local function finish(first, last)
     redis.call('XDEL', queue, unpack(ids))
   end
   for i = first, last, 3 do
-    -- What is acknowledged is always deleted with it: what can be deleted now was waited for until now.
+    -- Acknowledging always deletes as well, so an entry that can still be deleted was not finished before.
     if all_there or redis.call('XDEL', queue, ARGV[i]) == 1 then
       send(ARGV[i + 2], ARGV[i + 1])
     end

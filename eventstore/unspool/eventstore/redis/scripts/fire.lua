@@ -4,7 +4,7 @@
 -- ARGV  1 how many at most
 -- Returns how many were fired, and when the next of all is due (ms; '' if none is set).
 --
--- A timer is stored as the message it will be, so nothing has to be looked up.
+-- A timer is stored as the message that it sends, so firing needs no lookup.
 
 local left = tonumber(ARGV[1])
 local asked = left

@@ -1,8 +1,8 @@
--- Reads executions of one shard, each as of this moment.
+-- Reads executions of one shard at one point in time.
 --
 -- KEYS  for each: execution, input, snapshot, history
 -- ARGV  1 entries of a history at most, then the fields of an execution that are wanted
--- Returns for each: those fields, its waiting input, its snapshot, the entries after that.
+-- Returns for each: those fields, its pending input, its snapshot, the entries after the snapshot.
 
 local found = {}
 for key = 1, #KEYS, 4 do

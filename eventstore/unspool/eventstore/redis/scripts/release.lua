@@ -1,10 +1,10 @@
--- Hands entries back: each is added again, at the end, to be delivered at once to anybody.
+-- Releases entries: each is added again at the end of the stream, for any consumer.
 --
 -- KEYS  1 stream
 -- ARGV  1 group, then pairs of an id and the number of this delivery
--- Returns how many were handed back; not those that have been delivered to somebody else since.
+-- Returns how many were released; entries that another consumer holds by now are not.
 --
--- Added again rather than claimed for a consumer that does not exist: only new entries wake those who wait.
+-- Adds them again instead of claiming them for a consumer that does not exist: only new entries wake blocked reads.
 
 local released = 0
 for i = 2, #ARGV, 2 do

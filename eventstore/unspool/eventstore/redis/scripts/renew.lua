@@ -1,10 +1,10 @@
--- The heartbeat: renews the leases of tasks, or messages, that a consumer works on.
+-- Renews the leases of tasks or messages that a consumer works on.
 --
 -- KEYS  1 queue or inbox, 2 cancelled runs
 -- ARGV  1 group, 2 consumer, then pairs of an id and its run key, '' for messages
 -- Returns for each: 1 held, 2 held but cancelled, 0 lost.
 --
--- XCLAIM alone would take a task back from whoever has it now; so the holder is looked up first.
+-- XCLAIM alone would take a task from its current consumer, so the script checks that first.
 
 local answers = {}
 for i = 3, #ARGV, 2 do

@@ -1,10 +1,10 @@
--- Keeps a snapshot in place of the one before, unless that is newer.
+-- Replaces the snapshot, unless the stored one is newer.
 --
 -- KEYS  1 snapshot
 -- ARGV  1 version, 2 state
--- Returns 1 if it was kept.
+-- Returns 1 if it was stored.
 
-local known = string.match(redis.call('GETRANGE', KEYS[1], 0, 20), '^%d+') -- not all of it: it may be large
+local known = string.match(redis.call('GETRANGE', KEYS[1], 0, 20), '^%d+') -- a snapshot may be large
 if known and tonumber(known) > tonumber(ARGV[1]) then
   return 0
 end

@@ -1,8 +1,8 @@
--- Makes executions of one shard and their start messages.
+-- Creates executions of one shard and their start messages.
 --
 -- KEYS  1 inbox, 2 index, 3 index of pending ones; then for each: execution, input, index of its workflow
 -- ARGV  for each: id, created at (ms), workflow, input, start message
--- Returns for each 1; or 0, and nothing was changed, when there is such an execution; or an error.
+-- Returns for each 1; or 0, without changes, if the execution exists; or an error.
 
 local inbox, all, pending = KEYS[1], KEYS[2], KEYS[3]
 
@@ -11,7 +11,7 @@ local function start(key, value)
   if redis.call('EXISTS', execution) == 1 then
     return 0
   end
-  -- The first write is one that Redis refuses when its memory is full: then nothing has been changed.
+  -- Redis refuses this first write when its memory is full; then nothing was changed.
   local kept = redis.pcall('SET', KEYS[key + 1], ARGV[value + 3])
   if kept.err then
     return kept

@@ -1,11 +1,11 @@
--- Takes new entries for a consumer, fairly from all streams that have some, without waiting.
+-- Takes new entries for a consumer without waiting, fairly from all streams.
 --
 -- KEYS  the streams; then, for task queues, the sets of cancelled runs, one for each so many streams
 -- ARGV  1 group, 2 consumer, 3 how many at most, 4 number of streams, 5 streams a set of cancelled runs
 --       (0: there are none), 6 with which stream to begin
 -- Returns a flat list: number of a stream, its entries, number of a stream, its entries …
 --
--- XREADGROUP alone cannot do it: its COUNT is per stream, so from 16 streams it takes 16 times as much.
+-- XREADGROUP alone does not suffice: its COUNT is per stream, so from 16 streams it takes 16 times as many.
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local streams, per_set, first = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -27,7 +27,7 @@ local function without_cancelled(n, entries)
   end
   local wanted = {}
   for _, entry in ipairs(entries) do
-    if redis.call('ZREM', cancelled, entry[2][1]) == 1 then -- nobody waits for this one any more
+    if redis.call('ZREM', cancelled, entry[2][1]) == 1 then -- its result is no longer wanted
       redis.call('XACK', KEYS[n], group, entry[1])
       redis.call('XDEL', KEYS[n], entry[1])
     else
@@ -55,9 +55,8 @@ local function take(n, count)
   return found
 end
 
--- Everybody's share first, so that one stream full to the brim does not keep the others waiting; of many
--- streams some now and others next time: what comes from one shard is answered in one script, which costs the
--- less the more it answers …
+-- First an equal share of each stream, so that a full stream does not delay the others. Of many streams only some
+-- at a time: the deliveries of one shard are answered by one script, which is cheaper for more of them …
 local share = math.ceil(left / math.min(math.max(#filled, 1), MOST_STREAMS))
 local more = {}
 for _, n in ipairs(filled) do
@@ -65,7 +64,7 @@ for _, n in ipairs(filled) do
     more[#more + 1] = n
   end
 end
--- … then whatever is left to whoever has more.
+-- … then the rest from the streams that have more.
 for _, n in ipairs(more) do
   if left > 0 then
     take(n, left)

@@ -1,15 +1,15 @@
--- Takes a consumer out of the groups of some streams and hands back what it holds.
+-- Removes a consumer from the groups of some streams and adds its pending entries again.
 --
 -- KEYS  streams
 -- ARGV  1 group, 2 consumer, 3 how many entries at most
--- Returns how many entries were handed back; as many as asked for means: call again.
+-- Returns how many entries were added again; if it is the limit, call again.
 --
--- XGROUP DELCONSUMER forgets what a consumer holds, so it must hold nothing then.
+-- XGROUP DELCONSUMER loses pending entries, so it is called only without any.
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local asked = left
 
-local function hand_back(stream, id, times)
+local function add_again(stream, id, times)
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if entry then
     local before = tonumber(entry[2][4] or '0')
@@ -25,9 +25,9 @@ for _, stream in ipairs(KEYS) do
     break
   end
   local rows = redis.pcall('XPENDING', stream, group, '-', '+', left, consumer)
-  if not rows.err then -- an error: there is no such stream or group yet
+  if not rows.err then -- an error: the stream or the group does not exist
     for _, row in ipairs(rows) do
-      hand_back(stream, row[1], row[4])
+      add_again(stream, row[1], row[4])
     end
     if #redis.call('XPENDING', stream, group, '-', '+', 1, consumer) == 0 then
       redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)

@@ -1,8 +1,8 @@
-"""One live connection to Redis, on which commands travel in batches.
+"""One connection to Redis that sends commands in batches.
 
-All commands of one turn of the event loop leave in one write, and the replies come back in the same order.
-Under load, awaiting redis-py's own commands costs many times as much. Still nothing of the protocol is
-ours: redis-py connects (TLS, authentication, database), hiredis packs and parses.
+All commands of one iteration of the event loop go out in one write; the replies come back in the same order.
+Under load, awaiting redis-py's own commands costs many times as much. redis-py connects (TLS,
+authentication, database), and hiredis encodes commands and parses replies.
 """
 
 import asyncio
@@ -25,37 +25,37 @@ _LATER: Final = {
 }
 
 
-async def connected_wire(url: str, connect_seconds: float) -> AbstractConnection:
+async def raw_connection(url: str, connect_seconds: float) -> AbstractConnection:
     """A connection of redis-py, connected and authenticated.
 
     Raises:
-        StoreMismatch: the URL is none we can follow.
-        StoreUnavailable: that failed or took too long.
+        StoreMismatch: the URL is not one of a supported Redis.
+        StoreUnavailable: the connection failed or took too long.
     """
-    wire = _wire_to(url, connect_seconds)
+    raw = _raw_connection_to(url, connect_seconds)
     try:
         async with asyncio.timeout(connect_seconds):
-            await wire.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+            await raw.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
-        await wire.disconnect(nowait=True)
+        await raw.disconnect(nowait=True)
         raise as_store_error(error) from error
-    return wire
+    return raw
 
 
-class Link:
-    """A connection from its making to its end. It ends once and is never revived."""
+class SocketConnection:
+    """A connection that is not reopened after its end."""
 
     def __init__(
-        self, wire: AbstractConnection, received: Callable[[Any], None], ended: Callable[[StoreError], None]
+        self, raw: AbstractConnection, received: Callable[[Any], None], ended: Callable[[StoreError], None]
     ) -> None:
-        """Starts to read and write.
+        """Starts the reading and the writing task.
 
         Args:
-            wire: connected.
-            received: is given each reply, an exception if it is an error.
-            ended: is told, once, that and why no more replies will come.
+            raw: a connected redis-py connection.
+            received: called with each reply; an error reply is an exception.
+            ended: called once, with the reason, when the connection ends.
         """
-        self._wire = wire
+        self._raw = raw
         self._received = received
         self._ended = ended
         self._unsent: list[bytes] = []
@@ -64,7 +64,7 @@ class Link:
         self._tasks = (asyncio.create_task(self._write()), asyncio.create_task(self._read()))
 
     def send(self, command: tuple[Argument, ...]) -> None:
-        """Puts a command into the next write."""
+        """Adds a command to the next write."""
         packed = pack_command(command)  # type: ignore[arg-type]  # its stub allows one argument only
         self._unsent.append(packed)
         self._to_send.set()
@@ -78,10 +78,10 @@ class Link:
             self._ended(error)
 
     async def close(self) -> None:
-        """Ends the connection and waits until it is gone."""
+        """Ends the connection and waits until it is closed."""
         self.end(StoreUnavailable("the store was closed"))
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._wire.disconnect()
+        await self._raw.disconnect()
 
     async def _write(self) -> None:
         try:
@@ -89,12 +89,12 @@ class Link:
                 await self._to_send.wait()
                 self._to_send.clear()
                 batch, self._unsent = self._unsent, []
-                await self._wire.send_packed_command(batch, check_health=False)
+                await self._raw.send_packed_command(batch, check_health=False)
         except (RedisError, OSError) as error:
             self.end(as_store_error(error))
 
     async def _read(self) -> None:
-        read = self._wire.read_response
+        read = self._raw.read_response
         try:
             while True:
                 try:
@@ -106,18 +106,18 @@ class Link:
             self.end(as_store_error(error))
         finally:
             self.end(StoreUnavailable("the connection ended"))
-            await self._wire.disconnect(nowait=True)
+            await self._raw.disconnect(nowait=True)
 
 
-def _wire_to(url: str, connect_seconds: float) -> AbstractConnection:
-    # Without time limits or retries of its own: a read may block for long, a command must not be sent twice.
+def _raw_connection_to(url: str, connect_seconds: float) -> AbstractConnection:
+    # Without timeouts and retries of redis-py: a read may block, and a command must not be sent twice.
     scheme = url.partition("://")[0]
     if scheme in _LATER:
         raise StoreMismatch(
             f"{_LATER[scheme]} ({scheme}://) is not supported by this release; use redis:// or rediss://"
         )
     path = urlsplit(url).path.strip("/")
-    if path and not path.isdigit():  # redis-py would take database 0 for it
+    if path and not path.isdigit():  # redis-py would use database 0
         raise StoreMismatch(f"not the URL of a Redis store: {path!r} is no number of a database")
     try:
         options: dict[str, Any] = dict(parse_url(url))

@@ -1,4 +1,4 @@
-"""What becomes of a delivery other than a commit or a result: acknowledged, released or buried."""
+"""Acknowledging and releasing deliveries."""
 
 import asyncio
 from collections import defaultdict
@@ -11,7 +11,7 @@ from unspool.eventstore.redis.session import Session
 
 
 def group_of(delivery: Delivery[Any]) -> str:
-    """The consumer group a delivery was made to."""
+    """The consumer group of a delivery."""
     return EXECUTORS if isinstance(delivery.body, TaskRequest) else WORKERS
 
 
@@ -26,7 +26,7 @@ async def acknowledge(session: Session, deliveries: Sequence[Delivery[Any]]) -> 
 
 
 async def release(session: Session, deliveries: Sequence[Delivery[Any]]) -> None:
-    """Hands deliveries back; the attempt that was not made is not counted."""
+    """Returns deliveries to their streams; this attempt is not counted."""
     await asyncio.gather(
         *(
             session.run(
@@ -40,7 +40,7 @@ async def release(session: Session, deliveries: Sequence[Delivery[Any]]) -> None
 
 
 def by_source(deliveries: Sequence[Delivery[Any]]) -> dict[str, list[Delivery[Any]]]:
-    """Deliveries by the stream they came from, in their order."""
+    """Deliveries by source stream, in their order."""
     sources: defaultdict[str, list[Delivery[Any]]] = defaultdict(list)
     for delivery in deliveries:
         sources[delivery.source].append(delivery)

@@ -1,4 +1,4 @@
-"""Doing in one script what goes to one shard."""
+"""One script call for all items of one shard."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -18,13 +18,13 @@ async def by_shard(
     most: int,
     do: Callable[[Shard, list[int]], Awaitable[Sequence[Answer]]],
 ) -> list[Answer]:
-    """Does something for many executions, those of one shard together.
+    """Calls `do` for many executions, once for those of one shard.
 
     Args:
-        keys: tell the shards.
-        executions: for which.
-        most: how many of a shard together at most: while a script runs, all others wait for Redis.
-        do: does it for some of a shard, given by their places in `executions`; an answer for each.
+        keys: find the shard of an execution.
+        executions: the executions.
+        most: executions in one call, at most: Redis serves no other client while a script runs.
+        do: takes a shard and indexes into `executions`; returns an answer for each.
 
     Returns:
         The answers, in the order of the executions.
@@ -35,7 +35,7 @@ async def by_shard(
     parts = [
         (shard, some[at : at + most]) for shard, some in places.items() for at in range(0, len(some), most)
     ]
-    if len(parts) == 1:  # as it is whenever there is little to do: then it is the delay that counts
+    if len(parts) == 1:  # the usual case under low load, where latency counts
         return [*await do(*parts[0])]
     done = await asyncio.gather(*(do(shard, some) for shard, some in parts))
     answers: dict[int, Answer] = {}
@@ -44,43 +44,43 @@ async def by_shard(
     return [answers[place] for place in range(len(executions))]
 
 
-class Together(Generic[Place, Item, Answer]):
-    """Gathers items by place until the event loop's turn ends; then does those of a place in one call."""
+class BatchedCalls(Generic[Place, Item, Answer]):
+    """Collects items by place during one iteration of the event loop, then makes one call for each place."""
 
     def __init__(self, do: Callable[[Place, list[Item]], Awaitable[Sequence[Answer | Exception]]]) -> None:
-        """Nothing is gathered yet.
+        """Starts empty.
 
         Args:
-            do: does items of one place; gives an answer for each, or what went wrong with it.
+            do: handles items of one place; returns an answer or an exception for each.
         """
         self._do = do
         self._waiting: dict[Place, list[tuple[Item, asyncio.Future[Answer]]]] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
 
     def add(self, place: Place, item: Item) -> asyncio.Future[Answer]:
-        """Adds an item; the future is its answer."""
+        """Adds an item; returns a future of its answer."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
-            loop.call_soon(self._leave)
+            loop.call_soon(self._send)
         answer = loop.create_future()
         self._waiting.setdefault(place, []).append((item, answer))
         return answer
 
-    def _leave(self) -> None:
+    def _send(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for place, some in waiting.items():
-            task = asyncio.create_task(self._carry(place, some))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task = asyncio.create_task(self._call(place, some))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
-    async def _carry(self, place: Place, some: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _call(self, place: Place, some: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         answers: Sequence[Answer | Exception]
         try:
             answers = await self._do(place, [item for item, _ in some])
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+        except Exception as error:  # noqa: BLE001 - raised to the callers
             answers = [error] * len(some)
         for (_, future), answer in zip(some, answers, strict=True):
-            if future.done():  # whoever waited was cancelled
+            if future.done():  # its caller was cancelled
                 continue
             if isinstance(answer, Exception):
                 future.set_exception(answer)

@@ -1,8 +1,8 @@
--- Moves an entry to the dead letters.
+-- Moves a pending entry to the dead letter queue.
 --
 -- KEYS  1 stream, 2 dead letters
 -- ARGV  1 group, 2 id, 3 error, 4 traceback, 5 attempts
--- Returns the id of the dead letter, or '' when the entry is no longer out.
+-- Returns the id of the dead letter, or '' if the entry is no longer pending.
 
 local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
 if not entry or #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then

@@ -1,6 +1,6 @@
-"""Being woken instead of asking again and again: one connection that listens to channels.
+"""Notifications from Redis (publish/subscribe) instead of polling, over one connection.
 
-A message on a channel is a list of topics, with blanks between them.
+A message on a channel is a list of topics, separated by blanks.
 """
 
 import asyncio
@@ -10,61 +10,61 @@ from itertools import chain
 from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
-from unspool.eventstore.redis.link import Link
+from unspool.eventstore.redis.socket_connection import SocketConnection
 
-_LINGER_SECONDS: Final = 5.0
-"""How long a channel is listened to that nobody watches: whoever waited for a step waits for the next one."""
+_UNSUBSCRIBE_DELAY_SECONDS: Final = 5.0
+"""How long a channel without watches stays subscribed: a caller often waits for the next step too."""
 
-Linking = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaitable[Link]]
-"""Makes a link, given what to do with replies and when it ends."""
+Connect = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaitable[SocketConnection]]
+"""Opens a connection; its arguments are called with each reply and when the connection ends."""
 
 
 class Watch:
-    """One listener's view of a topic."""
+    """A subscription to one topic."""
 
-    __slots__ = ("_news", "over")
+    __slots__ = ("_event", "over")
 
     def __init__(self) -> None:
-        self._news = asyncio.Event()
+        self._event = asyncio.Event()
         self.over = False
-        """Whether the connection broke: nothing will come any more, and something may have been missed."""
+        """Whether the connection broke: notifications may have been missed, and no more will come."""
 
     async def changed(self, seconds: float) -> None:
-        """Returns at news since the last call, when the watch is over, or when the time is."""
+        """Returns after a notification since the last call, when the watch is over, or after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._event.wait()
         except TimeoutError:
             return
-        self._news.clear()
+        self._event.clear()
 
     def forget(self) -> None:
-        """Lets `changed` wait for what comes from now on."""
+        """Ignores earlier notifications: `changed` waits for the next one."""
         if not self.over:
-            self._news.clear()
+            self._event.clear()
 
     def wake(self, *, over: bool = False) -> None:
-        """Lets `changed` return."""
+        """Makes `changed` return."""
         self.over = self.over or over
-        self._news.set()
+        self._event.set()
 
 
 class _Channel:
-    """A channel somebody listens to."""
+    """A subscribed channel."""
 
-    __slots__ = ("leaving", "subscribed", "watches")
+    __slots__ = ("subscribed", "unsubscribing", "watches")
 
     def __init__(self) -> None:
-        self.leaving: asyncio.TimerHandle | None = None
-        """What ends it, when nobody watches."""
+        self.unsubscribing: asyncio.TimerHandle | None = None
+        """The timer that unsubscribes; None while there are watches."""
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watches: dict[bytes, set[Watch]] = {}
         """By topic."""
 
     def add(self, topic: bytes, watch: Watch) -> None:
-        if self.leaving is not None:
-            self.leaving.cancel()
-            self.leaving = None
+        if self.unsubscribing is not None:
+            self.unsubscribing.cancel()
+            self.unsubscribing = None
         self.watches.setdefault(topic, set()).add(watch)
 
     def discard(self, topic: bytes, watch: Watch) -> None:
@@ -73,74 +73,74 @@ class _Channel:
         if not of_topic:
             del self.watches[topic]
 
-    def tell(self, topics: bytes) -> None:
+    def notify(self, topics: bytes) -> None:
         for topic in topics.split():
             for watch in self.watches.get(topic, ()):
                 watch.wake()
 
 
-class News:
-    """Listens to channels of Redis (publish/subscribe)."""
+class Notifications:
+    """Subscriptions to channels of Redis."""
 
-    def __init__(self, linking: Linking, reply_seconds: float) -> None:
+    def __init__(self, connect: Connect, reply_seconds: float) -> None:
         """Connects when the first channel is watched.
 
         Args:
-            linking: makes the link.
+            connect: opens the connection.
             reply_seconds: how long Redis may take to confirm a subscription.
         """
-        self._linking = linking
+        self._connect = connect
         self._reply_seconds = reply_seconds
-        self._link: Link | None = None
+        self._socket: SocketConnection | None = None
         self._connecting = asyncio.Lock()
         self._channels: dict[str, _Channel] = {}
 
     @asynccontextmanager
     async def watch(self, name: str, topic: str) -> AsyncIterator[Watch]:
-        """Listens for a topic on a channel as long as the context lasts; on entering, nothing more is missed.
+        """Watches a topic of a channel until the context ends. No notification after entry is missed.
 
         Raises:
             StoreUnavailable: Redis cannot be reached.
         """
-        link = await self._connected()
+        socket = await self._connected()
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = _Channel()
-            link.send(("SUBSCRIBE", name))
+            socket.send(("SUBSCRIBE", name))
         watch = Watch()
         channel.add(topic.encode(), watch)
         try:
-            await self._confirmed(link, channel)
+            await self._confirmed(socket, channel)
             yield watch
         finally:
             channel.discard(topic.encode(), watch)
             if not channel.watches:
                 later = asyncio.get_running_loop().call_later
-                channel.leaving = later(_LINGER_SECONDS, self._leave, name, channel)
+                channel.unsubscribing = later(_UNSUBSCRIBE_DELAY_SECONDS, self._unsubscribe, name, channel)
 
     async def close(self) -> None:
         """Ends all watches."""
-        if self._link is not None:
-            await self._link.close()
+        if self._socket is not None:
+            await self._socket.close()
 
-    def _leave(self, name: str, channel: _Channel) -> None:
-        if self._link is not None and self._channels.get(name) is channel:
+    def _unsubscribe(self, name: str, channel: _Channel) -> None:
+        if self._socket is not None and self._channels.get(name) is channel:
             del self._channels[name]
-            self._link.send(("UNSUBSCRIBE", name))
+            self._socket.send(("UNSUBSCRIBE", name))
 
-    async def _connected(self) -> Link:
+    async def _connected(self) -> SocketConnection:
         async with self._connecting:
-            if self._link is None:
-                self._link = await self._linking(self._received, self._ended)
-            return self._link
+            if self._socket is None:
+                self._socket = await self._connect(self._received, self._ended)
+            return self._socket
 
-    async def _confirmed(self, link: Link, channel: _Channel) -> None:
+    async def _confirmed(self, socket: SocketConnection, channel: _Channel) -> None:
         try:
             async with asyncio.timeout(self._reply_seconds):
                 await asyncio.shield(channel.subscribed)
         except TimeoutError:
             error = StoreUnavailable("Redis does not confirm a subscription")
-            link.end(error)
+            socket.end(error)
             raise error from None
 
     def _received(self, reply: Any) -> None:
@@ -154,15 +154,15 @@ class News:
         if kind == b"subscribe" and not channel.subscribed.done():
             channel.subscribed.set_result(None)
         elif kind == b"message":
-            channel.tell(content)
+            channel.notify(content)
 
     def _refused(self, reply: Exception) -> None:
-        """Ends everything: which subscription it was that is not allowed, the reply does not say."""
-        if self._link is not None:
-            self._link.end(StoreUnavailable(f"Redis refuses a subscription: {reply}"))
+        """Ends the connection, because the reply does not name the refused subscription."""
+        if self._socket is not None:
+            self._socket.end(StoreUnavailable(f"Redis refuses a subscription: {reply}"))
 
     def _ended(self, error: StoreError) -> None:
-        self._link = None
+        self._socket = None
         channels, self._channels = self._channels, {}
         for channel in channels.values():
             if not channel.subscribed.done():
