@@ -1,8 +1,7 @@
 """`python -m benchmarks [NAME…] [--quick] [--peers] [--json FILE]`: measures and prints."""
 
 import argparse
-import asyncio
-import json
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from redis.asyncio import Redis
 
 from benchmarks import measurements, processes, workloads
 from benchmarks.measurements import Figures
+from benchmarks.recording import record
 
 SEPARATE = ("worker", "executor", "timer")
 COMBINED = ("worker+executor+timer",)
@@ -84,23 +84,22 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="only measurements whose name holds one of these")
     parser.add_argument("--quick", action="store_true", help="a fifth of the load")
     parser.add_argument("--peers", action="store_true", help="Restate and DBOS too, if they are installed")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--json", type=Path, help="also write the figures to this file, after each measurement"
+    )
     options = parser.parse_args()
     measured = measure_all(5 if options.quick else 1)
     if options.peers:
         from benchmarks.peers import measure_peers
 
         measured |= measure_peers(5 if options.quick else 1)
-    figures = {}
-    for name, measurement in measured.items():
-        if not options.names or any(part in name for part in options.names):
-            figures[name] = asyncio.run(measurement())
-            print(
-                f"{name}\n    " + "  ".join(f"{what} {value:,.1f}" for what, value in figures[name].items()),
-                flush=True,
-            )
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2))
+    chosen = {
+        name: measurement
+        for name, measurement in measured.items()
+        if not options.names or any(part in name for part in options.names)
+    }
+    if not record(chosen, options.json):
+        sys.exit("a measurement failed")
 
 
 if __name__ == "__main__":

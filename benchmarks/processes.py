@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import cast
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
@@ -40,15 +41,23 @@ def redis(fsync: str = "everysec") -> Iterator[tuple[str, int]]:
         options = ["--port", str(port), "--save", "", "--appendonly", "yes", "--appendfsync", fsync]
         server = subprocess.Popen([redis_program(), *options], cwd=folder, stdout=subprocess.DEVNULL)
         try:
-            wait_for_port(port)
+            wait_for_port(port, server)
             yield f"redis://127.0.0.1:{port}/0", server.pid
         finally:
             server.terminate()
             server.wait()
 
 
-def wait_for_port(port: int) -> None:
+class ProcessEnded(Exception):
+    """A process ended that should still run."""
+
+
+def wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Waits until the server listens. Raises `ProcessEnded` when it ends before."""
     for _ in range(500):
+        if server.poll() is not None:
+            program = cast("list[str]", server.args)[0]
+            raise ProcessEnded(f"{program} ended with exit code {server.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.02)
@@ -81,10 +90,14 @@ async def opened(url: str) -> AsyncIterator[EventStore]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Processor time these processes have used so far."""
+    """Processor time these processes have used so far. Raises `ProcessEnded` when one of them has ended."""
     ticks = 0
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            raise ProcessEnded(f"process {pid} has ended") from None
+        fields = stat.rsplit(")", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 

@@ -7,36 +7,49 @@ import json
 import sys
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.measurements import Figures
+from benchmarks.recording import Failure, Results
 
-Runs = list[dict[str, Figures]]
 
-
-def medians(runs: Runs) -> dict[str, Figures]:
-    """The median of each figure over the runs that have it."""
+def medians(runs: list[Results]) -> Results:
+    """The median of each figure over the runs that have it; a failure if every run failed."""
     names = dict.fromkeys(name for run in runs for name in run)
-    found = {name: [run[name] for run in runs if name in run] for name in names}
-    return {
-        name: {what: median(figures[what] for figures in several) for what in several[0]}
-        for name, several in found.items()
-    }
+    return {name: _median([run[name] for run in runs if name in run]) for name in names}
 
 
-def tables(figures: dict[str, Figures]) -> str:
-    """Markdown: a table for each workload, a column for each figure that every row of it has."""
-    workloads: dict[str, dict[str, Figures]] = {}
-    for name, measured in figures.items():
+def _median(results: list[Figures | Failure]) -> Figures | Failure:
+    succeeded: list[Any] = [result for result in results if "failed" not in result]
+    if not succeeded:
+        return results[0]
+    return {what: median(figures[what] for figures in succeeded) for what in succeeded[0]}
+
+
+def tables(results: Results) -> str:
+    """Markdown: a table for each workload, a column for each figure that every row of it has.
+
+    A row of an engine that failed has the cause after its name.
+    """
+    workloads: dict[str, dict[str, Figures | Failure]] = {}
+    for name, measured in results.items():
         workload, _, engine = name.partition(", ")
         workloads.setdefault(workload, {})[engine] = measured
     return "\n\n".join(_table(workload, rows) for workload, rows in workloads.items())
 
 
-def _table(workload: str, rows: dict[str, Figures]) -> str:
-    columns = [what for what in next(iter(rows.values())) if all(what in row for row in rows.values())]
+def _table(workload: str, rows: dict[str, Any]) -> str:
+    complete = [row for row in rows.values() if "failed" not in row]
+    columns = [what for what in (complete or [{}])[0] if all(what in row for row in complete)]
     lines = [_line([workload, *columns]), _line(["---", *("--:" for _ in columns)])]
-    lines += [_line([engine, *(_number(row[what]) for what in columns)]) for engine, row in rows.items()]
+    lines += [_row(engine, row, columns) for engine, row in rows.items()]
     return "\n".join(lines)
+
+
+def _row(engine: str, row: dict[str, Any], columns: list[str]) -> str:
+    if "failed" in row:
+        return _line([f"{engine} (failed: {row['failed']})", *("" for _ in columns)])
+    return _line([engine, *(_number(row[what]) for what in columns)])
 
 
 def _line(cells: list[str]) -> str:

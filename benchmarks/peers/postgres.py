@@ -27,7 +27,7 @@ def server(programs: Path) -> Iterator[tuple[str, int]]:
         listen = ["-D", folder, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
         running = _run(programs / "postgres", listen, folder)
         try:
-            processes.wait_for_port(port)
+            processes.wait_for_port(port, running)
             yield f"postgresql://bench@127.0.0.1:{port}/bench", running.pid
         finally:
             running.send_signal(signal.SIGINT)  # a fast shutdown: it waits for no client

@@ -107,20 +107,19 @@ async def running(server: str, configuration: Configuration) -> AsyncIterator[Re
     serve = ["granian", "--interface", "asgi", "--http", "2", "--host", "127.0.0.1", "--port", str(handler)]
     # Without the timeout Granian waits for the server to close its connections.
     serve += ["--workers", str(configuration.handlers), "--workers-kill-timeout", "1"]
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         environment["TMPDIR"] = folder  # where the server leaves folders behind
         options = ["--no-logo", "--production", "--auto-provision", "true", "--cluster-name", "bench"]
         store = ["--base-dir", folder]
-        pids = {
-            "server": processes.enter_context(
+        started = {
+            "server": stack.enter_context(
                 _process([server, *options, *store], environment | configuration.settings)
             ),
-            "handler": processes.enter_context(
-                _process([installed.PYTHON, "-m", *serve, "restate_app:app"], {})
-            ),
+            "handler": stack.enter_context(_process([installed.PYTHON, "-m", *serve, "restate_app:app"], {})),
         }
-        for port in (ingress, admin, handler):
-            processes.wait_for_port(port)
+        for name, port in (("server", ingress), ("server", admin), ("handler", handler)):
+            processes.wait_for_port(port, started[name])
+        pids = {name: process.pid for name, process in started.items()}
         async with aiohttp.ClientSession() as http:
             restate = Restate(http, ingress, admin, pids)
             await restate.register(handler)
@@ -128,13 +127,13 @@ async def running(server: str, configuration: Configuration) -> AsyncIterator[Re
 
 
 @contextlib.contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Iterator[int]:
+def _process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     silent = subprocess.DEVNULL
     process = subprocess.Popen(
         command, cwd=PROGRAMS, env=os.environ | environment, stdout=silent, stderr=silent
     )
     try:
-        yield process.pid
+        yield process
     finally:
         process.terminate()
         process.wait()
