@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,8 @@ async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
 
 
 async def test_the_database_of_another_program_stays_unchanged(path):
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE meta (name, value)")
-    connection.close()
     before = path.read_bytes()
 
     await refused(path, StoreMismatch, "another program")
@@ -82,9 +82,8 @@ async def test_a_file_that_is_no_database_stays_unchanged(path):
 
 async def test_another_layout_is_refused(store, path):
     await store.close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE name = 'layout'")
-    connection.close()
 
     await refused(path, StoreMismatch, "layout 99")
 
@@ -102,9 +101,8 @@ async def test_many_open_a_new_file_at_once(path, make):
 async def test_a_corrupt_entry_is_detected(store, path, make):
     await store.start(make.start())
     await store.commit(make.commit(count=3))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE history SET entry = CAST(replace(entry, 'task', 'tusk') AS BLOB)")
-    connection.close()
 
     with pytest.raises(CorruptHistory):
         await store.history(make.key())
@@ -113,14 +111,13 @@ async def test_a_corrupt_entry_is_detected(store, path, make):
 
 
 async def test_a_file_that_is_locked_for_long_is_unavailable_until_it_is_unlocked(store, path, make):
-    with sqlite3.connect(path, isolation_level=None) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
             await store.start(make.start())
         assert await store.execution(make.key()) is None
         await store.ping()
         connection.execute("ROLLBACK")
-    connection.close()
 
     assert await store.start(make.start())
 
@@ -142,15 +139,14 @@ async def test_a_full_disk_leaves_no_partial_commit_and_recovers(store, make):
 async def test_calls_of_one_tick_share_a_transaction(store, path, make):
     keys = [make.key(f"e{n}") for n in range(100)]
     await asyncio.gather(*(store.start(make.start(key)) for key in keys))
-    watching = sqlite3.connect(path)
-    [before] = watching.execute("PRAGMA data_version").fetchone()
-    versions = {before}
-    done = asyncio.gather(*(store.commit(make.commit(key)) for key in keys))
-    while not done.done():
+    with closing(sqlite3.connect(path)) as watching:
+        [before] = watching.execute("PRAGMA data_version").fetchone()
+        versions = {before}
+        done = asyncio.gather(*(store.commit(make.commit(key)) for key in keys))
+        while not done.done():
+            versions.add(watching.execute("PRAGMA data_version").fetchone()[0])
+            await asyncio.sleep(0)
         versions.add(watching.execute("PRAGMA data_version").fetchone()[0])
-        await asyncio.sleep(0)
-    versions.add(watching.execute("PRAGMA data_version").fetchone()[0])
-    watching.close()
 
     assert await done == [Outcome.COMMITTED] * 100
     assert len(versions) == 2
@@ -225,7 +221,6 @@ async def test_closing_leaves_a_single_file(store, path, make, tmp_path):
 async def test_no_query_scans_a_table(store, path, make, hands):
     """No call may become slower with the number of unrelated rows."""
     statements: list[str] = []
-    connection = sqlite3.connect(path)
     for thread in (store._database._writer, store._database._reader):
         await thread.submit(
             lambda transaction: transaction.execute.__self__.set_trace_callback(statements.append)
@@ -255,14 +250,14 @@ async def test_no_query_scans_a_table(store, path, make, hands):
 
     queries = {statement for statement in statements if statement[:6] in {"SELECT", "UPDATE", "DELETE"}}
     assert len(queries) > 20
-    for query in queries:
-        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
-        scans = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
-        assert not [step for step in scans if step not in {"SCAN consumers", "SCAN (subquery-1)"}], (
-            query,
-            steps,
-        )
-        # A query sorts only held rows, or the oldest few rows of each queue.
-        few = "abs(" in query or "SCAN (subquery-1)" in steps
-        assert few or not [step for step in steps if "TEMP B-TREE" in step], (query, steps)
-    connection.close()
+    with closing(sqlite3.connect(path)) as connection:
+        for query in queries:
+            steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+            scans = [step for step in steps if step.startswith("SCAN") and "INDEX" not in step]
+            assert not [step for step in scans if step not in {"SCAN consumers", "SCAN (subquery-1)"}], (
+                query,
+                steps,
+            )
+            # A query sorts only held rows, or the oldest few rows of each queue.
+            few = "abs(" in query or "SCAN (subquery-1)" in steps
+            assert few or not [step for step in steps if "TEMP B-TREE" in step], (query, steps)

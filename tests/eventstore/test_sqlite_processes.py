@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -109,7 +109,7 @@ async def test_a_killed_writer_loses_no_commit_and_leaves_no_partial_one(path):
             acknowledged[id_] = int(version)
 
     async with opened(path) as store:
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             rows = connection.execute("SELECT tenant, id, version FROM executions").fetchall()
             parts = {
@@ -122,7 +122,6 @@ async def test_a_killed_writer_loses_no_commit_and_leaves_no_partial_one(path):
                     "SELECT execution FROM inbox WHERE kind = ?", (MessageKind.CONTINUE.value,)
                 )
             )
-        connection.close()
         assert {id_ for _, id_, _ in rows} >= set(acknowledged)
         for tenant, id_, version in rows:
             history = await store.history(ExecutionKey(tenant, id_))

@@ -100,15 +100,18 @@ class ConnectionThread:
             target=self._run, args=(connected,), name=f"unspool {self._name}", daemon=True
         )
         self._thread.start()
-        await connected
+        try:
+            await connected
+        except asyncio.CancelledError:
+            self._end_thread()
+            raise
         self._open = True
 
     async def close(self) -> None:
         """Ends the thread after its current group; the calls queued behind that group fail."""
         if self._open:
             self._open = False
-            self._closing = True
-            self._enqueue_tick()
+            self._end_thread()
             await self._ended
             self._thread.join()  # it has nothing left to do
 
@@ -137,6 +140,11 @@ class ConnectionThread:
         self._tick.append(_Call(work, precheck, durable, future))
         return future
 
+    def _end_thread(self) -> None:
+        """Makes the thread close its connection and end, even if it is still connecting."""
+        self._closing = True
+        self._enqueue_tick()
+
     def _enqueue_tick(self) -> None:
         self._queue.put(self._tick)
         self._tick = []
@@ -164,6 +172,9 @@ class ConnectionThread:
         """Begins a transaction."""
         connection.execute(self._begin)
 
+    def ended(self, error: Exception | None) -> None:
+        """Runs after the attempt of a transaction, with the error that rolled it back."""
+
     def after_group(self) -> None:
         """Runs, with no transaction open, after each group and whenever the poll interval is over."""
 
@@ -178,11 +189,13 @@ class ConnectionThread:
         except Exception as error:  # noqa: BLE001 - raised by `open`
             self.post(self._resolve, [_Reply(connected, None, self._translated(error))], set())
             return
-        with closing(connection):
-            self.opened(connection)
-            self.post(self._resolve, [_Reply(connected, None, None)], set())
-            self._serve(connection)
-        self.post(self._resolve, [_Reply(self._ended, None, None)], set())
+        try:
+            with closing(connection):
+                self.opened(connection)
+                self.post(self._resolve, [_Reply(connected, None, None)], set())
+                self._serve(connection)
+        finally:
+            self.post(self._resolve, [_Reply(self._ended, None, None)], set())
 
     def _serve(self, connection: sqlite3.Connection) -> None:
         while True:
@@ -214,7 +227,9 @@ class ConnectionThread:
             return self._run_in_one_transaction(connection, calls, topics)
         except Exception as error:  # noqa: BLE001 - raised to the callers
             _roll_back(connection)
-            if len(calls) == 1 or isinstance(self._translated(error), StoreUnavailable):
+            translated = self._translated(error)
+            self.ended(translated)
+            if len(calls) == 1 or isinstance(translated, StoreUnavailable):
                 return [_Reply(call.future, None, self._translated(error)) for call in calls]
         # One of the calls fails: halving the group finds it and commits the others.
         middle = len(calls) // 2
@@ -238,6 +253,7 @@ class ConnectionThread:
             self.begin(connection, durable=any(call.durable for call in due))
             replies += [_Reply(call.future, call.work(transaction), None) for call in due]
             connection.execute("COMMIT")
+            self.ended(None)
             topics |= transaction.topics
         return replies
 

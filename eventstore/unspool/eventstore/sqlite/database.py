@@ -11,6 +11,7 @@ from unspool.eventstore.clock import Clock
 from unspool.eventstore.sqlite.connection_thread import ConnectionThread, Precheck, Work
 from unspool.eventstore.sqlite.file import connect, connect_reader
 from unspool.eventstore.sqlite.notifications import Notifications, is_set_within
+from unspool.eventstore.sqlite.outages import WriteOutages
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.writer_thread import WriterThread
 
@@ -25,6 +26,7 @@ class Database:
     ) -> None:
         self.clock = clock
         self.monotonic = monotonic
+        self.outages = WriteOutages(monotonic)
         self.notifications = Notifications(self._wake_writer)
         prepare = partial(connect, path, settings)
         if path is None:
@@ -33,7 +35,7 @@ class Database:
             )
         else:
             name = f"sqlite:///{path}"
-            self._writer = WriterThread(name, prepare, settings.synchronous, self.notifications)
+            self._writer = WriterThread(name, prepare, settings.synchronous, self.notifications, self.outages)
             self._reader = ConnectionThread(
                 name, "BEGIN", partial(connect_reader, path, settings), _ignore_topics
             )
@@ -55,9 +57,11 @@ class Database:
 
     async def close(self) -> None:
         """Closes the connections and wakes all waiting calls, which then raise `StoreUnavailable`."""
-        await self._reader.close()
-        await self._writer.close()
-        self.notifications.notify_all()
+        try:
+            await self._reader.close()
+        finally:  # also when the call is cancelled
+            await self._writer.close()
+            self.notifications.notify_all()
 
     def write(
         self, work: Work[Result], precheck: Precheck | None = None, *, durable: bool = True

@@ -10,7 +10,14 @@ import orjson
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.records import Consumer, Delivery, Message, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
-from unspool.eventstore.sqlite.leases import LIVE, MESSAGES, TASKS, owner_of
+from unspool.eventstore.sqlite.leases import (
+    LIVE,
+    MESSAGES,
+    TASKS,
+    lease_parameters,
+    live_parameters,
+    owner_of,
+)
 from unspool.eventstore.sqlite.mixin import StoreMixin
 
 Body = TypeVar("Body", Message, TaskRequest)
@@ -61,7 +68,7 @@ class SqliteDeliveries(StoreMixin):
         rows = await self._database.read(
             lambda transaction: transaction.execute(
                 f"SELECT queues FROM consumers WHERE {LIVE}",  # noqa: S608 - the condition is a constant
-                (now,),
+                live_parameters(now, self._database.outages),
             ).fetchall()
         )
         return frozenset(queue for [queues] in rows for queue in orjson.loads(queues))
@@ -71,6 +78,9 @@ class SqliteDeliveries(StoreMixin):
     ) -> None:
         """See `Inbox`."""
         await self._submit_release(deliveries)
+
+    def _orphaned(self, now: float, lease: float) -> tuple[float, ...]:
+        return lease_parameters(now, lease, self._database.outages)
 
     async def _receive(
         self,

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -36,30 +37,30 @@ def connect(path: Path | None, settings: SqliteSettings) -> sqlite3.Connection:
         raise StoreMismatch(f"SQLite 3.35 or later is needed, this is {sqlite3.sqlite_version}")
     if path is not None:
         _create_file(path)
-    connection = _connection(path, settings)
-    try:
-        _prepare(connection, path, settings)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return _connection(path, settings, lambda connection: _prepare(connection, path, settings))
 
 
 def connect_reader(path: Path, settings: SqliteSettings) -> sqlite3.Connection:
     """Opens a read-only connection to a file that `connect` has prepared."""
-    connection = _connection(path, settings)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    return _connection(path, settings, lambda connection: connection.execute("PRAGMA query_only = ON"))
 
 
-def _connection(path: Path | None, settings: SqliteSettings) -> sqlite3.Connection:
+def _connection(
+    path: Path | None, settings: SqliteSettings, prepare: Callable[[sqlite3.Connection], object]
+) -> sqlite3.Connection:
+    """Opens a connection and prepares it; closes it if that fails."""
     connection = sqlite3.connect(
         path or ":memory:",
         timeout=settings.busy_seconds,
         isolation_level=None,  # transactions begin only by explicit statements
         cached_statements=256,
     )
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

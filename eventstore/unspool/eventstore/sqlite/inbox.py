@@ -41,9 +41,10 @@ class SqliteInbox(SqliteDeliveries):
         """See `Inbox`."""
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
-            return _deliveries(MESSAGES.reclaim(transaction, owner, now, lease, limit))
+            return _deliveries(MESSAGES.reclaim(transaction, owner, self._orphaned(now, lease), limit))
 
-        return await self._take(consumer, take, MESSAGES.orphan_precheck(self._database.monotonic(), lease))
+        precheck = MESSAGES.orphan_precheck(self._orphaned(self._database.monotonic(), lease))
+        return await self._take(consumer, take, precheck)
 
     async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """See `Inbox`."""

@@ -3,7 +3,8 @@
 A row without an owner waits. An owner is a consumer. A row that a consumer holds may go to another consumer
 when its owner sent no heartbeat for `CONSUMER_TIMEOUT_SECONDS`, or when the lease was taken or last renewed
 too long ago. Ages are measured by the monotonic clock, which all processes of a machine share. The clock
-starts again when the machine boots, so a time far in the future also counts as old.
+starts again when the machine boots, so a time far in the future also counts as old. Times in which no process
+could write to the file do not count (`WriteOutages`).
 """
 
 # ruff: noqa: S608 - only our own table and column names are put into statements
@@ -14,16 +15,27 @@ from typing import Any, Final
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.records import Consumer, Delivery, Message, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
+from unspool.eventstore.sqlite.outages import WriteOutages
 
 Row = tuple[Any, ...]
 
-LIVE: Final = f"abs(? - seen_at) <= {CONSUMER_TIMEOUT_SECONDS}"
-"""The condition on a row of `consumers`; its parameter is the time."""
+LIVE: Final = "abs(? - seen_at) <= ?"
+"""The condition on a row of `consumers`; its parameters are those of `live_parameters`."""
 
 # `owner > ''` means `owner IS NOT NULL`, in a form that uses an index.
 _ORPHANED: Final = (
     f"owner > '' AND (abs(? - taken_at) > ? OR owner NOT IN (SELECT owner FROM consumers WHERE {LIVE}))"
 )
+
+
+def live_parameters(now: float, outages: WriteOutages) -> tuple[float, float]:
+    """The parameters of `LIVE`: the time, and the silence in seconds after which a consumer is gone."""
+    return now, CONSUMER_TIMEOUT_SECONDS + outages.allowance(CONSUMER_TIMEOUT_SECONDS)
+
+
+def lease_parameters(now: float, lease: float, outages: WriteOutages) -> tuple[float, ...]:
+    """The parameters of a condition on orphans."""
+    return now, lease + outages.allowance(lease), *live_parameters(now, outages)
 
 
 def owner_of(consumer: Consumer) -> str:
@@ -66,16 +78,16 @@ class LeasedTable:
         # RETURNING gives rows in arbitrary order.
         return sorted(taken.fetchall(), key=_by_id)
 
-    def orphan_precheck(self, now: float, lease: float, *among: str) -> Precheck:
-        """Checks whether there is anything to reclaim."""
-        return Precheck(self.orphans, (now, lease, now, *among, 1))
+    def orphan_precheck(self, orphaned: Row, *among: str) -> Precheck:
+        """Checks whether there is anything to reclaim; `orphaned` are the `lease_parameters`."""
+        return Precheck(self.orphans, (*orphaned, *among, 1))
 
     def reclaim(
-        self, transaction: Transaction, owner: str, now: float, lease: float, limit: int, *among: str
+        self, transaction: Transaction, owner: str, orphaned: Row, limit: int, *among: str
     ) -> list[Row]:
         """Assigns rows whose owner is gone or whose lease is over to an owner; deletes cancelled ones."""
-        transaction.execute(self._drop_orphans, (now, lease, now))
-        return self.take(transaction, owner, now, self.orphans, (now, lease, now, *among, limit))
+        transaction.execute(self._drop_orphans, orphaned)
+        return self.take(transaction, owner, orphaned[0], self.orphans, (*orphaned, *among, limit))
 
     def release(
         self, transaction: Transaction, deliveries: Sequence[Delivery[Message] | Delivery[TaskRequest]]

@@ -57,9 +57,9 @@ class SqliteTasks(SqliteDeliveries):
         queues = orjson.dumps(sorted(consumer.queues)).decode()
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[TaskRequest]]:
-            return _deliveries(TASKS.reclaim(transaction, owner, now, lease, limit, queues))
+            return _deliveries(TASKS.reclaim(transaction, owner, self._orphaned(now, lease), limit, queues))
 
-        precheck = TASKS.orphan_precheck(self._database.monotonic(), lease, queues)
+        precheck = TASKS.orphan_precheck(self._orphaned(self._database.monotonic(), lease), queues)
         return await self._take(consumer, take, precheck)
 
     async def renew_tasks(

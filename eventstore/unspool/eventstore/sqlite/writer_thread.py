@@ -10,9 +10,11 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Final
 
+from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.records import ExecutionKey
 from unspool.eventstore.sqlite.connection_thread import ConnectionThread
 from unspool.eventstore.sqlite.notifications import Notifications
+from unspool.eventstore.sqlite.outages import WriteOutages
 
 POLL_SECONDS: Final = 0.01
 BUSY_POLL_SECONDS: Final = 0.002
@@ -32,10 +34,12 @@ class WriterThread(ConnectionThread):
         connect: Callable[[], sqlite3.Connection],
         synchronous: str,
         notifications: Notifications,
+        outages: WriteOutages,
     ) -> None:
         super().__init__(name, "BEGIN IMMEDIATE", connect, notifications.notify)
         self._synchronous = self._synchronous_now = synchronous
         self._notifications = notifications
+        self._outages = outages
         self._polled_at = 0.0
         self._changed_at = 0.0
         self._polled_before = False
@@ -55,7 +59,15 @@ class WriterThread(ConnectionThread):
         if wanted != self._synchronous_now:
             connection.execute(f"PRAGMA synchronous = {wanted}")
             self._synchronous_now = wanted
+        self._outages.attempt()
         super().begin(connection, durable=durable)
+        self._outages.success()  # the wait for the lock counts already for this transaction's calls
+        self._outages.attempt()
+
+    def ended(self, error: Exception | None) -> None:
+        """Records an outage: a long transaction blocked others, or the file is unavailable."""
+        if not isinstance(error, StoreUnavailable):
+            self._outages.success()
 
     def poll_interval(self) -> float | None:
         """Polls only while there are subscribers."""

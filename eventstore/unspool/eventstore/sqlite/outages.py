@@ -1,0 +1,61 @@
+"""Write outages: the times in which this process could not write to the file.
+
+While another process holds the write lock, or the disk is full, no consumer can write its heartbeat or renew
+a lease. So silence during an outage is no evidence that a consumer is gone.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from unspool.eventstore.port import HEARTBEAT_SECONDS
+
+_SHORTEST_SECONDS: Final = 0.5
+"""Shorter waits are the normal ones for locks and for the disk."""
+
+_LONGEST_UNNOTICED_SECONDS: Final = 1.2 * HEARTBEAT_SECONDS
+"""A consumer writes at least this often, with the jitter of `run_periodically`."""
+
+_MOST: Final = 256
+"""How many outages are kept. If there are more, the oldest are dropped."""
+
+
+class _Outage(NamedTuple):
+    began_at: float
+    ended_at: float
+
+
+class WriteOutages:
+    """The outages that the writing thread observed. Any thread may call `allowance`."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._began_at: float | None = None
+        self._written_at = -math.inf
+        self._outages: tuple[_Outage, ...] = ()
+
+    def attempt(self) -> None:
+        """A write begins. If the last one failed, the outage began with that one."""
+        if self._began_at is None:
+            self._began_at = self._monotonic()
+
+    def success(self) -> None:
+        """The write passed: an outage is over, if there was one."""
+        began_at, now = self._began_at, self._monotonic()
+        if began_at is not None and now - began_at >= _SHORTEST_SECONDS:
+            # It may have begun before this process noticed, at any time since its last write.
+            earliest = max(self._written_at, began_at - _LONGEST_UNNOTICED_SECONDS)
+            self._outages = (*self._outages[1 - _MOST :], _Outage(earliest, now))
+        self._began_at, self._written_at = None, now
+
+    def allowance(self, seconds: float) -> float:
+        """Seconds of outage to add to `seconds`: the file was writable for `seconds` of the sum."""
+        began_at, now = self._began_at, self._monotonic()
+        since = now - seconds
+        if began_at is not None:
+            since -= now - began_at
+        for outage in reversed(self._outages):
+            if outage.ended_at <= since:
+                break
+            since -= outage.ended_at - outage.began_at
+        return now - seconds - since
