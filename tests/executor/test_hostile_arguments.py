@@ -1,6 +1,7 @@
 """Any values of an author's expressions are sent or refused with an error; no other exception is raised."""
 
 import contextlib
+import re
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -50,6 +51,7 @@ def test_http_arguments(endpoint, method, rest) -> None:
         assert prepared.detail
         return
     assert prepared.url.scheme in {"http", "https"}
+    assert re.fullmatch(r"/[!-~]*", prepared.url.raw_path_qs)
     for name, value in prepared.headers.items():
         assert not set("\r\n\0") & set(name + value)
 

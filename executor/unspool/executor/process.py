@@ -111,9 +111,11 @@ async def run(
         raise
     finally:
         _signal_group(transport, signal.SIGKILL)
-        await asyncio.wait({capture.exited}, timeout=_DRAIN_SECONDS)
-        groups.remove(transport.get_pid())
-        transport.close()
+        try:
+            await asyncio.wait({capture.exited}, timeout=_DRAIN_SECONDS)
+        finally:  # also when cancelled again
+            groups.remove(transport.get_pid())
+            transport.close()
     return _result(transport, capture)
 
 
