@@ -27,7 +27,7 @@ test: setup  ## all tests but the long chaos runs; they bring their own Redis
 	$(BIN)/python -m pytest -m 'not chaos' $(ARGS)
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
-chaos: setup  ## kill workers and executors at random under 1 000 executions, on every store
+chaos: setup  ## kill, pause and cut off services under 1 000 executions, on every store
 	$(BIN)/python -m pytest -m chaos --timeout 1800 $(ARGS)
 
 lint: setup  ## ruff, mypy --strict, import directions

@@ -5,6 +5,7 @@ import logging
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from unspool.eventstore.errors import NotFound, StoreUnavailable
@@ -14,11 +15,15 @@ from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.plans import Plans
 from unspool.worker.states import Remembered, States, just_starting
 from unspool.worker.steps import Step, Steps
+from unspool.worker.tenant_threads import TenantThreads
 
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS: Final = 3
 """Failures after which a message goes to the dead letters."""
+
+_THREADS: Final = 8
+"""Decisions with expressions in real jq that a worker makes at once; most wait for a jq process."""
 
 MOST_CONFLICTS: Final = 8
 """Lost races after which the messages are handed back, for somebody else or for later."""
@@ -32,6 +37,7 @@ class Advancer:
         self._plans = plans
         self._states = states
         self._steps = steps
+        self._threads = TenantThreads(_THREADS)
 
     async def answer(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         """Answers messages of one execution, whatever it takes: in the end each is committed or buried."""
@@ -101,7 +107,8 @@ class Advancer:
     ) -> Step | None:
         plan = await self._plans.of(key.tenant, known.workflow)
         if plan.guarded:  # an expression may block for as long as the jq children let it
-            return await asyncio.to_thread(self._steps.step, key, plan, known, deliveries)
+            work = partial(self._steps.step, key, plan, known, deliveries)
+            return await self._threads.run(key.tenant, work)
         return self._steps.step(key, plan, known, deliveries)
 
     async def _commit(self, step: Step) -> bool:

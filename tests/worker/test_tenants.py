@@ -1,0 +1,51 @@
+"""Tenants that share a worker."""
+
+import asyncio
+import time
+
+from unspool.definitions.expressions import JqPool
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.records import Definition, ExecutionKey, Start, Status, WorkflowRef
+from unspool.worker.service import WorkerService
+from unspool.worker.settings import WorkerSettings
+
+REF = WorkflowRef("test", "slow", "1.0.0")
+TEXT = """
+document: {dsl: '1.0.3', namespace: test, name: slow, version: '1.0.0'}
+do: [{a: {set: {n: '${ def f: .; [limit(80000; repeat(1))] | length | f }'}}}]
+"""
+
+
+async def test_slow_expressions_of_one_tenant_do_not_delay_another(tmp_path):
+    # DESIGN §10
+    store = await open_store(f"sqlite:///{tmp_path}/store.sqlite3", {})
+    ended: list[str] = []
+
+    async def start(tenant: str, number: int) -> ExecutionKey:
+        key = ExecutionKey(tenant, f"e{number}")
+        assert await store.start(Start(key, REF, None, time.time_ns() // 1_000_000))
+        return key
+
+    async def end(key: ExecutionKey) -> None:
+        version = 0
+        while not (record := await store.execution(key)).status.ended:
+            version = record.version
+            await store.wait_for_version(key, version, 1.0)
+        assert record.status is Status.COMPLETED
+        ended.append(key.tenant)
+
+    with JqPool(size=1, seconds=30.0) as jq:
+        service = WorkerService(store, jq, WorkerSettings(), "w1")
+        for tenant in ("busy", "other"):
+            await store.put_definition(tenant, Definition(REF, TEXT, 0))
+        keys = [await start("busy", number) for number in range(30)]
+        running = asyncio.create_task(service.run())
+        busy = [asyncio.create_task(end(key)) for key in keys]
+        await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+        await end(await start("other", 0))
+        assert sum(not task.done() for task in busy) > 10
+        await asyncio.gather(*busy)
+        service.stop()
+        await running
+    await store.close()
+    assert ended.count("busy") == 30

@@ -1,0 +1,51 @@
+"""Threads for slow work, which tenants take in turn."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import TypeVar
+
+from unspool.definitions.expressions.tenant_queue import TenantQueue
+
+_Result = TypeVar("_Result")
+
+
+class TenantThreads:
+    """Runs functions on threads. A free thread takes work of the waiting tenant that has the fewest running.
+
+    One queue for all would let a tenant with many slow expressions keep the others waiting.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, "decisions")
+        self._queue: TenantQueue[Callable[[], None]] = TenantQueue()
+        self._lock = Lock()
+
+    async def run(self, tenant: str, work: Callable[[], _Result]) -> _Result:
+        """Returns the result of the work, or raises its exception."""
+        future: Future[_Result] = Future()
+        with self._lock:
+            self._queue.add(tenant, lambda: _complete(future, work))
+        self._threads.submit(self._run_next)
+        return await asyncio.wrap_future(future)
+
+    def _run_next(self) -> None:
+        with self._lock:
+            tenant, work = self._queue.next()
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._queue.end(tenant)
+
+
+def _complete(future: Future[_Result], work: Callable[[], _Result]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 - the caller gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
