@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from unspool.eventstore.opening import open_store
+from unspool.cli.stores import opened
 from unspool.eventstore.records import Consumer
 
 STORE = "sqlite:///shared.db"
@@ -194,13 +194,12 @@ def test_an_execution_is_shown_as_text(shared, unspool):
 
 async def stuck_letter(url):
     """Moves the first queued message to the dead letter queue."""
-    store = await open_store(url, {})
-    consumer = Consumer("workers", "test")
-    [delivery] = await store.receive_messages(consumer, 1, 5.0)
-    letter = await store.move_to_dead_letters(delivery, "KeyError: 'x'", "Traceback: …")
-    await store.deregister(consumer)
-    await store.close()
-    return letter
+    async with opened(url, {}) as store:
+        consumer = Consumer("workers", "test")
+        [delivery] = await store.receive_messages(consumer, 1, 5.0)
+        letter = await store.move_to_dead_letters(delivery, "KeyError: 'x'", "Traceback: …")
+        await store.deregister(consumer)
+        return letter
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The program as a whole: imports, help, and exit codes that are common to all commands."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,12 +124,29 @@ def test_closed_standard_streams_do_no_harm(home, closed):
     assert done.stdout.splitlines()[-1] == "1"  # a number cannot be added to a text
 
 
-def test_output_that_cannot_be_written_is_not_a_bug(home):
-    command = f"{sys.executable} -m unspool.cli config > /dev/full"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "No space left" in done.stderr
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("config", "config --json", "--help", "--version", "validate invalid.yaml"),
+        """run greet.yaml --input '{"name": "Ada"}'""",
+    ],
+)
+def test_output_that_cannot_be_written_is_an_error_and_not_a_bug(home, arguments, unbuffered):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m unspool.cli {arguments} > /dev/full"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment | unbuffered,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "No space left on device" in done.stderr
     assert "bug" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 @pytest.mark.parametrize(

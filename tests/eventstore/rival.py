@@ -107,8 +107,10 @@ async def write(store: SqliteStore, name: str) -> None:
 async def main(mode: str, path: str, name: str, *numbers: str) -> None:
     store = SqliteStore(Path(path), SqliteSettings())
     await store.open()
-    await {"race": race, "hold": hold, "write": write}[mode](store, name, *map(int, numbers))
-    await store.close()
+    try:
+        await {"race": race, "hold": hold, "write": write}[mode](store, name, *map(int, numbers))
+    finally:
+        await store.close()
 
 
 if __name__ == "__main__":

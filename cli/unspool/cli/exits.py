@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import traceback
 from enum import IntEnum
 from typing import Final
@@ -52,13 +53,35 @@ def report(error: BaseException) -> int:
         case KeyboardInterrupt() | click.Abort():
             return INTERRUPTED
         case BrokenPipeError() | SystemExit(code=1):  # click raises the latter for a closed pipe
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes the rest at exit
+            _discard_output()
             return BROKEN_PIPE
         case click.ClickException():
             error.show()
             return Exit.INVALID
         case _:
             return _failure(error)
+
+
+def flush_output() -> None:
+    """Writes all buffered output; after an error it discards the output, which Python else writes at exit.
+
+    Raises:
+        BrokenPipeError: the reader closed the pipe.
+        CommandError: standard output cannot be written for another reason, such as a full disk.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_output()
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise CommandError(f"standard output cannot be written: {error.strerror}") from error
+
+
+def _discard_output() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def _failure(error: BaseException) -> Exit:

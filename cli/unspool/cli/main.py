@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from unspool.cli.exits import Exit, report
+from unspool.cli.exits import Exit, flush_output, report
 
 
 class Entry(NamedTuple):
@@ -75,8 +75,10 @@ def program() -> None:
 def call(arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code."""
     try:
-        code = program.main(list(arguments), prog_name="unspool", standalone_mode=False)
-        sys.stdout.flush()
+        try:
+            code = program.main(list(arguments), prog_name="unspool", standalone_mode=False)
+        finally:  # before a failure is reported, so that output that cannot be written has an exit code
+            flush_output()
     except BaseException as error:  # noqa: BLE001 - every failure becomes an exit code, also Ctrl-C
         return report(error)
     return code if code is not None else Exit.DONE
