@@ -32,7 +32,7 @@ def _result(measurement: Callable[[], Awaitable[Figures]]) -> Figures | Failure:
 
     try:
         return asyncio.run(measured())
-    except Exception as error:  # noqa: BLE001 - whatever a peer does, the other measurements go on
+    except Exception as error:  # noqa: BLE001 - the other measurements still run
         traceback.print_exc()
         return {"failed": _cause(error)}
 
