@@ -14,27 +14,29 @@ class ApiSettings:
 
     host: str = setting("UNSPOOL_API_HOST", "127.0.0.1", "Address the API listens on")
     port: int = setting(
-        "UNSPOOL_API_PORT", 8080, "Port the API listens on; 0 takes a free one", least=0, most=65535
+        "UNSPOOL_API_PORT", 8080, "Port the API listens on; 0 chooses a free port", least=0, most=65535
     )
     names: str = setting(
         "UNSPOOL_API_NAMES",
         "",
-        "Host names the API answers to, with commas; without any, on a loopback address, only its own",
+        "Accepted host names, comma-separated; default: the loopback names on a loopback address, else all",
     )
     max_definition_bytes: int = setting(
-        "UNSPOOL_API_MOST_DEFINITION_BYTES", 1 << 20, "How large a submitted definition may be"
+        "UNSPOOL_API_MOST_DEFINITION_BYTES", 1 << 20, "Maximum size of a definition in bytes"
     )
     max_input_bytes: int = setting(
-        "UNSPOOL_API_MOST_INPUT_BYTES", 1 << 20, "How large any other request body may be"
+        "UNSPOOL_API_MOST_INPUT_BYTES", 1 << 20, "Maximum size of any other request body in bytes"
     )
-    body_seconds: float = setting("UNSPOOL_API_BODY_SECONDS", 30.0, "How long a body may take to arrive")
+    body_seconds: float = setting(
+        "UNSPOOL_API_BODY_SECONDS", 30.0, "Maximum seconds for a request body to arrive"
+    )
     heartbeat_seconds: float = setting(
-        "UNSPOOL_API_HEARTBEAT_SECONDS", 15.0, "How often a silent event stream shows that it lives"
+        "UNSPOOL_API_HEARTBEAT_SECONDS", 15.0, "Seconds between heartbeats of an idle event stream"
     )
     stop_seconds: int = setting(
         "UNSPOOL_API_STOP_SECONDS",
         10,
-        "How long requests may take to finish when the API is stopped",
+        "Seconds that requests may take to finish when the API is stopped",
         least=0,
     )
 

@@ -11,11 +11,11 @@ class ProgramSettings:
     """Settings of the command line."""
 
     tenant: str = setting(
-        "UNSPOOL_TENANT", DEFAULT_TENANT, "Whose definitions and executions commands are about"
+        "UNSPOOL_TENANT", DEFAULT_TENANT, "Tenant of the definitions and executions that commands use"
     )
     log_level: str = setting(
         "UNSPOOL_LOG_LEVEL",
         "info",
-        "What services log: debug, info, warning or error; JSON lines unless on a terminal",
+        "Log level of services: debug, info, warning or error; JSON lines, or text on a terminal",
     )
-    debug: bool = setting("UNSPOOL_DEBUG", False, "Whether a bug is shown with its traceback")
+    debug: bool = setting("UNSPOOL_DEBUG", False, "Whether to print the traceback of a bug")
