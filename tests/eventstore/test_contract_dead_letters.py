@@ -6,6 +6,7 @@ import time
 import pytest
 
 from unspool.eventstore.errors import NotFound
+from unspool.eventstore.records import IndexUpdate, Status
 
 NO_IDS = [
     "",
@@ -152,3 +153,44 @@ async def test_invalid_ids(store, id_):
     assert await store.dead_letter("default", id_) is None
     assert not await store.requeue("default", id_)
     assert not await store.discard("default", id_)
+
+
+async def test_a_requeued_task_of_a_cancelled_run_is_not_delivered(store, make, hands):
+    """It was cancelled after it became a dead letter; its execution goes on (F34)."""
+    key = await hands.requested(store, make.task("r1"), make.task("r2"))
+    letters = {
+        delivery.body.run: await store.move_to_dead_letters(delivery, "boom", "")
+        for delivery in await hands.tasks(store, 2)
+    }
+    await store.commit(make.commit(key, after=1, tasks_cancelled=("r1",)))
+
+    assert await store.requeue("default", letters["r1"])
+    assert await store.requeue("default", letters["r2"])
+
+    assert [task.body.run for task in await hands.tasks(store)] == ["r2"]
+    assert await hands.nothing_waits(store)
+    assert (await store.dead_letters("default")).items == ()
+
+
+async def test_a_requeued_task_that_was_cancelled_while_it_ran_is_not_delivered(store, make, hands):
+    key = await hands.requested(store, make.task())
+    [delivery] = await hands.tasks(store)
+    await store.commit(make.commit(key, after=1, tasks_cancelled=("r1",)))
+    id_ = await store.move_to_dead_letters(delivery, "boom", "")
+
+    assert await store.requeue("default", id_)
+
+    assert await hands.nothing_waits(store)
+
+
+@pytest.mark.parametrize("status", [Status.CANCELLED, Status.FAULTED, Status.COMPLETED])
+async def test_a_requeued_task_of_an_ended_execution_is_not_delivered(store, make, hands, status):
+    key = await hands.requested(store, make.task())
+    [delivery] = await hands.tasks(store)
+    id_ = await store.move_to_dead_letters(delivery, "boom", "")
+    await store.commit(make.commit(key, after=1, index=IndexUpdate(status, ended_at=3_000)))
+
+    assert await store.requeue("default", id_)
+
+    assert await hands.nothing_waits(store)
+    assert await store.dead_letter("default", id_) is None

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Consumer, ExecutionKey, Timer
+from unspool.eventstore.records import Consumer, ExecutionKey, Renewal, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 
@@ -270,3 +270,35 @@ async def test_after_a_pause_of_redis_no_consumer_counts_as_dead(store, other, c
         clock.now += HEARTBEAT_SECONDS
         await store.heartbeat(make.executor)
     assert len(await store.reclaim_tasks(make.executor, 10, 3600)) == 1
+
+
+async def test_a_jump_of_the_clock_of_redis_ends_no_lease_that_is_renewed(
+    store, other, clock, make, hands, redis_server
+):
+    """An idle time set by XCLAIM is what a jump of the server's clock looks like."""
+    await hands.requested(store, make.task())
+    [task] = await hands.tasks(other, consumer=make.second_executor)
+    lease = 5 * HEARTBEAT_SECONDS
+
+    def jump() -> None:
+        with redis_server.admin as admin:
+            admin.xclaim(task.source, "executors", "x2", 0, [task.id], idle=3_600_000, justid=True)
+
+    for _ in range(20):
+        jump()
+        assert await store.reclaim_tasks(make.executor, 10, lease) == []
+        for executor, at in ((make.executor, store), (make.second_executor, other)):
+            await at.heartbeat(executor)
+        assert await other.renew_tasks(make.second_executor, [task]) == [Renewal.HELD]
+        assert await store.reclaim_tasks(make.executor, 10, lease) == []
+        clock.now += HEARTBEAT_SECONDS
+
+    jump()  # from now on the holder is alive and renews no more
+    rounds = 0
+    while not (taken := await store.reclaim_tasks(make.executor, 10, lease)):
+        clock.now += HEARTBEAT_SECONDS
+        for executor, at in ((make.executor, store), (make.second_executor, other)):
+            await at.heartbeat(executor)
+        rounds += 1
+        assert rounds <= 6
+    assert [(d.body.run, d.attempts) for d in taken] == [("r1", 2)]

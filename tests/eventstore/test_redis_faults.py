@@ -6,9 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from unspool.definitions.expressions import JqPool
+from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.errors import NotFound, StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import ExecutionKey, Outcome
+from unspool.eventstore.records import ExecutionKey, Outcome, TaskRequest
 from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.executor.outcome import Completed
+from unspool.executor.service import ExecutorService
+from unspool.executor.settings import ExecutorSettings
+from unspool.timer_service.service import TimerService, TimerSettings
+from unspool.worker.service import WorkerService
+from unspool.worker.settings import WorkerSettings
 
 
 class Proxy:
@@ -377,3 +385,63 @@ async def test_moving_an_acknowledged_message_to_the_dead_letters_is_refused(dir
 
     with pytest.raises(NotFound):
         await direct.move_to_dead_letters(message, "poison", "")
+
+
+async def test_a_cancelled_task_is_not_requeued_after_its_mark_has_expired(direct, make, hands, redis_server):
+    """Marks of cancelled runs are kept for a day; dead letters are kept longer."""
+    key = await hands.requested(direct, make.task())
+    [task] = await hands.tasks(direct)
+    letter = await direct.move_to_dead_letters(task, "boom", "")
+    await direct.commit(make.commit(key, after=1, tasks_cancelled=("r1",)))
+    with redis_server.admin as admin:
+        assert admin.delete(*admin.keys("*:cancelled")) == 1
+
+    await direct.requeue("default", letter)
+
+    assert await hands.nothing_waits(direct)
+
+
+@pytest.mark.parametrize("loss", ["flushed", "restarted empty"])
+async def test_services_end_with_a_clear_word_when_redis_loses_its_data(own_redis, make, hands, caplog, loss):
+    """An executor with a running task, a worker and a timer service; no other error is logged before."""
+    store = RedisStore(own_redis.url, RedisSettings())
+    await store.open()
+    await hands.requested(store, make.task(queue="test"))
+    runs, lost = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: TaskRequest) -> Completed:
+        runs.set()
+        await lost.wait()
+        return Completed({})
+
+    with JqPool() as jq:
+        services = (
+            ExecutorService(store, {"test": handler}, ExecutorSettings(), "x1", SystemClock()),
+            WorkerService(store, jq, WorkerSettings(), "w1"),
+            TimerService(store, TimerSettings()),
+        )
+        running = [asyncio.create_task(service.run()) for service in services]
+        await runs.wait()
+        await asyncio.to_thread(_lose_the_data, own_redis, loss)
+        lost.set()
+        async with asyncio.timeout(20):
+            errors = await asyncio.gather(*running, return_exceptions=True)
+
+    for error in errors:
+        assert isinstance(error, BaseException)
+        causes = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+        assert {type(cause) for cause in causes} == {StoreMismatch}
+        assert "lost the data" in str(causes[0])
+    severe = [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
+    assert [getattr(record, "action", record.getMessage()) for record in severe] == ["redis_data_lost"]
+    await store.close()
+
+
+def _lose_the_data(server, loss: str) -> None:
+    if loss == "flushed":
+        with server.admin as admin:
+            admin.flushall()
+    else:
+        server.kill()
+        server.delete_data()
+        server.start()

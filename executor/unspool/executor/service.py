@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from unspool.eventstore.clock import Clock
-from unspool.eventstore.errors import StoreError
+from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
@@ -101,6 +101,8 @@ class ExecutorService:
         while True:
             try:
                 await loop()
+            except StoreMismatch:  # the store lost its data: no retry helps, so the service ends
+                raise
             except Exception:
                 log.exception("unexpected error in the executor", extra={"action": "executor_defect"})
             await asyncio.sleep(_RECOVER_SECONDS)
@@ -147,6 +149,8 @@ class ExecutorService:
                 self._to_release.append(delivery)
             elif running.stop_reason is None:
                 raise
+        except StoreMismatch:
+            pass  # the next heartbeat ends the service with this error
         except Exception:
             # Its lease is no longer renewed, so it is delivered again.
             log.exception(

@@ -15,7 +15,7 @@ from typing import Final
 
 from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.clock import Clock, SystemClock
-from unspool.eventstore.errors import StoreError
+from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
@@ -154,6 +154,8 @@ class WorkerService:
         while mailboxes:
             try:
                 answered = await self._express.answer(mailboxes)
+            except StoreMismatch:  # the loops of the service end with the same error
+                answered = set()
             except Exception:  # whatever it is must not keep these executions from ever being tended again
                 log.exception("a batch failed", extra={"action": "batch_failed"})
                 answered = set()
@@ -169,6 +171,8 @@ class WorkerService:
         while deliveries:
             try:
                 await self._advancer.answer(key, deliveries)
+            except StoreMismatch:
+                pass  # the loops of the service end with the same error
             except Exception:  # their lease will end, and they will be delivered again
                 log.exception("messages failed", extra={"action": "messages_failed", "execution": key.id})
             deliveries = self._answered(key, deliveries)

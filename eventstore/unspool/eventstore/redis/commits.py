@@ -37,12 +37,15 @@ class RedisCommits:
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `Histories`."""
-        return await by_shard(
+        outcomes = await by_shard(
             self._session.keys,
             [commit.key for commit in commits],
             _MAX_STEPS,
             lambda shard, places: self._run(shard, [commits[place] for place in places]),
         )
+        if Outcome.MISSING in outcomes:  # unusual: perhaps Redis was emptied
+            await self._session.check_identity(self._session.call)
+        return outcomes
 
     async def _run(self, shard: Shard, commits: list[Commit]) -> list[Outcome]:
         """Runs the script for commits of one shard."""
@@ -75,7 +78,7 @@ def _outcome(answer: Any) -> Outcome:
 
 def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argument]]:
     """Keys and arguments of the commit script; `commit.lua` documents them."""
-    names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses]
+    names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses, shard.dlq_runs]
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]

@@ -85,10 +85,11 @@ class RedisDeadLetters:
             NotFound: the delivery is no longer pending.
         """
         shard = self._session.keys.shard(delivery.key)
+        names = [delivery.source, shard.dlq]
+        if isinstance(delivery.body, TaskRequest):
+            names += (shard.dlq_runs, shard.cancelled)
         values = (group_of(delivery), delivery.id, error, traceback, delivery.attempts)
-        id_: bytes = await self._session.run(
-            scripts.MOVE_TO_DEAD_LETTERS, (delivery.source, shard.dlq), values
-        )
+        id_: bytes = await self._session.run(scripts.MOVE_TO_DEAD_LETTERS, names, values)
         if not id_:
             raise NotFound(f"the delivery {delivery.id} is no longer pending")
         return f"{shard.number}-{id_.decode()}"
@@ -117,18 +118,21 @@ class RedisDeadLetters:
         stored = await self._find(tenant, id)
         if stored is None:
             return False
-        fields = stored.fields
-        names = (stored.shard.dlq, fields[b"source"].decode())
-        return bool(
-            await self._session.run(
-                scripts.REQUEUE, names, (stored.entry, fields[b"field"], fields[b"payload"])
-            )
-        )
+        shard, fields = stored.shard, stored.fields
+        names = [shard.dlq, fields[b"source"].decode()]
+        body = _body(stored)
+        if isinstance(body, TaskRequest):
+            names += (shard.dlq_runs, shard.cancelled, shard.execution(body.execution))
+        values = (stored.entry, fields[b"field"], fields[b"payload"], fields.get(b"tracked", b""))
+        return bool(await self._session.run(scripts.REQUEUE, names, values))
 
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
         """See `DeadLetters`."""
         stored = await self._find(tenant, id)
-        return stored is not None and bool(await self._session.call("XDEL", stored.shard.dlq, stored.entry))
+        if stored is None or not await self._session.call("XDEL", stored.shard.dlq, stored.entry):
+            return False
+        await self._session.call("HDEL", stored.shard.dlq_runs, stored.fields[b"field"])
+        return True
 
     async def _oldest(self, shard: Shard, execution: str | None, after: _Place, limit: int) -> list[_Stored]:
         found: list[_Stored] = []

@@ -31,6 +31,7 @@ class Shard:
         "_prefix",
         "cancelled",
         "dlq",
+        "dlq_runs",
         "inbox",
         "index",
         "notifications",
@@ -49,6 +50,7 @@ class Shard:
         self.timers = f"{prefix}timers"
         self.cancelled = f"{prefix}cancelled"
         self.dlq = f"{prefix}dlq"
+        self.dlq_runs = f"{prefix}dlq:runs"  # hash: runs of dead-lettered tasks that are still wanted
         self.unreadable = f"{prefix}unreadable"
         self.index = f"{prefix}index"
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions

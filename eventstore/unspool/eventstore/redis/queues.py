@@ -107,6 +107,7 @@ class RedisQueues:
             heartbeats = self._heartbeats[consumer] = Heartbeats(consumer)
         members = self._members[consumer.role]
         await members.heartbeat(consumer.name, heartbeats.next())
+        await self._session.check_identity(self._session.call)
         await members.refresh()  # also without receiving, to notice silent consumers
 
     async def deregister(self, consumer: Consumer) -> None:

@@ -23,6 +23,7 @@ from unspool.eventstore.redis.connection import Call
 from unspool.eventstore.redis.deregistration import deregister
 from unspool.eventstore.redis.failures import GroupMissing
 from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.leases import IdleEntries, IdleEntry
 from unspool.eventstore.redis.members import Members, shards_of
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
@@ -54,6 +55,7 @@ class Reader(Generic[Body]):
         self._refreshed_at: float | None = None
         self._grouped: set[str] = set()
         self._last_seen: dict[str, str] = {}
+        self._idle = IdleEntries()
         self._drain_due = True
         self._drain_until = 0.0
 
@@ -73,7 +75,7 @@ class Reader(Generic[Body]):
         try:
             await self._refresh_streams()
             gone = [consumer for consumer in self._members.gone() if consumer.name != self._consumer.name]
-            found = await self._claim(limit, lease, [consumer.name for consumer in gone])
+            found = await self._reclaim(limit, lease, [consumer.name for consumer in gone])
         except GroupMissing as error:
             raise await self._on_groups_lost(error) from error
         if len(found) < limit:
@@ -164,30 +166,42 @@ class Reader(Generic[Body]):
             self._drain_due = asyncio.get_running_loop().time() < self._drain_until
         return found
 
-    async def _claim(self, limit: int, lease: float, gone: list[str]) -> list[Delivery[Body]]:
+    async def _reclaim(self, limit: int, lease: float, gone: list[str]) -> list[Delivery[Body]]:
         streams: Streams = self._all
-        count = len(streams.names)
-        if not count:
+        if not streams.names:
             return []
-        first = self._next_first(limit, count)
-        values: tuple[Argument, ...] = (
-            *self._group_and_name,
-            limit,
-            int(lease * 1000),
-            count,
-            streams.per_set,
-            first,
-            *gone,
-        )
-        reply = await self._session.run(scripts.RECLAIM, (*streams.names, *streams.cancelled), values)
+        found, idle = await self._claim(streams, limit, lease, gone, ())
+        now = self._session.monotonic()
+        self._idle.observe(idle, now)
+        expired = [entry for entry in self._idle.expired(lease, now) if entry.holder.decode() not in gone]
+        if expired and len(found) < limit:
+            found += (await self._claim(streams, limit - len(found), lease, [], expired[:limit]))[0]
+        return found
+
+    async def _claim(
+        self, streams: Streams, limit: int, lease: float, gone: list[str], expired: Sequence[IdleEntry]
+    ) -> tuple[list[Delivery[Body]], list[IdleEntry]]:
+        """Claims entries of consumers that are gone, or expired ones; also returns the idle ones it found."""
+        count: int = len(streams.names)
+        first: int = self._next_first(limit, count)
+        values: list[Argument] = [*self._group_and_name, limit, int(lease * 1000)]
+        values += (count, streams.per_set, first, len(gone), *gone)
+        numbers = {name: number for number, name in enumerate(streams.names, 1)} if expired else {}
+        for entry in expired:
+            values += (numbers[entry.stream], entry.id, entry.holder)
+        names = (*streams.names, *streams.cancelled)
+        claimed, idle = await self._session.run(scripts.RECLAIM, names, values)
         found: list[Delivery[Body]] = []
-        for number, entry, times in _triples(reply):
+        for number, entry, times in _triples(claimed):
             name = streams.names[number - 1]
             self._last_seen[name] = max(
                 self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=_age
             )
             found += await self._deliveries(streams, number - 1, [entry], times)
-        return found
+        rows = zip(idle[::4], idle[1::4], idle[2::4], idle[3::4], strict=True)
+        return found, [
+            IdleEntry(streams.names[number - 1], id_, holder, n) for number, id_, holder, n in rows
+        ]
 
     def _next_first(self, limit: int, count: int) -> int:
         """The stream to begin with; it rotates, so that a small limit serves all streams in turn."""
@@ -269,12 +283,12 @@ class Reader(Generic[Body]):
             self._session.unblock(self._client)
 
     async def _on_groups_lost(self, error: StoreError) -> StoreError:
+        await self._session.check_identity(self._session.call)
         log.critical(
             "a stream or its consumer group was deleted: %s", error, extra={"action": "redis_group_lost"}
         )
         self._grouped.clear()
         self._refreshed_at = None
-        await self._session.check_identity(self._session.call)
         return StoreUnavailable("a stream or its consumer group was deleted; it is made again")
 
 

@@ -1,5 +1,6 @@
 """State shared by all parts of the adapter: the command connection, the keys, the known tenants."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +24,8 @@ DEFAULT_SHARDS: Final = 16
 BLOCK_SECONDS: Final = HEARTBEAT_SECONDS
 """The longest blocking read; after it, members and tenants are refreshed."""
 
+_DATA_LOST: Final = "Redis has lost the data of this store, or is another Redis"
+
 log = logging.getLogger("unspool.eventstore.redis")
 
 
@@ -36,6 +39,7 @@ class Session:
         self._url = url
         self._keys: Keys | None = None
         self._epoch: bytes | None = None
+        self._data_lost = False
         self._tenants = {DEFAULT_TENANT}
         self._tenants_read_at: float | None = None
         self._commands = self.connection(settings.reply_seconds)
@@ -106,7 +110,11 @@ class Session:
         now = self.monotonic()
         read_at = self._tenants_read_at
         if fresh or read_at is None or now - read_at >= HEARTBEAT_SECONDS:
-            self._tenants |= {tenant.decode() for tenant in await self.call("SMEMBERS", keys.TENANTS)}
+            # The check finds a Redis that was emptied without breaking the connection.
+            stored, _ = await asyncio.gather(
+                self.call("SMEMBERS", keys.TENANTS), self.check_identity(self.call)
+            )
+            self._tenants |= {tenant.decode() for tenant in stored}
             self._tenants_read_at = now
         return self._tenants
 
@@ -123,8 +131,7 @@ class Session:
             StoreMismatch: Redis lost its data, or is another Redis.
         """
         if self._epoch is not None and await call("HGET", keys.META, "epoch") != self._epoch:
-            log.critical(
-                "Redis has lost the data of this store, or is another Redis",
-                extra={"action": "redis_data_lost"},
-            )
-            raise StoreMismatch("Redis has lost the data of this store, or is another Redis")
+            if not self._data_lost:
+                self._data_lost = True
+                log.critical(_DATA_LOST, extra={"action": "redis_data_lost"})
+            raise StoreMismatch(_DATA_LOST)

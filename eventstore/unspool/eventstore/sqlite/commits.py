@@ -7,6 +7,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import encode_entry
 from unspool.eventstore.records import Commit, Outcome
 from unspool.eventstore.sqlite.connection_thread import Transaction
+from unspool.eventstore.sqlite.dead_letters import CANCEL_DEAD_TASK
 from unspool.eventstore.sqlite.inbox import REMOVE_MESSAGE
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
 from unspool.eventstore.sqlite.notifications import INBOX, TIMERS, queue_topic
@@ -88,6 +89,7 @@ def _statements(commit: Commit) -> Iterator[_Statement]:
     cancelled = [(tenant, execution, run) for run in commit.tasks_cancelled]
     yield REMOVE_WAITING_RUN, cancelled
     yield MARK_CANCELLED, cancelled
+    yield CANCEL_DEAD_TASK, cancelled
     yield INSERT_MESSAGE, [message_row(tenant, message) for message in commit.messages]
     yield SET_TIMER, [(*key, timer.id, timer.due_at) for timer in commit.timers]
     yield REMOVE_TIMER, [(*key, timer) for timer in commit.timers_cancelled]

@@ -1,13 +1,21 @@
 """The dead letter queue: deliveries that failed too often."""
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.ids import new_id
-from unspool.eventstore.records import DeadLetter, DeadLetterPage, Delivery, Message, MessageKind, TaskRequest
+from unspool.eventstore.records import (
+    DeadLetter,
+    DeadLetterPage,
+    Delivery,
+    Message,
+    MessageKind,
+    Status,
+    TaskRequest,
+)
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
 from unspool.eventstore.sqlite.notifications import queue_topic
@@ -18,6 +26,19 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _COLUMNS: Final = "id, tenant, kind, body, error, traceback, attempts, buried_at"
 _MESSAGE: Final = "message"
 _TASK: Final = "task"
+_CANCELLED_TASK: Final = "task.cancelled"
+"""A task whose run was cancelled: a requeue only removes it."""
+
+CANCEL_DEAD_TASK: Final = (
+    f"UPDATE dead_letters SET kind = '{_CANCELLED_TASK}'"  # noqa: S608 - our own kinds
+    f" WHERE tenant = ? AND execution = ? AND kind = '{_TASK}'"
+    " AND json_extract(CAST(body AS TEXT), '$[1]') = ?"
+)
+
+
+class _Removed(NamedTuple):
+    kind: str
+    letter: DeadLetter
 
 
 class SqliteDeadLetters(StoreMixin):
@@ -30,17 +51,22 @@ class SqliteDeadLetters(StoreMixin):
         now = self._database.clock.now()
         id_ = new_id(now)
         table, kind = ("inbox", _MESSAGE) if isinstance(delivery.body, Message) else ("tasks", _TASK)
+        state = "0" if kind == _MESSAGE else "cancelled"
         body = orjson.dumps(tuple(delivery.body))
-        row = (id_, *delivery.key, kind, body, error, traceback, delivery.attempts, now)
 
         def move(transaction: Transaction) -> None:
-            removed = transaction.execute(f"DELETE FROM {table} WHERE id = ?", (int(delivery.id),))  # noqa: S608
-            if not removed.rowcount:
-                raise NotFound(f"the {kind} was dealt with in the meantime")
+            removed = transaction.execute(
+                f"DELETE FROM {table} WHERE id = ? RETURNING {state}",  # noqa: S608 - our own names
+                (int(delivery.id),),
+            ).fetchall()
+            if not removed:
+                raise NotFound(f"the {kind} was acknowledged or finished")
+            [[cancelled]] = removed
+            stored_kind = _CANCELLED_TASK if cancelled else kind
             transaction.execute(
                 "INSERT INTO dead_letters (id, tenant, execution, kind, body, error, traceback, attempts,"
                 " buried_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
+                (id_, *delivery.key, stored_kind, body, error, traceback, delivery.attempts, now),
             )
 
         await self._database.write(move)
@@ -79,8 +105,8 @@ class SqliteDeadLetters(StoreMixin):
 
         def put_back(transaction: Transaction) -> bool:
             removed = _remove(transaction, tenant, id)
-            if removed:
-                _deliver(transaction, removed)
+            if removed and _is_wanted(transaction, *removed):
+                _deliver(transaction, removed.letter)
             return removed is not None
 
         return await self._database.write(put_back)
@@ -91,14 +117,24 @@ class SqliteDeadLetters(StoreMixin):
         return removed is not None
 
 
-def _remove(transaction: Transaction, tenant: str, id_: str) -> DeadLetter | None:
+def _remove(transaction: Transaction, tenant: str, id_: str) -> _Removed | None:
     if not _ID.fullmatch(id_):
         return None
     rows = transaction.execute(
-        f"DELETE FROM dead_letters WHERE tenant = ? AND id = ? RETURNING {_COLUMNS}",  # noqa: S608 - our own columns
+        f"DELETE FROM dead_letters WHERE tenant = ? AND id = ? RETURNING kind, {_COLUMNS}",  # noqa: S608 - our own columns
         (tenant, id_),
     ).fetchall()
-    return _dead_letter(*rows[0]) if rows else None
+    return _Removed(rows[0][0], _dead_letter(*rows[0][1:])) if rows else None
+
+
+def _is_wanted(transaction: Transaction, kind: str, dead: DeadLetter) -> bool:
+    """Whether to deliver it again: a task of an ended execution, or of a cancelled run, is not wanted."""
+    if kind == _MESSAGE:
+        return True
+    row = transaction.execute(
+        "SELECT status FROM executions WHERE tenant = ? AND id = ?", (dead.tenant, dead.body.execution)
+    ).fetchone()
+    return kind == _TASK and (row is None or not Status(row[0]).ended)
 
 
 def _deliver(transaction: Transaction, dead: DeadLetter) -> None:
@@ -114,7 +150,7 @@ def _dead_letter(id_: str, tenant: str, kind: str, body: bytes, *rest: Any) -> D
 
 
 def _body(kind: str, members: list[Any]) -> Message | TaskRequest:
-    if kind == _TASK:
+    if kind != _MESSAGE:
         return TaskRequest(*members)
     message_kind, execution, body = members
     return Message(MessageKind(message_kind), execution, body)

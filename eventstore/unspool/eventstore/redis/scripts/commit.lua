@@ -1,7 +1,7 @@
 -- Commits steps of executions of one shard. Each step is applied completely or not at all.
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
---       then the queues that get tasks; then of each step: execution, history, input
+--       11 wanted runs among the dead letters; then the queues that get tasks; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers, 4 the topic
 --       to publish there when a timer is the earliest; then of each step:
 --       how many arguments it has, this one not counted,
@@ -18,7 +18,7 @@
 local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
 local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
 
-local inbox, timers, cancelled = KEYS[1], KEYS[2], KEYS[3]
+local inbox, timers, cancelled, dead_runs = KEYS[1], KEYS[2], KEYS[3], KEYS[11]
 local at = 4 -- index of the last argument that was read
 local changed, acknowledged, set = {}, {}, {}
 
@@ -46,6 +46,7 @@ end
 local function cancel(item)
   local now = tonumber(redis.call('TIME')[1])
   redis.call('ZADD', cancelled, now, ARGV[item])
+  redis.call('HDEL', dead_runs, ARGV[item]) -- a requeue of its dead letter does not deliver it, however late
   -- Marks of tasks that had ended already are never used. No executor holds a task without contact for a day.
   redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', now - 86400)
 end

@@ -1,16 +1,24 @@
--- Takes over entries whose consumer is gone, or that have been out for longer than the lease.
+-- Claims entries of consumers that are gone and lists idle entries; or claims idle entries that were listed before.
 --
 -- KEYS  the streams; then, for task queues, the sets of cancelled runs, one for each so many streams
 -- ARGV  1 group, 2 consumer, 3 how many at most, 4 lease (ms), 5 number of streams, 6 streams a set of
---       cancelled runs (0: there are none), 7 with which stream to begin, then the consumers that are gone
--- Returns a flat list: number of a stream, entry, times delivered …
+--       cancelled runs (0: there are none), 7 the stream to begin with, 8 how many consumers are gone, then
+--       these; then the idle entries to claim, each as number of its stream, id, holder. With any of these the
+--       script claims only them.
+-- Returns two flat lists: of claimed entries: number of a stream, entry, times delivered …; of idle entries:
+--       number of a stream, id, holder, times delivered …
+--
+-- Idle times are by the clock of Redis, which may jump. The caller decides when an idle entry has expired.
 
 local group, consumer, left, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local streams, per_set, first = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local found = {}
 
+local MOST_IDLE = 256 -- entries in the list of idle ones
+local idle = {}
 local gone = {}
-for i = 8, #ARGV do
+local first_idle = 9 + tonumber(ARGV[8])
+for i = 9, first_idle - 1 do
   gone[ARGV[i]] = true
 end
 
@@ -42,18 +50,48 @@ local function claim_all(n, rows)
   end
 end
 
+local function list_idle(n)
+  local room = MOST_IDLE - #idle / 4
+  if room <= 0 then
+    return
+  end
+  for _, row in ipairs(redis.call('XPENDING', KEYS[n], group, 'IDLE', lease, '-', '+', room)) do
+    for _, value in ipairs({n, row[1], row[2], row[4]}) do
+      idle[#idle + 1] = value
+    end
+  end
+end
+
+local function claim_idle()
+  for i = first_idle, #ARGV, 3 do
+    local n, id = tonumber(ARGV[i]), ARGV[i + 1]
+    local row = redis.call('XPENDING', KEYS[n], group, 'IDLE', lease, id, id, 1)[1]
+    if left > 0 and row and row[2] == ARGV[i + 2] then
+      claim(n, row)
+    end
+  end
+end
+
+local function claim_of_gone(n, pending)
+  for _, holder in ipairs(pending[4] or {}) do
+    if gone[holder[1]] and left > 0 then
+      claim_all(n, redis.call('XPENDING', KEYS[n], group, '-', '+', left, holder[1]))
+    end
+  end
+end
+
+if first_idle <= #ARGV then
+  claim_idle()
+  return {found, idle}
+end
 for i = 0, streams - 1 do
   local n = (first + i) % streams + 1
   if left > 0 and redis.call('XLEN', KEYS[n]) > 0 then
     local pending = redis.call('XPENDING', KEYS[n], group)
-    for _, holder in ipairs(pending[4] or {}) do
-      if gone[holder[1]] and left > 0 then
-        claim_all(n, redis.call('XPENDING', KEYS[n], group, '-', '+', left, holder[1]))
-      end
-    end
-    if pending[1] > 0 and left > 0 then
-      claim_all(n, redis.call('XPENDING', KEYS[n], group, 'IDLE', lease, '-', '+', left))
+    if pending[1] > 0 then
+      list_idle(n) -- first, so that what is claimed now is not in the list
+      claim_of_gone(n, pending)
     end
   end
 end
-return found
+return {found, idle}

@@ -1,0 +1,32 @@
+"""When a lease has ended: judged by renewals on this process's clock, not by the clock of Redis alone.
+
+Redis measures idle times with its wall clock. If that clock jumps, all entries look idle. So an entry that
+looks idle is first observed for another lease: its holder, if alive, renews it in this time.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class IdleEntry(NamedTuple):
+    """A pending entry that Redis reports as idle for longer than the lease."""
+
+    stream: str
+    id: bytes
+    holder: bytes
+    times_delivered: int
+
+
+class IdleEntries:
+    """The idle entries of consecutive observations."""
+
+    def __init__(self) -> None:
+        self._since: dict[IdleEntry, float] = {}
+
+    def observe(self, entries: Iterable[IdleEntry], now: float) -> None:
+        """Replaces the entries. One that is missing was renewed or finished: its observation ends."""
+        self._since = {entry: self._since.get(entry, now) for entry in entries}
+
+    def expired(self, lease: float, now: float) -> list[IdleEntry]:
+        """The entries that were idle in all observations of the last `lease` seconds."""
+        return [entry for entry, since in self._since.items() if now - since >= lease]
