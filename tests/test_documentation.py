@@ -64,6 +64,16 @@ def test_the_readme_shows_what_the_example_prints(tmp_path: Path) -> None:
     assert json.loads(output) == json.loads(printed)  # indented for people only
 
 
+def test_the_readme_names_demo_and_test_near_its_top() -> None:
+    top = (ROOT / "README.md").read_text().partition("```yaml")[0]
+    rules = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert re.search(rf"^make {target}\b", top, re.MULTILINE)
+        assert re.search(rf"^{target}: setup\b", rules, re.MULTILINE), (
+            f"make {target} must set up all it needs"
+        )
+
+
 CITED = re.compile(r"[Ii]nventory ((?:[A-Z]\d+(?:-\d+)?(?:, | and | to )?)+)")
 
 

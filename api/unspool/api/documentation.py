@@ -1,7 +1,4 @@
-"""The API's own description.
-
-The OpenAPI document, and an HTML page made from it without external resources.
-"""
+"""The API's own description: an OpenAPI document, and an HTML page that loads nothing else."""
 
 from base64 import b64encode
 from collections.abc import Iterator

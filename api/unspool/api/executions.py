@@ -58,7 +58,7 @@ async def start(call: Call) -> Response:
         await _check_same(call.store, record, workflow, version, request.input)
 
     if wait is not None:
-        record = await _waited(call, record, wait)
+        record = await _wait_until_ended(call, record, wait)
     status = 200 if not created or (wait is not None and record.status.ended) else 202
     location = f"/api/v1/executions/{key.id}"
     return json_response(await describe(call.store, record), status, {"Location": location})
@@ -142,10 +142,10 @@ async def _check_same(
         raise HttpProblem(409, f"that id belongs to {conflict}; choose another id")
 
 
-async def _waited(call: Call, record: ExecutionRecord, seconds: float) -> ExecutionRecord:
+async def _wait_until_ended(call: Call, record: ExecutionRecord, seconds: float) -> ExecutionRecord:
     """Waits until the execution ends, the time is up, the client disconnects or the API stops.
 
-    Returns it as it then is.
+    Returns its latest record.
     """
     if record.status.ended:
         return record

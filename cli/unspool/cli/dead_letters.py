@@ -91,7 +91,7 @@ async def requeue(id_: str, place: Place) -> None:
 @place_options
 @asynchronous
 async def discard(id_: str, place: Place) -> None:
-    """Delete a dead letter. Its execution can then stay unfinished for ever."""
+    """Delete a dead letter. Its execution can then remain unfinished."""
     async with opened(store_url(place)) as store:
         if not await store.discard(place.tenant, id_):
             raise _unknown(id_)

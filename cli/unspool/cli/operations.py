@@ -99,4 +99,5 @@ async def _pending(store: EventStore, kind: MessageKind, record: ExecutionRecord
     """Describes an operation that has not taken effect yet, and why if that is known."""
     letter = await dead_letter_of(store, record.key)
     cause = f"it is stuck: {letter.error} (dead letter {letter.id})" if letter else "is a worker running?"
-    return f"unspool: execution {record.key.id} is still {record.status}, {kind} is requested; {cause}"
+    still = f"execution {record.key.id} is still {record.status}"
+    return f"unspool: {still}: no worker has applied {kind} yet; {cause}"

@@ -136,10 +136,7 @@ async def _deploy(store: EventStore, tenant: str, documents: list[Document]) -> 
 
 
 def _run_version(ref: WorkflowRef, text: str) -> WorkflowRef:
-    """Returns a version for a text that differs from the stored one.
-
-    Lower than that, so it is never the latest.
-    """
+    """Returns a version for a changed text: lower than the stored version, so it is never the latest."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     core = ref.version.partition("+")[0].partition("-")[0]
     return ref._replace(version=f"{core}-0.run-{digest}")

@@ -55,7 +55,7 @@ def url_of_execution(place: Place, execution: str) -> str:
     """Returns the URL of the store of an execution.
 
     Raises:
-        CommandError: the id has not the form of an id.
+        CommandError: the id is malformed.
     """
     if not EXECUTION_ID.fullmatch(execution):
         raise CommandError(f"{execution!r} is not an execution's id")
@@ -65,9 +65,7 @@ def url_of_execution(place: Place, execution: str) -> str:
 
 
 async def each_store(place: Place) -> AsyncGenerator[EventStore]:
-    """Opens each store that can have executions of a command.
-
-    Its store, then those of runs that can be opened.
+    """Opens the store of a command, then the files of runs that can be opened, one at a time.
 
     Raises:
         StoreError: the command's store cannot be opened.
