@@ -40,12 +40,14 @@ def service(role: str, store: EventStore) -> WorkerService | ExecutorService | T
 @asynchronous
 async def serve(roles: str, url: str) -> None:
     store = await open_store(url, os.environ)
-    services = [service(role, store) for role in roles.split("+")]
-    loop = asyncio.get_running_loop()
-    for each in services:
-        loop.add_signal_handler(signal.SIGTERM, lambda: [each.stop() for each in services])
-    await asyncio.gather(*(each.run() for each in services))
-    await store.close()
+    try:
+        services = [service(role, store) for role in roles.split("+")]
+        loop = asyncio.get_running_loop()
+        for each in services:
+            loop.add_signal_handler(signal.SIGTERM, lambda: [each.stop() for each in services])
+        await asyncio.gather(*(each.run() for each in services))
+    finally:
+        await store.close()
 
 
 if __name__ == "__main__":

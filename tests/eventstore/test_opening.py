@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,22 @@ from unspool.eventstore.opening import default_url, open_store
 from unspool.eventstore.settings import BadSetting
 
 
-async def test_a_file_keeps_what_a_store_held(tmp_path, make):
+@asynccontextmanager
+async def opened(url, environment):
+    store = await open_store(url, environment)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def test_a_file_keeps_the_data_of_a_closed_store(tmp_path, make):
     url = f"sqlite:///{tmp_path}/deep/er/store.db"
-    first = await open_store(url, {})
-    await first.start(make.start())
-    await first.close()
+    async with opened(url, {}) as first:
+        await first.start(make.start())
 
-    second = await open_store(url, {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal"})
-
-    assert (await second.execution(make.key())).pending_input == {"amount": 3}
-    await second.close()
+    async with opened(url, {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal"}) as second:
+        assert (await second.execution(make.key())).pending_input == {"amount": 3}
 
 
 async def test_a_relative_path_is_relative(tmp_path, monkeypatch):
@@ -35,27 +42,24 @@ async def test_a_relative_path_is_relative(tmp_path, monkeypatch):
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "SQLITE://"])
 async def test_stores_in_memory_are_separate(url, make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    one, two = await open_store(url, {}), await open_store(url, {})
-    await one.start(make.start())
+    async with opened(url, {}) as one, opened(url, {}) as two:
+        await one.start(make.start())
 
-    assert await two.execution(make.key()) is None
-    await one.close()
-    await two.close()
+        assert await two.execution(make.key()) is None
     assert not [*tmp_path.iterdir()]
 
 
 async def test_redis(redis_database, make):
-    store = await open_store(redis_database, {})
-    await store.start(make.start())
+    async with opened(redis_database, {}) as store:
+        await store.start(make.start())
 
-    assert await store.execution(make.key()) is not None
-    await store.close()
+        assert await store.execution(make.key()) is not None
 
 
 @pytest.mark.parametrize(
     "url", ["", "store.db", "mysql://h/d", "postgresql://h/d", "redis+cluster://h", "http://h"]
 )
-async def test_other_schemes_are_refused_with_those_there_are(url):
+async def test_an_unknown_scheme_is_an_error_that_lists_the_supported_ones(url):
     with pytest.raises(StoreMismatch, match=r"sqlite:///PATH.*redis://"):
         await open_store(url, {})
 

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import stat
 import threading
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,20 @@ def path(tmp_path) -> Path:
     return tmp_path / "store.db"
 
 
+@asynccontextmanager
+async def opened(path: Path, **settings):
+    store = SqliteStore(path, SqliteSettings(**settings))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 @pytest.fixture
 async def store(path):
-    opened = SqliteStore(path, SqliteSettings(busy_seconds=0.2))
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened(path, busy_seconds=0.2) as store:
+        yield store
 
 
 async def refused(path: Path, error: type[Exception], match: str) -> None:
@@ -44,8 +52,6 @@ async def test_the_file_is_for_its_owner_only(store, path):
 @pytest.mark.parametrize(("setting", "level"), [("full", 2), ("normal", 1)])
 async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
     """The level is defined at https://sqlite.org/pragma.html#pragma_synchronous; leases need level 1 only."""
-    store = SqliteStore(path, SqliteSettings(synchronous=setting))
-    await store.open()
 
     async def level_now() -> int:
         query = "PRAGMA synchronous"
@@ -56,10 +62,10 @@ async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
         """The level of the transaction that runs the call."""
         return (await asyncio.gather(call, level_now()))[1]
 
-    assert await level_during(store.start(make.start())) == level
-    assert await level_during(store.heartbeat(make.worker)) == 1
-    assert await level_during(store.commit(make.commit())) == level
-    await store.close()
+    async with opened(path, synchronous=setting) as store:
+        assert await level_during(store.start(make.start())) == level
+        assert await level_during(store.heartbeat(make.worker)) == 1
+        assert await level_during(store.commit(make.commit())) == level
 
 
 async def test_the_database_of_another_program_stays_unchanged(path):
@@ -89,13 +95,13 @@ async def test_another_layout_is_refused(store, path):
 
 
 async def test_many_open_a_new_file_at_once(path, make):
-    stores = [SqliteStore(path, SqliteSettings()) for _ in range(8)]
-    await asyncio.gather(*(store.open() for store in stores))
+    async def start() -> bool:
+        async with opened(path) as store:
+            return await store.start(make.start())
 
-    made = await asyncio.gather(*(store.start(make.start()) for store in stores))
+    made = await asyncio.gather(*(start() for _ in range(8)))
 
     assert sum(made) == 1
-    await asyncio.gather(*(store.close() for store in stores))
 
 
 async def test_a_corrupt_entry_is_detected(store, path, make):
@@ -212,10 +218,8 @@ async def test_closing_leaves_a_single_file(store, path, make, tmp_path):
 
     assert [file.name for file in tmp_path.iterdir()] == ["store.db"]
     copied = Path(shutil.copy(path, tmp_path / "copy.db"))
-    copy = SqliteStore(copied, SqliteSettings())
-    await copy.open()
-    assert await copy.execution(make.key()) is not None
-    await copy.close()
+    async with opened(copied) as copy:
+        assert await copy.execution(make.key()) is not None
 
 
 async def test_no_query_scans_a_table(store, path, make, hands):
