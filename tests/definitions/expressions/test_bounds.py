@@ -1,4 +1,4 @@
-"""What authors may write and callers may send to keep a worker busy, to fill its memory or to end it."""
+"""Hostile expressions and data that try to exhaust time or memory, or to crash the process."""
 
 import re
 import time
@@ -122,7 +122,7 @@ def test_a_long_source_is_evaluated(compiler: ExpressionCompiler, source: str, v
     ],
     ids=["arrays", "signs", "fields", "pipes", "strings", "braces", "branches", "defaults"],
 )
-def test_a_source_that_is_too_deep_or_long_is_told_so(
+def test_a_source_that_is_too_deep_or_long_is_refused(
     compiler: ExpressionCompiler, source: str, says: str
 ) -> None:
     with pytest.raises(ExpressionError, match=re.escape(says)):

@@ -135,6 +135,8 @@ def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         made("{{({}): {}}}", inner, inner),
         made('{{"k\\({})": {}, a}}', inner, inner),
         made("{{a, c: {} | {}}}", ATOMS, inner),
+        made("{} as $x | {{$x: {}}}", ATOMS, inner),
+        made("{} as $x | {{$x, b: {}}}", ATOMS, inner),
         made('"x\\({})y\\({})"', inner, inner),
         made('@json "v\\({})"', inner),
         made("if {} then {} else {} end", inner, inner, inner),

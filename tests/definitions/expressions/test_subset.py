@@ -36,6 +36,8 @@ def evaluate(compiler: ExpressionCompiler, source: str, value: Any = None, **var
         (".a? // 7", [], 7),
         ("@base64", "é", "w6k="),
         (". as {a: $x} | $x", {"a": 4}, 4),
+        (". as $y | {$y: 4}", "abc", {"abc": 4}),
+        (". as $y | {$y, z: 4}", "abc", {"y": "abc", "z": 4}),
         ("def double: . * 2; [.[] | double]", [1, 2], [2, 4]),
         ("reduce .[] as $n (0; . + $n)", [1, 2, 3], 6),
         ('test("^a")', "abc", True),
@@ -153,6 +155,28 @@ def test_problem_names_what_is_wrong(jq: JqPool) -> None:
     assert "nothing/0 is not defined" in str(problem("nothing", jq=jq))
 
 
+def test_an_unknown_variable_hints_at_a_near_one() -> None:
+    known = frozenset({"secrets", "context"})
+    assert problem(".a + $secret", known) == "$secret is not defined here, did you mean '$secrets'?"
+    assert problem("$xyz", known) == "$xyz is not defined here"
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        (".a.b-c", '.a["b-c"]'),
+        (".content-kind", '.["content-kind"]'),
+        ('"x" + $input.x-request-id', '$input["x-request-id"]'),
+    ],
+)
+def test_a_key_with_a_hyphen_is_suggested(jq: JqPool, source: str, hint: str) -> None:
+    message = problem(source, jq=jq)
+    assert message is not None
+    assert "is not defined" in message
+    assert message.endswith(f"did you mean {hint}?")
+    assert problem(".a - nothing(1)", jq=jq) not in (None, message)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -176,16 +200,14 @@ def test_problem_names_what_is_wrong(jq: JqPool) -> None:
 @pytest.mark.parametrize(
     "source", ["{}", "[1, {}]", '"a\\({})"', "{{a: {}}}", "def f: {}; f", ".[{}:2]", "{{({}): 1}}"]
 )
-def test_d1_what_does_not_exist_for_authors_is_named(
-    compiler: ExpressionCompiler, source: str, name: str
-) -> None:
+def test_d1_forbidden_names_are_named(compiler: ExpressionCompiler, source: str, name: str) -> None:
     with pytest.raises(ExpressionError) as raised:
         compiler.expression(source.format(name))
     assert f"'{name}' is not available" in str(raised.value)
 
 
-def test_d1_now_is_told_by_whoever_asks(compiler: ExpressionCompiler) -> None:
-    """So that evaluating again gives the same; local time is UTC."""
+def test_d1_now_is_a_variable_of_the_caller(compiler: ExpressionCompiler) -> None:
+    """Replaying gives the same result; local time is UTC."""
     expression = compiler.expression('[now, (now | localtime | mktime), (now | strflocaltime("%H:%M %Z"))]')
     assert expression.variables == {NOW}
     assert expression.evaluate(None, {NOW: 3600.5}) == [3600.5, 3600, "01:00 UTC"]

@@ -161,7 +161,7 @@ def test_strict_mode_reports_what_does_not_compile(compiler: ExpressionCompiler)
         compiler.text("x ${ env } y")
 
 
-def test_the_expressions_of_a_template_share_one_allowance(compiler: ExpressionCompiler) -> None:
+def test_the_expressions_of_a_template_share_one_budget(compiler: ExpressionCompiler) -> None:
     heavy = "${ [range(100000)] | length }"
     assert compiler.template([heavy]).evaluate(None, {}) == [100000]
     with pytest.raises(ExpressionError, match="limit exceeded"):

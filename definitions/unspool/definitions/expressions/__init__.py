@@ -1,4 +1,4 @@
-"""Runtime expressions: jq, evaluated where it can harm nobody (dsl.md, "Runtime Expressions").
+"""Runtime expressions: jq, evaluated with bounded time and memory (dsl.md, "Runtime Expressions").
 
 A subset of jq, which covers nearly all that workflows do, is compiled to Python closures of bounded work;
 the rest runs as real jq in guarded child processes. docs/expressions.md says what is in the subset.

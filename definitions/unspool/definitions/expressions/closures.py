@@ -1,8 +1,8 @@
 """From the syntax tree to closures.
 
-Work is bounded: there is no recursion in the subset, so between two outputs of something that has several
-(`,`, `.[]`, `range`) every closure runs at most once. Each such output is charged with the size of the
-whole expression, and operations whose cost depends on the data charge for it themselves.
+Work is bounded: the subset has no recursion by the author, so between two outputs of a construct that has
+several (`,`, `.[]`, `range`) every closure runs at most once. Each such output is charged with the size of
+the whole expression. Operations whose cost depends on the data charge for it themselves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,21 +50,21 @@ def size(node: Node) -> int:
 
 
 class Closures:
-    """Compiles one expression; knows the places of its variables afterwards."""
+    """Compiles one expression; `places` then says where its variables are."""
 
     def __init__(self, node: Node) -> None:
         self.places: dict[str, int] = {}
-        """Of each variable that is read and not bound inside, its place in the frame."""
+        """The place in the frame of each variable that is read and not bound inside."""
         self.frame_size = 1
         self._bound: list[tuple[str, int]] = []
-        self.weight = size(node) // 2 + 1
+        self.cost = size(node) // 2 + 1
         self.code = self.compile(node)
 
     def compile(self, node: Node) -> Code:  # noqa: C901, PLR0911, PLR0912 -- one case per kind of node
         """The code of a part of the expression.
 
         Raises:
-            OutsideSubset: the part is not of the subset.
+            OutsideSubset: the part is outside the subset.
         """
         match node:
             case Identity():
@@ -84,7 +84,7 @@ class Closures:
             case Pipe(parts):
                 return piped([self.compile(part) for part in parts])
             case Comma(parts):
-                return _comma([self.compile(part) for part in parts], self.weight)
+                return _comma([self.compile(part) for part in parts], self.cost)
             case Binary(operator, left, right):
                 return self._binary(operator, left, right)
             case Negate(body):
@@ -143,7 +143,7 @@ class Closures:
                 bounds = [paths.NOTHING if bound is None else self.compile(bound) for bound in (start, end)]
                 return paths.sliced(base, *bounds, optional=optional)
             case Iterate(optional):
-                return paths.iterated(base, self.weight, optional=optional)
+                return paths.iterated(base, self.cost, optional=optional)
 
     def _object(self, entries: tuple[tuple[Node, Node], ...]) -> Code:
         names = [key.value for key, _ in entries if isinstance(key, Literal)]
@@ -200,7 +200,7 @@ class Closures:
         build = FILTERS.get((name, len(codes)))
         if build is None:
             raise OutsideSubset
-        return build(self.weight, *codes)
+        return build(self.cost, *codes)
 
 
 def _constant(value: Json, exact: bool) -> Code:
@@ -234,10 +234,10 @@ def _object_of_pairs(chosen: Sequence[Json], _: Frame) -> Json:
     return made
 
 
-def _comma(parts: Sequence[Code], weight: int) -> Code:
+def _comma(parts: Sequence[Code], cost: int) -> Code:
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for part in parts:
-            charge(frame, weight)
+            charge(frame, cost)
             yield from part.many(value, frame)
 
     return Code(many)

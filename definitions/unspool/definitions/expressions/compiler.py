@@ -1,4 +1,4 @@
-"""The compiler of everything in a definition that may hold runtime expressions."""
+"""Compiles everything in a definition that may contain runtime expressions."""
 
 from typing import Literal
 
@@ -9,6 +9,7 @@ from unspool.definitions.expressions.expression import (
     GuardedExpression,
     JqRunner,
 )
+from unspool.definitions.expressions.hints import hyphenated_key, undefined_variable
 from unspool.definitions.expressions.lexer import tokenize, variables
 from unspool.definitions.expressions.parser import parse
 from unspool.definitions.expressions.template import Part, Template, split
@@ -23,7 +24,7 @@ class ExpressionCompiler:
     def __init__(self, *, jq: JqRunner | None, mode: Mode = "strict") -> None:
         """Takes what runs expressions outside the subset (None: they do not compile) and `evaluate.mode`."""
         self.loose = mode == "loose"
-        """Whether a text that is no expression, or fails as one, stands for itself."""
+        """Whether a text that does not compile or fails as an expression is a plain text."""
         self._jq = jq
         self._compiled: dict[str, Expression] = {}
 
@@ -31,7 +32,7 @@ class ExpressionCompiler:
         """A field that is an expression by its type, bare or wrapped in `${ }` (inventory D4).
 
         Raises:
-            ExpressionError: it is no jq, too long, or uses a name that does not exist for authors.
+            ExpressionError: it is not valid jq, is too long, or uses a name that authors cannot use.
         """
         return self._compile(_unwrapped(source))
 
@@ -88,8 +89,8 @@ def problem(source: str, known: frozenset[str] | None = None, jq: JqRunner | Non
 
     Args:
         source: the expression.
-        known: the variables that there are, without `$`; None for any.
-        jq: what knows about expressions outside the subset; without it they get the benefit of the doubt.
+        known: the variables that exist, without `$`; None accepts any.
+        jq: checks expressions outside the subset; None accepts them unchecked.
     """
     bare = _unwrapped(source)
     try:
@@ -97,9 +98,9 @@ def problem(source: str, known: frozenset[str] | None = None, jq: JqRunner | Non
     except ExpressionError as error:
         return str(error)
     if closures is None:
-        return None if jq is None else jq.check(bare, known)
+        return None if jq is None else _checked(bare, jq, known)
     unknown = sorted(closures.variables - known) if known is not None else []
-    return f"${unknown[0]} is not defined here" if unknown else None
+    return undefined_variable(unknown[0], known or ()) if unknown else None
 
 
 def _unwrapped(source: str) -> str:
@@ -118,10 +119,15 @@ def _compile(source: str, jq: JqRunner | None) -> Expression:
         return closures
     if jq is None:
         raise ExpressionError("the expression needs jq, which is not available here")
-    wrong = jq.check(source)
+    wrong = _checked(source, jq)
     if wrong is not None:
         raise ExpressionError(wrong)
     return GuardedExpression(source, variables(tokenize(source)), jq)
+
+
+def _checked(source: str, jq: JqRunner, known: frozenset[str] | None = None) -> str | None:
+    wrong = jq.check(source, known)
+    return None if wrong is None else wrong + hyphenated_key(tokenize(source), wrong)
 
 
 def _closures(source: str) -> ClosureExpression | None:

@@ -1,4 +1,4 @@
-"""What can go wrong with an expression."""
+"""Errors of expressions."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ class ExpressionError(Exception):
 
 
 class EvaluationError(ExpressionError):
-    """An error of jq's own kind: `?` turns it into no output."""
+    """An error that jq itself would raise; `?` turns it into no output."""
 
 
 class LimitExceeded(ExpressionError):
@@ -27,4 +27,4 @@ class LimitExceeded(ExpressionError):
 
 
 class OutsideSubset(Exception):
-    """The expression may well be jq, but not of the subset that compiles to closures."""
+    """The expression may be valid jq, but is outside the subset that compiles to closures."""

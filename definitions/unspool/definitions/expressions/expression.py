@@ -1,4 +1,4 @@
-"""Expressions, compiled: as closures, or for the real jq in a guarded child process."""
+"""Compiled expressions: closures, or real jq in a guarded child process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from typing import Final, Literal, Protocol
 from unspool.definitions.expressions.closures import Closures
 from unspool.definitions.expressions.code import Code
 from unspool.definitions.expressions.errors import LimitExceeded
-from unspool.definitions.expressions.frame import ALLOWANCE, Frame
+from unspool.definitions.expressions.frame import WORK_UNITS, Frame
 from unspool.definitions.expressions.syntax import Node
 from unspool.definitions.json_value import Json
 
-GUARDED_CALL: Final = ALLOWANCE // 100
-"""Work units of asking a jq child, whatever it is asked."""
+GUARDED_CALL: Final = WORK_UNITS // 100
+"""Work units of one call to a jq child."""
 
 
 class JqRunner(Protocol):
-    """Runs real jq where it can harm nobody. Thread-safe; calls block for up to the runner's time limit."""
+    """Runs real jq isolated in child processes. Thread-safe; a call blocks up to the time limit."""
 
     def run(self, source: str, value: Json, variables: Mapping[str, Json]) -> Json:
         """The first output, or None. Raises `ExpressionError`."""
         ...
 
     def check(self, source: str, known: frozenset[str] | None = None) -> str | None:
-        """Why this is no valid jq, given the variables that there are (None: any); None when it is."""
+        """Why this is not valid jq, given the variables that exist (None: any); None if it is valid."""
         ...
 
     def for_tenant(self, tenant: str) -> "JqRunner":
@@ -36,11 +36,11 @@ class JqRunner(Protocol):
 
 
 class Budget:
-    """The allowance that several expressions share."""
+    """The work units that several expressions share."""
 
     __slots__ = ("left",)
 
-    def __init__(self, left: int = ALLOWANCE) -> None:
+    def __init__(self, left: int = WORK_UNITS) -> None:
         self.left = left
 
 
@@ -66,12 +66,12 @@ class Expression(Protocol):
         """Its first output, or None when it has none; variables that are missing are null.
 
         Raises:
-            ExpressionError: it fails, or asks for more than it may have.
+            ExpressionError: it fails, or exceeds a limit.
         """
         ...
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """`evaluate` at the expense of an allowance shared with others."""
+        """`evaluate`, charged to a budget shared with other expressions."""
         ...
 
 
@@ -104,7 +104,7 @@ class ClosureExpression:
 
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
         """See `Expression`."""
-        return self._first(value, self._frame(variables, ALLOWANCE))
+        return self._first(value, self._frame(variables, WORK_UNITS))
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """See `Expression`."""
@@ -113,11 +113,11 @@ class ClosureExpression:
         budget.left = frame[0]
         return result
 
-    def _frame(self, variables: Mapping[str, Json], allowance: int) -> Frame:
+    def _frame(self, variables: Mapping[str, Json], units: int) -> Frame:
         if self._frame_size == 1:
-            return [allowance]
+            return [units]
         frame: Frame = [None] * self._frame_size
-        frame[0] = allowance
+        frame[0] = units
         for name, place in self._places:
             frame[place] = variables.get(name)
         return frame
@@ -150,7 +150,7 @@ class GuardedExpression:
         return self._jq.run(self.source, value, {name: variables.get(name) for name in self.variables})
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """See `Expression`; its child limits each call, the allowance how many there are."""
+        """See `Expression`; the child limits each call, the budget limits the number of calls."""
         budget.left -= GUARDED_CALL
         if budget.left < 0:
             raise LimitExceeded("too much work")

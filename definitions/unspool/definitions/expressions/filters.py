@@ -17,29 +17,29 @@ from unspool.definitions.expressions.ordering import Key, equal, holds, is_numbe
 from unspool.definitions.json_value import Json
 
 Build = Callable[..., Code]
-"""From the weight of the whole expression and the code of each argument to code."""
+"""Builds code from the cost of one pass over the expression and the code of each argument."""
 
 
 # -- map and select
 
 
-def _map(weight: int, body: Code) -> Code:
+def _map(cost: int, body: Code) -> Code:
     if body.one is not None:
         run = body.one
 
         def one(value: Json, frame: Frame) -> Json:
             inside = items(value)
-            charge(frame, weight * len(inside))
+            charge(frame, cost * len(inside))
             return [run(item, frame) for item in inside]
 
         return single(one)
     many = body.many
-    return single(lambda value, frame: list(_mapped(value, frame, weight, many)))
+    return single(lambda value, frame: list(_mapped(value, frame, cost, many)))
 
 
-def _mapped(value: Json, frame: Frame, weight: int, body: Many) -> Iterator[Json]:
+def _mapped(value: Json, frame: Frame, cost: int, body: Many) -> Iterator[Json]:
     for item in items(value):
-        charge(frame, weight)
+        charge(frame, cost)
         yield from body(item, frame)
 
 
@@ -60,9 +60,9 @@ def _selecting(*kinds: str) -> Build:
     return lambda _: Code(lambda value, _frame: (value,) if kind(value) in kinds else ())
 
 
-def _map_values(weight: int, body: Code) -> Code:
+def _map_values(cost: int, body: Code) -> Code:
     def one(value: Json, frame: Frame) -> Json:
-        charge(frame, weight * len(items(value)))
+        charge(frame, cost * len(items(value)))
         if isinstance(value, list):
             return [output for item in value for output in _first_of(body, item, frame)]
         return {name: output for name, item in value.items() for output in _first_of(body, item, frame)}
@@ -76,20 +76,20 @@ def _first_of(body: Code, value: Json, frame: Frame) -> Iterable[Json]:
     return ()
 
 
-def _with_entries(weight: int, body: Code) -> Code:
+def _with_entries(cost: int, body: Code) -> Code:
     many = body.many
     return single(
-        lambda value, frame: from_entries(list(_mapped(entries(value, frame), frame, weight, many)), frame)
+        lambda value, frame: from_entries(list(_mapped(entries(value, frame), frame, cost, many)), frame)
     )
 
 
 # -- sorting and grouping
 
 
-def _by_outputs(value: Json, frame: Frame, weight: int, body: Code) -> list[tuple[Key, Json]]:
+def _by_outputs(value: Json, frame: Frame, cost: int, body: Code) -> list[tuple[Key, Json]]:
     """Each item with its key: the outputs of an expression."""
     inside = list(items(value))
-    charge(frame, weight * len(inside))
+    charge(frame, cost * len(inside))
     keys = sort_keys([list(body.many(item, frame)) for item in inside], frame)
     if not isinstance(value, list):
         raise EvaluationError(f"{kind(value)} cannot be sorted, as it is not an array")
@@ -100,41 +100,41 @@ def _key_of(pair: tuple[Key, Json]) -> Key:
     return pair[0]
 
 
-def _sorted_pairs(value: Json, frame: Frame, weight: int, body: Code) -> list[tuple[Key, Json]]:
-    return sorted(_by_outputs(value, frame, weight, body), key=_key_of)
+def _sorted_pairs(value: Json, frame: Frame, cost: int, body: Code) -> list[tuple[Key, Json]]:
+    return sorted(_by_outputs(value, frame, cost, body), key=_key_of)
 
 
-def _sort_by(weight: int, body: Code) -> Code:
-    return single(lambda value, frame: [item for _, item in _sorted_pairs(value, frame, weight, body)])
+def _sort_by(cost: int, body: Code) -> Code:
+    return single(lambda value, frame: [item for _, item in _sorted_pairs(value, frame, cost, body)])
 
 
-def _group_by(weight: int, body: Code) -> Code:
+def _group_by(cost: int, body: Code) -> Code:
     def one(value: Json, frame: Frame) -> Json:
-        groups = groupby(_sorted_pairs(value, frame, weight, body), key=_key_of)
+        groups = groupby(_sorted_pairs(value, frame, cost, body), key=_key_of)
         return [[item for _, item in group] for _, group in groups]
 
     return single(one)
 
 
-def _unique_by(weight: int, body: Code) -> Code:
+def _unique_by(cost: int, body: Code) -> Code:
     def one(value: Json, frame: Frame) -> Json:
-        groups = groupby(_sorted_pairs(value, frame, weight, body), key=_key_of)
+        groups = groupby(_sorted_pairs(value, frame, cost, body), key=_key_of)
         return [next(group)[1] for _, group in groups]
 
     return single(one)
 
 
-def _min_by(weight: int, body: Code) -> Code:
+def _min_by(cost: int, body: Code) -> Code:
     def one(value: Json, frame: Frame) -> Json:
-        pairs = _by_outputs(value, frame, weight, body)
+        pairs = _by_outputs(value, frame, cost, body)
         return min(pairs, key=_key_of)[1] if pairs else None
 
     return single(one)
 
 
-def _max_by(weight: int, body: Code) -> Code:
+def _max_by(cost: int, body: Code) -> Code:
     def one(value: Json, frame: Frame) -> Json:
-        pairs = _by_outputs(value, frame, weight, body)
+        pairs = _by_outputs(value, frame, cost, body)
         return max(reversed(pairs), key=_key_of)[1] if pairs else None  # the last of equal ones
 
     return single(one)
@@ -143,14 +143,14 @@ def _max_by(weight: int, body: Code) -> Code:
 def _of_items(build: Build) -> Build:
     """`sort` and the like: the item itself is the key."""
 
-    def built(weight: int) -> Code:
-        by_itself = build(weight, single(lambda value, _: value)).one
-        assert by_itself is not None  # all of them have one output
+    def built(cost: int) -> Code:
+        by_value = build(cost, single(lambda value, _: value)).one
+        assert by_value is not None  # all of them have one output
 
         def one(value: Json, frame: Frame) -> Json:
             if not isinstance(value, list):
                 raise EvaluationError(f"{kind(value)} cannot be sorted, as it is not an array")
-            return by_itself(value, frame)
+            return by_value(value, frame)
 
         return single(one)
 
@@ -177,15 +177,15 @@ def _quantifier(*, decided: bool) -> Build:
 
 
 def _over_items(quantifier: Build) -> Build:
-    return lambda weight, condition: quantifier(weight, _items(weight), condition)
+    return lambda cost, condition: quantifier(cost, _items(cost), condition)
 
 
 def _itself(quantifier: Build) -> Build:
-    return lambda weight: quantifier(weight, _items(weight), single(lambda value, _: value))
+    return lambda cost: quantifier(cost, _items(cost), single(lambda value, _: value))
 
 
-def _items(weight: int) -> Code:
-    return Code(lambda value, frame: _mapped(value, frame, weight, lambda item, _: (item,)))
+def _items(cost: int) -> Code:
+    return Code(lambda value, frame: _mapped(value, frame, cost, lambda item, _: (item,)))
 
 
 def _is_any_of(_: int, stream: Code) -> Code:
@@ -242,9 +242,9 @@ def _limit(_: int, count: Code, stream: Code) -> Code:
 
 
 def _count(wanted: Json, frame: Frame) -> float:
-    """A number of outputs, checked as late as jq does."""
+    """A number of outputs, checked when jq checks it: at the first output."""
     if not is_number(wanted):
-        subtract(wanted, 1, frame)  # refuses it
+        subtract(wanted, 1, frame)  # raises
     return float(wanted)
 
 
@@ -259,23 +259,23 @@ def _sum(_: int, stream: Code) -> Code:
     return single(lambda value, frame: total(list(stream.many(value, frame)), frame))
 
 
-def _range(weight: int, *bounds: Code) -> Code:
+def _range(cost: int, *bounds: Code) -> Code:
     first, last = bounds if len(bounds) == 2 else (single(lambda _value, _frame: 0), bounds[0])
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for start in first.many(value, frame):
             for end in last.many(value, frame):
-                yield from _numbers(start, end, weight, frame)
+                yield from _numbers(start, end, cost, frame)
 
     return Code(many)
 
 
-def _numbers(start: Json, end: Json, weight: int, frame: Frame) -> Iterator[Json]:
+def _numbers(start: Json, end: Json, cost: int, frame: Frame) -> Iterator[Json]:
     if not (is_number(start) and is_number(end)):
         raise EvaluationError("Range bounds must be numeric")
     number = start
     while number < end:
-        charge(frame, weight)
+        charge(frame, cost)
         yield number
         number = computed(operand(number) + 1)
 

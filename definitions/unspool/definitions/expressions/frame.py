@@ -1,8 +1,8 @@
-"""What one evaluation has: its allowance and its variables.
+"""The state of one evaluation: its remaining work units and its variables.
 
-A frame is a list, because closures read it on the hot path: place 0 is what is left of the allowance, the
-places after it are variables, numbered at compile time. The subset has no recursion, so a variable needs
-one place only.
+A frame is a list, because closures read it on the hot path: place 0 is the number of work units left,
+the other places are variables, numbered at compile time. The subset has no recursion by the author, so
+a variable needs one place only.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ One = Callable[[Json, Frame], Json]
 Many = Callable[[Json, Frame], Iterable[Json]]
 """A compiled expression with any number of outputs, produced as they are asked for."""
 
-ALLOWANCE: Final = 2_000_000
+WORK_UNITS: Final = 2_000_000
 """Work units of one evaluation: about a third of a second at most."""
 
 LONGEST_TEXT: Final = 4 * 1024 * 1024
@@ -30,10 +30,10 @@ ITEM: Final = 4
 
 
 def charge(frame: Frame, units: int) -> None:
-    """Takes work units off the allowance.
+    """Subtracts work units.
 
     Raises:
-        LimitExceeded: nothing is left.
+        LimitExceeded: none are left.
     """
     frame[0] -= units
     if frame[0] < 0:

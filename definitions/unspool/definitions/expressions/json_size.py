@@ -1,7 +1,7 @@
-"""How much a value is once it is written out.
+"""The size of a value as JSON.
 
-Values are shared, not copied: `[., .] | [., .] | …`, or a task that doubles its input in a loop, makes in no
-time what no memory would hold as JSON. So whatever is new in an execution is weighed before it is kept.
+Values are shared, not copied: `[., .] | [., .] | …`, or a task that doubles its input in a loop, quickly
+makes values whose JSON would not fit in memory. So every new value is measured before it is stored.
 """
 
 from typing import Final
@@ -23,35 +23,35 @@ def json_size(value: Json) -> int:
     """About how many characters a value has as JSON, each part counted as often as it occurs.
 
     Raises:
-        LimitExceeded: it is too heavy or too deep.
+        LimitExceeded: it is too large or too deep.
     """
     kind = type(value)
     if kind is not dict and kind is not list:
         return _checked(_SCALAR + len(value) if kind is str else _SCALAR)
-    weight, level = _SCALAR, [value]
+    size, level = _SCALAR, [value]
     for _ in range(MAX_DEPTH):
         inside: list[Json] = []
         for collection in level:
-            weight += _SCALAR * len(collection)
+            size += _SCALAR * len(collection)
             members = collection
             if type(collection) is dict:
-                weight += sum(map(len, collection))
+                size += sum(map(len, collection))
                 members = collection.values()
             for member in members:
                 kind = type(member)
                 if kind is str:
-                    weight += len(member)
+                    size += len(member)
                 elif kind is dict or kind is list:
                     inside.append(member)
-            if weight > MAX_JSON_SIZE:
+            if size > MAX_JSON_SIZE:
                 break
-        if weight > MAX_JSON_SIZE or not inside:
-            return _checked(weight)
+        if size > MAX_JSON_SIZE or not inside:
+            return _checked(size)
         level = inside
     raise LimitExceeded(f"a value of more than {MAX_DEPTH} levels")
 
 
-def _checked(weight: int) -> int:
-    if weight > MAX_JSON_SIZE:
+def _checked(size: int) -> int:
+    if size > MAX_JSON_SIZE:
         raise LimitExceeded(f"a value of more than {MAX_JSON_SIZE} characters")
-    return weight
+    return size

@@ -1,4 +1,4 @@
-"""The tokens of jq, all of them: what is refused by name is found here, inside and outside the subset."""
+"""All tokens of jq. Forbidden names are refused here, inside and outside the subset."""
 
 import re
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ FORBIDDEN: Final = {
     **dict.fromkeys(("debug", "stderr", "$__loc__", "$__prog_args"), _HOST),
     **dict.fromkeys(("import", "include", "module"), _MODULES),
 }
-"""Names of jq that do not exist for authors, and why."""
+"""Names of jq that authors cannot use, and why."""
 
 
 NOW: Final = "__now"
-"""The variable that holds what `now` gives, in seconds since 1970: the time of the decision, so that deciding
-again comes to the same."""
+"""The variable that holds the result of `now`, in seconds since 1970. It is the time of the decision, so
+replaying the decision gives the same result."""
 
 
 class Token(NamedTuple):
@@ -57,7 +57,7 @@ _UNICODE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def tokenize(source: str) -> tuple[Token, ...]:
-    """Splits an expression into tokens and refuses names that do not exist for authors.
+    """Splits an expression into tokens and refuses names that authors cannot use.
 
     Raises:
         ExpressionError: too long, not jq, or a forbidden name.
@@ -156,7 +156,7 @@ def _keys_marked(tokens: list[Token]) -> tuple[Token, ...]:
     for position, token in enumerate(tokens):
         before = tokens[position - 1].text if position and tokens[position - 1].kind == "operator" else ""
         if token.kind == "name" and enclosing[-1:] == ["{"] and before in ("{", ","):
-            token = token._replace(kind="key")  # noqa: PLW2901 -- the same token, better known
+            token = token._replace(kind="key")  # noqa: PLW2901 -- the same token with its role
         elif token.kind == "operator" and token.text in "([{":
             enclosing.append(token.text)
         elif token.kind == "operator" and token.text in ")]}" and enclosing:

@@ -1,4 +1,4 @@
-"""Numbers as jq has them: IEEE doubles, and integers that stay exact while nothing is computed with them."""
+"""Numbers of jq: IEEE doubles, and integers that stay exact until an operation computes with them."""
 
 import math
 from typing import Final

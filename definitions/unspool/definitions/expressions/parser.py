@@ -1,4 +1,4 @@
-"""From tokens to the syntax tree, for the subset; what is beyond it is left to real jq.
+"""Parses tokens to the syntax tree of the subset; real jq runs everything else.
 
 The grammar is that of jq 1.8: `|` binds weakest, then `,`, `//` (to the right), `or`, `and`, the
 comparisons (which do not chain), `+ -`, `* / %`, and a minus sign.
@@ -69,7 +69,7 @@ def parse(tokens: tuple[Token, ...]) -> Node:
     """The tree of an expression.
 
     Raises:
-        OutsideSubset: it is not of the subset, or not jq at all.
+        OutsideSubset: it is outside the subset, or not jq.
     """
     return _Parser(tokens, 0).everything()
 
@@ -334,7 +334,8 @@ class _Parser:
                 name: Node = Literal(token.text)
                 return name, Path(Identity(), (Index(name),))
             case "variable":
-                return Literal(token.text[1:]), Variable(token.text[1:])
+                name = Variable(token.text[1:])
+                return (name if self._sees(":") else Literal(token.text[1:])), name
             case "string":
                 name = self._text("text", token)
                 return name, Path(Identity(), (Index(name),))
@@ -348,7 +349,7 @@ class _Parser:
 
 
 def _number(text: str) -> Literal:
-    """Integers stay exact in 64 bits; a number that jq reads otherwise than Python is left to jq."""
+    """Integers stay exact in 64 bits; real jq runs numbers that it reads differently from Python."""
     if text.isdecimal():
         whole = int(text) if len(text) <= 20 else 2**64
         if whole >= 2**63:

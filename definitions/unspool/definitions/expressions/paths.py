@@ -1,4 +1,4 @@
-"""Paths compiled: the commonest expressions, hence the most special cases."""
+"""Compiles paths. They are the most frequent expressions, so they have special cases."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -77,8 +77,8 @@ def sliced(base: Code, start: Code, end: Code, *, optional: bool) -> Code:
     return Code(many)
 
 
-def iterated(base: Code, weight: int, *, optional: bool) -> Code:
-    """`base[]`; each output pays for what is done with it."""
+def iterated(base: Code, cost: int, *, optional: bool) -> Code:
+    """`base[]`; each output is charged."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for target in base.many(value, frame):
@@ -89,7 +89,7 @@ def iterated(base: Code, weight: int, *, optional: bool) -> Code:
                     continue
                 raise
             for item in inside:
-                charge(frame, weight)
+                charge(frame, cost)
                 yield item
 
     return Code(many)

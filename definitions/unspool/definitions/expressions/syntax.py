@@ -51,7 +51,7 @@ class Iterate:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Steps from a base; `optional` steps give nothing where they do not fit."""
+    """Steps from a base; `optional` steps have no output where they would fail."""
 
     base: "Node"
     steps: tuple[Index | Slice | Iterate, ...]

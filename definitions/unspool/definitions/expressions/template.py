@@ -1,7 +1,6 @@
 """Strings and structures with `${ … }` in them.
 
-Only what stands in the definition is ever read as an expression; results are values, whatever they look
-like (inventory D9).
+Only the text of the definition is read as expressions; results are always plain values (inventory D9).
 """
 
 import re
@@ -75,7 +74,7 @@ _IN_INTERPOLATION: Final = re.compile(r'[()"]|#[^\n]*')
 
 
 def _closing_brace(text: str, at: int) -> int | None:
-    """Where the brace stands that closes an expression, strings left out of account."""
+    """The position of the brace that closes an expression, ignoring braces in strings."""
     open_braces = 1
     while match := _BRACES.search(text, at):
         at = match.end()
@@ -132,10 +131,10 @@ class Template:
     variables: frozenset[str]
     guarded: bool
     fill: Fill
-    """`evaluate` at the expense of a given allowance."""
+    """`evaluate`, charged to a given budget."""
 
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
-        """The value with all expressions evaluated, which share one allowance.
+        """The value with all expressions evaluated, which share one budget.
 
         Raises:
             ExpressionError: one of them fails.
@@ -143,17 +142,17 @@ class Template:
         return self.fill(value, variables, Budget())
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """`evaluate` at the expense of an allowance shared with others."""
+        """`evaluate`, charged to a budget shared with other templates."""
         return self.fill(value, variables, budget)
 
     @classmethod
     def of_constant(cls, constant: Json) -> "Template":
         """A value as it is."""
-        return cls(True, _NO_VARIABLES, False, lambda _value, _variables, _purse: constant)
+        return cls(True, _NO_VARIABLES, False, lambda _value, _variables, _budget: constant)
 
     @classmethod
     def of_expression(cls, expression: Expression) -> "Template":
-        """What an expression gives."""
+        """The result of an expression."""
         return cls(False, expression.variables, expression.guarded, expression.evaluate_within)
 
     @classmethod
