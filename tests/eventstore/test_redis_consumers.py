@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Consumer, ExecutionKey, Renewal, Timer
+from unspool.eventstore.records import Consumer, ExecutionKey, Renewal, TaskRequest, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 
@@ -302,3 +302,46 @@ async def test_a_jump_of_the_clock_of_redis_ends_no_lease_that_is_renewed(
         rounds += 1
         assert rounds <= 6
     assert [(d.body.run, d.attempts) for d in taken] == [("r1", 2)]
+
+
+async def test_with_many_tenants_new_entries_are_announced(redis_database, make, hands):
+    """Each kind of entry arrives long before the next read of all streams."""
+    store, other = (RedisStore(redis_database, RedisSettings()) for _ in range(2))
+    await store.open()
+    await other.open()
+    for n in range(40):
+        await other.send(f"tenant-{n}", make.message())
+    await store.acknowledge(await hands.messages(store, 40))
+    assert await store.receive_tasks(make.executor, 10, 0) == []
+    loop = asyncio.get_running_loop()
+    delays = []
+
+    async def arrives(receiving, adding) -> None:
+        reading = asyncio.ensure_future(receiving)
+        await asyncio.wait([reading], timeout=0.02)
+        begun = loop.time()
+        await adding
+        [delivery] = await reading
+        delays.append(loop.time() - begun)
+        assert delivery.key.tenant == "tenant-7"
+        if isinstance(delivery.body, TaskRequest):
+            await store.finish_task(delivery, None)
+        else:
+            await store.acknowledge([delivery])
+
+    for n in range(5):
+        key = make.key(f"e{n}", "tenant-7")
+        message = store.receive_messages(make.worker, 10, 30)
+        await arrives(message, other.start(make.start(key)))
+        task = store.receive_tasks(make.executor, 10, 30)
+        await arrives(task, other.commit(make.commit(key, tasks=(make.task(execution=key.id),))))
+        message = store.receive_messages(make.worker, 10, 30)
+        await arrives(message, other.send("tenant-7", make.message(key.id)))
+        timers = (Timer("t", await other.now() - 1),)
+        await other.commit(make.commit(key, after=1, timers=timers))
+        message = store.receive_messages(make.worker, 10, 30)
+        await arrives(message, other.fire_due_timers())
+
+    assert sorted(delays)[len(delays) // 2] < HEARTBEAT_SECONDS / 5
+    await store.close()
+    await other.close()

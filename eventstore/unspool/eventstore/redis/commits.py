@@ -8,7 +8,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 
 from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.events import encode_entry
-from unspool.eventstore.records import Commit, IndexUpdate, Outcome
+from unspool.eventstore.records import EXECUTORS, WORKERS, Commit, IndexUpdate, Outcome
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.batched_calls import by_shard
 from unspool.eventstore.redis.codec import encode_message, encode_task, encode_timer
@@ -54,6 +54,10 @@ class RedisCommits:
             answers = await self._session.run(scripts.COMMIT, names, values)
         except StoreUnavailable:
             answers = await self._retry(names, values)
+        if any(commit.tasks for commit in commits):
+            self._session.announce(EXECUTORS, (shard,))
+        if any(commit.messages for commit in commits):
+            self._session.announce(WORKERS, (shard,))
         return [_outcome(answer) for answer in answers]
 
     async def _retry(self, names: list[str], values: list[Argument]) -> Any:

@@ -10,6 +10,7 @@ from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, decode_entry
 from unspool.eventstore.ids import EXECUTION_ID
 from unspool.eventstore.records import (
+    WORKERS,
     ExecutionKey,
     Snapshot,
     Start,
@@ -67,6 +68,7 @@ class RedisHistories:
             names += its_names
             values += its_values
         answers = await self._session.run(scripts.START, names, values)
+        self._session.announce(WORKERS, (shard,))
         return [as_store_error(made) if isinstance(made, ResponseError) else bool(made) for made in answers]
 
     async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:

@@ -24,6 +24,11 @@ def members(role: str) -> str:
     return f"unspool:members:{role}"
 
 
+def ready(role: str) -> str:
+    """Channel: shards with new entries for a role, announced when there are many tenants."""
+    return f"unspool:ready:{role}"
+
+
 class Shard:
     """The keys of one shard of one tenant."""
 
@@ -39,12 +44,14 @@ class Shard:
         "statuses",
         "tenant",
         "timers",
+        "topic",
         "unreadable",
     )
 
     def __init__(self, tenant: str, number: int) -> None:
         self.tenant = tenant
         self.number = number
+        self.topic = f"{tenant}:{number}"
         self._prefix = prefix = f"unspool:{{{tenant}:{number}}}:"
         self.inbox = f"{prefix}inbox"
         self.timers = f"{prefix}timers"

@@ -15,6 +15,9 @@ from unspool.eventstore.redis.socket_connection import SocketConnection
 _UNSUBSCRIBE_DELAY_SECONDS: Final = 5.0
 """How long a channel without watches stays subscribed: a caller often waits for the next step too."""
 
+ALL_TOPICS: Final = "*"
+"""Watches all topics of a channel."""
+
 Connect = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaitable[SocketConnection]]
 """Opens a connection; its arguments are called with each reply and when the connection ends."""
 
@@ -22,10 +25,12 @@ Connect = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaita
 class Watch:
     """A subscription to one topic."""
 
-    __slots__ = ("_event", "over")
+    __slots__ = ("_event", "over", "topics")
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self.topics: dict[bytes, None] = {}
+        """The topics notified, for a watch of all topics, in order; its owner removes them."""
         self.over = False
         """Whether the connection broke: notifications may have been missed, and no more will come."""
 
@@ -74,6 +79,9 @@ class _Channel:
             del self.watches[topic]
 
     def notify(self, topics: bytes) -> None:
+        for watch in self.watches.get(ALL_TOPICS.encode(), ()):
+            watch.topics.update(dict.fromkeys(topics.split()))
+            watch.wake()
         for topic in topics.split():
             for watch in self.watches.get(topic, ()):
                 watch.wake()

@@ -45,8 +45,9 @@ class RedisQueues:
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""
         await self._session.add_tenant(tenant)
-        inbox = self._session.keys.shard_of(tenant, message.execution).inbox
-        await self._session.call("XADD", inbox, "*", "m", encode_message(message))
+        shard = self._session.keys.shard_of(tenant, message.execution)
+        await self._session.call("XADD", shard.inbox, "*", "m", encode_message(message))
+        self._session.announce(WORKERS, (shard,))
 
     async def receive_messages(
         self, consumer: Consumer, limit: int, seconds: float
@@ -130,6 +131,7 @@ class RedisQueues:
         shard, source = queue
         values: list[Argument] = [value for each in finished for value in each]
         await self._session.run(scripts.FINISH, (source, shard.inbox, shard.cancelled), values)
+        self._session.announce(WORKERS, (shard,))
         return [None] * len(finished)
 
     async def _close_readers(self) -> None:

@@ -25,6 +25,7 @@ from unspool.eventstore.redis.failures import GroupMissing
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.leases import IdleEntries, IdleEntry
 from unspool.eventstore.redis.members import Members, shards_of
+from unspool.eventstore.redis.ready_shards import ReadyShards
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 from unspool.eventstore.redis.streams import NOTHING, Streams, streams_of
@@ -56,6 +57,10 @@ class Reader(Generic[Body]):
         self._grouped: set[str] = set()
         self._last_seen: dict[str, str] = {}
         self._idle = IdleEntries()
+        self._ready = ReadyShards(session, consumer.role)
+        self._read_all_at = 0.0
+        self._own_shards: dict[bytes, Shard] = {}
+        self._refreshed_for: tuple[int, frozenset[str]] | None = None
         self._drain_due = True
         self._drain_until = 0.0
 
@@ -89,6 +94,7 @@ class Reader(Generic[Body]):
     async def close(self) -> None:
         """Closes the connection; a waiting `receive` fails."""
         self._unblock()
+        await self._ready.close()
         await self._connection.close()
 
     async def _on_connect(self, call: Call) -> None:
@@ -104,6 +110,8 @@ class Reader(Generic[Body]):
         clock = asyncio.get_running_loop().time
         while True:
             await self._refresh_streams()
+            if self._session.has_many_tenants:
+                return await self._receive_announced(limit, deadline)
             if self._drain_due and (found := await self._drain(limit)):
                 return found
             left = deadline - clock()
@@ -116,6 +124,42 @@ class Reader(Generic[Body]):
                 return found
             if clock() >= deadline:
                 return []
+
+    async def _receive_announced(self, limit: int, deadline: float) -> list[Delivery[Body]]:
+        """The same with many tenants: reads announced shards, and once a second all."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            if await self._ready.listen():
+                self._read_all_at = 0.0
+            await self._refresh_streams()
+            if self._drain_due and (found := await self._drain(limit)):
+                return found
+            if (found := await self._take_ready(limit)) or (found := await self._take_all(limit)):
+                return found
+            left = deadline - clock()
+            if left <= 0:
+                return []
+            await self._ready.wait(min(left, max(0.0, self._read_all_at - clock())))
+
+    async def _take_ready(self, limit: int) -> list[Delivery[Body]]:
+        shards = self._ready.take(self._own_shards)
+        if not shards:
+            return []
+        found = await self._take(streams_of(self._consumer, shards), limit)
+        if len(found) >= limit:
+            self._ready.add(shards)
+        return found
+
+    async def _take_all(self, limit: int) -> list[Delivery[Body]]:
+        now = asyncio.get_running_loop().time()
+        if now < self._read_all_at:
+            return []
+        found = await self._take(self._own, limit)
+        if not found and self._own is not self._all:
+            found = await self._take(self._all, limit)
+        if len(found) < limit:
+            self._read_all_at = now + HEARTBEAT_SECONDS
+        return found
 
     async def _take(self, streams: Streams, limit: int) -> list[Delivery[Body]]:
         count = len(streams.names)
@@ -242,17 +286,23 @@ class Reader(Generic[Body]):
                 self._refreshed_at = now
 
     async def _refresh(self) -> None:
-        shards = self._session.keys.all_shards(await self._session.tenants())
+        tenants = await self._session.tenants()
         await self._members.refresh()
+        name = self._consumer.name
+        workers = (
+            frozenset({name, *self._members.live()}) if self._consumer.role == WORKERS else frozenset[str]()
+        )
+        if self._refreshed_for == (len(tenants), workers):  # tenants are never removed
+            return
+        known = len(tenants)
+        shards = self._session.keys.all_shards(tenants)
         everything = streams_of(self._consumer, shards)
-        if self._consumer.role == WORKERS:
-            name = self._consumer.name
-            own = streams_of(self._consumer, shards_of(name, shards, {name, *self._members.live()}))
-        else:
-            own = everything
+        own_shards = shards_of(name, shards, workers) if workers else shards
         await self._make_groups(everything)
         self._all = everything
-        self._own = everything if own == everything else own
+        self._own = everything if len(own_shards) == len(shards) else streams_of(self._consumer, own_shards)
+        self._own_shards = {shard.topic.encode(): shard for shard in own_shards}
+        self._refreshed_for = (known, workers)
 
     async def _make_groups(self, streams: Streams) -> None:
         missing = [name for name in streams.names if name not in self._grouped]
@@ -288,6 +338,7 @@ class Reader(Generic[Body]):
             "a stream or its consumer group was deleted: %s", error, extra={"action": "redis_group_lost"}
         )
         self._grouped.clear()
+        self._refreshed_for = None
         self._refreshed_at = None
         return StoreUnavailable("a stream or its consumer group was deleted; it is made again")
 

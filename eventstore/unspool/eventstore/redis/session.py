@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
@@ -11,7 +11,7 @@ from unspool.eventstore.port import HEARTBEAT_SECONDS
 from unspool.eventstore.records import DEFAULT_TENANT
 from unspool.eventstore.redis import keys
 from unspool.eventstore.redis.connection import Call, Connection
-from unspool.eventstore.redis.keys import Keys
+from unspool.eventstore.redis.keys import Keys, Shard
 from unspool.eventstore.redis.notifications import Notifications
 from unspool.eventstore.redis.scripts import Script
 from unspool.eventstore.redis.settings import RedisSettings
@@ -24,6 +24,7 @@ DEFAULT_SHARDS: Final = 16
 BLOCK_SECONDS: Final = HEARTBEAT_SECONDS
 """The longest blocking read; after it, members and tenants are refreshed."""
 
+_FEW_TENANTS: Final = 8
 _DATA_LOST: Final = "Redis has lost the data of this store, or is another Redis"
 
 log = logging.getLogger("unspool.eventstore.redis")
@@ -98,12 +99,25 @@ class Session:
         await self._commands.close()
         await self.notifications.close()
 
+    @property
+    def has_many_tenants(self) -> bool:
+        """Whether one blocking read of all streams would be slow, so that new entries are announced."""
+        return len(self._tenants) > _FEW_TENANTS
+
+    def announce(self, role: str, shards: Iterable[Shard]) -> None:
+        """Tells the readers of a role which shards have new entries, if there are many tenants."""
+        if self.has_many_tenants:
+            topics = " ".join(shard.topic for shard in shards)
+            if topics:
+                self._commands.post("PUBLISH", keys.ready(role), topics)
+
     async def add_tenant(self, tenant: str) -> None:
         """Registers a tenant for all readers; call it before the first write to a stream of the tenant."""
         if tenant not in self._tenants:
             self.keys.tenant(tenant)  # refuses an invalid name
             await self.call("SADD", keys.TENANTS, tenant)
             self._tenants.add(tenant)
+        await self.tenants()  # to know whether there are many
 
     async def tenants(self, *, fresh: bool = False) -> set[str]:
         """All tenants, read within the last second or, if `fresh`, now."""

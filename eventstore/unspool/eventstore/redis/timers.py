@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from unspool.eventstore.records import Fired
+from unspool.eventstore.records import WORKERS, Fired
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.notifications import Watch
@@ -52,7 +52,8 @@ class RedisTimers:
 
     async def _fire(self, shards: Sequence[Shard], limit: int) -> Fired:
         names = [name for shard in shards for name in (shard.timers, shard.inbox)]
-        count, next_due = await self._session.run(scripts.FIRE, names, (limit,))
+        count, next_due, fired = await self._session.run(scripts.FIRE, names, (limit,))
+        self._session.announce(WORKERS, [shards[number] for number in fired])
         return Fired(count, int(next_due) if next_due else None)
 
     async def _watch_timers(self) -> Watch:

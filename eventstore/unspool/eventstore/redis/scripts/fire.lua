@@ -2,7 +2,8 @@
 --
 -- KEYS  pairs of a set of timers and the inbox of the same shard
 -- ARGV  1 how many at most
--- Returns how many were fired, and when the next of all is due (ms; '' if none is set).
+-- Returns how many were fired, when the next of all is due (ms; '' if none is set), and the numbers of the inboxes
+-- among the pairs that got messages.
 --
 -- A timer is stored as the message that it sends, so firing needs no lookup.
 
@@ -11,6 +12,7 @@ local asked = left
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local next_due = ''
+local fired = {}
 
 for i = 1, #KEYS, 2 do
   if left > 0 then
@@ -19,6 +21,7 @@ for i = 1, #KEYS, 2 do
       redis.call('XADD', KEYS[i + 1], '*', 'm', message)
     end
     if #due > 0 then
+      fired[#fired + 1] = (i - 1) / 2
       redis.call('ZREMRANGEBYRANK', KEYS[i], 0, #due - 1) -- they are the first
       left = left - #due
     end
@@ -28,4 +31,4 @@ for i = 1, #KEYS, 2 do
     next_due = first[2]
   end
 end
-return {asked - left, next_due}
+return {asked - left, next_due, fired}
