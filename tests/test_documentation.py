@@ -74,6 +74,13 @@ def test_the_readme_names_demo_and_test_near_its_top() -> None:
         )
 
 
+def test_every_file_in_the_glossary_exists() -> None:
+    glossary = (ROOT / "CONTRIBUTING.md").read_text().partition("## Glossary")[2].partition("\n## ")[0]
+    places = re.findall(r"`([\w/]+/[\w.]*)`", glossary)
+    assert len(places) > 20
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
 CITED = re.compile(r"[Ii]nventory ((?:[A-Z]\d+(?:-\d+)?(?:, | and | to )?)+)")
 
 
