@@ -82,6 +82,24 @@ async def test_a_lock_makes_no_live_consumer_lose_deliveries(open_sqlite, lock, 
     await holder.acknowledge([message])
 
 
+async def test_a_process_that_starts_during_a_lock_takes_nothing_over(
+    open_sqlite, lock, make, hands, stopwatch
+):
+    holder = await open_sqlite(0.2)
+    await hands.requested(holder, make.task())
+    [task] = await hands.tasks(holder)
+    lock.execute("BEGIN IMMEDIATE")
+    stopwatch.ahead += 10 * CONSUMER_TIMEOUT_SECONDS
+    starting = await open_sqlite(0.6)
+    with pytest.raises(StoreUnavailable, match="locked"):
+        await starting.heartbeat(make.second_executor)
+    lock.execute("ROLLBACK")
+    await starting.heartbeat(make.second_executor)
+
+    assert await starting.reclaim_tasks(make.second_executor, 10, CONSUMER_TIMEOUT_SECONDS) == []
+    assert await holder.renew_tasks(make.executor, [task]) == [Renewal.HELD]
+
+
 async def test_a_consumer_that_stays_silent_after_a_lock_is_gone(open_sqlite, lock, make, hands, stopwatch):
     holder, other = await open_sqlite(0.2), await open_sqlite(0.2)
     await hands.requested(holder, make.task())

@@ -31,7 +31,7 @@ class WriteOutages:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._began_at: float | None = None
-        self._written_at = -math.inf
+        self._written_at: float | None = None
         self._outages: tuple[_Outage, ...] = ()
 
     def attempt(self) -> None:
@@ -43,10 +43,14 @@ class WriteOutages:
         """The write passed: an outage is over, if there was one."""
         began_at, now = self._began_at, self._monotonic()
         if began_at is not None and now - began_at >= _SHORTEST_SECONDS:
-            # It may have begun before this process noticed, at any time since its last write.
-            earliest = max(self._written_at, began_at - _LONGEST_UNNOTICED_SECONDS)
-            self._outages = (*self._outages[1 - _MOST :], _Outage(earliest, now))
+            self._outages = (*self._outages[1 - _MOST :], _Outage(self._earliest(began_at), now))
         self._began_at, self._written_at = None, now
+
+    def _earliest(self, noticed_at: float) -> float:
+        """When an outage may have begun. A process that starts during an outage does not know."""
+        if self._written_at is None:
+            return -math.inf
+        return max(self._written_at, noticed_at - _LONGEST_UNNOTICED_SECONDS)
 
     def allowance(self, seconds: float) -> float:
         """Seconds of outage to add to `seconds`: the file was writable for `seconds` of the sum."""
