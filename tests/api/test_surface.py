@@ -100,7 +100,7 @@ async def test_an_unavailable_store_is_reported(api, greet, caplog):
         assert "store" in problem["detail"]
     await api.deploy(greet, expect=503)
     await api.start(expect=503)
-    assert any(getattr(record, "action", None) == "store_away" for record in caplog.records)
+    assert any(getattr(record, "action", None) == "store_unavailable" for record in caplog.records)
     assert await api.get("//health/live") == {"status": "live"}
 
 

@@ -116,8 +116,8 @@ async def test_a_commit_on_a_history_that_is_no_more_conflicts(store, make, hand
 
 async def test_a_commit_needs_an_execution(store, make):
     with pytest.raises(NotFound):
-        await store.commit(make.commit(make.key("nobody")))
-    assert await store.history(make.key("nobody")) == []
+        await store.commit(make.commit(make.key("missing")))
+    assert await store.history(make.key("missing")) == []
 
 
 @pytest.mark.parametrize(("after", "count"), [(4, 0), (5, 1), (3, 2), (0, 1)])
@@ -146,7 +146,7 @@ async def test_a_failing_call_takes_none_down_that_travel_with_it(store, make, h
 
     results = await asyncio.gather(
         *(store.commit(make.commit(key)) for key in keys[:3]),
-        store.commit(make.commit(make.key("nobody"))),
+        store.commit(make.commit(make.key("missing"))),
         *(store.commit(make.commit(key)) for key in keys[3:]),
         store.commit(make.commit(keys[0], commit_id="rival")),
         return_exceptions=True,
@@ -169,7 +169,7 @@ async def test_commits_made_together_have_an_outcome_each(store, make, hands):
     outcomes = await store.commit_all(
         [
             before,
-            make.commit(make.key("nobody"), tasks=(make.task(execution="nobody"),)),
+            make.commit(make.key("missing"), tasks=(make.task(execution="missing"),)),
             make.commit(made, count=2),
             make.commit(stale, commit_id="rival", tasks=(make.task(execution="stale"),)),
         ]

@@ -97,8 +97,8 @@ async def test_there_is_no_history_before_the_first_commit(store, make, hands):
 
     assert await store.history(key) == []
     assert await store.last_event(key) is None
-    assert await store.history(make.key("nobody")) == []
-    assert await store.last_event(make.key("nobody")) is None
+    assert await store.history(make.key("missing")) == []
+    assert await store.last_event(make.key("missing")) is None
 
 
 async def test_a_long_history_in_one_entry(store, make, hands):
@@ -126,11 +126,11 @@ async def test_executions_are_loaded_together(store, make):
         await store.start(make.start(key, input=i))
         for after in range(i % 4):
             await store.commit(make.commit(key, after=3 * after, count=3))
-    wanted = [make.key("nobody"), *reversed(keys), make.key("e7", "another")]
+    wanted = [make.key("missing"), *reversed(keys), make.key("e7", "another")]
 
-    [nobody, *found, another] = await store.load(wanted, 10)
+    [missing, *found, another] = await store.load(wanted, 10)
 
-    assert (nobody, another) == (None, None)
+    assert (missing, another) == (None, None)
     for i, (key, loaded) in enumerate(zip(keys, reversed(found), strict=True)):
         assert loaded.record == await store.execution(key)
         assert loaded.record.pending_input == (i if i % 4 == 0 else None)
@@ -190,7 +190,7 @@ async def test_waiting_for_a_version_ends(store, make, hands):
     begun = time.monotonic()
 
     await store.wait_for_version(key, 0, 0.2)
-    await store.wait_for_version(make.key("nobody"), 0, 0.0)
+    await store.wait_for_version(make.key("missing"), 0, 0.0)
 
     assert 0.15 < time.monotonic() - begun < 5
 

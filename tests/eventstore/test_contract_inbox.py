@@ -240,6 +240,6 @@ async def test_messages_that_are_held_keep_their_lease(store, make, hands):
             taken = await store.reclaim_messages(make.second_worker, 10, 0.3)
     assert [delivery.body.body for delivery in taken] == [{"n": 2}]
 
-    await store.renew_messages(make.worker, taken)  # somebody else has it now, and keeps it
+    await store.renew_messages(make.worker, taken)  # another consumer holds it and keeps it
     await store.release(taken)
     assert [d.body.body for d in await hands.messages(store, 1, make.second_worker)] == [{"n": 2}]

@@ -20,7 +20,7 @@ async def ids(store, wanted=ANY, tenant="default", limit=50):
         cursor = page.cursor
 
 
-async def test_an_execution_nobody_knows(store, make):
+async def test_an_unknown_execution(store, make):
     assert await store.execution(make.key()) is None
     assert await store.executions("default", ANY) == await store.executions("other", ANY)
     assert await ids(store) == []

@@ -227,7 +227,7 @@ async def test_a_leaving_executors_tasks_go_to_others_at_once(store, make, hands
 
 async def test_queues_are_served_by_live_executors(store, adapter, make):
     async def served(queues) -> None:
-        """A store may remember for a beat what it saw."""
+        """A store may cache what it saw for one heartbeat."""
         async with asyncio.timeout(5):
             while await store.queues_served() != queues:
                 await asyncio.sleep(0.01)

@@ -293,7 +293,7 @@ async def test_a_jump_of_the_clock_of_redis_ends_no_lease_that_is_renewed(
         assert await store.reclaim_tasks(make.executor, 10, lease) == []
         clock.now += HEARTBEAT_SECONDS
 
-    jump()  # from now on the holder is alive and renews no more
+    jump()  # from now on the holder is alive and does not renew
     rounds = 0
     while not (taken := await store.reclaim_tasks(make.executor, 10, lease)):
         clock.now += HEARTBEAT_SECONDS

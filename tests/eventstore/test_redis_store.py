@@ -174,7 +174,7 @@ async def test_only_an_earlier_timer_wakes_the_timer_service(store, make):
         await waiting
 
 
-async def test_channels_nobody_listens_to_are_left(store, make, redis_server):
+async def test_channels_without_watches_are_unsubscribed(store, make, redis_server):
     await store.start(make.start())
     for _ in range(3):
         await store.wait_for_version(make.key(), 0, 0.01)

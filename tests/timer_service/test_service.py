@@ -111,7 +111,7 @@ async def test_the_service_waits_for_an_unavailable_store(store, another_store, 
     service = TimerService(another_store, LONG_SLEEP)
     task = asyncio.create_task(service.run())
     deadline = time.monotonic() + 5
-    while "store away" not in caplog.text:
+    while "store unavailable" not in caplog.text:
         assert time.monotonic() < deadline, "it never noticed"
         await asyncio.sleep(0.01)
     assert not task.done()

@@ -70,7 +70,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_store_unavailable(request: Request, error: Exception) -> Response:
     """Answers 503 when the store is unavailable. The cause can contain addresses, so only the log has it."""
-    log.warning("the store is unavailable: %s", error, extra={"action": "store_away"})
+    log.warning("the store is unavailable: %s", error, extra={"action": "store_unavailable"})
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return problem_response(request, 503, "the store cannot be reached; try again", headers=headers)
 

@@ -33,7 +33,7 @@ async def retry_until_available(
     try:
         return await call()  # usually succeeds, at a fifth of the cost of a retrying call
     except StoreUnavailable as error:
-        log.warning("store away: %s", error, extra={"action": "store_away"})
+        log.warning("store unavailable: %s", error, extra={"action": "store_unavailable"})
 
     async def attempt() -> Result:
         return await call()
@@ -45,7 +45,7 @@ async def retry_until_available(
     )
     await asyncio.sleep(JITTER.uniform(0, 0.05))
     result: Result = await retrying(attempt)
-    log.info("the store is back", extra={"action": "store_back"})
+    log.info("the store is available again", extra={"action": "store_available"})
     return result
 
 
@@ -62,4 +62,8 @@ async def run_periodically(seconds: float, duty: Callable[[], Awaitable[None]]) 
 
 def _log_absence(attempt: RetryCallState) -> None:
     error = attempt.outcome.exception() if attempt.outcome else None
-    log.warning("store away: %s", error, extra={"action": "store_away", "attempt": attempt.attempt_number})
+    log.warning(
+        "store unavailable: %s",
+        error,
+        extra={"action": "store_unavailable", "attempt": attempt.attempt_number},
+    )

@@ -37,6 +37,8 @@ async def release(session: Session, deliveries: Sequence[Delivery[Any]]) -> None
             for source, some in by_source(deliveries).items()
         )
     )
+    for role in {group_of(delivery) for delivery in deliveries}:
+        session.announce(role, {session.keys.shard(d.key) for d in deliveries if group_of(d) == role})
 
 
 def by_source(deliveries: Sequence[Delivery[Any]]) -> dict[str, list[Delivery[Any]]]:

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.records import (
+    EXECUTORS,
+    WORKERS,
     DeadLetter,
     DeadLetterPage,
     Delivery,
@@ -124,7 +126,9 @@ class RedisDeadLetters:
         if isinstance(body, TaskRequest):
             names += (shard.dlq_runs, shard.cancelled, shard.execution(body.execution))
         values = (stored.entry, fields[b"field"], fields[b"payload"], fields.get(b"tracked", b""))
-        return bool(await self._session.run(scripts.REQUEUE, names, values))
+        requeued = bool(await self._session.run(scripts.REQUEUE, names, values))
+        self._session.announce(EXECUTORS if isinstance(body, TaskRequest) else WORKERS, (shard,))
+        return requeued
 
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
         """See `DeadLetters`."""

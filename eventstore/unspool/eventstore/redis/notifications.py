@@ -32,7 +32,7 @@ class Watch:
         self.topics: dict[bytes, None] = {}
         """The topics notified, for a watch of all topics, in order; its owner removes them."""
         self.over = False
-        """Whether the connection broke: notifications may have been missed, and no more will come."""
+        """Whether the connection broke: notifications may have been missed."""
 
     async def changed(self, seconds: float) -> None:
         """Returns after a notification since the last call, when the watch is over, or after `seconds`."""
