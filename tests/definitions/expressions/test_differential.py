@@ -118,6 +118,31 @@ OPERATORS = st.sampled_from(
 )  # fmt: skip
 
 
+ASSIGNMENTS = st.sampled_from(["=", "|=", "+=", "-=", "*=", "/=", "%=", "//="])
+PATHS = st.recursive(
+    st.sampled_from(
+        [
+            ".", ".a", ".b", ".[0]", ".[1]", ".[-1]", ".[]", ".[]?", ".a?", ".[0]?", ".[2]", ".a.b", ".a[]",
+            "..", ".[.a]?", ".[1.5]", "first", "last", "empty", "strings", "numbers", "values", "arrays",
+        ]
+    ),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("({0[0]} | {0[1]})".format),
+        st.tuples(inner, inner).map("({0[0]}, {0[1]})".format),
+        st.tuples(inner, inner).map("({0[0]} // {0[1]})".format),
+        st.tuples(inner, inner, inner).map("(if {0[0]} then {0[1]} else {0[2]} end)".format),
+        st.tuples(inner, inner).map("(.a as $x | {0[0]} | {0[1]})".format),
+        inner.map("({})?".format),
+        inner.map("first({})".format),
+        inner.map("(.[]? | select({}))".format),
+    ),
+    max_leaves=3,
+)  # fmt: skip
+STEPS = st.sampled_from(
+    ["[]", '["a"]', '["a", "b"]', "[0]", "[-1]", '["a", 0]', '[0, "a"]', "[1, 1]", "null", "[null]", "[[1]]"]
+)
+
+
 def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     def made(template: str, *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
         return st.tuples(*parts).map(lambda chosen: template.format(*chosen))
@@ -153,6 +178,16 @@ def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         made("({})[]", inner),
         made("({}).a.b", inner),
         made("{}", PLAIN),
+        made("({} {} {})", PATHS, ASSIGNMENTS, inner),
+        made("{} {} {}", PATHS, ASSIGNMENTS, LITERALS),
+        made("{}({})", st.sampled_from(["del", "path", "pick", "paths", "walk"]), PATHS),
+        made("del({})", PATHS),
+        made("paths({})", inner),
+        made("walk({})", inner),
+        made("({} | {})", inner, st.sampled_from(["paths", "..", "recurse", "[..]", "[paths]"])),
+        made("getpath({})", STEPS),
+        made("setpath({}; {})", STEPS, inner),
+        made("delpaths([{}, {}])", STEPS, STEPS),
         made("({} | {})", inner, PLAIN),
         made("({} | {}({}))", inner, OF_VALUE, inner),
         made("({} | {}({}))", inner, OF_FILTER, inner),

@@ -7,6 +7,7 @@ import pytest
 from unspool.definitions.expressions import NOW, ExpressionCompiler, ExpressionError, JqPool, problem
 from unspool.definitions.expressions.builtins import VALUE_FILTERS, VALUE_FUNCTIONS
 from unspool.definitions.expressions.filters import FILTERS
+from unspool.definitions.expressions.path_filters import PATH_FILTERS
 
 
 def evaluate(compiler: ExpressionCompiler, source: str, value: Any = None, **variables: Any) -> Any:
@@ -62,6 +63,31 @@ def test_d13_integers_stay_exact(compiler: ExpressionCompiler) -> None:
     assert evaluate(compiler, "{ids: [.id]}", {"id": big}) == {"ids": [big]}
     assert evaluate(compiler, f". == {big}", big - 1) is False
     assert evaluate(compiler, "tostring", big) == str(big)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("del(.b)", {"id": 2**53 + 1, "a": {"n": 1}}),
+        (".a.n += 1", {"id": 2**53 + 1, "a": {"n": 2}, "b": 5}),
+        (".b |= empty | .a //= 0", {"id": 2**53 + 1, "a": {"n": 1}}),
+        (".c[1] = .id", {"id": 2**53 + 1, "a": {"n": 1}, "b": 5, "c": [None, 2**53 + 1]}),
+        ("pick(.id)", {"id": 2**53 + 1}),
+        ('walk(if type == "object" then del(.n, .b) else . end)', {"id": 2**53 + 1, "a": {}}),
+        ("[.. | numbers]", [2**53 + 1, 1, 5]),
+        ("[paths(numbers)]", [["id"], ["a", "n"], ["b"]]),
+    ],
+)
+def test_d13_changes_keep_the_integers_beside_them(source: str, expected: Any) -> None:
+    data = {"id": 2**53 + 1, "a": {"n": 1}, "b": 5}
+    expression = ExpressionCompiler(jq=None).expression(source)
+    assert expression.evaluate(data, {}) == expected
+    assert data == {"id": 2**53 + 1, "a": {"n": 1}, "b": 5}
+
+
+def test_a_change_does_not_reach_what_an_update_kept() -> None:
+    expression = ExpressionCompiler(jq=None).expression("(.a.b, .a, .a.x.c) |= {x: ., y: .}")
+    assert expression.evaluate({"a": {"b": 1}}, {})["a"]["y"] == {"b": {"x": 1, "y": 1}}
 
 
 def test_d13_a_whole_result_is_an_integer(compiler: ExpressionCompiler) -> None:
@@ -211,6 +237,10 @@ def test_d1_now_is_a_variable_of_the_caller(compiler: ExpressionCompiler) -> Non
     expression = compiler.expression('[now, (now | localtime | mktime), (now | strflocaltime("%H:%M %Z"))]')
     assert expression.variables == {NOW}
     assert expression.evaluate(None, {NOW: 3600.5}) == [3600.5, 3600, "01:00 UTC"]
+    plain = ExpressionCompiler(jq=None).expression("{at: now}")
+    assert plain.variables == {NOW}
+    assert plain.evaluate(None, {NOW: 3600.5}) == {"at": 3600.5}
+    assert problem("now", frozenset()) is None
     assert compiler.expression("def now: 7; now").evaluate(None, {NOW: 1}) == 7
 
 
@@ -232,8 +262,8 @@ def test_the_documentation_lists_the_builtins_of_the_subset() -> None:
         builtin, _, arity = name.partition("/")
         call = f"{builtin}({'; '.join(['.'] * int(arity))})" if int(arity or 0) else builtin
         assert not ExpressionCompiler(jq=None).expression(call).guarded
-    plain = set(VALUE_FILTERS) | {name for name, arity in FILTERS if not arity}
-    called = {f"{name}/1" for name in VALUE_FUNCTIONS} | {
+    plain = set(VALUE_FILTERS) | {name for name, arity in FILTERS if not arity} | {"now", "recurse"}
+    called = {f"{name}/1" for name in [*VALUE_FUNCTIONS, *PATH_FILTERS]} | {
         f"{name}/{arity}" for name, arity in FILTERS if arity
     }
     several = {name.partition("/")[0] for name in called} & plain

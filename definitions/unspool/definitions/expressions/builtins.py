@@ -16,6 +16,7 @@ from unspool.definitions.expressions.json_text import to_json, to_string
 from unspool.definitions.expressions.numbers import computed, operand, rounded
 from unspool.definitions.expressions.operators import add, negate, split
 from unspool.definitions.expressions.ordering import equal, is_number, kind, less
+from unspool.definitions.expressions.path_filters import delete_paths, value_at
 from unspool.definitions.json_value import Json
 
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -302,6 +303,8 @@ VALUE_FUNCTIONS: Final[Mapping[str, Callable[[Json, Json, Frame], Json]]] = Mapp
         "rindex": _last_index,
         "indices": _indices,
         "nth": index,
+        "getpath": value_at,
+        "delpaths": delete_paths,
         "error": lambda _value, message, frame: _fail(message, frame),
     }
 )

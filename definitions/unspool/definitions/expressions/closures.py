@@ -14,9 +14,14 @@ from unspool.definitions.expressions.code import Code, applied, piped, product, 
 from unspool.definitions.expressions.errors import EvaluationError, OutsideSubset
 from unspool.definitions.expressions.filters import FILTERS
 from unspool.definitions.expressions.frame import Frame, charge, charge_text
+from unspool.definitions.expressions.lexer import NOW
 from unspool.definitions.expressions.operators import OPERATIONS, negate
 from unspool.definitions.expressions.ordering import holds
+from unspool.definitions.expressions.path_closures import PathClosures
+from unspool.definitions.expressions.path_code import outputs, recursed
+from unspool.definitions.expressions.path_filters import PATH_FILTERS, assigned
 from unspool.definitions.expressions.syntax import (
+    ASSIGNMENTS,
     Array,
     Binary,
     Bind,
@@ -49,7 +54,7 @@ def size(node: Node) -> int:
     return 1 + sum(map(size, children(node)))
 
 
-class Closures:
+class Closures(PathClosures):
     """Compiles one expression; `places` then says where its variables are."""
 
     def __init__(self, node: Node) -> None:
@@ -180,6 +185,8 @@ class Closures:
     def _binary(self, operator: str, left: Node, right: Node) -> Code:
         if operator in ("and", "or"):
             return _logical(self.compile(left), self.compile(right), decided=operator == "or")
+        if operator in ASSIGNMENTS:
+            return assigned(operator, self.cost, self.places_of(left), self.compile(right))
         if operator == "//":
             return _alternative(self.compile(left), self.compile(right))
         free = operator in _INEXACT_OPERANDS
@@ -190,6 +197,12 @@ class Closures:
         return applied(OPERATIONS[operator], outer, inner)
 
     def _call(self, name: str, arguments: tuple[Node, ...]) -> Code:
+        if name == "now" and not arguments:
+            return self._variable(NOW)
+        if name == "recurse" and not arguments:
+            return outputs(recursed(self.cost))
+        if len(arguments) == 1 and (of_places := PATH_FILTERS.get(name)):
+            return of_places(self.cost, self.places_of(arguments[0]))
         if (form := FORMATS.get(name[1:])) is not None and name[0] == "@" and not arguments:
             return single(form)
         if not arguments and (plain := VALUE_FILTERS.get(name)):

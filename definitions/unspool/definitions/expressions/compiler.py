@@ -10,7 +10,7 @@ from unspool.definitions.expressions.expression import (
     JqRunner,
 )
 from unspool.definitions.expressions.hints import hyphenated_key, undefined_variable
-from unspool.definitions.expressions.lexer import tokenize, variables
+from unspool.definitions.expressions.lexer import NOW, tokenize, variables
 from unspool.definitions.expressions.parser import parse
 from unspool.definitions.expressions.template import Part, Template, split
 from unspool.definitions.json_value import Json
@@ -99,7 +99,7 @@ def problem(source: str, known: frozenset[str] | None = None, jq: JqRunner | Non
         return str(error)
     if closures is None:
         return None if jq is None else _checked(bare, jq, known)
-    unknown = sorted(closures.variables - known) if known is not None else []
+    unknown = sorted(closures.variables - known - {NOW}) if known is not None else []
     return undefined_variable(unknown[0], known or ()) if unknown else None
 
 

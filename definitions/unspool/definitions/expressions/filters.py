@@ -14,6 +14,7 @@ from unspool.definitions.expressions.frame import Frame, Many, charge
 from unspool.definitions.expressions.numbers import computed, operand
 from unspool.definitions.expressions.operators import subtract
 from unspool.definitions.expressions.ordering import Key, equal, holds, is_number, kind, less, sort_keys
+from unspool.definitions.expressions.path_filters import paths, set_path, walk
 from unspool.definitions.json_value import Json
 
 Build = Callable[..., Code]
@@ -327,6 +328,10 @@ FILTERS: Final[Mapping[tuple[str, int], Build]] = MappingProxyType(
         ("range", 1): _range,
         ("range", 2): _range,
         ("empty", 0): _empty,
+        ("paths", 0): paths,
+        ("paths", 1): paths,
+        ("setpath", 2): set_path,
+        ("walk", 1): walk,
     }
 )
 """By name and number of arguments."""

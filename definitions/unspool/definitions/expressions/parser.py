@@ -1,7 +1,7 @@
 """Parses tokens to the syntax tree of the subset; real jq runs everything else.
 
-The grammar is that of jq 1.8: `|` binds weakest, then `,`, `//` (to the right), `or`, `and`, the
-comparisons (which do not chain), `+ -`, `* / %`, and a minus sign.
+The grammar is that of jq 1.8: `|` binds weakest, then `,`, `//` (to the right), the assignments
+(which do not chain), `or`, `and`, the comparisons (which do not chain), `+ -`, `* / %`, and a minus sign.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from unspool.definitions.expressions.errors import OutsideSubset
 from unspool.definitions.expressions.json_text import to_text
 from unspool.definitions.expressions.lexer import DEEPEST_NESTING, Token
 from unspool.definitions.expressions.syntax import (
+    ASSIGNMENTS,
     Array,
     Binary,
     Bind,
@@ -35,13 +36,14 @@ from unspool.definitions.json_value import Json
 
 _LEVELS: Final[tuple[frozenset[str], ...]] = (
     frozenset({"//"}),
+    ASSIGNMENTS,
     frozenset({"or"}),
     frozenset({"and"}),
     frozenset({"==", "!=", "<", "<=", ">", ">="}),
     frozenset({"+", "-"}),
     frozenset({"*", "/", "%"}),
 )
-_ALTERNATIVE, _COMPARISON, _TERM = 0, 3, len(_LEVELS)
+_ALTERNATIVE, _ASSIGNMENT, _COMPARISON, _TERM = 0, 1, 4, len(_LEVELS)
 _CONSTANTS: Final[dict[str, Json]] = {"null": None, "true": True, "false": False}
 _KEYWORDS: Final = frozenset(
     (
@@ -163,7 +165,7 @@ class _Parser:
             if level == _ALTERNATIVE:
                 return Binary(operator, left, self._nested(lambda: self._operators(level)))
             left = Binary(operator, left, self._operators(level + 1))
-            if level == _COMPARISON and any(self._sees(text) for text in _LEVELS[level]):
+            if level in (_ASSIGNMENT, _COMPARISON) and any(self._sees(text) for text in _LEVELS[level]):
                 raise OutsideSubset
         raise OutsideSubset
 
@@ -204,6 +206,8 @@ class _Parser:
                 if string is None:
                     return Identity()
                 return self._stepped(Identity(), [self._optional(Index(self._text("text", string)))])
+            case "..":
+                return Call("recurse", ())
             case "(":
                 return self._closed(")")
             case "[":

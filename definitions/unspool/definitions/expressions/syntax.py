@@ -1,8 +1,12 @@
 """The syntax tree of the jq subset that compiles to closures."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.definitions.json_value import Json
+
+ASSIGNMENTS: Final = frozenset({"=", "|=", "+=", "-=", "*=", "/=", "%=", "//="})
+"""Operators whose left side is a path expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Comma:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """An operator between two expressions, `and`, `or` and `//` among them."""
+    """An operator between two expressions, also `and`, `or`, `//` and the assignments."""
 
     operator: str
     left: "Node"
