@@ -1,6 +1,6 @@
 # Everything a contributor or CI needs; `make help` lists it. Needs only Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock newest demo test chaos lint format bench clean
+.PHONY: help setup lock newest demo test chaos planted lint format bench clean
 
 # The first Python that runs and is new enough: a shim on PATH may name a version that is not there.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -36,17 +36,20 @@ newest:  ## a short run of the tests with the newest version of everything in pl
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(VENV)/bin/python -m pip install --quiet --editable '.[fast]' --group test
-	$(VENV)/bin/python -m pytest -m 'not chaos' $(NEWEST_TESTS) $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'not chaos and not planted' $(NEWEST_TESTS) $(ARGS)
 
 demo: setup  ## run the order example against a sample service, then replay it
 	$(BIN)/python examples/demo.py $(ARGS)
 
 test: setup  ## all tests but the long chaos runs; they bring their own Redis
-	$(BIN)/python -m pytest -m 'not chaos' $(ARGS)
+	$(BIN)/python -m pytest -m 'not chaos and not planted' $(ARGS)
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
 chaos: setup  ## kill, pause and cut off services under 1 000 executions, on every store
 	$(BIN)/python -m pytest -m chaos --timeout 1800 $(ARGS)
+
+planted: setup  ## plant known bugs, one at a time, and see that the suites catch them
+	$(BIN)/python -m pytest -m planted tests/chaos $(ARGS)
 
 lint: setup  ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .

@@ -208,3 +208,9 @@ def faults() -> Callable[..., Faults]:
 def executions() -> int:
     """How many executions a run has: few in the short form, 1 000 in `make chaos`."""
     return int(os.environ.get("UNSPOOL_CHAOS_EXECUTIONS", "100"))
+
+
+@pytest.fixture
+def seconds(executions: int) -> float:
+    """How long the executions may take after the last one has started."""
+    return float(os.environ.get("UNSPOOL_CHAOS_SECONDS", 60 + executions))

@@ -93,7 +93,7 @@ def check_history(history: list[Event]) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1500)
-async def test_orders_survive_faults(url, server, fleet, faults, executions, running_shop):
+async def test_orders_survive_faults(url, server, fleet, faults, executions, seconds, running_shop):
     shop_of, shop = running_shop
     text = (EXAMPLES / "order-fulfilment.yaml").read_text()
     store = await open_store(url, {})
@@ -105,7 +105,7 @@ async def test_orders_survive_faults(url, server, fleet, faults, executions, run
             running.start(role, count)
         async with shop_of(shop) as address, faults(running, server, 7).happening():
             keys = await start_all(store, executions, address)
-            deadline = time.monotonic() + 60 + executions
+            deadline = time.monotonic() + seconds
             await asyncio.gather(*(ended(store, key, deadline) for key in keys))
         assert running.died() == [], running.logs()
         plan = compile_plan(load(text).value, jq)

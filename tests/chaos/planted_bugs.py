@@ -1,0 +1,161 @@
+"""Bugs that the suites claim to catch, each as a change of one place in the source."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    """A bug: what goes wrong, where, and which suite notices it."""
+
+    name: str
+    file: str
+    """Relative to the root of the repository."""
+    old: str
+    """The text that is replaced; it occurs exactly once."""
+    new: str
+    suite: str
+    """Path of the tests that fail with the bug."""
+    store: str
+    """The store whose tests fail; empty for all tests of the suite."""
+
+    def plant(self, root: Path) -> None:
+        """Changes a copy of the source."""
+        path = root / self.file
+        text = path.read_text()
+        assert text.count(self.old) == 1, f"{self.name}: the text to replace is not there exactly once"
+        path.write_text(text.replace(self.old, self.new))
+
+
+CHAOS = "tests/chaos/test_faults.py"
+COMMIT = "tests/eventstore/test_contract_commit.py"
+TASKS = "tests/eventstore/test_contract_tasks.py"
+INBOX = "tests/eventstore/test_contract_inbox.py"
+TIMERS = "tests/eventstore/test_contract_timers.py"
+EXECUTOR = "tests/executor/test_service.py"
+
+LUA = "eventstore/unspool/eventstore/redis/scripts"
+SQLITE = "eventstore/unspool/eventstore/sqlite"
+
+BUGS = (
+    Bug(
+        "a commit leaves its messages unacknowledged",
+        f"{LUA}/commit.lua",
+        "  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))\n"
+        "  redis.call('XDEL', inbox, unpack(acknowledged, first, last))\n",
+        "",
+        CHAOS,
+        "redis",
+    ),
+    Bug(
+        "timers fire early",
+        f"{LUA}/fire.lua",
+        "'-inf', now, 'LIMIT'",
+        "'-inf', now + 300, 'LIMIT'",
+        TIMERS,
+        "redis",
+    ),
+    Bug(
+        "a timer that is alone is lost",
+        f"{LUA}/fire.lua",
+        "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n",
+        "      if #due > 1 then redis.call('XADD', KEYS[i + 1], '*', 'm', message) end\n",
+        CHAOS,
+        "redis",
+    ),
+    Bug(
+        "tasks of a dead executor are dropped",
+        f"{LUA}/reclaim.lua",
+        "elseif cancelled(n, entry[2][1]) then",
+        "elseif per_set > 0 then",
+        CHAOS,
+        "redis",
+    ),
+    Bug(
+        "nothing is taken over from the dead",
+        f"{LUA}/reclaim.lua",
+        "if left > 0 and redis.call('XLEN', KEYS[n]) > 0 then",
+        "if left < 0 then",
+        INBOX,
+        "redis",
+    ),
+    Bug(
+        "what is delivered is not pending",
+        f"{LUA}/take.lua",
+        "'COUNT', count, 'STREAMS'",
+        "'COUNT', count, 'NOACK', 'STREAMS'",
+        INBOX,
+        "redis",
+    ),
+    Bug(
+        "services give up when the store is unavailable",
+        "eventstore/unspool/eventstore/retry.py",
+        "retry=retry_if_exception_type(StoreUnavailable)",
+        "retry=retry_if_exception_type(ZeroDivisionError)",
+        CHAOS,
+        "redis",
+    ),
+    Bug(
+        "each attempt of a call has another idempotency key",
+        "executor/unspool/executor/http/request.py",
+        'headers.setdefault("Idempotency-Key", request.idempotency_key)',
+        'headers.setdefault("Idempotency-Key", str(id(headers)))',
+        CHAOS,
+        "sqlite",
+    ),
+    Bug(
+        "a commit does not check the version",
+        f"{LUA}/commit.lua",
+        "elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then",
+        "elseif false then",
+        COMMIT,
+        "redis",
+    ),
+    Bug(
+        "a commit does not recognize itself",
+        f"{LUA}/commit.lua",
+        "elseif known[2] == commit then",
+        "elseif false then",
+        COMMIT,
+        "redis",
+    ),
+    Bug(
+        "a timer fires twice",
+        f"{LUA}/fire.lua",
+        "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n",
+        "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n" * 2,
+        TIMERS,
+        "redis",
+    ),
+    Bug(
+        "a result is sent for a task that is finished",
+        f"{LUA}/finish.lua",
+        "if all_there or redis.call('XDEL', queue, ARGV[i]) == 1 then",
+        "if true then",
+        TASKS,
+        "redis",
+    ),
+    Bug(
+        "a released message is lost",
+        f"{LUA}/release.lua",
+        "    redis.call('XADD', KEYS[1], '*', entry[2][1], entry[2][2], 'n', attempts - 1)\n",
+        "",
+        INBOX,
+        "redis",
+    ),
+    Bug(
+        "a commit does not check the version (SQLite)",
+        f"{SQLITE}/commits.py",
+        'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND version = ? AND',
+        'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND ? IS NOT NULL AND',
+        COMMIT,
+        "sqlite",
+    ),
+    Bug(
+        "an executor does not renew its leases",
+        "executor/unspool/executor/service.py",
+        "        if self._running:\n",
+        "        if not self._running:\n",
+        EXECUTOR,
+        "",
+    ),
+)

@@ -1,0 +1,49 @@
+"""Each planted bug makes the suite fail that claims to catch it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.chaos.planted_bugs import BUGS, Bug
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("api", "cli", "definitions", "eventstore", "executor", "timer_service", "worker")
+
+
+def run_suite(bug: Bug, source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the bug's suite with the packages of a folder instead of the installed ones."""
+    folders = [str(source / package) for package in PACKAGES]
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", bug.suite, "-k", bug.store, "-m", "chaos or not chaos"),
+            *("-x", "-q", "-n0", "-p", "no:cacheprovider", "--basetemp", str(folder)),
+            *("-o", f"pythonpath={' '.join(folders)}"),
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(folders),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "UNSPOOL_CHAOS_EXECUTIONS": "40",
+            "UNSPOOL_CHAOS_SECONDS": "45",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.planted
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, source / package)
+    bug.plant(source)
+    result = run_suite(bug, source, tmp_path / "run")
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED, result.stdout[-3000:]
+    assert " failed" in result.stdout, result.stdout[-3000:]
