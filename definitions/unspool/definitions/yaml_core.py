@@ -40,6 +40,10 @@ class Node:
     """Levels of collections from here down."""
 
 
+# libyaml 0.2.6 and later has a limit of its own, and reaches it first where it reads ahead.
+_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
+
+
 def compose(text: str) -> Node:
     """Reads a document.
 
@@ -52,12 +56,13 @@ def compose(text: str) -> Node:
         for event in events(text):
             composer.take(event)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        composer.refuse(f"not YAML: {error.problem or error.context}", position_of_mark(mark))
+        position = position_of_mark(error.problem_mark or error.context_mark)
+        problem = error.problem or error.context or ""
+        composer.refuse(_TOO_DEEP if "nesting depth" in problem else f"not YAML: {problem}", position)
     except yaml.YAMLError as error:  # the reader's, which knows an offset only
         offset = getattr(error, "position", 0)
         composer.refuse(f"not YAML: {_first_line(error)}", position_in(text, offset))
-    return composer.finish_task()
+    return composer.finish()
 
 
 def _first_line(error: Exception) -> str:
@@ -108,7 +113,7 @@ class _Composer:
             position = position_of_mark(event.start_mark)
             self.refuse("a second document begins here; a file holds one workflow", position)
 
-    def finish_task(self) -> Node:
+    def finish(self) -> Node:
         """The tree, once the events are over."""
         if self.root is None:
             self.refuse("the document is empty", Position(1, 1))
@@ -182,7 +187,7 @@ class _Composer:
 
     def _check_depth(self, height: int, position: Position) -> None:
         if len(self.stack) + height > MAX_DEPTH:
-            self.refuse(f"nested more than {MAX_DEPTH} levels deep", position)
+            self.refuse(_TOO_DEEP, position)
 
     def _close(self) -> None:
         opened = self.stack.pop()
