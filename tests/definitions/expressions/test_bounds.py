@@ -75,7 +75,7 @@ FOR_JQ = {
     "until": "until(false; .)",
     "an array of everything": "[limit(1e9; repeat(1))]",
     "doubling": 'reduce range(40) as $i ("a"; . + .)',
-    "a huge array": "null | setpath([536870911]; 1)",
+    "a huge array": "def f: setpath([536870911]; 1); null | f",
     "a deep result": "reduce range(100000) as $i (null; [.])",
     "a large result": "[.s, .s, .s, .s, .s, .s] | def f: .; f",
     "a slow pattern": '[range(100) | ("a" * 40 + "b") | test("(a+)+$")]',

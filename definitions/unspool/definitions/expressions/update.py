@@ -93,13 +93,20 @@ def get_path(value: Json, path: Iterable[Json], frame: Frame) -> Json:
 
 
 def without(value: Json, paths: Iterable[Path], frame: Frame) -> Json:
-    """`delpaths`: without what stands at these paths; the last ones are removed first."""
+    """`delpaths`: without what stands at these paths; the last ones are removed first.
+
+    A path inside another one of them is ignored.
+    """
     by_key: dict[Key, Path] = {key(list(path), frame): path for path in paths}
     charge(frame, len(by_key) * len(by_key).bit_length() >> 1)
+    outermost: list[Key] = []
+    for found in sorted(by_key):
+        if not outermost or found[: len(outermost[-1])] != outermost[-1]:
+            outermost.append(found)
     if () in by_key.values():
         return None
     draft = _Deletion(value, frame)
-    for found in sorted(by_key, reverse=True):
+    for found in reversed(outermost):
         draft.delete(by_key[found])
     return draft.value
 
