@@ -207,6 +207,14 @@ def test_retry_first_then_do_when_exhausted(world):
     assert len(run.requests) == 3
 
 
+def test_an_exhausted_retry_takes_the_then_of_its_catch(world):
+    # I36, I37
+    run = retrying(world, "{limit: {attempt: {count: 2}}}", failing(unavailable()), ", then: end")
+    run.start({"a": 1})
+    assert run.output == {"a": 1}
+    assert len(run.requests) == 3
+
+
 def test_retry_conditions(world):
     # M1
     policy = "{when: .status == 503, exceptWhen: '$error.detail == \"never\"', limit: {attempt: {count: 9}}}"

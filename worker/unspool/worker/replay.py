@@ -24,7 +24,7 @@ class Divergence:
 
     seq: int
     recorded: Event | None
-    """What the history says; None if it ends there."""
+    """The event in the history; None if the history ends there."""
     decided: Event | None
     """What would be decided; None if nothing would."""
 
@@ -86,7 +86,7 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
 
 
 _PRELUDE: Final = frozenset({"task.cancelled", "timer.cancelled"})
-"""What a decision may begin with before it comes to the event that tells its cause."""
+"""Events that may precede the event that shows the cause of a decision."""
 
 _ONLY_CAUSE: Final = {
     "workflow.started": MessageKind.START,

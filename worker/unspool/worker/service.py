@@ -1,9 +1,10 @@
 """The worker's loop.
 
-An execution that has messages in hand is tended by one task, so that a process never races itself; what
-arrives meanwhile waits, and is then decided on together. A task tends all executions of a batch as long as
-that goes without waiting (`Express`); one that takes longer gets a task of its own (`Advancer`). Between
-processes nothing is locked: whoever commits second is refused, and decides again on what it finds.
+One asyncio task processes the messages of an execution at a time, so a process never races itself. Messages
+that arrive meanwhile wait, and the next decision takes them together. A batch of executions is processed in
+one go (`BatchProcessor`). An execution that needs more than that gets a task of its own
+(`ExecutionProcessor`). There are no locks between processes: the second commit is refused, and its worker
+decides again on the newer history.
 """
 
 import asyncio
@@ -20,11 +21,11 @@ from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
-from unspool.worker.advancing import MOST_ATTEMPTS, Advancer
-from unspool.worker.express import Express
-from unspool.worker.plans import Plans
+from unspool.worker.batch_processor import BatchProcessor
+from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
+from unspool.worker.plan_cache import PlanCache
 from unspool.worker.settings import WorkerSettings
-from unspool.worker.states import States
+from unspool.worker.state_cache import StateCache
 from unspool.worker.steps import Steps
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ _WAIT_SECONDS: Final = 1.0
 _RECLAIM_SECONDS: Final = 2.0
 
 
-class UnansweredTooOften(Exception):
-    """Whoever took the message never answered; it may be what killed them."""
+class DeliveredTooOften(Exception):
+    """A message was delivered too often without an answer. It may have killed the workers that took it."""
 
 
 class WorkerService:
@@ -52,37 +53,40 @@ class WorkerService:
         self._settings = settings
         self._consumer = Consumer(WORKERS, name)
         self._clock = StoreClock(store, clock or SystemClock())
-        states = States(store, settings.cached_states, settings.snapshot_every)
-        plans, steps = Plans(store, jq), Steps(self._clock.now, settings.error_base)
-        self._advancer = Advancer(store, plans, states, steps)
-        self._express = Express(store, plans, states, steps)
-        self._tending: dict[ExecutionKey, asyncio.Task[None]] = {}
-        """The executions in hand, and who tends them."""
+        states = StateCache(store, settings.cached_states, settings.snapshot_every)
+        plans, steps = PlanCache(store, jq), Steps(self._clock.now, settings.error_base)
+        self._execution_processor = ExecutionProcessor(store, plans, states, steps)
+        self._batch_processor = BatchProcessor(store, plans, states, steps)
+        self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
+        """The executions that are being processed, each with its asyncio task."""
         self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}
-        """What has arrived for them meanwhile."""
-        self._held: dict[ExecutionKey, list[Delivery[Message]]] = {}
-        """What is being answered."""
-        self._held_before: dict[ExecutionKey, list[Delivery[Message]]] = {}
-        self._in_hand = 0
+        """Messages that arrived for these executions meanwhile."""
+        self._being_processed: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        """The messages that are being processed."""
+        self._being_processed_before: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        self._in_flight = 0
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Works until `stop` is called; then finishes what is in hand and leaves the group."""
+        """Works until `stop` is called; then finishes what is in flight and deregisters."""
         await retry_until_available(self._clock.adjust)
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(self._receive(), name="worker receives"),
-                group.create_task(run_periodically(HEARTBEAT_SECONDS, self._beat), name="worker beats"),
+                group.create_task(
+                    run_periodically(HEARTBEAT_SECONDS, self._heartbeat), name="worker heartbeat"
+                ),
                 group.create_task(run_periodically(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
                 group.create_task(
-                    run_periodically(self._settings.lease_seconds / 4, self._hold), name="worker holds"
+                    run_periodically(self._settings.lease_seconds / 4, self._renew_leases),
+                    name="worker renews leases",
                 ),
             ]
             await self._stopping.wait()
             for loop in loops:
                 loop.cancel()
-        await self._leave()
+        await self._shut_down()
 
     def stop(self) -> None:
         """Asks the worker to finish."""
@@ -95,108 +99,118 @@ class WorkerService:
             self._put(await retry_until_available(receive))
 
     async def _free(self) -> int:
-        """Waits for room; how many messages there is room for, at most a batch."""
+        """Waits until there is room. Returns how many messages to receive, at most a batch."""
         most = self._settings.concurrency * self._settings.batch
-        while self._in_hand >= most:
+        while self._in_flight >= most:
             self._room.clear()
             await self._room.wait()
-        return min(self._settings.batch, most - self._in_hand)
+        return min(self._settings.batch, most - self._in_flight)
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         await self._store.heartbeat(self._consumer)
         await self._clock.adjust()
 
-    async def _hold(self) -> None:
-        """Renews the leases of what takes long, or has to wait for that: it is not for others to take over.
+    async def _renew_leases(self) -> None:
+        """Renews the leases of messages that take long, and of those that wait for them.
 
-        Else messages behind slow expressions would go from worker to worker, and as nobody's in the end to
-        the dead letters.
+        Without it, messages behind slow expressions move from worker to worker, and end in the dead letter
+        queue although no worker failed.
         """
-        lasting = [key for key, held in self._held.items() if self._held_before.get(key) is held]
-        self._held_before = dict(self._held)
-        deliveries = [d for key in lasting for d in (*self._held[key], *self._waiting.get(key, ()))]
+        lasting = [
+            key
+            for key, held in self._being_processed.items()
+            if self._being_processed_before.get(key) is held
+        ]
+        self._being_processed_before = dict(self._being_processed)
+        deliveries = [
+            d for key in lasting for d in (*self._being_processed[key], *self._waiting.get(key, ()))
+        ]
         if deliveries:
             await self._store.renew_messages(self._consumer, deliveries)
 
     async def _reclaim(self) -> None:
-        """Takes over what others left behind, one message at a time.
+        """Takes over the messages of workers that are gone, one at a time.
 
-        One of them may be what killed its worker: taken together, the innocent would share its fate, and in
-        the end its grave.
+        One of them may have killed its worker. Taken together, the others would be delivered as often as that
+        one, and end in the dead letter queue with it.
         """
         lease = self._settings.lease_seconds
         while orphans := await self._store.reclaim_messages(self._consumer, 1, lease):
             for delivery in orphans:
-                if delivery.attempts > MOST_ATTEMPTS:
-                    await self._advancer.move_to_dead_letters(
-                        delivery, UnansweredTooOften(f"{MOST_ATTEMPTS} deliveries")
+                if delivery.attempts > MAX_ATTEMPTS:
+                    await self._execution_processor.move_to_dead_letters(
+                        delivery, DeliveredTooOften(f"{MAX_ATTEMPTS} deliveries")
                     )
                 else:
                     self._put([delivery])
-                    while task := self._tending.get(delivery.key):  # the short way may leave it to the long
+                    while task := self._processing.get(
+                        delivery.key
+                    ):  # a batch may leave it to a task of its own
                         await asyncio.wait([task])
 
     def _put(self, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Takes messages in hand; those of executions that are in hand already wait for their turn."""
+        """Starts to process messages. Those of executions that are being processed already wait."""
         fresh: dict[ExecutionKey, list[Delivery[Message]]] = {}
         for delivery in deliveries:
             key = delivery.key
-            mailboxes = self._waiting if key in self._tending else fresh
-            mailboxes.setdefault(key, []).append(delivery)
-        self._in_hand += len(deliveries)
+            messages_by_execution = self._waiting if key in self._processing else fresh
+            messages_by_execution.setdefault(key, []).append(delivery)
+        self._in_flight += len(deliveries)
         if fresh:
-            task = asyncio.create_task(self._tend_together(fresh))
-            self._tending.update(dict.fromkeys(fresh, task))
-            self._held.update(fresh)
+            task = asyncio.create_task(self._process_batch(fresh))
+            self._processing.update(dict.fromkeys(fresh, task))
+            self._being_processed.update(fresh)
 
-    async def _tend_together(self, mailboxes: dict[ExecutionKey, list[Delivery[Message]]]) -> None:
-        """Answers the messages of many executions; those that take longer get a task each."""
-        while mailboxes:
+    async def _process_batch(
+        self, messages_by_execution: dict[ExecutionKey, list[Delivery[Message]]]
+    ) -> None:
+        """Processes the messages of many executions. Executions that take longer get a task each."""
+        while messages_by_execution:
             try:
-                answered = await self._express.answer(mailboxes)
+                answered = await self._batch_processor.process(messages_by_execution)
             except StoreMismatch:  # the loops of the service end with the same error
                 answered = set()
-            except Exception:  # whatever it is must not keep these executions from ever being tended again
+            except Exception:  # the executions must stay processable, whatever the error is
                 log.exception("a batch failed", extra={"action": "batch_failed"})
                 answered = set()
-            read, mailboxes = mailboxes, {}
+            read, messages_by_execution = messages_by_execution, {}
             for key, deliveries in read.items():
                 if key not in answered:
-                    self._tending[key] = asyncio.create_task(self._tend(key, deliveries))
-                elif arrived := self._answered(key, deliveries):
-                    mailboxes[key] = arrived
+                    self._processing[key] = asyncio.create_task(self._process_execution(key, deliveries))
+                elif arrived := self._finished(key, deliveries):
+                    messages_by_execution[key] = arrived
 
-    async def _tend(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> None:
-        """Answers the messages of one execution, whatever it takes."""
+    async def _process_execution(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> None:
+        """Processes the messages of one execution until none is left."""
         while deliveries:
             try:
-                await self._advancer.answer(key, deliveries)
+                await self._execution_processor.process(key, deliveries)
             except StoreMismatch:
                 pass  # the loops of the service end with the same error
             except Exception:  # their lease will end, and they will be delivered again
                 log.exception("messages failed", extra={"action": "messages_failed", "execution": key.id})
-            deliveries = self._answered(key, deliveries)
+            deliveries = self._finished(key, deliveries)
 
-    def _answered(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
-        """What has arrived for an execution meanwhile; with nothing it is out of hand."""
-        self._in_hand -= len(deliveries)
+    def _finished(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
+        """Returns the messages that arrived meanwhile. Without any, the execution is done for now."""
+        self._in_flight -= len(deliveries)
         self._room.set()
         arrived = self._waiting.pop(key, [])
         if arrived:
-            self._held[key] = arrived
+            self._being_processed[key] = arrived
         else:
-            del self._tending[key], self._held[key]
+            del self._processing[key], self._being_processed[key]
         return arrived
 
-    async def _leave(self) -> None:
-        """Finishes what is in hand, or leaves it to others."""
+    async def _shut_down(self) -> None:
+        """Finishes what is in flight, or leaves it to other workers, and deregisters."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.grace_seconds):
-                while self._tending:  # one task may leave work to others
-                    await asyncio.wait(set(self._tending.values()))
-        tending = set(self._tending.values())
+                while self._processing:  # a task may start others
+                    await asyncio.wait(set(self._processing.values()))
+        tending = set(self._processing.values())
         for task in tending:
             task.cancel()
         await asyncio.gather(*tending, return_exceptions=True)
-        with suppress(StoreError):  # the lease will tell the others
+        with suppress(StoreError):  # its leases will end
             await self._store.deregister(self._consumer)

@@ -11,7 +11,7 @@ class WorkerSettings:
     """How a worker works; every field is an environment variable."""
 
     concurrency: int = setting(
-        "UNSPOOL_WORKER_CONCURRENCY", 4, "Batches of messages that a worker has in hand at once"
+        "UNSPOOL_WORKER_CONCURRENCY", 4, "Batches of messages that a worker processes at once"
     )
     batch: int = setting("UNSPOOL_WORKER_BATCH", 128, "Messages in a batch, at most")
     cached_states: int = setting(
@@ -26,7 +26,7 @@ class WorkerSettings:
         "Seconds after which an unanswered message goes to another worker",
     )
     grace_seconds: float = setting(
-        "UNSPOOL_WORKER_GRACE_SECONDS", 10.0, "Seconds a stopping worker has to finish what it has in hand"
+        "UNSPOOL_WORKER_GRACE_SECONDS", 10.0, "Seconds a stopping worker has to finish what is in flight"
     )
     error_base: str = setting(
         "UNSPOOL_ERROR_BASE", DEFAULT_BASE, "URI under which standard errors are written"

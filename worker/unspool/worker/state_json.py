@@ -8,7 +8,7 @@ from unspool.worker.interpreter.state import Loop, PendingTimer, Phase, Run, Sta
 
 
 def state_json(state: State) -> dict[str, Any]:
-    """The state as JSON: status, data, context, running tasks, and what has to come to pass next."""
+    """The state as JSON: status, data, context, running tasks, and what the execution waits for."""
     runs = sorted(state.runs.values(), key=lambda run: int(run.id))
     members = {
         "version": state.version,

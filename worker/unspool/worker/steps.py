@@ -15,10 +15,10 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
 )
-from unspool.worker.interpreter import MOST_EVENTS, Decision, State, decide
-from unspool.worker.states import Remembered
+from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
+from unspool.worker.state_cache import CachedState
 
-LONGEST_DECISION: Final = 0.05
+MAX_DECISION_SECONDS: Final = 0.05
 """Seconds after which a decision leaves the rest to the next."""
 
 
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     """A step that can be made true."""
 
     commit: Commit
-    after: Remembered
+    after: CachedState
     """What is known of the execution once it is."""
 
 
@@ -40,18 +40,18 @@ class Steps:
         self._made = count()
 
     def step(
-        self, key: ExecutionKey, plan: Plan, known: Remembered, deliveries: Sequence[Delivery[Message]]
+        self, key: ExecutionKey, plan: Plan, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> Step | None:
         """Where messages lead an execution; None if nowhere."""
         messages = [delivery.body for delivery in deliveries]
         if known.opening is not None and messages[0].kind is not MessageKind.START:
-            messages.insert(0, known.opening)  # overtaken, by a cancellation perhaps
+            messages.insert(0, known.opening)  # a cancellation may arrive before the start
         decisions, left = self._decisions(plan, known.state, messages)
         if not decisions:
             return None
         commit_id = f"{self._me}-{next(self._made)}"
         commit = _commit_of(key, commit_id, known, decisions, left, deliveries)
-        after = Remembered(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
+        after = CachedState(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
         return Step(commit, after)
 
     def _decisions(
@@ -59,8 +59,8 @@ class Steps:
     ) -> tuple[list[Decision], Sequence[Message]]:
         """Decisions, each made on the state the one before led to; and the messages that are left.
 
-        A decision that was cut is the last: what comes after it in one commit, no replay could tell from
-        what it would have gone on to.
+        A decision that was cut is the last in its commit: a replay could not tell events of the next message
+        from the continuation of this one.
         """
         now = _not_before(self._now(), state, messages)
         decisions = []
@@ -76,8 +76,8 @@ class Steps:
 
 def _in_time() -> Callable[[int], bool]:
     """Cuts a decision that takes long: others wait for this event loop."""
-    deadline = time.monotonic() + LONGEST_DECISION
-    return lambda events: events >= MOST_EVENTS or time.monotonic() > deadline
+    deadline = time.monotonic() + MAX_DECISION_SECONDS
+    return lambda events: events >= MAX_EVENTS or time.monotonic() > deadline
 
 
 def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
@@ -92,7 +92,7 @@ def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
 def _commit_of(
     key: ExecutionKey,
     commit_id: str,
-    before: Remembered,
+    before: CachedState,
     decisions: Sequence[Decision],
     left: Sequence[Message],
     acknowledges: Sequence[Delivery[Message]],

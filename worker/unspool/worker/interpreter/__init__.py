@@ -1,11 +1,11 @@
-"""The interpreter: `evolve` folds a history into a state, `decide` says what happens next.
+"""The interpreter: `evolve` folds a history into a state, `decide` returns what happens next.
 
 Both are pure: no I/O, no clock, no randomness of their own. Worker, replay, time travel and tests call
 these same two.
 """
 
-from unspool.worker.interpreter.decide import MOST_EVENTS, Decision, decide
+from unspool.worker.interpreter.decide import MAX_EVENTS, Decision, decide
 from unspool.worker.interpreter.evolve import evolve, fold
 from unspool.worker.interpreter.state import State
 
-__all__ = ["MOST_EVENTS", "Decision", "State", "decide", "evolve", "fold"]
+__all__ = ["MAX_EVENTS", "Decision", "State", "decide", "evolve", "fold"]

@@ -13,6 +13,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind, Status, TaskRequest, Timer
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import (
     begin_workflow,
     cancel,
@@ -22,8 +23,7 @@ from unspool.worker.interpreter.flow import (
     start,
 )
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State
-from unspool.worker.interpreter.tasks import BEHAVIOURS
-from unspool.worker.interpreter.turn import Fault, Turn
+from unspool.worker.interpreter.tasks import INTERPRETERS
 
 
 class Decision(NamedTuple):
@@ -40,7 +40,7 @@ class Decision(NamedTuple):
     """Whether it stopped at its limit of events: a `continue` message has to follow."""
 
 
-MOST_EVENTS: Final = 500
+MAX_EVENTS: Final = 500
 """Where a decision stops and goes on in a next one, so that no commit grows without bound."""
 
 
@@ -51,157 +51,157 @@ def decide(
     now: int,
     *,
     error_base: str = DEFAULT_BASE,
-    enough: Callable[[int], bool] = MOST_EVENTS.__le__,
+    enough: Callable[[int], bool] = MAX_EVENTS.__le__,
 ) -> Decision:
     """Decides what a message leads to.
 
     Args:
         plan: the execution's definition.
         state: the execution as of its newest event.
-        message: what has come to pass.
+        message: what has happened.
         now: milliseconds since 1970.
         error_base: under which standard errors are written.
         enough: whether so many events are enough for one decision; what is left is for the next.
     """
-    turn = Turn(plan, state.copy(), now, BEHAVIOURS, error_base, enough)
-    _ANSWER[message.kind](turn, message.body)
-    _work_off(turn)
-    if not turn.events:
+    builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, error_base, enough)
+    _HANDLERS[message.kind](builder, message.body)
+    _start_ready(builder)
+    if not builder.events:
         return Decision(state)
     return Decision(
-        turn.state,
-        tuple(turn.events),
-        tuple(turn.tasks.values()),
-        tuple(turn.tasks_cancelled),
-        tuple(turn.timers.values()),
-        tuple(turn.timers_cancelled),
-        unfinished=turn.full and turn.state.status is Status.RUNNING and bool(turn.agenda),
+        builder.state,
+        tuple(builder.events),
+        tuple(builder.tasks.values()),
+        tuple(builder.tasks_cancelled),
+        tuple(builder.timers.values()),
+        tuple(builder.timers_cancelled),
+        unfinished=builder.full and builder.state.status is Status.RUNNING and bool(builder.ready),
     )
 
 
-def _work_off(turn: Turn) -> None:
+def _start_ready(builder: DecisionBuilder) -> None:
     """Starts what was created, in order, until nothing is left or the decision is long enough."""
-    while turn.agenda and not turn.full and turn.state.status is Status.RUNNING:
-        run = turn.state.runs.get(turn.agenda.popleft())
+    while builder.ready and not builder.full and builder.state.status is Status.RUNNING:
+        run = builder.state.runs.get(builder.ready.popleft())
         if run is not None and run.phase is Phase.CREATED:
-            start(turn, run)
+            start(builder, run)
 
 
 # -- the messages
 
 
-def _start(turn: Turn, body: dict[str, Json]) -> None:
-    if turn.state.version == 0:
-        begin_workflow(turn, body["input"])
+def _start(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    if builder.state.version == 0:
+        begin_workflow(builder, body["input"])
 
 
-def _continue(turn: Turn, _: dict[str, Json]) -> None:
-    turn.agenda.extend(run.id for run in turn.state.in_phase(Phase.CREATED))
+def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:
+    builder.ready.extend(run.id for run in builder.state.in_phase(Phase.CREATED))
 
 
-def _task_completed(turn: Turn, body: dict[str, Json]) -> None:
-    run = _pending(turn, body)
+def _task_completed(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = _pending(builder, body)
     if run is None:
         return
     try:
-        task = turn.task_of(run)
-        turn.behaviour_of(task).answered(turn, run, task.body, body["output"])
+        task = builder.task_of(run)
+        builder.interpreter_of(task).answered(builder, run, task.body, body["output"])
     except Fault as fault:
-        fail(turn, run, fault.error, {"raw": body["output"]})
+        fail(builder, run, fault.error, {"raw": body["output"]})
 
 
-def _task_faulted(turn: Turn, body: dict[str, Json]) -> None:
-    run = _pending(turn, body)
+def _task_faulted(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = _pending(builder, body)
     if run is not None:
-        fail(turn, run, WorkflowError.from_json(body["error"]))
+        fail(builder, run, WorkflowError.from_json(body["error"]))
 
 
-def _pending(turn: Turn, body: dict[str, Json]) -> Run | None:
+def _pending(builder: DecisionBuilder, body: dict[str, Json]) -> Run | None:
     """The run whose result this is, if it still waits for one."""
-    run = turn.state.runs.get(body["run"])
+    run = builder.state.runs.get(body["run"])
     return run if run is not None and run.phase is Phase.REQUESTED else None
 
 
-def _timer_fired(turn: Turn, body: dict[str, Json]) -> None:
-    if body["timer"] not in turn.state.timers:
+def _timer_fired(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    if body["timer"] not in builder.state.timers:
         return
-    id_ = turn.first_of(body["timer"])
-    timer = turn.state.timers[id_]
-    run = turn.run(timer.run)
-    turn.emit("timer.fired", run, {"timer": id_})
+    id_ = builder.first_due(body["timer"])
+    timer = builder.state.timers[id_]
+    run = builder.run(timer.run)
+    builder.emit("timer.fired", run, {"timer": id_})
     if id_ != body["timer"]:
-        turn.timers_cancelled.append(id_)
-    run = turn.run(timer.run)
+        builder.timers_cancelled.append(id_)
+    run = builder.run(timer.run)
     if timer.purpose is Purpose.TIMEOUT:
-        _time_out(turn, run)
+        _time_out(builder, run)
         return
-    task = turn.task_of(run)
+    task = builder.task_of(run)
     try:
-        turn.behaviour_of(task).timer_fired(turn, run, task.body, timer.purpose)
+        builder.interpreter_of(task).timer_fired(builder, run, task.body, timer.purpose)
     except Fault as fault:
-        fail(turn, turn.run(run.id), fault.error)
+        fail(builder, builder.run(run.id), fault.error)
 
 
-def _time_out(turn: Turn, run: Run) -> None:
+def _time_out(builder: DecisionBuilder, run: Run) -> None:
     """A task or the workflow has taken too long (inventory N1, N2, N6)."""
     what = "the workflow" if run.id == ROOT else "the task"
-    turn.withdraw(run)
-    fail(turn, run, errors.timeout(f"{what} took longer than its timeout").at(run.task or "/"))
+    builder.withdraw(run)
+    fail(builder, run, errors.timeout(f"{what} took longer than its timeout").at(run.task or "/"))
 
 
-def _cancel(turn: Turn, _: dict[str, Json]) -> None:
-    if turn.state.status in {Status.RUNNING, Status.SUSPENDED}:
-        cancel(turn, turn.run(ROOT))
+def _cancel(builder: DecisionBuilder, _: dict[str, Json]) -> None:
+    if builder.state.status in {Status.RUNNING, Status.SUSPENDED}:
+        cancel(builder, builder.run(ROOT))
 
 
-def _suspend(turn: Turn, _: dict[str, Json]) -> None:
-    if turn.state.status is Status.RUNNING:
-        turn.emit("workflow.suspended", None, {})
+def _suspend(builder: DecisionBuilder, _: dict[str, Json]) -> None:
+    if builder.state.status is Status.RUNNING:
+        builder.emit("workflow.suspended", None, {})
 
 
-def _resume(turn: Turn, body: dict[str, Json]) -> None:
-    if turn.state.status is Status.SUSPENDED:
-        turn.emit("workflow.resumed", None, {})
-        _continue(turn, body)
+def _resume(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    if builder.state.status is Status.SUSPENDED:
+        builder.emit("workflow.resumed", None, {})
+        _continue(builder, body)
 
 
-def _retry(turn: Turn, body: dict[str, Json]) -> None:
+def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     """Restarts a faulted execution at the task that faulted."""
-    if turn.state.status is not Status.FAULTED:
+    if builder.state.status is not Status.FAULTED:
         return
-    error = turn.state.error
-    turn.emit("workflow.retried", None, {})
-    root = turn.run(ROOT)
-    if len(turn.state.runs) > 1:
-        _continue(turn, body)
-        for scope in turn.state.in_phase(Phase.RUNNING):
-            _set_timeout_again(turn, scope.id)
-    elif turn.state.last_run == 0:
+    error = builder.state.error
+    builder.emit("workflow.retried", None, {})
+    root = builder.run(ROOT)
+    if len(builder.state.runs) > 1:
+        _continue(builder, body)
+        for scope in builder.state.in_phase(Phase.RUNNING):
+            _set_timeout_again(builder, scope.id)
+    elif builder.state.last_run == 0:
         # No task was ever begun, for the input is invalid; and the input of an execution never changes.
-        fail(turn, root, WorkflowError.from_json(error))
+        fail(builder, root, WorkflowError.from_json(error))
     else:
-        _complete_root(turn, root)
+        _complete_root(builder, root)
 
 
-def _set_timeout_again(turn: Turn, id_: str) -> None:
-    run = turn.state.runs.get(id_)
+def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
+    run = builder.state.runs.get(id_)
     if run is None:
         return  # it went with another one, whose timeout could not be set
     try:
-        set_timeout(turn, run)
+        set_timeout(builder, run)
     except Fault as fault:
-        fail(turn, run, fault.error.at(run.task or "/"))
+        fail(builder, run, fault.error.at(run.task or "/"))
 
 
-def _complete_root(turn: Turn, root: Run) -> None:
+def _complete_root(builder: DecisionBuilder, root: Run) -> None:
     """All tasks were done; it was the workflow's own output that failed."""
     try:
-        complete(turn, root, root.data)
+        complete(builder, root, root.data)
     except Fault as fault:
-        fail(turn, root, fault.error)
+        fail(builder, root, fault.error)
 
 
-_ANSWER: Final[Mapping[MessageKind, Callable[[Turn, dict[str, Json]], None]]] = {
+_HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]], None]]] = {
     MessageKind.START: _start,
     MessageKind.CONTINUE: _continue,
     MessageKind.TASK_COMPLETED: _task_completed,

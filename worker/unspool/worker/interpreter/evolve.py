@@ -1,6 +1,6 @@
 """`evolve(state, event) -> state`: what each event does to the state, and nothing else.
 
-Events say what cannot be derived. So a task's raw input is the data of its scope when it was created, and
+Events hold what cannot be derived. So a task's raw input is the data of its scope when it was created, and
 the data of a scope is the output of the child that completed last; neither is in an event.
 """
 
@@ -42,7 +42,7 @@ def fold(state: State, events: Iterable[Event]) -> State:
 
 
 def apply(state: State, event: Event) -> None:
-    """`evolve` in place, for whoever made this very state and has not handed it out yet.
+    """`evolve` in place, for the caller that made this state and has not shared it yet.
 
     A decision folds half a dozen events; copying the state for each would be most of its cost.
     """
@@ -150,7 +150,7 @@ def _task_completed(state: State, event: Event) -> None:
     state.fallen = ()
 
 
-def _task_fell(state: State, event: Event) -> None:
+def _task_faulted(state: State, event: Event) -> None:
     """A task faulted, or was cancelled because another one did: a retry would begin here."""
     run = state.runs[str(event.run)]
     state.runs = state.runs.remove(run.id)
@@ -201,8 +201,8 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "task.started": _task_started,
     "task.requested": _task_requested,
     "task.completed": _task_completed,
-    "task.faulted": _task_fell,
-    "task.cancelled": _task_fell,
+    "task.faulted": _task_faulted,
+    "task.cancelled": _task_faulted,
     "task.retried": _task_retried,
     "timer.scheduled": _timer_scheduled,
     "timer.fired": _timer_fired,

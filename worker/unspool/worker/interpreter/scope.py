@@ -19,8 +19,8 @@ from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.clock import rfc3339
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.state import Loop, Phase, Run
-from unspool.worker.interpreter.turn import Fault, Turn
 
 NO_NAMES: Final[Mapping[str, Json]] = MappingProxyType({})
 _RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata": {}}
@@ -29,7 +29,7 @@ _RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata":
 class Scope(NamedTuple):
     """The place from which an expression looks around."""
 
-    turn: Turn
+    builder: DecisionBuilder
     run: Run
     names: Mapping[str, Json] = NO_NAMES
     """Variables that are not (yet) in the state: an output being made, the item of an iteration to come."""
@@ -38,8 +38,8 @@ class Scope(NamedTuple):
     def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
         """The value of an expression or template. Raises `Fault` with an `expression` error."""
         try:
-            result = evaluable.evaluate_within(value, self._bind(evaluable.variables), self.turn.budget)
-            self.turn.take_in(result)
+            result = evaluable.evaluate_within(value, self._bind(evaluable.variables), self.builder.budget)
+            self.builder.add_size_of(result)
         except ExpressionError as error:
             raise Fault(errors.expression(str(error))) from error
         return result
@@ -66,17 +66,17 @@ class Scope(NamedTuple):
         if name in self.names:
             return self.names[name]
         argument = _ARGUMENTS.get(name)
-        return argument(self) if argument is not None else _scoped_variable(self.turn, self.run, name)
+        return argument(self) if argument is not None else _scoped_variable(self.builder, self.run, name)
 
 
-def _scoped_variable(turn: Turn, run: Run, name: str) -> Json:
+def _scoped_variable(builder: DecisionBuilder, run: Run, name: str) -> Json:
     """The value of an author's variable, the innermost first (inventory E12).
 
     A `try` sees the error it has caught itself, too, once it is handled (inventory I31).
     """
     inside = None
     while run.parent is not None:
-        task = turn.task_of(run)
+        task = builder.task_of(run)
         body = task.body
         if inside is not None and isinstance(body, For) and isinstance(run.progress, Loop):
             if name == body.each:
@@ -85,7 +85,7 @@ def _scoped_variable(turn: Turn, run: Run, name: str) -> Json:
                 return run.progress.place
         if isinstance(body, Try) and name == body.catch.name and _tells(run, body, inside):
             return run.fault
-        inside, run = task, turn.run(run.parent)
+        inside, run = task, builder.run(run.parent)
     return None
 
 
@@ -101,7 +101,7 @@ def _task(scope: Scope) -> Json:
     """The task descriptor over the task's own members (inventory E8)."""
     if scope.run.parent is None:
         return None
-    task = scope.turn.task_of(scope.run)
+    task = scope.builder.task_of(scope.run)
     return {
         **task.definition,
         "name": task.name,
@@ -109,15 +109,15 @@ def _task(scope: Scope) -> Json:
         "definition": task.definition,
         "input": scope.run.raw,
         "output": scope.raw_output,
-        "startedAt": _date_time(scope.run.started_at or scope.turn.now),
+        "startedAt": _date_time(scope.run.started_at or scope.builder.now),
     }
 
 
 def _workflow(scope: Scope) -> Json:
-    state = scope.turn.state
+    state = scope.builder.state
     return {
         "id": state.execution,
-        "definition": scope.turn.plan.definition,
+        "definition": scope.builder.plan.definition,
         "input": state.input,
         "startedAt": _date_time(state.started_at),
     }
@@ -139,7 +139,7 @@ def _secrets(_: Scope) -> Json:
 
 def _authorization(scope: Scope) -> Json:
     """How the task's call authenticates itself (inventory E7, K8); null before its input is ready."""
-    body = scope.turn.task_of(scope.run).body
+    body = scope.builder.task_of(scope.run).body
     policy = body.authentication if isinstance(body, Request) else None
     if policy is None or scope.run.phase is Phase.CREATED:
         return None
@@ -148,11 +148,11 @@ def _authorization(scope: Scope) -> Json:
 
 
 _ARGUMENTS: Final[Mapping[str, Callable[[Scope], Json]]] = {
-    "context": lambda scope: scope.turn.state.context,
+    "context": lambda scope: scope.builder.state.context,
     "input": lambda scope: scope.run.input,
     "output": lambda _: None,
     "authorization": _authorization,
-    NOW: lambda scope: scope.turn.now / 1000,
+    NOW: lambda scope: scope.builder.now / 1000,
     "secrets": _secrets,
     "task": _task,
     "workflow": _workflow,

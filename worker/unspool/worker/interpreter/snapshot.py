@@ -1,6 +1,7 @@
 """States as bytes, for the snapshots that spare a worker the fold over a long history.
 
-Disposable: whoever cannot read one folds the history. The format carries a version for just that.
+Disposable: a reader that does not know the format folds the history. The format carries a version for just
+that.
 """
 
 from dataclasses import fields

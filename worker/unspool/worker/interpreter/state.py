@@ -23,7 +23,7 @@ class Phase(StrEnum):
     """Where a live run stands."""
 
     CREATED = "created"
-    """Its turn has come, but it was not started: the decision ended here, or the execution is suspended."""
+    """Created and not started: the decision ended here, or the execution is suspended."""
     RUNNING = "running"
     """Its children run."""
     REQUESTED = "requested"
@@ -47,7 +47,7 @@ class Loop(NamedTuple):
 
     items: list[Json]
     place: int
-    """Of the item in hand, from 0."""
+    """Index of the current item, from 0."""
 
 
 class Branches(NamedTuple):
@@ -114,7 +114,7 @@ class State:
     last_run: int = 0
     """The number that was given to a run last."""
     fallen: tuple[Run, ...] = ()
-    """Runs ended by an error that nobody has caught (yet), innermost first: where a retry begins."""
+    """Runs ended by an error that is not caught (yet), innermost first: where a retry begins."""
 
     def copy(self) -> State:
         """Another one, to fold events into."""
@@ -144,12 +144,12 @@ class State:
 
     @property
     def status_phase(self) -> Status:
-        """The status that people see: running means that something else than time has to come to pass."""
+        """The status that people see: running means that it waits for more than time."""
         return Status.WAITING if self.status is Status.RUNNING and not self.busy else self.status
 
     @property
     def busy(self) -> bool:
-        """Whether anything but time has to come to pass."""
+        """Whether it waits for anything but time."""
         for run in self.runs.values():  # noqa: SIM110 - `any` takes twice as long, and this is done twice a step
             if run.phase in _BUSY:
                 return True

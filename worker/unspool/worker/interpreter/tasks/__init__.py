@@ -1,4 +1,4 @@
-"""What each kind of task does, and the table that says which is which."""
+"""The interpreters of the task kinds, by the class of the compiled body."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,26 +13,26 @@ from unspool.definitions.tasks.set import Set
 from unspool.definitions.tasks.switch import Switch
 from unspool.definitions.tasks.try_catch import Try
 from unspool.definitions.tasks.wait import Wait
-from unspool.worker.interpreter.tasks.do import DoBehaviour
-from unspool.worker.interpreter.tasks.for_each import ForBehaviour
-from unspool.worker.interpreter.tasks.fork import ForkBehaviour
-from unspool.worker.interpreter.tasks.raise_error import RaiseBehaviour
-from unspool.worker.interpreter.tasks.request import RequestBehaviour, UnsupportedBehaviour
-from unspool.worker.interpreter.tasks.set import SetBehaviour
-from unspool.worker.interpreter.tasks.switch import SwitchBehaviour
-from unspool.worker.interpreter.tasks.try_catch import TryBehaviour
-from unspool.worker.interpreter.tasks.wait import WaitBehaviour
-from unspool.worker.interpreter.turn import Behaviour
+from unspool.worker.interpreter.decision_builder import TaskInterpreter
+from unspool.worker.interpreter.tasks.do import DoInterpreter
+from unspool.worker.interpreter.tasks.for_each import ForInterpreter
+from unspool.worker.interpreter.tasks.fork import ForkInterpreter
+from unspool.worker.interpreter.tasks.raise_error import RaiseInterpreter
+from unspool.worker.interpreter.tasks.request import RequestInterpreter, UnsupportedInterpreter
+from unspool.worker.interpreter.tasks.set import SetInterpreter
+from unspool.worker.interpreter.tasks.switch import SwitchInterpreter
+from unspool.worker.interpreter.tasks.try_catch import TryInterpreter
+from unspool.worker.interpreter.tasks.wait import WaitInterpreter
 
-BEHAVIOURS: Final[Mapping[type[Body], Behaviour]] = {
-    Do: DoBehaviour(),
-    For: ForBehaviour(),
-    Fork: ForkBehaviour(),
-    Unsupported: UnsupportedBehaviour(),
-    Raise: RaiseBehaviour(),
-    Request: RequestBehaviour(),
-    Set: SetBehaviour(),
-    Switch: SwitchBehaviour(),
-    Try: TryBehaviour(),
-    Wait: WaitBehaviour(),
+INTERPRETERS: Final[Mapping[type[Body], TaskInterpreter]] = {
+    Do: DoInterpreter(),
+    For: ForInterpreter(),
+    Fork: ForkInterpreter(),
+    Unsupported: UnsupportedInterpreter(),
+    Raise: RaiseInterpreter(),
+    Request: RequestInterpreter(),
+    Set: SetInterpreter(),
+    Switch: SwitchInterpreter(),
+    Try: TryInterpreter(),
+    Wait: WaitInterpreter(),
 }

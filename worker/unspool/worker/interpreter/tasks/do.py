@@ -1,19 +1,19 @@
 """`do`: one task after another; its output is the last one's (inventory I1)."""
 
 from unspool.definitions.tasks.do import Do
+from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.flow import INPUT, complete, create
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.state import Run
-from unspool.worker.interpreter.turn import Turn
 
 
-class DoBehaviour(InOrder):
+class DoInterpreter(InOrder):
     """Runs a list of tasks."""
 
-    def begin(self, turn: Turn, run: Run, body: Do) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: Do) -> None:
         """Begins with the first task; an empty list passes its input on."""
         first = body.tasks.first
         if first is None:
-            complete(turn, run, INPUT)
+            complete(builder, run, INPUT)
         else:
-            create(turn, first, run)
+            create(builder, first, run)

@@ -5,46 +5,46 @@ from typing import Any
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.for_each import For
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.flow import complete, create
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Loop, Run
-from unspool.worker.interpreter.turn import Ended, Fault, Turn
 
 
-class ForBehaviour(InOrder):
+class ForInterpreter(InOrder):
     """Repeats a list of tasks."""
 
-    def begin(self, turn: Turn, run: Run, body: For) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: For) -> None:
         """Evaluates the collection, once (inventory I12), and begins the first iteration."""
-        items = Scope(turn, run).evaluate(body.collection, run.input)
+        items = Scope(builder, run).evaluate(body.collection, run.input)
         if items is None:
             items = []
         if not isinstance(items, list):
             raise Fault(errors.expression(f"for.in must give an array, not {_type_name(items)}"))
-        self._iterate(turn, run, body, items, 0)
+        self._iterate(builder, run, body, items, 0)
 
-    def done(self, turn: Turn, run: Run, body: For, child: Ended) -> None:
+    def done(self, builder: DecisionBuilder, run: Run, body: For, child: Ended) -> None:
         """An iteration is over: on to the next."""
         loop = run.progress
         assert isinstance(loop, Loop)  # its tasks only run in iterations
-        self._iterate(turn, run, body, loop.items, loop.place + 1)
+        self._iterate(builder, run, body, loop.items, loop.place + 1)
 
-    def _iterate(self, turn: Turn, run: Run, body: For, items: list[Json], index: int) -> None:
+    def _iterate(self, builder: DecisionBuilder, run: Run, body: For, items: list[Json], index: int) -> None:
         first = body.tasks.first
-        if first is None or index >= len(items) or not self._goes_on(turn, run, body, items, index):
-            complete(turn, run, run.data)
+        if first is None or index >= len(items) or not self._goes_on(builder, run, body, items, index):
+            complete(builder, run, run.data)
             return
         data: dict[str, Json] = {"iteration": index}
         if index == 0:
             data["items"] = items
-        create(turn, first, run, data)
+        create(builder, first, run, data)
 
-    def _goes_on(self, turn: Turn, run: Run, body: For, items: list[Json], index: int) -> bool:
+    def _goes_on(self, builder: DecisionBuilder, run: Run, body: For, items: list[Json], index: int) -> bool:
         """Whether `while` holds, asked before each iteration with its variables set (inventory I11)."""
         if body.condition is None:
             return True
-        scope = Scope(turn, run, {body.each: items[index], body.at: index})
+        scope = Scope(builder, run, {body.each: items[index], body.at: index})
         return scope.holds(body.condition, run.data)
 
 

@@ -6,18 +6,18 @@ from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.raise_error import ErrorTemplate, Raise
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
-from unspool.worker.interpreter.turn import Fault, Turn
 
 
-class RaiseBehaviour(Kind):
+class RaiseInterpreter(Kind):
     """Raises an error."""
 
-    def begin(self, turn: Turn, run: Run, body: Raise) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: Raise) -> None:
         """Faults."""
-        scope = Scope(turn, run)
+        scope = Scope(builder, run)
         if body.error is not None:
             raise Fault(_from_template(scope, body.error))
         assert body.expression is not None  # one of the two is always there

@@ -3,29 +3,29 @@
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.request import Request, Unsupported
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
-from unspool.worker.interpreter.turn import Fault, Turn
 
 
-class RequestBehaviour(Kind):
+class RequestInterpreter(Kind):
     """Asks an executor; its result comes back as a message."""
 
-    def begin(self, turn: Turn, run: Run, body: Request) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: Request) -> None:
         """Evaluates the arguments, here and once, and hands them out."""
-        turn.request(run, body.queue, Scope(turn, run).evaluate(body.arguments, run.input))
+        builder.request(run, body.queue, Scope(builder, run).evaluate(body.arguments, run.input))
 
-    def answered(self, turn: Turn, run: Run, body: Request, output: Json) -> None:
-        """Completes with the result; nobody waited for the one of a detached process (inventory I58)."""
-        complete(turn, run, INPUT if body.detached else output)
+    def answered(self, builder: DecisionBuilder, run: Run, body: Request, output: Json) -> None:
+        """Completes with the result; the result of a detached process is not awaited (inventory I58)."""
+        complete(builder, run, INPUT if body.detached else output)
 
 
-class UnsupportedBehaviour(Kind):
+class UnsupportedInterpreter(Kind):
     """A task that cannot be executed."""
 
-    def begin(self, turn: Turn, run: Run, body: Unsupported) -> None:
-        """Faults, and says so."""
+    def begin(self, builder: DecisionBuilder, run: Run, body: Unsupported) -> None:
+        """Faults with a `configuration` error."""
         error = errors.configuration(body.cause, title="Not executable")
         raise Fault(error if body.instance is None else error.at(body.instance))

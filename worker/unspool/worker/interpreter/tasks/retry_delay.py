@@ -23,7 +23,7 @@ def retry_delay(scope: Scope, policy: RetryPolicy, attempt: int, value: Json) ->
     """Milliseconds to wait before the given retry, counted from 1."""
 
     def milliseconds(template: DurationTemplate) -> int:
-        return scope.duration(template, value).milliseconds_from(scope.turn.now)
+        return scope.duration(template, value).milliseconds_from(scope.builder.now)
 
     delay = _backed_off(policy, milliseconds(policy.delay), milliseconds(policy.increment), attempt)
     longest = milliseconds(policy.longest) or LONGEST
@@ -47,5 +47,5 @@ def _backed_off(policy: RetryPolicy, delay: int, increment: int, attempt: int) -
 
 def _chance(scope: Scope, attempt: int) -> float:
     """A number in [0, 1) that is chance to the world but the same for everyone who decides this retry."""
-    seed = f"{scope.turn.state.execution}/{scope.run.id}/{attempt}".encode()
+    seed = f"{scope.builder.state.execution}/{scope.run.id}/{attempt}".encode()
     return int.from_bytes(blake2b(seed, digest_size=6).digest()) / (1 << 48)

@@ -1,21 +1,21 @@
 """`switch`: the first case that holds leads on; without one the task's own `then` does (inventory I3-I6)."""
 
 from unspool.definitions.tasks.switch import Switch
+from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
-from unspool.worker.interpreter.turn import Turn
 
 
-class SwitchBehaviour(Kind):
+class SwitchInterpreter(Kind):
     """Chooses where to go."""
 
-    def begin(self, turn: Turn, run: Run, body: Switch) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: Switch) -> None:
         """Completes with its input, in the direction of the case that holds."""
-        scope = Scope(turn, run)
+        scope = Scope(builder, run)
         for case in body.cases:
             if case.when is None or scope.holds(case.when, run.input):
-                complete(turn, run, INPUT, case.then)
+                complete(builder, run, INPUT, case.then)
                 return
-        complete(turn, run, INPUT)
+        complete(builder, run, INPUT)

@@ -1,7 +1,8 @@
 """`try`: errors caught, and tasks tried again (inventory I29-I39, M1-M9).
 
-A caught error is retried first; when the policy says no, or is exhausted, `catch.do` handles it. With a
-policy and no `catch.do` it then goes on to the parent; with neither the `try` completes with its input.
+A caught error is retried first; when the policy does not allow it, or is exhausted, `catch.do` handles it.
+With a policy, but neither `catch.do` nor `catch.then`, it then goes on to the parent (I36). With none of
+the three the `try` completes with its input.
 """
 
 from unspool.definitions import errors
@@ -9,74 +10,76 @@ from unspool.definitions.errors import WorkflowError, same_type
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.try_catch import Catch, RetryPolicy, Try
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.flow import INPUT, cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Purpose, Run
 from unspool.worker.interpreter.tasks.retry_delay import retry_delay
-from unspool.worker.interpreter.turn import Ended, Turn
 
 
-class TryBehaviour(InOrder):
+class TryInterpreter(InOrder):
     """Runs a list of tasks, and another one when it fails."""
 
-    def begin(self, turn: Turn, run: Run, body: Try) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: Try) -> None:
         """Begins the first attempt."""
-        _attempt(turn, run, body)
+        _attempt(builder, run, body)
 
     def tasks(self, body: Try, child: Ended) -> TaskList:
         """The list a child stands in: what is tried, or what is done about an error."""
         handling = body.catch.tasks
         return handling if handling is not None and body.handles(child.task) else body.tasks
 
-    def done(self, turn: Turn, run: Run, body: Try, child: Ended) -> None:
+    def done(self, builder: DecisionBuilder, run: Run, body: Try, child: Ended) -> None:
         """Completes; after `catch.do`, in the direction of `catch.then` (inventory I37)."""
-        complete(turn, run, run.data, body.catch.then if body.handles(child.task) else None)
+        complete(builder, run, run.data, body.catch.then if body.handles(child.task) else None)
 
-    def child_faulted(self, turn: Turn, run: Run, body: Try, child: Ended, error: WorkflowError) -> None:
+    def child_faulted(
+        self, builder: DecisionBuilder, run: Run, body: Try, child: Ended, error: WorkflowError
+    ) -> None:
         """Catches the error of a task that is tried; one in `catch.do` goes on (inventory I34)."""
         if body.handles(child.task):
-            fail(turn, run, error)
+            fail(builder, run, error)
         else:
-            _failed(turn, run, body, error)
+            _failed(builder, run, body, error)
 
-    def timer_fired(self, turn: Turn, run: Run, body: Try, purpose: Purpose) -> None:
+    def timer_fired(self, builder: DecisionBuilder, run: Run, body: Try, purpose: Purpose) -> None:
         """The delay before a retry is over, or the time of an attempt is."""
         if purpose is Purpose.RETRY:
-            _attempt(turn, run, body)
+            _attempt(builder, run, body)
             return
-        cancel_children(turn, run)
+        cancel_children(builder, run)
         error = errors.timeout("an attempt took longer than retry.limit.attempt.duration").at(run.task)
-        _failed(turn, turn.run(run.id), body, error.under(turn.error_base))
+        _failed(builder, builder.run(run.id), body, error.under(builder.error_base))
 
 
-def _attempt(turn: Turn, run: Run, body: Try) -> None:
+def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
     """Begins an attempt, with the input of the first (inventory I38)."""
     policy, first = body.catch.retry, body.tasks.first
     if first is None:
-        complete(turn, run, INPUT)
+        complete(builder, run, INPUT)
         return
     if policy is not None and policy.attempt_timeout is not None:
-        limit = Scope(turn, run).duration(policy.attempt_timeout, run.input)
-        turn.schedule(run, Purpose.ATTEMPT, limit.due(turn.now))
-    create(turn, first, turn.run(run.id))
+        limit = Scope(builder, run).duration(policy.attempt_timeout, run.input)
+        builder.schedule(run, Purpose.ATTEMPT, limit.due(builder.now))
+    create(builder, first, builder.run(run.id))
 
 
-def _failed(turn: Turn, run: Run, body: Try, error: WorkflowError) -> None:
+def _failed(builder: DecisionBuilder, run: Run, body: Try, error: WorkflowError) -> None:
     """What becomes of an attempt's error: caught or not, retried, handled or passed on."""
-    turn.clear_timers(run, purpose=Purpose.ATTEMPT)
+    builder.clear_timers(run, purpose=Purpose.ATTEMPT)
     catch, problem = body.catch, error.to_json()
-    scope = Scope(turn, run, {catch.name: problem})
+    scope = Scope(builder, run, {catch.name: problem})
     if not _catches(scope, catch, problem):
-        fail(turn, run, error)
-    elif catch.retry is not None and _retry(turn, run, body, catch.retry, problem):
+        fail(builder, run, error)
+    elif catch.retry is not None and _retry(builder, run, body, catch.retry, problem):
         pass
     elif catch.tasks is not None:
-        _handle(turn, run, catch, catch.tasks, problem)
-    elif catch.retry is not None:
-        fail(turn, run, error)
+        _handle(builder, run, catch, catch.tasks, problem)
+    elif catch.retry is not None and catch.then is None:  # inventory I36
+        fail(builder, run, error)
     else:
-        complete(turn, run, INPUT, catch.then, {catch.name: problem})
+        complete(builder, run, INPUT, catch.then, {catch.name: problem})
 
 
 def _catches(scope: Scope, catch: Catch, problem: dict[str, Json]) -> bool:
@@ -95,30 +98,34 @@ def _agrees(scope: Scope, conditions: Catch | RetryPolicy, problem: dict[str, Js
     return conditions.except_when is None or not scope.holds(conditions.except_when, problem)
 
 
-def _handle(turn: Turn, run: Run, catch: Catch, tasks: TaskList, problem: dict[str, Json]) -> None:
+def _handle(
+    builder: DecisionBuilder, run: Run, catch: Catch, tasks: TaskList, problem: dict[str, Json]
+) -> None:
     if tasks.first is None:
-        complete(turn, run, INPUT, catch.then, {catch.name: problem})
+        complete(builder, run, INPUT, catch.then, {catch.name: problem})
     else:
-        create(turn, tasks.first, run, {"caught": problem})
+        create(builder, tasks.first, run, {"caught": problem})
 
 
-def _retry(turn: Turn, run: Run, body: Try, policy: RetryPolicy, problem: dict[str, Json]) -> bool:
+def _retry(
+    builder: DecisionBuilder, run: Run, body: Try, policy: RetryPolicy, problem: dict[str, Json]
+) -> bool:
     """Starts again, now or after a delay, if the policy lets it."""
-    scope = Scope(turn, run, {body.catch.name: problem})
+    scope = Scope(builder, run, {body.catch.name: problem})
     attempt = run.attempt + 1
     if policy.retries is not None and attempt > policy.retries:
         return False
     if not _agrees(scope, policy, problem):
         return False
-    due_at = turn.now + retry_delay(scope, policy, attempt, run.input)
+    due_at = builder.now + retry_delay(scope, policy, attempt, run.input)
     if policy.within is not None:
-        started = run.started_at if run.started_at is not None else turn.now
+        started = run.started_at if run.started_at is not None else builder.now
         if due_at > scope.duration(policy.within, run.input).due(started):
             return False
-    turn.emit("task.retried", run, {"attempt": attempt, "error": problem})
-    again = turn.run(run.id)
-    if due_at > turn.now:
-        turn.schedule(again, Purpose.RETRY, due_at)
+    builder.emit("task.retried", run, {"attempt": attempt, "error": problem})
+    again = builder.run(run.id)
+    if due_at > builder.now:
+        builder.schedule(again, Purpose.RETRY, due_at)
     else:
-        _attempt(turn, again, body)
+        _attempt(builder, again, body)
     return True

@@ -15,7 +15,7 @@ from unspool.eventstore.records import WorkflowRef
 MOST: Final = 500
 
 
-class Plans:
+class PlanCache:
     """Loads definitions from a store and compiles each once; stored definitions never change.
 
     One that cannot be compiled has a plan that faults, so that its executions end with the cause.
@@ -34,16 +34,16 @@ class Plans:
         Raises:
             NotFound: it is not stored.
         """
-        plan = self.at_hand(tenant, ref)
+        plan = self.cached(tenant, ref)
         if plan is not None:
             return plan
         loading = self._loading.get((tenant, ref))
-        if loading is None:  # else somebody waits for it already: a start of many executions compiles once
+        if loading is None:  # else it is being loaded already: a start of many executions compiles once
             loading = self._loading[tenant, ref] = asyncio.create_task(self._load(tenant, ref))
             loading.add_done_callback(lambda _: self._loading.pop((tenant, ref)))
         return await asyncio.shield(loading)
 
-    def at_hand(self, tenant: str, ref: WorkflowRef) -> Plan | None:
+    def cached(self, tenant: str, ref: WorkflowRef) -> Plan | None:
         """The plan of a definition, if it is in memory."""
         plan = self._plans.get((tenant, ref))
         if plan is not None:

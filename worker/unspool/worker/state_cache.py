@@ -32,11 +32,11 @@ _SHORT: Final = 50
 """Entries of a history that are folded in passing."""
 
 _ONE_STAYS_OF: Final = 8
-"""Of so many executions that had to be loaded one is remembered as if it had been in memory."""
+"""Of so many executions that had to be loaded one is cached as if it had been in memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class CachedState:
     """An execution as far as its history was read or written by this worker."""
 
     workflow: WorkflowRef
@@ -49,24 +49,24 @@ class Remembered:
     """The message that begins the execution, as long as nothing has."""
 
 
-class States:
-    """A bounded cache over histories. What it says may be outdated; then a commit conflicts."""
+class StateCache:
+    """A bounded cache over histories. A cached state may be outdated; then a commit conflicts."""
 
     def __init__(self, store: Histories, most: int, snapshot_every: int) -> None:
         self._store = store
         self._most = max(most, 1)
         self._snapshot_every = snapshot_every
-        self._states: OrderedDict[ExecutionKey, Remembered] = OrderedDict()
+        self._states: OrderedDict[ExecutionKey, CachedState] = OrderedDict()
         self._loads = count(1)
 
-    def recall(self, key: ExecutionKey) -> Remembered | None:
+    def get(self, key: ExecutionKey) -> CachedState | None:
         """What is in memory."""
         found = self._states.get(key)
         if found is not None:
             self._states.move_to_end(key)
         return found
 
-    async def load(self, key: ExecutionKey) -> Remembered | None:
+    async def load(self, key: ExecutionKey) -> CachedState | None:
         """What is stored; None for an execution that does not exist.
 
         Raises:
@@ -75,11 +75,11 @@ class States:
         [loaded] = await self._store.load([key], _PAGE)
         if loaded is None:
             return None
-        remembered = remembered_of(loaded)
-        if remembered.state.version == loaded.record.version:
-            return remembered
-        later = await self._store.history(key, after=remembered.state.version)
-        return replace(remembered, state=fold(remembered.state, later))
+        cached = cached_state_of(loaded)
+        if cached.state.version == loaded.record.version:
+            return cached
+        later = await self._store.history(key, after=cached.state.version)
+        return replace(cached, state=fold(cached.state, later))
 
     async def load_missing(self, keys: Iterable[ExecutionKey]) -> dict[ExecutionKey, Loaded]:
         """What is stored of those executions that are not in memory; of long histories the first entries.
@@ -93,13 +93,13 @@ class States:
         found = zip(missing, await self._store.load(missing, _SHORT), strict=True)
         return {key: loaded for key, loaded in found if loaded is not None}
 
-    async def keep(self, commit: Commit, after: Remembered) -> None:
+    async def keep(self, commit: Commit, after: CachedState) -> None:
         """Keeps what a commit led to, and a snapshot of it now and then."""
-        self._remember(commit.key, after, begun=commit.expected_version > 0)
-        if self._outgrown(after):
+        self._put(commit.key, after, begun=commit.expected_version > 0)
+        if self._needs_snapshot(after):
             await self._put_snapshot(commit.key, after)
 
-    def _remember(self, key: ExecutionKey, remembered: Remembered, *, begun: bool) -> None:
+    def _put(self, key: ExecutionKey, cached: CachedState, *, begun: bool) -> None:
         """Makes a state the newest.
 
         The one unused for longest makes room. One that had to be loaded is mostly the next to go: if more
@@ -108,37 +108,37 @@ class States:
 
         Args:
             key: the execution.
-            remembered: its state.
+            cached: its state.
             begun: whether it had a history before.
         """
-        if remembered.state.status.ended:
+        if cached.state.status.ended:
             self.forget(key)
             return
         known = key in self._states
         if not known and len(self._states) >= self._most:
             self._states.popitem(last=False)
-        self._states[key] = remembered
+        self._states[key] = cached
         self._states.move_to_end(key, last=known or not begun or next(self._loads) % _ONE_STAYS_OF == 0)
 
-    def _outgrown(self, remembered: Remembered) -> bool:
+    def _needs_snapshot(self, cached: CachedState) -> bool:
         """Whether the history has grown so much since the last snapshot that it is time for another."""
-        state = remembered.state
-        return state.version - remembered.snapshot_version >= self._snapshot_every and not state.status.ended
+        state = cached.state
+        return state.version - cached.snapshot_version >= self._snapshot_every and not state.status.ended
 
-    async def _put_snapshot(self, key: ExecutionKey, remembered: Remembered) -> None:
+    async def _put_snapshot(self, key: ExecutionKey, cached: CachedState) -> None:
         """Keeps a snapshot beside the history. It only saves work: if it fails, the next step tries again."""
-        state = remembered.state
+        state = cached.state
         with suppress(StoreError, TypeError):  # the latter: nested too deep for JSON
             await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
-            if self._states.get(key) is remembered:
-                self._states[key] = replace(remembered, snapshot_version=state.version)
+            if self._states.get(key) is cached:
+                self._states[key] = replace(cached, snapshot_version=state.version)
 
     def forget(self, key: ExecutionKey) -> None:
         """Drops what turned out to be outdated, or will not be needed."""
         self._states.pop(key, None)
 
 
-def remembered_of(loaded: Loaded) -> Remembered:
+def cached_state_of(loaded: Loaded) -> CachedState:
     """The execution as far as it was loaded. Raises `CorruptHistory`."""
     record, snapshot, events = loaded
     kept = load_state(snapshot.state) if snapshot is not None else None
@@ -150,15 +150,15 @@ def remembered_of(loaded: Loaded) -> Remembered:
     opening = _opening(record) if record.version == 0 else None
     snapshot_version = kept.version if kept is not None else 0
     commit_id = record.commit_id if record.version == state.version else None
-    return Remembered(record.workflow, state, snapshot_version, commit_id, opening)
+    return CachedState(record.workflow, state, snapshot_version, commit_id, opening)
 
 
-def just_starting(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Remembered | None:
-    """An execution whose first message is here: it tells the whole story, unless it was overtaken."""
+def starting_state(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> CachedState | None:
+    """The state of an execution whose first message is here, unless another worker took it further."""
     first = deliveries[0]
     if first.body.kind is not MessageKind.START:
         return None
-    return Remembered(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
+    return CachedState(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
 
 
 def _opening(record: ExecutionRecord) -> Message:

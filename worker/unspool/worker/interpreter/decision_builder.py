@@ -1,4 +1,4 @@
-"""A decision in the making: the state as it is so far, and what has been decided already."""
+"""A decision that is being built: the state so far, and what has been decided already."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from unspool.eventstore.records import TaskRequest, Timer
 from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, Run, State
 
-MOST_WEIGHT: Final = 2 * 1024 * 1024
+MAX_DECISION_SIZE: Final = 2 * 1024 * 1024
 """Characters after which a decision is long enough, however few its events are."""
 
 _LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
@@ -33,22 +33,24 @@ class Fault(Exception):
         self.error = error
 
 
-class Behaviour(Protocol):
+class TaskInterpreter(Protocol):
     """What a kind of task does when something happens to one of its runs."""
 
-    def begin(self, turn: "Turn", run: Run, body: Any) -> None:
+    def begin(self, builder: "DecisionBuilder", run: Run, body: Any) -> None:
         """Its input is ready. Raises `Fault`."""
 
-    def child_completed(self, turn: "Turn", run: Run, body: Any, child: "Ended") -> None:
+    def child_completed(self, builder: "DecisionBuilder", run: Run, body: Any, child: "Ended") -> None:
         """A child has completed. Raises `Fault`."""
 
-    def child_faulted(self, turn: "Turn", run: Run, body: Any, child: "Ended", error: WorkflowError) -> None:
+    def child_faulted(
+        self, builder: "DecisionBuilder", run: Run, body: Any, child: "Ended", error: WorkflowError
+    ) -> None:
         """A child has faulted. Raises `Fault`."""
 
-    def answered(self, turn: "Turn", run: Run, body: Any, output: Json) -> None:
+    def answered(self, builder: "DecisionBuilder", run: Run, body: Any, output: Json) -> None:
         """An executor has done its work. Raises `Fault`."""
 
-    def timer_fired(self, turn: "Turn", run: Run, body: Any, purpose: Purpose) -> None:
+    def timer_fired(self, builder: "DecisionBuilder", run: Run, body: Any, purpose: Purpose) -> None:
         """One of its timers, other than its timeout, has fired. Raises `Fault`."""
 
 
@@ -64,27 +66,27 @@ class Ended(NamedTuple):
 
 
 @dataclass(slots=True)
-class Turn:
+class DecisionBuilder:
     """One decision being made, on a state of its own."""
 
     plan: Plan
     state: State
     now: int
     """Milliseconds since 1970."""
-    behaviours: Mapping[type[Body], Behaviour]
+    interpreters: Mapping[type[Body], TaskInterpreter]
     error_base: str
     enough: Callable[[int], bool]
     """Whether so many events are enough for one decision."""
     budget: Budget = field(default_factory=Budget)
     """The work that expressions of the present step may still make."""
-    weight: int = 0
+    size: int = 0
     """About how many characters the new values in it have as JSON."""
     events: list[Event] = field(default_factory=list)
     tasks: dict[str, TaskRequest] = field(default_factory=dict)
     tasks_cancelled: list[str] = field(default_factory=list)
     timers: dict[str, Timer] = field(default_factory=dict)
     timers_cancelled: list[str] = field(default_factory=list)
-    agenda: deque[str] = field(default_factory=deque)
+    ready: deque[str] = field(default_factory=deque)
     """Runs created and not yet started, in the order of their creation."""
 
     def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
@@ -97,11 +99,11 @@ class Turn:
     @property
     def full(self) -> bool:
         """Whether the decision is long enough."""
-        return self.weight > MOST_WEIGHT or self.enough(len(self.events))
+        return self.size > MAX_DECISION_SIZE or self.enough(len(self.events))
 
-    def take_in(self, value: Json) -> None:
-        """Bears the weight of a new value. Raises `LimitExceeded` if it is more than one may have."""
-        self.weight += json_size(value)
+    def add_size_of(self, value: Json) -> None:
+        """Adds the size of a new value. Raises `LimitExceeded` if the value is too large."""
+        self.size += json_size(value)
 
     def run(self, id_: str) -> Run:
         """A live run as it is now."""
@@ -111,9 +113,9 @@ class Turn:
         """The task that a run is a run of."""
         return self.plan.tasks[run.task]
 
-    def behaviour_of(self, task: Task) -> Behaviour:
+    def interpreter_of(self, task: Task) -> TaskInterpreter:
         """What the task's kind does."""
-        return self.behaviours[type(task.body)]
+        return self.interpreters[type(task.body)]
 
     # -- the world outside
 
@@ -125,7 +127,7 @@ class Turn:
         self.tasks[run.id] = TaskRequest(self.state.execution, run.id, run.task, queue, arguments, deadline)
 
     def withdraw(self, run: Run) -> None:
-        """Tells whoever works for the run to stop."""
+        """Cancels the task request of the run."""
         if run.phase is Phase.REQUESTED and self.tasks.pop(run.id, None) is None:
             self.tasks_cancelled.append(run.id)
 
@@ -151,9 +153,9 @@ class Turn:
             if self.timers.pop(id_, None) is None:
                 self.timers_cancelled.append(id_)
 
-    def first_of(self, timer: str) -> str:
-        """The timer that has its say when this one is due: a timeout around it that is due as well goes
-        first, the outermost of several (inventory N3). In which order a store tells of them is its own.
+    def first_due(self, timer: str) -> str:
+        """The timer that fires when this one is due: the outermost of the timeouts around it that are due as
+        well (inventory N3). The order in which a store reports them is not defined.
         """
         found = self.state.timers[timer]
         due = [

@@ -1,0 +1,95 @@
+"""Processes many executions together: one store call loads them, another commits all decisions.
+
+Most messages under load are processed like this. A message that cannot be (a long history to fold, a plan
+that is not in memory or may block, a failure, a conflict) is left to `ExecutionProcessor`, which processes
+one execution at a time.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
+from unspool.worker.plan_cache import PlanCache
+from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
+from unspool.worker.steps import Step, Steps
+
+MessagesByExecution = Mapping[ExecutionKey, Sequence[Delivery[Message]]]
+
+_MAX_BATCH_SECONDS: Final = 0.02
+"""Seconds of decisions after which the event loop does other work."""
+
+_APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
+
+
+class BatchProcessor:
+    """Processes many executions at once. At any time, at most one caller processes an execution."""
+
+    def __init__(self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps) -> None:
+        self._store = store
+        self._plans = plans
+        self._states = states
+        self._steps = steps
+
+    async def process(self, messages_by_execution: MessagesByExecution) -> set[ExecutionKey]:
+        """Processes what it can. Returns the executions whose messages are done."""
+        try:
+            steps = self._decide_all(
+                messages_by_execution,
+                await self._states.load_missing(_already_started(messages_by_execution)),
+            )
+        except Exception:  # noqa: BLE001 - processed alone, each shows its own failure
+            return set()
+        if not steps:
+            return set()
+        try:
+            outcomes = await self._store.commit_all([step.commit for step in steps])
+        except Exception:  # noqa: BLE001 - the same
+            outcomes = [Outcome.CONFLICT] * len(steps)
+        answered = set()
+        for (commit, after), outcome in zip(steps, outcomes, strict=True):
+            if outcome not in _APPLIED:
+                self._states.forget(commit.key)
+                continue
+            answered.add(commit.key)
+            await self._states.keep(commit, after)
+        return answered
+
+    def _decide_all(
+        self, messages_by_execution: MessagesByExecution, loaded: Mapping[ExecutionKey, Loaded]
+    ) -> list[Step]:
+        """The steps that can be committed now."""
+        steps: list[Step] = []
+        enough = time.monotonic() + _MAX_BATCH_SECONDS
+        for key, deliveries in messages_by_execution.items():
+            with suppress(Exception):  # it fails again when it is processed alone
+                step = self._step(key, deliveries, loaded.get(key))
+                if step is not None:
+                    steps.append(step)
+            if time.monotonic() > enough:
+                break
+        return steps
+
+    def _step(
+        self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]], loaded: Loaded | None
+    ) -> Step | None:
+        known = self._states.get(key) or starting_state(key, deliveries)
+        if known is None and loaded is not None:
+            known = cached_state_of(loaded)
+            if known.state.version != loaded.record.version:
+                return None
+        if known is None:
+            return None
+        plan = self._plans.cached(key.tenant, known.workflow)
+        if plan is None or plan.guarded:
+            return None
+        return self._steps.step(key, plan, known, deliveries)
+
+
+def _already_started(messages_by_execution: MessagesByExecution) -> Iterator[ExecutionKey]:
+    """The executions that have a history."""
+    return (
+        key for key, [first, *_] in messages_by_execution.items() if first.body.kind is not MessageKind.START
+    )
