@@ -126,7 +126,7 @@ def test_a_long_source_is_evaluated(compiler: ExpressionCompiler, source: str, v
         ('"' + '\\("' * 3000 + '")' * 3000 + '"', "strings are nested too deeply"),
         ("{" * 16000, "unexpected '{'"),
         ("if . then " * 1600 + "1" + " end" * 1600, "longer than 16384 bytes"),
-        ("1" + " // 1" * 3000, "too long"),
+        ("1" + " // 1" * 2400, "too long"),
     ],
     ids=["arrays", "signs", "fields", "pipes", "strings", "braces", "branches", "defaults"],
 )
