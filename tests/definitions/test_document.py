@@ -134,13 +134,14 @@ DEEP_BY_ALIASES = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n" + "".join(
         ("a: &a [*a]", "the alias *a contains itself"),
         ("a: *b", "the alias *b has no anchor"),
         ("x: &x k\n*x : 1", "an alias cannot be a key"),
-        ("x: &m {a: 1}\ny:\n  <<: *m\n", "merge keys ('<<') are not part of YAML 1.2; write the members out"),
+        ("y:\n  <<: 1\n", "'<<' merges a mapping, or a list of mappings"),
+        ("x: &m {a: 1}\ny:\n  <<: [*m, 2]\n", "'<<' merges a mapping, or a list of mappings"),
         ("a: 1\n---\nb: 2", "a second document begins here; a file holds one workflow"),
         ("", "the document is empty"),
         ("# nothing\n", "the document is empty"),
         ("~", "a workflow is a mapping; it begins with 'document:'"),
         ("- 1", "a workflow is a mapping; it begins with 'document:'"),
-        ("200: x", "the key '200' is not text; write it in quotes"),
+        ("~: x", "the key '~' is not text; write it in quotes"),
         ("? [a]\n: b", "a key must be text, not a collection"),
         ("a: !mine x", "the tag !mine is not allowed: values are those of JSON"),
         ("a: !!binary aGk=", "the tag !!binary is not allowed: values are those of JSON"),
@@ -189,6 +190,41 @@ def test_what_is_no_yaml_says_where(text: str) -> None:
 def test_depth_is_limited_and_never_ends_the_stack(opening: str) -> None:
     message = only(("a: " if opening == "[" else "") + opening * 100_000).message
     assert message in {f"nested more than {MAX_DEPTH} levels deep", "a key must be text, not a collection"}
+
+
+def test_a_key_that_is_a_number_or_a_boolean_is_its_text() -> None:
+    document = load("ports: {8880: 80, 0x1F: 1, 1.50: 2}\ntrue: yes\n!!int 7: seven\n")
+    assert document.value == {
+        "ports": {"8880": 80, "0x1F": 1, "1.50": 2},
+        "true": "yes",
+        "7": "seven",
+    }
+    assert document.position("/ports/8880") == (1, 15)
+    assert only('1: a\n"1": b').message == "duplicate key '1', first on line 1"
+
+
+def test_merge_keys_are_merged() -> None:
+    text = """
+base: &base {a: 1, b: {c: 2}}
+other: &other {a: 9, d: 4}
+one: {b: 5, <<: *base}
+list: {<<: [*other, *base]}
+nested: &nested {<<: *base, e: 6}
+again: {<<: *nested, <<: *other}
+"<<": text
+"""
+    value = load(text).value
+    assert value["one"] == {"a": 1, "b": 5}
+    assert value["list"] == {"a": 9, "d": 4, "b": {"c": 2}}
+    assert value["again"] == {"e": 6, "a": 1, "b": {"c": 2}, "d": 4}
+    assert value["<<"] == "text"
+    assert load(text).position("/one/a") == (2, 17)
+
+
+def test_merged_members_count_as_aliases_do() -> None:
+    lines = ["a0: &a0 {" + ", ".join(f"k{number}: x" for number in range(50)) + "}"]
+    lines += [f"a{n}: &a{n} {{m{n}: *a{n - 1}, <<: *a{n - 1}}}" for n in range(1, 40)]
+    assert only("\n".join(lines)).message == "the aliases of this document expand to more than 1 MiB"
 
 
 def test_a_hundred_levels_are_fine() -> None:

@@ -14,7 +14,7 @@ from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import MAX_PROBLEMS, DefinitionInvalid, Problem
 from unspool.definitions.yaml_events import Position, events, position_in, position_of_mark
-from unspool.definitions.yaml_scalars import COLLECTION_TAGS, Unfit, scalar, unknown_tag
+from unspool.definitions.yaml_scalars import COLLECTION_TAGS, Unfit, key_text, scalar, unknown_tag
 
 MAX_DEPTH: Final = 100
 """Collections within collections."""
@@ -77,6 +77,10 @@ class _Open:
     anchor: str | None
     key: str | None = None
     key_position: Position | None = None
+    merging: bool = False
+    """Whether the key is a merge key."""
+    merges: list[Node] = field(default_factory=list)
+    """The mappings of its merge keys, in order. An earlier one has priority over a later one."""
 
     @property
     def wants_key(self) -> bool:
@@ -142,31 +146,29 @@ class _Composer:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         position = position_of_mark(event.start_mark)
-        value = event.value
+        is_key = bool(self.stack) and self.stack[-1].wants_key
+        value: Json = event.value
         try:
-            value = scalar(event)
+            value = key_text(event) if is_key else scalar(event)
         except Unfit as unfit:
             self._note(str(unfit), position)
-        if self.stack and self.stack[-1].wants_key:
-            self._key(value, event, position)
+        if is_key:
+            self._key(event, position)
         else:
             node = Node(value, position, cost=NODE_COST + len(event.value))
             self._place(node)
             self._anchor(event.anchor, node)
 
-    def _key(self, value: Json, event: yaml.ScalarEvent, position: Position) -> None:
+    def _key(self, event: yaml.ScalarEvent, position: Position) -> None:
         opened = self.stack[-1]
         members = opened.node.members
-        if not isinstance(value, str):
-            self._note(f"the key {event.value[:80]!r} is not text; write it in quotes", position)
-        elif event.value == "<<" and event.implicit[0]:
-            self._note("merge keys ('<<') are not part of YAML 1.2; write the members out", position)
-        elif isinstance(members, dict) and event.value in members:
+        if isinstance(members, dict) and event.value in members:
             first = members[event.value].key or members[event.value].position
             self._note(f"duplicate key {event.value[:80]!r}, first on line {first.line}", position)
         if len(event.value) > MAX_KEY:
             self.refuse(f"a key is longer than {MAX_KEY} characters", position)
         opened.key, opened.key_position = event.value, position
+        opened.merging = event.value == "<<" and event.implicit[0]
         if event.anchor is not None:
             self.anchors[event.anchor] = Node(event.value, position, cost=NODE_COST + len(event.value))
 
@@ -191,6 +193,8 @@ class _Composer:
 
     def _close(self) -> None:
         opened = self.stack.pop()
+        for merged in opened.merges:
+            _merge(opened.node, merged)
         self._place(opened.node)
         self._anchor(opened.anchor, opened.node)
 
@@ -218,6 +222,10 @@ class _Composer:
             return
         opened = self.stack[-1]
         parent = opened.node
+        if opened.merging:
+            opened.key, opened.merging = None, False
+            self._note_merge(opened, node)
+            return
         parent.cost += node.cost
         parent.height = max(parent.height, node.height + 1)
         if isinstance(parent.members, dict):
@@ -230,6 +238,28 @@ class _Composer:
             parent.value.append(node.value)
             parent.members.append(node)
 
+    def _note_merge(self, opened: _Open, node: Node) -> None:
+        """Takes the value of a merge key (https://yaml.org/type/merge.html)."""
+        mappings = node.members if isinstance(node.members, list) else [node]
+        for mapping in mappings:
+            if isinstance(mapping.members, dict):
+                opened.merges.append(mapping)
+            else:
+                self._note("'<<' merges a mapping, or a list of mappings", mapping.position)
+
     def _anchor(self, name: str | None, node: Node) -> None:
         if name is not None:
             self.anchors[name] = node
+
+
+def _merge(into: Node, mapping: Node) -> None:
+    """Adds those members of a mapping whose keys are not there yet."""
+    members = into.members
+    if not isinstance(members, dict) or not isinstance(mapping.members, dict):
+        return
+    for key, member in mapping.members.items():
+        if key not in members:
+            members[key] = member
+            into.value[key] = member.value
+            into.cost += member.cost
+            into.height = max(into.height, member.height + 1)

@@ -85,6 +85,20 @@ def scalar(event: yaml.ScalarEvent) -> Json:
     return value
 
 
+def key_text(event: yaml.ScalarEvent) -> str:
+    """The text of a key. A number or a boolean is taken as it is written.
+
+    Raises:
+        Unfit: it is null, has another tag than text, or cannot be text.
+    """
+    if event.implicit[0] and "\0" not in event.value:
+        if _WORDS.get(event.value, event.value) is None:
+            raise Unfit(f"the key {event.value[:80]!r} is not text; write it in quotes")
+        return _encodable(event.value)
+    value = scalar(event)
+    return value if isinstance(value, str) else event.value
+
+
 def _encodable(text: str) -> str:
     try:
         text.encode()
