@@ -186,6 +186,34 @@ def test_what_is_no_yaml_says_where(text: str) -> None:
     assert problem.line >= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        ("a:\n\t- x", (2, 1), "a tab; indent with spaces"),
+        ("a: |\n\tx\n", (2, 1), "a tab; indent with spaces"),
+        ("a: 'x\nb: 1\n", (3, 1), "a quote is not closed, opened on line 1"),
+        (
+            "a: b: c",
+            (1, 5),
+            "': ' inside a plain text; put the text in quotes, or correct the indentation",
+        ),
+        ("é: @x", (1, 4), "a plain text cannot begin with '@'; put it in quotes"),
+        ("a: [1\nb: 3\n", (2, 2), "a ',' is missing, or the '[' of line 1 is not closed"),
+        ("a: {b: 1\nc: 2\n", (2, 2), "a ',' is missing, or the '{' of line 1 is not closed"),
+        (
+            "a:\n  b: 1\n c: 2\n",
+            (3, 2),
+            "this does not continue the mapping of line 1; correct the indentation, or put text in quotes",
+        ),
+        ("x: - a", (1, 4), "a list item is not allowed here; begin it on a new line"),
+    ],
+)
+def test_a_syntax_error_says_what_to_write(text: str, place: tuple[int, int], says: str) -> None:
+    problem = only(text)
+    assert (problem.line, problem.column) == place
+    assert problem.message == f"not YAML: {says}"
+
+
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", '{"a":', "? "])
 def test_depth_is_limited_and_never_ends_the_stack(opening: str) -> None:
     message = only(("a: " if opening == "[" else "") + opening * 100_000).message

@@ -15,6 +15,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.problems import MAX_PROBLEMS, DefinitionInvalid, Problem
 from unspool.definitions.yaml_events import Position, events, position_in, position_of_mark
 from unspool.definitions.yaml_scalars import COLLECTION_TAGS, Unfit, key_text, scalar, unknown_tag
+from unspool.definitions.yaml_syntax import syntax_problem
 
 MAX_DEPTH: Final = 100
 """Collections within collections."""
@@ -57,8 +58,8 @@ def compose(text: str) -> Node:
             composer.take(event)
     except yaml.MarkedYAMLError as error:
         position = position_of_mark(error.problem_mark or error.context_mark)
-        problem = error.problem or error.context or ""
-        composer.refuse(_TOO_DEEP if "nesting depth" in problem else f"not YAML: {problem}", position)
+        too_deep = "nesting depth" in (error.problem or "")
+        composer.refuse(_TOO_DEEP if too_deep else f"not YAML: {syntax_problem(error, text)}", position)
     except yaml.YAMLError as error:  # the reader's, which knows an offset only
         offset = getattr(error, "position", 0)
         composer.refuse(f"not YAML: {_first_line(error)}", position_in(text, offset))

@@ -208,9 +208,9 @@ class WorkerService:
             async with asyncio.timeout(self._settings.grace_seconds):
                 while self._processing:  # a task may start others
                     await asyncio.wait(set(self._processing.values()))
-        tending = set(self._processing.values())
-        for task in tending:
+        processing = set(self._processing.values())
+        for task in processing:
             task.cancel()
-        await asyncio.gather(*tending, return_exceptions=True)
+        await asyncio.gather(*processing, return_exceptions=True)
         with suppress(StoreError):  # its leases will end
             await self._store.deregister(self._consumer)
