@@ -396,3 +396,40 @@ async def test_cancel_reaches_an_execution(store, jq):
         await store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))
         assert (await ended(store, key)).status is Status.CANCELLED
         assert (await store.fire_due_timers()).next_due_at is None
+
+
+async def results_by_commit(store: EventStore, key: ExecutionKey) -> list[int]:
+    """How many tasks completed in each commit."""
+    counts, seen, entries = [], 0, 0
+    while True:
+        entries += 1
+        [loaded] = await store.load([key], entries)
+        assert loaded is not None
+        completed = sum(event.type == "task.completed" for event in loaded.events)
+        counts.append(completed - seen)
+        seen = completed
+        if loaded.events[-1].seq == loaded.record.version:
+            return counts
+
+
+async def test_many_results_for_one_execution_are_committed_in_bounded_pieces(
+    store: EventStore, jq: JqPool
+) -> None:
+    branches = 200
+    tasks = ", ".join(f"{{b{number}: {CALL}}}" for number in range(branches))
+    await deploy(store, f"do: [{{f: {{fork: {{branches: [{tasks}]}}}}}}]")
+    key = await start(store, "wide", 1)
+    consumer = Consumer("executors", "e1", frozenset({"http"}))
+    requested: list[Delivery[Any]] = []
+    async with working(store, jq, snapshot_every=1_000_000), asyncio.timeout(30):
+        while len(requested) < branches:
+            requested += await store.receive_tasks(consumer, branches, 1.0)
+    for delivery in requested:
+        body = {"run": delivery.body.run, "output": 1}
+        await store.finish_task(delivery, Message(MessageKind.TASK_COMPLETED, key.id, body))
+    async with working(store, jq, "w2", batch=8, concurrency=100, snapshot_every=1_000_000):
+        record = await ended(store, key)
+    assert record.status is Status.COMPLETED
+    counts = await results_by_commit(store, key)
+    assert sum(counts) == branches + 1
+    assert max(counts) <= 8 + 1  # the last piece completes the fork, too

@@ -192,10 +192,16 @@ class WorkerService:
             deliveries = self._finished(key, deliveries)
 
     def _finished(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
-        """Returns the messages that arrived meanwhile. Without any, the execution is done for now."""
+        """Returns the next messages that wait for the execution. Without any, it is done for now.
+
+        At most a batch, so that thousands of results for one execution make no commit without bound.
+        """
         self._in_flight -= len(deliveries)
         self._room.set()
-        arrived = self._waiting.pop(key, [])
+        waiting = self._waiting.pop(key, [])
+        arrived, later = waiting[: self._settings.batch], waiting[self._settings.batch :]
+        if later:
+            self._waiting[key] = later
         if arrived:
             self._being_processed[key] = arrived
         else:
