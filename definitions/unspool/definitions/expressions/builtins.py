@@ -131,7 +131,7 @@ def _flattened(value: Json, depth: Json, frame: Frame) -> list[Json]:
             continue
         if not is_number(depth):
             raise EvaluationError(f"{kind(depth)} and number cannot be subtracted")
-        charge(frame, 2 * ITEM)  # a call costs more than an item
+        charge(frame, 8 * ITEM)  # a call costs far more than an item
         flat += _flattened(item, depth - 1, frame)
         charge_copy(frame, len(flat))
     return flat
