@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from urllib.parse import quote
 
 from unspool.definitions.expressions.access import contains, has, index, items, positions
+from unspool.definitions.expressions.dates import DATE_FILTERS
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
 from unspool.definitions.expressions.json_text import to_json, to_string
@@ -238,8 +239,11 @@ def _split(value: Json, separator: Json, frame: Frame) -> list[str]:
     return split(value, separator, frame)
 
 
-def _fail(value: Json, _: Frame) -> NoReturn:
-    raise EvaluationError(value if isinstance(value, str) else f"error with {kind(value)} as its message")
+def _fail(value: Json, frame: Frame) -> NoReturn:
+    if isinstance(value, str):
+        raise EvaluationError(value)
+    shown = f" {to_json(value, frame)}" if is_number(value) else ""
+    raise EvaluationError(f"error with the {kind(value)}{shown} as its message")
 
 
 FORMATS: Final[Mapping[str, Callable[[Json, Frame], str]]] = MappingProxyType(
@@ -281,6 +285,7 @@ VALUE_FILTERS: Final[Mapping[str, Callable[[Json, Frame], Json]]] = MappingProxy
         "ltrim": lambda value, frame: _string(value, "can be trimmed", frame).lstrip(_SPACE),
         "rtrim": lambda value, frame: _string(value, "can be trimmed", frame).rstrip(_SPACE),
         "error": _fail,
+        **DATE_FILTERS,
     }
 )
 """Builtins without arguments that have one output."""

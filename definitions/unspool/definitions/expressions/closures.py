@@ -11,6 +11,7 @@ from typing import Final
 from unspool.definitions.expressions import paths
 from unspool.definitions.expressions.builtins import FORMATS, VALUE_FILTERS, VALUE_FUNCTIONS
 from unspool.definitions.expressions.code import Code, applied, piped, product, single
+from unspool.definitions.expressions.dates import DATE_FORMATS
 from unspool.definitions.expressions.errors import EvaluationError, OutsideSubset
 from unspool.definitions.expressions.filters import FILTERS
 from unspool.definitions.expressions.frame import Frame, charge, charge_text
@@ -207,6 +208,8 @@ class Closures(PathClosures):
             return single(form)
         if not arguments and (plain := VALUE_FILTERS.get(name)):
             return single(plain)
+        if name in DATE_FORMATS:
+            return _dated(name, arguments)
         codes = [self.compile(argument) for argument in arguments]
         if len(codes) == 1 and (function := VALUE_FUNCTIONS.get(name)):
             return applied(function, codes[0], single(lambda value, _: value))
@@ -214,6 +217,14 @@ class Closures(PathClosures):
         if build is None:
             raise OutsideSubset
         return build(self.cost, *codes)
+
+
+def _dated(name: str, arguments: tuple[Node, ...]) -> Code:
+    match arguments:
+        case (Literal(str() as pattern),):
+            return single(DATE_FORMATS[name](pattern))
+        case _:
+            raise OutsideSubset
 
 
 def _constant(value: Json, exact: bool) -> Code:
