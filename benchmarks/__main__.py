@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks import measurements, processes, workloads
+from benchmarks import measurements, processes, tenants, workloads
 from benchmarks.measurements import Figures
 from benchmarks.recording import record
 
@@ -74,6 +74,12 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
         "10 000 timers in a second, redis": on_redis(lambda u, _: m.timers_in_a_second(u, 10_000)),
+        "start to receipt, redis with 1 tenant": on_redis(
+            lambda u, _: tenants.start_to_receipt(u, 1, 500 // scale)
+        ),
+        "start to receipt, redis with 500 tenants": on_redis(
+            lambda u, _: tenants.start_to_receipt(u, 500, 500 // scale)
+        ),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
         "long history, redis": on_redis(lambda u, _: m.long_history(u, 25_000 // scale)),
     }

@@ -3,9 +3,20 @@
 import asyncio
 import time
 
+import pytest
+
 from unspool.eventstore.records import Fired, MessageKind
 
 HOUR = 3_600_000
+
+
+@pytest.fixture(params=[1, 20], autouse=True)
+async def tenants(request, store, make, hands) -> None:
+    """With many tenants a store may read in another way."""
+    for number in range(1, request.param):
+        await store.start(make.start(make.key("first", f"tenant-{number}")))
+    if request.param > 1:
+        await store.acknowledge(await hands.messages(store, request.param - 1))
 
 
 async def test_a_due_timer_becomes_a_message(store, make, hands):

@@ -86,7 +86,7 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]
-    values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, keys.EARLIER]
+    values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit in commits:
         id_ = commit.key.id
         names += (shard.execution(id_), shard.history(id_), shard.input(id_))

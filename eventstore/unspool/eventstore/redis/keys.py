@@ -15,8 +15,9 @@ from unspool.eventstore.records import ExecutionKey, Status
 META: Final = "unspool:meta"
 TENANTS: Final = "unspool:tenants"
 TIMERS_CHANNEL: Final = "unspool:timers"
-EARLIER: Final = "earlier"
-"""Topic of that channel: a new timer is the earliest of its shard."""
+"""Channel: timers that are the earliest of their shard, `<due at, ms>@<topic of the shard>`."""
+MEMBER_LEFT: Final = "left"
+"""Topic of the channels of `ready`: a consumer of the role was deregistered."""
 
 
 def members(role: str) -> str:
@@ -130,6 +131,17 @@ class Keys:
     def shard_of(self, tenant: str, execution: str) -> Shard:
         """The same by tenant and id."""
         return self.tenant(tenant).shards[zlib.crc32(execution.encode()) % self.shards]
+
+    def shard_named(self, topic: str) -> Shard:
+        """The shard with this topic.
+
+        Raises:
+            ValueError: no shard can have it.
+        """
+        tenant, _, number = topic.partition(":")
+        if not number.isdecimal() or int(number) >= self.shards:
+            raise ValueError(f"not a shard: {topic!r}")
+        return self.tenant(tenant).shards[int(number)]
 
     def all_shards(self, tenants: Iterable[str]) -> list[Shard]:
         """Every shard of some tenants."""

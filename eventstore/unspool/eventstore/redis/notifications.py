@@ -4,6 +4,7 @@ A message on a channel is a list of topics, separated by blanks.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -102,6 +103,7 @@ class Notifications:
         self._socket: SocketConnection | None = None
         self._connecting = asyncio.Lock()
         self._channels: dict[str, _Channel] = {}
+        self._pings: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
     async def watch(self, name: str, topic: str) -> AsyncIterator[Watch]:
@@ -118,13 +120,25 @@ class Notifications:
         watch = Watch()
         channel.add(topic.encode(), watch)
         try:
-            await self._confirmed(socket, channel)
+            await self._answered(socket, channel.subscribed)
             yield watch
         finally:
             channel.discard(topic.encode(), watch)
             if not channel.watches:
                 later = asyncio.get_running_loop().call_later
                 channel.unsubscribing = later(_UNSUBSCRIBE_DELAY_SECONDS, self._unsubscribe, name, channel)
+
+    async def catch_up(self) -> None:
+        """Returns when all notifications that were published before the call have been received.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached.
+        """
+        socket = await self._connected()
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pings.append(answer)
+        socket.send(("PING",))
+        await self._answered(socket, answer)
 
     async def close(self) -> None:
         """Ends all watches."""
@@ -142,12 +156,12 @@ class Notifications:
                 self._socket = await self._connect(self._received, self._ended)
             return self._socket
 
-    async def _confirmed(self, socket: SocketConnection, channel: _Channel) -> None:
+    async def _answered(self, socket: SocketConnection, answer: asyncio.Future[None]) -> None:
         try:
             async with asyncio.timeout(self._reply_seconds):
-                await asyncio.shield(channel.subscribed)
+                await asyncio.shield(answer)
         except TimeoutError:
-            error = StoreUnavailable("Redis does not confirm a subscription")
+            error = StoreUnavailable("Redis does not answer on the connection for notifications")
             socket.end(error)
             raise error from None
 
@@ -155,12 +169,15 @@ class Notifications:
         if isinstance(reply, Exception):
             self._refused(reply)
             return
+        if reply == b"PONG" or reply[0] == b"pong":  # the former without a subscription
+            _resolve(self._pings.popleft())
+            return
         kind, name, content = reply
         channel = self._channels.get(name.decode())
         if channel is None:
             return
-        if kind == b"subscribe" and not channel.subscribed.done():
-            channel.subscribed.set_result(None)
+        if kind == b"subscribe":
+            _resolve(channel.subscribed)
         elif kind == b"message":
             channel.notify(content)
 
@@ -172,9 +189,17 @@ class Notifications:
     def _ended(self, error: StoreError) -> None:
         self._socket = None
         channels, self._channels = self._channels, {}
+        answers = [*self._pings, *(channel.subscribed for channel in channels.values())]
+        self._pings.clear()
+        for answer in answers:
+            if not answer.done():
+                answer.set_exception(StoreUnavailable(str(error)))
+                answer.exception()  # marked as seen: its watcher may have been cancelled
         for channel in channels.values():
-            if not channel.subscribed.done():
-                channel.subscribed.set_exception(StoreUnavailable(str(error)))
-                channel.subscribed.exception()  # marked as seen: its watcher may have been cancelled
             for watch in chain.from_iterable(channel.watches.values()):
                 watch.wake(over=True)
+
+
+def _resolve(answer: asyncio.Future[None]) -> None:
+    if not answer.done():
+        answer.set_result(None)

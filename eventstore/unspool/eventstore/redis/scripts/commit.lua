@@ -2,8 +2,8 @@
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
 --       11 wanted runs among the dead letters; then the queues that get tasks; then of each step: execution, history, input
--- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers, 4 the topic
---       to publish there when a timer is the earliest; then of each step:
+-- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers, 4 the name of
+--       the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       how many arguments it has, this one not counted,
 --       expected version, expected commit id or '', new version, commit id, history entry,
 --       id of the execution,
@@ -131,10 +131,11 @@ for first = 1, #acknowledged, MOST_AT_ONCE do
   redis.call('XDEL', inbox, unpack(acknowledged, first, last))
 end
 
--- A timer service sleeps until the earliest timer, so it is notified only of an earlier one.
+-- A timer service knows the earliest timer of each shard, so it is notified only of an earlier one.
 if next(set) then
-  if set[redis.call('ZRANGE', timers, 0, 0)[1]] then
-    redis.call('PUBLISH', ARGV[3], ARGV[4])
+  local first = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')
+  if set[first[1]] then
+    redis.call('PUBLISH', ARGV[3], first[2] .. '@' .. ARGV[4])
   end
 end
 if #changed > 0 then

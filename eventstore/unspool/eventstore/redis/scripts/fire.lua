@@ -1,9 +1,9 @@
 -- Turns due timers into messages, each exactly once, by the clock of Redis.
 --
 -- KEYS  pairs of a set of timers and the inbox of the same shard
--- ARGV  1 how many at most
--- Returns how many were fired, when the next of all is due (ms; '' if none is set), and the numbers of the inboxes
--- among the pairs that got messages.
+-- ARGV  1 how many at most; with 0 it only reads
+-- Returns how many were fired, the numbers of the inboxes among the pairs that got messages, and for each pair when
+-- its next timer is due (ms; '' if none is set).
 --
 -- A timer is stored as the message that it sends, so firing needs no lookup.
 
@@ -11,7 +11,7 @@ local left = tonumber(ARGV[1])
 local asked = left
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-local next_due = ''
+local next_due = {}
 local fired = {}
 
 for i = 1, #KEYS, 2 do
@@ -26,9 +26,6 @@ for i = 1, #KEYS, 2 do
       left = left - #due
     end
   end
-  local first = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
-  if first[2] and (next_due == '' or tonumber(first[2]) < tonumber(next_due)) then
-    next_due = first[2]
-  end
+  next_due[#next_due + 1] = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')[2] or ''
 end
-return {asked - left, next_due, fired}
+return {asked - left, fired, next_due}

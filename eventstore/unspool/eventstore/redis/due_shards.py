@@ -1,0 +1,73 @@
+"""Which shards have due timers, as far as one process knows from replies and notifications."""
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from itertools import islice
+from typing import Final
+
+_STALE_ENTRIES: Final = 1_000
+"""Entries of the heap that may be out of date, besides as many as there are shards."""
+
+
+class DueShards:
+    """The time of the next timer of each shard, by topic; times are by the store's clock.
+
+    A time may be too early, because the timer was cancelled or another service fired it. It is too late only
+    if a notification was missed.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[str, int] = {}
+        self._heap: list[tuple[int, str]] = []
+        self._due: dict[str, None] = {}
+        """Shards that were found to be due, in the order in which they are asked."""
+        self._now = 0
+        """Up to this time `_due` is complete."""
+
+    def set_earlier(self, topic: str, due_at: int) -> None:
+        """A timer was set that was the earliest of its shard."""
+        known = self._next.get(topic)
+        if known is None or due_at < known:
+            self.replace(topic, due_at)
+
+    def replace(self, topic: str, due_at: int | None) -> None:
+        """The shard was asked: its next timer is due then; None if it has no timer.
+
+        A shard that is still due goes behind the others, so that many timers of one shard do not delay those
+        of others.
+        """
+        was_due = topic in self._due
+        self._due.pop(topic, None)
+        if due_at is None:
+            self._next.pop(topic, None)
+        elif due_at <= self._now:
+            self._next[topic] = due_at
+            self._due[topic] = None
+        elif was_due or self._next.get(topic) != due_at:
+            self._next[topic] = due_at
+            heappush(self._heap, (due_at, topic))
+            self._remove_stale_entries()
+
+    def due(self, now: int, most: int) -> list[str]:
+        """At most `most` shards whose next timer is due; they stay due until `replace` is called."""
+        self._now = now
+        while self._heap and self._heap[0][0] <= now:
+            due_at, topic = heappop(self._heap)
+            if self._next.get(topic) == due_at:
+                self._due[topic] = None
+        return list(islice(self._due, most))
+
+    def next_due_at(self) -> int | None:
+        """When the next timer of all shards is due; None if there is none."""
+        while self._heap and self._next.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        return min(self._earliest(), default=None)
+
+    def _earliest(self) -> Iterator[int]:
+        yield from (self._next[topic] for topic in self._due)
+        yield from (due_at for due_at, _ in self._heap[:1])
+
+    def _remove_stale_entries(self) -> None:
+        if len(self._heap) > 2 * len(self._next) + _STALE_ENTRIES:
+            self._heap = [(due_at, topic) for topic, due_at in self._next.items() if topic not in self._due]
+            heapify(self._heap)
