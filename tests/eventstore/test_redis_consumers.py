@@ -345,3 +345,49 @@ async def test_with_many_tenants_new_entries_are_announced(redis_database, make,
     assert sorted(delays)[len(delays) // 2] < HEARTBEAT_SECONDS / 5
     await store.close()
     await other.close()
+
+
+async def test_with_many_tenants_deliveries_of_deregistered_consumers_are_announced(
+    redis_database, make, hands
+):
+    """They arrive long before the next read of all streams, also at workers that preferred other shards."""
+    store, other = (RedisStore(redis_database, RedisSettings()) for _ in range(2))
+    await store.open()
+    await other.open()
+    for n in range(40):
+        await other.send(f"tenant-{n}", make.message())
+    await store.acknowledge(await hands.messages(store, 40))
+    await store.receive_tasks(make.executor, 10, 0)
+    loop = asyncio.get_running_loop()
+    delays = []
+
+    async def taken_over(receiving, leaver: Consumer) -> list:
+        reading = asyncio.ensure_future(receiving)
+        await asyncio.wait([reading], timeout=0.1)
+        begun = loop.time()
+        await other.deregister(leaver)
+        deliveries = await reading
+        delays.append(loop.time() - begun)
+        assert {delivery.attempts for delivery in deliveries} == {2}
+        return deliveries
+
+    for n in range(5):
+        keys = [make.key(f"e{n}", f"tenant-{tenant}") for tenant in range(10)]
+        leaver = Consumer("workers", f"leaver-{n}")
+        await other.heartbeat(leaver)
+        for key in keys:
+            await other.start(make.start(key))
+        await hands.messages(other, 10, leaver)
+        await asyncio.sleep(HEARTBEAT_SECONDS)  # by then the other worker has seen the leaver
+        taken = await taken_over(store.receive_messages(make.worker, 100, 30), leaver)
+        while len(taken) < 10:
+            taken += await store.receive_messages(make.worker, 100, 30)
+        await store.acknowledge(taken)
+        leaver = Consumer("executors", f"leaver-{n}", frozenset({"http"}))
+        await other.commit(make.commit(keys[7], tasks=(make.task(execution=f"e{n}"),)))
+        await hands.tasks(other, 1, leaver)
+        [task] = await taken_over(store.receive_tasks(make.executor, 10, 30), leaver)
+        await store.finish_task(task, None)
+    assert sorted(delays)[len(delays) // 2] < HEARTBEAT_SECONDS / 5, delays
+    await store.close()
+    await other.close()

@@ -4,18 +4,27 @@ from typing import Final
 
 from unspool.eventstore.records import Consumer
 from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.members import Members
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.streams import streams_of
 
 _BATCH: Final = 100
+_STREAMS_A_CALL: Final = 512
+"""Streams in one call, at most, so that other clients are served in between."""
 
 
-async def deregister(session: Session, consumer: Consumer) -> None:
-    """Adds a consumer's pending entries again for other consumers, and removes it from its groups."""
-    shards = session.keys.all_shards(await session.tenants(fresh=True))
-    names = streams_of(consumer, shards).names
-    while (
-        names
-        and await session.run(scripts.DEREGISTER, names, (consumer.role, consumer.name, _BATCH)) == _BATCH
-    ):
-        pass
+async def deregister(session: Session, consumer: Consumer, members: Members) -> None:
+    """Adds a consumer's pending entries again for others, and removes it from its groups and the members."""
+    streams = streams_of(consumer, session.keys.all_shards(await session.tenants(fresh=True)))
+    changed: set[Shard] = set()
+    for at in range(0, len(streams.names), _STREAMS_A_CALL):
+        names = streams.names[at : at + _STREAMS_A_CALL]
+        count = _BATCH
+        while count == _BATCH:
+            values = (consumer.role, consumer.name, _BATCH)
+            count, numbers = await session.run(scripts.DEREGISTER, names, values)
+            changed.update(streams.shards[at + number - 1] for number in numbers)
+    await members.remove(consumer.name)
+    # Afterwards, so that the readers see who is left: they take only from shards that they prefer.
+    session.announce(consumer.role, changed, member_left=True)

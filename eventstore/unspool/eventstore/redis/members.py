@@ -35,6 +35,7 @@ class Members:
         self._seen: dict[str, _Seen] = {}
         self._refreshed_at = -math.inf
         self._heartbeat_at = -math.inf
+        self._outdated = False
 
     async def refresh(self) -> None:
         """Reads the heartbeats, at most every half `HEARTBEAT_SECONDS`.
@@ -43,8 +44,9 @@ class Members:
         may have been unable to send heartbeats. Else a pause of Redis would make live members take over each
         other's tasks.
         """
-        if self._session.monotonic() - self._refreshed_at < HEARTBEAT_SECONDS / 2:
+        if not self._outdated and self._session.monotonic() - self._refreshed_at < HEARTBEAT_SECONDS / 2:
             return
+        self._outdated = False
         reply: list[bytes] = await self._session.call("HGETALL", self._key)
         now = self._session.monotonic()
         known = self._seen if now - self._refreshed_at <= _LONGEST_REFRESH_GAP else {}
@@ -56,6 +58,10 @@ class Members:
             )
         self._seen = seen
         self._refreshed_at = now
+
+    def expire(self) -> None:
+        """Makes the next `refresh` read again."""
+        self._outdated = True
 
     async def heartbeat(self, name: str, heartbeat: bytes) -> None:
         """Writes a heartbeat of a member."""

@@ -117,8 +117,7 @@ class RedisQueues:
         if reader is not None:
             await reader.close()
         self._heartbeats.pop(consumer, None)
-        await deregister(self._session, consumer)
-        await self._members[consumer.role].remove(consumer.name)
+        await deregister(self._session, consumer, self._members[consumer.role])
 
     async def queues_served(self) -> frozenset[str]:
         """See `EventStore`."""

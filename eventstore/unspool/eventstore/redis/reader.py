@@ -87,8 +87,7 @@ class Reader(Generic[Body]):
             # The rest is in queues that this consumer does not serve; it is added again for their consumers.
             with suppress(StoreError):  # it is tried again later; the deliveries found must be returned
                 for consumer in gone:
-                    await deregister(self._session, consumer)
-                    await self._members.remove(consumer.name)
+                    await deregister(self._session, consumer, self._members)
         return found
 
     async def close(self) -> None:
@@ -131,6 +130,9 @@ class Reader(Generic[Body]):
         while True:
             if await self._ready.listen():
                 self._read_all_at = 0.0
+            if self._ready.member_left():  # this consumer may prefer other shards now
+                self._members.expire()
+                self._refreshed_at = None
             await self._refresh_streams()
             if self._drain_due and (found := await self._drain(limit)):
                 return found

@@ -14,6 +14,8 @@ from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.notifications import ALL_TOPICS, Watch
 from unspool.eventstore.redis.session import Session
 
+_MEMBER_LEFT: Final = keys.MEMBER_LEFT.encode()
+
 _MAX_SHARDS: Final = 64
 """Shards in one read, at most."""
 
@@ -34,6 +36,13 @@ class ReadyShards:
         await self._watching.aclose()
         watch = self._session.notifications.watch(self._channel, ALL_TOPICS)
         self._watch = await self._watching.enter_async_context(watch)
+        return True
+
+    def member_left(self) -> bool:
+        """Whether a consumer of the role was deregistered since the last call."""
+        if self._watch is None or _MEMBER_LEFT not in self._watch.topics:
+            return False
+        del self._watch.topics[_MEMBER_LEFT]
         return True
 
     def take(self, shards: Mapping[bytes, Shard]) -> list[Shard]:

@@ -104,12 +104,14 @@ class Session:
         """Whether one blocking read of all streams would be slow, so that new entries are announced."""
         return len(self._tenants) > _FEW_TENANTS
 
-    def announce(self, role: str, shards: Iterable[Shard]) -> None:
+    def announce(self, role: str, shards: Iterable[Shard], *, member_left: bool = False) -> None:
         """Tells the readers of a role which shards have new entries, if there are many tenants."""
         if self.has_many_tenants:
-            topics = " ".join(shard.topic for shard in shards)
+            topics = [shard.topic for shard in shards]
+            if member_left:
+                topics.append(keys.MEMBER_LEFT)
             if topics:
-                self._commands.post("PUBLISH", keys.ready(role), topics)
+                self._commands.post("PUBLISH", keys.ready(role), " ".join(topics))
 
     async def add_tenant(self, tenant: str) -> None:
         """Registers a tenant for all readers; call it before the first write to a stream of the tenant."""

@@ -2,12 +2,13 @@
 --
 -- KEYS  streams
 -- ARGV  1 group, 2 consumer, 3 how many entries at most
--- Returns how many entries were added again; if it is the limit, call again.
+-- Returns how many entries were added again (if it is the limit, call again), and the numbers of their streams.
 --
 -- XGROUP DELCONSUMER loses pending entries, so it is called only without any.
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local asked = left
+local changed = {}
 
 local function add_again(stream, id, times)
   local entry = redis.call('XRANGE', stream, id, id)[1]
@@ -20,7 +21,7 @@ local function add_again(stream, id, times)
   left = left - 1
 end
 
-for _, stream in ipairs(KEYS) do
+for number, stream in ipairs(KEYS) do
   if left == 0 then
     break
   end
@@ -29,9 +30,12 @@ for _, stream in ipairs(KEYS) do
     for _, row in ipairs(rows) do
       add_again(stream, row[1], row[4])
     end
+    if #rows > 0 then
+      changed[#changed + 1] = number
+    end
     if #redis.call('XPENDING', stream, group, '-', '+', 1, consumer) == 0 then
       redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
     end
   end
 end
-return asked - left
+return {asked - left, changed}
