@@ -1,4 +1,4 @@
-"""Loading: YAML 1.2 and JSON, places, and everything a hostile text can be."""
+"""Loading: YAML 1.2 and JSON, positions, hostile texts."""
 
 import json
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from unspool.definitions.problems import MAX_PROBLEMS, DefinitionInvalid, Proble
 from unspool.definitions.yaml_core import MAX_DEPTH
 
 
-def refused(text: str | bytes) -> tuple[Problem, ...]:
+def problems_of(text: str | bytes) -> tuple[Problem, ...]:
     with pytest.raises(DefinitionInvalid) as caught:
         load(text)
     return caught.value.problems
 
 
-def only(text: str | bytes) -> Problem:
-    (problem,) = refused(text)
+def only_problem(text: str | bytes) -> Problem:
+    (problem,) = problems_of(text)
     return problem
 
 
@@ -49,7 +49,7 @@ def only(text: str | bytes) -> Problem:
         ("9223372036854775807", 2**63 - 1),
     ],
 )
-def test_plain_scalars_are_those_of_the_core_schema(written: str, value: object) -> None:
+def test_plain_scalars_have_the_values_of_the_core_schema(written: str, value: object) -> None:
     """Inventory A10."""
     loaded = load(f"a: {written}").value["a"]
     assert loaded == value
@@ -90,7 +90,7 @@ def test_positions_count_characters_and_escape_pointers() -> None:
     assert document.position("/a~1b~0c") == (1, 21)
 
 
-def test_the_position_of_what_is_missing_is_that_of_what_is_around_it() -> None:
+def test_a_missing_value_has_the_position_of_the_nearest_value_around_it() -> None:
     document = load("a: 1\nb:\n  c: []\n")
     assert document.position("/b/c/5/x") == document.position("/b/c") == (3, 6)
     assert document.position("/b/c/x") == (3, 6)
@@ -103,14 +103,14 @@ def test_a_document_is_its_text_value_and_name() -> None:
 
 
 def test_duplicate_keys_name_both_lines_and_all_are_found() -> None:
-    first, second = refused("a: 1\nb: {c: 1,\n  c: 2}\na: 3\n")
+    first, second = problems_of("a: 1\nb: {c: 1,\n  c: 2}\na: 3\n")
     assert (first.pointer, first.line, first.column) == ("/b", 3, 3)
     assert first.message == "duplicate key 'c', first on line 2"
     assert (second.line, second.message) == (4, "duplicate key 'a', first on line 1")
-    assert only('{"a": 1,\n "a": 2}').message == "duplicate key 'a', first on line 1"
+    assert only_problem('{"a": 1,\n "a": 2}').message == "duplicate key 'a', first on line 1"
 
 
-def test_aliases_that_stay_small_are_fine() -> None:
+def test_small_aliases_are_expanded() -> None:
     document = load("a: &x [1, 2]\nb: *x\nc: &y text\nd: *y\n")
     assert document.value == {"a": [1, 2], "b": [1, 2], "c": "text", "d": "text"}
     assert document.position("/b") == (2, 4)
@@ -149,13 +149,13 @@ DEEP_BY_ALIASES = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n" + "".join(
             "a: !!python/object/apply:os.system [x]",
             "the tag !!python/object/apply:os.system is not allowed: values are those of JSON",
         ),
-        ("a: !!int x", "this is no !!int"),
+        ("a: !!int x", "this is not a value of !!int"),
         ('a: "\\0"', "a NUL character is not allowed in text"),
-        ('{"a": "\\ud800"}', "half of a surrogate pair is no character"),
+        ('{"a": "\\ud800"}', "half of a surrogate pair is not a character"),
         ("a: \ud800", "half of a surrogate pair at character 4"),
-        ("a: .nan", ".nan is no JSON value"),
-        ("a: -.INF", "-.INF is no JSON value"),
-        ('{"a": NaN}', ".nan is no JSON value"),
+        ("a: .nan", ".nan is not a JSON value"),
+        ("a: -.INF", "-.INF is not a JSON value"),
+        ('{"a": NaN}', ".nan is not a JSON value"),
         ("a: 1e400", "this number is too large; write it in quotes to keep it as text"),
         (
             "a: 9223372036854775808",
@@ -173,15 +173,15 @@ DEEP_BY_ALIASES = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n" + "".join(
         ("a: " + "é" * 600_000, "the document is larger than 1048576 bytes"),
     ],
 )
-def test_what_cannot_be_a_definition_is_refused_with_its_cause(text: str | bytes, says: str) -> None:
-    assert only(text).message == says
+def test_an_invalid_text_is_rejected_with_its_cause(text: str | bytes, says: str) -> None:
+    assert only_problem(text).message == says
 
 
 @pytest.mark.parametrize(
     "text", ["a: [", "\t- x", "a: 'x", "a: b: c", "a: \x07", "a: \x00", "%YAML 9", "a: @x"]
 )
-def test_what_is_no_yaml_says_where(text: str) -> None:
-    problem = only(text)
+def test_a_syntax_error_has_a_position(text: str) -> None:
+    problem = only_problem(text)
     assert problem.message.startswith("not YAML: ")
     assert problem.line >= 1
 
@@ -209,14 +209,14 @@ def test_what_is_no_yaml_says_where(text: str) -> None:
     ],
 )
 def test_a_syntax_error_says_what_to_write(text: str, place: tuple[int, int], says: str) -> None:
-    problem = only(text)
+    problem = only_problem(text)
     assert (problem.line, problem.column) == place
     assert problem.message == f"not YAML: {says}"
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", '{"a":', "? "])
-def test_depth_is_limited_and_never_ends_the_stack(opening: str) -> None:
-    message = only(("a: " if opening == "[" else "") + opening * 100_000).message
+def test_the_depth_is_limited_and_cannot_exhaust_the_stack(opening: str) -> None:
+    message = only_problem(("a: " if opening == "[" else "") + opening * 100_000).message
     assert message in {f"nested more than {MAX_DEPTH} levels deep", "a key must be text, not a collection"}
 
 
@@ -228,7 +228,7 @@ def test_a_key_that_is_a_number_or_a_boolean_is_its_text() -> None:
         "7": "seven",
     }
     assert document.position("/ports/8880") == (1, 15)
-    assert only('1: a\n"1": b').message == "duplicate key '1', first on line 1"
+    assert only_problem('1: a\n"1": b').message == "duplicate key '1', first on line 1"
 
 
 def test_merge_keys_are_merged() -> None:
@@ -252,26 +252,26 @@ again: {<<: *nested, <<: *other}
 def test_merged_members_count_as_aliases_do() -> None:
     lines = ["a0: &a0 {" + ", ".join(f"k{number}: x" for number in range(50)) + "}"]
     lines += [f"a{n}: &a{n} {{m{n}: *a{n - 1}, <<: *a{n - 1}}}" for n in range(1, 40)]
-    assert only("\n".join(lines)).message == "the aliases of this document expand to more than 1 MiB"
+    assert only_problem("\n".join(lines)).message == "the aliases of this document expand to more than 1 MiB"
 
 
-def test_a_hundred_levels_are_fine() -> None:
+def test_a_hundred_levels_are_accepted() -> None:
     text = '{"a":' * (MAX_DEPTH - 1) + "[]" + "}" * (MAX_DEPTH - 1)
     assert load(text).value == json.loads(text)
 
 
-def test_a_text_full_of_mistakes_is_given_up_on() -> None:
-    assert len(refused("".join(f"k{i}: !t x\n" for i in range(5000)))) == MAX_PROBLEMS
+def test_the_number_of_problems_is_limited() -> None:
+    assert len(problems_of("".join(f"k{i}: !t x\n" for i in range(5000)))) == MAX_PROBLEMS
 
 
-def test_the_error_reads_like_a_compilers() -> None:
+def test_the_error_names_file_line_and_column() -> None:
     with pytest.raises(DefinitionInvalid) as caught:
         load("a: 1\na: 2\n", name="w.yaml")
     assert str(caught.value) == "w.yaml:2:1: duplicate key 'a', first on line 1 (/)"
 
 
-def test_the_work_grows_with_the_text_and_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted in events: aliases add no events, and a refused document is not read on."""
+def test_the_work_is_proportional_to_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in events: aliases add no events, and reading stops at the first fatal error."""
     from unspool.definitions import yaml_core
 
     seen = 0
@@ -284,10 +284,10 @@ def test_the_work_grows_with_the_text_and_no_faster(monkeypatch: pytest.MonkeyPa
 
     original = yaml_core.events
     monkeypatch.setattr(yaml_core, "events", counted)
-    refused(BOMB)
+    problems_of(BOMB)
     assert seen < 200
     seen = 0
-    refused("a: " + "[" * 1_000_000)
+    problems_of("a: " + "[" * 1_000_000)
     assert seen <= MAX_DEPTH + 5
 
 

@@ -55,15 +55,15 @@ def test_milliseconds_of_the_start_are_kept() -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("PT", "no ISO 8601 duration"),
-        ("P", "no ISO 8601 duration"),
-        ("P1DT", "no ISO 8601 duration"),
-        ("-PT1S", "no ISO 8601 duration"),
-        ("pt1s", "no ISO 8601 duration"),
-        ("PT1,5S", "no ISO 8601 duration"),
-        ("PT1S\n", "no ISO 8601 duration"),
-        ("PT\u0663S", "no ISO 8601 duration"),
-        ("P" + "9" * 100_000 + "D", "no ISO 8601 duration"),
+        ("PT", "not an ISO 8601 duration"),
+        ("P", "not an ISO 8601 duration"),
+        ("P1DT", "not an ISO 8601 duration"),
+        ("-PT1S", "not an ISO 8601 duration"),
+        ("pt1s", "not an ISO 8601 duration"),
+        ("PT1,5S", "not an ISO 8601 duration"),
+        ("PT1S\n", "not an ISO 8601 duration"),
+        ("PT\u0663S", "not an ISO 8601 duration"),
+        ("P" + "9" * 100_000 + "D", "not an ISO 8601 duration"),
         ("P11Y", "at most 10 years"),
         ("P99999999999999D", "at most 10 years"),
         ({"days": 10**15}, "at most 10 years"),
@@ -77,13 +77,13 @@ def test_milliseconds_of_the_start_are_kept() -> None:
         (None, "ISO 8601 text"),
     ],
 )
-def test_what_is_no_duration_says_why(value: Any, says: str) -> None:
+def test_the_error_about_an_invalid_duration_names_the_cause(value: Any, says: str) -> None:
     with pytest.raises(BadDuration, match=says):
         parse_duration(value)
 
 
 @given(st.integers(0, 4_102_444_800_000), st.integers(0, 119), st.integers(0, 10_000_000))
-def test_a_duration_is_never_over_before_it_began(start: int, months: int, milliseconds: int) -> None:
+def test_a_duration_never_ends_early(start: int, months: int, milliseconds: int) -> None:
     duration = Duration(months, milliseconds)
     assert duration.due(start) >= start + milliseconds + months * 28 * 86_400_000
     assert duration.milliseconds_from(start) == duration.due(start) - start

@@ -1,4 +1,4 @@
-"""The structure of definitions: what is said about mistakes, by kind of task."""
+"""The structure of definitions: the messages about mistakes, by kind of task."""
 # ruff: noqa: E501 - in tables of messages a case is a line
 
 from pathlib import Path
@@ -15,17 +15,17 @@ from unspool.definitions.schema.rules import source
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: 1.0.0}\n"
 
 
-def said(text: str) -> list[str]:
+def messages(text: str) -> list[str]:
     return [f"{problem.pointer}: {problem.message}" for problem in check(load(text))]
 
 
 def of_task(task: str) -> list[str]:
-    return said(f"{HEAD}do:\n- a: {task}\n")
+    return messages(f"{HEAD}do:\n- a: {task}\n")
 
 
 def test_a_small_workflow_has_no_problems() -> None:
-    assert said(HEAD + "do:\n- a:\n    set: {x: 1}\n- b:\n    wait: PT1S\n") == []
-    assert said(HEAD + "do: []\n") == []
+    assert messages(HEAD + "do:\n- a:\n    set: {x: 1}\n- b:\n    wait: PT1S\n") == []
+    assert messages(HEAD + "do: []\n") == []
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,13 @@ def test_a_small_workflow_has_no_problems() -> None:
         ("{call: mcp, with: {method: tools/cal, transport: {http: {endpoint: x}}}}", "/do/0/a/with/method: 'tools/cal' is not one of tools/list, tools/call, prompts/list, prompts/get, resources/list, resources/read, resources/templates/list, did you mean 'tools/call'?"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_named_with_what_was_probably_meant(task: str, says: str) -> None:
+def test_a_mistake_is_reported_with_a_suggestion(task: str, says: str) -> None:
     assert of_task(task) == [says]
 
 
 def test_versions_without_quotes_get_a_hint() -> None:
     text = "document: {dsl: 1.0, namespace: n, name: w, version: 1.0}\ndo: []\n"
-    assert said(text) == [
+    assert messages(text) == [
         "/document/dsl: expected a version of the DSL that is supported here, such as '1.0.3', found the number 1.0; write it in quotes",
         "/document/version: expected a semantic version such as '1.0.0', found the number 1.0; write it in quotes",
     ]
@@ -79,17 +79,17 @@ def test_versions_without_quotes_get_a_hint() -> None:
 @pytest.mark.parametrize("version", ["1.0.0", "1.0.1", "1.0.3", "1.0.0-alpha5", "1.0.12+build"])
 def test_all_of_1_0_is_accepted(version: str) -> None:
     """Inventory A1."""
-    assert said(f"document: {{dsl: {version}, namespace: n, name: w, version: 1.0.0}}\ndo: []\n") == []
+    assert messages(f"document: {{dsl: {version}, namespace: n, name: w, version: 1.0.0}}\ndo: []\n") == []
 
 
 @pytest.mark.parametrize("version", ["'0.8'", "1.1.0", "2.0.0", "'1.0'", "1.0.3.1"])
-def test_other_versions_are_refused(version: str) -> None:
-    (message,) = said(f"document: {{dsl: {version}, namespace: n, name: w, version: 1.0.0}}\ndo: []\n")
+def test_other_versions_are_rejected(version: str) -> None:
+    (message,) = messages(f"document: {{dsl: {version}, namespace: n, name: w, version: 1.0.0}}\ndo: []\n")
     assert "is not a version of the DSL that is supported here" in message
 
 
-def test_a_workflow_of_0_8_gets_one_sentence() -> None:
-    (message,) = said("id: greet\nspecVersion: '0.8'\nstates: []\n")
+def test_a_workflow_of_dsl_0_8_has_one_problem() -> None:
+    (message,) = messages("id: greet\nspecVersion: '0.8'\nstates: []\n")
     assert message.startswith("/specVersion: this is a workflow of DSL 0.8, which is not supported")
 
 
@@ -103,19 +103,19 @@ def test_all_problems_are_found_in_the_order_of_the_text() -> None:
 
 
 def test_wrong_indentation_is_recognised() -> None:
-    assert said(HEAD + "do:\n- a:\n  wait: PT1S\n") == [
+    assert messages(HEAD + "do:\n- a:\n  wait: PT1S\n") == [
         "/do/0: 'a' is empty; indent what belongs to it, such as 'wait'"
     ]
-    assert said(HEAD + "do:\n- a: {wait: PT1S}\n  b: {wait: PT1S}\n") == [
+    assert messages(HEAD + "do:\n- a: {wait: PT1S}\n  b: {wait: PT1S}\n") == [
         "/do/0: one name is expected, found 'a' and 'b'; begin each with '- '"
     ]
 
 
-def test_unknown_members_of_an_open_object_are_let_through_and_slips_warned_about() -> None:
+def test_unknown_members_of_an_open_object_are_accepted_with_a_warning_for_typing_errors() -> None:
     """Inventory A5."""
     (problem,) = check(load(HEAD + "do: []\nouput: {as: .x}\nx-team: {a: 1}\n"))
     assert problem.severity is Severity.WARNING
-    assert problem.message == "'ouput' means nothing here; did you mean 'output'?"
+    assert problem.message == "'ouput' has no meaning here; did you mean 'output'?"
 
 
 def test_an_old_spelling_is_accepted_with_a_warning() -> None:
@@ -130,7 +130,7 @@ def test_an_old_spelling_is_accepted_with_a_warning() -> None:
 
 def test_expressions_may_have_several_lines() -> None:
     """Inventory D3."""
-    assert said(HEAD + "do:\n- a:\n    wait: |\n      ${\n        .x\n      }\n") == []
+    assert messages(HEAD + "do:\n- a:\n    wait: |\n      ${\n        .x\n      }\n") == []
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,15 @@ def test_deliberate_differences_from_the_official_schema(task: str) -> None:
 
 
 def test_too_many_tasks_are_one_problem() -> None:
-    (message,) = said(HEAD + "do:\n" + "- a: {do: []}\n" * (MAX_TASKS + 5))
+    (message,) = messages(HEAD + "do:\n" + "- a: {do: []}\n" * (MAX_TASKS + 5))
     assert message.endswith(f"a definition has at most {MAX_TASKS} tasks")
 
 
-def test_a_hopeless_document_is_given_up_on() -> None:
-    assert len(said(HEAD + "do:\n" + "- {a: {sett: 1}}\n" * 5000)) == MAX_PROBLEMS
+def test_the_number_of_problems_is_limited() -> None:
+    assert len(messages(HEAD + "do:\n" + "- {a: {sett: 1}}\n" * 5000)) == MAX_PROBLEMS
 
 
-def test_parse_definition_refuses_for_errors_only() -> None:
+def test_parse_definition_ignores_warnings() -> None:
     assert parse_definition(HEAD + "do: []\nouput: 1\n", name="w.yaml").name == "w.yaml"
     with pytest.raises(DefinitionInvalid) as caught:
         parse_definition(HEAD + "dp: []\nouput: 1\n", name="w.yaml")
@@ -180,7 +180,7 @@ def test_tasks_nested_to_the_limit_are_checked() -> None:
     nested = '{"a":{"do":['
     head = '{"document":{"dsl":"1.0.3","namespace":"n","name":"w","version":"1.0.0"},"do":['
     deepest = 31
-    assert said(f'{head}{nested * deepest}{{"b":{{"sett":{{}}}}}}{"]}}" * deepest}]}}') == [
+    assert messages(f'{head}{nested * deepest}{{"b":{{"sett":{{}}}}}}{"]}}" * deepest}]}}') == [
         "/do" + "/0/a/do" * deepest + "/0/b: no task kind here; did you mean 'set' instead of 'sett'?"
     ]
 
@@ -201,7 +201,7 @@ def test_every_example_of_the_specification_is_accepted(request: pytest.FixtureR
         parse_definition(file.read_bytes(), name=file.name)
 
 
-def test_every_invalid_document_of_the_specification_is_refused(request: pytest.FixtureRequest) -> None:
+def test_every_invalid_document_of_the_specification_is_rejected(request: pytest.FixtureRequest) -> None:
     for file in specification(request, "invalid"):
         with pytest.raises(DefinitionInvalid):
             parse_definition(file.read_bytes(), name=file.name)

@@ -1,7 +1,7 @@
-"""Our schema against the official one: the same verdict on thousands of mutated examples.
+"""Compares our schema with the official one: both give the same verdict on thousands of mutated examples.
 
-Where we differ on purpose, the reason is recognised by what the document contains, not by which mutation made
-it; docs/definitions.md lists the same reasons.
+Intended differences are recognised by the content of the document, not by the mutation. docs/definitions.md
+lists them.
 """
 
 import copy
@@ -16,7 +16,7 @@ import jsonschema_rs
 import pytest
 
 from unspool.definitions.document import load
-from unspool.definitions.findings import Enough, Findings
+from unspool.definitions.findings import Findings, TooManyProblems
 from unspool.definitions.problems import Severity
 from unspool.definitions.schema import check_structure
 from unspool.definitions.schema.rules import source
@@ -90,16 +90,16 @@ def accepted(document: Json) -> bool:
     findings = Findings(load(json.dumps(document)))
     try:
         check_structure(findings.document, findings)
-    except Enough:
+    except TooManyProblems:
         return False
     return not any(problem.severity is Severity.ERROR for problem in findings.problems)
 
 
-# -- deliberate differences: what the official schema would have to see to agree with us
+# -- intended differences: the document as the official schema accepts it
 
 
 def officially_written(document: Json) -> Json:
-    """The document with everything that we accept on purpose written as the official schema wants it."""
+    """Replaces everything that only our schema accepts by a form that the official schema accepts."""
     document = copy.deepcopy(document)
     for path, value in list(places(document)):
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What the schema cannot say (inventory U and what it cites)."""
+"""Checks that a schema cannot express (inventory U, and the entries that it cites)."""
 # ruff: noqa: E501 - in tables of messages a case is a line
 
 from functools import partial
@@ -19,7 +19,7 @@ def problems(text: str, severity: Severity = Severity.ERROR) -> list[Problem]:
     return [problem for problem in check(load(HEAD + text)) if problem.severity is severity]
 
 
-def said(text: str, severity: Severity = Severity.ERROR) -> list[str]:
+def messages(text: str, severity: Severity = Severity.ERROR) -> list[str]:
     return [f"{problem.pointer}: {problem.message}" for problem in problems(text, severity)]
 
 
@@ -40,22 +40,22 @@ def said(text: str, severity: Severity = Severity.ERROR) -> list[str]:
         ("catalogs: {mine: {endpoint: x}}", "{call: 'log:1.0.0@min'}", "/do/0/a/call: no catalog 'min' in use.catalogs, did you mean 'mine'?"),
     ],
 )  # fmt: skip
-def test_a_name_that_leads_nowhere(use: str, task: str, says: str) -> None:
+def test_unknown_names_of_components(use: str, task: str, says: str) -> None:
     """Inventory B9, S1, J24."""
-    assert said(f"use: {{{use}}}\ndo:\n- a: {task}\n") == [says]
+    assert messages(f"use: {{{use}}}\ndo:\n- a: {task}\n") == [says]
 
 
-def test_an_authentication_that_leads_nowhere() -> None:
+def test_unknown_name_of_an_authentication() -> None:
     text = "do:\n- a: {call: http, with: {method: get, endpoint: {uri: x, authentication: {use: me}}}}\n"
-    assert said(text) == [
+    assert messages(text) == [
         "/do/0/a/with/endpoint/authentication/use: no authentication policy 'me' in use.authentications"
     ]
 
 
 def test_a_secret_of_a_scheme_must_be_declared() -> None:
     text = "use: {{secrets: [{0}], authentications: {{me: {{basic: {{use: mine}}}}}}}}\ndo: []\n"
-    assert said(text.format("mine")) == []
-    assert said(text.format("other")) == [
+    assert messages(text.format("mine")) == []
+    assert messages(text.format("other")) == [
         "/use/authentications/me/basic/use: no secret 'mine' in use.secrets"
     ]
 
@@ -63,14 +63,14 @@ def test_a_secret_of_a_scheme_must_be_declared() -> None:
 @pytest.mark.parametrize(
     "call", ["greet", "log:1.0.0@default", "log:1.0.0@mine", "https://example.com/functions/f@v1.0.0"]
 )
-def test_functions_that_can_be_found(call: str) -> None:
+def test_known_functions(call: str) -> None:
     use = "use: {functions: {greet: {set: {x: 1}}}, catalogs: {mine: {endpoint: x}}}\n"
-    assert said(f"{use}do:\n- a: {{call: '{call}'}}\n") == []
+    assert messages(f"{use}do:\n- a: {{call: '{call}'}}\n") == []
 
 
 def test_an_error_may_be_an_expression() -> None:
     """Inventory I25."""
-    assert said("do:\n- a: {raise: {error: '${ .error }'}}\n") == []
+    assert messages("do:\n- a: {raise: {error: '${ .error }'}}\n") == []
 
 
 # -- flow
@@ -79,13 +79,13 @@ def test_an_error_may_be_an_expression() -> None:
 def test_task_names_are_unique_within_a_list_only() -> None:
     """Inventory A7."""
     text = "do:\n- a: {do: [{a: {set: {x: 1}}}]}\n- b: {set: {x: 1}}\n- a: {set: {x: 1}}\n"
-    assert said(text) == ["/do/2/a: duplicate task name 'a' in one list, first on line 3"]
+    assert messages(text) == ["/do/2/a: duplicate task name 'a' in one list, first on line 3"]
 
 
 @pytest.mark.parametrize("name", ["continue", "exit", "end"])
-def test_directives_are_no_names(name: str) -> None:
+def test_a_task_cannot_have_the_name_of_a_directive(name: str) -> None:
     """Inventory H7."""
-    assert said(f"do:\n- {name}: {{set: {{x: 1}}}}\n") == [
+    assert messages(f"do:\n- {name}: {{set: {{x: 1}}}}\n") == [
         f"/do/0/{name}: a task cannot be named '{name}': that is a flow directive"
     ]
 
@@ -101,15 +101,15 @@ FLOW = """do:
 def flow(
     inner: str = "continue", case: str = "continue", catch: str = "continue", last: str = "end"
 ) -> list[str]:
-    return said(FLOW.format(inner=inner, case=case, catch=catch, last=last))
+    return messages(FLOW.format(inner=inner, case=case, catch=catch, last=last))
 
 
-def test_then_leads_within_its_own_list() -> None:
+def test_then_may_name_a_task_of_the_same_list() -> None:
     """Inventory H4, H6."""
     assert flow(inner="other", case="last", catch="first", last="choose") == []
 
 
-def test_then_leads_nowhere_else() -> None:
+def test_then_cannot_name_another_task() -> None:
     elsewhere = "is a task of another list; 'then' leads only within its own"
     assert flow(inner="last") == [f"/do/0/first/do/0/inner/then: 'last' {elsewhere}"]
     assert flow(case="inner") == [f"/do/1/choose/switch/0/c/then: 'inner' {elsewhere}"]
@@ -117,17 +117,17 @@ def test_then_leads_nowhere_else() -> None:
     assert flow(last="edn") == ["/do/3/last/then: no task 'edn' in this list, did you mean 'end'?"]
 
 
-def test_then_cannot_lead_from_branch_to_branch() -> None:
+def test_then_cannot_name_another_branch() -> None:
     """Inventory H9, U14."""
     text = "do:\n- f: {fork: {branches: [{a: {set: {x: 1}, then: b}}, {b: {set: {x: 1}, then: exit}}]}}\n"
-    assert said(text) == [
+    assert messages(text) == [
         "/do/0/f/fork/branches/0/a/then: branches of a fork run at once; 'then' cannot lead from one to another"
     ]
 
 
-def test_a_function_has_nowhere_to_go() -> None:
+def test_then_of_a_function_cannot_name_a_task() -> None:
     text = "use: {functions: {f: {set: {x: 1}, then: a}}}\ndo:\n- a: {call: f}\n"
-    assert said(text) == ["/use/functions/f/then: a function is a single task; there is no 'a' to go to"]
+    assert messages(text) == ["/use/functions/f/then: a function is a single task; there is no 'a' to go to"]
 
 
 def test_a_switch_has_one_default() -> None:
@@ -135,7 +135,7 @@ def test_a_switch_has_one_default() -> None:
     text = (
         "do:\n- s:\n    switch:\n    - a: {then: end}\n    - b: {when: .x, then: end}\n    - c: {then: end}\n"
     )
-    assert said(text) == [
+    assert messages(text) == [
         "/do/0/s/switch/2/c: a switch has one default case; another without 'when' is on line 5"
     ]
 
@@ -153,11 +153,11 @@ def test_a_switch_has_one_default() -> None:
         ("{try: [], catch: {then: continue}, then: end}", False),
     ],
 )
-def test_unreachable_tasks_are_warned_about(before: str, warned: bool) -> None:
+def test_unreachable_tasks_have_a_warning(before: str, warned: bool) -> None:
     """Inventory U11, F11."""
     text = f"do:\n- before: {before}\n- after: {{set: {{x: 1}}}}\n"
-    assert said(text) == []
-    assert said(text, Severity.WARNING) == warned * [
+    assert messages(text) == []
+    assert messages(text, Severity.WARNING) == warned * [
         "/do/1/after: 'after' is never reached: nothing leads past 'before'"
     ]
 
@@ -168,48 +168,52 @@ def test_unreachable_tasks_are_warned_about(before: str, warned: bool) -> None:
 @pytest.mark.parametrize(
     "name", ["context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime", "ENV"]
 )
-def test_variables_do_not_hide_what_is_built_in(name: str) -> None:
+def test_variables_cannot_hide_builtin_variables(name: str) -> None:
     """Inventory E13."""
     hidden = f"the variable '{name}' would hide the built-in ${name}"
-    assert said(f"do:\n- a: {{for: {{each: {name}, in: .x}}, do: []}}\n") == [f"/do/0/a/for/each: {hidden}"]
-    assert said(f"do:\n- a: {{try: [], catch: {{as: {name}}}}}\n") == [f"/do/0/a/catch/as: {hidden}"]
+    assert messages(f"do:\n- a: {{for: {{each: {name}, in: .x}}, do: []}}\n") == [
+        f"/do/0/a/for/each: {hidden}"
+    ]
+    assert messages(f"do:\n- a: {{try: [], catch: {{as: {name}}}}}\n") == [f"/do/0/a/catch/as: {hidden}"]
 
 
 @pytest.mark.parametrize("name", ["1a", "a-b", "a b", "", "é", "$a"])
 def test_variables_are_jq_identifiers(name: str) -> None:
-    (message,) = said(f"do:\n- a: {{for: {{at: '{name}', in: .x}}, do: []}}\n")
-    assert "is no name for a variable" in message
+    (message,) = messages(f"do:\n- a: {{for: {{at: '{name}', in: .x}}, do: []}}\n")
+    assert "is not a valid name of a variable" in message
 
 
-def test_item_and_index_differ() -> None:
-    assert said("do:\n- a: {for: {each: i, at: i, in: .x}, do: []}\n") == [
+def test_item_and_index_have_different_names() -> None:
+    assert messages("do:\n- a: {for: {each: i, at: i, in: .x}, do: []}\n") == [
         "/do/0/a/for/at: the item and its index cannot both be called 'i'"
     ]
 
 
-def test_durations_are_not_negative_and_not_endless() -> None:
+def test_durations_have_limits() -> None:
     """Inventory N5."""
-    assert said("do:\n- a: {wait: {seconds: -1}}\n") == ["/do/0/a/wait: a duration is not negative"]
-    assert said("do:\n- a: {wait: P20Y}\n") == ["/do/0/a/wait: a duration is at most 10 years"]
-    assert said("do:\n- a: {wait: '${ .delay }'}\n- b: {wait: {seconds: 0}}\n") == []
+    assert messages("do:\n- a: {wait: {seconds: -1}}\n") == ["/do/0/a/wait: a duration is not negative"]
+    assert messages("do:\n- a: {wait: P20Y}\n") == ["/do/0/a/wait: a duration is at most 10 years"]
+    assert messages("do:\n- a: {wait: '${ .delay }'}\n- b: {wait: {seconds: 0}}\n") == []
 
 
-def test_one_mistake_is_one_problem() -> None:
-    assert len(said("do:\n- a: {wait: {second: 1}}\n- b: {wait: 1s}\n")) == 2
+def test_one_mistake_gives_one_problem() -> None:
+    assert len(messages("do:\n- a: {wait: {second: 1}}\n- b: {wait: 1s}\n")) == 2
 
 
 def test_data_schemas_are_compiled() -> None:
-    (message,) = said("do: []\ninput: {schema: {document: {$ref: 'http://127.0.0.1/x'}}}\n")
+    (message,) = messages("do: []\ninput: {schema: {document: {$ref: 'http://127.0.0.1/x'}}}\n")
     assert message.startswith("/input/schema/document: not a JSON Schema")
 
 
 def test_formats_and_languages_that_are_not_supported() -> None:
-    assert said("do: []\ninput: {schema: {format: avro, document: {}}}\nevaluate: {language: js}\n") == [
+    assert messages("do: []\ninput: {schema: {format: avro, document: {}}}\nevaluate: {language: js}\n") == [
         "/input/schema/format: schemas are written in 'json' here, not in 'avro'",
         "/evaluate/language: expressions are written in 'jq' here, not in 'js'",
     ]
     assert (
-        said("do: []\ninput: {schema: {format: 'json:draft-07', document: {}}}\nevaluate: {language: jq}\n")
+        messages(
+            "do: []\ninput: {schema: {format: 'json:draft-07', document: {}}}\nevaluate: {language: jq}\n"
+        )
         == []
     )
 
@@ -223,7 +227,7 @@ def expressions_in(text: str) -> list[tuple[str, str]]:
     return [(problem.pointer, problem.message) for problem in found if problem.message.startswith("<")]
 
 
-def test_every_expression_is_checked_where_it_stands() -> None:
+def test_every_expression_is_checked() -> None:
     """Inventory D4, D5, D7, D14."""
     assert expressions_in(
         """do:
@@ -267,7 +271,7 @@ def test_every_expression_is_checked_where_it_stands() -> None:
     ]
 
 
-def test_scripts_and_shell_variables_are_left_alone() -> None:
+def test_scripts_and_shell_variables_are_not_expressions() -> None:
     """Inventory D7, I61."""
     assert expressions_in(
         """do:
@@ -281,13 +285,13 @@ def test_scripts_and_shell_variables_are_left_alone() -> None:
 
 
 def test_expressions_have_limits() -> None:
-    (message,) = said(f"do:\n- a: {{set: {'x' * (LONGEST_SOURCE + 1)}}}\n")
+    (message,) = messages(f"do:\n- a: {{set: {'x' * (LONGEST_SOURCE + 1)}}}\n")
     assert "an expression has at most" in message
-    (message,) = said(f"do:\n- a: {{set: {{x: '{'${' * 300_000}'}}}}\n")
+    (message,) = messages(f"do:\n- a: {{set: {{x: '{'${' * 300_000}'}}}}\n")
     assert message == f"/do/0/a/set/x: a text has at most {MAX_IN_TEXT} expressions"
 
 
-def test_what_only_looks_like_an_expression_is_warned_about() -> None:
+def test_text_that_looks_like_an_expression_has_a_warning() -> None:
     """Inventory D5, U13."""
     text = "do:\n- a: {set: {x: .customer, y: $input.name, z: a.b, p: ./file, q: '${ .x }', r: '$5', s: '...'}}\n"
     assert [problem.pointer for problem in problems(text, Severity.WARNING)] == [
@@ -295,10 +299,10 @@ def test_what_only_looks_like_an_expression_is_warned_about() -> None:
         "/do/0/a/set/y",
     ]
     assert problems(text) == []
-    assert said(text + "evaluate: {mode: loose}\n", Severity.WARNING) == []
+    assert messages(text + "evaluate: {mode: loose}\n", Severity.WARNING) == []
 
 
-def test_problems_come_in_the_order_of_the_text_from_all_checks() -> None:
+def test_problems_are_in_the_order_of_the_text() -> None:
     text = "do:\n- a: {wait: {days: -1}}\n- b: {set: {x: 1}, then: c}\n- d: {cal: 1}\n- e: {call: nope}\n"
     assert [problem.line for problem in problems(text)] == [3, 4, 5, 6]
 
@@ -324,13 +328,13 @@ def unknown(text: str, jq: JqPool) -> list[str]:
         ("listen: {to: {one: {}}}, foreach: {item: i, do: [{b: {set: {x: '${ [$i, $index] }'}}}]}", []),
     ],
 )
-def test_variables_have_to_be_there(task: str, where: list[str], jq: JqPool) -> None:
+def test_unknown_variables_are_reported(task: str, where: list[str], jq: JqPool) -> None:
     """Inventory D10, E12, U5."""
     found = unknown(f"do:\n- a: {{{task}}}\n", jq)
     assert found == [f"/do/0/a/{place}" for place in where]
 
 
-def test_what_is_used_elsewhere_may_name_variables_from_there(jq: JqPool) -> None:
+def test_components_may_use_any_variable(jq: JqPool) -> None:
     text = "use: {retries: {r: {when: $error.status > 1, exceptWhen: $problem}}}\ndo: []\n"
     assert unknown(text, jq) == []
 
@@ -344,13 +348,13 @@ def test_what_is_used_elsewhere_may_name_variables_from_there(jq: JqPool) -> Non
         ("for: {in: .x, each: index, at: item}", None),
     ],
 )
-def test_an_item_and_its_index_have_names_of_their_own(loop: str, where: str | None) -> None:
+def test_default_names_of_item_and_index_are_compared_too(loop: str, where: str | None) -> None:
     """Inventory U7."""
     found = [found.pointer for found in problems(f"do:\n- a: {{{loop}, do: []}}\n")]
     assert found == ([] if where is None else [f"/do/0/a/{where}"])
 
 
-def test_in_loose_mode_a_text_need_not_be_an_expression(jq: JqPool) -> None:
+def test_in_loose_mode_a_text_may_be_plain_text(jq: JqPool) -> None:
     """Inventory D2."""
     text = """
 evaluate: {mode: loose}

@@ -1,4 +1,4 @@
-"""The DSL: documents with positions, the schema and what it cannot say, the typed plan, runtime expressions.
+"""The DSL: documents with positions, checks, compilation to a plan, runtime expressions.
 
-Nothing here does I/O but the guarded jq children of `unspool.definitions.expressions`.
+Only `unspool.definitions.expressions` does I/O: it runs jq in child processes.
 """

@@ -1,4 +1,4 @@
-"""Authentication policies, evaluated: how they show in a request (dsl-reference.md, "Authentication")."""
+"""The `Authorization` header of an evaluated policy (dsl-reference.md, "Authentication")."""
 
 import base64
 
@@ -6,9 +6,9 @@ from unspool.definitions.json_value import Json
 
 
 def descriptor(policy: Json) -> dict[str, str] | None:
-    """The scheme and parameter of the `Authorization` header that a policy leads to; also `$authorization`.
+    """Returns the scheme and the parameter of the `Authorization` header, which are also `$authorization`.
 
-    None for a policy that is not known here, lacks a part, or has one that is no text.
+    None if the policy is not supported, lacks a part, or has a part that is not text.
     """
     match policy:
         case {"basic": {"username": str(username), "password": str(password)}}:

@@ -1,7 +1,7 @@
-"""All checks of a workflow definition, in one place."""
+"""Runs all checks of a workflow definition."""
 
 from unspool.definitions.document import Document, load
-from unspool.definitions.findings import Enough, Findings
+from unspool.definitions.findings import Findings, TooManyProblems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.schema import check_structure
 from unspool.definitions.semantics import (
@@ -14,12 +14,12 @@ from unspool.definitions.semantics import (
 
 
 def check(document: Document, *, expression_problem: ExpressionProblem | None = None) -> tuple[Problem, ...]:
-    """Everything that is wrong with a definition, errors and warnings, in the order of the text.
+    """Returns all errors and warnings of a definition, in the order of the text.
 
     Args:
-        document: what `load` gave.
-        expression_problem: says what is wrong with the source of an expression (without `${ }`), or None.
-            Without it the syntax of expressions is not checked.
+        document: the result of `load`.
+        expression_problem: returns what is wrong with the source of an expression, which has no `${ }`.
+            If it is None, the syntax of expressions is not checked.
     """
     findings = Findings(document)
     try:
@@ -28,7 +28,7 @@ def check(document: Document, *, expression_problem: ExpressionProblem | None = 
         check_flow(occurrences, findings)
         check_values(occurrences, findings)
         check_expressions(occurrences, findings, expression_problem)
-    except Enough:
+    except TooManyProblems:
         pass
     return findings.in_order()
 
@@ -39,10 +39,10 @@ def parse_definition(
     name: str = "the definition",
     expression_problem: ExpressionProblem | None = None,
 ) -> Document:
-    """Loads and checks a definition; warnings do not refuse it.
+    """Loads and checks a definition. Warnings are ignored.
 
     Raises:
-        DefinitionInvalid: with every error that was found.
+        DefinitionInvalid: the definition has errors; the exception holds all of them.
     """
     document = load(text, name=name)
     problems = check(document, expression_problem=expression_problem)

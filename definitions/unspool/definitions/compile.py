@@ -1,13 +1,13 @@
-"""From a checked document to a plan."""
+"""Compiles a checked document to a plan."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.plan import Body, Plan, Task
-from unspool.definitions.site import Site, Workbench
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.for_each import compile_for
@@ -22,11 +22,13 @@ from unspool.definitions.tasks.wait import compile_wait
 
 
 def plan_of(text: str, jq: JqRunner) -> Plan:
-    """The plan of a stored definition, which has passed the checks; one that faults if it does not compile.
+    """Compiles a stored definition, which has passed the checks.
+
+    If an expression does not compile, every execution of the returned plan faults.
 
     Args:
         text: the definition as it was submitted.
-        jq: runs the expressions that are outside the pure subset.
+        jq: runs the expressions that do not compile to closures.
     """
     definition = load(text).value
     try:
@@ -39,23 +41,23 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
     """Compiles a definition that has passed the checks.
 
     Args:
-        definition: the document's value.
-        jq: runs the expressions that are outside the pure subset.
+        definition: the value of the document.
+        jq: runs the expressions that do not compile to closures.
 
     Raises:
         ExpressionError: an expression does not compile.
     """
     if definition.get("use", {}).get("extensions"):
-        cause = _NOT_YET.format("a workflow with `use.extensions`")
+        cause = _UNSUPPORTED.format("a workflow with `use.extensions`")
         return broken_plan(definition, cause, "/use/extensions")
     mode = definition.get("evaluate", {}).get("mode", "strict")
-    bench = Workbench(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _compile_body)
-    Site("", bench).task(_as_task(definition), definition["document"]["name"], scope="", index=0)
-    return _plan(definition, bench.tasks, guarded=bench.guarded)
+    builder = PlanBuilder(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _compile_body)
+    CompileContext("", builder).task(_as_task(definition), definition["document"]["name"], scope="", index=0)
+    return _plan(definition, builder.tasks, guarded=builder.guarded)
 
 
 def broken_plan(definition: Mapping[str, Any], cause: str, instance: str = "/") -> Plan:
-    """A plan for a definition that cannot be compiled: whatever begins by it faults, and says why."""
+    """Returns a plan for a definition that cannot be compiled. Its executions fault with the cause."""
     root = Task(
         name=definition["document"]["name"],
         pointer="",
@@ -80,33 +82,33 @@ def _plan(definition: Mapping[str, Any], tasks: dict[str, Task], *, guarded: boo
 
 
 def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a workflow that it has in common with a `do` task."""
+    """Returns the members that a workflow shares with a `do` task."""
     return {name: definition[name] for name in ("do", "input", "output", "timeout") if name in definition}
 
 
-def _compile_body(task: dict[str, Any], site: Site) -> Body:
+def _compile_body(task: dict[str, Any], context: CompileContext) -> Body:
     for kind, compile_kind in _KINDS.items():
         if kind in task:
-            return compile_kind(task, site)
-    return Unsupported(_NOT_YET.format("`emit`" if "emit" in task else "`listen`"))
+            return compile_kind(task, context)
+    return Unsupported(_UNSUPPORTED.format("`emit`" if "emit" in task else "`listen`"))
 
 
-def _compile_call(task: dict[str, Any], site: Site) -> Body:
+def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
     if task["call"] == "http":
-        return compile_http_call(task, site)
-    return Unsupported(_NOT_YET.format(f"`call: {task['call']}`"))
+        return compile_http_call(task, context)
+    return Unsupported(_UNSUPPORTED.format(f"`call: {task['call']}`"))
 
 
-def _compile_run(task: dict[str, Any], site: Site) -> Body:
+def _compile_run(task: dict[str, Any], context: CompileContext) -> Body:
     if "shell" in task["run"]:
-        return compile_shell(task, site)
+        return compile_shell(task, context)
     process = next(kind for kind in ("container", "script", "workflow") if kind in task["run"])
-    return Unsupported(_NOT_YET.format(f"`run: {process}`"))
+    return Unsupported(_UNSUPPORTED.format(f"`run: {process}`"))
 
 
-_KINDS: Final[Mapping[str, Callable[[dict[str, Any], Site], Body]]] = {
+_KINDS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = {
     "call": _compile_call,
-    "for": compile_for,  # before `do`, which is also one of its members
+    "for": compile_for,  # before `do`, which is also a member of `for` tasks
     "do": compile_do,
     "fork": compile_fork,
     "raise": compile_raise,
@@ -117,4 +119,4 @@ _KINDS: Final[Mapping[str, Callable[[dict[str, Any], Site], Body]]] = {
     "wait": compile_wait,
 }
 
-_NOT_YET: Final = "this release of Unspool cannot execute {}"
+_UNSUPPORTED: Final = "this release of Unspool cannot execute {}"

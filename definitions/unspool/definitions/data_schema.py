@@ -1,8 +1,8 @@
-"""JSON Schemas of authors over the data of executions (dsl-reference.md, "Schema"; inventory F6, F7).
+"""Checks the data of executions with JSON Schemas of authors (dsl-reference.md, "Schema"; inventory F6, F7).
 
-The draft is that of `$schema`, 2020-12 without it. Patterns run in linear time: look-around and
-back-references are refused. Nothing is ever fetched. `format` is an annotation, as draft 2020-12 has it by
-default, in all drafts.
+`$schema` names the draft; the default is 2020-12. Patterns run in linear time: look-around and
+back-references are refused. Nothing is fetched. `format` is an annotation in all drafts, as it is by default
+in draft 2020-12.
 """
 
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ import jsonschema_rs
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
-from unspool.definitions.schema_cost import MAX_DEPTH, SchemaGraph, Unbounded
+from unspool.definitions.schema_cost import MAX_DEPTH, SchemaGraph, SchemaRejected
 
 MAX_REPORTED: Final = 20
-"""Problems of one value."""
+"""Problems that are listed for one value."""
 MAX_MESSAGE: Final = 300
-"""Characters of one problem."""
+"""Characters of one listed problem."""
 
 _MASK: Final = "the value"
-"""Stands for data in messages: they end up in events and logs."""
+"""Replaces data in messages, because messages are written to events and logs."""
 
 _compiled = partial(
     jsonschema_rs.validator_for,
@@ -35,7 +35,7 @@ _compiled = partial(
 
 
 class BadSchema(ValueError):
-    """A schema that is none, refers to something outside of itself, or is too much work."""
+    """The schema is not valid, refers to something outside of itself, or costs too much work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +47,27 @@ class DataSchema:
 
     @classmethod
     def compile(cls, document: Json) -> "DataSchema":
-        """Compiles a schema as it stands in a definition.
+        """Compiles a schema of a definition.
 
         Raises:
-            BadSchema: it cannot be used; says why.
+            BadSchema: the schema cannot be used.
         """
         if not isinstance(document, dict | bool):
             raise BadSchema("a JSON Schema is a mapping, true or false")
         try:
             return cls(_compiled(document), SchemaGraph(document if isinstance(document, dict) else {}))
-        except Unbounded as error:
+        except SchemaRejected as error:
             raise BadSchema(str(error)) from error
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise BadSchema(f"not a JSON Schema: {_described(error)}") from error
 
     def problems(self, value: Json) -> list[str]:
-        """What is wrong with a value, each as `at /pointer: message`; empty if it is valid.
-
-        The messages do not show the data.
-        """
+        """Returns the problems of a value, each as `at /pointer: message`. Messages do not show the data."""
         if is_deeper(value, MAX_DEPTH):
             return [f"at /: nested more than {MAX_DEPTH} levels deep"]
         if self._validator.is_valid(value):
             return []
-        if is_deeper(value, self._graph.levels_explained()):
+        if is_deeper(value, self._graph.levels_reported()):
             return ["at /: does not match the schema, and is nested too deeply to say where"]
         return [_described(error) for error in islice(self._validator.iter_errors(value), MAX_REPORTED)]
 

@@ -1,4 +1,4 @@
-"""Workflow documents: a text, its value, and where in the text each part of the value stands."""
+"""Workflow documents: a text, its value, and the position of each part of the value in the text."""
 
 import re
 from dataclasses import dataclass, field
@@ -22,22 +22,22 @@ class Document:
     text: str
     value: dict[str, Json]
     name: str
-    """What to call it in messages, such as its file name."""
+    """Its name in messages, such as the file name."""
     _root: Node = field(repr=False, compare=False)
 
     def position(self, pointer: str) -> Position:
-        """Where a value begins; of what is not there, the nearest that is."""
+        """Returns where a value begins. If it does not exist, the position of the nearest value around it."""
         return self._nearest(pointer).position
 
     def key_position(self, pointer: str) -> Position:
-        """Where the key of a member stands; the value's place if it has no key."""
+        """Returns where the key of a member begins; the position of the value if it has no key."""
         node = self._nearest(pointer)
         return node.key or node.position
 
     def problem(
         self, pointer: str, message: str, *, at_key: bool = False, severity: Severity = Severity.ERROR
     ) -> Problem:
-        """A problem with the value at a pointer; of a collection, the key is the place to look at."""
+        """Returns a problem with the value at a pointer. The position of a collection is that of its key."""
         node = self._nearest(pointer)
         place = node.key if node.key and (at_key or node.members is not None) else node.position
         return Problem(pointer, *place, message, severity)
@@ -61,17 +61,17 @@ _INDEX: Final = re.compile(r"[0-9]{1,9}")
 def load(text: str | bytes, *, name: str = "the definition") -> Document:
     """Reads a document in YAML 1.2 (core schema) or JSON; bytes are UTF-8.
 
-    Whether it is a valid workflow is not asked here; see `unspool.definitions.checks`.
+    It does not check whether the document is a valid workflow; see `unspool.definitions.checks`.
 
     Raises:
-        DefinitionInvalid: it cannot be read, holds what JSON cannot, or exceeds a limit: 1 MiB, 100 levels,
-            aliases that expand to more than another 1 MiB.
+        DefinitionInvalid: the text is not valid, holds values that JSON cannot hold, or exceeds a limit:
+            1 MiB of text, 100 levels, another 1 MiB added by aliases.
     """
     try:
         plain = _decoded(text)
         root = compose(plain)
         if not isinstance(root.value, dict):
-            raise _refusal("a workflow is a mapping; it begins with 'document:'", root.position)
+            raise _invalid("a workflow is a mapping; it begins with 'document:'", root.position)
     except DefinitionInvalid as invalid:
         raise DefinitionInvalid(invalid.problems, name) from invalid.__cause__
     return Document(plain, root.value, name, root)
@@ -83,17 +83,17 @@ def _decoded(text: str | bytes) -> str:
         encoded = text.encode() if isinstance(text, str) else text
         plain = text if isinstance(text, str) else text.decode()
     except UnicodeEncodeError as error:
-        raise _refusal(f"half of a surrogate pair at character {error.start + 1}") from error
+        raise _invalid(f"half of a surrogate pair at character {error.start + 1}") from error
     except UnicodeDecodeError as error:
-        raise _refusal(f"the text is not UTF-8: {error.reason} at byte {error.start + 1}") from error
+        raise _invalid(f"the text is not UTF-8: {error.reason} at byte {error.start + 1}") from error
     _check_size(len(encoded))
     return plain.removeprefix("\ufeff")
 
 
 def _check_size(size: int) -> None:
     if size > MAX_BYTES:
-        raise _refusal(f"the document is larger than {MAX_BYTES} bytes")
+        raise _invalid(f"the document is larger than {MAX_BYTES} bytes")
 
 
-def _refusal(message: str, position: Position = _START) -> DefinitionInvalid:
+def _invalid(message: str, position: Position = _START) -> DefinitionInvalid:
     return DefinitionInvalid([Problem("", *position, message)])

@@ -1,7 +1,7 @@
 """Durations: an object of units, or ISO 8601 (dsl-reference.md, "Duration").
 
-Years and months have no fixed length; they are added by the calendar, in UTC, to the moment a duration starts
-(inventory I24). Everything else is exact; results are whole milliseconds, rounded up, so nothing is early.
+Years and months have no fixed length. They are added by the calendar, in UTC, to the time at which a duration
+starts. Everything else is exact. Results are whole milliseconds, rounded up, so that no timer fires early.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any, Final
 import isodate
 
 MAX_YEARS: Final = 10
-"""The longest duration: anything longer is a mistake or an attack (about 10 years, in whole units)."""
+"""The longest duration. Longer ones are mistakes or attacks."""
 
 _ISO_8601: Final = re.compile(
     r"P(?!\Z)(?:[0-9]+(?:\.[0-9]+)?Y)?(?:[0-9]+(?:\.[0-9]+)?M)?(?:[0-9]+(?:\.[0-9]+)?W)?(?:[0-9]+(?:\.[0-9]+)?D)?"
@@ -33,7 +33,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class BadDuration(ValueError):
-    """A value that is no duration, or one no workflow should have."""
+    """The value is not a duration, or exceeds a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Duration:
     milliseconds: int = 0
 
     def due(self, after_ms: int) -> int:
-        """When it is over if it starts at `after_ms`; both in milliseconds since the epoch."""
+        """Returns when it ends if it starts at `after_ms`; both in milliseconds since the epoch."""
         return _later_by_months(after_ms, self.months) + self.milliseconds
 
     def milliseconds_from(self, now_ms: int) -> int:
-        """How long it is in milliseconds if it starts at `now_ms`."""
+        """Returns its length in milliseconds if it starts at `now_ms`."""
         return self.due(now_ms) - now_ms
 
 
@@ -56,14 +56,14 @@ NO_TIME: Final = Duration()
 
 
 def parse_duration(value: Any) -> Duration:
-    """Reads a duration as JSON holds it.
+    """Reads a duration.
 
     Args:
-        value: `{"days": …, "hours": …, "minutes": …, "seconds": …, "milliseconds": …}` with at least one of
-            them and whole numbers, or text in ISO 8601.
+        value: an object with whole numbers as `days`, `hours`, `minutes`, `seconds` or `milliseconds`, or
+            text in ISO 8601.
 
     Raises:
-        BadDuration: it is neither, is negative (inventory N5), or is longer than ten years.
+        BadDuration: the value is not a duration, is negative (inventory N5), or is longer than ten years.
     """
     match value:
         case dict():
@@ -87,7 +87,7 @@ def _from_units(units: dict[str, Any]) -> Duration:
 
 def _amount(unit: str, number: Any) -> int:
     if unit not in _UNITS:
-        raise BadDuration(f"a duration has no '{unit[:40]}', but {', '.join(_UNITS)}")
+        raise BadDuration(f"a duration has no '{unit[:40]}', only {', '.join(_UNITS)}")
     if not isinstance(number, int) or isinstance(number, bool):
         raise BadDuration(f"{unit} must be a whole number")
     if number < 0:
@@ -97,19 +97,19 @@ def _amount(unit: str, number: Any) -> int:
 
 def _from_iso_8601(text: str) -> Duration:
     if len(text) > _LONGEST_TEXT or not _ISO_8601.fullmatch(text):
-        raise BadDuration(f"'{text[:_LONGEST_TEXT]}' is no ISO 8601 duration such as 'PT1M30S'")
+        raise BadDuration(f"'{text[:_LONGEST_TEXT]}' is not an ISO 8601 duration such as 'PT1M30S'")
     try:
         parsed = isodate.parse_duration(text, as_timedelta_if_possible=False)
     except (OverflowError, isodate.ISO8601Error) as error:
         raise BadDuration(f"a duration is at most {MAX_YEARS} years") from error
     months = parsed.years * 12 + parsed.months
     if months != int(months):
-        raise BadDuration("years and months must come to whole months, whose lengths differ")
+        raise BadDuration("years and months must add up to whole months, because months differ in length")
     return Duration(int(months), -(-parsed.tdelta // _MILLISECOND))
 
 
 def _later_by_months(start_ms: int, months: int) -> int:
-    """The same day and time some months later, or that month's last day if it is shorter."""
+    """Returns the same day and time some months later, or the last day of a shorter month."""
     if not months:
         return start_ms
     start = datetime.fromtimestamp(start_ms // 1000, UTC)

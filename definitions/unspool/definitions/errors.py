@@ -1,8 +1,8 @@
 """Workflow errors: data that an author can catch, not Python exceptions (dsl-reference.md, "Error").
 
-An error is an RFC 7807 problem. The standard ones are made by the named constructors here, under
-`DEFAULT_BASE`; `WorkflowError.under` moves them to another base, and `same_type` compares types whichever
-of the known bases they are written under (inventory V1, Z1).
+An error is an RFC 7807 problem. The functions here make the standard errors; the types of these begin with
+`DEFAULT_BASE`. `WorkflowError.under` replaces this base. `same_type` compares types and ignores which of the
+known bases they begin with (inventory V1, Z1).
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ KNOWN_BASES: Final = (
     "https://open-workflow-specification.org/errors/types/",
     "https://open-workflow-specification.org/errors/",
 )
-"""Under which the same error is written; of two that fit, the longer one comes first."""
+"""The URIs that types of the standard errors may begin with. A longer base precedes its own prefix."""
 
 STANDARD: Final = {
     "configuration": 400,
@@ -33,7 +33,7 @@ STANDARD: Final = {
     "communication": 500,
     "runtime": 500,
 }
-"""The standard kinds with their default status (dsl-reference.md, "Standard Error Types")."""
+"""The standard errors and their default status (dsl-reference.md, "Standard Error Types")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class WorkflowError:
     """JSON pointer of the component that raised it."""
 
     def to_json(self) -> dict[str, Any]:
-        """The problem as JSON; members that are absent are left out (inventory O6)."""
+        """Returns the error as JSON, without the members that are None (inventory O6)."""
         members = {
             "type": self.type,
             "status": self.status,
@@ -60,7 +60,7 @@ class WorkflowError:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "WorkflowError":
-        """Reads what `to_json` wrote."""
+        """Returns the error that `to_json` wrote."""
         return cls(
             type=value["type"],
             status=value["status"],
@@ -70,11 +70,11 @@ class WorkflowError:
         )
 
     def at(self, instance: str) -> "WorkflowError":
-        """The same error with its instance set, unless it has one."""
+        """Returns the error with this instance, unless it already has one."""
         return self if self.instance is not None else replace(self, instance=instance)
 
     def under(self, base: str) -> "WorkflowError":
-        """The same error; a standard one is written under `base`."""
+        """Returns the error; the type of a standard error begins with `base`."""
         if base == DEFAULT_BASE or not self.type.startswith(DEFAULT_BASE):
             return self
         return replace(self, type=base + self.type.removeprefix(DEFAULT_BASE))
@@ -85,7 +85,7 @@ def _standard(kind: str, title: str, detail: str | None, status: int | None = No
 
 
 def configuration(detail: str, title: str = "Configuration error") -> WorkflowError:
-    """The definition asks for something that cannot be, found at run time."""
+    """The definition asks for something that is impossible, which was found at run time."""
     return _standard("configuration", title, detail)
 
 
@@ -95,46 +95,46 @@ def validation(detail: str, title: str = "Validation failed") -> WorkflowError:
 
 
 def expression(detail: str, title: str = "Expression failed") -> WorkflowError:
-    """A runtime expression could not be evaluated (dsl.md, "Runtime Expressions")."""
+    """A runtime expression failed (dsl.md, "Runtime Expressions")."""
     return _standard("expression", title, detail)
 
 
 def authentication(
     detail: str, title: str = "Authentication failed", status: int | None = None
 ) -> WorkflowError:
-    """Credentials could not be obtained or were refused."""
+    """Credentials were not available or were rejected."""
     return _standard("authentication", title, detail, status)
 
 
 def authorization(detail: str, title: str = "Not allowed", status: int | None = None) -> WorkflowError:
-    """A secret, an address or a feature is not for this workflow."""
+    """The workflow may not use this secret, address or feature."""
     return _standard("authorization", title, detail, status)
 
 
 def timeout(detail: str, title: str = "Timed out") -> WorkflowError:
-    """A task or workflow took longer than it may (dsl.md, "Timeouts")."""
+    """A task or a workflow exceeded its timeout (dsl.md, "Timeouts")."""
     return _standard("timeout", title, detail)
 
 
 def communication(
     detail: str, title: str = "Communication failed", status: int | None = None
 ) -> WorkflowError:
-    """A call failed; the status is the remote one where there is one (inventory J1)."""
+    """A call failed; the status is that of the response, if there is one (inventory J1)."""
     return _standard("communication", title, detail, status)
 
 
 def runtime(detail: str, title: str = "Runtime error", status: int | None = None) -> WorkflowError:
-    """A process failed, or an executor met what it did not expect."""
+    """A process failed, or an executor found something unexpected."""
     return _standard("runtime", title, detail, status)
 
 
 def same_type(one: str, other: str) -> bool:
-    """Whether two type URIs mean the same error, under whichever known base."""
+    """Returns whether two type URIs mean the same error; known bases are ignored."""
     return one == other or (_kind(one) is not None and _kind(one) == _kind(other))
 
 
 def _kind(uri: str) -> str | None:
-    """The last segment of a type under a known base, standard or not."""
+    """Returns the part of a type after its known base; None if the base is not known."""
     for base in KNOWN_BASES:
         if uri.startswith(base):
             return uri.removeprefix(base)

@@ -1,4 +1,4 @@
-"""What data is."""
+"""The type of data."""
 
 from typing import Any
 

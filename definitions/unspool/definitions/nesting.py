@@ -1,4 +1,4 @@
-"""How deeply data is nested, found without recursion: that has limits of its own."""
+"""Measures how deeply data is nested, without recursion, because Python limits the depth of recursion."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -7,7 +7,7 @@ from unspool.definitions.json_value import Json
 
 
 def is_deeper(value: Json, levels: int) -> bool:
-    """Whether arrays and objects are nested more than so many levels deep; a scalar has none."""
+    """Returns whether a value has more than this many levels of arrays and objects; a scalar has none."""
     collections = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
         if not collections:

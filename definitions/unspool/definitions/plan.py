@@ -1,7 +1,7 @@
-"""The plan: a definition, typed, linked and compiled once, immutable ever after.
+"""The plan: a compiled definition. It is immutable.
 
-Expressions are closures or jq programs, names are resolved, tasks know their pointer and their place in
-their list. Interpreting is then a matter of looking things up.
+Expressions are closures or jq programs, names are resolved, and tasks know their pointer and their index in
+their list.
 """
 
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ from unspool.definitions.json_value import Json
 
 
 class Evaluable(Protocol):
-    """An expression or a template: something evaluated on a value, with arguments by name."""
+    """An expression or a template. It is evaluated on a value, with named arguments."""
 
     @property
     def variables(self) -> frozenset[str]:
-        """The arguments it reads, without `$`."""
+        """The names of the arguments that it reads, without `$`."""
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """Its value, at the expense of an allowance of work. Raises `ExpressionError`."""
+        """Returns its value and subtracts the work from the budget. Raises `ExpressionError`."""
 
 
 class Directive(StrEnum):
-    """Flow directives that name no task (dsl-reference.md, "Flow Directive")."""
+    """The flow directives that are not names of tasks (dsl-reference.md, "Flow Directive")."""
 
     CONTINUE = "continue"
     EXIT = "exit"
@@ -48,28 +48,28 @@ IDENTITY: Final = DataStep()
 
 @dataclass(frozen=True, slots=True)
 class DurationTemplate:
-    """A duration as written: a constant, or an expression that gives one."""
+    """A duration in a definition: a constant, or an expression that returns one."""
 
     constant: Duration
     expression: Evaluable | None = None
-    """Its value counts in place of the constant."""
+    """If it is set, its value is used instead of the constant."""
 
 
 class Body(Protocol):
-    """What a task does, by kind; the classes are in `unspool.definitions.tasks`."""
+    """The part of a task that depends on its kind; the classes are in `unspool.definitions.tasks`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task with the members that all kinds share (dsl-reference.md, "Task")."""
+    """A task, with the members that all kinds share (dsl-reference.md, "Task")."""
 
     name: str
     pointer: str
-    """JSON pointer in the definition: the task's identity."""
+    """JSON pointer in the definition. It identifies the task."""
     scope: str
-    """Pointer of the list it stands in."""
+    """Pointer of the list that holds it."""
     index: int
-    """Place in that list."""
+    """Index in that list."""
     definition: Mapping[str, Json]
     """As the author wrote it (`$task.definition`)."""
     body: Body
@@ -83,7 +83,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class TaskList:
-    """Tasks in declaration order: the scope of flow directives."""
+    """Tasks in the order of declaration: the scope of flow directives."""
 
     pointer: str
     tasks: tuple[Task, ...]
@@ -91,16 +91,16 @@ class TaskList:
 
     @classmethod
     def of(cls, pointer: str, tasks: tuple[Task, ...]) -> "TaskList":
-        """A list with its index of names."""
+        """Returns a list with an index by name."""
         return cls(pointer, tasks, MappingProxyType({task.name: task for task in tasks}))
 
     @property
     def first(self) -> Task | None:
-        """The task a scope begins with."""
+        """The first task, or None if the list is empty."""
         return self.tasks[0] if self.tasks else None
 
     def after(self, task: Task, directive: str) -> Task | None:
-        """Where a completed task leads within this list; None if the list is done (inventory H1-H8)."""
+        """Returns the next task in this list; None if the list is done (inventory H1-H8)."""
         if directive == Directive.CONTINUE:
             following = task.index + 1
             return self.tasks[following] if following < len(self.tasks) else None
@@ -117,9 +117,9 @@ class Plan:
     definition: Mapping[str, Json]
     """The parsed document (`$workflow.definition`)."""
     tasks: Mapping[str, Task]
-    """Every task by its pointer; under the empty pointer the workflow itself, a `do` around all."""
+    """Every task by its pointer. The empty pointer is the workflow itself, as a `do` task."""
     guarded: bool
-    """Whether interpreting it may block on jq children; then it belongs on a thread."""
+    """Whether its expressions may call jq processes. Then decisions block, and run in a thread."""
 
     @property
     def root(self) -> Task:

@@ -1,4 +1,4 @@
-"""What is wrong with a workflow document: where, and in which words."""
+"""Problems of a workflow document, with message and position."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import Final
 
 MAX_PROBLEMS: Final = 100
-"""As many are collected; nobody reads more at once."""
+"""Problems that one check reports."""
 
 
 class Severity(StrEnum):
-    """Whether a document with this problem is refused."""
+    """Errors make a document invalid, warnings do not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -18,10 +18,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and its place; lines and columns count from 1."""
+    """A problem and its position; lines and columns count from 1."""
 
     pointer: str
-    """JSON pointer in the document; empty for the whole of it."""
+    """JSON pointer in the document; empty for the whole document."""
     line: int
     column: int
     message: str
@@ -32,7 +32,7 @@ class Problem:
 
 
 class DefinitionInvalid(ValueError):
-    """A text that is no valid workflow definition, and everything that is wrong with it."""
+    """The text is not a valid workflow definition. Holds all its problems."""
 
     def __init__(self, problems: Iterable[Problem], name: str = "the definition") -> None:
         self.problems = tuple(problems)

@@ -1,10 +1,10 @@
-"""How much work a JSON Schema can make of a value: schemas of authors must not be able to stall a worker.
+"""Estimates the work of a JSON Schema, because a schema of an author must not block a worker.
 
 Validators try every alternative. `allOf: [a, a]` over `allOf: [b, b]` and so on doubles the work with each
-level, and a recursive schema that does so doubles it with each level of the *data*. The work is estimated
-from the schema alone, as the number of schemas applied along the most expensive path into a value. Telling
-valid from invalid remembers what recursive references gave; listing the errors does not, so only that has a
-limit of depth.
+level, and a recursive schema of this form doubles it with each level of the *data*. The work is estimated
+from the schema alone. It is the number of schemas that are applied along the most expensive path into a
+value. The validator caches the results of recursive references when it checks whether data is valid, but not
+when it lists the errors. So only the list of errors has a limit of depth.
 """
 
 from collections import defaultdict
@@ -19,11 +19,11 @@ from unspool.definitions.json_pointer import parts
 MAX_WORK: Final = 10_000
 """Schemas applied along one path."""
 MAX_DEPTH: Final = 200
-"""Levels of data that are checked, whatever the schema."""
+"""Levels of data that are checked with any schema."""
 MAX_SCHEMAS: Final = 2_000
-"""Schemas within a schema."""
+"""Subschemas of a schema."""
 _MAX_ESTIMATES: Final = 50_000
-"""Schemas times levels of data that are estimated."""
+"""The number of schemas times the levels of data for which the work is estimated."""
 
 _IN_PLACE: Final = ("not", "if", "then", "else", "allOf", "anyOf", "oneOf")
 _IN_PLACE_BY_NAME: Final = ("dependentSchemas", "dependencies")
@@ -39,28 +39,29 @@ _INTO_ANY: Final = (
 )
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _ANY: Final = "*"
-"""The step into whichever member; names of properties are told apart by a prefix."""
+"""The step into any member. The steps of named properties have the prefix `/`."""
 
 Schema = dict[str, Any]
 
 
-class Unbounded(ValueError):
-    """A schema whose work cannot be bounded, or that refers to something outside of itself."""
+class SchemaRejected(ValueError):
+    """The work of the schema has no acceptable limit, or the schema refers to something outside of itself."""
 
 
 @dataclass(slots=True)
 class SchemaGraph:
-    """The schemas within a schema, by identity, and how they apply each other.
+    """The subschemas of a schema, by `id()`, and which of them apply others.
 
-    Raises `Unbounded`: it is too much work even to tell valid from invalid, or a reference leads outside or
-    in a circle.
+    Raises:
+        SchemaRejected: to check whether data is valid is too much work, or a reference leads outside or in a
+            circle.
     """
 
     root: Schema
     in_place: dict[int, list[int]] = field(default_factory=dict)
-    """To the same value."""
+    """The subschemas that it applies to the same value."""
     into: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
-    """To members of it, with the step."""
+    """The subschemas that it applies to members of the value, with the step into the member."""
     order: list[int] = field(default_factory=list)
     order_in_place: list[int] = field(default_factory=list)
     is_recursive: bool = False
@@ -75,16 +76,16 @@ class SchemaGraph:
                 waiting += self._add(schema)
         self.order_in_place, circular = _children_first(self.in_place)
         if circular:
-            raise Unbounded("the schema refers to itself in a circle")
+            raise SchemaRejected("the schema refers to itself in a circle")
         both = {
             node: [*here, *(below for _, below in self.into[node])] for node, here in self.in_place.items()
         }
         self.order, self.is_recursive = _children_first(both)
         if self._work(None)[id(self.root)] > MAX_WORK:
-            raise Unbounded("the schema is too much work to check: its alternatives multiply")
+            raise SchemaRejected("the schema is too much work to check: its alternatives multiply")
 
-    def levels_explained(self) -> int:
-        """How deep a value may be nested for its errors to be listed."""
+    def levels_reported(self) -> int:
+        """Returns how many levels of data a value may have so that its errors are listed."""
         if not self.is_recursive:
             return MAX_DEPTH
         levels = min(MAX_DEPTH, _MAX_ESTIMATES // len(self.order))
@@ -97,7 +98,7 @@ class SchemaGraph:
 
     def _add(self, schema: Schema) -> list[Schema]:
         if len(self.in_place) >= MAX_SCHEMAS:
-            raise Unbounded(f"the schema consists of more than {MAX_SCHEMAS} schemas")
+            raise SchemaRejected(f"the schema consists of more than {MAX_SCHEMAS} schemas")
         here = [*_members(schema, _IN_PLACE), *_values(schema, _IN_PLACE_BY_NAME), *self._referred(schema)]
         below = [*_steps(schema)]
         self.in_place[id(schema)] = [id(other) for other in here]
@@ -114,7 +115,7 @@ class SchemaGraph:
 
     def _resolve(self, reference: str) -> Any:
         if not reference.startswith("#"):
-            raise Unbounded(f"the reference '{reference[:80]}' leads outside of the schema")
+            raise SchemaRejected(f"the reference '{reference[:80]}' leads outside the schema")
         if reference[1:] in self._anchors:
             return self._anchors[reference[1:]]
         target: Any = self.root
@@ -125,7 +126,7 @@ class SchemaGraph:
                 case list() if step.isdecimal() and len(step) < 6 and int(step) < len(target):
                     target = target[int(step)]
                 case _:
-                    raise Unbounded(f"the reference '{reference[:80]}' leads nowhere")
+                    raise SchemaRejected(f"the reference '{reference[:80]}' leads nowhere")
         return target
 
     def _collect_anchors(self) -> None:
@@ -133,28 +134,28 @@ class SchemaGraph:
         while waiting:
             value = waiting.pop()
             if isinstance(value, dict):
-                self._note_identity(value)
+                self._add_anchor(value)
                 waiting += value.values()
             elif isinstance(value, list):
                 waiting += value
 
-    def _note_identity(self, schema: Schema) -> None:
+    def _add_anchor(self, schema: Schema) -> None:
         for keyword in ("$anchor", "$dynamicAnchor", "$id", "id"):
             name = schema.get(keyword)
             if not isinstance(name, str):
                 continue
             if keyword in {"$anchor", "$dynamicAnchor"}:
                 self._anchors[name] = schema
-            elif name.startswith("#"):  # how anchors were written up to draft 7
+            elif name.startswith("#"):  # the form of anchors up to draft 7
                 self._anchors[name[1:]] = schema
             elif keyword == "$id" and schema is not self.root:
-                raise Unbounded(f"a schema within the schema has an '$id' of its own, '{name[:80]}'")
+                raise SchemaRejected(f"a schema within the schema has an '$id' of its own, '{name[:80]}'")
 
     def _work(self, below: dict[int, int] | None) -> dict[int, int]:
-        """The work along the most expensive path from each schema.
+        """Returns the work along the most expensive path from each schema.
 
         Args:
-            below: the work one level further down in the data; None to follow recursion only once.
+            below: the work one level deeper in the data; None follows recursion only once.
         """
         here: dict[int, int] = {}
         down: dict[int, dict[str, int]] = {}
@@ -178,7 +179,7 @@ def _bounded(amount: int) -> int:
 
 
 def _children_first(edges: dict[int, list[int]]) -> tuple[list[int], bool]:
-    """The nodes of a graph in postorder, and whether there is a circle in it."""
+    """Returns the nodes of a graph in postorder, and whether it has a circle."""
     order: list[int] = []
     done: dict[int, bool] = {}
     circular = False
@@ -201,14 +202,14 @@ def _children_first(edges: dict[int, list[int]]) -> tuple[list[int], bool]:
 
 
 def _members(schema: Schema, keywords: tuple[str, ...]) -> Iterator[Schema]:
-    """The schemas that are the value of a keyword, or listed in it."""
+    """Yields the schemas that are the value of a keyword or items of it."""
     for keyword in keywords:
         value = schema.get(keyword)
         yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict))
 
 
 def _values(schema: Schema, keywords: tuple[str, ...]) -> Iterator[Schema]:
-    """The schemas that are named in the value of a keyword."""
+    """Yields the schemas that are members of the value of a keyword."""
     for keyword in keywords:
         value = schema.get(keyword)
         if isinstance(value, dict):
@@ -216,7 +217,7 @@ def _values(schema: Schema, keywords: tuple[str, ...]) -> Iterator[Schema]:
 
 
 def _steps(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    """The schemas that apply to members of the value, with the members."""
+    """Yields the schemas that apply to members of the value, with the steps."""
     properties = schema.get("properties")
     if isinstance(properties, dict):
         yield from ((f"/{name}", one) for name, one in properties.items() if isinstance(one, dict))

@@ -1,4 +1,4 @@
-"""Guessing what was probably meant."""
+"""Suggests known names for misspelled ones."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ _LIKE_ENOUGH: Final = 0.6
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like this one, if any is like it at all."""
+    """Returns the most similar known word, or None if none is similar."""
     if len(word) > _LONGEST:
         return None
     by_lower = {name.lower(): name for name in islice(known, _MOST) if len(name) <= _LONGEST}
@@ -20,13 +20,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word; empty if there is nothing to suggest."""
+    """Returns the suggestion for the end of a message about an unknown word; empty if there is none."""
     meant = nearest(word, known)
     return f", did you mean '{meant}'?" if meant else ""
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """A value in a message: short, and on one line."""
+    """Returns a value for a message: short, on one line, printable."""
     text = value if isinstance(value, str) else repr(value)
     printable = "".join(character if character.isprintable() else "\ufffd" for character in text[: limit + 1])
     return printable if len(printable) <= limit else printable[:limit] + "…"

@@ -1,7 +1,8 @@
-"""URI templates: RFC 6570's simple expansion, as far as the DSL allows it (dsl-reference.md, "URI Template").
+"""URI templates: the simple expansion of RFC 6570 that the DSL allows (dsl-reference.md, "URI Template").
 
-Only `{name}`; the name is a top-level key of the data, taken to the letter. Values are percent-encoded, so
-data cannot change the structure of an address: also "." and "..", which would remove segments of its path.
+Only `{name}` is a variable. The name is a top-level key of the data, used exactly as written. Values are
+percent-encoded, so that data cannot change the structure of an address. So are "." and "..", which would
+remove segments of the path.
 """
 
 import re
@@ -20,19 +21,19 @@ _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class UriTemplate:
-    """Literal texts, and between each two of them a variable."""
+    """Literal texts, with one variable between each two of them."""
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> "UriTemplate":
-        """Reads a template; text without variables is a template too."""
+        """Reads a template. A text without variables is a template, too."""
         pieces = _VARIABLE.split(text)
         return cls(tuple(pieces[::2]), tuple(pieces[1::2]))
 
     def expand(self, data: Json) -> str:
-        """The text with the data's values in it; what is missing or null is empty (inventory L2).
+        """Returns the text with the values of the data. A missing or null value is empty (inventory L2).
 
         Raises:
             ExpressionError: a value is an object or an array.
@@ -61,18 +62,18 @@ def _encoded(name: str, value: Json) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URI as written: templates, and expressions whose results are taken as they are (inventory L3)."""
+    """A URI with templates and expressions. The results of expressions are not expanded (inventory L3)."""
 
     parts: tuple[UriTemplate | Expression, ...]
     variables: frozenset[str]
     literal: UriTemplate | None = None
-    """What it is if it does not evaluate (loose mode)."""
+    """The value if the evaluation fails (loose mode)."""
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> str:
-        """The URI. Raises `ExpressionError`."""
+        """Returns the URI. Raises `ExpressionError`."""
         try:
             if len(self.parts) == 1 and not isinstance(self.parts[0], UriTemplate):
-                return _whole(self.parts[0].evaluate_within(value, variables, budget))
+                return _require_text(self.parts[0].evaluate_within(value, variables, budget))
             return "".join(
                 part.expand(value)
                 if isinstance(part, UriTemplate)
@@ -87,7 +88,7 @@ class Address:
             return self.literal.expand(value)
 
 
-def _whole(result: Json) -> str:
+def _require_text(result: Json) -> str:
     if isinstance(result, str):
         return result
-    raise ExpressionError("an expression for a URI must give text")
+    raise ExpressionError("an expression for a URI must return text")

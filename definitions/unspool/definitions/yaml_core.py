@@ -1,8 +1,7 @@
-"""YAML 1.2 core schema and JSON, read into values whose places in the text are known.
+"""Reads YAML 1.2 (core schema) and JSON into values with positions.
 
-What a plain scalar means is decided by YAML 1.2, so `on`, dates and `11:12:00` are text, and `010` is ten.
-The tree is built from libyaml's events without recursion: a hostile document meets a limit, never the end of
-the stack.
+Plain scalars have the meaning of YAML 1.2: `on`, dates and `11:12:00` are text, and `010` is ten. The tree is
+built from the events of libyaml without recursion, so that a hostile document cannot exhaust the stack.
 """
 
 from dataclasses import dataclass, field
@@ -14,13 +13,13 @@ from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import MAX_PROBLEMS, DefinitionInvalid, Problem
 from unspool.definitions.yaml_events import Position, events, position_in, position_of_mark
-from unspool.definitions.yaml_scalars import COLLECTION_TAGS, Unfit, key_text, scalar, unknown_tag
+from unspool.definitions.yaml_scalars import COLLECTION_TAGS, InvalidScalar, key_text, scalar, unknown_tag
 from unspool.definitions.yaml_syntax import syntax_problem
 
 MAX_DEPTH: Final = 100
 """Collections within collections."""
 MAX_ALIASED: Final = 1024 * 1024
-"""What aliases may add to a document, in characters; every node counts `NODE_COST` and its text."""
+"""The size that aliases may add to a document. A node counts `NODE_COST` plus the characters of its text."""
 NODE_COST: Final = 16
 MAX_KEY: Final = 4096
 """Characters of a key."""
@@ -28,20 +27,20 @@ MAX_KEY: Final = 4096
 
 @dataclass(slots=True)
 class Node:
-    """A value, its place, and for a collection the nodes in it."""
+    """A value, its position, and the nodes inside a collection."""
 
     value: Json
     position: Position
     key: Position | None = None
-    """Where its key stands, if it is a member of a mapping."""
+    """The position of its key, if it is a member of a mapping."""
     members: "dict[str, Node] | list[Node] | None" = None
     cost: int = NODE_COST
-    """Its size with everything aliases repeat, in the measure of `MAX_ALIASED`."""
+    """Its size, aliases included, in the unit of `MAX_ALIASED`."""
     height: int = 0
-    """Levels of collections from here down."""
+    """Levels of collections, this one included."""
 
 
-# libyaml 0.2.6 and later has a limit of its own, and reaches it first where it reads ahead.
+# libyaml 0.2.6 and later has its own limit, and reaches it first where it reads ahead.
 _TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
 
 
@@ -49,20 +48,20 @@ def compose(text: str) -> Node:
     """Reads a document.
 
     Raises:
-        DefinitionInvalid: it is no single YAML or JSON document of text-keyed mappings, sequences and
-            JSON scalars, or exceeds a limit. Names all duplicate keys and odd scalars, not only the first.
+        DefinitionInvalid: the text is not one YAML or JSON document that JSON can hold, or exceeds a limit.
+            It names all duplicate keys and invalid scalars, not only the first.
     """
     composer = _Composer()
     try:
         for event in events(text):
-            composer.take(event)
+            composer.process(event)
     except yaml.MarkedYAMLError as error:
         position = position_of_mark(error.problem_mark or error.context_mark)
         too_deep = "nesting depth" in (error.problem or "")
-        composer.refuse(_TOO_DEEP if too_deep else f"not YAML: {syntax_problem(error, text)}", position)
-    except yaml.YAMLError as error:  # the reader's, which knows an offset only
+        composer.fail(_TOO_DEEP if too_deep else f"not YAML: {syntax_problem(error, text)}", position)
+    except yaml.YAMLError as error:  # an error of the reader, which has only an offset
         offset = getattr(error, "position", 0)
-        composer.refuse(f"not YAML: {_first_line(error)}", position_in(text, offset))
+        composer.fail(f"not YAML: {_first_line(error)}", position_in(text, offset))
     return composer.finish()
 
 
@@ -71,8 +70,8 @@ def _first_line(error: Exception) -> str:
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection whose end has not come yet."""
+class _OpenCollection:
+    """A collection that is not complete."""
 
     node: Node
     anchor: str | None
@@ -94,13 +93,13 @@ class _Composer:
 
     root: Node | None = None
     documents: int = 0
-    stack: list[_Open] = field(default_factory=list)
+    stack: list[_OpenCollection] = field(default_factory=list)
     anchors: dict[str, Node] = field(default_factory=dict)
     aliased: int = 0
     problems: list[Problem] = field(default_factory=list)
 
-    def take(self, event: yaml.Event) -> None:
-        """The next event."""
+    def process(self, event: yaml.Event) -> None:
+        """Processes the next event."""
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -110,28 +109,28 @@ class _Composer:
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent):
-            self._begin(event)
+            self._start_document(event)
 
-    def _begin(self, event: yaml.DocumentStartEvent) -> None:
+    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
         self.documents += 1
         if self.documents > 1:
             position = position_of_mark(event.start_mark)
-            self.refuse("a second document begins here; a file holds one workflow", position)
+            self.fail("a second document begins here; a file holds one workflow", position)
 
     def finish(self) -> Node:
-        """The tree, once the events are over."""
+        """Returns the tree after the last event."""
         if self.root is None:
-            self.refuse("the document is empty", Position(1, 1))
+            self.fail("the document is empty", Position(1, 1))
         if self.problems:
             raise DefinitionInvalid(self.problems)
         return self.root
 
-    def refuse(self, message: str, position: Position) -> NoReturn:
-        """Gives up: what follows could not be understood."""
-        self._note(message, position)
+    def fail(self, message: str, position: Position) -> NoReturn:
+        """Stops with an error, because the rest cannot be read reliably."""
+        self._add_problem(message, position)
         raise DefinitionInvalid(self.problems)
 
-    def _note(self, message: str, position: Position) -> None:
+    def _add_problem(self, message: str, position: Position) -> None:
         self.problems.append(Problem(self._pointer(), *position, message))
         if len(self.problems) >= MAX_PROBLEMS:
             raise DefinitionInvalid(self.problems)
@@ -151,13 +150,13 @@ class _Composer:
         value: Json = event.value
         try:
             value = key_text(event) if is_key else scalar(event)
-        except Unfit as unfit:
-            self._note(str(unfit), position)
+        except InvalidScalar as invalid:
+            self._add_problem(str(invalid), position)
         if is_key:
             self._key(event, position)
         else:
             node = Node(value, position, cost=NODE_COST + len(event.value))
-            self._place(node)
+            self._add_node(node)
             self._anchor(event.anchor, node)
 
     def _key(self, event: yaml.ScalarEvent, position: Position) -> None:
@@ -165,9 +164,9 @@ class _Composer:
         members = opened.node.members
         if isinstance(members, dict) and event.value in members:
             first = members[event.value].key or members[event.value].position
-            self._note(f"duplicate key {event.value[:80]!r}, first on line {first.line}", position)
+            self._add_problem(f"duplicate key {event.value[:80]!r}, first on line {first.line}", position)
         if len(event.value) > MAX_KEY:
-            self.refuse(f"a key is longer than {MAX_KEY} characters", position)
+            self.fail(f"a key is longer than {MAX_KEY} characters", position)
         opened.key, opened.key_position = event.value, position
         opened.merging = event.value == "<<" and event.implicit[0]
         if event.anchor is not None:
@@ -176,27 +175,27 @@ class _Composer:
     def _open(self, event: yaml.CollectionStartEvent) -> None:
         position = position_of_mark(event.start_mark)
         if self.stack and self.stack[-1].wants_key:
-            self.refuse("a key must be text, not a collection", position)
+            self.fail("a key must be text, not a collection", position)
         self._check_depth(1, position)
         if event.tag not in COLLECTION_TAGS:
-            self._note(unknown_tag(event.tag), position)
+            self._add_problem(unknown_tag(event.tag), position)
         mapping = isinstance(event, yaml.MappingStartEvent)
         node = (
             Node({}, position, members={}, height=1) if mapping else Node([], position, members=[], height=1)
         )
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
-        self.stack.append(_Open(node, event.anchor))
+        self.stack.append(_OpenCollection(node, event.anchor))
 
     def _check_depth(self, height: int, position: Position) -> None:
         if len(self.stack) + height > MAX_DEPTH:
-            self.refuse(_TOO_DEEP, position)
+            self.fail(_TOO_DEEP, position)
 
     def _close(self) -> None:
         opened = self.stack.pop()
         for merged in opened.merges:
             _merge(opened.node, merged)
-        self._place(opened.node)
+        self._add_node(opened.node)
         self._anchor(opened.anchor, opened.node)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
@@ -204,20 +203,20 @@ class _Composer:
         target = self.anchors.get(event.anchor or "")
         if target is None:
             inside = any(opened.anchor == event.anchor for opened in self.stack)
-            self.refuse(
+            self.fail(
                 f"the alias *{event.anchor} {'contains itself' if inside else 'has no anchor'}"[:120],
                 position,
             )
         if self.stack and self.stack[-1].wants_key:
-            self.refuse("an alias cannot be a key", position)
+            self.fail("an alias cannot be a key", position)
         self.aliased += target.cost
         if self.aliased > MAX_ALIASED:
-            self.refuse("the aliases of this document expand to more than 1 MiB", position)
+            self.fail("the aliases of this document expand to more than 1 MiB", position)
         self._check_depth(target.height, position)
-        self._place(Node(target.value, position, None, target.members, target.cost, target.height))
+        self._add_node(Node(target.value, position, None, target.members, target.cost, target.height))
 
-    def _place(self, node: Node) -> None:
-        """Puts a complete node where it belongs."""
+    def _add_node(self, node: Node) -> None:
+        """Adds a complete node to its parent."""
         if not self.stack:
             self.root = node
             return
@@ -225,7 +224,7 @@ class _Composer:
         parent = opened.node
         if opened.merging:
             opened.key, opened.merging = None, False
-            self._note_merge(opened, node)
+            self._add_merge(opened, node)
             return
         parent.cost += node.cost
         parent.height = max(parent.height, node.height + 1)
@@ -239,14 +238,14 @@ class _Composer:
             parent.value.append(node.value)
             parent.members.append(node)
 
-    def _note_merge(self, opened: _Open, node: Node) -> None:
-        """Takes the value of a merge key (https://yaml.org/type/merge.html)."""
+    def _add_merge(self, opened: _OpenCollection, node: Node) -> None:
+        """Records the value of a merge key (https://yaml.org/type/merge.html)."""
         mappings = node.members if isinstance(node.members, list) else [node]
         for mapping in mappings:
             if isinstance(mapping.members, dict):
                 opened.merges.append(mapping)
             else:
-                self._note("'<<' merges a mapping, or a list of mappings", mapping.position)
+                self._add_problem("'<<' merges a mapping, or a list of mappings", mapping.position)
 
     def _anchor(self, name: str | None, node: Node) -> None:
         if name is not None:
@@ -254,7 +253,7 @@ class _Composer:
 
 
 def _merge(into: Node, mapping: Node) -> None:
-    """Adds those members of a mapping whose keys are not there yet."""
+    """Adds the members of a mapping whose keys do not exist in `into`."""
     members = into.members
     if not isinstance(members, dict) or not isinstance(mapping.members, dict):
         return

@@ -1,4 +1,4 @@
-"""Texts as streams of libyaml's events; JSON gives the same ones, read here: libyaml refuses some of it."""
+"""Reads texts as streams of YAML events. JSON is read here, because libyaml rejects some valid JSON."""
 
 import json
 import re
@@ -12,14 +12,14 @@ from yaml._yaml import CParser
 
 
 class Position(NamedTuple):
-    """A place in a text; both count from 1, columns in characters."""
+    """A position in a text. Lines and columns count from 1, columns in characters."""
 
     line: int
     column: int
 
 
 def events(text: str) -> Iterator[yaml.Event]:
-    """The events of a text, JSON or YAML. Raises `yaml.YAMLError` where it is neither."""
+    """Returns the events of a JSON or YAML text. Raises `yaml.YAMLError` at a syntax error."""
     return _json_events(text) if _is_json(text) else _yaml_events(text)
 
 
@@ -33,7 +33,7 @@ def _yaml_events(text: str) -> Iterator[yaml.Event]:
 
 
 def _is_json(text: str) -> bool:
-    """Whether JSON's grammar holds; libyaml refuses surrogate pairs and keys over 1024 characters."""
+    """Returns whether a text is JSON. libyaml rejects surrogate pairs and keys over 1024 characters."""
     if not text.lstrip().startswith("{"):
         return False
     try:
@@ -48,7 +48,7 @@ _JSON_CONSTANTS: Final = {"NaN": ".nan", "Infinity": ".inf", "-Infinity": "-.inf
 
 
 def _json_events(text: str) -> Iterator[yaml.Event]:
-    """The events of a text that is known to be JSON."""
+    """Yields the events of a text that is valid JSON."""
     starts = _line_starts(text)
     for match in _JSON_TOKEN.finditer(text):
         position = _position_of(starts, match.start())
@@ -74,7 +74,7 @@ def _json_event(token: str, mark: yaml.Mark) -> yaml.Event:
 
 
 def position_in(text: str, offset: int) -> Position:
-    """Where a character stands, by its offset."""
+    """Returns the position of a character, given its offset."""
     return _position_of(_line_starts(text), offset)
 
 
@@ -88,5 +88,5 @@ def _position_of(starts: list[int], offset: int) -> Position:
 
 
 def position_of_mark(mark: Any) -> Position:
-    """Where a mark of libyaml, which counts from 0, points."""
+    """Returns the position of a mark of libyaml, which counts from 0."""
     return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)

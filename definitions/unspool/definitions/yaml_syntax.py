@@ -1,6 +1,6 @@
-"""What is wrong with a text that is no YAML, and what to write instead.
+"""Messages about YAML syntax errors.
 
-libyaml names the rule that the text breaks. Authors need the cause.
+libyaml names the rule that the text breaks. These messages name the cause and the correction.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ _BLOCKS: Final = {
     "while scanning a quoted scalar": "a quote is not closed, opened on line {line}",
     "while scanning a simple key": "a ':' is missing after the key on line {line}",
 }
-"""By what libyaml was reading when it met the error."""
+"""Messages, by what libyaml was reading at the error."""
 
 _PROBLEMS: Final = {
     "mapping values are not allowed in this context": (
@@ -36,7 +36,7 @@ _PROBLEMS: Final = {
 
 
 def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> str:
-    """The cause of a syntax error in words; libyaml's own words where there are no better ones."""
+    """Returns the cause of a syntax error. Without a better message, it is the message of libyaml."""
     problem = error.problem or error.context or ""
     if problem == "found character that cannot start any token" and error.problem_mark is not None:
         return _first_character(text[error.problem_mark.index : error.problem_mark.index + 1])

@@ -1,4 +1,4 @@
-"""The structure of workflow definitions: a JSON Schema, and a checker that says what was probably meant."""
+"""The structure of workflow definitions: a JSON Schema, and a checker that suggests corrections."""
 
 from unspool.definitions.schema.checker import MAX_TASKS, Occurrence, check_structure
 

@@ -1,8 +1,9 @@
-"""The directed checker: walks a document along the schema of its kind.
+"""Checks a document against the schema.
 
-Where a validator would say that a task matches none of twelve alternatives, this one follows the one that
-the author evidently meant and says what is wrong with it. On the way it notes what values mean (`x-role`), so
-that the semantic checks need not know where in a document a timeout's name or an expression may stand.
+A usual validator reports that a task matches none of twelve alternatives. This checker chooses the
+alternative that the author most likely meant, and reports what is wrong with it. It also collects the values
+that have a role in the schema (`x-role`). So the semantic checks need not know which members hold expressions
+or names.
 """
 
 import re
@@ -11,7 +12,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from unspool.definitions.document import Document
-from unspool.definitions.findings import Enough, Findings
+from unspool.definitions.findings import Findings, TooManyProblems
 from unspool.definitions.json_pointer import child
 from unspool.definitions.schema.rules import Rule, is_closed, known_members, workflow
 from unspool.definitions.schema.types import expectation, found, matches
@@ -21,47 +22,47 @@ from unspool.definitions.spelling import did_you_mean, nearest, shown
 MAX_TASKS: Final = 10_000
 """Tasks of one definition."""
 
-_PROOFREAD_UP_TO: Final = 50
-"""Members of an open object that are compared with the known ones."""
+_MOST_TYPO_CHECKS: Final = 50
+"""Members of an open object that are compared with the known members."""
 
 
 class Occurrence(NamedTuple):
-    """A value of the document that means something beyond its shape."""
+    """A value that has a role in the schema, such as an expression or the name of a task."""
 
     role: str
     value: Any
     pointer: str
     scope: str | None
-    """Pointer of the list that holds the task around it; None outside of lists."""
+    """Pointer of the list that holds the task around the value; None outside of lists."""
 
 
 def check_structure(document: Document, findings: Findings) -> list[Occurrence]:
-    """Checks a document against the schema; gives what the semantic checks have to look at.
+    """Checks a document against the schema. Returns the values that the semantic checks use.
 
     Raises:
-        Enough: there are so many problems that it is of no use to go on.
+        TooManyProblems: the limit of problems is reached.
     """
     if "specVersion" in document.value and "document" not in document.value:
         findings.error(
             "/specVersion",
-            "this is a workflow of DSL 0.8, which is not supported; one of DSL 1.0 begins with 'document:'",
+            "this is a workflow of DSL 0.8, which is not supported; DSL 1.0 begins with 'document:'",
             at_key=True,
         )
         return []
-    walk = _Walk(findings)
-    walk.visit(_Place(document.value, workflow(), "", None))
-    return walk.occurrences
+    checker = _Checker(findings)
+    checker.visit(_Place(document.value, workflow(), "", None))
+    return checker.occurrences
 
 
 class _Place(NamedTuple):
-    """A value, the rule for it, and where it stands."""
+    """A value, its rule, and its pointer."""
 
     value: Any
     rule: Rule
     pointer: str
     scope: str | None
     part: bool = False
-    """Whether the rule is only one of several for this value."""
+    """Whether the rule is one of several for this value."""
 
     def member(self, name: str | int, rule: Rule) -> "_Place":
         return _Place(self.value[name], rule, child(self.pointer, name), self.scope)
@@ -71,18 +72,18 @@ class _Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Walk:
-    """One walk through a document."""
+class _Checker:
+    """One pass through a document."""
 
     findings: Findings
     occurrences: list[Occurrence] = field(default_factory=list)
     tasks: int = 0
 
     def visit(self, place: _Place) -> None:
-        """Checks a value and everything in it."""
-        if not self._is_well_formed(place):
+        """Checks a value and all values inside it."""
+        if not self._check_value(place):
             return
-        place = self._note_role(place)
+        place = self._record_role(place)
         for part in place.rule.get("allOf", ()):
             self.visit(place.under(part))
         if isinstance(place.value, dict):
@@ -94,7 +95,7 @@ class _Walk:
 
     # -- roles
 
-    def _note_role(self, place: _Place) -> _Place:
+    def _record_role(self, place: _Place) -> _Place:
         role = place.rule.get("x-role")
         if role is None:
             return place
@@ -107,11 +108,11 @@ class _Walk:
         self.tasks += 1
         if self.tasks > MAX_TASKS:
             self.findings.error(place.pointer, f"a definition has at most {MAX_TASKS} tasks", at_key=True)
-            raise Enough
+            raise TooManyProblems
 
     # -- the value itself
 
-    def _is_well_formed(self, place: _Place) -> bool:
+    def _check_value(self, place: _Place) -> bool:
         message = _wrong_type(place) or _wrong_text(place) or _wrong_number(place) or _wrong_size(place)
         if message is not None:
             self.findings.error(place.pointer, message)
@@ -121,7 +122,7 @@ class _Walk:
             self.findings.warning(place.pointer, f"'{place.value}' is written '{instead[place.value]}'")
         return True
 
-    # -- what is in it
+    # -- its members
 
     def _visit_alternative(self, place: _Place) -> None:
         chosen = choose(place.rule, place.value)
@@ -168,19 +169,19 @@ class _Walk:
                     message = f"unknown property '{shown(name)}'{did_you_mean(name, known)}"
                     self.findings.error(child(place.pointer, name), message, at_key=True)
         elif not place.part and "additionalProperties" not in place.rule:
-            self._proofread(place, known_members(place.rule))
+            self._warn_of_typos(place, known_members(place.rule))
 
-    def _proofread(self, place: _Place, known: dict[str, Any]) -> None:
-        """Warns of slips in an object that lets everything through."""
-        if not known or len(place.value) > _PROOFREAD_UP_TO:
+    def _warn_of_typos(self, place: _Place, known: dict[str, Any]) -> None:
+        """Warns of probable typing errors in an object that accepts any member."""
+        if not known or len(place.value) > _MOST_TYPO_CHECKS:
             return
         for name in place.value:
             if name not in known and (meant := nearest(name, known)) is not None:
-                message = f"'{name}' means nothing here; did you mean '{meant}'?"
+                message = f"'{name}' has no meaning here; did you mean '{meant}'?"
                 self.findings.warning(child(place.pointer, name), message, at_key=True)
 
 
-# -- what can be wrong with a value itself
+# -- problems of a single value
 
 
 def _wrong_type(place: _Place) -> str | None:
@@ -206,7 +207,7 @@ def _wrong_text(place: _Place) -> str | None:
 
 @cache
 def _pattern(source: str) -> re.Pattern[str]:
-    r"""A pattern of JSON Schema, whose `$` is the very end: Python's `\Z`."""
+    r"""Compiles a pattern of JSON Schema. Its `$` matches only at the end of the text, as `\Z` of Python."""
     return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", source))
 
 

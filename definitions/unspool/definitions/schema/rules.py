@@ -1,4 +1,4 @@
-"""The data file `workflow.yaml`, linked: every `$ref` is replaced by what it refers to."""
+"""The schema `workflow.yaml`. Each `$ref` is replaced by its target."""
 
 from functools import cache
 from importlib.resources import files
@@ -12,14 +12,14 @@ Rule = dict[str, Any]
 
 
 def source() -> Rule:
-    """The schema as it is written, for other validators."""
+    """Returns the schema as it is written, for other validators."""
     text = files(__package__).joinpath("workflow.yaml").read_bytes()
     return load(text, name="workflow.yaml").value
 
 
 @cache
 def workflow() -> Rule:
-    """The linked schema of a workflow."""
+    """Returns the schema of a workflow, with all references replaced."""
     root = source()
     _link(root, root, set())
     return root
@@ -43,7 +43,7 @@ def _target(reference: str, root: Rule) -> Rule:
 
 
 def known_members(rule: Rule) -> dict[str, Any]:
-    """The members that a rule and the parts it is made of give a meaning to."""
+    """Returns the members that a rule and its parts (`allOf`) define."""
     known = dict(rule.get("properties", {}))
     for part in rule.get("allOf", ()):
         known |= known_members(part)
@@ -51,5 +51,5 @@ def known_members(rule: Rule) -> dict[str, Any]:
 
 
 def is_closed(rule: Rule) -> bool:
-    """Whether other members than the known ones are refused."""
+    """Returns whether unknown members are an error."""
     return rule.get("additionalProperties") is False or rule.get("unevaluatedProperties") is False

@@ -1,4 +1,4 @@
-"""The types of JSON, and what to call them."""
+"""The types of JSON, and their names in messages."""
 
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ _WORDS: Final = {
 
 
 def matches(value: Any, wanted: str | list[str] | None) -> bool:
-    """Whether a value is of a type, or of one of several; `1.0` is no integer here."""
+    """Returns whether a value has a type, or one of several; `1.0` is not an integer here."""
     if wanted is None:
         return True
     if isinstance(wanted, list):
@@ -33,14 +33,14 @@ def matches(value: Any, wanted: str | list[str] | None) -> bool:
 
 
 def expectation(rule: Rule) -> str:
-    """What a rule wants, in words."""
+    """Returns what a rule expects, in words."""
     wanted = rule["type"]
     words = [_WORDS[one] for one in (wanted if isinstance(wanted, list) else [wanted])]
     return str(rule.get("x-expects") or " or ".join(words))
 
 
 def found(value: Any) -> str:
-    """What is there instead, in words."""
+    """Returns what a value is, in words."""
     match value:
         case None:
             return "nothing"

@@ -1,6 +1,6 @@
-"""Deciding a `oneOf` by what the author evidently meant, instead of trying every alternative.
+"""Chooses the alternative of a `oneOf` that the author most likely meant, without trying all of them.
 
-Each chooser gives the alternative, or a message that says why there is none.
+Each function returns the alternative, or a message if none fits.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from unspool.definitions.schema.rules import Rule, known_members
 from unspool.definitions.schema.types import expectation, found, matches
 from unspool.definitions.spelling import did_you_mean, nearest, shown
 
-_NAMES_LOOKED_AT: Final = 20
+_MOST_NAMES_COMPARED: Final = 20
 
 
 def choose(rule: Rule, value: Any) -> Rule | str:
-    """The alternative of a union that a value is meant to be, or a message."""
+    """Returns the alternative that a value most likely means, or a message."""
     return _CHOOSERS[rule["x-choose"]](rule, value)
 
 
@@ -34,7 +34,7 @@ def _by_type(rule: Rule, value: Any) -> Rule | str:
 def _by_member(rule: Rule, value: dict[str, Any]) -> Rule | str:
     alternatives = {alternative["required"][0]: alternative for alternative in _alternatives(rule)}
     present = [name for name in alternatives if name in value]
-    if len(present) > 1:  # `do` is a kind of task, but beside `for` it is a member of that
+    if len(present) > 1:  # `do` is a kind of task, and also a member of `for` tasks
         shared = set[str]().union(*(set(known_members(alternatives[name])) - {name} for name in present))
         present = [name for name in present if name not in shared] or present
     if len(present) == 1:
@@ -43,11 +43,11 @@ def _by_member(rule: Rule, value: dict[str, Any]) -> Rule | str:
         return f"two kinds of {rule['x-kind']} in one: '{present[0]}' and '{present[1]}'"
     if "x-otherwise" in rule:
         return _alternatives(rule)[rule["x-otherwise"]]
-    return _nothing_chosen(rule["x-kind"], list(alternatives), value)
+    return _no_alternative(rule["x-kind"], list(alternatives), value)
 
 
-def _nothing_chosen(kind: str, names: list[str], value: dict[str, Any]) -> str:
-    for written in islice(value, _NAMES_LOOKED_AT):
+def _no_alternative(kind: str, names: list[str], value: dict[str, Any]) -> str:
+    for written in islice(value, _MOST_NAMES_COMPARED):
         if (meant := nearest(written, names)) is not None:
             return f"no {kind} kind here; did you mean '{meant}' instead of '{written}'?"
     return f"no {kind} kind here; expected one of {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""What the schema cannot say: names that must exist, where `then` may lead, expressions that must compile."""
+"""Checks that a schema cannot express: names that must exist, targets of `then`, syntax of expressions."""
 
 from unspool.definitions.semantics.expressions import ExpressionProblem, check_expressions
 from unspool.definitions.semantics.flow import check_flow

@@ -1,4 +1,4 @@
-"""Every expression of a document is checked where it stands (inventory D4, D5, D7, U5, U12, U13)."""
+"""Checks every expression of a document (inventory D4, D5, D7, U5, U12, U13)."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -13,8 +13,8 @@ from unspool.definitions.semantics.variables import variables_at
 from unspool.definitions.spelling import did_you_mean, shown
 
 ExpressionProblem = Callable[[str, frozenset[str] | None], str | None]
-"""Says what is wrong with the source of an expression, without its `${ }`, given the variables that there
-are; None for any."""
+"""Returns what is wrong with the source of an expression, without `${ }`, or None. The second argument is the
+names of the variables that exist; None accepts any name."""
 
 MAX_IN_TEXT: Final = 200
 """Expressions in one text."""
@@ -28,12 +28,12 @@ _LOOKS_LIKE_ONE: Final = re.compile(r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$[A-Za-
 def check_expressions(
     occurrences: Iterable[Occurrence], findings: Findings, problem_of: ExpressionProblem | None
 ) -> None:
-    """Checks all expressions; without `problem_of` their syntax is not looked at."""
+    """Checks all expressions. If `problem_of` is None, their syntax is not checked."""
     secrets = declared(findings, "secrets")
     strict = _is_strict(findings)
     for role, pointer, source in _expressions(occurrences, findings):
         message = _too_long(source) or _unknown_secret(source, secrets)
-        # In loose mode a text that is no expression stands for itself (inventory D2).
+        # In loose mode a text that is not an expression is plain text (inventory D2).
         if message is None and problem_of is not None and (strict or role not in _LITERAL_IN_LOOSE):
             message = problem_of(source, variables_at(findings.document.value, pointer))
         if message is not None:
@@ -43,7 +43,7 @@ def check_expressions(
 
 
 def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Iterator[tuple[str, str, str]]:
-    """Role, pointer and source of every expression."""
+    """Yields role, pointer and source of every expression."""
     for role, value, pointer, _ in occurrences:
         sources_of = _SOURCES.get(role)
         if sources_of is None:
@@ -65,7 +65,7 @@ _SOURCES: Final[dict[str, Callable[[str], list[str]]]] = {
     "duration": sources,
     "error-name": sources,
 }
-"""By role, the expressions of a text."""
+"""The functions that find the expressions of a text, by role."""
 
 
 def _too_long(source: str) -> str | None:
@@ -88,7 +88,7 @@ def _is_strict(findings: Findings) -> bool:
 
 
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
-    """In strict mode a text without `${ }` is just a text, even if it looks like an expression."""
+    """Warns of text that looks like an expression but is plain text in strict mode, without `${ }`."""
     for occurrence in occurrences:
         if occurrence.role == "value":
             for pointer, text in texts(occurrence.value, occurrence.pointer):

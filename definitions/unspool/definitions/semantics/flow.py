@@ -1,4 +1,4 @@
-"""Where tasks lead: names, flow directives, default cases (inventory A7, H4, H7, H9, I4, U11)."""
+"""Checks the flow: names of tasks, flow directives, default cases (inventory A7, H4, H7, H9, I4, U11)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -13,7 +13,7 @@ from unspool.definitions.spelling import did_you_mean, shown
 DIRECTIVES: Final = tuple(Directive)
 
 NamedTasks = list[tuple[str, dict[str, Any], str]]
-"""Name, task and pointer of the tasks of a list, in order; malformed ones left out."""
+"""Name, value and pointer of the tasks or cases of a list, in order, without malformed ones."""
 
 
 def check_flow(occurrences: Iterable[Occurrence], findings: Findings) -> None:
@@ -79,10 +79,10 @@ def _check_directive(
             directive.pointer, "branches of a fork run at once; 'then' cannot lead from one to another"
         )
     elif target not in names[scope]:
-        findings.error(directive.pointer, _nowhere(target, names, scope))
+        findings.error(directive.pointer, _unknown_target(target, names, scope))
 
 
-def _nowhere(target: str, names: Mapping[str, Mapping[str, None]], scope: str) -> str:
+def _unknown_target(target: str, names: Mapping[str, Mapping[str, None]], scope: str) -> str:
     if any(target in others for others in names.values()):
         return f"'{shown(target)}' is a task of another list; 'then' leads only within its own"
     suggestion = did_you_mean(target, (*names[scope], *DIRECTIVES))
@@ -113,7 +113,7 @@ def _warn_of_unreachable(tasks: NamedTasks, findings: Findings) -> None:
 
 
 def _directives(task: dict[str, Any]) -> Iterator[str]:
-    """All that may follow a task, but the next one by default."""
+    """Yields the directives of a task and of its cases and `catch`."""
     yield from (found for found in _written_directives(task) if isinstance(found, str))
 
 
@@ -132,7 +132,7 @@ def _cases(task: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _can_continue(task: dict[str, Any]) -> bool:
-    """Whether the next task in the list may run after it; a skipped one always goes on (inventory F11)."""
+    """Returns whether the next task may run after it; after a skipped task it does (inventory F11)."""
     if "if" in task or "continue" in _directives(task):
         return True
     if "raise" in task:

@@ -1,4 +1,4 @@
-"""References to reusable components must lead somewhere (inventory B9, S1, U2, U12)."""
+"""Checks that the reusable components that are used exist (inventory B9, S1, U2, U12)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _COMPONENTS: Final = {
     "authentication-name": ("authentication policy", "authentications"),
     "secret-name": ("secret", "secrets"),
 }
-"""Roles of references: what they refer to, and the member of `use` where it is declared."""
+"""By role, the name of a component in messages, and the member of `use` that declares it."""
 
 _ALL: Final = ("functions", "catalogs", *(component for _, component in _COMPONENTS.values()))
 _BUILT_IN_CALLS: Final = ("http", "grpc", "openapi", "asyncapi", "a2a", "mcp")
@@ -30,7 +30,7 @@ Names = Mapping[str, None]
 
 
 def check_references(occurrences: Iterable[Occurrence], findings: Findings) -> None:
-    """Finds references to what is not there."""
+    """Reports names of components that do not exist."""
     known = {component: declared(findings, component) for component in _ALL}
     for occurrence in occurrences:
         if occurrence.role in _COMPONENTS:
@@ -40,7 +40,7 @@ def check_references(occurrences: Iterable[Occurrence], findings: Findings) -> N
 
 
 def declared(findings: Findings, component: str) -> Names:
-    """The names declared under a member of `use`; none if it is not well-formed."""
+    """Returns the names that a member of `use` declares; none if it is malformed."""
     use = findings.document.value.get("use")
     components = use.get(component) if isinstance(use, dict) else None
     names = components if isinstance(components, dict | list) else ()
@@ -51,14 +51,14 @@ def _check_component(occurrence: Occurrence, known: Mapping[str, Names], finding
     what, component = _COMPONENTS[occurrence.role]
     name = occurrence.value
     if occurrence.role == "error-name" and is_whole(name):
-        return  # an expression that gives an error or its name (inventory I25)
+        return  # an expression that returns an error or the name of one (inventory I25)
     if name not in known[component]:
         suggestion = did_you_mean(name, known[component])
         findings.error(occurrence.pointer, f"no {what} '{shown(name)}' in use.{component}{suggestion}")
 
 
 def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings: Findings) -> None:
-    """A function is declared, in a catalog, or at a URL (inventory J24)."""
+    """Checks that a function is declared, in a catalog, or at a URL (inventory J24)."""
     name = occurrence.value
     if name in known["functions"] or _URL.fullmatch(name):
         return

@@ -1,4 +1,4 @@
-"""Values with a meaning of their own: variables, durations, data schemas (inventory E13, N5, F7)."""
+"""Checks names of variables, durations and data schemas (inventory E13, N5, F7)."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ _JQ_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_values(occurrences: Iterable[Occurrence], findings: Findings) -> None:
-    """Checks each such value on its own, and that a loop's two variables differ."""
+    """Checks each value, and that the two variables of a loop differ."""
     for occurrence in occurrences:
         problem_of = _CHECKS.get(occurrence.role)
         message = problem_of(occurrence.value) if problem_of else None
@@ -30,13 +30,13 @@ def _variable(name: str) -> str | None:
         return f"the variable '{name}' would hide the built-in ${name}"
     if not _JQ_IDENTIFIER.fullmatch(name):
         return (
-            f"'{shown(name)}' is no name for a variable: letters, digits and '_', not beginning with a digit"
+            f"'{shown(name)}' is not a valid name of a variable: use letters, digits and '_', no digit first"
         )
     return None
 
 
 def _check_pairs(variables: list[Occurrence], findings: Findings) -> None:
-    """The item of a loop and its index have a name each; the one that is not written has its default."""
+    """Checks that the item and the index of a loop have different names, defaults included."""
     loops: dict[str, dict[str, Occurrence]] = {}
     for found in variables:
         loop, _, member = found.pointer.rpartition("/")
@@ -50,7 +50,7 @@ def _check_pairs(variables: list[Occurrence], findings: Findings) -> None:
 
 
 _PAIRED: Final = {"each": "item", "item": "item", "at": "index"}
-"""Members that name a loop's variables, and the default of each."""
+"""The members that name the variables of a loop, and their defaults."""
 
 
 def _duration(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Which variables an expression may name, by where it stands (inventory E2, E12, E13)."""
+"""The variables that exist at a place of a definition (inventory E2, E12, E13)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -9,17 +9,17 @@ from unspool.definitions.json_pointer import parts
 ARGUMENTS: Final = frozenset(
     {"context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime"}
 )
-"""Variables that are there everywhere, some as null (dsl.md, "Runtime expression arguments")."""
+"""Variables that exist everywhere; some may be null (dsl.md, "Runtime expression arguments")."""
 
 RESERVED: Final = ARGUMENTS | {"ENV", "__loc__", NOW}
-"""Names that authors cannot give to variables."""
+"""Names that variables of authors cannot have."""
 
 
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
-    """The variables there are at a place; None if that depends on who uses what stands there.
+    """Returns the variables that exist at a place; None under `use`, because that depends on the user.
 
-    Those of a task are known in all of it, where they have no value yet as null: so does `catch.as` in the
-    task's own output.
+    The variables of a task exist in all parts of the task. Where they have no value, they are null: for
+    example `catch.as` in the output of a task that did not fail.
     """
     steps = parts(pointer)
     if steps[:1] == ["use"]:
@@ -34,7 +34,7 @@ def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] 
 
 
 def _declared(part: Mapping[str, Any]) -> Iterator[str]:
-    """The variables that a task, or a subscription, gives to what is in it."""
+    """Yields the variables that a task or a subscription declares for the values inside it."""
     match part:
         case {"for": dict(loop)}:
             yield from (loop.get("each", "item"), loop.get("at", "index"))

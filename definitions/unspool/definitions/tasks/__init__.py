@@ -1,4 +1,4 @@
-"""The kinds of task: one module each, with what the kind holds and how it is read from a definition.
+"""The kinds of task: one module each, with the compiled form of a task and the function that compiles it.
 
-What a kind *does* is in the module of the same name in `unspool.worker.interpreter.tasks`.
+The modules of the same names in `unspool.worker.interpreter.tasks` interpret them.
 """

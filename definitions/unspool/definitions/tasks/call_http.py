@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.site import Site
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
@@ -16,7 +16,7 @@ QUEUE: Final = "http"
 
 @dataclass(frozen=True, slots=True)
 class HttpArguments:
-    """An HTTP request as written."""
+    """The arguments of an HTTP request, not evaluated."""
 
     uri: Address
     authentication: Evaluable | None
@@ -25,7 +25,7 @@ class HttpArguments:
     variables: frozenset[str]
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
-        """The request an executor can send. Raises `ExpressionError`."""
+        """Returns the request for the executor. Raises `ExpressionError`."""
         endpoint: dict[str, Json] = {"uri": self.uri.evaluate_within(value, variables, budget)}
         if self.authentication is not None:
             endpoint["authentication"] = self.authentication.evaluate_within(value, variables, budget)
@@ -33,11 +33,11 @@ class HttpArguments:
         return {**arguments, "endpoint": endpoint}
 
 
-def compile_http_call(task: dict[str, Json], site: Site) -> Request:
-    """Reads a `call: http` task."""
+def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request:
+    """Compiles a `call: http` task."""
     arguments = task["with"]
-    uri, policy = site.endpoint(arguments["endpoint"])
-    authentication = None if policy is None else site.template(policy)
-    rest = site.template({name: value for name, value in arguments.items() if name != "endpoint"})
+    uri, policy = context.endpoint(arguments["endpoint"])
+    authentication = None if policy is None else context.template(policy)
+    rest = context.template({name: value for name, value in arguments.items() if name != "endpoint"})
     reads = uri.variables | rest.variables | (authentication.variables if authentication else frozenset())
     return Request(QUEUE, HttpArguments(uri, authentication, rest, reads), authentication)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
-from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,6 @@ class Do:
     tasks: TaskList
 
 
-def compile_do(task: dict[str, Json], site: Site) -> Do:
-    """Reads a `do` task."""
-    return Do(site.task_list(task["do"], "do"))
+def compile_do(task: dict[str, Json], context: CompileContext) -> Do:
+    """Compiles a `do` task."""
+    return Do(context.task_list(task["do"], "do"))

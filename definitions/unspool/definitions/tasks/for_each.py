@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable, TaskList
-from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """What is enumerated, under which names, and what is done with each item."""
+    """The collection, the names of the variables, and the tasks that run for each item."""
 
     each: str
     at: str
@@ -19,13 +19,13 @@ class For:
     tasks: TaskList
 
 
-def compile_for(task: dict[str, Json], site: Site) -> For:
-    """Reads a `for` task; an inline array's strings are templates (inventory I8)."""
+def compile_for(task: dict[str, Json], context: CompileContext) -> For:
+    """Compiles a `for` task. The strings of an inline array are templates (inventory I8)."""
     loop = task["for"]
     return For(
         each=loop.get("each", "item"),
         at=loop.get("at", "index"),
-        collection=site.transformation(loop["in"]),
-        condition=site.condition(task.get("while")),
-        tasks=site.task_list(task["do"], "do"),
+        collection=context.transformation(loop["in"]),
+        condition=context.condition(task.get("while")),
+        tasks=context.task_list(task["do"], "do"),
     )

@@ -1,21 +1,21 @@
-"""`fork`: branches side by side (dsl-reference.md, "Fork")."""
+"""`fork`: branches that run concurrently (dsl-reference.md, "Fork")."""
 
 from dataclasses import dataclass
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
-from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Branches, and whether they race."""
+    """Branches, and whether they compete."""
 
     branches: TaskList
     compete: bool
 
 
-def compile_fork(task: dict[str, Json], site: Site) -> Fork:
-    """Reads a `fork` task."""
+def compile_fork(task: dict[str, Json], context: CompileContext) -> Fork:
+    """Compiles a `fork` task."""
     fork = task["fork"]
-    return Fork(site.task_list(fork["branches"], "fork", "branches"), fork.get("compete", False))
+    return Fork(context.task_list(fork["branches"], "fork", "branches"), fork.get("compete", False))

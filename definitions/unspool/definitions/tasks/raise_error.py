@@ -1,11 +1,11 @@
-"""`raise`: an error of the author's (dsl-reference.md, "Raise")."""
+"""`raise`: an error of the author (dsl-reference.md, "Raise")."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.site import Site
 from unspool.definitions.uri_template import Address
 
 
@@ -20,27 +20,27 @@ class ErrorTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """An inline or named error, or an expression that gives one of both (inventory I25)."""
+    """An error, or an expression that returns an error or the name of one (inventory I25)."""
 
     error: ErrorTemplate | None
     expression: Evaluable | None = None
     named: Mapping[str, ErrorTemplate] = field(default_factory=dict)
-    """The errors of `use.errors`, one of which the expression may name."""
+    """The errors of `use.errors`, which the expression may name."""
 
 
-def compile_raise(task: dict[str, Json], site: Site) -> Raise:
-    """Reads a `raise` task."""
+def compile_raise(task: dict[str, Json], context: CompileContext) -> Raise:
+    """Compiles a `raise` task."""
     error = task["raise"]["error"]
-    if isinstance(error, str) and site.is_expression(error):
-        named = site.bench.use.get("errors", {})
+    if isinstance(error, str) and context.is_expression(error):
+        named = context.builder.use.get("errors", {})
         return Raise(
             None,
-            site.expression(error),
-            {name: _template(spec, site) for name, spec in named.items()},
+            context.expression(error),
+            {name: _template(spec, context) for name, spec in named.items()},
         )
-    return Raise(_template(site.named("errors", error) if isinstance(error, str) else error, site))
+    return Raise(_template(context.named("errors", error) if isinstance(error, str) else error, context))
 
 
-def _template(spec: dict[str, Json], site: Site) -> ErrorTemplate:
+def _template(spec: dict[str, Json], context: CompileContext) -> ErrorTemplate:
     members = {name: value for name, value in spec.items() if name != "type"}
-    return ErrorTemplate(site.address(spec["type"]), site.template(members))
+    return ErrorTemplate(context.address(spec["type"]), context.template(members))

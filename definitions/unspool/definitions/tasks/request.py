@@ -1,4 +1,4 @@
-"""Tasks that executors do: which queue they go to, and how their arguments are evaluated."""
+"""Tasks that executors run: their queue and their arguments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from unspool.definitions.plan import Evaluable
 
 
 class Arguments(Protocol):
-    """A handler's arguments as written."""
+    """The arguments of a handler, not evaluated."""
 
     @property
     def variables(self) -> frozenset[str]:
-        """The expression arguments they read."""
+        """The names of the expression arguments that they read."""
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
-        """The arguments as the handler takes them. Raises `ExpressionError`."""
+        """Returns the evaluated arguments. Raises `ExpressionError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class Request:
     queue: str
     arguments: Arguments
     authentication: Evaluable | None = None
-    """The policy it authenticates itself by (`$authorization`)."""
+    """The authentication policy (`$authorization`)."""
     detached: bool = False
-    """Whether it is begun and not awaited: then its input is its output."""
+    """Whether the workflow does not wait for it. Then its output is its input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A task that cannot be executed, by this release or at all; reaching it is a `configuration` error."""
+    """A task that cannot be executed. An execution that reaches it faults with a `configuration` error."""
 
     cause: str
     instance: str | None = None
-    """What to point at, if not at the task."""
+    """The `instance` of the error, if it is not the task."""

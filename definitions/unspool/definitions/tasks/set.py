@@ -1,10 +1,10 @@
-"""`set`: data made anew (dsl-reference.md, "Set")."""
+"""`set`: replaces the data (dsl-reference.md, "Set")."""
 
 from dataclasses import dataclass
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,6 @@ class Set:
     value: Evaluable
 
 
-def compile_set(task: dict[str, Json], site: Site) -> Set:
-    """Reads a `set` task."""
-    return Set(site.transformation(task["set"]))
+def compile_set(task: dict[str, Json], context: CompileContext) -> Set:
+    """Compiles a `set` task."""
+    return Set(context.transformation(task["set"]))

@@ -1,15 +1,15 @@
-"""`switch`: the first case that holds says where to go (dsl-reference.md, "Switch")."""
+"""`switch`: continues where the first case that holds says (dsl-reference.md, "Switch")."""
 
 from dataclasses import dataclass
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case; without a condition it is the default."""
+    """A case. Without a condition it is the default case."""
 
     name: str
     when: Evaluable | None
@@ -18,15 +18,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Cases in declaration order, the default last wherever it was written (inventory I3, I4)."""
+    """Cases in the order of declaration, but the default case last (inventory I3, I4)."""
 
     cases: tuple[Case, ...]
 
 
-def compile_switch(task: dict[str, Json], site: Site) -> Switch:
-    """Reads a `switch` task."""
+def compile_switch(task: dict[str, Json], context: CompileContext) -> Switch:
+    """Compiles a `switch` task."""
     cases = [
-        Case(name, site.condition(case.get("when")), case["then"])
+        Case(name, context.condition(case.get("when")), case["then"])
         for item in task["switch"]
         for name, case in item.items()
     ]

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
+from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import DurationTemplate
-from unspool.definitions.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long."""
+    """The duration of the pause."""
 
     duration: DurationTemplate
 
 
-def compile_wait(task: dict[str, Json], site: Site) -> Wait:
-    """Reads a `wait` task."""
-    return Wait(site.duration(task["wait"]))
+def compile_wait(task: dict[str, Json], context: CompileContext) -> Wait:
+    """Compiles a `wait` task."""
+    return Wait(context.duration(task["wait"]))

@@ -1,7 +1,7 @@
-"""What compiling a task needs to know of the place where the task stands.
+"""The context in which a part of a definition is compiled.
 
-A `Site` is a pointer in a definition together with everything around it: the expression compiler, the
-reusable components of `use`, and the plan that is being filled.
+A `CompileContext` has the pointer of the part and a `PlanBuilder`: the expression compiler, the reusable
+components of `use`, and the tasks that are compiled.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,18 +29,18 @@ from unspool.definitions.tasks.request import Unsupported
 from unspool.definitions.uri_template import Address, UriTemplate
 
 
-class CannotCompile(Exception):
-    """A task that passed the checks still cannot be executed; says why."""
+class TaskNotCompilable(Exception):
+    """A task that passed the checks cannot be executed."""
 
 
 Compiled = TypeVar("Compiled", Expression, Template)
 
-CompileBody = Callable[[dict[str, Any], "Site"], Body]
+CompileBody = Callable[[dict[str, Any], "CompileContext"], Body]
 
 
 @dataclass(slots=True)
-class Workbench:
-    """A plan in the making."""
+class PlanBuilder:
+    """Collects the parts of a plan."""
 
     expressions: ExpressionCompiler
     use: Mapping[str, Mapping[str, Json]]
@@ -50,38 +50,43 @@ class Workbench:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A place in a definition that is being compiled."""
+class CompileContext:
+    """The place in a definition that is compiled."""
 
     pointer: str
-    bench: Workbench
+    builder: PlanBuilder
 
-    def at(self, *steps: str | int) -> "Site":
-        """A place further down."""
-        return Site(child(self.pointer, *steps), self.bench)
+    def at(self, *steps: str | int) -> "CompileContext":
+        """Returns the context of a value below."""
+        return CompileContext(child(self.pointer, *steps), self.builder)
 
     def named(self, component: str, name: str) -> dict[str, Json]:
-        """A reusable component of `use` (inventory B9)."""
+        """Returns a reusable component of `use` (inventory B9)."""
         try:
-            found: dict[str, Json] = self.bench.use[component][name]
+            found: dict[str, Json] = self.builder.use[component][name]
         except KeyError:
-            raise CannotCompile(f"use.{component} has no '{name}'") from None
+            raise TaskNotCompilable(f"use.{component} has no '{name}'") from None
         return found
 
     # -- tasks
 
     def task_list(self, items: list[dict[str, Any]], *steps: str) -> TaskList:
-        """Compiles the list of tasks that stands under these members."""
-        site = self.at(*steps)
+        """Compiles a list of tasks.
+
+        Args:
+            items: the list in the definition.
+            steps: the members that lead from here to the list.
+        """
+        context = self.at(*steps)
         tasks = tuple(
-            site.at(index, name).task(spec, name, site.pointer, index)
+            context.at(index, name).task(spec, name, context.pointer, index)
             for index, item in enumerate(items)
             for name, spec in item.items()
         )
-        return TaskList.of(site.pointer, tasks)
+        return TaskList.of(context.pointer, tasks)
 
     def task(self, spec: dict[str, Any], name: str, scope: str, index: int) -> Task:
-        """Compiles the task that stands here; one that cannot be compiled faults when it is reached."""
+        """Compiles the task at this place. If it cannot be compiled, it faults when it is reached."""
         make = partial(
             Task,
             name=name,
@@ -93,19 +98,19 @@ class Site:
         )
         try:
             task = make(
-                body=self.bench.compile_body(spec, self),
+                body=self.builder.compile_body(spec, self),
                 input=self.data_step(spec.get("input"), "from"),
                 output=self.data_step(spec.get("output"), "as"),
                 export=self.data_step(spec.get("export"), "as"),
                 timeout=self.timeout(spec.get("timeout")),
                 then=spec.get("then", Directive.CONTINUE),
             )
-        except CannotCompile as error:
+        except TaskNotCompilable as error:
             task = make(body=Unsupported(str(error)))
-        self.bench.tasks[self.pointer] = task
+        self.builder.tasks[self.pointer] = task
         return task
 
-    # -- what all tasks have
+    # -- members of all tasks
 
     def data_step(self, spec: dict[str, Any] | None, transform: str) -> DataStep:
         """Compiles an `input`, `output` or `export`."""
@@ -125,66 +130,71 @@ class Site:
 
     def _schema(self, spec: dict[str, Any]) -> DataSchema:
         if "document" not in spec:
-            raise CannotCompile("a schema from a `resource` is not read yet; write it inline, as `document`")
+            raise TaskNotCompilable(
+                "a schema from a `resource` is not read yet; write it inline, as `document`"
+            )
         try:
             return DataSchema.compile(spec["document"])
         except BadSchema as error:
-            raise CannotCompile(str(error)) from error
+            raise TaskNotCompilable(str(error)) from error
 
     # -- values
 
     def is_expression(self, text: str) -> bool:
-        """Whether a text is one expression from end to end, `${ … }`."""
+        """Returns whether a text is one expression, `${ … }`, and nothing else."""
         return is_whole(text)
 
     def expression(self, source: str) -> Expression:
-        """An expression-typed field: bare or wrapped (inventory D4)."""
-        return self._noted(self.bench.expressions.expression(source))
+        """Compiles a field that is always an expression, with or without `${ }` (inventory D4)."""
+        return self._recorded(self.builder.expressions.expression(source))
 
     def condition(self, source: str | None) -> Evaluable | None:
-        """A condition, if there is one."""
+        """Compiles a condition, if there is one."""
         return None if source is None else self.expression(source)
 
     def template(self, value: Json) -> Evaluable:
-        """A value position: `${ }` in strict mode (inventory D5)."""
-        return self._noted(self.bench.expressions.template(value))
+        """Compiles a value that may hold expressions; in strict mode only in `${ }` (inventory D5)."""
+        return self._recorded(self.builder.expressions.template(value))
 
     def transformation(self, value: Json) -> Evaluable:
-        """A string is an expression, anything else a template (inventory D4, D5, F4).
+        """Compiles a string as an expression and anything else as a template (inventory D4, D5, F4).
 
-        In loose mode a string that does not evaluate is taken as it is (inventory D2).
+        In loose mode a string that does not evaluate is plain text (inventory D2).
         """
-        bare = isinstance(value, str) and not self.bench.expressions.loose
+        bare = isinstance(value, str) and not self.builder.expressions.loose
         return self.expression(value) if bare else self.template(value)
 
     def shell_command(self, text: str) -> Evaluable:
-        """A command line, in which `${NAME}` belongs to the shell (inventory D7)."""
-        return self._noted(self.bench.expressions.shell_command(text))
+        """Compiles a shell command, in which `${NAME}` is for the shell (inventory D7)."""
+        return self._recorded(self.builder.expressions.shell_command(text))
 
     def duration(self, value: Json) -> DurationTemplate:
-        """A duration, constant or by expression (inventory N5)."""
+        """Compiles a duration: a constant or an expression (inventory N5)."""
         if isinstance(value, str) and self.is_expression(value):
             return DurationTemplate(NO_TIME, self.expression(value))
         try:
             return DurationTemplate(parse_duration(value))
         except BadDuration as error:
-            raise CannotCompile(str(error)) from error
+            raise TaskNotCompilable(str(error)) from error
 
     def address(self, text: str) -> Address:
-        """A URI, URI template or expression (inventory L1-L4)."""
+        """Compiles a URI, a URI template or an expression (inventory L1-L4)."""
         pieces = split(text)
-        if not any(piece.expression for piece in pieces) and (tried := self._tried(text)) is not None:
-            return tried
+        if (
+            not any(piece.expression for piece in pieces)
+            and (loose := self._loose_expression(text)) is not None
+        ):
+            return loose
         parts = tuple(
             self.expression(piece.source) if piece.expression else UriTemplate.parse(piece.source)
             for piece in pieces
         )
-        reads = _NOTHING.union(*(part.variables for part in parts if not isinstance(part, UriTemplate)))
+        reads = _NO_VARIABLES.union(*(part.variables for part in parts if not isinstance(part, UriTemplate)))
         return Address(parts, reads)
 
-    def _tried(self, text: str) -> Address | None:
-        """In loose mode a text that may be an expression as a whole (inventory D2)."""
-        if not self.bench.expressions.loose:
+    def _loose_expression(self, text: str) -> Address | None:
+        """Compiles a text as one expression in loose mode; None if that is not possible (inventory D2)."""
+        if not self.builder.expressions.loose:
             return None
         try:
             expression = self.expression(text)
@@ -193,7 +203,7 @@ class Site:
         return Address((expression,), expression.variables, UriTemplate.parse(text))
 
     def endpoint(self, endpoint: Json) -> tuple[Address, Json]:
-        """An endpoint's address and its authentication policy, by name or inline."""
+        """Returns the address and the authentication policy of an endpoint, named or inline."""
         if isinstance(endpoint, str):
             return self.address(endpoint), None
         policy = endpoint.get("authentication")
@@ -201,9 +211,9 @@ class Site:
             policy = self.named("authentications", policy["use"])
         return self.address(endpoint["uri"]), policy
 
-    def _noted(self, compiled: Compiled) -> Compiled:
-        self.bench.guarded = self.bench.guarded or compiled.guarded
+    def _recorded(self, compiled: Compiled) -> Compiled:
+        self.builder.guarded = self.builder.guarded or compiled.guarded
         return compiled
 
 
-_NOTHING: Final[frozenset[str]] = frozenset()
+_NO_VARIABLES: Final[frozenset[str]] = frozenset()
