@@ -144,7 +144,7 @@ def test_output_that_cannot_be_written_is_an_error_and_not_a_bug(home, arguments
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 2, done.stderr
-    assert "No space left on device" in done.stderr
+    assert "standard output cannot be written: No space left on device" in done.stderr
     assert "bug" not in done.stderr
     assert "Exception ignored" not in done.stderr
 

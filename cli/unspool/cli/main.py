@@ -4,6 +4,7 @@ The client libraries take half a second to import; `unspool --help` and `unspool
 """
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -101,3 +102,6 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - for as long as the program runs
     sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+    if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: no flush would fail
+        buffer = io.BufferedWriter(sys.stdout.buffer)
+        sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, sys.stdout.errors)
