@@ -34,6 +34,10 @@ def children(pid: int) -> list[int]:
     return [int(child) for children in listed for child in children.read_text().split()]
 
 
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
 def helper_of(pid: int) -> int:
     script = Path(group_killer.__file__).name.encode()
     (helper,) = [child for child in children(pid) if script in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -71,7 +75,9 @@ async def executor(tmp_path: Path, request_command: RequestCommand) -> AsyncIter
         "--store",
         f"sqlite:///{tmp_path}/store.sqlite3",
     ]
-    process = subprocess.Popen(command, env={**os.environ, "UNSPOOL_ALLOW_SHELL": "true"})
+    (tmp_path / "temporary").mkdir()
+    environment = {"UNSPOOL_ALLOW_SHELL": "true", "TMPDIR": str(tmp_path / "temporary")}
+    process = subprocess.Popen(command, env={**os.environ, **environment})
     yield process
     process.kill()
     await asyncio.to_thread(process.wait)
@@ -139,3 +145,40 @@ async def test_a_removed_group_is_not_killed(eventually) -> None:
         await eventually(lambda: registered.poll() == -signal.SIGKILL, "the registered group is killed")
         assert removed.poll() is None
         removed.kill()
+
+
+async def test_directories_of_commands_are_removed_when_the_executor_is_killed(
+    executor, request_command, tmp_path, eventually
+) -> None:
+    """But nothing outside of them, also if a command made a link to it."""
+    outside, temporary = tmp_path / "outside", tmp_path / "temporary"
+    (outside / "kept").mkdir(parents=True)
+    (temporary / "unspool-of-another").mkdir()
+    for name in ("a", "b"):
+        files = f"mkdir -p some/deep; touch some/deep/file; ln -s {outside} link; ln -s {outside} some/link"
+        await request_command(f"{files}; {command_with_child(tmp_path / name)}")
+        await pids_of(tmp_path / name, 2, eventually)
+    assert len(list(temporary.glob("unspool-*/some/deep/file"))) == 2
+    executor.kill()
+    await eventually(lambda: names_in(temporary) == ["unspool-of-another"], "the directories are removed")
+    assert (outside / "kept").is_dir()
+
+
+async def test_a_directory_is_removed_while_the_killed_command_still_writes_to_it(
+    executor, request_command, tmp_path, eventually
+) -> None:
+    loop = "i=0; while :; do i=$((i + 1)); touch file-$i; done"
+    await request_command(f"echo $$ >> {tmp_path}/a; {loop}")
+    await pids_of(tmp_path / "a", 1, eventually)
+    executor.kill()
+    await eventually(lambda: not names_in(tmp_path / "temporary"), "the directory is removed")
+
+
+async def test_a_stopped_executor_leaves_no_directory(
+    executor, request_command, tmp_path, eventually
+) -> None:
+    await request_command(f"echo $$ >> {tmp_path}/a; sleep 600")
+    await pids_of(tmp_path / "a", 1, eventually)
+    executor.terminate()
+    assert await asyncio.to_thread(executor.wait, 20) == 0
+    assert names_in(tmp_path / "temporary") == []

@@ -1,7 +1,8 @@
-"""Process groups that must not outlive this process, even if it is killed with SIGKILL.
+"""Process groups and directories that must not outlive this process, even if it is killed with SIGKILL.
 
 A process cannot act on its own SIGKILL, and `PR_SET_PDEATHSIG` reaches only a direct child. So one helper
-process (`group_killer.py`) knows the groups, and kills them when the pipe from this process closes.
+process (`group_killer.py`) knows them. It kills the groups and removes the directories when the pipe from
+this process closes.
 """
 
 import os
@@ -14,10 +15,13 @@ _SCRIPT: Final = Path(__file__).with_name("group_killer.py")
 
 
 class ProcessGroups:
-    """Registers process groups with the helper. It starts at the first `add`, and again if it has died."""
+    """Registers process groups, and their directories, with the helper.
+
+    The helper starts at the first registration, and again if it has died.
+    """
 
     def __init__(self) -> None:
-        self._groups: set[int] = set()
+        self._registered: set[str] = set()
         self._helper: subprocess.Popen[bytes] | None = None
 
     def add(self, group: int) -> None:
@@ -26,18 +30,36 @@ class ProcessGroups:
         Raises:
             OSError: the helper cannot be started.
         """
-        self._groups.add(group)
-        if not self._send(f"+{group}\n"):
-            self._start_helper()
+        self._add(f"group {group}")
 
     def remove(self, group: int) -> None:
         """Forgets a group that has ended, because its id can be used again."""
-        self._groups.discard(group)
-        if not self._send(f"-{group}\n"):
+        self._remove(f"group {group}")
+
+    def add_directory(self, directory: str) -> None:
+        """Makes sure that a directory is removed if this process dies.
+
+        Raises:
+            OSError: the helper cannot be started.
+        """
+        self._add(f"directory {os.fsencode(directory).hex()}")
+
+    def remove_directory(self, directory: str) -> None:
+        """Forgets a directory that was removed."""
+        self._remove(f"directory {os.fsencode(directory).hex()}")
+
+    def _add(self, entry: str) -> None:
+        self._registered.add(entry)
+        if not self._send(f"+{entry}\n"):
+            self._start_helper()
+
+    def _remove(self, entry: str) -> None:
+        self._registered.discard(entry)
+        if not self._send(f"-{entry}\n"):
             self._stop_helper()
 
     def close(self) -> None:
-        """Ends the helper, which kills the groups that were not removed. Waits for it."""
+        """Ends the helper, which cleans up what is still registered. Waits for it."""
         if self._helper is not None:
             _pipe(self._helper).close()
             self._helper.wait()
@@ -65,11 +87,11 @@ class ProcessGroups:
             start_new_session=True,  # a signal to the group of the executor does not reach it
             bufsize=0,
         )
+        self._send("".join(f"+{entry}\n" for entry in self._registered))
         os.set_blocking(_pipe(self._helper).fileno(), False)
-        self._send("".join(f"+{group}\n" for group in self._groups))
 
     def _stop_helper(self) -> None:
-        """Kills a helper that cannot be used. Killed, it kills no group."""
+        """Kills a helper that cannot be used. Killed, it cleans nothing up."""
         if self._helper is not None:
             self._helper.kill()
             self._helper.wait()

@@ -63,13 +63,14 @@ class ShellRun:
             return Faulted(errors.authorization("run: shell is not allowed here (UNSPOOL_ALLOW_SHELL)"))
         try:
             command = prepare(request)
-            directory = tempfile.mkdtemp(prefix="unspool-")
             if not command.awaits:
-                return await _start_detached(command, directory)
+                return await _start_detached(command)
+            directory = _new_directory()
             try:
+                self._groups.add_directory(directory)
                 return await self._run(command, directory)
             finally:
-                await asyncio.shield(asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True))
+                await asyncio.shield(self._remove(directory))
         except Rejected as rejected:
             return Faulted(rejected.error)
         except OSError as error:
@@ -91,15 +92,28 @@ class ShellRun:
             return Faulted(errors.runtime(str(error), title="Output too large"))
         return _outcome(command, result)
 
+    async def _remove(self, directory: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        self._groups.remove_directory(directory)
 
-async def _start_detached(command: ShellCommand, directory: str) -> Outcome:
-    await start_detached(
-        ("sh", "-c", _DETACHED, "sh", directory, command.script, *command.arguments),
-        stdin=command.stdin,
-        environment=_environment(command, directory),
-        directory=directory,
-    )
+
+async def _start_detached(command: ShellCommand) -> Outcome:
+    directory = _new_directory()
+    try:
+        await start_detached(
+            ("sh", "-c", _DETACHED, "sh", directory, command.script, *command.arguments),
+            stdin=command.stdin,
+            environment=_environment(command, directory),
+            directory=directory,
+        )
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)  # it is empty
+        raise
     return Completed(None)
+
+
+def _new_directory() -> str:
+    return tempfile.mkdtemp(prefix="unspool-")
 
 
 def prepare(request: TaskRequest) -> ShellCommand:
