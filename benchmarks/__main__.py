@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…] [--quick] [--peers] [--json FILE]`: measures and prints."""
+"""`python -m benchmarks [NAME…] [--quick] [--peers] [--json FILE] [--limit SECONDS]`: measures and prints."""
 
 import argparse
 import sys
@@ -93,6 +93,9 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, help="also write the figures to this file, after each measurement"
     )
+    parser.add_argument(
+        "--limit", type=float, default=600.0, metavar="SECONDS", help="how long a measurement may take"
+    )
     options = parser.parse_args()
     measured = measure_all(5 if options.quick else 1)
     if options.peers:
@@ -104,7 +107,7 @@ def main() -> None:
         for name, measurement in measured.items()
         if not options.names or any(part in name for part in options.names)
     }
-    if not record(chosen, options.json):
+    if not record(chosen, options.json, options.limit):
         sys.exit("a measurement failed")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,19 @@ from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 
 ROOT = Path(__file__).parent.parent
+
+STOP_SECONDS = 5.0
+"""How long a process may take to end before it is killed."""
+
+
+def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
+    """Ends a process by a signal; kills it if it does not end in time."""
+    process.send_signal(number)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:
@@ -44,8 +58,7 @@ def redis(fsync: str = "everysec") -> Iterator[tuple[str, int]]:
             wait_for_port(port, server)
             yield f"redis://127.0.0.1:{port}/0", server.pid
         finally:
-            server.terminate()
-            server.wait()
+            stop(server)
 
 
 class ProcessEnded(Exception):
@@ -77,7 +90,7 @@ def services(url: str, *roles: str, **environment: str) -> Iterator[list[int]]:
         for process in started:
             process.terminate()
         for process in started:
-            process.wait()
+            stop(process)
 
 
 @contextlib.asynccontextmanager

@@ -15,20 +15,32 @@ Failure = dict[str, str]
 Results = dict[str, Figures | Failure]
 
 
-def record(measurements: Mapping[str, Callable[[], Awaitable[Figures]]], file: Path | None) -> bool:
-    """Runs the measurements; prints each result and writes all so far to `file`. Whether all succeeded."""
+def record(
+    measurements: Mapping[str, Callable[[], Awaitable[Figures]]], file: Path | None, seconds: float
+) -> bool:
+    """Runs the measurements; prints each result and writes all so far to `file`. Whether all succeeded.
+
+    A measurement that takes longer than `seconds` fails.
+    """
     results: Results = {}
     for name, measurement in measurements.items():
-        results[name] = _result(measurement)
+        results[name] = _result(measurement, seconds)
         print(f"{name}\n    {_line(results[name])}", flush=True)
         if file is not None:
             _replace(file, json.dumps(results, indent=2))
     return not any("failed" in result for result in results.values())
 
 
-def _result(measurement: Callable[[], Awaitable[Figures]]) -> Figures | Failure:
+def _result(measurement: Callable[[], Awaitable[Figures]], seconds: float) -> Figures | Failure:
     async def measured() -> Figures:
-        return await measurement()
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await measurement()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"no result after {seconds:g} s") from None
 
     try:
         return asyncio.run(measured())

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from benchmarks import processes
 from benchmarks.measurements import Figures
 from benchmarks.peers import figures, installed, postgres, processor_time
 
@@ -61,7 +62,16 @@ async def _run(
             used = processor_time.since(before, pids)
             values: list[float] = json.loads(await program.stdout.readline())
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                program.terminate()
-            await program.wait()
+            await _stop(program)
     return values, used
+
+
+async def _stop(program: asyncio.subprocess.Process) -> None:
+    """Ends the program; kills it if it does not end in time."""
+    with contextlib.suppress(ProcessLookupError):
+        program.terminate()
+        try:
+            await asyncio.wait_for(program.wait(), processes.STOP_SECONDS)
+        except TimeoutError:
+            program.kill()
+            await program.wait()

@@ -21,7 +21,7 @@ HOW_TO_INSTALL_POSTGRES = "apt-get install postgresql, or put the folder of `pos
 def has_modules(*names: str) -> bool:
     """Whether the peers' interpreter can import these."""
     command = [PYTHON, "-c", "import " + ", ".join(names)]
-    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=60).returncode == 0
 
 
 def restate_server() -> str | None:

@@ -23,15 +23,14 @@ def server(programs: Path) -> Iterator[tuple[str, int]]:
         if ACCOUNT:
             shutil.chown(folder, ACCOUNT)
         create = ["-D", folder, "--username", "bench", "--auth", "trust", "--no-instructions"]
-        _run(programs / "initdb", create, folder).wait()
+        _run(programs / "initdb", create, folder).wait(60)
         listen = ["-D", folder, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
         running = _run(programs / "postgres", listen, folder)
         try:
             processes.wait_for_port(port, running)
             yield f"postgresql://bench@127.0.0.1:{port}/bench", running.pid
         finally:
-            running.send_signal(signal.SIGINT)  # a fast shutdown: it waits for no client
-            running.wait()
+            processes.stop(running, signal.SIGINT)  # a fast shutdown: it waits for no client
 
 
 def _run(program: Path, arguments: list[str], folder: str) -> subprocess.Popen[bytes]:

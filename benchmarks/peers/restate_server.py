@@ -135,5 +135,4 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
     try:
         yield process
     finally:
-        process.terminate()
-        process.wait()
+        processes.stop(process)

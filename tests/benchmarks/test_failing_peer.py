@@ -16,6 +16,14 @@ exit 7
 """
 
 
+PYTHON_THAT_HANGS = """#!/bin/sh
+[ "$1" = -c ] && exit 0
+trap '' TERM
+echo $$ > {folder}/pid
+exec sleep 600
+"""
+
+
 def program(file: Path, script: str) -> str:
     file.write_text(script)
     file.chmod(0o700)
@@ -84,3 +92,19 @@ def test_the_table_names_the_cause_of_a_failure(tmp_path: Path) -> None:
         "| --- |",
         "| b (failed: it ended) |",
     ]
+
+
+def test_a_peer_that_hangs_is_ended_after_the_limit(tmp_path: Path) -> None:
+    """Also if it ignores SIGTERM."""
+    figures = tmp_path / "figures.json"
+    hanging = program(tmp_path / "python", PYTHON_THAT_HANGS.format(folder=tmp_path))
+    ended = run(
+        *("benchmarks", "one step, DBOS sqlite", "--quick", "--peers", "--limit", "1"),
+        *("--json", str(figures)),
+        UNSPOOL_BENCH_PEERS_PYTHON=hanging,
+    )
+    assert ended.returncode == 1
+    cause = {"failed": "TimeoutError: no result after 1 s"}
+    assert json.loads(figures.read_text()) == {"latency of one step, DBOS sqlite": cause}
+    assert cause["failed"] in ended.stdout
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
