@@ -39,3 +39,14 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_problems_of_others(unspool
     assert result.code == 2
     assert result.stdout.startswith("invalid.yaml:7:5: ")
     assert "missing.yaml: No such file" in result.stderr
+
+
+def test_a_warning_has_a_place_and_does_not_change_the_exit_code(unspool, home):
+    head = "document: {dsl: '1.0.3', namespace: t, name: w, version: 1.0.0}\n"
+    cases = "- s: {switch: [{one: {when: .x, then: a}}, {two: {then: b}}]}\n"
+    (home / "cases.yaml").write_text(f"{head}do:\n{cases}- a: {{set: {{x: 1}}}}\n- b: {{set: {{x: 2}}}}\n")
+    result = unspool("validate", "cases.yaml")
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr.startswith("cases.yaml:4:3: after 'a' the flow continues to 'b'")
+    [warning] = unspool("validate", "cases.yaml", "--json").lines
+    assert (warning["severity"], warning["line"], warning["pointer"]) == ("warning", 4, "/do/1/a")

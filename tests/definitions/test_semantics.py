@@ -9,7 +9,7 @@ from unspool.definitions.checks import check
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool, problem
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE
-from unspool.definitions.problems import Problem, Severity
+from unspool.definitions.problems import MAX_PROBLEMS, Problem, Severity
 from unspool.definitions.semantics.expressions import MAX_IN_TEXT
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: 1.0.0}\n"
@@ -364,3 +364,43 @@ do:
 """
     found = check(load(HEAD + text), expression_problem=partial(problem, jq=jq))
     assert [found.pointer for found in found] == ["/do/1/b/if"]
+
+
+def case_warnings(tasks: str) -> list[str]:
+    text = "do:\n- s: {switch: [{one: {when: .x, then: a}}, {two: {then: b}}]}\n" + tasks
+    assert messages(text) == []
+    return [f"{found.line}:{found.column}: {found.message}" for found in problems(text, Severity.WARNING)]
+
+
+@pytest.mark.parametrize("between", ["", "- c: {{wait: PT1S}}\n"])
+def test_a_case_that_continues_into_another_case_has_a_warning(between: str) -> None:
+    """Inventory H1, H8."""
+    tasks = "- a: {{set: {{x: 1}}{then}}}\n" + between + "- b: {{set: {{x: 2}}}}\n"
+    (warning,) = case_warnings(tasks.format(then=""))
+    assert warning == (
+        "4:3: after 'a' the flow continues to 'b', the target of another case of 's'; write 'then: exit' or "
+        "'then: end' on 'a' if only one of them should run, or 'then: continue' if both should"
+    )
+    for then in ("exit", "end", "continue", "b"):
+        found = case_warnings(tasks.format(then=f", then: {then}"))
+        assert not any("another case" in message for message in found)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "- b: {set: {x: 1}, then: exit}\n- a: {set: {x: 2}}\n",
+        "- a: {raise: {error: {type: x, status: 1}}}\n- b: {set: {x: 2}}\n",
+        "- a: {set: {x: 1}}\n- c: {switch: [{y: {then: exit}}]}\n- b: {set: {x: 2}}\n",
+    ],
+)
+def test_cases_that_stay_apart_have_no_warning(between: str) -> None:
+    assert not any("another case" in message for message in case_warnings(between))
+
+
+def test_many_warnings_hide_no_error() -> None:
+    pairs = "".join(f"- a{i}: {{set: {{x: 1}}, then: end}}\n- b{i}: {{set: {{x: 1}}}}\n" for i in range(150))
+    assert messages(f"do:\n{pairs}- z: {{wait: {{seconds: -1}}}}\n") == [
+        "/do/300/z/wait: a duration is not negative"
+    ]
+    assert len(problems(f"do:\n{pairs}", Severity.WARNING)) == MAX_PROBLEMS

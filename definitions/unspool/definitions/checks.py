@@ -6,6 +6,7 @@ from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.schema import check_structure
 from unspool.definitions.semantics import (
     ExpressionProblem,
+    check_case_flow,
     check_expressions,
     check_flow,
     check_references,
@@ -26,6 +27,7 @@ def check(document: Document, *, expression_problem: ExpressionProblem | None = 
         occurrences = check_structure(document, findings)
         check_references(occurrences, findings)
         check_flow(occurrences, findings)
+        check_case_flow(occurrences, findings)
         check_values(occurrences, findings)
         check_expressions(occurrences, findings, expression_problem)
     except TooManyProblems:

@@ -19,16 +19,16 @@ class Findings:
 
     def error(self, pointer: str, message: str, *, at_key: bool = False) -> None:
         """Adds an error. Raises `TooManyProblems` at the limit."""
-        self._add(self.document.problem(pointer, message, at_key=at_key))
+        self.problems.append(self.document.problem(pointer, message, at_key=at_key))
+        if sum(found.severity is Severity.ERROR for found in self.problems) >= MAX_PROBLEMS:
+            raise TooManyProblems
 
     def warning(self, pointer: str, message: str, *, at_key: bool = False) -> None:
-        """Adds a warning. Raises `TooManyProblems` at the limit."""
-        self._add(self.document.problem(pointer, message, at_key=at_key, severity=Severity.WARNING))
-
-    def _add(self, problem: Problem) -> None:
+        """Adds a warning. Above the limit it is ignored, because errors must still be found."""
+        if sum(found.severity is Severity.WARNING for found in self.problems) >= MAX_PROBLEMS:
+            return
+        problem = self.document.problem(pointer, message, at_key=at_key, severity=Severity.WARNING)
         self.problems.append(problem)
-        if len(self.problems) >= MAX_PROBLEMS:
-            raise TooManyProblems
 
     def is_clean(self, pointer: str) -> bool:
         """Returns whether there is no problem at a pointer or below."""

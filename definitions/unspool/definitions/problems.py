@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 MAX_PROBLEMS: Final = 100
-"""Problems that one check reports."""
+"""Errors, and likewise warnings, that one check reports."""
 
 
 class Severity(StrEnum):

@@ -19,12 +19,12 @@ NamedTasks = list[tuple[str, dict[str, Any], str]]
 def check_flow(occurrences: Iterable[Occurrence], findings: Findings) -> None:
     """Checks every list of tasks, every flow directive and every switch."""
     lists = [occurrence for occurrence in occurrences if occurrence.role in {"tasks", "branches"}]
-    names = {found.pointer: dict.fromkeys(name for name, _, _ in _named_tasks(found)) for found in lists}
+    names = {found.pointer: dict.fromkeys(name for name, _, _ in named_tasks(found)) for found in lists}
     roles = {found.pointer: found.role for found in lists}
     for found in lists:
-        _check_names(_named_tasks(found), findings)
+        _check_names(named_tasks(found), findings)
         if found.role == "tasks":
-            _warn_of_unreachable(_named_tasks(found), findings)
+            _warn_of_unreachable(named_tasks(found), findings)
     for occurrence in occurrences:
         if occurrence.role == "cases":
             _check_cases(occurrence, findings)
@@ -32,7 +32,8 @@ def check_flow(occurrences: Iterable[Occurrence], findings: Findings) -> None:
             _check_directive(occurrence, names, roles, findings)
 
 
-def _named_tasks(tasks: Occurrence) -> NamedTasks:
+def named_tasks(tasks: Occurrence) -> NamedTasks:
+    """Returns the tasks of a list, or the cases of a switch."""
     return [
         (name, task, child(tasks.pointer, index, name))
         for index, item in enumerate(tasks.value)
@@ -93,7 +94,7 @@ def _unknown_target(target: str, names: Mapping[str, Mapping[str, None]], scope:
 
 
 def _check_cases(cases: Occurrence, findings: Findings) -> None:
-    defaults = [pointer for _, case, pointer in _named_tasks(cases) if "when" not in case]
+    defaults = [pointer for _, case, pointer in named_tasks(cases) if "when" not in case]
     for pointer in defaults[1:]:
         first = findings.document.key_position(defaults[0]).line
         findings.error(
@@ -119,13 +120,14 @@ def _directives(task: dict[str, Any]) -> Iterator[str]:
 
 def _written_directives(task: dict[str, Any]) -> Iterator[Any]:
     yield task.get("then")
-    yield from (case.get("then") for case in _cases(task))
+    yield from (case.get("then") for case in cases_of(task))
     catch = task.get("catch")
     if isinstance(catch, dict):
         yield catch.get("then")
 
 
-def _cases(task: dict[str, Any]) -> list[dict[str, Any]]:
+def cases_of(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the cases of a switch; none for another task."""
     cases = task.get("switch")
     items = [item for item in cases if isinstance(item, dict)] if isinstance(cases, list) else []
     return [case for item in items for case in item.values() if isinstance(case, dict)]
@@ -137,5 +139,5 @@ def _can_continue(task: dict[str, Any]) -> bool:
         return True
     if "raise" in task:
         return False
-    decided = any("when" not in case for case in _cases(task))
+    decided = any("when" not in case for case in cases_of(task))
     return "then" not in task and not decided
