@@ -146,6 +146,23 @@ async def test_a_timer_whose_notification_was_lost_fires_later(store, keys, stop
     assert fired == 3
 
 
+async def test_a_lost_notification_in_a_store_of_few_shards(redis_database, stopwatch, redis_server, make):
+    store = RedisStore(redis_database, RedisSettings(shards=1), monotonic=stopwatch)
+    await store.open()
+    keys = [make.key("one", tenant) for tenant in TENANTS[:10]]
+    for key in keys:
+        await store.start(make.start(key))
+    await store.fire_due_timers()
+    for key in keys:
+        add_timer(redis_server, key, 1)
+    fired = 0
+    for _ in range(110):
+        stopwatch.ahead += 0.11
+        fired += await fire_all(store)
+    assert fired == 10
+    await store.close()
+
+
 async def test_all_shards_are_looked_at_after_the_connection_was_lost(store, keys, redis_server):
     await store.fire_due_timers()
     with redis_server.admin as admin:

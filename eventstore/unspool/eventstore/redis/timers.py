@@ -9,6 +9,7 @@ at each shard from time to time. The clock of Redis decides what fires, so no ti
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from math import ceil
 from typing import Final
 
 from unspool.eventstore.records import WORKERS, Fired
@@ -114,7 +115,7 @@ class RedisTimers:
         else:
             share = min(1.0, (now - self._looked_at) / _LOOK_AT_ALL_SECONDS)
             self._first_shards = first = self._first_shards % len(shards)
-            shards = (shards[first:] + shards[:first])[: round(len(shards) * share)]
+            shards = (shards[first:] + shards[:first])[: ceil(len(shards) * share)]
         self._first_shards += len(shards)
         self._looked_at = now
         await asyncio.gather(*(self._ask(some, 0, known) for some in _pieces(shards)))
