@@ -7,7 +7,7 @@ import pytest
 
 from unspool.definitions.checks import check
 from unspool.definitions.document import load
-from unspool.definitions.expressions import JqPool, problem
+from unspool.definitions.expressions import JqPool, SourceProblem, source_problems
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE
 from unspool.definitions.problems import MAX_PROBLEMS, Problem, Severity
 from unspool.definitions.semantics.expressions import MAX_IN_TEXT
@@ -223,7 +223,9 @@ def test_formats_and_languages_that_are_not_supported() -> None:
 
 def expressions_in(text: str) -> list[tuple[str, str]]:
     """Pointer and source of every expression, in the order of the text."""
-    found = check(load(HEAD + text), expression_problem=lambda source, _: f"<{source.strip()}>")
+    found = check(
+        load(HEAD + text), expression_problems=lambda source, _: [SourceProblem(f"<{source.strip()}>", 0)]
+    )
     return [(problem.pointer, problem.message) for problem in found if problem.message.startswith("<")]
 
 
@@ -308,7 +310,7 @@ def test_problems_are_in_the_order_of_the_text() -> None:
 
 
 def unknown(text: str, jq: JqPool) -> list[str]:
-    found = check(load(HEAD + text), expression_problem=partial(problem, jq=jq))
+    found = check(load(HEAD + text), expression_problems=partial(source_problems, jq=jq))
     return [problem.pointer for problem in found if "is not defined" in problem.message]
 
 
@@ -362,7 +364,7 @@ do:
 - a: {set: {x: 1}, output: {as: Hello world}}
 - b: {set: {x: '${ bad( }'}, if: bad(}
 """
-    found = check(load(HEAD + text), expression_problem=partial(problem, jq=jq))
+    found = check(load(HEAD + text), expression_problems=partial(source_problems, jq=jq))
     assert [found.pointer for found in found] == ["/do/1/b/if"]
 
 

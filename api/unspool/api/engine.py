@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from unspool.definitions.checks import parse_definition
 from unspool.definitions.document import load
-from unspool.definitions.expressions import JqRunner, problem
+from unspool.definitions.expressions import JqRunner, source_problems
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem
 from unspool.eventstore.events import Event
@@ -34,9 +34,9 @@ class Engine:
 
     def check(self, text: str, tenant: str) -> CheckResult:
         """Parses and checks a tenant's definition, YAML or JSON, its expressions included."""
-        expression_problem = partial(problem, jq=self._jq.for_tenant(tenant))
+        expression_problems = partial(source_problems, jq=self._jq.for_tenant(tenant))
         try:
-            members = parse_definition(text, expression_problem=expression_problem).value["document"]
+            members = parse_definition(text, expression_problems=expression_problems).value["document"]
         except DefinitionInvalid as invalid:
             return CheckResult(None, invalid.problems)
         return CheckResult(WorkflowRef(members["namespace"], members["name"], members["version"]), ())

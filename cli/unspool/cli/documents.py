@@ -11,7 +11,7 @@ from unspool.cli.options import read_file
 from unspool.cli.terminal import printable
 from unspool.definitions.checks import check, parse_definition
 from unspool.definitions.document import Document, load
-from unspool.definitions.expressions import problem
+from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import Definitions
@@ -27,7 +27,7 @@ def problems_of(name: str) -> tuple[Problem, ...]:
     try:
         document = load(read_file(name), name=name)
         with jq_pool(os.environ) as jq:
-            return check(document, expression_problem=partial(problem, jq=jq))
+            return check(document, expression_problems=partial(source_problems, jq=jq))
     except DefinitionInvalid as invalid:
         return invalid.problems
 
@@ -41,7 +41,7 @@ def valid_document(name: str) -> Document:
     text = read_file(name)
     try:
         with jq_pool(os.environ) as jq:
-            return parse_definition(text, name=name, expression_problem=partial(problem, jq=jq))
+            return parse_definition(text, name=name, expression_problems=partial(source_problems, jq=jq))
     except DefinitionInvalid as invalid:
         click.echo(printable(str(invalid)), err=True)
         raise CommandError(f"{name} is not a valid definition") from None

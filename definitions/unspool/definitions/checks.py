@@ -5,7 +5,7 @@ from unspool.definitions.findings import Findings, TooManyProblems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.schema import check_structure
 from unspool.definitions.semantics import (
-    ExpressionProblem,
+    ExpressionProblems,
     check_case_flow,
     check_expressions,
     check_flow,
@@ -14,12 +14,14 @@ from unspool.definitions.semantics import (
 )
 
 
-def check(document: Document, *, expression_problem: ExpressionProblem | None = None) -> tuple[Problem, ...]:
+def check(
+    document: Document, *, expression_problems: ExpressionProblems | None = None
+) -> tuple[Problem, ...]:
     """Returns all errors and warnings of a definition, in the order of the text.
 
     Args:
         document: the result of `load`.
-        expression_problem: returns what is wrong with the source of an expression, which has no `${ }`.
+        expression_problems: returns what is wrong with the source of an expression, which has no `${ }`.
             If it is None, the syntax of expressions is not checked.
     """
     findings = Findings(document)
@@ -29,7 +31,7 @@ def check(document: Document, *, expression_problem: ExpressionProblem | None = 
         check_flow(occurrences, findings)
         check_case_flow(occurrences, findings)
         check_values(occurrences, findings)
-        check_expressions(occurrences, findings, expression_problem)
+        check_expressions(occurrences, findings, expression_problems)
     except TooManyProblems:
         pass
     return findings.in_order()
@@ -39,7 +41,7 @@ def parse_definition(
     text: str | bytes,
     *,
     name: str = "the definition",
-    expression_problem: ExpressionProblem | None = None,
+    expression_problems: ExpressionProblems | None = None,
 ) -> Document:
     """Loads and checks a definition. Warnings are ignored.
 
@@ -47,7 +49,7 @@ def parse_definition(
         DefinitionInvalid: the definition has errors; the exception holds all of them.
     """
     document = load(text, name=name)
-    problems = check(document, expression_problem=expression_problem)
+    problems = check(document, expression_problems=expression_problems)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise DefinitionInvalid(errors, name)

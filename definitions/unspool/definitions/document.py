@@ -7,6 +7,7 @@ from typing import Final
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
+from unspool.definitions.scalar_positions import ScalarPositions
 from unspool.definitions.yaml_core import Node, compose
 from unspool.definitions.yaml_events import Position
 
@@ -41,6 +42,11 @@ class Document:
         node = self._nearest(pointer)
         place = node.key if node.key and (at_key or node.members is not None) else node.position
         return Problem(pointer, *place, message, severity)
+
+    def problem_in_text(self, pointer: str, offset: int, message: str, positions: ScalarPositions) -> Problem:
+        """Returns an error at a character of the string at a pointer."""
+        node = self._nearest(pointer)
+        return Problem(pointer, *positions.position(node.position, str(node.value), offset), message)
 
     def _nearest(self, pointer: str) -> Node:
         node = self._root

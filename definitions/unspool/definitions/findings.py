@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from unspool.definitions.document import Document
 from unspool.definitions.problems import MAX_PROBLEMS, Problem, Severity
+from unspool.definitions.scalar_positions import ScalarPositions
 
 
 class TooManyProblems(Exception):
@@ -16,12 +17,22 @@ class Findings:
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
+    _positions: ScalarPositions | None = None
 
     def error(self, pointer: str, message: str, *, at_key: bool = False) -> None:
         """Adds an error. Raises `TooManyProblems` at the limit."""
-        self.problems.append(self.document.problem(pointer, message, at_key=at_key))
+        self._add_error(self.document.problem(pointer, message, at_key=at_key))
+
+    def _add_error(self, problem: Problem) -> None:
+        self.problems.append(problem)
         if sum(found.severity is Severity.ERROR for found in self.problems) >= MAX_PROBLEMS:
             raise TooManyProblems
+
+    def error_in_text(self, pointer: str, offset: int, message: str) -> None:
+        """Adds an error at a character of a string. Raises `TooManyProblems` at the limit."""
+        if self._positions is None:
+            self._positions = ScalarPositions(self.document.text)
+        self._add_error(self.document.problem_in_text(pointer, offset, message, self._positions))
 
     def warning(self, pointer: str, message: str, *, at_key: bool = False) -> None:
         """Adds a warning. Above the limit it is ignored, because errors must still be found."""

@@ -49,9 +49,9 @@ _JSON_CONSTANTS: Final = {"NaN": ".nan", "Infinity": ".inf", "-Infinity": "-.inf
 
 def _json_events(text: str) -> Iterator[yaml.Event]:
     """Yields the events of a text that is valid JSON."""
-    starts = _line_starts(text)
+    starts = line_starts(text)
     for match in _JSON_TOKEN.finditer(text):
-        position = _position_of(starts, match.start())
+        position = position_of_index(starts, match.start())
         yield _json_event(
             match.group(), yaml.Mark("", match.start(), position.line - 1, position.column - 1, None, 0)
         )
@@ -75,14 +75,16 @@ def _json_event(token: str, mark: yaml.Mark) -> yaml.Event:
 
 def position_in(text: str, offset: int) -> Position:
     """Returns the position of a character, given its offset."""
-    return _position_of(_line_starts(text), offset)
+    return position_of_index(line_starts(text), offset)
 
 
-def _line_starts(text: str) -> list[int]:
+def line_starts(text: str) -> list[int]:
+    """Returns the index of the first character of each line."""
     return [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
 
-def _position_of(starts: list[int], offset: int) -> Position:
+def position_of_index(starts: list[int], offset: int) -> Position:
+    """Returns the position of a character, given its index and the result of `line_starts`."""
     line = bisect_right(starts, offset)
     return Position(line, offset - starts[line - 1] + 1)
 

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
-from unspool.definitions.expressions import NOW, ExpressionCompiler, ExpressionError, JqPool, problem
+from unspool.definitions.expressions import NOW, ExpressionCompiler, ExpressionError, JqPool, source_problems
 from unspool.definitions.expressions.builtins import VALUE_FILTERS, VALUE_FUNCTIONS
 from unspool.definitions.expressions.filters import FILTERS
 from unspool.definitions.expressions.path_filters import PATH_FILTERS
+
+
+def problem(source: str, known: frozenset[str] | None = None, jq: JqPool | None = None) -> str | None:
+    return next((found.message for found in source_problems(source, known, jq)), None)
 
 
 def evaluate(compiler: ExpressionCompiler, source: str, value: Any = None, **variables: Any) -> Any:

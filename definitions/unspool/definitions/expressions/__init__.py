@@ -4,7 +4,8 @@ A subset of jq, which covers nearly all that workflows do, is compiled to Python
 the rest runs as real jq in guarded child processes. docs/expressions.md says what is in the subset.
 """
 
-from unspool.definitions.expressions.compiler import ExpressionCompiler, problem
+from unspool.definitions.expressions.compiler import ExpressionCompiler
+from unspool.definitions.expressions.diagnostics import SourceProblem, source_problems
 from unspool.definitions.expressions.errors import EvaluationError, ExpressionError, LimitExceeded
 from unspool.definitions.expressions.expression import Budget, Expression, JqRunner
 from unspool.definitions.expressions.jq_pool import JqPool
@@ -23,8 +24,9 @@ __all__ = [
     "JqPool",
     "JqRunner",
     "LimitExceeded",
+    "SourceProblem",
     "Template",
     "holds",
     "json_size",
-    "problem",
+    "source_problems",
 ]

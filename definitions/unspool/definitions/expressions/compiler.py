@@ -9,8 +9,8 @@ from unspool.definitions.expressions.expression import (
     GuardedExpression,
     JqRunner,
 )
-from unspool.definitions.expressions.hints import hyphenated_key, undefined_variable
-from unspool.definitions.expressions.lexer import NOW, tokenize, variables
+from unspool.definitions.expressions.hints import hyphenated_key
+from unspool.definitions.expressions.lexer import tokenize, variables
 from unspool.definitions.expressions.parser import parse
 from unspool.definitions.expressions.template import Part, Template, split
 from unspool.definitions.json_value import Json
@@ -84,25 +84,6 @@ class ExpressionCompiler:
         return expression
 
 
-def problem(source: str, known: frozenset[str] | None = None, jq: JqRunner | None = None) -> str | None:
-    """Why an expression, bare or wrapped, does not compile; None when it does.
-
-    Args:
-        source: the expression.
-        known: the variables that exist, without `$`; None accepts any.
-        jq: checks expressions outside the subset; None accepts them unchecked.
-    """
-    bare = _unwrapped(source)
-    try:
-        closures = _closures(bare)
-    except ExpressionError as error:
-        return str(error)
-    if closures is None:
-        return None if jq is None else _checked(bare, jq, known)
-    unknown = sorted(closures.variables - known - {NOW}) if known is not None else []
-    return undefined_variable(unknown[0], known or ()) if unknown else None
-
-
 def _unwrapped(source: str) -> str:
     parts = split(source)
     whole = len(parts) == 1 and parts[0].expression
@@ -114,7 +95,7 @@ def _all_constant(templates: list[Template]) -> bool:
 
 
 def _compile(source: str, jq: JqRunner | None) -> Expression:
-    closures = _closures(source)
+    closures = closures_of(source)
     if closures is not None:
         return closures
     if jq is None:
@@ -125,12 +106,12 @@ def _compile(source: str, jq: JqRunner | None) -> Expression:
     return GuardedExpression(source, variables(tokenize(source)), jq)
 
 
-def _checked(source: str, jq: JqRunner, known: frozenset[str] | None = None) -> str | None:
-    wrong = jq.check(source, known)
+def _checked(source: str, jq: JqRunner) -> str | None:
+    wrong = jq.check(source)
     return None if wrong is None else wrong + hyphenated_key(tokenize(source), wrong)
 
 
-def _closures(source: str) -> ClosureExpression | None:
+def closures_of(source: str) -> ClosureExpression | None:
     """The expression as closures; None when it is outside the subset. Raises `ExpressionError`."""
     tokens = tokenize(source)
     if not tokens:

@@ -7,9 +7,13 @@ LONGEST_MESSAGE: Final = 512
 
 
 class ExpressionError(Exception):
-    """An expression does not compile or cannot be evaluated; the text is short and quotes no data."""
+    """An expression does not compile or cannot be evaluated; the text is short and quotes no data.
 
-    def __init__(self, message: str) -> None:
+    `offset` is the index in the source of the cause, if it does not compile.
+    """
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        self.offset = offset
         super().__init__(
             message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
         )

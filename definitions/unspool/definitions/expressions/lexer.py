@@ -36,6 +36,8 @@ class Token(NamedTuple):
     """One of `operator`, `field`, `name`, `variable`, `format`, `number`, `string`."""
     text: str
     parts: "tuple[str | tuple[Token, ...], ...]" = ()
+    offset: int = 0
+    """Index of its first character in the source."""
 
 
 _TOKEN: Final = re.compile(
@@ -70,7 +72,7 @@ def tokenize(source: str) -> tuple[Token, ...]:
         raise ExpressionError(f"the expression is longer than {LONGEST_SOURCE} bytes")
     found, end = _Scanner(source).tokens(0, inside=0)
     if end < len(source):
-        raise ExpressionError(f"unexpected ')' at column {end + 1}")
+        raise ExpressionError(f"unexpected ')' at column {end + 1}", end)
     for token in _every(found):
         _refuse(token)
     return found
@@ -89,7 +91,7 @@ class _Scanner:
         while at < len(self._source):
             match = _TOKEN.match(self._source, at)
             if match is None or match.lastgroup is None:
-                raise ExpressionError(f"unexpected character at column {at + 1}")
+                raise ExpressionError(f"unexpected character at column {at + 1}", at)
             kind, text = match.lastgroup, match[0]
             if kind == "quote":
                 token, at = self._string(match.end(), inside)
@@ -100,7 +102,8 @@ class _Scanner:
                 break
             at = match.end()
             if kind != "space":
-                found.append(Token(kind, _squeezed(text) if kind == "variable" else text))
+                squeezed = _squeezed(text) if kind == "variable" else text
+                found.append(Token(kind, squeezed, offset=match.start()))
         return _keys_marked(found), at
 
     def _string(self, start: int, inside: int) -> tuple[Token, int]:
@@ -113,7 +116,7 @@ class _Scanner:
             elif self._source.startswith("\\(", at):
                 inner, at = self.tokens(at + 2, inside + 1)
                 if not self._source.startswith(")", at):
-                    raise ExpressionError("an interpolation is not closed")
+                    raise ExpressionError("an interpolation is not closed", at)
                 parts.append(inner)
                 at += 1
             else:
@@ -133,7 +136,7 @@ class _Scanner:
         except UnicodeDecodeError:
             text = ""
         if not text:
-            raise ExpressionError(f"bad string at column {at + 1}")
+            raise ExpressionError(f"bad string at column {at + 1}", at)
         return text, end
 
 
@@ -175,9 +178,9 @@ def _every(tokens: tuple[Token, ...]) -> Iterator[Token]:
 
 def _refuse(token: Token) -> None:
     if token.kind in ("name", "variable") and (reason := FORBIDDEN.get(token.text)):
-        raise ExpressionError(f"'{token.text}' is not available: {reason}")
+        raise ExpressionError(f"'{token.text}' is not available: {reason}", token.offset)
     if token.kind in ("name", "variable") and ("::" in token.text or token.text.startswith("$__")):
-        raise ExpressionError(f"'{token.text}' is not available: {_MODULES}")
+        raise ExpressionError(f"'{token.text}' is not available: {_MODULES}", token.offset)
 
 
 def variables(tokens: tuple[Token, ...]) -> frozenset[str]:

@@ -1,13 +1,13 @@
 """Checks that a schema cannot express: names that must exist, targets of `then`, syntax of expressions."""
 
 from unspool.definitions.semantics.case_flow import check_case_flow
-from unspool.definitions.semantics.expressions import ExpressionProblem, check_expressions
+from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.references import check_references
 from unspool.definitions.semantics.values import check_values
 
 __all__ = [
-    "ExpressionProblem",
+    "ExpressionProblems",
     "check_case_flow",
     "check_expressions",
     "check_flow",

@@ -4,17 +4,25 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from unspool.definitions.expressions import SourceProblem
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE
 from unspool.definitions.findings import Findings
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.references import Names, declared
-from unspool.definitions.semantics.splitting import bare_source, is_whole, sources, sources_of_command, texts
+from unspool.definitions.semantics.splitting import (
+    Located,
+    bare_source,
+    is_whole,
+    sources,
+    sources_of_command,
+    texts,
+)
 from unspool.definitions.semantics.variables import variables_at
 from unspool.definitions.spelling import did_you_mean, shown
 
-ExpressionProblem = Callable[[str, frozenset[str] | None], str | None]
-"""Returns what is wrong with the source of an expression, without `${ }`, or None. The second argument is the
-names of the variables that exist; None accepts any name."""
+ExpressionProblems = Callable[[str, frozenset[str] | None], Iterable[SourceProblem]]
+"""Returns what is wrong with the source of an expression, without `${ }`. The second argument is the names of
+the variables that exist; None accepts any name."""
 
 MAX_IN_TEXT: Final = 200
 """Expressions in one text."""
@@ -26,24 +34,24 @@ _LOOKS_LIKE_ONE: Final = re.compile(r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$[A-Za-
 
 
 def check_expressions(
-    occurrences: Iterable[Occurrence], findings: Findings, problem_of: ExpressionProblem | None
+    occurrences: Iterable[Occurrence], findings: Findings, problems_of: ExpressionProblems | None
 ) -> None:
-    """Checks all expressions. If `problem_of` is None, their syntax is not checked."""
+    """Checks all expressions. If `problems_of` is None, their syntax is not checked."""
     secrets = declared(findings, "secrets")
     strict = _is_strict(findings)
-    for role, pointer, source in _expressions(occurrences, findings):
-        message = _too_long(source) or _unknown_secret(source, secrets)
+    for role, pointer, (source, start) in _expressions(occurrences, findings):
+        problems: Iterable[SourceProblem] = _too_long(source) or _unknown_secret(source, secrets)
         # In loose mode a text that is not an expression is plain text (inventory D2).
-        if message is None and problem_of is not None and (strict or role not in _LITERAL_IN_LOOSE):
-            message = problem_of(source, variables_at(findings.document.value, pointer))
-        if message is not None:
-            findings.error(pointer, message)
+        if not problems and problems_of is not None and (strict or role not in _LITERAL_IN_LOOSE):
+            problems = problems_of(source, variables_at(findings.document.value, pointer))
+        for message, offset in problems:
+            findings.error_in_text(pointer, start + offset, message)
     if strict:
         _warn_of_unwrapped(occurrences, findings)
 
 
-def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Iterator[tuple[str, str, str]]:
-    """Yields role, pointer and source of every expression."""
+def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Iterator[tuple[str, str, Located]]:
+    """Yields role, pointer, source and offset of every expression."""
     for role, value, pointer, _ in occurrences:
         sources_of = _SOURCES.get(role)
         if sources_of is None:
@@ -57,7 +65,7 @@ def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Itera
 
 _LITERAL_IN_LOOSE: Final = frozenset({"transformation", "value"})
 
-_SOURCES: Final[dict[str, Callable[[str], list[str]]]] = {
+_SOURCES: Final[dict[str, Callable[[str], list[Located]]]] = {
     "expression": bare_source,
     "transformation": bare_source,
     "command": sources_of_command,
@@ -68,18 +76,21 @@ _SOURCES: Final[dict[str, Callable[[str], list[str]]]] = {
 """The functions that find the expressions of a text, by role."""
 
 
-def _too_long(source: str) -> str | None:
+def _too_long(source: str) -> list[SourceProblem]:
     if len(source) > LONGEST_SOURCE:
-        return f"an expression has at most {LONGEST_SOURCE} characters, this one has {len(source)}"
-    return None
+        message = f"an expression has at most {LONGEST_SOURCE} characters, this one has {len(source)}"
+        return [SourceProblem(message, 0)]
+    return []
 
 
-def _unknown_secret(source: str, declared_secrets: Names) -> str | None:
-    for found in _SECRET.findall(source):
-        secret = "".join(found)
+def _unknown_secret(source: str, declared_secrets: Names) -> list[SourceProblem]:
+    for found in _SECRET.finditer(source):
+        secret = "".join(name or "" for name in found.groups())
         if secret not in declared_secrets:
-            return f"no secret '{shown(secret)}' in use.secrets{did_you_mean(secret, declared_secrets)}"
-    return None
+            suggestion = did_you_mean(secret, declared_secrets)
+            message = f"no secret '{shown(secret)}' in use.secrets{suggestion}"
+            return [SourceProblem(message, found.start())]
+    return []
 
 
 def _is_strict(findings: Findings) -> bool:
