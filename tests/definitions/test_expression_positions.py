@@ -1,6 +1,7 @@
 """Positions of errors in expressions are those of the file (inventory D10, U5)."""
 
 import json
+import time
 from functools import partial
 
 import pytest
@@ -97,3 +98,13 @@ def test_an_unknown_secret_has_its_position(jq: JqPool) -> None:
     text = HEAD + "      x: '${ .a + $secrets.token }'\n"
     (problem,) = found_in(text, jq)
     assert (problem.line, problem.column) == place_of(text, "$secrets")
+
+
+def test_an_expression_reports_a_limited_number_of_unknown_variables(jq: JqPool) -> None:
+    names = [f"$v{number}" for number in range(2000)]
+    text = f"{HEAD}      x: '${{ [{','.join(names)}] }}'\n"
+    started = time.process_time()
+    found = found_in(text, jq)
+    line = text.splitlines()[4]
+    assert [problem.column for problem in found] == [line.index(f"{name},") + 1 for name in names[:20]]
+    assert time.process_time() - started < 1

@@ -1,6 +1,7 @@
 """Finds what is wrong with the source of an expression, and where."""
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from unspool.definitions.expressions.compiler import closures_of
@@ -55,11 +56,8 @@ def _problems(source: str, known: frozenset[str] | None, jq: JqRunner | None) ->
         return [] if jq is None else _problems_in_jq(source, tokens, known, jq)
     if known is None:
         return []
-    unknown = closures.variables - known - {NOW}
-    found = [
-        SourceProblem(undefined_variable(name, known), _first_use(tokens, name) or 0) for name in unknown
-    ]
-    return sorted(found, key=lambda problem: problem.offset)[:MAX_UNKNOWN]
+    offsets = _first_uses(tokens, closures.variables - known - {NOW})
+    return [SourceProblem(undefined_variable(name, known), offset) for name, offset in offsets.items()]
 
 
 def _problems_in_jq(
@@ -91,27 +89,36 @@ def _offset(source: str, message: str) -> int:
     return min(sum(len(one) + 1 for one in before) + column, len(source))
 
 
-def _first_use(tokens: tuple[Token, ...], name: str, *, bound: bool = False) -> int | None:
-    """Returns the offset of the first use of a variable outside of `as $name | …`."""
+def _first_uses(tokens: tuple[Token, ...], names: frozenset[str]) -> dict[str, int]:
+    """Returns the offset of the first free use of each variable, up to `MAX_UNKNOWN` variables."""
+    found: dict[str, int] = {}
+    for token in _free_variables(tokens, frozenset()):
+        if token.text[1:] in names:
+            found.setdefault(token.text[1:], token.offset)
+        if len(found) >= MAX_UNKNOWN:
+            break
+    return found
+
+
+def _free_variables(tokens: tuple[Token, ...], bound: frozenset[str]) -> Iterator[Token]:
+    """Yields the variables that are used outside of their `as $name | …`."""
     scopes = [("", bound)]
     previous = ""
     for token in tokens:
         opener, bound = scopes[-1]
-        if token.kind == "variable" and token.text == f"${name}":
-            if previous == "as":
-                scopes[-1] = (opener, True)
-            elif not bound:
-                return token.offset
+        if token.kind == "variable" and previous == "as":
+            scopes[-1] = (opener, bound | {token.text})
+        elif token.kind == "variable" and token.text not in bound:
+            yield token
         elif token.kind in ("operator", "name"):
             _enter_or_leave(token.text, scopes)
         for part in token.parts:
-            if not isinstance(part, str) and (found := _first_use(part, name, bound=bound)) is not None:
-                return found
+            if not isinstance(part, str):
+                yield from _free_variables(part, bound)
         previous = token.text
-    return None
 
 
-def _enter_or_leave(text: str, scopes: list[tuple[str, bool]]) -> None:
+def _enter_or_leave(text: str, scopes: list[tuple[str, frozenset[str]]]) -> None:
     opener, bound = scopes[-1]
     if text in _OPENING:
         scopes.append((text, bound))
