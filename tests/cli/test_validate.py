@@ -50,3 +50,13 @@ def test_a_warning_has_a_place_and_does_not_change_the_exit_code(unspool, home):
     assert result.stderr.startswith("cases.yaml:4:3: after 'a' the flow continues to 'b'")
     [warning] = unspool("validate", "cases.yaml", "--json").lines
     assert (warning["severity"], warning["line"], warning["pointer"]) == ("warning", 4, "/do/1/a")
+
+
+def test_an_error_in_an_expression_has_its_place_in_the_file(unspool, home):
+    head = "document: {dsl: '1.0.3', namespace: t, name: w, version: 1.0.0}\n"
+    (home / "typo.yaml").write_text(
+        f"{head}do:\n- a:\n    set:\n      x: |\n        ${{ .a\n          + $imput }}\n"
+    )
+    says = "typo.yaml:7:13: $imput is not defined here, did you mean '$input'? (/do/0/a/set/x)\n"
+    assert unspool("validate", "typo.yaml").stdout == says
+    assert unspool("run", "typo.yaml").stderr.startswith(says)
