@@ -46,7 +46,7 @@ test: setup  ## all tests but the long chaos runs; they bring their own Redis
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
 chaos: setup  ## kill, pause and cut off services under 1 000 executions, on every store
-	$(BIN)/python -m pytest -m chaos --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest -m chaos -n 2 --timeout 1800 $(ARGS)
 
 planted: setup  ## plant known bugs, one at a time, and see that the suites catch them
 	$(BIN)/python -m pytest -m planted tests/chaos $(ARGS)

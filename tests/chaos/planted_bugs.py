@@ -26,7 +26,7 @@ class Bug(NamedTuple):
         path.write_text(text.replace(self.old, self.new))
 
 
-CHAOS = "tests/chaos/test_faults.py"
+CHAOS = "tests/chaos"
 COMMIT = "tests/eventstore/test_contract_commit.py"
 TASKS = "tests/eventstore/test_contract_tasks.py"
 INBOX = "tests/eventstore/test_contract_inbox.py"

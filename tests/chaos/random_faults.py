@@ -1,0 +1,81 @@
+"""Faults at random moments, in a random order that contains each kind equally often."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+from tests.chaos.fleet import Fleet
+from tests.conftest import RedisServer
+
+ROUNDS = 3
+"""How often each kind of fault happens, at least."""
+
+
+class RandomFaults:
+    """Kills, slow starts, suspensions, graceful restarts; restarts of Redis and cut connections."""
+
+    def __init__(self, fleet: Fleet, server: RedisServer | None, seed: int) -> None:
+        self._fleet = fleet
+        self._server = server
+        self._chance = random.Random(seed)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._rounds = ROUNDS
+        self._enough = asyncio.Event()
+
+    @asynccontextmanager
+    async def happening(self) -> AsyncIterator[None]:
+        """Until the end of the block, and until each kind has happened `ROUNDS` times.
+
+        All processes run again then.
+        """
+        causing = asyncio.create_task(self._cause())
+        try:
+            yield
+            await self._enough.wait()
+        finally:
+            causing.cancel()
+            await asyncio.gather(causing, return_exceptions=True)
+            await asyncio.gather(*self._under_way)
+
+    async def _cause(self) -> None:
+        kinds = [self._kill, self._kill, self._start_slowly, self._pause, self._restart]
+        if self._server is not None:
+            kinds += [self._cut_connections, self._restart_redis]
+        while True:
+            for kind in self._chance.sample(kinds, len(kinds)):
+                await asyncio.sleep(self._chance.uniform(0.2, 1.0))
+                self._fleet.faults[kind.__name__] += 1
+                await self._begin(kind)
+            self._rounds -= 1
+            if self._rounds == 0:
+                self._enough.set()
+
+    async def _begin(self, fault: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Runs a fault beside the next ones, at most two at a time."""
+        while len(self._under_way) >= 2:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(fault())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _kill(self) -> None:
+        await self._fleet.kill_and_start(self._fleet.pick(self._chance), 0)
+
+    async def _start_slowly(self) -> None:
+        await self._fleet.kill_and_start(self._fleet.pick(self._chance), self._chance.uniform(1, 3))
+
+    async def _restart(self) -> None:
+        await self._fleet.stop_and_start(self._fleet.pick(self._chance))
+
+    async def _pause(self) -> None:
+        """Mostly longer than the leases."""
+        await self._fleet.pause(self._fleet.pick(self._chance), self._chance.uniform(1, 8))
+
+    async def _cut_connections(self) -> None:
+        with self._server.admin as admin:
+            await asyncio.to_thread(admin.client_kill_filter, _type="normal")
+
+    async def _restart_redis(self) -> None:
+        await asyncio.to_thread(self._server.kill)
+        await asyncio.to_thread(self._server.start)
