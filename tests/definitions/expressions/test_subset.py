@@ -149,7 +149,7 @@ def test_a_variable_bound_inside_is_not_read_from_outside(compiler: ExpressionCo
         (".[0]", "cannot index object with number"),
         ("def f: .s - 1; f", "string and number cannot be subtracted"),
         ("def f: .s | tonumber; f", "string cannot be parsed as a number"),
-        ("def f: .s.x; f", "Cannot index string with string"),
+        ('.s.x | sub("a"; "b")', "Cannot index string with string"),
         (".s | fromjson", "Invalid numeric literal"),
         ('error("no such pet")', "no such pet"),
     ],

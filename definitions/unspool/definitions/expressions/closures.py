@@ -5,33 +5,37 @@ several (`,`, `.[]`, `range`) every closure runs at most once. Each such output 
 the whole expression. Operations whose cost depends on the data charge for it themselves.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from unspool.definitions.expressions import paths
+from unspool.definitions.expressions import constructs, loops, paths
 from unspool.definitions.expressions.builtins import FORMATS, VALUE_FILTERS, VALUE_FUNCTIONS
 from unspool.definitions.expressions.code import Code, applied, piped, product, single
 from unspool.definitions.expressions.dates import DATE_FORMATS
 from unspool.definitions.expressions.errors import EvaluationError, OutsideSubset
 from unspool.definitions.expressions.filters import FILTERS
-from unspool.definitions.expressions.frame import Frame, charge, charge_text
+from unspool.definitions.expressions.frame import Frame, charge_text
 from unspool.definitions.expressions.lexer import NOW
 from unspool.definitions.expressions.operators import OPERATIONS, negate
-from unspool.definitions.expressions.ordering import holds
 from unspool.definitions.expressions.path_closures import PathClosures
 from unspool.definitions.expressions.path_code import outputs, recursed
 from unspool.definitions.expressions.path_filters import PATH_FILTERS, assigned
 from unspool.definitions.expressions.syntax import (
     ASSIGNMENTS,
     Array,
+    Attempt,
     Binary,
     Bind,
+    Break,
     Call,
     Comma,
+    Define,
+    Foreach,
     Identity,
     If,
     Index,
     Iterate,
+    Label,
     Literal,
     Negate,
     Node,
@@ -39,6 +43,7 @@ from unspool.definitions.expressions.syntax import (
     Optional,
     Path,
     Pipe,
+    Reduce,
     Slice,
     Text,
     Variable,
@@ -90,7 +95,7 @@ class Closures(PathClosures):
             case Pipe(parts):
                 return piped([self.compile(part) for part in parts])
             case Comma(parts):
-                return _comma([self.compile(part) for part in parts], self.cost)
+                return constructs.comma([self.compile(part) for part in parts], self.cost)
             case Binary(operator, left, right):
                 return self._binary(operator, left, right)
             case Negate(body):
@@ -98,13 +103,24 @@ class Closures(PathClosures):
                 return piped((inner, single(lambda value, _: negate(value))))
             case If(branches, otherwise):
                 pairs = [(self.compile(condition), self.compile(then)) for condition, then in branches]
-                return _conditional(pairs, self.compile(otherwise))
+                return constructs.conditional(pairs, self.compile(otherwise))
             case Bind(source, name, body):
                 return self._bind(source, name, body)
             case Optional(body):
-                return _attempted(self.compile(body))
+                return constructs.attempted(self.compile(body))
+            case Attempt(body, handler):
+                return constructs.attempted(self.compile(body), self.compile(handler))
+            case Reduce() | Foreach():
+                return self._loop(node)
+            case Label(name, body):
+                place, (inner,) = self._with_variable(name, body)
+                return loops.labelled(place, inner)
+            case Break(name):
+                return loops.broken(self._place_of_label(name))
             case Call(name, arguments):
                 return self._call(name, arguments)
+            case Define():
+                raise AssertionError("functions were replaced by their bodies")
 
     # -- variables
 
@@ -119,13 +135,32 @@ class Closures(PathClosures):
         self.frame_size += 1
         return self.frame_size - 1
 
-    def _bind(self, source: Node, name: str, body: Node) -> Code:
-        bound = self.compile(source)
+    def _with_variable(self, name: str, *bodies: Node) -> tuple[int, list[Code]]:
+        """The place of a variable and the code of what sees it."""
         place = self._new_place()
         self._bound.append((name, place))
-        inner = self.compile(body)
+        codes = [self.compile(body) for body in bodies]
         self._bound.pop()
-        return _bound(bound, place, inner)
+        return place, codes
+
+    def _bind(self, source: Node, name: str, body: Node) -> Code:
+        bound = self.compile(source)
+        place, (inner,) = self._with_variable(name, body)
+        return constructs.bound(bound, place, inner)
+
+    def _place_of_label(self, name: str) -> int:
+        place = next((place for bound, place in reversed(self._bound) if bound == name), None)
+        if place is None:
+            raise OutsideSubset
+        return place
+
+    def _loop(self, loop: Reduce | Foreach) -> Code:
+        source, start = self.compile(loop.source), self.compile(loop.start)
+        if isinstance(loop, Reduce):
+            place, (update,) = self._with_variable(loop.name, loop.update)
+            return loops.reduced(self.cost, place, source, start, update)
+        place, (update, extract) = self._with_variable(loop.name, loop.update, loop.extract)
+        return loops.iterated(self.cost, place, source, start, update, extract)
 
     # -- constructs
 
@@ -185,11 +220,11 @@ class Closures(PathClosures):
 
     def _binary(self, operator: str, left: Node, right: Node) -> Code:
         if operator in ("and", "or"):
-            return _logical(self.compile(left), self.compile(right), decided=operator == "or")
+            return constructs.logical(self.compile(left), self.compile(right), decided=operator == "or")
         if operator in ASSIGNMENTS:
             return assigned(operator, self.cost, self.places_of(left), self.compile(right))
         if operator == "//":
-            return _alternative(self.compile(left), self.compile(right))
+            return constructs.alternative(self.compile(left), self.compile(right))
         free = operator in _INEXACT_OPERANDS
         outer, inner = (
             _constant(side.value, exact=True) if free and isinstance(side, Literal) else self.compile(side)
@@ -256,102 +291,3 @@ def _object_of_pairs(chosen: Sequence[Json], _: Frame) -> Json:
             raise EvaluationError("object keys must be strings")
         made[chosen[at]] = chosen[at + 1]
     return made
-
-
-def _comma(parts: Sequence[Code], cost: int) -> Code:
-    def many(value: Json, frame: Frame) -> Iterator[Json]:
-        for part in parts:
-            charge(frame, cost)
-            yield from part.many(value, frame)
-
-    return Code(many)
-
-
-def _logical(left: Code, right: Code, *, decided: bool) -> Code:
-    """`and` is decided by a false left side, `or` by a true one."""
-    if left.one is not None and right.one is not None:
-        first, second = left.one, right.one
-
-        def one(value: Json, frame: Frame) -> bool:
-            return decided if holds(first(value, frame)) is decided else holds(second(value, frame))
-
-        return single(one)
-
-    def many(value: Json, frame: Frame) -> Iterator[bool]:
-        for output in left.many(value, frame):
-            if holds(output) is decided:
-                yield decided
-            else:
-                for other in right.many(value, frame):
-                    yield holds(other)
-
-    return Code(many)
-
-
-def _alternative(left: Code, right: Code) -> Code:
-    if left.one is not None and right.one is not None:
-        first, second = left.one, right.one
-
-        def one(value: Json, frame: Frame) -> Json:
-            found = first(value, frame)
-            return found if holds(found) else second(value, frame)
-
-        return single(one)
-
-    def many(value: Json, frame: Frame) -> Iterator[Json]:
-        found = False
-        for output in left.many(value, frame):
-            if holds(output):
-                found = True
-                yield output
-        if not found:
-            yield from right.many(value, frame)
-
-    return Code(many)
-
-
-def _conditional(pairs: Sequence[tuple[Code, Code]], otherwise: Code) -> Code:
-    code = otherwise
-    for condition, then in reversed(pairs):
-        code = _choice(condition, then, code)
-    return code
-
-
-def _choice(condition: Code, then: Code, otherwise: Code) -> Code:
-    if condition.one and then.one and otherwise.one:
-        test, yes, no = condition.one, then.one, otherwise.one
-        return single(lambda value, frame: (yes if holds(test(value, frame)) else no)(value, frame))
-
-    def many(value: Json, frame: Frame) -> Iterator[Json]:
-        for output in condition.many(value, frame):
-            yield from (then if holds(output) else otherwise).many(value, frame)
-
-    return Code(many)
-
-
-def _bound(source: Code, place: int, body: Code) -> Code:
-    if source.one is not None and body.one is not None:
-        start, finish = source.one, body.one
-
-        def one(value: Json, frame: Frame) -> Json:
-            frame[place] = start(value, frame)
-            return finish(value, frame)
-
-        return single(one)
-
-    def many(value: Json, frame: Frame) -> Iterator[Json]:
-        for output in source.many(value, frame):
-            frame[place] = output
-            yield from body.many(value, frame)
-
-    return Code(many)
-
-
-def _attempted(body: Code) -> Code:
-    def many(value: Json, frame: Frame) -> Iterator[Json]:
-        try:
-            yield from body.many(value, frame)
-        except EvaluationError:
-            return
-
-    return Code(many)

@@ -11,6 +11,7 @@ from unspool.definitions.expressions.builtins import entries, from_entries, tota
 from unspool.definitions.expressions.code import Code, single
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import Frame, Many, charge
+from unspool.definitions.expressions.loops import LOOPS
 from unspool.definitions.expressions.numbers import computed, operand
 from unspool.definitions.expressions.operators import subtract
 from unspool.definitions.expressions.ordering import Key, equal, holds, is_number, kind, less, sort_keys
@@ -332,6 +333,7 @@ FILTERS: Final[Mapping[tuple[str, int], Build]] = MappingProxyType(
         ("paths", 1): paths,
         ("setpath", 2): set_path,
         ("walk", 1): walk,
+        **LOOPS,
     }
 )
 """By name and number of arguments."""

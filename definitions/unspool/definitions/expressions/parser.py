@@ -7,14 +7,15 @@ The grammar is that of jq 1.8: `|` binds weakest, then `,`, `//` (to the right),
 from collections.abc import Callable
 from typing import Final
 
+from unspool.definitions.expressions.control_parser import CONTROL, ControlParser, bound
 from unspool.definitions.expressions.errors import OutsideSubset
+from unspool.definitions.expressions.functions import expanded
 from unspool.definitions.expressions.json_text import to_text
-from unspool.definitions.expressions.lexer import DEEPEST_NESTING, Token
+from unspool.definitions.expressions.lexer import Token
 from unspool.definitions.expressions.syntax import (
     ASSIGNMENTS,
     Array,
     Binary,
-    Bind,
     Call,
     Comma,
     Identity,
@@ -46,22 +47,7 @@ _LEVELS: Final[tuple[frozenset[str], ...]] = (
 _ALTERNATIVE, _ASSIGNMENT, _COMPARISON, _TERM = 0, 1, 4, len(_LEVELS)
 _CONSTANTS: Final[dict[str, Json]] = {"null": None, "true": True, "false": False}
 _KEYWORDS: Final = frozenset(
-    (
-        "as",
-        "and",
-        "or",
-        "if",
-        "then",
-        "elif",
-        "else",
-        "end",
-        "def",
-        "reduce",
-        "foreach",
-        "try",
-        "catch",
-        "label",
-    )
+    ("as", "and", "or", "if", "then", "elif", "else", "end", "def", "catch", "label")
 )
 _LONGEST_CHAIN: Final = 100
 """Operators, steps or pipes in a row: each is a Python frame when evaluated."""
@@ -73,14 +59,12 @@ def parse(tokens: tuple[Token, ...]) -> Node:
     Raises:
         OutsideSubset: it is outside the subset, or not jq.
     """
-    return _Parser(tokens, 0).everything()
+    return expanded(_Parser(tokens, 0).everything())
 
 
-class _Parser:
+class _Parser(ControlParser):
     def __init__(self, tokens: tuple[Token, ...], depth: int) -> None:
-        self._tokens = tokens
-        self._at = 0
-        self._depth = depth
+        super().__init__(tokens, depth)
         self._term_from = 0
 
     def everything(self) -> Node:
@@ -89,43 +73,7 @@ class _Parser:
             raise OutsideSubset
         return node
 
-    # -- tokens
-
-    def _sees(self, text: str) -> bool:
-        if self._at >= len(self._tokens):
-            return False
-        token = self._tokens[self._at]
-        return token.text == text and token.kind in ("operator", "name")
-
-    def _accept(self, text: str) -> bool:
-        seen = self._sees(text)
-        self._at += seen
-        return seen
-
-    def _expect(self, text: str) -> None:
-        if not self._accept(text):
-            raise OutsideSubset
-
-    def _take(self) -> Token:
-        if self._at >= len(self._tokens):
-            raise OutsideSubset
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _take_kind(self, kind: str) -> Token | None:
-        if self._at < len(self._tokens) and self._tokens[self._at].kind == kind:
-            return self._take()
-        return None
-
     # -- operators
-
-    def _nested(self, rule: Callable[[], Node]) -> Node:
-        self._depth += 1
-        if self._depth > DEEPEST_NESTING:
-            raise OutsideSubset
-        node = rule()
-        self._depth -= 1
-        return node
 
     def _pipe(self) -> Node:
         return self._row("|", self._comma, Pipe)
@@ -134,16 +82,20 @@ class _Parser:
         return self._row(",", self._item, Comma)
 
     def _item(self) -> Node:
-        """An expression without commas; with `as`, all that follows is the body."""
+        """An expression without commas; after `as`, `label` and `def`, all that follows is the body."""
+        if self._accept("def"):
+            return self._nested(self._definition)
+        if self._accept("label"):
+            return self._nested(self._label)
         start = self._at
         node = self._operators(_ALTERNATIVE)
         if not self._accept("as"):
             return node
-        name = self._take_kind("variable")
-        if name is None or self._term_from != start:  # versions of jq differ on `1 + 2 as $x | …`
+        if self._term_from != start:  # versions of jq differ on `1 + 2 as $x | …`
             raise OutsideSubset
+        pattern = self._pattern()
         self._expect("|")
-        return Bind(node, name.text[1:], self._nested(self._pipe))
+        return bound(pattern, node, self._nested(self._pipe))
 
     def _row(self, separator: str, item: Callable[[], Node], kind: type[Pipe] | type[Comma]) -> Node:
         parts = [item()]
@@ -227,6 +179,8 @@ class _Parser:
             return Literal(_CONSTANTS[name])
         if name == "if":
             return self._nested(self._condition)
+        if name in CONTROL:
+            return self._nested(lambda: self._control(name))
         if name in _KEYWORDS:
             raise OutsideSubset
         arguments: list[Node] = []

@@ -138,6 +138,60 @@ class Optional:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """`try body catch handler`, where the handler does not read the error."""
+
+    body: "Node"
+    handler: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """`reduce source as $name (start; update)`."""
+
+    source: "Node"
+    name: str
+    start: "Node"
+    update: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreach:
+    """`foreach source as $name (start; update; extract)`."""
+
+    source: "Node"
+    name: str
+    start: "Node"
+    update: "Node"
+    extract: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """`label $name | body`. Labels are named `*name`, as they share no names with variables."""
+
+    name: str
+    body: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """`break $name`: ends the body of the label."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """`def name(parameters): body; rest`; a parameter is `name` or `$name`."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: "Node"
+    rest: "Node"
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A builtin, or with a name that starts with `@`, a format."""
 
@@ -147,11 +201,11 @@ class Call:
 
 Node = (
     Identity | Literal | Variable | Path | Array | Object | Text | Pipe | Comma | Binary | Negate | If | Bind
-    | Optional | Call
+    | Optional | Attempt | Reduce | Foreach | Label | Break | Define | Call
 )  # fmt: skip
 
 
-def children(node: Node) -> tuple[Node, ...]:  # noqa: C901, PLR0911 -- one case per kind of node
+def children(node: Node) -> tuple[Node, ...]:  # noqa: C901, PLR0911, PLR0912 -- one case per kind
     """The expressions directly inside one."""
     match node:
         case Path(base, steps):
@@ -170,11 +224,19 @@ def children(node: Node) -> tuple[Node, ...]:  # noqa: C901, PLR0911 -- one case
             return (*(inner for branch in branches for inner in branch), otherwise)
         case Bind(source, _, body):
             return source, body
-        case Negate(body) | Optional(body):
+        case Negate(body) | Optional(body) | Label(_, body):
             return (body,)
+        case Attempt(body, handler):
+            return body, handler
+        case Reduce(source, _, start, update):
+            return source, start, update
+        case Foreach(source, _, start, update, extract):
+            return source, start, update, extract
+        case Define(_, _, body, rest):
+            return body, rest
         case Call(_, arguments):
             return arguments
-        case Identity() | Literal() | Variable():
+        case Identity() | Literal() | Variable() | Break():
             return ()
 
 
