@@ -96,7 +96,7 @@ PLAIN = st.sampled_from(
         "last", "to_entries", "from_entries", "ascii_downcase", "ascii_upcase", "trim", "ltrim",
         "rtrim", "error", "values", "nulls", "booleans", "numbers", "strings", "arrays", "objects",
         "iterables", "scalars", "sort", "unique", "min", "max", "any", "all", "empty", "@text", "@json",
-        "@base64", "@uri",
+        "@base64", "@uri", "@csv", "@tsv", "@html", "@sh",
     ]
 )  # fmt: skip
 OF_VALUE = st.sampled_from(
@@ -134,6 +134,8 @@ PATHS = st.recursive(
         st.tuples(inner, inner).map("(.a as $x | {0[0]} | {0[1]})".format),
         inner.map("({})?".format),
         inner.map("first({})".format),
+        inner.map("limit(2; {})".format),
+        st.sampled_from(['getpath(["a"])', 'getpath(["b", 0])', "getpath([])", "getpath(.a)"]),
         inner.map("(.[]? | select({}))".format),
     ),
     max_leaves=3,
@@ -164,6 +166,8 @@ def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         made("{} as $x | {{$x, b: {}}}", ATOMS, inner),
         made('"x\\({})y\\({})"', inner, inner),
         made('@json "v\\({})"', inner),
+        made('@sh "v \\({})"', inner),
+        made("([{}] | {})", inner, st.sampled_from(["@csv", "@tsv", "@sh"])),
         made("if {} then {} else {} end", inner, inner, inner),
         made("if {} then {} elif {} then {} end", inner, inner, inner, inner),
         made("({})?", inner),
@@ -198,7 +202,7 @@ def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         made("reduce ({}) as [$x, $y] ({}; [$x, $y, {}])", inner, inner, inner),
         made("[foreach ({}) as $x ({}; {}; [$x, {}])]", inner, inner, inner, inner),
         made("foreach ({}) as $x ({}; {})", inner, inner, inner),
-        made("try {} catch {}", PLAIN, LITERALS),
+        made("try {} catch {}", PLAIN, st.sampled_from(["null", "7", '"x"', "[1]", "(1, 2)"])),
         made("(try ({}) catch [$outer])", inner),
         made("(try ({}) | {})", inner, inner),
         made("(label $l | {}, (if {} then break $l else {} end))", inner, inner, inner),

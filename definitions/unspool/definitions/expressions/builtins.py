@@ -1,13 +1,11 @@
 """Builtins that take values: functions of the input, and of the input and one argument."""
 
-import base64
 import math
 import re
 from collections.abc import Callable, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, NoReturn
-from urllib.parse import quote
 
 from unspool.definitions.expressions.access import contains, has, index, items, positions
 from unspool.definitions.expressions.dates import DATE_FILTERS
@@ -245,16 +243,6 @@ def _fail(value: Json, frame: Frame) -> NoReturn:
     shown = f" {to_json(value, frame)}" if is_number(value) else ""
     raise EvaluationError(f"error with the {kind(value)}{shown} as its message")
 
-
-FORMATS: Final[Mapping[str, Callable[[Json, Frame], str]]] = MappingProxyType(
-    {
-        "text": to_string,
-        "json": to_json,
-        "base64": lambda value, frame: base64.b64encode(to_string(value, frame).encode()).decode(),
-        "uri": lambda value, frame: quote(to_string(value, frame), safe="-._~"),
-    }
-)
-"""How interpolations are written; jq's other formats are outside the subset."""
 
 VALUE_FILTERS: Final[Mapping[str, Callable[[Json, Frame], Json]]] = MappingProxyType(
     {

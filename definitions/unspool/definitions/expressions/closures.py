@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from unspool.definitions.expressions import constructs, loops, paths
-from unspool.definitions.expressions.builtins import FORMATS, VALUE_FILTERS, VALUE_FUNCTIONS
+from unspool.definitions.expressions.builtins import VALUE_FILTERS, VALUE_FUNCTIONS
 from unspool.definitions.expressions.code import Code, applied, piped, product, single
 from unspool.definitions.expressions.dates import DATE_FORMATS
 from unspool.definitions.expressions.errors import EvaluationError, OutsideSubset
 from unspool.definitions.expressions.filters import FILTERS
+from unspool.definitions.expressions.formats import FORMATS
 from unspool.definitions.expressions.frame import Frame, charge_text
 from unspool.definitions.expressions.lexer import NOW
 from unspool.definitions.expressions.operators import OPERATIONS, negate

@@ -98,5 +98,9 @@ class PathClosures(ABC):
                 return path_code.selected(self.compile(condition))
             case "first", (body,):
                 return path_code.first(self.places_of(body))
+            case "limit", (count, body):
+                return path_code.limited(self.compile(count), self.places_of(body))
+            case "getpath", (at,):
+                return path_code.at_path(self.compile(at))
             case _:
                 raise OutsideSubset

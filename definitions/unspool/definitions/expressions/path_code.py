@@ -11,7 +11,9 @@ from unspool.definitions.expressions.access import index, items
 from unspool.definitions.expressions.code import Code
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge
-from unspool.definitions.expressions.ordering import holds, kind
+from unspool.definitions.expressions.operators import subtract
+from unspool.definitions.expressions.ordering import holds, is_number, kind, less
+from unspool.definitions.expressions.update import get_path
 from unspool.definitions.json_value import Json
 
 Place = tuple[tuple[Json, ...], Json]
@@ -161,6 +163,40 @@ def first(body: PathCode) -> PathCode:
         for reached in body(place, frame):
             return (reached,)
         return ()
+
+    return run
+
+
+def limited(count: Code, body: PathCode) -> PathCode:
+    """`limit(count; body)`."""
+
+    def run(place: Place, frame: Frame) -> Iterator[Place]:
+        for wanted in count.many(place[1], frame):
+            if less(wanted, 0, frame):
+                raise EvaluationError("limit doesn't support negative count")
+            if not less(0, wanted, frame):
+                continue
+            left = wanted
+            for reached in body(place, frame):
+                left = subtract(left, 1, frame)
+                yield reached
+                if not less(0, left, frame):
+                    break
+
+    return run
+
+
+def at_path(at: Code) -> PathCode:
+    """`getpath(path)`."""
+
+    def run(place: Place, frame: Frame) -> Iterator[Place]:
+        for steps in at.many(place[1], frame):
+            if not isinstance(steps, list):
+                raise EvaluationError(f"a path must be an array, not {kind(steps)}")
+            if not all(isinstance(step, str) or is_number(step) for step in steps):
+                raise EvaluationError("a path that is changed has only strings and numbers")
+            charge(frame, ITEM + len(place[0]) + len(steps))
+            yield (*place[0], *steps), get_path(place[1], steps, frame)
 
     return run
 
