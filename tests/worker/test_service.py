@@ -303,7 +303,10 @@ async def test_what_cannot_be_compiled_faults_with_the_cause(store, jq, tasks):
 
 async def test_messages_behind_slow_ones_stay_with_their_worker(store, jq):
     # Else they would go from worker to worker, each time delivered once more, until they look like poison.
-    await deploy(store, "do: [{a: {set: {n: '${ [limit(200000; repeat(1))] | length }'}}}]")
+    await deploy(
+        store,
+        "do: [{a: {set: {n: '${ [limit(200000; repeat(1))] | try error catch length }'}}}]",
+    )
     keys = [await start(store, f"e{number}") for number in range(8)]
     other = Consumer("workers", "other")
     with JqPool(size=1, seconds=5.0) as one:

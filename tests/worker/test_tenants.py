@@ -12,7 +12,7 @@ from unspool.worker.settings import WorkerSettings
 REF = WorkflowRef("test", "slow", "1.0.0")
 TEXT = """
 document: {dsl: '1.0.3', namespace: test, name: slow, version: '1.0.0'}
-do: [{a: {set: {n: '${ def f: .; [limit(80000; repeat(1))] | length | f }'}}}]
+do: [{a: {set: {n: '${ def f: .; [limit(80000; repeat(1))] | length | select(test("x")?, true) }'}}}]
 """
 
 
