@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,10 +40,7 @@ class Fleet:
         """Starts processes and waits until all are up."""
         for name in names:
             self._spawn(name, url)
-        deadline = time.monotonic() + 30
-        while not all(self._is_up(name) for name in names):
-            assert time.monotonic() < deadline, self.logs()
-            await asyncio.sleep(0.02)
+        await self._until_up(names)
 
     async def stop(self, *names: str) -> None:
         """Stops processes gracefully, all of them by default, and forgets them."""
@@ -125,10 +122,13 @@ class Fleet:
 
     async def all_up(self) -> None:
         """Waits until all processes are up."""
+        await self._until_up(self.processes)
+
+    async def _until_up(self, names: Collection[str]) -> None:
         deadline = time.monotonic() + 30
-        while not all(self._is_up(name) for name in self.processes):
+        while not all(self._is_up(name) for name in names):
             assert time.monotonic() < deadline, self.logs()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
     def end(self) -> None:
         """Kills what still runs."""
