@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -304,14 +305,23 @@ async def test_a_jump_of_the_clock_of_redis_ends_no_lease_that_is_renewed(
     assert [(d.body.run, d.attempts) for d in taken] == [("r1", 2)]
 
 
-async def test_with_many_tenants_new_entries_are_announced(redis_database, make, hands):
+@pytest.fixture
+async def stores_of_many_tenants(redis_database, make, hands) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
+    """Two stores; the first has received a message of each of 40 tenants, so it knows them."""
+    async with AsyncExitStack() as closing:
+        store, other = (RedisStore(redis_database, RedisSettings()) for _ in range(2))
+        for opened in (store, other):
+            await opened.open()
+            closing.push_async_callback(opened.close)
+        for n in range(40):
+            await other.send(f"tenant-{n}", make.message())
+        await store.acknowledge(await hands.messages(store, 40))
+        yield store, other
+
+
+async def test_with_many_tenants_new_entries_are_announced(stores_of_many_tenants, make):
     """Each kind of entry arrives long before the next read of all streams."""
-    store, other = (RedisStore(redis_database, RedisSettings()) for _ in range(2))
-    await store.open()
-    await other.open()
-    for n in range(40):
-        await other.send(f"tenant-{n}", make.message())
-    await store.acknowledge(await hands.messages(store, 40))
+    store, other = stores_of_many_tenants
     assert await store.receive_tasks(make.executor, 10, 0) == []
     loop = asyncio.get_running_loop()
     delays = []
@@ -343,20 +353,13 @@ async def test_with_many_tenants_new_entries_are_announced(redis_database, make,
         await arrives(message, other.fire_due_timers())
 
     assert sorted(delays)[len(delays) // 2] < HEARTBEAT_SECONDS / 5
-    await store.close()
-    await other.close()
 
 
 async def test_with_many_tenants_deliveries_of_deregistered_consumers_are_announced(
-    redis_database, make, hands
+    stores_of_many_tenants, make, hands
 ):
     """They arrive long before the next read of all streams, also at workers that preferred other shards."""
-    store, other = (RedisStore(redis_database, RedisSettings()) for _ in range(2))
-    await store.open()
-    await other.open()
-    for n in range(40):
-        await other.send(f"tenant-{n}", make.message())
-    await store.acknowledge(await hands.messages(store, 40))
+    store, other = stores_of_many_tenants
     await store.receive_tasks(make.executor, 10, 0)
     loop = asyncio.get_running_loop()
     delays = []
@@ -389,5 +392,3 @@ async def test_with_many_tenants_deliveries_of_deregistered_consumers_are_announ
         [task] = await taken_over(store.receive_tasks(make.executor, 10, 30), leaver)
         await store.finish_task(task, None)
     assert sorted(delays)[len(delays) // 2] < HEARTBEAT_SECONDS / 5, delays
-    await store.close()
-    await other.close()
