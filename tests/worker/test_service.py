@@ -13,6 +13,7 @@ import redis
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
+from unspool.eventstore.events import Event, encode_entry
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
@@ -31,7 +32,8 @@ from unspool.eventstore.records import (
     Status,
     WorkflowRef,
 )
-from unspool.worker.interpreter import State, decide, fold
+from unspool.worker.interpreter import MAX_EVENTS, State, decide, fold
+from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
 from unspool.worker.replay import verify
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
@@ -401,26 +403,25 @@ async def test_cancel_reaches_an_execution(store, jq):
         assert (await store.fire_due_timers()).next_due_at is None
 
 
-async def results_by_commit(store: EventStore, key: ExecutionKey) -> list[int]:
-    """How many tasks completed in each commit."""
-    counts, seen, entries = [], 0, 0
+async def commits_of(store: EventStore, key: ExecutionKey) -> list[list[Event]]:
+    """The events of each commit."""
+    commits: list[list[Event]] = []
+    seen = 0
     while True:
-        entries += 1
-        [loaded] = await store.load([key], entries)
+        [loaded] = await store.load([key], len(commits) + 1)
         assert loaded is not None
-        completed = sum(event.type == "task.completed" for event in loaded.events)
-        counts.append(completed - seen)
-        seen = completed
+        commits.append(loaded.events[seen:])
+        seen = len(loaded.events)
         if loaded.events[-1].seq == loaded.record.version:
-            return counts
+            return commits
 
 
-async def test_many_results_for_one_execution_are_committed_in_bounded_pieces(
-    store: EventStore, jq: JqPool
-) -> None:
-    branches = 200
-    tasks = ", ".join(f"{{b{number}: {CALL}}}" for number in range(branches))
-    await deploy(store, f"do: [{{f: {{fork: {{branches: [{tasks}]}}}}}}]")
+async def waiting_results(
+    store: EventStore, jq: JqPool, branch: str, branches: int, result: Any
+) -> ExecutionKey:
+    """An execution that forks; the results of all branches wait for a worker."""
+    tasks = ", ".join(f"{{b{number}: {branch}}}" for number in range(branches))
+    await deploy(store, f"do: [{{f: {{fork: {{branches: [{tasks}]}}, output: {{as: '${{ length }}'}}}}}}]")
     key = await start(store, "wide", 1)
     consumer = Consumer("executors", "e1", frozenset({"http"}))
     requested: list[Delivery[Any]] = []
@@ -428,11 +429,44 @@ async def test_many_results_for_one_execution_are_committed_in_bounded_pieces(
         while len(requested) < branches:
             requested += await store.receive_tasks(consumer, branches, 1.0)
     for delivery in requested:
-        body = {"run": delivery.body.run, "output": 1}
+        body = {"run": delivery.body.run, "output": result}
         await store.finish_task(delivery, Message(MessageKind.TASK_COMPLETED, key.id, body))
+    return key
+
+
+async def test_many_results_for_one_execution_are_committed_in_bounded_pieces(
+    store: EventStore, jq: JqPool
+) -> None:
+    branches = 200
+    key = await waiting_results(store, jq, CALL, branches, 1)
     async with working(store, jq, "w2", batch=8, concurrency=100, snapshot_every=1_000_000):
         record = await ended(store, key)
     assert record.status is Status.COMPLETED
-    counts = await results_by_commit(store, key)
+    counts = [sum(e.type == "task.completed" for e in events) for events in await commits_of(store, key)]
     assert sum(counts) == branches + 1
     assert max(counts) <= 8 + 1  # the last piece completes the fork, too
+
+
+@pytest.mark.parametrize(
+    ("branch", "result"),
+    [
+        ("{do: [{c: %s}, {l: {for: {in: '[range(6)]'}, do: [{s: {set: {x: 1}}}]}}]}" % CALL, 1),  # noqa: UP031 - braces
+        (CALL, "x" * 50_000),
+    ],
+    ids=["events", "bytes"],
+)
+async def test_a_commit_of_many_decisions_is_bounded(
+    store: EventStore, jq: JqPool, branch: str, result: Any
+) -> None:
+    key = await waiting_results(store, jq, branch, 100, result)
+    async with working(store, jq, "w2", batch=1000, snapshot_every=1_000_000):
+        record = await ended(store, key)
+    assert record.status is Status.COMPLETED
+    history = await store.history(key)
+    assert len(history) > 2000 or len(encode_entry(tuple(history))) > 5_000_000
+    for events in map(tuple, await commits_of(store, key)):
+        assert len(events) < 2 * MAX_EVENTS
+        assert len(encode_entry(events)) < 1.5 * MAX_DECISION_SIZE
+    definition = await store.definition(TENANT, *REF)
+    assert definition is not None
+    assert verify(compile_plan(load(definition.text).value, jq), key.id, history) is None

@@ -33,27 +33,29 @@ class BatchProcessor:
         self._states = states
         self._steps = steps
 
-    async def process(self, messages_by_execution: MessagesByExecution) -> set[ExecutionKey]:
-        """Processes what it can. Returns the executions whose messages are done."""
+    async def process(
+        self, messages_by_execution: MessagesByExecution
+    ) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
+        """Processes what it can. Returns for each execution with a commit the messages that are left."""
         try:
             steps = self._decide_all(
                 messages_by_execution,
                 await self._states.load_missing(_already_started(messages_by_execution)),
             )
         except Exception:  # noqa: BLE001 - processed alone, each shows its own failure
-            return set()
+            return {}
         if not steps:
-            return set()
+            return {}
         try:
             outcomes = await self._store.commit_all([step.commit for step in steps])
         except Exception:  # noqa: BLE001 - the same
             outcomes = [Outcome.CONFLICT] * len(steps)
-        answered = set()
-        for (commit, after), outcome in zip(steps, outcomes, strict=True):
+        answered = {}
+        for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
             if outcome not in _APPLIED:
                 self._states.forget(commit.key)
                 continue
-            answered.add(commit.key)
+            answered[commit.key] = left
             await self._states.keep(commit, after)
         return answered
 

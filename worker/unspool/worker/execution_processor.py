@@ -85,24 +85,32 @@ class ExecutionProcessor:
             )
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
+        while deliveries:
+            deliveries = await self._answer(key, deliveries)
+
+    async def _answer(
+        self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
+    ) -> Sequence[Delivery[Message]]:
+        """Answers messages with one commit. Returns those that are left for another one."""
         for lost in range(MAX_CONFLICTS):
             cached = self._states.get(key) or (starting_state(key, deliveries) if lost == 0 else None)
             known = cached or await self._states.load(key)
             if known is None:
                 log.warning("no such execution", extra={"action": "orphan_message", "execution": key.id})
                 await self._store.acknowledge(deliveries)
-                return
+                return ()
             step = await self._step(key, known, deliveries)
             if step is not None:
                 if await self._commit(step):
-                    return
+                    return step.left
             elif cached is None:
                 # It was processed before. Only a state that was just read proves that: with a cached state
                 # that is older than another worker's commit, the result of its request changes nothing, too.
                 await self._store.acknowledge(deliveries)
-                return
+                return ()
             self._states.forget(key)
         await self._store.release(deliveries)
+        return ()
 
     async def _step(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]

@@ -169,15 +169,15 @@ class WorkerService:
             try:
                 answered = await self._batch_processor.process(messages_by_execution)
             except StoreMismatch:  # the loops of the service end with the same error
-                answered = set()
+                answered = {}
             except Exception:  # the executions must stay processable, whatever the error is
                 log.exception("a batch failed", extra={"action": "batch_failed"})
-                answered = set()
+                answered = {}
             read, messages_by_execution = messages_by_execution, {}
             for key, deliveries in read.items():
                 if key not in answered:
                     self._processing[key] = asyncio.create_task(self._process_execution(key, deliveries))
-                elif arrived := self._finished(key, deliveries):
+                elif arrived := self._finished(key, deliveries, answered[key]):
                     messages_by_execution[key] = arrived
 
     async def _process_execution(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> None:
@@ -191,14 +191,19 @@ class WorkerService:
                 log.exception("messages failed", extra={"action": "messages_failed", "execution": key.id})
             deliveries = self._finished(key, deliveries)
 
-    def _finished(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
+    def _finished(
+        self,
+        key: ExecutionKey,
+        deliveries: Sequence[Delivery[Message]],
+        left: Sequence[Delivery[Message]] = (),
+    ) -> list[Delivery[Message]]:
         """Returns the next messages that wait for the execution. Without any, it is done for now.
 
-        At most a batch, so that thousands of results for one execution make no commit without bound.
+        At most a batch; the messages that were left of the last one come first.
         """
-        self._in_flight -= len(deliveries)
+        self._in_flight -= len(deliveries) - len(left)
         self._room.set()
-        waiting = self._waiting.pop(key, [])
+        waiting = [*left, *self._waiting.pop(key, ())]
         arrived, later = waiting[: self._settings.batch], waiting[self._settings.batch :]
         if later:
             self._waiting[key] = later

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Final, NamedTuple
 from uuid import uuid4
 
+from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.plan import Plan
 from unspool.eventstore.records import (
     Commit,
@@ -16,6 +17,7 @@ from unspool.eventstore.records import (
     MessageKind,
 )
 from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
+from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
 from unspool.worker.state_cache import CachedState
 
 MAX_DECISION_SECONDS: Final = 0.05
@@ -28,6 +30,8 @@ class Step(NamedTuple):
     commit: Commit
     after: CachedState
     """What is known of the execution once it is."""
+    left: Sequence[Delivery[Message]] = ()
+    """What the commit does not answer, because it is large enough; it is for the next step."""
 
 
 class Steps:
@@ -46,38 +50,53 @@ class Steps:
         messages = [delivery.body for delivery in deliveries]
         if known.opening is not None and messages[0].kind is not MessageKind.START:
             messages.insert(0, known.opening)  # a cancellation may arrive before the start
-        decisions, left = self._decisions(plan, known.state, messages)
+        decisions, unread = self._decisions(plan, known.state, messages)
         if not decisions:
             return None
         commit_id = f"{self._me}-{next(self._made)}"
-        commit = _commit_of(key, commit_id, known, decisions, left, deliveries)
+        read = max(0, len(deliveries) - unread)
+        commit = _commit_of(key, commit_id, known, decisions, deliveries[:read])
         after = CachedState(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
-        return Step(commit, after)
+        return Step(commit, after, deliveries[read:])
 
-    def _decisions(
-        self, plan: Plan, state: State, messages: Sequence[Message]
-    ) -> tuple[list[Decision], Sequence[Message]]:
-        """Decisions, each made on the state the one before led to; and the messages that are left.
+    def _decisions(self, plan: Plan, state: State, messages: Sequence[Message]) -> tuple[list[Decision], int]:
+        """Decisions, each made on the state the one before led to; and how many messages were not read.
 
-        A decision that was cut is the last in its commit: a replay could not tell events of the next message
-        from the continuation of this one.
+        They are for one commit, so they stop at the limits of one decision: events, size and time. A decision
+        that was cut is the last in its commit: a replay could not tell events of the next message from the
+        continuation of this one.
         """
         now = _not_before(self._now(), state, messages)
-        decisions = []
+        deadline = time.monotonic() + MAX_DECISION_SECONDS
+        decisions, events, size = [], 0, 0
         for place, message in enumerate(messages, 1):
             decision = decide(plan, state, message, now, error_base=self._error_base, enough=_in_time())
             if decision.events:
                 decisions.append(decision)
                 state = decision.state
             if decision.unfinished:
-                return decisions, messages[place:]
-        return decisions, ()
+                return decisions, len(messages) - place
+            if place < len(messages):
+                events += len(decision.events)
+                size += decision.size + _size_of(message)
+                full = events >= MAX_EVENTS or size > MAX_DECISION_SIZE or time.monotonic() > deadline
+                if full and decisions:
+                    return decisions, len(messages) - place
+        return decisions, 0
 
 
 def _in_time() -> Callable[[int], bool]:
     """Cuts a decision that takes long: others wait for this event loop."""
     deadline = time.monotonic() + MAX_DECISION_SECONDS
     return lambda events: events >= MAX_EVENTS or time.monotonic() > deadline
+
+
+def _size_of(message: Message) -> int:
+    """About how many characters a message adds to a history."""
+    try:
+        return json_size(message.body)
+    except LimitExceeded:
+        return MAX_DECISION_SIZE + 1
 
 
 def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
@@ -94,7 +113,6 @@ def _commit_of(
     commit_id: str,
     before: CachedState,
     decisions: Sequence[Decision],
-    left: Sequence[Message],
     acknowledges: Sequence[Delivery[Message]],
 ) -> Commit:
     decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
@@ -106,7 +124,7 @@ def _commit_of(
         events=decision.events,
         tasks=decision.tasks,
         tasks_cancelled=decision.tasks_cancelled,
-        messages=(*left, Message(MessageKind.CONTINUE, key.id, {})) if decision.unfinished else (),
+        messages=(Message(MessageKind.CONTINUE, key.id, {}),) if decision.unfinished else (),
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),

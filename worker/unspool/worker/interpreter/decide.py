@@ -36,6 +36,8 @@ class Decision(NamedTuple):
     tasks_cancelled: tuple[str, ...] = ()
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
+    size: int = 0
+    """About how many characters its new values have as JSON."""
     unfinished: bool = False
     """Whether it stopped at its limit of events: a `continue` message has to follow."""
 
@@ -75,6 +77,7 @@ def decide(
         tuple(builder.tasks_cancelled),
         tuple(builder.timers.values()),
         tuple(builder.timers_cancelled),
+        builder.size,
         unfinished=builder.full and builder.state.status is Status.RUNNING and bool(builder.ready),
     )
 
