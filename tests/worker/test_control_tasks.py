@@ -185,7 +185,7 @@ def test_a_faulted_branch_cancels_its_siblings_and_faults_the_fork(world, pendin
     ).start({})
     assert run.error["instance"] == "/do/0/f/fork/branches/1/b"
     assert run.types("task.cancelled") == ["task.cancelled"]
-    assert run.withdrawn == []  # it was asked for and withdrawn in one decision: nobody ever heard of it
+    assert run.withdrawn == []  # one decision requested and cancelled it, so no executor got it
     assert run.requests == []
 
 

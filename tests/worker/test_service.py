@@ -235,7 +235,7 @@ async def test_states_beyond_the_cache_are_read_again(store, jq):
         assert [await output(store, key) for key in keys] == list(range(10))
 
 
-async def test_a_message_that_always_fails_is_buried_and_can_be_put_back(store, jq):
+async def test_a_message_that_always_fails_becomes_a_dead_letter_that_can_be_requeued(store, jq):
     # DESIGN §6
     missing = WorkflowRef("test", "missing", "1.0.0")
     await deploy(store, "do: [{a: {set: {a: 1}}}]")
@@ -243,7 +243,7 @@ async def test_a_message_that_always_fails_is_buried_and_can_be_put_back(store, 
         lost = await start(store, "lost", ref=missing)
         healthy = await start(store, "healthy")
         assert await output(store, healthy) == {"a": 1}
-        letter = await buried(store, lost)
+        letter = await dead_letter_of(store, lost)
         assert "test/missing:1.0.0" in letter.error
         assert "Traceback" in letter.traceback
         assert isinstance(letter.body, Message)
@@ -254,7 +254,7 @@ async def test_a_message_that_always_fails_is_buried_and_can_be_put_back(store, 
         assert (await store.dead_letters(TENANT)).items == ()
 
 
-async def test_one_bad_message_in_a_batch_is_buried_alone(store, jq):
+async def test_one_bad_message_in_a_batch_becomes_a_dead_letter_alone(store, jq):
     await deploy(store, f"do: [{{a: {CALL}}}]")
     async with working(store, jq, "w1"):
         keys = [await start(store, f"e{n}", n) for n in range(60)]
@@ -270,14 +270,14 @@ async def test_one_bad_message_in_a_batch_is_buried_alone(store, jq):
                 await asyncio.sleep(0.01)
         async with working(store, jq, "w2"):
             assert [await output(store, key) for key in keys] == list(range(60))
-            letter = await buried(store, keys[7])
+            letter = await dead_letter_of(store, keys[7])
 
     assert letter.body == bad
     assert "KeyError" in letter.error
     assert len((await store.dead_letters(TENANT)).items) == 1
 
 
-async def buried(store: EventStore, key: ExecutionKey) -> DeadLetter:
+async def dead_letter_of(store: EventStore, key: ExecutionKey) -> DeadLetter:
     async with asyncio.timeout(20):
         while not (letters := (await store.dead_letters(TENANT, execution=key.id)).items):
             await asyncio.sleep(0.02)
@@ -324,9 +324,9 @@ async def test_messages_for_unknown_executions_are_dropped(store, jq):
     # fault-matrix F38
     await deploy(store, "do: [{a: {set: {a: 1}}}]")
     async with working(store, jq):
-        await store.send(TENANT, Message(MessageKind.CANCEL, "nobody", {}))
+        await store.send(TENANT, Message(MessageKind.CANCEL, "unknown", {}))
         assert await output(store, await start(store, "e")) == {"a": 1}
-        assert await store.execution(ExecutionKey(TENANT, "nobody")) is None
+        assert await store.execution(ExecutionKey(TENANT, "unknown")) is None
         assert (await store.dead_letters(TENANT)).items == ()
 
 

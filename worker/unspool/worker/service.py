@@ -1,8 +1,8 @@
 """The worker's loop.
 
 One asyncio task processes the messages of an execution at a time, so a process never races itself. Messages
-that arrive meanwhile wait, and the next decision takes them together. A batch of executions is processed in
-one go (`BatchProcessor`). An execution that needs more than that gets a task of its own
+that arrive meanwhile wait, and the next decision takes them together. A batch of executions is processed
+together (`BatchProcessor`). An execution that needs more than that gets a task of its own
 (`ExecutionProcessor`). There are no locks between processes: the second commit is refused, and its worker
 decides again on the newer history.
 """

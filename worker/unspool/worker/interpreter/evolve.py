@@ -72,7 +72,9 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         root = state.runs.get(ROOT)
         state.status, state.ended_at = status, event.time
         state.output, state.error = event.data.get("output"), event.data.get("error")
-        state.fallen = (*state.fallen, root) if status is Status.FAULTED and root is not None else ()
+        state.faulted_runs = (
+            (*state.faulted_runs, root) if status is Status.FAULTED and root is not None else ()
+        )
         state.runs, state.timers = HashTrieMap(), HashTrieMap()
 
     return ended
@@ -87,17 +89,17 @@ def _workflow_resumed(state: State, event: Event) -> None:
 
 
 def _workflow_retried(state: State, event: Event) -> None:
-    """Raises the fallen runs again: the innermost as new ones, to be started, the others around them."""
-    scopes = {run.parent for run in state.fallen}
+    """Restores the runs that faulted: the innermost as new runs, to be started, and the runs around them."""
+    scopes = {run.parent for run in state.faulted_runs}
     raised: dict[str, Run] = {}
-    for run in state.fallen:
+    for run in state.faulted_runs:
         if run.id in scopes or run.id == ROOT:
             raised[run.id] = run._replace(phase=Phase.RUNNING)
         else:
             state.last_run += 1
             raised[str(state.last_run)] = run._replace(id=str(state.last_run), phase=Phase.CREATED)
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
-    state.fallen, state.runs = (), HashTrieMap(raised)
+    state.faulted_runs, state.runs = (), HashTrieMap(raised)
 
 
 # -- tasks
@@ -113,7 +115,7 @@ def _task_created(state: State, event: Event) -> None:
         parent = _put(state, parent._replace(data=parent.input, fault=data["caught"]))
     _put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, parent.data, branch=data.get("branch")))
     state.last_run = int(id_)
-    state.fallen = ()
+    state.faulted_runs = ()
 
 
 def _put(state: State, run: Run) -> Run:
@@ -147,20 +149,20 @@ def _task_completed(state: State, event: Event) -> None:
         _put(state, parent._replace(progress=Branches(outputs.insert(run.branch, output))))
     if "context" in data:
         state.context = data["context"]
-    state.fallen = ()
+    state.faulted_runs = ()
 
 
 def _task_faulted(state: State, event: Event) -> None:
     """A task faulted, or was cancelled because another one did: a retry would begin here."""
     run = state.runs[str(event.run)]
     state.runs = state.runs.remove(run.id)
-    state.fallen = (*state.fallen, run)
+    state.faulted_runs = (*state.faulted_runs, run)
 
 
 def _task_retried(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     _put(state, run._replace(attempt=event.data["attempt"], data=run.input))
-    state.fallen = ()
+    state.faulted_runs = ()
 
 
 # -- timers

@@ -16,17 +16,21 @@ from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase
 
 FORMAT: Final = 1
 
+_FAULTED_RUNS: Final = "fallen"
+"""The key of `State.faulted_runs` in this format; it never changes."""
+
 
 def dump_state(state: State) -> bytes:
     """A state as bytes."""
     members = {member.name: getattr(state, member.name) for member in fields(state)}
+    faulted = members.pop("faulted_runs")
     return orjson.dumps(
         {
             **members,
             "format": FORMAT,
             "runs": [_dump_run(run) for run in state.runs.values()],
             "timers": {id_: list(timer) for id_, timer in state.timers.items()},
-            "fallen": [_dump_run(run) for run in state.fallen],
+            _FAULTED_RUNS: [_dump_run(run) for run in faulted],
         }
     )
 
@@ -46,7 +50,7 @@ def _state(members: dict[str, Json]) -> State:
         "status": Status(members["status"]),
         "runs": HashTrieMap({run.id: run for run in runs}),
         "timers": HashTrieMap({id_: _load_timer(*timer) for id_, timer in members["timers"].items()}),
-        "fallen": tuple(map(_load_run, members["fallen"])),
+        "faulted_runs": tuple(map(_load_run, members.pop(_FAULTED_RUNS))),
     }
     return State(**members)
 

@@ -113,7 +113,7 @@ class State:
     timers: HashTrieMap[str, PendingTimer] = field(default_factory=HashTrieMap)
     last_run: int = 0
     """The number that was given to a run last."""
-    fallen: tuple[Run, ...] = ()
+    faulted_runs: tuple[Run, ...] = ()
     """Runs ended by an error that is not caught (yet), innermost first: where a retry begins."""
 
     def copy(self) -> State:
