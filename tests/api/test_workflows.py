@@ -66,6 +66,19 @@ async def test_an_invalid_expression_is_reported(api, greet):
     assert (error["pointer"], error["line"]) == ("/do/0/hello/set/greeting", 9)
 
 
+@pytest.mark.parametrize("wrong", ["$typo", "nothing(1)"])
+async def test_an_error_in_an_expression_has_its_place_in_the_block(api, wrong):
+    problem = await api.deploy(
+        "document: {dsl: '1.0.3', namespace: test, name: block, version: 1.0.0}\n"
+        "do:\n- a:\n    set:\n      x: |\n        ${\n          .order\n"
+        f"            | .total + {wrong}\n        }}\n",
+        expect=422,
+    )
+    [error] = problem["errors"]
+    assert "is not defined" in error.pop("message")
+    assert error == {"pointer": "/do/0/a/set/x", "line": 8, "column": 24}
+
+
 async def test_a_text_that_is_not_a_definition_is_rejected(api):
     for text in ["", "just words", "a: [", "{", "[]", "- 1", "null", "\tdo: x", "a: *b"]:
         assert (await api.deploy(text, expect=422))["errors"]

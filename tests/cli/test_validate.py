@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 
 def test_valid_files_are_0_and_say_nothing(unspool):
     result = unspool("validate", "greet.yaml", "sleep.yaml")
@@ -20,6 +22,19 @@ def test_problems_of_all_files_are_printed(unspool, home):
     (home / "bytes.yaml").write_bytes(b"a: \xff\n")
     lines = unspool("validate", "list.yaml", "bytes.yaml", "invalid.yaml").stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["list.yaml", "bytes.yaml", "invalid.yaml"]
+
+
+@pytest.mark.parametrize("wrong", ["$typo", "nothing(1)"])
+def test_an_error_in_an_expression_has_its_place_in_the_block(unspool, home, wrong):
+    (home / "block.yaml").write_text(
+        "document: {dsl: '1.0.3', namespace: test, name: block, version: 1.0.0}\n"
+        "do:\n- a:\n    set:\n      x: |\n        ${\n          .order\n"
+        f"            | .total + {wrong}\n        }}\n"
+    )
+    result = unspool("validate", "block.yaml")
+    assert result.code == 2
+    [line] = result.stdout.splitlines()
+    assert re.fullmatch(r"block\.yaml:8:24: (\$typo|nothing/1) is not defined.* \(/do/0/a/set/x\)", line)
 
 
 def test_problems_as_json(unspool):
