@@ -83,6 +83,13 @@ IN_THE_SUBSET |= {
     "a reduction that nests": "reduce range(100000) as $i (null; [.])",
     "a foreach": "last(foreach range(1000000000) as $i (0; . + 1))",
     "functions of functions": "def f: .[]; def g(h): [.[] | h | h]; .a as $a | [.a[] | [[$a]] | g(f)]",
+    "parsing": '.s as $s | [.a[] | "[" + $s[1:] + "]" | fromjson?] | length',
+    "parsing what was parsed": '"[" + ([range(20000) | "1"] | join(",")) + "]" | [repeat(fromjson)]',
+    "code points": ".s as $s | [.a[] | $s | explode | implode] | length",
+    "decoding": ".s as $s | [.a[] | $s | @base64d] | length",
+    "decoding quotes": '"\\"\\\\\\"" * 400000 | [repeat(fromjson?)]',
+    "transposing": "[.a, .a] as $rows | [.a[] | $rows | transpose] | length",
+    "an index": ". as $all | [.a[] | INDEX($all.a[]; .)] | length",
     "a label": "label $out | repeat(if . == 1 then break $out else empty end)",
     "skipping": "skip(1000000000; repeat(1))",
 }

@@ -4,8 +4,10 @@ Outputs are compared all together and in order, and once more as text, which sho
 how numbers are written. `UNSPOOL_EXPRESSION_EXAMPLES` asks for more programs; then they are chosen at random.
 """
 
+import base64
 import json
 import os
+import re
 from collections import Counter
 from typing import Any
 
@@ -96,6 +98,7 @@ PLAIN = st.sampled_from(
         "last", "to_entries", "from_entries", "ascii_downcase", "ascii_upcase", "trim", "ltrim",
         "rtrim", "error", "values", "nulls", "booleans", "numbers", "strings", "arrays", "objects",
         "iterables", "scalars", "sort", "unique", "min", "max", "any", "all", "empty", "@text", "@json",
+        "explode", "implode", "toboolean", "trunc", "fromjson", "transpose", "@base64d", "@urid",
         "@base64", "@uri", "@csv", "@tsv", "@html", "@sh",
     ]
 )  # fmt: skip
@@ -108,7 +111,7 @@ OF_VALUE = st.sampled_from(
 OF_FILTER = st.sampled_from(
     [
         "map", "select", "map_values", "with_entries", "sort_by", "group_by", "unique_by", "min_by",
-        "max_by", "any", "all", "first", "last", "isempty", "add", "IN",
+        "max_by", "any", "all", "first", "last", "isempty", "add", "IN", "INDEX",
     ]
 )  # fmt: skip
 OPERATORS = st.sampled_from(
@@ -217,6 +220,10 @@ def _with(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         made("[limit(3; repeat(({}), 1))]", inner),
         made("nth({}; {})", small, inner),
         made("range({}; {})", small, small),
+        made("IN({}; {})", inner, inner),
+        made("INDEX({}; {})", inner, inner),
+        made("({} | numbers | fabs | {})", inner, st.sampled_from(["sqrt", "pow(.; 2)", "pow(.; 0.5)"])),
+        made("({} | numbers | fabs + 1 | {})", inner, st.sampled_from(["log", "log2", "log10"])),
         made("any({}; {})", inner, inner),
         made("all({}; {})", inner, inner),
         st.just("$outer"),
@@ -297,3 +304,56 @@ def test_the_closures_and_jq_agree() -> None:
     assert seen["agreed"] > 2 * EXAMPLES
     assert seen["failed"] > EXAMPLES / 2
     assert seen["outside"] < EXAMPLES / 10
+
+
+WORDS = st.sampled_from(
+    [
+        "null", "true", "false", "0", "-0", "1", "-12", "+3", "01", "-007", ".5", "5.", "1.50", "-.5",
+        "1e2", "1E-2",
+        "[", "]", "{", "}", ",", ":", '"', '"a"', '"a":', " ", "\n", "\t", "\\", "\\n", "\\q",
+        "\\u0041", "\\ud83d",
+        "\\ude00", '"\\ud83d\\ude00"', '"\\ud83d"', '"\x01"', "\x7f", "\xa0", "é", "\ufeff", "'a'",
+        "truex", "nul", "--1",
+        "1-", "1.2.3", "0x10", "#", "/",
+    ]
+)  # fmt: skip
+MADE_OF_WORDS = st.lists(WORDS, max_size=6).map("".join)
+JSON_TEXTS = st.one_of(
+    MADE_OF_WORDS,
+    VALUES.map(json.dumps),
+    st.tuples(VALUES.map(json.dumps), st.integers(0, 40), MADE_OF_WORDS).map(
+        lambda drawn: drawn[0][: drawn[1]] + drawn[2] + drawn[0][drawn[1] :]
+    ),
+)
+BYTES = st.lists(
+    st.sampled_from(
+        [b"a", b"\x80", b"\xbf", b"\xc1", b"\xc3", b"\xe0", b"\xe2", b"\xed\xa0",
+         b"\xf0", b"\xf4\x90", b"\xff"]
+    ),
+    max_size=8,
+).map(b"".join)  # fmt: skip
+ENCODED = st.one_of(
+    BYTES.map(lambda data: base64.b64encode(data).decode()),
+    BYTES.map(lambda data: "".join(f"%{byte:02x}" for byte in data)),
+    st.text("Aa0+/=%2é -_", max_size=9),
+)
+
+
+def test_texts_are_parsed_and_decoded_as_in_jq() -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize="UNSPOOL_EXPRESSION_EXAMPLES" not in os.environ,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(JSON_TEXTS, min_size=20, max_size=20), st.lists(ENCODED, min_size=10, max_size=10))
+    def compare(texts: list[str], encoded: list[str]) -> None:
+        texts = [text for text in texts if not re.search("[0-9]{15}|[eE][+-]?[0-9]{3}", text)]
+        for source, values in (("fromjson", texts), ("@base64d", encoded), ("@urid", encoded)):
+            ours = by_closures(source, values, None)
+            assert ours is not None
+            for value, one, other in zip(values, ours, by_jq(source, values, None), strict=True):
+                assert canonical(one) == canonical(other), f"{source} on {value!r}"
+
+    compare()

@@ -9,8 +9,10 @@ from typing import Final, NoReturn
 
 from unspool.definitions.expressions.access import contains, has, index, items, positions
 from unspool.definitions.expressions.dates import DATE_FILTERS
+from unspool.definitions.expressions.encoded_text import explode, implode
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
+from unspool.definitions.expressions.json_parsing import from_json
 from unspool.definitions.expressions.json_text import to_json, to_string
 from unspool.definitions.expressions.numbers import computed, operand, rounded
 from unspool.definitions.expressions.operators import add, negate, split
@@ -110,8 +112,49 @@ def _rounding(function: Callable[[float], float]) -> Callable[[Json, Frame], Jso
     return run
 
 
+def _mathematical(function: Callable[[float], float]) -> Callable[[Json, Frame], Json]:
+    def run(value: Json, _: Frame) -> Json:
+        return finite(function, _number(value))
+
+    return run
+
+
+def finite(function: Callable[..., float], *operands: float) -> Json:
+    """The result of a mathematical function.
+
+    Raises:
+        EvaluationError: it is no finite number.
+    """
+    try:
+        return computed(function(*operands))
+    except (ValueError, OverflowError):
+        raise EvaluationError("the result is no finite number") from None
+
+
 def _absolute(value: Json, frame: Frame) -> Json:
     return negate(value) if less(value, 0, frame) else value
+
+
+def _to_boolean(value: Json, _: Frame) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise EvaluationError(f"{kind(value)} cannot be parsed as a boolean")
+
+
+def _transposed(value: Json, frame: Frame) -> list[Json]:
+    rows = list(items(value))
+    charge(frame, ITEM * len(rows))
+    lengths = [_length(row, frame) for row in rows]
+    if not any(lengths):
+        return []
+    for row in rows:
+        if row is not None and not isinstance(row, list):
+            raise EvaluationError(f"cannot index {kind(row)} with number")
+    width = max(lengths)
+    charge(frame, ITEM * width * len(rows))
+    return [[index(row, column, frame) for row in rows] for column in range(width)]
 
 
 def flatten(value: Json, depth: Json, frame: Frame) -> list[Json]:
@@ -257,6 +300,17 @@ VALUE_FILTERS: Final[Mapping[str, Callable[[Json, Frame], Json]]] = MappingProxy
         "tostring": to_string,
         "tojson": to_json,
         "tonumber": _to_number,
+        "toboolean": _to_boolean,
+        "fromjson": from_json,
+        "explode": explode,
+        "implode": implode,
+        "transpose": _transposed,
+        "sqrt": _mathematical(math.sqrt),
+        "exp": _mathematical(math.exp),
+        "log": _mathematical(math.log),
+        "log2": _mathematical(math.log2),
+        "log10": _mathematical(math.log10),
+        "trunc": _rounding(math.trunc),
         "floor": _rounding(math.floor),
         "ceil": _rounding(math.ceil),
         "round": _rounding(rounded),

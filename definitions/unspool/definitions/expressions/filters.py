@@ -7,13 +7,14 @@ from types import MappingProxyType
 from typing import Final
 
 from unspool.definitions.expressions.access import items
-from unspool.definitions.expressions.builtins import entries, from_entries, total
-from unspool.definitions.expressions.code import Code, single
-from unspool.definitions.expressions.errors import EvaluationError
-from unspool.definitions.expressions.frame import Frame, Many, charge
+from unspool.definitions.expressions.builtins import entries, finite, from_entries, total
+from unspool.definitions.expressions.code import Code, applied, single
+from unspool.definitions.expressions.errors import EvaluationError, OutsideSubset
+from unspool.definitions.expressions.frame import ITEM, Frame, Many, charge
+from unspool.definitions.expressions.json_text import to_string
 from unspool.definitions.expressions.loops import LOOPS
 from unspool.definitions.expressions.numbers import computed, operand
-from unspool.definitions.expressions.operators import subtract
+from unspool.definitions.expressions.operators import OPERATIONS, subtract
 from unspool.definitions.expressions.ordering import Key, equal, holds, is_number, kind, less, sort_keys
 from unspool.definitions.expressions.path_filters import paths, set_path, walk
 from unspool.definitions.json_value import Json
@@ -197,6 +198,42 @@ def _is_any_of(_: int, stream: Code) -> Code:
     return single(one)
 
 
+def _is_any_of_both(cost: int, source: Code, stream: Code) -> Code:
+    return _ANY(cost, applied(OPERATIONS["=="], stream, source), single(lambda value, _: value))
+
+
+# -- objects by name
+
+
+def _index(cost: int, stream: Code, name: Code) -> Code:
+    def one(value: Json, frame: Frame) -> Json:
+        made: dict[str, Json] = {}
+        for row in stream.many(value, frame):
+            charge(frame, cost + ITEM)
+            for output in name.many(row, frame):
+                made[to_string(output, frame)] = row
+        return made
+
+    return single(one)
+
+
+# -- numbers
+
+
+def _power(_: int, base: Code, exponent: Code) -> Code:
+    if base.one is None or exponent.one is None:
+        raise OutsideSubset
+    low, high = base.one, exponent.one
+
+    def one(value: Json, frame: Frame) -> Json:
+        operands = low(value, frame), high(value, frame)
+        if not all(map(is_number, operands)):
+            raise EvaluationError(f"{' and '.join(map(kind, operands))}: numbers required")
+        return finite(math.pow, *map(float, operands))
+
+    return single(one)
+
+
 # -- streams
 
 
@@ -320,6 +357,10 @@ FILTERS: Final[Mapping[tuple[str, int], Build]] = MappingProxyType(
         ("any", 2): _ANY,
         ("all", 2): _ALL,
         ("IN", 1): _is_any_of,
+        ("IN", 2): _is_any_of_both,
+        ("INDEX", 1): lambda cost, name: _index(cost, _items(cost), name),
+        ("INDEX", 2): _index,
+        ("pow", 2): _power,
         ("first", 1): _first,
         ("last", 1): _last,
         ("nth", 2): _nth,

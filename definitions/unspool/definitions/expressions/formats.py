@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
+from unspool.definitions.expressions.encoded_text import from_base64, from_uri
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_text
 from unspool.definitions.expressions.json_text import to_json, to_string
@@ -67,6 +68,8 @@ FORMATS: Final[Mapping[str, Callable[[Json, Frame], str]]] = MappingProxyType(
         "json": to_json,
         "base64": lambda value, frame: base64.b64encode(to_string(value, frame).encode()).decode(),
         "uri": lambda value, frame: quote(to_string(value, frame), safe="-._~"),
+        "base64d": from_base64,
+        "urid": from_uri,
         "csv": _row("csv", ",", lambda text: '"' + text.replace('"', '""') + '"'),
         "tsv": _row("tsv", "\t", lambda text: text.translate(_TSV)),
         "html": _html,
