@@ -252,7 +252,8 @@ def test_a_tenant_with_many_slow_expressions_delays_another_by_those_in_flight(s
             callers.call("busy", source)
         callers.call("other", SLOW)
         callers.wait()
-    assert callers.ended.index("other") <= size
+    # While the other tenant's call runs, a call of the busy one may end in each other child.
+    assert callers.ended.index("other") < 2 * size
 
 
 def test_tenants_that_wait_share_the_children() -> None:
