@@ -9,8 +9,14 @@ import pytest
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.errors import NotFound, StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import ExecutionKey, Outcome, TaskRequest
-from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.records import (
+    ExecutionKey,
+    Outcome,
+    SendMessage,
+    StartExecution,
+    TaskRequest,
+)
+from unspool.eventstore.redis import RedisSettings, RedisStore, scripts
 from unspool.executor.outcome import Completed
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
@@ -50,6 +56,10 @@ class Proxy:
     def freeze(self) -> None:
         """Becomes a black hole: nothing breaks, nothing arrives."""
         self._flowing.clear()
+
+    def refuse(self) -> None:
+        """Accepts no more connections."""
+        self._server.close()
 
     def thaw(self) -> None:
         self._flowing.set()
@@ -445,3 +455,58 @@ def _lose_the_data(server, loss: str) -> None:
         server.kill()
         server.delete_data()
         server.start()
+
+
+async def test_another_process_delivers_what_a_lost_one_has_committed(
+    proxy, direct, redis_server, make, hands
+):
+    store = RedisStore(proxy.url, RedisSettings(reply_seconds=0.5, commit_seconds=0.1))
+    await store.open()
+    key = await hands.started(direct)
+    await store.commit(make.commit(key))
+    proxy.refuse()
+    proxy.lose_the_reply_to(scripts.COMMIT.sha.encode())
+    outgoing = (StartExecution(make.start(make.key("child"))), SendMessage(make.message("child", n=1)))
+    with pytest.raises(StoreUnavailable):
+        await store.commit(make.commit(key, after=1, outgoing=outgoing))
+    await store.close()
+    assert len(await direct.history(key)) == 2
+    assert await hands.nothing_waits(direct)
+
+    after = make.commit(key, after=2, outgoing=(SendMessage(make.message("child", n=2)),))
+    assert await direct.commit(after) is Outcome.COMMITTED  # it delivers what is left before its own
+
+    first, *others = [d.body for d in await hands.messages(direct, 3)]
+    assert first.kind == "start"
+    assert [message.body["n"] for message in others] == [1, 2]
+    with redis_server.admin as admin:
+        assert not any(admin.xlen(name) for name in admin.scan_iter("unspool:*:outbox"))
+
+
+async def test_the_relay_delivers_what_a_lost_process_has_committed(proxy, direct, make, hands):
+    store = RedisStore(proxy.url, RedisSettings(reply_seconds=0.5, commit_seconds=0.1))
+    await store.open()
+    key = await hands.started(direct)
+    await store.commit(make.commit(key))
+    proxy.refuse()
+    proxy.lose_the_reply_to(scripts.COMMIT.sha.encode())
+    with pytest.raises(StoreUnavailable):
+        await store.commit(make.commit(key, after=1, outgoing=(SendMessage(make.message(key.id, n=1)),)))
+    await store.close()
+
+    assert await direct.deliver_outgoing() == 1
+
+    assert [d.body.body for d in await hands.messages(direct)] == [{"n": 1}]
+    assert await direct.deliver_outgoing() == 0
+
+
+async def test_a_commit_whose_reply_was_lost_sends_once(proxy, proxied, direct, make, hands):
+    key = await hands.started(direct)
+    await proxied.commit(make.commit(key))
+    proxy.lose_the_reply_to(scripts.COMMIT.sha.encode())
+    commit = make.commit(key, after=1, outgoing=(SendMessage(make.message(key.id, n=1)),))
+
+    assert await proxied.commit(commit) is Outcome.DUPLICATE
+
+    assert [d.body.body for d in await hands.messages(direct)] == [{"n": 1}]
+    assert proxy.losses == 1

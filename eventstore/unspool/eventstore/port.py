@@ -79,6 +79,18 @@ class Histories(Protocol):
         If the connection breaks, the call is retried with the same commit ids for some seconds. When it
         raises, some steps may have been applied. A task or timer that one commit both sets and cancels is
         cancelled.
+
+        What a commit has for other executions is applied once, and in the order of the sender's commits. If
+        the process ends before it is delivered, `deliver_outgoing` of another one delivers it.
+        """
+
+    async def deliver_outgoing(self) -> int:
+        """Delivers what commits of processes that ended have left for other executions.
+
+        Call it every second or so. Safe to call from several processes at once.
+
+        Returns:
+            How many commits were delivered.
         """
 
     async def commit(self, commit: Commit) -> Outcome:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
@@ -115,6 +115,22 @@ def start_message(start: Start) -> Message:
     return Message(MessageKind.START, start.key.id, body)
 
 
+class StartExecution(NamedTuple):
+    """Starts an execution of the same tenant; does nothing if its id exists."""
+
+    start: Start
+
+
+class SendMessage(NamedTuple):
+    """Sends a message to an execution of the same tenant; does nothing if there is none of that id."""
+
+    message: Message
+
+
+Outgoing: TypeAlias = StartExecution | SendMessage
+"""What a commit has for another execution."""
+
+
 class TaskRequest(NamedTuple):
     """Work for an executor."""
 
@@ -202,6 +218,8 @@ class Commit:
     """Runs whose tasks are told to stop, if they are still waiting or running."""
     messages: tuple[Message, ...] = ()
     """To this execution's own inbox."""
+    outgoing: tuple[Outgoing, ...] = ()
+    """To other executions of the same tenant, in order."""
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
     """Ids; an id that is not set is ignored."""
@@ -209,10 +227,13 @@ class Commit:
     acknowledges: tuple[Delivery[Message], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuses events that would leave a gap in the history (`ValueError`)."""
+        """Refuses a gap in the history and a start for another tenant (`ValueError`)."""
         first, count = self.expected_version + 1, len(self.events)
         if not count or (self.events[0].seq, self.events[-1].seq) != (first, first + count - 1):
             raise ValueError(f"the events of this commit must be numbered from {first}")
+        for outgoing in self.outgoing:
+            if isinstance(outgoing, StartExecution) and outgoing.start.key.tenant != self.key.tenant:
+                raise ValueError("a commit can only start executions of its own tenant")
 
     @property
     def version(self) -> int:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = 1.0
 _RECLAIM_SECONDS: Final = 2.0
+_RELAY_SECONDS: Final = 1.0
 
 
 class DeliveredTooOften(Exception):
@@ -78,6 +79,7 @@ class WorkerService:
                     run_periodically(HEARTBEAT_SECONDS, self._heartbeat), name="worker heartbeat"
                 ),
                 group.create_task(run_periodically(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
+                group.create_task(run_periodically(_RELAY_SECONDS, self._relay), name="worker relays"),
                 group.create_task(
                     run_periodically(self._settings.lease_seconds / 4, self._renew_leases),
                     name="worker renews leases",
@@ -109,6 +111,10 @@ class WorkerService:
     async def _heartbeat(self) -> None:
         await self._store.heartbeat(self._consumer)
         await self._clock.adjust()
+
+    async def _relay(self) -> None:
+        """Delivers to other executions what processes that ended have left in their commits."""
+        await self._store.deliver_outgoing()
 
     async def _renew_leases(self) -> None:
         """Renews the leases of messages that take long, and of those that wait for them.

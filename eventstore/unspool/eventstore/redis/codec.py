@@ -1,16 +1,28 @@
-"""Encoding of messages and tasks: compact JSON arrays, opaque to Redis and the scripts."""
+"""Encoding of messages, tasks and outbox entries: compact JSON arrays, opaque to Redis and the scripts."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 
-from unspool.eventstore.records import Message, MessageKind, TaskRequest
+from unspool.definitions.json_value import Json
+from unspool.eventstore.records import (
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Outgoing,
+    SendMessage,
+    Start,
+    StartExecution,
+    TaskRequest,
+    WorkflowRef,
+)
 
 _KINDS: Final = {kind.value: kind for kind in MessageKind}
 
 
 class Unreadable(ValueError):
-    """An entry is not a message or task that this release can read."""
+    """An entry that this release cannot read."""
 
 
 def encode_message(message: Message) -> bytes:
@@ -52,3 +64,41 @@ def decode_task(payload: bytes) -> TaskRequest:
     except (ValueError, TypeError) as error:
         raise Unreadable(f"not a task: {error!r}") from None
     return TaskRequest(execution, run, task, queue, arguments, deadline)
+
+
+_START: Final = "start"
+_SEND: Final = "send"
+
+
+def encode_outgoing(outgoing: Sequence[Outgoing]) -> bytes:
+    """What a commit has for other executions, as it is stored in an outbox."""
+    return orjson.dumps([_outgoing_values(each) for each in outgoing])
+
+
+def _outgoing_values(outgoing: Outgoing) -> list[object]:
+    if isinstance(outgoing, SendMessage):
+        return [_SEND, *outgoing.message]
+    start = outgoing.start
+    return [_START, start.key.id, [*start.workflow], start.input, start.created_at]
+
+
+def decode_outgoing(tenant: str, payload: bytes) -> list[Outgoing]:
+    """Decodes an outbox entry of a tenant.
+
+    Raises:
+        Unreadable: it is not an outbox entry.
+    """
+    try:
+        return [_decode_outgoing(tenant, *values) for values in orjson.loads(payload)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise Unreadable(f"not an outbox entry: {error!r}") from None
+
+
+def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
+    if what == _SEND:
+        kind, execution, body = values
+        return SendMessage(Message(_KINDS[kind], execution, body))
+    if what != _START:
+        raise ValueError(what)
+    id_, workflow, input_, created_at = values
+    return StartExecution(Start(ExecutionKey(tenant, id_), WorkflowRef(*workflow), input_, created_at))

@@ -6,20 +6,22 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from unspool.eventstore.errors import NotFound, StoreUnavailable
+from unspool.eventstore.errors import NotFound, StoreError, StoreUnavailable
 from unspool.eventstore.events import encode_entry
 from unspool.eventstore.records import EXECUTORS, WORKERS, Commit, IndexUpdate, Outcome
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.batched_calls import by_shard
-from unspool.eventstore.redis.codec import encode_message, encode_task, encode_timer
+from unspool.eventstore.redis.codec import encode_message, encode_outgoing, encode_task, encode_timer
 from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.outbox import Outbox
+from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 
 _MAX_STEPS: Final = 64
 
 _OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE, -1: Outcome.MISSING}
+_APPLIED: Final = frozenset({1, 2})
 _NO_INDEX: Final = ("",)
 
 
@@ -27,6 +29,13 @@ class RedisCommits:
     """The commits of the store."""
 
     _session: Session
+
+    def __init__(self) -> None:
+        self._outbox = Outbox(self._session)
+
+    async def deliver_outgoing(self) -> int:
+        """See `Histories`."""
+        return await self._outbox.deliver_left()
 
     async def commit(self, commit: Commit) -> Outcome:
         """See `Histories`."""
@@ -58,7 +67,24 @@ class RedisCommits:
             self._session.announce(EXECUTORS, (shard,))
         if any(commit.messages for commit in commits):
             self._session.announce(WORKERS, (shard,))
+        if any(commit.outgoing for commit in commits):
+            await self._deliver(shard, commits, answers)
         return [_outcome(answer) for answer in answers]
+
+    async def _deliver(self, shard: Shard, commits: Sequence[Commit], answers: Sequence[Any]) -> None:
+        """Delivers the outgoing parts of commits. If this fails, `deliver_outgoing` delivers them later."""
+        applied = [
+            (answer, commit.outgoing)
+            for commit, answer in zip(commits, answers, strict=True)
+            if commit.outgoing and (isinstance(answer, bytes) or answer in _APPLIED)
+        ]
+        try:
+            if all(isinstance(answer, bytes) for answer, _ in applied):  # nothing else is in the outbox
+                await self._outbox.deliver(shard, applied)
+            else:
+                await self._outbox.drain(shard)
+        except StoreError as error:
+            log.warning("outgoing messages are delayed: %s", error, extra={"action": "outgoing_delayed"})
 
     async def _retry(self, names: list[str], values: list[Argument]) -> Any:
         """Retries commits whose connection broke. Their ids show whether they were made before."""
@@ -75,6 +101,8 @@ class RedisCommits:
 
 
 def _outcome(answer: Any) -> Outcome:
+    if isinstance(answer, bytes):  # the id of its outbox entry
+        return Outcome.COMMITTED
     if isinstance(answer, ResponseError):
         raise as_store_error(answer)
     return _OUTCOMES[answer]
@@ -86,11 +114,16 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]
+    if any(commit.outgoing for commit in commits):
+        names.append(shard.outbox)
+    outbox = len(names)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit in commits:
         id_ = commit.key.id
         names += (shard.execution(id_), shard.history(id_), shard.input(id_))
         step = _step(commit, numbers)
+        if commit.outgoing:
+            step += (outbox, encode_outgoing(commit.outgoing))
         values.append(len(step))
         values += step
     return names, values

@@ -36,12 +36,14 @@ class Shard:
     __slots__ = (
         "_prefix",
         "cancelled",
+        "delivered",
         "dlq",
         "dlq_runs",
         "inbox",
         "index",
         "notifications",
         "number",
+        "outbox",
         "statuses",
         "tenant",
         "timers",
@@ -56,6 +58,8 @@ class Shard:
         self._prefix = prefix = f"unspool:{{{tenant}:{number}}}:"
         self.inbox = f"{prefix}inbox"
         self.timers = f"{prefix}timers"
+        self.outbox = f"{prefix}outbox"  # stream: what commits have for executions of any shard
+        self.delivered = f"{prefix}delivered"  # hash: last outbox entry delivered here, by its shard
         self.cancelled = f"{prefix}cancelled"
         self.dlq = f"{prefix}dlq"
         self.dlq_runs = f"{prefix}dlq:runs"  # hash: runs of dead-lettered tasks that are still wanted

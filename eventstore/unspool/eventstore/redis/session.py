@@ -71,6 +71,10 @@ class Session:
         """Ends the blocking read of another connection, ahead of later calls."""
         self._commands.post("CLIENT", "UNBLOCK", client)
 
+    def post(self, *command: Argument) -> None:
+        """Sends a command on the shared connection, ahead of later calls, and ignores its reply."""
+        self._commands.post(*command)
+
     async def run(self, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Runs a script on the shared connection."""
         return await self._commands.run(script, names, arguments)

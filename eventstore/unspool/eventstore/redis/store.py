@@ -40,6 +40,7 @@ class RedisStore(
         """
         self._session = Session(url, settings, monotonic)
         RedisHistories.__init__(self)
+        RedisCommits.__init__(self)
         RedisQueues.__init__(self)
         RedisTimers.__init__(self)
 

@@ -1,13 +1,14 @@
 """The commit: applies one step of an execution in one transaction."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import encode_entry
-from unspool.eventstore.records import Commit, Outcome
+from unspool.eventstore.records import Commit, Outcome, Outgoing, StartExecution
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.dead_letters import CANCEL_DEAD_TASK
+from unspool.eventstore.sqlite.histories import prepared_start
 from unspool.eventstore.sqlite.inbox import REMOVE_MESSAGE
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
 from unspool.eventstore.sqlite.notifications import INBOX, TIMERS, queue_topic
@@ -26,6 +27,11 @@ _ADVANCE_AND_INDEX: Final = (
 )
 _APPEND: Final = "INSERT INTO history (tenant, execution, version, entry) VALUES (?, ?, ?, ?)"
 
+_SEND: Final = (
+    "INSERT INTO inbox (tenant, execution, kind, body) SELECT tenant, id, ?, ? FROM executions"
+    " WHERE tenant = ? AND id = ?"
+)
+
 _Statement = tuple[str, list[tuple[Any, ...]]]
 
 
@@ -37,6 +43,7 @@ class _PreparedCommit(NamedTuple):
     """Sets the execution's new version; it matches no row unless the version is the expected one."""
     statements: list[_Statement]
     topics: frozenset[Hashable]
+    outgoing: list[Callable[[Transaction], object]]
 
     def apply(self, transaction: Transaction) -> Outcome:
         sql, [parameters] = self.advance
@@ -44,6 +51,8 @@ class _PreparedCommit(NamedTuple):
             return _refusal(transaction, self.commit)
         for sql, rows in self.statements:
             transaction.executemany(sql, rows)
+        for deliver in self.outgoing:
+            deliver(transaction)
         transaction.topics |= self.topics
         return Outcome.COMMITTED
 
@@ -65,10 +74,27 @@ class SqliteCommits(StoreMixin):
             raise NotFound(f"no execution {commit.key.id}")
         return outcome
 
+    async def deliver_outgoing(self) -> int:
+        """See `Histories`; commits deliver in their own transaction, so nothing is ever left."""
+        return 0
+
 
 def _prepare(commit: Commit) -> _PreparedCommit:
     statements = [statement for statement in _statements(commit) if statement[1]]
-    return _PreparedCommit(commit, _advance(commit), statements, _topics(commit))
+    outgoing = [_prepare_outgoing(commit.key.tenant, each) for each in commit.outgoing]
+    return _PreparedCommit(commit, _advance(commit), statements, _topics(commit), outgoing)
+
+
+def _prepare_outgoing(tenant: str, outgoing: Outgoing) -> Callable[[Transaction], object]:
+    if isinstance(outgoing, StartExecution):
+        return prepared_start(outgoing.start)
+    _, execution, kind, body = message_row(tenant, outgoing.message)
+
+    def send(transaction: Transaction) -> None:
+        if transaction.execute(_SEND, (kind, body, tenant, execution)).rowcount:
+            transaction.topics.add(INBOX)
+
+    return send
 
 
 def _advance(commit: Commit) -> _Statement:

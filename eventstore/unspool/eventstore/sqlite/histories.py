@@ -1,6 +1,6 @@
 """Starts of executions, histories and snapshots."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -12,33 +12,38 @@ from unspool.eventstore.sqlite.index import read_record
 from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
 
 
+def prepared_start(start: Start) -> Callable[[Transaction], bool]:
+    """A start, to be applied in a transaction. Raises `ValueError` if its key is not valid."""
+    _check_key(start.key)
+    row = (
+        *start.key,
+        *start.workflow,
+        Status.PENDING.value,
+        start.created_at,
+        orjson.dumps(start.input),
+    )
+    message = message_row(start.key.tenant, start_message(start))
+
+    def insert(transaction: Transaction) -> bool:
+        inserted = transaction.execute(
+            "INSERT INTO executions (tenant, id, namespace, name, definition_version, status,"
+            " created_at, pending_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            row,
+        )
+        if not inserted.rowcount:
+            return False
+        put_message(transaction, message)
+        return True
+
+    return insert
+
+
 class SqliteHistories(StoreMixin):
     """The port's `Histories`, without commits and the index."""
 
     async def start(self, start: Start) -> bool:
         """See `Histories`."""
-        _check_key(start.key)
-        row = (
-            *start.key,
-            *start.workflow,
-            Status.PENDING.value,
-            start.created_at,
-            orjson.dumps(start.input),
-        )
-        message = message_row(start.key.tenant, start_message(start))
-
-        def insert(transaction: Transaction) -> bool:
-            inserted = transaction.execute(
-                "INSERT INTO executions (tenant, id, namespace, name, definition_version, status,"
-                " created_at, pending_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                row,
-            )
-            if not inserted.rowcount:
-                return False
-            put_message(transaction, message)
-            return True
-
-        return await self._database.write(insert)
+        return await self._database.write(prepared_start(start))
 
     async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """See `Histories`."""

@@ -23,6 +23,7 @@ def _script(name: str) -> Script:
 
 ACKNOWLEDGE: Final = _script("acknowledge")
 COMMIT: Final = _script("commit")
+DELIVER: Final = _script("deliver")
 DEREGISTER: Final = _script("deregister")
 DRAIN: Final = _script("drain")
 FINISH: Final = _script("finish")

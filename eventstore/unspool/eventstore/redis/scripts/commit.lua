@@ -1,7 +1,8 @@
 -- Commits steps of executions of one shard. Each step is applied completely or not at all.
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
---       11 wanted runs among the dead letters; then the queues that get tasks; then of each step: execution, history, input
+--       11 wanted runs among the dead letters; then the queues that get tasks, and
+--       the outbox if a step has an entry for it; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers, 4 the name of
 --       the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       how many arguments it has, this one not counted,
@@ -10,8 +11,10 @@
 --       status, started at or '', ended at or '' (or for all three one ''),
 --       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
---       timers (due at, message), cancelled timers (message)
--- Returns for each step: 1 committed, 0 conflict, 2 duplicate, -1 no such execution, or an error.
+--       timers (due at, message), cancelled timers (message);
+--       and, only if it has something for other executions: number of the key of the outbox, the outbox entry
+-- Returns for each step: 1 committed, 0 conflict, 2 duplicate, -1 no such execution, or an error. A committed step
+-- with an outbox entry returns the id of the entry instead of 1, if the outbox was empty before this call.
 --
 -- Payloads are opaque. Redis does not roll back a failing script, so a step is checked before its first write.
 
@@ -21,6 +24,7 @@ local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
 local inbox, timers, cancelled, dead_runs = KEYS[1], KEYS[2], KEYS[3], KEYS[11]
 local at = 4 -- index of the last argument that was read
 local changed, acknowledged, set = {}, {}, {}
+local outbox_was_empty
 
 -- Calls `what` for each item of the next list, with the index in ARGV at which the item begins.
 local function each(what, width)
@@ -78,8 +82,16 @@ local function index(execution, id, status, started, ended)
   end
 end
 
--- Applies one step; its arguments begin after index `at`.
-local function step(execution, history, input)
+local function leave_in_outbox(outbox, entry)
+  if outbox_was_empty == nil then
+    outbox_was_empty = redis.call('XLEN', outbox) == 0
+  end
+  local id = redis.call('XADD', outbox, '*', 'o', entry)
+  return outbox_was_empty and id or 1
+end
+
+-- Applies one step; its arguments are those after index `at`, up to index `last`.
+local function step(execution, history, input, last)
   local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local known = redis.call('HMGET', execution, 'version', 'commit')
@@ -114,6 +126,9 @@ local function step(execution, history, input)
     index(execution, id, status, started, ended)
   end
   changed[#changed + 1] = id
+  if at < last then
+    return leave_in_outbox(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
+  end
   return 1
 end
 
@@ -121,7 +136,7 @@ local answers = {}
 for key = tonumber(ARGV[1]), #KEYS, 3 do
   at = at + 1
   local last = at + tonumber(ARGV[at])
-  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2])
+  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2], last)
   at = last -- skips the arguments of a refused step
 end
 

@@ -1,0 +1,133 @@
+"""The outbox of a shard: what its commits have for executions of any shard of the tenant.
+
+`commit.lua` adds one entry for a commit. The process that committed delivers it at once and deletes it.
+Entries of a process that ended before that are delivered by `deliver_left` of any other.
+
+Several processes may deliver the same outbox at the same time, without a lock. Each begins with the oldest
+entry that is left, and the target shard remembers the last entry that it got from each outbox, in the script
+that applies the entries (`deliver.lua`). So each entry is applied once, and in order.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from math import ceil
+from typing import Final, NamedTuple
+
+import orjson
+
+from unspool.eventstore.records import WORKERS, ExecutionKey, Outgoing, StartExecution, Status, start_message
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message
+from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.session import Session, log
+from unspool.eventstore.redis.socket_connection import Argument
+
+_PAGE: Final = 64
+"""Entries in one delivery."""
+
+_SHARDS_A_CALL: Final = 64
+"""Outboxes that `deliver_left` asks together."""
+
+_LOOK_AT_ALL_SECONDS: Final = 10.0
+"""In this time each process looks at each outbox at least once."""
+
+Entry = tuple[bytes, Sequence[Outgoing]]
+"""An id in the outbox, and what the entry holds."""
+
+
+class _Item(NamedTuple):
+    """A start or message for `deliver.lua`."""
+
+    names: tuple[str, ...]
+    values: tuple[Argument, ...]
+
+
+class Outbox:
+    """Delivers the outboxes of a store."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._delivering: dict[Shard, asyncio.Lock] = {}
+        self._next_shard = 0
+        self._looked_at: float | None = None
+
+    async def deliver(self, shard: Shard, entries: Sequence[Entry]) -> None:
+        """Delivers entries and deletes them. No older entry may be left in the outbox."""
+        if not entries:
+            return
+        targets: defaultdict[Shard, list[_Item]] = defaultdict(list)
+        for id_, outgoing in entries:
+            for each in outgoing:
+                target, item = self._item(shard.tenant, id_, each)
+                targets[target].append(item)
+        await asyncio.gather(*(self._deliver(shard, target, items) for target, items in targets.items()))
+        self._session.post("XDEL", shard.outbox, *(id_ for id_, _ in entries))
+
+    async def drain(self, shard: Shard) -> int:
+        """Delivers all that is in an outbox, the oldest first. Returns how many entries it delivered."""
+        count = 0
+        async with self._delivering.setdefault(shard, asyncio.Lock()):
+            while entries := await self._oldest(shard):
+                await self.deliver(shard, entries)
+                count += len(entries)
+        return count
+
+    async def deliver_left(self) -> int:
+        """Delivers what is left in some outboxes. Over several calls it looks at all of them in turn."""
+        shards = self._session.keys.all_shards(await self._session.tenants())
+        now = self._session.monotonic()
+        elapsed = _LOOK_AT_ALL_SECONDS if self._looked_at is None else now - self._looked_at
+        share = max(_SHARDS_A_CALL, ceil(len(shards) * min(1.0, elapsed / _LOOK_AT_ALL_SECONDS)))
+        self._looked_at, first = now, self._next_shard % len(shards)
+        self._next_shard = first + share
+        some = (shards[first:] + shards[:first])[:share]
+        count = 0
+        for at in range(0, len(some), _SHARDS_A_CALL):
+            count += await self._deliver_left(some[at : at + _SHARDS_A_CALL])
+        return count
+
+    async def _deliver_left(self, shards: Sequence[Shard]) -> int:
+        lengths = await asyncio.gather(*(self._session.call("XLEN", shard.outbox) for shard in shards))
+        filled = [shard for shard, length in zip(shards, lengths, strict=True) if length]
+        return sum([await self.drain(shard) for shard in filled])
+
+    async def _oldest(self, shard: Shard) -> list[Entry]:
+        page = await self._session.call("XRANGE", shard.outbox, "-", "+", "COUNT", _PAGE)
+        return list(_readable(shard, page))
+
+    async def _deliver(self, source: Shard, target: Shard, items: Sequence[_Item]) -> None:
+        names = [target.delivered, target.inbox, target.index, target.status(Status.PENDING)]
+        values: list[Argument] = [source.topic]
+        for item in items:
+            names += item.names
+            values += item.values
+        await self._session.run(scripts.DELIVER, names, values)
+        self._session.announce(WORKERS, (target,))
+
+    def _item(self, tenant: str, entry: bytes, outgoing: Outgoing) -> tuple[Shard, _Item]:
+        """The shard that gets a start or message, and the item for its script."""
+        if not isinstance(outgoing, StartExecution):
+            message = outgoing.message
+            shard = self._session.keys.shard_of(tenant, message.execution)
+            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message))
+            return shard, _Item((shard.execution(message.execution),), values)
+        start, id_ = outgoing.start, outgoing.start.key.id
+        shard = self._session.keys.shard(ExecutionKey(tenant, id_))
+        workflow = start.workflow
+        names = (shard.execution(id_), shard.input(id_), shard.workflow(workflow.namespace, workflow.name))
+        encoded = (orjson.dumps([*workflow]), orjson.dumps(start.input), encode_message(start_message(start)))
+        return shard, _Item(names, (entry, id_, start.created_at, *encoded))
+
+
+def _readable(shard: Shard, page: Sequence[tuple[bytes, Sequence[bytes]]]) -> Iterator[Entry]:
+    """Decodes entries up to the first that only a newer release can read; it keeps its place."""
+    for id_, fields in page:
+        try:
+            yield id_, decode_outgoing(shard.tenant, fields[1])
+        except Unreadable as error:
+            log.error(
+                "entry %s of %s cannot be delivered: %s", id_.decode(), shard.outbox, error,
+                extra={"action": "outbox_unreadable"},
+            )  # fmt: skip
+            return
