@@ -67,6 +67,7 @@ def test_d13_integers_stay_exact(compiler: ExpressionCompiler) -> None:
     assert evaluate(compiler, "{ids: [.id]}", {"id": big}) == {"ids": [big]}
     assert evaluate(compiler, f". == {big}", big - 1) is False
     assert evaluate(compiler, "tostring", big) == str(big)
+    assert evaluate(compiler, "length", -big) == big
 
 
 @pytest.mark.parametrize(

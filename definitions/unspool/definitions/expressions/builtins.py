@@ -35,7 +35,7 @@ def _length(value: Json, _: Frame) -> Json:
     if isinstance(value, (str, list, dict)):
         return len(value)
     if is_number(value):
-        return computed(abs(operand(value)))
+        return abs(value)  # exact, as in jq
     raise EvaluationError("boolean has no length")
 
 
