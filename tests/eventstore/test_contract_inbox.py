@@ -243,3 +243,40 @@ async def test_messages_that_are_held_keep_their_lease(store, make, hands):
     await store.renew_messages(make.worker, taken)  # another consumer holds it and keeps it
     await store.release(taken)
     assert [d.body.body for d in await hands.messages(store, 1, make.second_worker)] == [{"n": 2}]
+
+
+async def test_messages_of_skipped_tenants_stay(store, make, hands):
+    for tenant in ("busy", "calm"):
+        for n in range(3):
+            await store.send(tenant, make.message(f"e{n}"))
+
+    async def receive(skip):
+        return await store.receive_messages(make.worker, 10, 0.1, frozenset(skip))
+
+    calm = await hands.gather(3, lambda: receive({"busy"}))
+    assert {delivery.tenant for delivery in calm} == {"calm"}
+    assert await receive({"busy"}) == []
+    busy = await hands.gather(3, lambda: receive(()))
+    assert {delivery.tenant for delivery in busy} == {"busy"}
+
+
+async def test_receiving_wakes_for_a_tenant_that_is_not_skipped(store, make):
+    await store.send("busy", make.message())
+    skip = frozenset({"busy"})
+    assert await store.receive_messages(make.worker, 10, 0, skip) == []
+    await store.send("calm", make.message())
+    receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60, skip))
+
+    async with asyncio.timeout(5):
+        assert [d.tenant for d in await receiving] == ["calm"]
+
+
+async def test_many_messages_of_a_tenant_do_not_delay_others(store, make):
+    await asyncio.gather(*(store.send("busy", make.message(f"e{n}")) for n in range(300)))
+    await store.send("calm", make.message())
+
+    received = set()
+    for _ in range(5):
+        received |= {delivery.tenant for delivery in await store.receive_messages(make.worker, 20, 5)}
+
+    assert received == {"busy", "calm"}

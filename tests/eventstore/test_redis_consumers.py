@@ -392,3 +392,19 @@ async def test_with_many_tenants_deliveries_of_deregistered_consumers_are_announ
         [task] = await taken_over(store.receive_tasks(make.executor, 10, 30), leaver)
         await store.finish_task(task, None)
     assert sorted(delays)[len(delays) // 2] < HEARTBEAT_SECONDS / 5, delays
+
+
+async def test_a_worker_with_work_of_its_own_relieves_a_busy_one(store, make):
+    """The worker `w1` is alive and takes nothing; the own shards of `w2` are never empty."""
+    for worker in (make.worker, make.second_worker):
+        await store.heartbeat(worker)
+    awaited = {f"e{n}" for n in range(64)}
+    for execution in awaited:
+        await store.send("default", make.message(execution))
+    async with asyncio.timeout(20):
+        while awaited:
+            await store.heartbeat(make.worker)
+            await asyncio.gather(*(store.send("default", make.message(f"more{n}")) for n in range(32)))
+            received = await store.receive_messages(make.second_worker, 16, 1)
+            await store.acknowledge(received)
+            awaited -= {delivery.body.execution for delivery in received}

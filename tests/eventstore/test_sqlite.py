@@ -265,3 +265,25 @@ async def test_no_query_scans_a_table(store, path, make, hands):
             # A query sorts only held rows, or the oldest few rows of each queue.
             few = "abs(" in query or "SCAN (subquery-1)" in steps
             assert few or not [step for step in steps if "TEMP B-TREE" in step], (query, steps)
+
+
+async def test_a_file_of_release_0_1_0_serves_tenants_in_turn(tmp_path, make):
+    path = tmp_path / "store.db"
+    store = SqliteStore(path, SqliteSettings())
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX inbox_by_owner")
+        connection.execute("CREATE INDEX inbox_by_owner ON inbox (owner)")
+
+    store = SqliteStore(path, SqliteSettings())
+    await store.open()
+    for n in range(30):
+        await store.send("busy", make.message(f"e{n}"))
+    await store.send("calm", make.message())
+    received = await store.receive_messages(make.worker, 10, 0)
+    await store.close()
+
+    assert {delivery.tenant for delivery in received} == {"busy", "calm"}
+    with closing(sqlite3.connect(path)) as connection:
+        assert len(connection.execute("PRAGMA index_info(inbox_by_owner)").fetchall()) == 2

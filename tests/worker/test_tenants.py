@@ -2,6 +2,9 @@
 
 import asyncio
 import time
+from pathlib import Path
+
+import pytest
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
@@ -49,3 +52,38 @@ async def test_slow_expressions_of_one_tenant_do_not_delay_another(tmp_path):
         await running
     await store.close()
     assert ended.count("busy") == 30
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_many_slow_messages_of_one_tenant_leave_room_for_another(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = request.getfixturevalue("redis_database") if kind == "redis" else f"sqlite:///{tmp_path}/s.sqlite3"
+    store = await open_store(url, {})
+    for tenant in ("busy", "other"):
+        await store.put_definition(tenant, Definition(REF, TEXT, 0))
+
+    async def start(tenant: str, number: int) -> ExecutionKey:
+        key = ExecutionKey(tenant, f"e{number}")
+        await store.start(Start(key, REF, None, time.time_ns() // 1_000_000))
+        return key
+
+    async def ended_of(keys: list[ExecutionKey]) -> int:
+        records = await asyncio.gather(*(store.execution(key) for key in keys))
+        return sum(record is not None and record.status.ended for record in records)
+
+    keys = list(await asyncio.gather(*(start("busy", number) for number in range(2000))))
+    with JqPool(size=1, seconds=30.0) as jq:
+        service = WorkerService(store, jq, WorkerSettings(grace_seconds=0.1), "w1")
+        running = asyncio.create_task(service.run())
+        async with asyncio.timeout(60):
+            while not await ended_of(keys):
+                await asyncio.sleep(0.1)
+            before = await ended_of(keys)
+            other = await start("other", 0)
+            while not await ended_of([other]):
+                await asyncio.sleep(0.05)
+        assert await ended_of(keys) - before < 10
+        service.stop()
+        await running
+    await store.close()

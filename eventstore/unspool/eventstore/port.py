@@ -148,9 +148,13 @@ class Inbox(Protocol):
         """Adds a message to an execution's inbox."""
 
     async def receive_messages(
-        self, consumer: Consumer, limit: int, seconds: float
+        self, consumer: Consumer, limit: int, seconds: float, skip: frozenset[str] = frozenset()
     ) -> list[Delivery[Message]]:
-        """Takes up to `limit` messages, waiting up to `seconds` for the first."""
+        """Takes up to `limit` messages, waiting up to `seconds` for the first.
+
+        Tenants are served in turn: many messages of one do not delay the others. Messages of the tenants in
+        `skip` stay where they are, except those whose earlier delivery to this consumer was lost.
+        """
 
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
         """Takes over messages whose consumer is gone, or whose lease of `lease` seconds was not renewed.

@@ -39,6 +39,10 @@ class ExecutionProcessor:
         self._steps = steps
         self._threads = TenantThreads(_THREADS)
 
+    def delayed_tenants(self) -> list[str]:
+        """The tenants whose messages wait behind slow expressions."""
+        return self._threads.waiting()
+
     async def process(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         """Processes messages of one execution. Each is committed or moved to the dead letter queue."""
         try:

@@ -9,6 +9,7 @@ decides again on the newer history.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,9 @@ from unspool.worker.steps import Steps
 log = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = 1.0
+_WAIT_WITH_SKIPPED_SECONDS: Final = 0.05
+"""The same while tenants are skipped: short, so that the worker has their next messages in time."""
+
 _RECLAIM_SECONDS: Final = 2.0
 _RELAY_SECONDS: Final = 1.0
 
@@ -96,17 +100,39 @@ class WorkerService:
 
     async def _receive(self) -> None:
         while True:
-            limit = await self._free()
-            receive = partial(self._store.receive_messages, self._consumer, limit, _WAIT_SECONDS)
+            free = await self._free()
+            delayed = self._execution_processor.delayed_tenants()
+            # With slow expressions the room empties slowly: a part of it stays free for other tenants.
+            limit = min(self._settings.batch, -(-free // 2) if delayed else free)
+            skip = self._over_their_share(delayed)
+            seconds = _WAIT_WITH_SKIPPED_SECONDS if skip else _WAIT_SECONDS
+            receive = partial(self._store.receive_messages, self._consumer, limit, seconds, skip)
             self._put(await retry_until_available(receive))
 
+    @property
+    def _capacity(self) -> int:
+        return self._settings.concurrency * self._settings.batch
+
     async def _free(self) -> int:
-        """Waits until there is room. Returns how many messages to receive, at most a batch."""
-        most = self._settings.concurrency * self._settings.batch
-        while self._in_flight >= most:
+        """Waits until there is room. Returns for how many messages."""
+        while self._in_flight >= self._capacity:
             self._room.clear()
             await self._room.wait()
-        return min(self._settings.batch, most - self._in_flight)
+        return self._capacity - self._in_flight
+
+    def _over_their_share(self, delayed: Sequence[str]) -> frozenset[str]:
+        """The tenants whose messages wait behind slow expressions and fill more of the room than their share.
+
+        One share is for each of these tenants and one for all others.
+        """
+        if not delayed:
+            return frozenset()
+        held: Counter[str] = Counter()
+        for messages_by_execution in (self._being_processed, self._waiting):
+            for key, deliveries in messages_by_execution.items():
+                held[key.tenant] += len(deliveries)
+        share = self._capacity // (len(delayed) + 1)
+        return frozenset(tenant for tenant in delayed if held[tenant] >= share)
 
     async def _heartbeat(self) -> None:
         await self._store.heartbeat(self._consumer)

@@ -30,6 +30,11 @@ class TenantThreads:
         self._threads.submit(self._run_next)
         return await asyncio.wrap_future(future)
 
+    def waiting(self) -> list[str]:
+        """The tenants whose work waits for a thread."""
+        with self._lock:
+            return self._queue.tenants()
+
     def _run_next(self) -> None:
         with self._lock:
             tenant, work = self._queue.next()

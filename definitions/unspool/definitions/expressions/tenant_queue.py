@@ -21,6 +21,10 @@ class TenantQueue(Generic[_Entry]):
         """Whether an entry waits."""
         return bool(self._waiting)
 
+    def tenants(self) -> list[str]:
+        """The tenants whose entries wait."""
+        return list(self._waiting)
+
     def add(self, tenant: str, entry: _Entry) -> None:
         """Adds an entry that waits."""
         self._waiting.setdefault(tenant, deque()).append(entry)

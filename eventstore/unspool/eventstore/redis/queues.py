@@ -50,10 +50,10 @@ class RedisQueues:
         self._session.announce(WORKERS, (shard,))
 
     async def receive_messages(
-        self, consumer: Consumer, limit: int, seconds: float
+        self, consumer: Consumer, limit: int, seconds: float, skip: frozenset[str] = frozenset()
     ) -> list[Delivery[Message]]:
         """See `Inbox`."""
-        return await (await self._inbox_reader(consumer)).receive(limit, seconds)
+        return await (await self._inbox_reader(consumer)).receive(limit, seconds, skip)
 
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
         """See `Inbox`."""

@@ -28,9 +28,10 @@ from unspool.eventstore.redis.members import Members, shards_of
 from unspool.eventstore.redis.ready_shards import ReadyShards
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
-from unspool.eventstore.redis.streams import NOTHING, Streams, streams_of
+from unspool.eventstore.redis.streams import NOTHING, Selection, Streams, streams_of, without
 
 _FROM_THE_START: Final = "0"
+_MAX_SELECTIONS: Final = 8
 
 
 class Reader(Generic[Body]):
@@ -50,9 +51,18 @@ class Reader(Generic[Body]):
         self._receive_lock = asyncio.Lock()
         self._refresh_lock = asyncio.Lock()
         self._begin_with = 0
+        self._begin_any_with = 0
         self._emptied = False
         self._all = NOTHING
+        self._shards: list[Shard] = []
+        self._preferred_shards: list[Shard] = []
+        self._selections: dict[frozenset[str], Selection] = {}
+        self._skip: frozenset[str] = frozenset()
+        self._any = NOTHING
+        """What it may receive: all but the skipped tenants."""
         self._own = NOTHING
+        """What it prefers to receive."""
+        self._others_at = asyncio.get_running_loop().time() + HEARTBEAT_SECONDS
         self._refreshed_at: float | None = None
         self._grouped: set[str] = set()
         self._last_seen: dict[str, str] = {}
@@ -64,9 +74,12 @@ class Reader(Generic[Body]):
         self._drain_due = True
         self._drain_until = 0.0
 
-    async def receive(self, limit: int, seconds: float) -> list[Delivery[Body]]:
-        """Takes up to `limit` new deliveries, waiting up to `seconds` for the first."""
+    async def receive(
+        self, limit: int, seconds: float, skip: frozenset[str] = frozenset()
+    ) -> list[Delivery[Body]]:
+        """Takes up to `limit` new deliveries of tenants not in `skip`, waiting `seconds` for the first."""
         async with self._receive_lock:
+            self._skip = skip
             try:
                 return await self._receive(limit, asyncio.get_running_loop().time() + seconds)
             except GroupMissing as error:
@@ -114,15 +127,25 @@ class Reader(Generic[Body]):
             if self._drain_due and (found := await self._drain(limit)):
                 return found
             left = deadline - clock()
-            if not (self._emptied and left > 0) and (found := await self._take(self._own, limit)):
+            streams = self._preferred()
+            skip_take = self._emptied and left > 0 and streams is self._own
+            if not skip_take and (found := await self._take(streams, limit)):
                 return found
             if left > 0 and (found := await self._wait(limit, min(left, BLOCK_SECONDS))):
                 return found
-            # After an idle wait it also takes from the shards of other workers, which may be busy or stuck.
-            if self._own is not self._all and (found := await self._take(self._all, limit)):
+            # After an idle wait it does so at once.
+            if self._own is not self._any and (found := await self._take(self._any, limit)):
                 return found
             if clock() >= deadline:
                 return []
+
+    def _preferred(self) -> Streams:
+        """The streams of its own shards; once a second also those of other workers, which may be busy."""
+        now = asyncio.get_running_loop().time()
+        if now < self._others_at:
+            return self._own
+        self._others_at = now + HEARTBEAT_SECONDS
+        return self._any
 
     async def _receive_announced(self, limit: int, deadline: float) -> list[Delivery[Body]]:
         """The same with many tenants: reads announced shards, and once a second all."""
@@ -156,9 +179,7 @@ class Reader(Generic[Body]):
         now = asyncio.get_running_loop().time()
         if now < self._read_all_at:
             return []
-        found = await self._take(self._own, limit)
-        if not found and self._own is not self._all:
-            found = await self._take(self._all, limit)
+        found = await self._take(self._any, limit)
         if len(found) < limit:
             self._read_all_at = now + HEARTBEAT_SECONDS
         return found
@@ -167,13 +188,19 @@ class Reader(Generic[Body]):
         count = len(streams.names)
         if not count:
             return []
-        values = (*self._group_and_name, limit, count, streams.per_set, self._begin_with % count)
+        of_any = streams is self._any
+        first = self._begin_any_with if of_any else self._begin_with
+        values = (*self._group_and_name, limit, count, streams.per_set, first % count)
         reply = await self._connection.run(scripts.TAKE, (*streams.names, *streams.cancelled), values)
         found: list[Delivery[Body]] = []
         for number, entries in zip(reply[::2], reply[1::2], strict=True):
-            self._begin_with = number  # begins with the next stream next time
+            first = number  # begins with the next stream next time
             self._last_seen[streams.names[number - 1]] = entries[-1][0].decode()
             found += await self._deliveries(streams, number - 1, entries)
+        if of_any:
+            self._begin_any_with = first
+        else:
+            self._begin_with = first
         return found
 
     async def _wait(self, limit: int, seconds: float) -> list[Delivery[Body]]:
@@ -286,6 +313,7 @@ class Reader(Generic[Body]):
             if self._refreshed_at is None or now - self._refreshed_at >= HEARTBEAT_SECONDS:
                 await self._refresh()
                 self._refreshed_at = now
+            self._select()
 
     async def _refresh(self) -> None:
         tenants = await self._session.tenants()
@@ -299,12 +327,28 @@ class Reader(Generic[Body]):
         known = len(tenants)
         shards = self._session.keys.all_shards(tenants)
         everything = streams_of(self._consumer, shards)
-        own_shards = shards_of(name, shards, workers) if workers else shards
         await self._make_groups(everything)
         self._all = everything
-        self._own = everything if len(own_shards) == len(shards) else streams_of(self._consumer, own_shards)
-        self._own_shards = {shard.topic.encode(): shard for shard in own_shards}
+        self._shards = shards
+        self._preferred_shards = shards_of(name, shards, workers) if workers else shards
+        self._selections.clear()
         self._refreshed_for = (known, workers)
+
+    def _select(self) -> None:
+        """Uses the streams without those of skipped tenants."""
+        selection = self._selections.get(self._skip)
+        if selection is None:
+            if len(self._selections) >= _MAX_SELECTIONS:
+                self._selections.clear()
+            selection = self._selections[self._skip] = self._selection()
+        self._any, self._own, self._own_shards = selection
+
+    def _selection(self) -> Selection:
+        own_shards = without(self._skip, self._preferred_shards)
+        any_ = streams_of(self._consumer, without(self._skip, self._shards)) if self._skip else self._all
+        all_own = len(self._preferred_shards) == len(self._shards)
+        own = any_ if all_own else streams_of(self._consumer, own_shards)
+        return Selection(any_, own, {shard.topic.encode(): shard for shard in own_shards})
 
     async def _make_groups(self, streams: Streams) -> None:
         missing = [name for name in streams.names if name not in self._grouped]

@@ -18,6 +18,15 @@ class Streams(NamedTuple):
     per_set: int
 
 
+class Selection(NamedTuple):
+    """The streams that a consumer may read now, and those that it prefers."""
+
+    any: Streams
+    own: Streams
+    own_shards: dict[bytes, Shard]
+    """The shards that it prefers, by topic."""
+
+
 NOTHING: Final = Streams((), (), (), 0)
 
 
@@ -34,6 +43,11 @@ def queues(shards: Sequence[Shard], names: Sequence[str]) -> Streams:
         cancelled=tuple(shard.cancelled for shard in shards) if names else (),
         per_set=len(names),
     )
+
+
+def without(tenants: frozenset[str], shards: Sequence[Shard]) -> Sequence[Shard]:
+    """The shards of other tenants."""
+    return [shard for shard in shards if shard.tenant not in tenants] if tenants else shards
 
 
 def streams_of(consumer: Consumer, shards: Sequence[Shard]) -> Streams:

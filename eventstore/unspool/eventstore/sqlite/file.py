@@ -82,6 +82,7 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
     if empty:
         _create_tables(connection, path)
     _check_layout(connection, path)
+    _renew_index(connection)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:
@@ -116,6 +117,18 @@ def _create_tables(connection: sqlite3.Connection, path: Path | None) -> None:
             connection.execute(statement)
         connection.execute("INSERT INTO meta VALUES ('layout', ?)", (LAYOUT,))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("COMMIT")
+
+
+def _renew_index(connection: sqlite3.Connection) -> None:
+    """Adds the tenant to an index of release 0.1.0, which uses the index by this name."""
+    columns = "PRAGMA index_info(inbox_by_owner)"
+    if len(connection.execute(columns).fetchall()) > 1:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if len(connection.execute(columns).fetchall()) == 1:
+        connection.execute("DROP INDEX inbox_by_owner")
+        connection.execute("CREATE INDEX inbox_by_owner ON inbox (owner, tenant)")
     connection.execute("COMMIT")
 
 

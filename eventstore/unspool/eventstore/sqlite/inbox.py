@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Final
 
 import orjson
@@ -15,7 +16,20 @@ from unspool.eventstore.sqlite.notifications import INBOX
 
 REMOVE_MESSAGE: Final = "DELETE FROM inbox WHERE id = ?"
 
-_WAITING: Final = "SELECT id FROM inbox WHERE owner IS NULL ORDER BY id LIMIT ?"
+_SOME: Final = "SELECT id, tenant FROM inbox WHERE owner IS NULL LIMIT ?"
+_TENANTS: Final = """
+WITH RECURSIVE waiting (tenant) AS (
+    SELECT min(tenant) FROM inbox WHERE owner IS NULL
+    UNION ALL
+    SELECT (SELECT min(tenant) FROM inbox WHERE owner IS NULL AND tenant > waiting.tenant)
+    FROM waiting WHERE tenant IS NOT NULL
+)
+SELECT tenant, (SELECT id FROM inbox WHERE owner IS NULL AND tenant = waiting.tenant ORDER BY id LIMIT 1)
+FROM waiting WHERE tenant IS NOT NULL
+"""
+"""The tenants with waiting messages, each with its oldest. The cost grows with tenants, not with messages."""
+_OF_TENANT: Final = "SELECT id FROM inbox WHERE owner IS NULL AND tenant = ? ORDER BY id LIMIT ?"
+_THESE: Final = "SELECT value FROM json_each(?)"
 _ANY_WAITING: Final = Precheck("SELECT 1 FROM inbox WHERE owner IS NULL LIMIT 1")
 
 
@@ -28,12 +42,13 @@ class SqliteInbox(SqliteDeliveries):
         await self._database.write(partial(put_message, row=row))
 
     async def receive_messages(
-        self, consumer: Consumer, limit: int, seconds: float
+        self, consumer: Consumer, limit: int, seconds: float, skip: frozenset[str] = frozenset()
     ) -> list[Delivery[Message]]:
         """See `Inbox`."""
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
-            return _deliveries(MESSAGES.take(transaction, owner, now, _WAITING, (limit,)))
+            ids = orjson.dumps(_next(transaction, limit, skip)).decode()
+            return _deliveries(MESSAGES.take(transaction, owner, now, _THESE, (ids,)))
 
         return await self._receive(consumer, take, _ANY_WAITING, frozenset({INBOX}), seconds)
 
@@ -65,6 +80,23 @@ class SqliteInbox(SqliteDeliveries):
             transaction.executemany(REMOVE_MESSAGE, ids)
 
         await self._database.write(remove, durable=False)
+
+
+def _next(transaction: Transaction, limit: int, skip: frozenset[str]) -> list[int]:
+    """The messages to take: all that wait, or a share for each tenant, the oldest message first."""
+    some = transaction.execute(_SOME, (limit + 1,)).fetchall()
+    if len(some) <= limit:
+        return [id_ for id_, tenant in some if tenant not in skip]
+    oldest = [row for row in transaction.execute(_TENANTS).fetchall() if row[0] not in skip]
+    tenants = [tenant for tenant, _ in sorted(oldest, key=itemgetter(1))]
+    ids: list[int] = []
+    for place, tenant in enumerate(tenants):
+        # What a tenant leaves of its share goes to those after it; what is still left then, to the next call.
+        share = -(-(limit - len(ids)) // (len(tenants) - place))
+        ids += (id_ for [id_] in transaction.execute(_OF_TENANT, (tenant, share)).fetchall())
+        if len(ids) >= limit:
+            break
+    return ids
 
 
 def _deliveries(rows: list[Row]) -> list[Delivery[Message]]:

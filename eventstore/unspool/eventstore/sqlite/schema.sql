@@ -69,7 +69,8 @@ CREATE TABLE inbox (
     attempts  INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX inbox_by_owner ON inbox (owner);
+-- By tenant as well, so that tenants are served in turn however many messages of one wait.
+CREATE INDEX inbox_by_owner ON inbox (owner, tenant);
 
 CREATE TABLE tasks (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
