@@ -6,6 +6,7 @@ from unspool.eventstore.records import (
     ExecutionFilter,
     MessageKind,
     Outcome,
+    Parent,
     SendMessage,
     StartExecution,
     Status,
@@ -128,3 +129,19 @@ async def test_a_refused_commit_of_a_batch_does_not_delay_the_others(store, make
     started = {d.body.execution for d in await hands.messages(store, 20)}
     assert started == {f"child-e{n}" for n in range(1, 40, 2)}
     assert await store.deliver_outgoing() == 0
+
+
+async def test_a_started_execution_knows_its_parent(store, make, hands):
+    parent = Parent("one", "r1", 1)
+    key = await hands.started(store)
+    assert (await store.execution(key)).parent is None
+
+    await store.commit(make.commit(key, outgoing=(start_of(make, "child", parent=parent),)))
+    await store.start(make.start(make.key("direct"), parent=parent))
+
+    for id_ in ("child", "direct"):
+        assert (await store.execution(make.key(id_))).parent == parent
+        [loaded] = await store.load([make.key(id_)], 10)
+        assert loaded.record.parent == parent
+    for delivery in await hands.messages(store, 2):
+        assert delivery.body.body["parent"] == {"execution": "one", "run": "r1", "depth": 1}

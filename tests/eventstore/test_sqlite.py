@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import ExecutionFilter, IndexUpdate, Outcome, Snapshot, Status
+from unspool.eventstore.records import ExecutionFilter, IndexUpdate, Outcome, Parent, Snapshot, Status
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 
@@ -92,6 +92,25 @@ async def test_another_layout_is_refused(store, path):
         connection.execute("UPDATE meta SET value = '99' WHERE name = 'layout'")
 
     await refused(path, StoreMismatch, "layout 99")
+
+
+async def test_a_file_of_release_0_1_gets_the_column_for_parents(path, make):
+    store = SqliteStore(path, SqliteSettings())
+    await store.open()
+    await store.start(make.start())
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE executions DROP COLUMN parent")
+
+    stores = [SqliteStore(path, SqliteSettings()) for _ in range(3)]
+    await asyncio.gather(*(store.open() for store in stores))
+
+    parent = Parent("one", "r1", 1)
+    await stores[0].start(make.start(make.key("child"), parent=parent))
+    assert (await stores[1].execution(make.key())).parent is None
+    assert (await stores[2].execution(make.key("child"))).parent == parent
+    for store in stores:
+        await store.close()
 
 
 async def test_many_open_a_new_file_at_once(path, make):

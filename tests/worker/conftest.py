@@ -15,7 +15,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import JqPool
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event, decode_entry, encode_entry
-from unspool.eventstore.records import Message, MessageKind, TaskRequest
+from unspool.eventstore.records import Message, MessageKind, Outgoing, TaskRequest
 from unspool.worker.interpreter import State, decide, evolve
 from unspool.worker.replay import verify
 
@@ -36,6 +36,7 @@ class World:
     state: State = field(default_factory=lambda: State("execution"))
     history: list[Event] = field(default_factory=list)
     requests: list[TaskRequest] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
     timers: dict[str, int] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class World:
         self.state = decision.state
         self.history += decision.events
         self.withdrawn += decision.tasks_cancelled
+        self.outgoing += decision.outgoing
         for timer in decision.timers:
             assert timer.id not in self.timers, "a timer id was used twice"
             self.timers[timer.id] = timer.due_at

@@ -8,7 +8,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
-from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, Status, WorkflowRef
+from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, Parent, Status, WorkflowRef
 
 
 def event_json(event: Event) -> dict[str, Json]:
@@ -40,7 +40,7 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
         "createdAt": rfc3339(record.created_at),
         "startedAt": _time(record.started_at),
         "endedAt": _time(record.ended_at) if record.status.ended else None,
-        "parent": None,
+        "parent": None if record.parent is None else _parent_json(record.parent),
         "tenant": record.key.tenant,
     }
     if ending is not None and record.status is Status.COMPLETED:
@@ -48,6 +48,10 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
     if ending is not None and record.status is Status.FAULTED:
         described["error"] = ending.data["error"]
     return described
+
+
+def _parent_json(parent: Parent) -> dict[str, Json]:
+    return {"execution": parent.execution, "run": parent.run}
 
 
 def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Json]:

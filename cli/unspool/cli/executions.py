@@ -128,15 +128,22 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
     async with opened(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
         execution = await describe(store, await record_of(store, key))
+        execution["children"] = await _children(store, key)
         letter = await dead_letter_of(store, key)
     if as_json:
         print_json(execution, one_line=True)
         return
     for name, value in execution.items():
-        if value is not None or name in {"input", "output"}:
+        if value not in (None, []) or name in {"input", "output"}:
             click.echo(f"{name:10} {_value(name, value)}")
     if letter is not None:
         click.echo(printable(f"{'stuck':10} {letter.error} (dead letter {letter.id})"))
+
+
+async def _children(store: EventStore, key: ExecutionKey) -> list[Json]:
+    """Returns the ids of the sub-workflows that an execution has started."""
+    history = await store.history(key)
+    return [event.data["child"] for event in history if event.type == "child.started"]
 
 
 def _value(name: str, value: Json) -> str:

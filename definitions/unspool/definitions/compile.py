@@ -15,6 +15,7 @@ from unspool.definitions.tasks.fork import compile_fork
 from unspool.definitions.tasks.raise_error import compile_raise
 from unspool.definitions.tasks.request import Unsupported
 from unspool.definitions.tasks.run_shell import compile_shell
+from unspool.definitions.tasks.run_workflow import compile_run_workflow
 from unspool.definitions.tasks.set import compile_set
 from unspool.definitions.tasks.switch import compile_switch
 from unspool.definitions.tasks.try_catch import compile_try
@@ -102,7 +103,9 @@ def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
 def _compile_run(task: dict[str, Any], context: CompileContext) -> Body:
     if "shell" in task["run"]:
         return compile_shell(task, context)
-    process = next(kind for kind in ("container", "script", "workflow") if kind in task["run"])
+    if "workflow" in task["run"]:
+        return compile_run_workflow(task, context)
+    process = next(kind for kind in ("container", "script") if kind in task["run"])
     return Unsupported(_UNSUPPORTED.format(f"`run: {process}`"))
 
 

@@ -1,5 +1,6 @@
 """Ids that sort by creation time (ULID, https://github.com/ulid/spec), and the syntax of ids."""
 
+import hashlib
 import os
 import re
 from typing import Final
@@ -17,7 +18,16 @@ TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 def new_id(now: int) -> str:
     """A new ULID for the time `now`, in milliseconds since 1970."""
-    value = (now & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
+    return _ulid(now, os.urandom(10))
+
+
+def derived_id(now: int, seed: str) -> str:
+    """The ULID for a time and a text: the same for the same arguments."""
+    return _ulid(now, hashlib.blake2b(seed.encode(), digest_size=10).digest())
+
+
+def _ulid(now: int, rest: bytes) -> str:
+    value = (now & (1 << 48) - 1) << 80 | int.from_bytes(rest)
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 

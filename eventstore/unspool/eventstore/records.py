@@ -71,6 +71,16 @@ class Stored(StrEnum):
     """That version exists with another text; nothing was changed."""
 
 
+class Parent(NamedTuple):
+    """The execution that started a sub-workflow."""
+
+    execution: str
+    run: str
+    """Run of its `run: workflow` task."""
+    depth: int
+    """How many executions are above the sub-workflow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A request to start an execution."""
@@ -80,6 +90,7 @@ class Start:
     input: Json
     created_at: int
     """Milliseconds since 1970."""
+    parent: Parent | None = None
 
 
 class MessageKind(StrEnum):
@@ -91,6 +102,7 @@ class MessageKind(StrEnum):
     TASK_COMPLETED = "task.completed"
     TASK_FAULTED = "task.faulted"
     TIMER_FIRED = "timer.fired"
+    CHILD_ENDED = "child.ended"
     CANCEL = "cancel"
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -100,8 +112,9 @@ class MessageKind(StrEnum):
 class Message(NamedTuple):
     """An input of an execution. It is delivered at least once.
 
-    `body` by kind: start `{"workflow": [namespace, name, version], "input"}`; task.completed
-    `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; the others `{}`.
+    `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
+    `"parent"`; task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`;
+    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; the others `{}`.
     """
 
     kind: MessageKind
@@ -111,7 +124,9 @@ class Message(NamedTuple):
 
 def start_message(start: Start) -> Message:
     """The `start` message. It holds all that the worker needs, so that no read comes first."""
-    body = {"workflow": list(start.workflow), "input": start.input}
+    body: dict[str, Json] = {"workflow": list(start.workflow), "input": start.input}
+    if start.parent is not None:
+        body["parent"] = start.parent._asdict()
     return Message(MessageKind.START, start.key.id, body)
 
 
@@ -268,6 +283,7 @@ class ExecutionRecord:
     """The commit that led to this version; None at version 0."""
     pending_input: Json = None
     """The input, until the first commit (version 0)."""
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)

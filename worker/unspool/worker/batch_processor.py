@@ -12,6 +12,7 @@ from typing import Final
 
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
+from unspool.worker.children import Children
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
 from unspool.worker.steps import Step, Steps
@@ -27,7 +28,10 @@ _APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
 class BatchProcessor:
     """Processes many executions at once. At any time, at most one caller processes an execution."""
 
-    def __init__(self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps) -> None:
+    def __init__(
+        self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps, children: Children
+    ) -> None:
+        self._children = children
         self._store = store
         self._plans = plans
         self._states = states
@@ -47,7 +51,11 @@ class BatchProcessor:
         if not steps:
             return {}
         try:
-            outcomes = await self._store.commit_all([step.commit for step in steps])
+            commits = [
+                await self._children.resolve(step.commit) if step.commit.outgoing else step.commit
+                for step in steps
+            ]
+            outcomes = await self._store.commit_all(commits)
         except Exception:  # noqa: BLE001 - the same
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered = {}

@@ -12,6 +12,7 @@ from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
 from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.worker.children import Children
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.state_cache import CachedState, StateCache, starting_state
 from unspool.worker.steps import Step, Steps
@@ -32,7 +33,10 @@ MAX_CONFLICTS: Final = 8
 class ExecutionProcessor:
     """Processes executions. At any time, at most one caller processes an execution."""
 
-    def __init__(self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps) -> None:
+    def __init__(
+        self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps, children: Children
+    ) -> None:
+        self._children = children
         self._store = store
         self._plans = plans
         self._states = states
@@ -129,7 +133,7 @@ class ExecutionProcessor:
         """Commits a step. Returns False on a conflict."""
         key = step.commit.key
         try:
-            outcome = await self._store.commit(step.commit)
+            outcome = await self._store.commit(await self._children.resolve(step.commit))
         except StoreUnavailable:
             self._states.forget(key)  # the commit may have been applied; the stored history shows it
             raise

@@ -11,11 +11,12 @@ from operator import attrgetter
 from typing import Final
 
 from unspool.definitions.errors import DEFAULT_BASE
+from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Message, MessageKind
+from unspool.eventstore.records import Message, MessageKind, Status
 from unspool.worker.interpreter import State, decide, fold
-from unspool.worker.interpreter.state import Phase
+from unspool.worker.interpreter.state import Phase, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,30 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     first = next((event for event in events if event.type not in _PRELUDE), events[0])
     kind, data = _ONLY_CAUSE.get(first.type), first.data
     if kind is MessageKind.START:
-        return Message(kind, state.execution, {"input": data["input"]})
+        parent = {"parent": data["parent"]} if "parent" in data else {}
+        return Message(kind, state.execution, {"input": data["input"], **parent})
     if kind is MessageKind.TIMER_FIRED:
         return Message(kind, state.execution, {"timer": data["timer"]})
     if kind is not None:
         return Message(kind, state.execution, {})
     run = state.runs.get(first.run or "")
+    if run is not None and run.phase is Phase.AWAITING:
+        return _end_of_child(state, run, data)
     if run is None or run.phase is not Phase.REQUESTED:
         return Message(MessageKind.CONTINUE, state.execution, {})
     if "error" in data and "raw" not in data:
         return Message(MessageKind.TASK_FAULTED, state.execution, {"run": run.id, "error": data["error"]})
     output = data.get("raw", data.get("output", run.input))
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
+
+
+def _end_of_child(state: State, run: Run, data: dict[str, Json]) -> Message:
+    body: dict[str, Json] = {"run": run.id, "child": run.child}
+    if "ended" in data:
+        body |= data["ended"]
+    else:
+        body |= {"status": Status.COMPLETED, "output": data.get("raw", data.get("output", run.input))}
+    return Message(MessageKind.CHILD_ENDED, state.execution, body)
 
 
 _PRELUDE: Final = frozenset({"task.cancelled", "timer.cancelled"})

@@ -23,6 +23,7 @@ from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.batch_processor import BatchProcessor
+from unspool.worker.children import Children
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.settings import WorkerSettings
@@ -60,8 +61,9 @@ class WorkerService:
         self._clock = StoreClock(store, clock or SystemClock())
         states = StateCache(store, settings.cached_states, settings.snapshot_every)
         plans, steps = PlanCache(store, jq), Steps(self._clock.now, settings.error_base)
-        self._execution_processor = ExecutionProcessor(store, plans, states, steps)
-        self._batch_processor = BatchProcessor(store, plans, states, steps)
+        children = Children(store, settings.max_depth, settings.error_base)
+        self._execution_processor = ExecutionProcessor(store, plans, states, steps, children)
+        self._batch_processor = BatchProcessor(store, plans, states, steps, children)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
         """The executions that are being processed, each with its asyncio task."""
         self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}

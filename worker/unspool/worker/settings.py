@@ -20,6 +20,9 @@ class WorkerSettings:
     snapshot_every: int = setting(
         "UNSPOOL_SNAPSHOT_EVERY", 500, "Events after which a state is kept beside its history"
     )
+    max_depth: int = setting(
+        "UNSPOOL_MAX_DEPTH", 32, "Sub-workflows inside each other, at most; a deeper one faults"
+    )
     lease_seconds: float = setting(
         "UNSPOOL_WORKER_LEASE_SECONDS",
         30.0,

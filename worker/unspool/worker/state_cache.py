@@ -162,4 +162,6 @@ def starting_state(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -
 
 
 def _opening(record: ExecutionRecord) -> Message:
-    return start_message(Start(record.key, record.workflow, record.pending_input, record.created_at))
+    return start_message(
+        Start(record.key, record.workflow, record.pending_input, record.created_at, record.parent)
+    )

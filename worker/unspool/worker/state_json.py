@@ -38,6 +38,8 @@ def _next(state: State, run: Run) -> Mapping[str, Json]:
     match run.phase:
         case Phase.REQUESTED:
             return {"task": run.task, "waitsFor": "executor"}
+        case Phase.AWAITING:
+            return {"task": run.task, "waitsFor": "child", "execution": run.child}
         case Phase.WAITING:
             return {"task": run.task, "waitsFor": "timer", **_timer(state, run)}
         case _:

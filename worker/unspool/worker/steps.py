@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -15,6 +16,8 @@ from unspool.eventstore.records import (
     IndexUpdate,
     Message,
     MessageKind,
+    Outgoing,
+    StartExecution,
 )
 from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
@@ -128,6 +131,7 @@ def _commit_of(
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
+        outgoing=tuple(_within(key.tenant, each) for each in decision.outgoing),
         acknowledges=tuple(acknowledges),
     )
 
@@ -141,7 +145,16 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
         timers=tuple(timer for each in decisions for timer in each.timers),
         timers_cancelled=tuple(timer for each in decisions for timer in each.timers_cancelled),
         unfinished=decisions[-1].unfinished,
+        outgoing=tuple(each for decision in decisions for each in decision.outgoing),
     )
+
+
+def _within(tenant: str, outgoing: Outgoing) -> Outgoing:
+    """What goes to another execution, with the tenant in the key of a start."""
+    if not isinstance(outgoing, StartExecution):
+        return outgoing
+    start = outgoing.start
+    return StartExecution(replace(start, key=start.key._replace(tenant=tenant)))
 
 
 def _index_update(before: State, after: State) -> IndexUpdate | None:

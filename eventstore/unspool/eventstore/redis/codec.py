@@ -11,6 +11,7 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
     Outgoing,
+    Parent,
     SendMessage,
     Start,
     StartExecution,
@@ -41,6 +42,11 @@ def decode_message(payload: bytes) -> Message:
         return Message(_KINDS[kind], execution, body)
     except (ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"not a message: {error!r}") from None
+
+
+def encode_parent(parent: Parent | None) -> bytes:
+    """The parent of an execution as its hash stores it; empty for none."""
+    return b"" if parent is None else orjson.dumps([*parent])
 
 
 def encode_timer(execution: str, timer_id: str) -> bytes:
@@ -79,7 +85,8 @@ def _outgoing_values(outgoing: Outgoing) -> list[object]:
     if isinstance(outgoing, SendMessage):
         return [_SEND, *outgoing.message]
     start = outgoing.start
-    return [_START, start.key.id, [*start.workflow], start.input, start.created_at]
+    parent = None if start.parent is None else [*start.parent]
+    return [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
 
 
 def decode_outgoing(tenant: str, payload: bytes) -> list[Outgoing]:
@@ -100,5 +107,6 @@ def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
         return SendMessage(Message(_KINDS[kind], execution, body))
     if what != _START:
         raise ValueError(what)
-    id_, workflow, input_, created_at = values
-    return StartExecution(Start(ExecutionKey(tenant, id_), WorkflowRef(*workflow), input_, created_at))
+    id_, workflow, input_, created_at, parent = values
+    key, of = ExecutionKey(tenant, id_), None if parent is None else Parent(*parent)
+    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of))

@@ -19,7 +19,7 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.batched_calls import BatchedCalls
-from unspool.eventstore.redis.codec import encode_message
+from unspool.eventstore.redis.codec import encode_message, encode_parent
 from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
@@ -57,7 +57,14 @@ class RedisHistories:
         workflow = start.workflow
         names = (shard.execution(id_), shard.input(id_), shard.workflow(workflow.namespace, workflow.name))
         message = encode_message(start_message(start))
-        values = (id_, start.created_at, orjson.dumps([*workflow]), orjson.dumps(start.input), message)
+        values = (
+            id_,
+            start.created_at,
+            orjson.dumps([*workflow]),
+            orjson.dumps(start.input),
+            message,
+            encode_parent(start.parent),
+        )
         return await self._starting.add(shard, (names, values))
 
     async def _start(self, shard: Shard, starts: list[_Start]) -> list[bool | Exception]:

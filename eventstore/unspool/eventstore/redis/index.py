@@ -12,13 +12,14 @@ from unspool.eventstore.records import (
     ExecutionKey,
     ExecutionRecord,
     Page,
+    Parent,
     Status,
     WorkflowRef,
 )
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
-FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended", "commit")
+FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended", "commit", "parent")
 
 
 class _Place(NamedTuple):
@@ -116,7 +117,7 @@ def _fits(record: ExecutionRecord, wanted: ExecutionFilter) -> bool:
 
 def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:
     """An execution, from its `FIELDS` and the input that is kept until its first commit."""
-    workflow, status, version, created, started, ended, commit_id = fields
+    workflow, status, version, created, started, ended, commit_id, parent = fields
     return ExecutionRecord(
         key=key,
         workflow=WorkflowRef(*orjson.loads(workflow)),
@@ -127,6 +128,7 @@ def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None)
         ended_at=None if ended is None else int(ended),
         commit_id=None if commit_id is None else commit_id.decode(),
         pending_input=None if waiting_input is None else orjson.loads(waiting_input),
+        parent=None if parent is None else Parent(*orjson.loads(parent)),
     )
 
 

@@ -18,7 +18,7 @@ import orjson
 
 from unspool.eventstore.records import WORKERS, ExecutionKey, Outgoing, StartExecution, Status, start_message
 from unspool.eventstore.redis import scripts
-from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message
+from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message, encode_parent
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
@@ -110,13 +110,18 @@ class Outbox:
         if not isinstance(outgoing, StartExecution):
             message = outgoing.message
             shard = self._session.keys.shard_of(tenant, message.execution)
-            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message))
+            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message), "")
             return shard, _Item((shard.execution(message.execution),), values)
         start, id_ = outgoing.start, outgoing.start.key.id
         shard = self._session.keys.shard(ExecutionKey(tenant, id_))
         workflow = start.workflow
         names = (shard.execution(id_), shard.input(id_), shard.workflow(workflow.namespace, workflow.name))
-        encoded = (orjson.dumps([*workflow]), orjson.dumps(start.input), encode_message(start_message(start)))
+        encoded = (
+            orjson.dumps([*workflow]),
+            orjson.dumps(start.input),
+            encode_message(start_message(start)),
+            encode_parent(start.parent),
+        )
         return shard, _Item(names, (entry, id_, start.created_at, *encoded))
 
 

@@ -83,6 +83,7 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
         _create_tables(connection, path)
     _check_layout(connection, path)
     _renew_index(connection)
+    _add_columns(connection)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:
@@ -130,6 +131,20 @@ def _renew_index(connection: sqlite3.Connection) -> None:
         connection.execute("DROP INDEX inbox_by_owner")
         connection.execute("CREATE INDEX inbox_by_owner ON inbox (owner, tenant)")
     connection.execute("COMMIT")
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Adds the columns that release 0.1 did not have. Programs of that release can still use the file."""
+    if _has_parents(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if not _has_parents(connection):  # another process may have added it meanwhile
+        connection.execute("ALTER TABLE executions ADD COLUMN parent BLOB")
+    connection.execute("COMMIT")
+
+
+def _has_parents(connection: sqlite3.Connection) -> bool:
+    return any(row[1] == "parent" for row in connection.execute("PRAGMA table_info(executions)").fetchall())
 
 
 def _check_layout(connection: sqlite3.Connection, path: Path | None) -> None:

@@ -21,13 +21,14 @@ def prepared_start(start: Start) -> Callable[[Transaction], bool]:
         Status.PENDING.value,
         start.created_at,
         orjson.dumps(start.input),
+        None if start.parent is None else orjson.dumps([*start.parent]),
     )
     message = message_row(start.key.tenant, start_message(start))
 
     def insert(transaction: Transaction) -> bool:
         inserted = transaction.execute(
             "INSERT INTO executions (tenant, id, namespace, name, definition_version, status,"
-            " created_at, pending_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            " created_at, pending_input, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             row,
         )
         if not inserted.rowcount:

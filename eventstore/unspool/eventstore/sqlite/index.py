@@ -10,6 +10,7 @@ from unspool.eventstore.records import (
     ExecutionKey,
     ExecutionRecord,
     Page,
+    Parent,
     Status,
     WorkflowRef,
 )
@@ -18,7 +19,7 @@ from unspool.eventstore.sqlite.mixin import StoreMixin
 
 _COLUMNS: Final = (
     "tenant, id, namespace, name, definition_version, status, version, created_at, started_at, ended_at,"
-    " commit_id, pending_input"
+    " commit_id, pending_input, parent"
 )
 _CURSOR: Final = re.compile(r"([0-9]{1,18})_([A-Za-z0-9_.-]{1,128})")
 
@@ -85,7 +86,7 @@ def _position(cursor: str) -> tuple[int, str]:
 def _record(
     tenant: str, id_: str, namespace: str, name: str, definition_version: str, *rest: Any
 ) -> ExecutionRecord:
-    status, version, created_at, started_at, ended_at, commit_id, pending_input = rest
+    status, version, created_at, started_at, ended_at, commit_id, pending_input, parent = rest
     return ExecutionRecord(
         key=ExecutionKey(tenant, id_),
         workflow=WorkflowRef(namespace, name, definition_version),
@@ -96,4 +97,5 @@ def _record(
         ended_at=ended_at,
         commit_id=commit_id,
         pending_input=None if pending_input is None else orjson.loads(pending_input),
+        parent=None if parent is None else Parent(*orjson.loads(parent)),
     )

@@ -30,6 +30,7 @@ CREATE TABLE executions (
     started_at         INTEGER,
     ended_at           INTEGER,
     pending_input      BLOB,
+    parent             BLOB,
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 

@@ -12,7 +12,7 @@ from unspool.definitions.errors import DEFAULT_BASE, WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Message, MessageKind, Status, TaskRequest, Timer
+from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, TaskRequest, Timer
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import (
     begin_workflow,
@@ -24,6 +24,7 @@ from unspool.worker.interpreter.flow import (
 )
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State
 from unspool.worker.interpreter.tasks import INTERPRETERS
+from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 
 
 class Decision(NamedTuple):
@@ -40,6 +41,8 @@ class Decision(NamedTuple):
     """About how many characters its new values have as JSON."""
     unfinished: bool = False
     """Whether it stopped at its limit of events: a `continue` message has to follow."""
+    outgoing: tuple[Outgoing, ...] = ()
+    """To other executions. Starts name the tenant `SAME_TENANT`."""
 
 
 MAX_EVENTS: Final = 500
@@ -79,6 +82,7 @@ def decide(
         tuple(builder.timers_cancelled),
         builder.size,
         unfinished=builder.full and builder.state.status is Status.RUNNING and bool(builder.ready),
+        outgoing=tuple(builder.outgoing),
     )
 
 
@@ -95,7 +99,7 @@ def _start_ready(builder: DecisionBuilder) -> None:
 
 def _start(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.version == 0:
-        begin_workflow(builder, body["input"])
+        begin_workflow(builder, body["input"], body.get("parent"))
 
 
 def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:
@@ -123,6 +127,21 @@ def _pending(builder: DecisionBuilder, body: dict[str, Json]) -> Run | None:
     """The run whose result this is, if it still waits for one."""
     run = builder.state.runs.get(body["run"])
     return run if run is not None and run.phase is Phase.REQUESTED else None
+
+
+def _child_ended(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = builder.state.runs.get(body["run"])
+    if run is None or run.phase is not Phase.AWAITING or run.child != body["child"]:
+        return
+    if body["status"] != Status.COMPLETED:
+        given = {name: value for name, value in body.items() if name in {"status", "error"}}
+        fail(builder, run, error_of_child(builder, run, body), {"ended": given})
+        return
+    try:
+        task = builder.task_of(run)
+        builder.interpreter_of(task).answered(builder, run, task.body, body["output"])
+    except Fault as fault:
+        fail(builder, run, fault.error, {"raw": body["output"]})
 
 
 def _timer_fired(builder: DecisionBuilder, body: dict[str, Json]) -> None:
@@ -160,11 +179,13 @@ def _cancel(builder: DecisionBuilder, _: dict[str, Json]) -> None:
 def _suspend(builder: DecisionBuilder, _: dict[str, Json]) -> None:
     if builder.state.status is Status.RUNNING:
         builder.emit("workflow.suspended", None, {})
+        builder.send_to_children(MessageKind.SUSPEND)
 
 
 def _resume(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.status is Status.SUSPENDED:
         builder.emit("workflow.resumed", None, {})
+        builder.send_to_children(MessageKind.RESUME)
         _continue(builder, body)
 
 
@@ -210,6 +231,7 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.TASK_COMPLETED: _task_completed,
     MessageKind.TASK_FAULTED: _task_faulted,
     MessageKind.TIMER_FIRED: _timer_fired,
+    MessageKind.CHILD_ENDED: _child_ended,
     MessageKind.CANCEL: _cancel,
     MessageKind.SUSPEND: _suspend,
     MessageKind.RESUME: _resume,

@@ -11,12 +11,28 @@ from unspool.definitions.expressions import Budget, json_size
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import TaskRequest, Timer
+from unspool.eventstore.ids import derived_id
+from unspool.eventstore.records import (
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Outgoing,
+    Parent,
+    SendMessage,
+    Start,
+    StartExecution,
+    TaskRequest,
+    Timer,
+    WorkflowRef,
+)
 from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, Run, State
 
 MAX_DECISION_SIZE: Final = 2 * 1024 * 1024
 """Characters after which a decision is long enough, however few its events are."""
+
+SAME_TENANT: Final = ""
+"""Stands for the tenant of the execution, which the interpreter does not know."""
 
 _LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
 """Timers that end all that runs in their run."""
@@ -86,6 +102,7 @@ class DecisionBuilder:
     tasks_cancelled: list[str] = field(default_factory=list)
     timers: dict[str, Timer] = field(default_factory=dict)
     timers_cancelled: list[str] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
     ready: deque[str] = field(default_factory=deque)
     """Runs created and not yet started, in the order of their creation."""
 
@@ -126,8 +143,28 @@ class DecisionBuilder:
         self.emit("task.requested", run, data if deadline is None else {**data, "deadline": deadline})
         self.tasks[run.id] = TaskRequest(self.state.execution, run.id, run.task, queue, arguments, deadline)
 
+    def start_child(self, run: Run, workflow: WorkflowRef, input_: Json) -> None:
+        """Starts a sub-workflow for a run; the version may be `latest`."""
+        execution, parent = self.state.execution, self.state.parent
+        child = derived_id(self.now, f"{execution}/{run.id}")
+        self.emit("child.started", run, {"child": child, "workflow": workflow._asdict()})
+        of = Parent(execution, run.id, 1 if parent is None else parent.depth + 1)
+        key = ExecutionKey(SAME_TENANT, child)
+        self.outgoing.append(StartExecution(Start(key, workflow, input_, self.now, of)))
+
+    def send(self, execution: str, kind: MessageKind, body: dict[str, Json]) -> None:
+        """Sends a message to another execution."""
+        self.outgoing.append(SendMessage(Message(kind, execution, body)))
+
+    def send_to_children(self, kind: MessageKind) -> None:
+        """Sends a message to all sub-workflows that are awaited."""
+        for run in self.state.in_phase(Phase.AWAITING):
+            self.send(str(run.child), kind, {})
+
     def withdraw(self, run: Run) -> None:
-        """Cancels the task request of the run."""
+        """Cancels the task request or the sub-workflow of the run."""
+        if run.phase is Phase.AWAITING:
+            self.send(str(run.child), MessageKind.CANCEL, {})
         if run.phase is Phase.REQUESTED and self.tasks.pop(run.id, None) is None:
             self.tasks_cancelled.append(run.id)
 

@@ -11,7 +11,7 @@ from rpds import HashTrieMap
 
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Status
+from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.state import (
     ROOT,
     Branches,
@@ -64,6 +64,8 @@ def _workflow_started(state: State, event: Event) -> None:
     raw = event.data["input"]
     data = event.data.get("data", raw)
     state.status, state.started_at, state.input = Status.RUNNING, event.time, raw
+    if "parent" in event.data:
+        state.parent = Parent(**event.data["parent"])
     state.runs = state.runs.insert(ROOT, Run(ROOT, "", None, Phase.RUNNING, raw, event.time, data, data))
 
 
@@ -131,6 +133,11 @@ def _task_started(state: State, event: Event) -> None:
 
 def _task_requested(state: State, event: Event) -> None:
     _move(state, event, Phase.REQUESTED)
+
+
+def _child_started(state: State, event: Event) -> None:
+    run = state.runs[str(event.run)]
+    _put(state, run._replace(phase=Phase.AWAITING, child=event.data["child"]))
 
 
 def _move(state: State, event: Event, phase: Phase) -> None:
@@ -202,6 +209,7 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "task.created": _task_created,
     "task.started": _task_started,
     "task.requested": _task_requested,
+    "child.started": _child_started,
     "task.completed": _task_completed,
     "task.faulted": _task_faulted,
     "task.cancelled": _task_faulted,

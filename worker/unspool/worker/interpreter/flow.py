@@ -14,9 +14,13 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
+from unspool.eventstore.records import MessageKind
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run
+
+_ANSWERED: Final = frozenset({Phase.REQUESTED, Phase.AWAITING})
+"""Phases of a run whose output comes in a message."""
 
 INPUT: Final = object()
 """Stands for the output of a task that hands on its input; the event then need not repeat it.
@@ -34,7 +38,7 @@ def create(builder: DecisionBuilder, task: Task, parent: Run, data: dict[str, Js
     builder.ready.append(id_)
 
 
-def begin_workflow(builder: DecisionBuilder, raw: Json) -> None:
+def begin_workflow(builder: DecisionBuilder, raw: Json, parent: Json = None) -> None:
     """Starts the workflow itself, the root of all runs (dsl.md, "Data Flow" 1 and 2)."""
     root = builder.plan.root
     workflow = {
@@ -43,6 +47,8 @@ def begin_workflow(builder: DecisionBuilder, raw: Json) -> None:
         "version": builder.plan.version,
     }
     data: dict[str, Json] = {"workflow": workflow, "input": raw}
+    if parent is not None:
+        data["parent"] = parent
     run = Run(ROOT, "", None, Phase.RUNNING, raw, builder.now)
     builder.state.input, builder.state.started_at = raw, builder.now  # `$workflow` is there already
     invalid = None
@@ -138,7 +144,7 @@ def complete(
         data = _exported(Scope(builder, run, {**names, "output": output}, raw), task.export, output)
     if transform is not None or raw_output is not INPUT:
         data["output"] = output
-    if transform is not None and run.phase is Phase.REQUESTED:
+    if transform is not None and run.phase in _ANSWERED:
         data["raw"] = raw
     builder.clear_timers(run)
     builder.emit("task.completed", run, data)
@@ -200,6 +206,10 @@ def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -
     cancel_children(builder, root)
     builder.clear_timers(root)
     builder.emit(how, None, data)
+    parent = builder.state.parent
+    if parent is not None:
+        ended = {"run": parent.run, "child": builder.state.execution, "status": builder.state.status.value}
+        builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **data})
 
 
 def cancel_children(builder: DecisionBuilder, run: Run) -> None:

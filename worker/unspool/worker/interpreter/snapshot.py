@@ -11,7 +11,7 @@ import orjson
 from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
-from unspool.eventstore.records import Status
+from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase, Purpose, Run, State
 
 FORMAT: Final = 1
@@ -28,6 +28,7 @@ def dump_state(state: State) -> bytes:
         {
             **members,
             "format": FORMAT,
+            "parent": None if state.parent is None else [*state.parent],
             "runs": [_dump_run(run) for run in state.runs.values()],
             "timers": {id_: list(timer) for id_, timer in state.timers.items()},
             _FAULTED_RUNS: [_dump_run(run) for run in faulted],
@@ -50,6 +51,7 @@ def _state(members: dict[str, Json]) -> State:
         "status": Status(members["status"]),
         "runs": HashTrieMap({run.id: run for run in runs}),
         "timers": HashTrieMap({id_: _load_timer(*timer) for id_, timer in members["timers"].items()}),
+        "parent": Parent(*members["parent"]) if members.get("parent") else None,
         "faulted_runs": tuple(map(_load_run, members.pop(_FAULTED_RUNS))),
     }
     return State(**members)

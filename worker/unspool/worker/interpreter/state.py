@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
-from unspool.eventstore.records import Status
+from unspool.eventstore.records import Parent, Status
 
 ROOT: Final = "0"
 """Run id of the workflow itself, the root of the tree."""
@@ -30,6 +30,8 @@ class Phase(StrEnum):
     """An executor has it."""
     WAITING = "waiting"
     """It waits for a timer."""
+    AWAITING = "awaiting"
+    """It waits for the sub-workflow that it has started."""
 
 
 class Purpose(StrEnum):
@@ -79,6 +81,8 @@ class Run(NamedTuple):
     fault: Json = None
     """The error that is being handled (`catch.do`)."""
     progress: Loop | Branches | None = None
+    child: str | None = None
+    """Id of the sub-workflow's execution (`run: workflow`)."""
 
 
 class PendingTimer(NamedTuple):
@@ -115,6 +119,8 @@ class State:
     """The number that was given to a run last."""
     faulted_runs: tuple[Run, ...] = ()
     """Runs ended by an error that is not caught (yet), innermost first: where a retry begins."""
+    parent: Parent | None = None
+    """The execution that started this one as a sub-workflow."""
 
     def copy(self) -> State:
         """Another one, to fold events into."""
@@ -156,6 +162,6 @@ class State:
         return False
 
 
-_BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED})
+_BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED, Phase.AWAITING})
 
 _members: Final = attrgetter(*(member.name for member in fields(State)))

@@ -3,7 +3,8 @@
 -- KEYS  1 delivered entries by shard, 2 inbox, 3 index, 4 index of pending ones;
 --       then of each start: execution, input, index of its workflow; of each message: execution
 -- ARGV  1 name of the shard with the outbox; then for each start and message, in order:
---       id of the outbox entry, id of the execution or '' for a message, created at (ms), workflow, input, message
+--       id of the outbox entry, id of the execution or '' for a message, created at (ms), workflow, input, message,
+--       parent or ''
 -- Returns how many were new here.
 --
 -- Every call holds all that this shard has not yet got of the outbox up to its last entry, so one position tells
@@ -30,19 +31,22 @@ local function start(key, value)
   end
   redis.call('SET', KEYS[key + 1], ARGV[value + 4])
   redis.call('HSET', execution, 'version', '0', 'status', 'pending', 'workflow', ARGV[value + 3], 'created', created)
+  if ARGV[value + 6] ~= '' then
+    redis.call('HSET', execution, 'parent', ARGV[value + 6])
+  end
   redis.call('ZADD', all, created, id)
   redis.call('ZADD', pending, created, id)
   redis.call('ZADD', KEYS[key + 2], created, id)
   redis.call('XADD', inbox, '*', 'm', ARGV[value + 5])
 end
 
-local last = ARGV[#ARGV - 5]
+local last = ARGV[#ARGV - 6]
 if not is_new(last) then
   return 0
 end
 redis.call('HSET', delivered, source, last) -- Redis refuses this first write when its memory is full, else none
 local count, key = 0, 5
-for value = 2, #ARGV, 6 do
+for value = 2, #ARGV, 7 do
   local is_start, fresh = ARGV[value + 1] ~= '', is_new(ARGV[value])
   if fresh and is_start then
     start(key, value)

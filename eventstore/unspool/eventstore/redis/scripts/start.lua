@@ -1,7 +1,7 @@
 -- Creates executions of one shard and their start messages.
 --
 -- KEYS  1 inbox, 2 index, 3 index of pending ones; then for each: execution, input, index of its workflow
--- ARGV  for each: id, created at (ms), workflow, input, start message
+-- ARGV  for each: id, created at (ms), workflow, input, start message, parent or ''
 -- Returns for each 1; or 0, without changes, if the execution exists; or an error.
 
 local inbox, all, pending = KEYS[1], KEYS[2], KEYS[3]
@@ -17,6 +17,9 @@ local function start(key, value)
     return kept
   end
   redis.call('HSET', execution, 'version', '0', 'status', 'pending', 'workflow', ARGV[value + 2], 'created', created)
+  if ARGV[value + 5] ~= '' then
+    redis.call('HSET', execution, 'parent', ARGV[value + 5])
+  end
   redis.call('ZADD', all, created, id)
   redis.call('ZADD', pending, created, id)
   redis.call('ZADD', KEYS[key + 2], created, id)
@@ -25,7 +28,7 @@ local function start(key, value)
 end
 
 local answers = {}
-for n = 0, #ARGV / 5 - 1 do
-  answers[n + 1] = start(4 + 3 * n, 1 + 5 * n)
+for n = 0, #ARGV / 6 - 1 do
+  answers[n + 1] = start(4 + 3 * n, 1 + 6 * n)
 end
 return answers

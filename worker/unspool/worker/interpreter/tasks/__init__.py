@@ -9,6 +9,7 @@ from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.fork import Fork
 from unspool.definitions.tasks.raise_error import Raise
 from unspool.definitions.tasks.request import Request, Unsupported
+from unspool.definitions.tasks.run_workflow import RunWorkflow
 from unspool.definitions.tasks.set import Set
 from unspool.definitions.tasks.switch import Switch
 from unspool.definitions.tasks.try_catch import Try
@@ -19,6 +20,7 @@ from unspool.worker.interpreter.tasks.for_each import ForInterpreter
 from unspool.worker.interpreter.tasks.fork import ForkInterpreter
 from unspool.worker.interpreter.tasks.raise_error import RaiseInterpreter
 from unspool.worker.interpreter.tasks.request import RequestInterpreter, UnsupportedInterpreter
+from unspool.worker.interpreter.tasks.run_workflow import RunWorkflowInterpreter
 from unspool.worker.interpreter.tasks.set import SetInterpreter
 from unspool.worker.interpreter.tasks.switch import SwitchInterpreter
 from unspool.worker.interpreter.tasks.try_catch import TryInterpreter
@@ -31,6 +33,7 @@ INTERPRETERS: Final[Mapping[type[Body], TaskInterpreter]] = {
     Unsupported: UnsupportedInterpreter(),
     Raise: RaiseInterpreter(),
     Request: RequestInterpreter(),
+    RunWorkflow: RunWorkflowInterpreter(),
     Set: SetInterpreter(),
     Switch: SwitchInterpreter(),
     Try: TryInterpreter(),
