@@ -1,7 +1,7 @@
 """`unspool history`: the events of an execution."""
 
 import sys
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -14,6 +14,7 @@ from unspool.cli.output import json_text, print_line, print_table, say, shortene
 from unspool.cli.stores import opened, url_of_execution
 from unspool.cli.terminal import is_terminal
 from unspool.eventstore.events import Event
+from unspool.eventstore.port import Histories
 from unspool.eventstore.records import ExecutionKey
 
 _DATA_WIDTH: Final = 100
@@ -26,23 +27,65 @@ _DATA_WIDTH: Final = 100
     metavar="FILE.jsonl",
     help="Write the history and the definition to a file that `unspool replay` reads.",
 )
+@click.option(
+    "--tree", is_flag=True, help="Show the events of sub-workflows too, indented below their `child.started`."
+)
 @place_options
 @json_option
 @asynchronous
-async def history(id_: str, export: str | None, place: Place, as_json: bool) -> None:
+async def history(id_: str, export: str | None, tree: bool, place: Place, as_json: bool) -> None:
     """Show the history of an execution, one event a line."""
+    if export and tree:
+        raise click.UsageError("--export writes one history; it does not go with --tree")
     async with opened(url_of_execution(place, id_)) as store:
         record = await record_of(store, ExecutionKey(place.tenant, id_))
         events = await store.history(record.key)
         definition = await store.definition(place.tenant, *record.workflow)
+        nested = await _with_children(store, record.key, events) if tree else []
     if export:
         write_export(export, record, definition.text if definition else None, events)
         say(f"wrote {len(events)} events to {export}")
+    elif tree:
+        _print_tree(nested, as_json=as_json)
     elif as_json:
         for event in events:
             print_line(event_json(event))
     else:
         _print_events(events)
+
+
+class _Nested(NamedTuple):
+    """An event in a tree of executions."""
+
+    depth: int
+    execution: str
+    event: Event
+
+
+async def _with_children(
+    store: Histories, key: ExecutionKey, events: list[Event], depth: int = 0
+) -> list[_Nested]:
+    """Returns the events, and those of sub-workflows after the events that started them."""
+    nested = []
+    for event in events:
+        nested.append(_Nested(depth, key.id, event))
+        if event.type == "child.started":
+            child = key._replace(id=event.data["child"])
+            nested += await _with_children(store, child, await store.history(child), depth + 1)
+    return nested
+
+
+def _print_tree(nested: list[_Nested], *, as_json: bool) -> None:
+    if as_json:
+        for each in nested:
+            print_line({"execution": each.execution, **event_json(each.event)})
+        return
+    width = _DATA_WIDTH if is_terminal(sys.stdout) else None
+    rows = ((each.depth, event_cells(each.event, width)) for each in nested)
+    print_table(
+        ("SEQ", "TIME", "TYPE", "TASK", "RUN", "DATA"),
+        (("  " * depth + seq, *cells) for depth, (seq, *cells) in rows),
+    )
 
 
 def _print_events(events: list[Event]) -> None:

@@ -5,6 +5,7 @@ that is not in memory or may block, a failure, a conflict) is left to `Execution
 one execution at a time.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -51,10 +52,9 @@ class BatchProcessor:
         if not steps:
             return {}
         try:
-            commits = [
-                await self._children.resolve(step.commit) if step.commit.outgoing else step.commit
-                for step in steps
-            ]
+            commits = [step.commit for step in steps]
+            if any(commit.outgoing for commit in commits):
+                commits = await asyncio.gather(*(self._children.resolve(commit) for commit in commits))
             outcomes = await self._store.commit_all(commits)
         except Exception:  # noqa: BLE001 - the same
             outcomes = [Outcome.CONFLICT] * len(steps)
