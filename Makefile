@@ -49,7 +49,7 @@ chaos: setup  ## kill, pause and cut off services under 1 000 executions, on eve
 	$(BIN)/python -m pytest -m chaos -n 2 --timeout 1800 $(ARGS)
 
 planted: setup  ## plant known bugs, one at a time, and see that the suites catch them
-	$(BIN)/python -m pytest -m planted tests/chaos $(ARGS)
+	$(BIN)/python -m pytest -m planted -n 2 tests/chaos $(ARGS)
 
 lint: setup  ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .

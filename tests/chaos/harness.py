@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import pytest
 from tests.chaos.fleet import Fleet
@@ -17,13 +18,29 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import WORKERS, Consumer, Definition, ExecutionKey, Message, Start, Status
+from unspool.eventstore.records import (
+    WORKERS,
+    Consumer,
+    Definition,
+    Delivery,
+    ExecutionKey,
+    Message,
+    Start,
+    Status,
+)
 from unspool.eventstore.retry import retry_until_available
 
 TENANT = "default"
 
 BOUND = 25.0
 """Seconds within which work continues after a fault. A takeover takes 3 to 8 seconds."""
+
+
+class Received(NamedTuple):
+    """A message, and when it was received, in milliseconds since 1970."""
+
+    message: Message
+    at: int
 
 
 @dataclass
@@ -73,14 +90,24 @@ class Harness:
             assert time.monotonic() < deadline, f"no {type_} in {key.id}\n{self.fleet.logs()}"
             await asyncio.sleep(0.02)
 
-    async def messages(self) -> list[Message]:
-        """The messages that no worker took; they stay in the inbox."""
+    async def receive(self, count: int) -> list[Received]:
+        """Waits for so many messages while no worker runs; they stay in the inbox. Returns all there are."""
         observer = Consumer(WORKERS, "observer")
-        found: list[Message] = []
-        while deliveries := await self.store.receive_messages(observer, 100, 0.5):
-            found += [delivery.body for delivery in deliveries]
+        found: list[Received] = []
+        deadline = time.monotonic() + BOUND
+        while deliveries := await self._receive(observer, len(found) >= count, deadline):
+            at = time.time_ns() // 1_000_000
+            found += [Received(delivery.body, at) for delivery in deliveries]
         await self.store.deregister(observer)
         return found
+
+    async def _receive(self, observer: Consumer, enough: bool, deadline: float) -> list[Delivery[Message]]:
+        """The next messages; if there are enough, those of the next half second."""
+        while not (deliveries := await self.store.receive_messages(observer, 100, 0.5)):
+            if enough:
+                return []
+            assert time.monotonic() < deadline, f"messages are missing; {self.inspection.leftovers()}"
+        return deliveries
 
     async def finish(self) -> None:
         """Waits until all executions complete; checks them, their effects, and that nothing is left."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Bug(NamedTuple):
-    """A bug: what goes wrong, where, and which suite notices it."""
+    """A bug: what goes wrong, where, and which suites notice it."""
 
     name: str
     file: str
@@ -13,10 +13,10 @@ class Bug(NamedTuple):
     old: str
     """The text that is replaced; it occurs exactly once."""
     new: str
-    suite: str
-    """Path of the tests that fail with the bug."""
+    suites: tuple[str, ...]
+    """Paths of tests; in each of them a test fails with the bug."""
     store: str
-    """The store whose tests fail; empty for all tests of the suite."""
+    """The store whose tests fail; empty for all tests of the suites."""
 
     def plant(self, root: Path) -> None:
         """Changes a copy of the source."""
@@ -43,7 +43,7 @@ BUGS = (
         "  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))\n"
         "  redis.call('XDEL', inbox, unpack(acknowledged, first, last))\n",
         "",
-        CHAOS,
+        (CHAOS,),
         "redis",
     ),
     Bug(
@@ -51,7 +51,7 @@ BUGS = (
         f"{LUA}/fire.lua",
         "'-inf', now, 'LIMIT'",
         "'-inf', now + 300, 'LIMIT'",
-        TIMERS,
+        (TIMERS, CHAOS),
         "redis",
     ),
     Bug(
@@ -59,7 +59,7 @@ BUGS = (
         f"{LUA}/fire.lua",
         "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n",
         "      if #due > 1 then redis.call('XADD', KEYS[i + 1], '*', 'm', message) end\n",
-        CHAOS,
+        (CHAOS,),
         "redis",
     ),
     Bug(
@@ -67,7 +67,7 @@ BUGS = (
         f"{LUA}/reclaim.lua",
         "elseif cancelled(n, entry[2][1]) then",
         "elseif per_set > 0 then",
-        CHAOS,
+        (CHAOS,),
         "redis",
     ),
     Bug(
@@ -75,7 +75,7 @@ BUGS = (
         f"{LUA}/reclaim.lua",
         "if left > 0 and redis.call('XLEN', KEYS[n]) > 0 then",
         "if left < 0 then",
-        INBOX,
+        (INBOX,),
         "redis",
     ),
     Bug(
@@ -83,7 +83,7 @@ BUGS = (
         f"{LUA}/take.lua",
         "'COUNT', count, 'STREAMS'",
         "'COUNT', count, 'NOACK', 'STREAMS'",
-        INBOX,
+        (INBOX, CHAOS),
         "redis",
     ),
     Bug(
@@ -91,7 +91,7 @@ BUGS = (
         "eventstore/unspool/eventstore/retry.py",
         "retry=retry_if_exception_type(StoreUnavailable)",
         "retry=retry_if_exception_type(ZeroDivisionError)",
-        CHAOS,
+        (CHAOS,),
         "redis",
     ),
     Bug(
@@ -99,7 +99,7 @@ BUGS = (
         "executor/unspool/executor/http/request.py",
         'headers.setdefault("Idempotency-Key", request.idempotency_key)',
         'headers.setdefault("Idempotency-Key", str(id(headers)))',
-        CHAOS,
+        (CHAOS,),
         "sqlite",
     ),
     Bug(
@@ -107,7 +107,7 @@ BUGS = (
         f"{LUA}/commit.lua",
         "elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then",
         "elseif false then",
-        COMMIT,
+        (COMMIT, CHAOS),
         "redis",
     ),
     Bug(
@@ -115,7 +115,7 @@ BUGS = (
         f"{LUA}/commit.lua",
         "elseif known[2] == commit then",
         "elseif false then",
-        COMMIT,
+        (COMMIT, CHAOS),
         "redis",
     ),
     Bug(
@@ -123,7 +123,7 @@ BUGS = (
         f"{LUA}/fire.lua",
         "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n",
         "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n" * 2,
-        TIMERS,
+        (TIMERS, CHAOS),
         "redis",
     ),
     Bug(
@@ -131,7 +131,7 @@ BUGS = (
         f"{LUA}/finish.lua",
         "if all_there or redis.call('XDEL', queue, ARGV[i]) == 1 then",
         "if true then",
-        TASKS,
+        (TASKS, CHAOS),
         "redis",
     ),
     Bug(
@@ -139,7 +139,7 @@ BUGS = (
         f"{LUA}/release.lua",
         "    redis.call('XADD', KEYS[1], '*', entry[2][1], entry[2][2], 'n', attempts - 1)\n",
         "",
-        INBOX,
+        (INBOX, CHAOS),
         "redis",
     ),
     Bug(
@@ -147,7 +147,7 @@ BUGS = (
         f"{SQLITE}/commits.py",
         'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND version = ? AND',
         'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND ? IS NOT NULL AND',
-        COMMIT,
+        (COMMIT,),
         "sqlite",
     ),
     Bug(
@@ -155,7 +155,24 @@ BUGS = (
         "executor/unspool/executor/service.py",
         "        if self._running:\n",
         "        if not self._running:\n",
-        EXECUTOR,
+        (EXECUTOR, CHAOS),
         "",
+    ),
+    Bug(
+        "a worker acknowledges before it commits",
+        "worker/unspool/worker/execution_processor.py",
+        "            step = await self._step(key, known, deliveries)\n",
+        "            await self._store.acknowledge(deliveries)\n"
+        "            step = await self._step(key, known, deliveries)\n",
+        (CHAOS,),
+        "redis",
+    ),
+    Bug(
+        "a snapshot is used without a check of its version",
+        "worker/unspool/worker/state_cache.py",
+        "        state = fold(kept, events)\n",
+        "        state = replace(kept, version=record.version)\n",
+        (CHAOS,),
+        "redis",
     ),
 )

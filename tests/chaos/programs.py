@@ -17,14 +17,19 @@ PROGRAMS = {
     # The first message keeps its worker for a while.
     "thinking": f"- think: {{ set: {{ done: '${{ {THINK} }}' }} }}\n"
     + _CALL.format(name="book", place="book"),
-    # The message of the timer keeps its worker for a while, and leads to many events.
+    # The message of the timer leads to many events, and then keeps its worker for a while.
     "pausing": "- pause: { wait: { milliseconds: 100 } }\n"
-    f"- think: {{ set: {{ done: '${{ {THINK} }}' }} }}\n"
     + "".join(f"- step{number}: {{ set: {{ number: {number} }} }}\n" for number in range(10))
+    + f"- think: {{ set: {{ done: '${{ {THINK} }}' }} }}\n"
     + "- pauseAgain: { wait: { minutes: 1 } }\n",
     "booking": _CALL.format(name="book", place="book"),
     "holding": _CALL.format(name="hold", place="held") + _CALL.format(name="book", place="book"),
-    "waiting": "- pause: { wait: { milliseconds: 2500 } }\n" + _CALL.format(name="book", place="book"),
+    # The commit before the first pause leads to a snapshot, the few events after it to none.
+    "growing": "".join(f"- step{number}: {{ set: {{ number: {number} }} }}\n" for number in range(10))
+    + "- pause: { wait: { milliseconds: 300 } }\n"
+    "- pauseAgain: { wait: { milliseconds: 1500 } }\n" + _CALL.format(name="book", place="book"),
+    "failing": "- fail: { raise: { error: { type: 'https://example.com/failed', status: 500 } } }\n",
+    "waiting": "- pause: { wait: { milliseconds: 4000 } }\n" + _CALL.format(name="book", place="book"),
     "retrying": """\
 - pause: { wait: { milliseconds: 1000 } }
 - attempts:

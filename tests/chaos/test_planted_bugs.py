@@ -1,4 +1,4 @@
-"""Each planted bug makes the suite fail that claims to catch it."""
+"""Each planted bug makes the suites fail that claim to catch it."""
 
 import os
 import shutil
@@ -10,15 +10,16 @@ import pytest
 from tests.chaos.planted_bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
+CLAIMS = [(bug, suite) for bug in BUGS for suite in bug.suites]
 PACKAGES = ("api", "cli", "definitions", "eventstore", "executor", "timer_service", "worker")
 
 
-def run_suite(bug: Bug, source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the bug's suite with the packages of a folder instead of the installed ones."""
+def run_suite(suite: str, store: str, source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a suite with the packages of a folder instead of the installed ones."""
     folders = [str(source / package) for package in PACKAGES]
     return subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", bug.suite, "-k", bug.store, "-m", "not planted"),
+            *(sys.executable, "-m", "pytest", suite, "-k", store, "-m", "not planted"),
             *("-x", "-q", "-n0", "-p", "no:cacheprovider", "--basetemp", str(folder)),
             *("-o", f"pythonpath={' '.join(folders)}"),
         ],
@@ -27,7 +28,7 @@ def run_suite(bug: Bug, source: Path, folder: Path) -> subprocess.CompletedProce
             **os.environ,
             "PYTHONPATH": os.pathsep.join(folders),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "UNSPOOL_CHAOS_EXECUTIONS": "40",
+            "UNSPOOL_CHAOS_EXECUTIONS": "60",
             "UNSPOOL_CHAOS_SECONDS": "45",
         },
         capture_output=True,
@@ -38,12 +39,12 @@ def run_suite(bug: Bug, source: Path, folder: Path) -> subprocess.CompletedProce
 
 @pytest.mark.planted
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
-def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bug", "suite"), CLAIMS, ids=[f"{bug.name} - {suite}" for bug, suite in CLAIMS])
+def test_a_planted_bug_is_caught(bug: Bug, suite: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package)
     bug.plant(source)
-    result = run_suite(bug, source, tmp_path / "run")
+    result = run_suite(suite, bug.store, source, tmp_path / "run")
     assert result.returncode == pytest.ExitCode.TESTS_FAILED, result.stdout[-3000:]
     assert " failed" in result.stdout, result.stdout[-3000:]

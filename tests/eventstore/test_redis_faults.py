@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.redis_proxy import RedisProxy
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
@@ -25,85 +26,9 @@ from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 
 
-class Proxy:
-    """Stands between a store and Redis, and misbehaves when told to."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._doomed: bytes | None = None
-        self._flowing = asyncio.Event()
-        self._flowing.set()
-        self._pumps: set[asyncio.Task[None]] = set()
-        self.losses = 0
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
-
-    async def stop(self) -> None:
-        self._server.close()
-        for pump in tuple(self._pumps):
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-
-    def lose_the_reply_to(self, request: bytes) -> None:
-        """Lets one request with these bytes through, swallows the reply and breaks the connection."""
-        self._doomed = request
-
-    def freeze(self) -> None:
-        """Becomes a black hole: nothing breaks, nothing arrives."""
-        self._flowing.clear()
-
-    def refuse(self) -> None:
-        """Accepts no more connections."""
-        self._server.close()
-
-    def thaw(self) -> None:
-        self._flowing.set()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        lost = asyncio.Event()
-        pumps = {
-            asyncio.create_task(self._requests(reader, up_writer, lost)),
-            asyncio.create_task(self._replies(up_reader, writer, lost)),
-        }
-        self._pumps |= pumps
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        self._pumps -= pumps
-        writer.close()
-        up_writer.close()
-
-    async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
-    ) -> None:
-        while data := await reader.read(1 << 16):
-            await self._flowing.wait()
-            if self._doomed is not None and self._doomed in data:
-                self._doomed = None
-                lost.set()
-            writer.write(data)
-
-    async def _replies(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
-    ) -> None:
-        while data := await reader.read(1 << 16):
-            await self._flowing.wait()
-            if lost.is_set():
-                self.losses += 1
-                return
-            writer.write(data)
-
-
 @pytest.fixture
-async def proxy(redis_server, redis_database) -> AsyncIterator[Proxy]:
-    proxy = Proxy(redis_server.port)
+async def proxy(redis_server, redis_database) -> AsyncIterator[RedisProxy]:
+    proxy = RedisProxy(redis_server.port)
     await proxy.start()
     yield proxy
     await proxy.stop()
