@@ -1,4 +1,4 @@
-"""What holds for every execution, whatever the faults."""
+"""What holds for every execution, with all faults."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, every adapter does what a small model in memory does."""
+"""Every adapter does what a small model in memory does, for random operations in random order."""
 
 import asyncio
 import copy

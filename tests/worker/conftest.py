@@ -135,7 +135,7 @@ def echo(request: TaskRequest) -> Any:
 
 @pytest.fixture
 def world(jq: JqPool) -> Callable[..., World]:
-    """Makes a world from the tasks of a definition (`do: …` and whatever else stands at the top)."""
+    """Makes a world from the tasks of a definition (`do: …` and other top-level members)."""
 
     def make(definition: str, answer: Answer = echo) -> World:
         text = HEADER + textwrap.dedent(definition)

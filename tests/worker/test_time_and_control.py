@@ -210,7 +210,7 @@ def test_retry_after_the_workflows_timeout(world):
 
 @pytest.mark.parametrize("inner", ["timeout: {after: PT1S}, wait: PT20S", "wait: PT1S"])
 def test_of_timers_due_at_once_the_outermost_timeout_wins(world, inner):
-    # N3: whatever order a store tells of them in
+    # N3: in any order in which a store reports them
     run = world(f"""
         do:
           - o:

@@ -204,7 +204,7 @@ class WorkerService:
                 answered = await self._batch_processor.process(messages_by_execution)
             except StoreMismatch:  # the loops of the service end with the same error
                 answered = {}
-            except Exception:  # the executions must stay processable, whatever the error is
+            except Exception:  # after any error, the executions must stay processable
                 log.exception("a batch failed", extra={"action": "batch_failed"})
                 answered = {}
             read, messages_by_execution = messages_by_execution, {}
