@@ -12,7 +12,10 @@ class Inspection(Protocol):
     """The queues of a store."""
 
     def leftovers(self) -> dict[str, int]:
-        """Messages, tasks, timers and dead letters that are stored, by place. Empty if there are none."""
+        """Messages, tasks, timers, outbox entries and dead letters that are stored, by place.
+
+        Empty if there are none.
+        """
 
     def delivered_messages(self) -> int:
         """Number of messages that a worker took and did not acknowledge."""
@@ -32,7 +35,7 @@ class RedisInspection:
         with self._server.admin as admin:
             sizes = {}
             for key in map(bytes.decode, admin.scan_iter("unspool:{*")):
-                if key.endswith(("}:inbox", "}:dlq", "}:unreadable")) or "}:tasks:" in key:
+                if key.endswith(("}:outbox", "}:inbox", "}:dlq", "}:unreadable")) or "}:tasks:" in key:
                     sizes[key] = admin.xlen(key)
                     for group in admin.xinfo_groups(key):
                         sizes[f"pending {key}"] = group["pending"]
