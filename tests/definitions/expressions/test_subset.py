@@ -55,6 +55,22 @@ def test_jq_inside_and_outside_the_subset(
 
 
 @pytest.mark.parametrize(
+    "number", [2**53 + 1, 9007199254740993123, -9007199254740993123, 2**63 - 1, -(2**63), 2**64 - 1]
+)
+def test_a_text_of_digits_becomes_the_same_integer(compiler: ExpressionCompiler, number: int) -> None:
+    # inventory D13
+    assert evaluate(compiler, "map(tonumber)", [str(number)]) == [number]
+    source = '{id: (.id | ltrimstr("id-") | tonumber)}'
+    assert evaluate(compiler, source, {"id": f"id-{number}"}) == {"id": number}
+
+
+@pytest.mark.parametrize("text", ["12345678901234567890123", "-12345678901234567890123", str(2**64)])
+def test_a_text_of_more_digits_is_an_error_that_names_it(compiler: ExpressionCompiler, text: str) -> None:
+    with pytest.raises(ExpressionError, match=rf"integer {text} .*pass it as a string"):
+        evaluate(compiler, "tonumber", text)
+
+
+@pytest.mark.parametrize(
     "source", [".a.b", "$context.n", ".a + 1", "[.[] | length]", 'map(select(.x == "y"))']
 )
 def test_the_usual_never_needs_a_child(source: str) -> None:

@@ -12,7 +12,7 @@ from unspool.definitions.expressions.dates import DATE_FILTERS
 from unspool.definitions.expressions.encoded_text import explode, implode
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
-from unspool.definitions.expressions.json_parsing import from_json
+from unspool.definitions.expressions.json_parsing import exact_integer, from_json
 from unspool.definitions.expressions.json_text import to_json, to_string
 from unspool.definitions.expressions.numbers import computed, operand, rounded
 from unspool.definitions.expressions.operators import add, negate, split
@@ -93,9 +93,10 @@ def _to_number(value: Json, _: Frame) -> Json:
     number = float(value)
     if not math.isfinite(number):
         raise EvaluationError("the result is no finite number")
-    whole = value.lstrip("+-")
-    exact = whole.isdecimal() and len(whole.lstrip("0")) < 19
-    return int(value) if exact and number else number
+    digits = value.lstrip("+-")
+    if not number or not digits.isdecimal():
+        return number
+    return exact_integer(("-" if number < 0 else "") + digits.lstrip("0"))
 
 
 def _number(value: Json) -> float:

@@ -64,8 +64,8 @@ def _as_in_json(word: re.Match[str]) -> str:
     return f"{sign.replace('+', '')}{whole.lstrip('0') or '0'}{point}{exponent}"
 
 
-def _integer(digits: str) -> int | float:
-    """An integer of up to 64 bits, exactly."""
+def exact_integer(digits: str) -> int | float:
+    """An integer of up to 64 bits, exactly. Raises `EvaluationError` if it has more."""
     if len(digits) <= 20 and -(2**63) <= (whole := int(digits)) < 2**64:
         return whole if whole or digits[0] != "-" else -0.0
     shown = digits if len(digits) <= _DIGITS_SHOWN else digits[:_DIGITS_SHOWN] + "..."
@@ -81,4 +81,4 @@ def _not_finite(_: str) -> NoReturn:
     raise EvaluationError("the text holds a number that is not finite")
 
 
-_DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=_double, parse_constant=_not_finite)
+_DECODER: Final = json.JSONDecoder(parse_int=exact_integer, parse_float=_double, parse_constant=_not_finite)
