@@ -15,6 +15,10 @@ from unspool.worker.replay import state_at
 
 # -- workflows over a list of numbers: every task appends to it, so the output tells the path
 
+FUNCTIONS = {
+    "pair": {"do": [{"first": {"set": "${ . + [100] }"}}, {"second": {"set": "${ . + [200] }"}}]},
+    "nested": {"do": [{"inner": {"call": "pair"}}, {"wait": {"wait": {"milliseconds": 1}}}]},
+}
 HTTP = {"method": "post", "endpoint": "http://h", "body": "${ . }"}
 
 
@@ -33,6 +37,7 @@ leaves = st.one_of(
     numbers.map(lambda n: {"if": f"length > {n % 4}", "set": f"${{ . + [{n}] }}"}),
     numbers.map(lambda n: {"call": "http", "with": HTTP, "output": {"as": f". + [{n}]"}}),
     numbers.map(lambda n: {"wait": {"milliseconds": n}}),
+    st.sampled_from(sorted(FUNCTIONS)).map(lambda name: {"call": name}),
     st.just({"raise": {"error": {"type": "x:raised", "status": 500}}}),
     numbers.map(lambda n: {"set": f"${{ . + [{n}] }}", "export": {"as": "[($context // [])[], length]"}}),
 )
@@ -74,10 +79,10 @@ def expected(task: dict[str, Any], data: list[int]) -> list[int]:
     match task:
         case {"if": condition} if not len(data) > int(condition.rsplit(" ", 1)[1]):
             return data
-        case {"set": text}:
+        case {"set": text} | {"call": _, "output": {"as": text}}:
             return [*data, int(text.split("[")[1].split("]")[0])]
-        case {"call": _, "output": {"as": text}}:
-            return [*data, int(text.split("[")[1].split("]")[0])]
+        case {"call": name} if name in FUNCTIONS:
+            return [*data, 100, 200]
         case {"raise": {"error": {"type": type_}}}:
             raise Raised(type_)
         case {"for": _, "do": tasks}:
@@ -110,7 +115,8 @@ def expected_list(tasks: list[dict[str, Any]], data: list[int]) -> list[int]:
 
 
 def definition(tasks: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"document": {"dsl": "1.0.3", "namespace": "n", "name": "w", "version": "1.0.0"}, "do": tasks}
+    document = {"dsl": "1.0.3", "namespace": "n", "name": "w", "version": "1.0.0"}
+    return {"document": document, "use": {"functions": FUNCTIONS}, "do": tasks}
 
 
 @settings(max_examples=150, deadline=None)

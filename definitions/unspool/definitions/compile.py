@@ -8,6 +8,7 @@ from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.plan import Body, Plan, Task
+from unspool.definitions.tasks.call_function import compile_function_call
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.for_each import compile_for
@@ -97,6 +98,8 @@ def _compile_body(task: dict[str, Any], context: CompileContext) -> Body:
 def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
     if task["call"] == "http":
         return compile_http_call(task, context)
+    if task["call"] in context.builder.use.get("functions", {}):
+        return compile_function_call(task, context)
     return Unsupported(_UNSUPPORTED.format(f"`call: {task['call']}`"))
 
 

@@ -46,6 +46,8 @@ class PlanBuilder:
     use: Mapping[str, Mapping[str, Json]]
     compile_body: CompileBody
     tasks: dict[str, Task] = field(default_factory=dict)
+    functions: set[str] = field(default_factory=set)
+    """Pointers of the functions that are compiled, or being compiled."""
     guarded: bool = False
 
 

@@ -1,7 +1,8 @@
 """`evolve(state, event) -> state`: what each event does to the state, and nothing else.
 
 Events hold what cannot be derived. So a task's raw input is the data of its scope when it was created, and
-the data of a scope is the output of the child that completed last; neither is in an event.
+the data of a scope is the output of the child that completed last; neither is in an event. Only the raw input
+of a function is in an event, as its arguments.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -115,7 +116,8 @@ def _task_created(state: State, event: Event) -> None:
         parent = _put(state, parent._replace(progress=Loop(items, data["iteration"])))
     elif "caught" in data:
         parent = _put(state, parent._replace(data=parent.input, fault=data["caught"]))
-    _put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, parent.data, branch=data.get("branch")))
+    raw = data.get("arguments", parent.data)
+    _put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, raw, branch=data.get("branch")))
     state.last_run = int(id_)
     state.faulted_runs = ()
 

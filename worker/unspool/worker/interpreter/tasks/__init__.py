@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from unspool.definitions.plan import Body
+from unspool.definitions.tasks.call_function import CallFunction
 from unspool.definitions.tasks.do import Do
 from unspool.definitions.tasks.for_each import For
 from unspool.definitions.tasks.fork import Fork
@@ -15,6 +16,7 @@ from unspool.definitions.tasks.switch import Switch
 from unspool.definitions.tasks.try_catch import Try
 from unspool.definitions.tasks.wait import Wait
 from unspool.worker.interpreter.decision_builder import TaskInterpreter
+from unspool.worker.interpreter.tasks.call_function import CallFunctionInterpreter
 from unspool.worker.interpreter.tasks.do import DoInterpreter
 from unspool.worker.interpreter.tasks.for_each import ForInterpreter
 from unspool.worker.interpreter.tasks.fork import ForkInterpreter
@@ -27,6 +29,7 @@ from unspool.worker.interpreter.tasks.try_catch import TryInterpreter
 from unspool.worker.interpreter.tasks.wait import WaitInterpreter
 
 INTERPRETERS: Final[Mapping[type[Body], TaskInterpreter]] = {
+    CallFunction: CallFunctionInterpreter(),
     Do: DoInterpreter(),
     For: ForInterpreter(),
     Fork: ForkInterpreter(),

@@ -1,0 +1,35 @@
+"""`call` of a function of `use.functions` (dsl-reference.md, "Function")."""
+
+from dataclasses import dataclass
+
+from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.json_pointer import child
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Evaluable
+
+
+@dataclass(frozen=True, slots=True)
+class CallFunction:
+    """The function to call, and what to call it with."""
+
+    name: str
+    task: str
+    """Pointer of the function, which is a task."""
+    arguments: Evaluable | None
+    """The input of the function; the task's transformed input if it is None."""
+
+
+def compile_function_call(task: dict[str, Json], context: CompileContext) -> CallFunction:
+    """Compiles a call of a function, and the function with its first call.
+
+    The call has only the pointer of the function, so that functions can call each other and themselves.
+    """
+    name = task["call"]
+    pointer = child("/use/functions", name)
+    builder = context.builder
+    if pointer not in builder.functions:
+        builder.functions.add(pointer)
+        spec = builder.use["functions"][name]
+        CompileContext(pointer, builder).task(spec, name, scope="/use/functions", index=0)
+    arguments = context.template(task["with"]) if "with" in task else None
+    return CallFunction(name, pointer, arguments)
