@@ -31,6 +31,8 @@ COMMIT = "tests/eventstore/test_contract_commit.py"
 TASKS = "tests/eventstore/test_contract_tasks.py"
 INBOX = "tests/eventstore/test_contract_inbox.py"
 TIMERS = "tests/eventstore/test_contract_timers.py"
+OUTBOX = "tests/eventstore/test_contract_outbox.py"
+REDIS_FAULTS = "tests/eventstore/test_redis_faults.py"
 EXECUTOR = "tests/executor/test_service.py"
 
 LUA = "eventstore/unspool/eventstore/redis/scripts"
@@ -140,6 +142,22 @@ BUGS = (
         "    redis.call('XADD', KEYS[1], '*', entry[2][1], entry[2][2], 'n', attempts - 1)\n",
         "",
         (INBOX, CHAOS),
+        "redis",
+    ),
+    Bug(
+        "an entry of the outbox is applied twice",
+        f"{LUA}/deliver.lua",
+        "  if not before then\n",
+        "  if true then\n",
+        (OUTBOX,),
+        "redis",
+    ),
+    Bug(
+        "what a lost process has for other executions is not delivered",
+        "eventstore/unspool/eventstore/redis/outbox.py",
+        "zip(shards, lengths, strict=True) if length]",
+        "zip(shards, lengths, strict=True) if not length]",
+        (REDIS_FAULTS,),
         "redis",
     ),
     Bug(
