@@ -17,6 +17,7 @@ EXAMPLES = {
     "parallel-fan-out.yaml",
     "poll-until-done.yaml",
     "human-approval.yaml",
+    "price-list.yaml",
 }
 
 
@@ -32,6 +33,18 @@ async def test_examples_are_valid(examples: Path, call: Any) -> None:
 async def test_hello(call: Any, examples: Path) -> None:
     ran = await call("run", str(examples / "hello.yaml"), "--input", '{"name": "Ada"}')
     assert ran.json == {"greeting": "Hello, Ada!"}
+
+
+async def test_a_function_is_called_with_other_inputs(call: Any, examples: Path) -> None:
+    ran = await call("run", str(examples / "price-list.yaml"), "--input", '{"book": 10, "lamp": 50}')
+    assert ran.json == {"book": 10.7, "lamp": 59.5}
+
+
+async def test_the_input_of_a_function_is_checked(call: Any, examples: Path) -> None:
+    ran = await call("run", str(examples / "price-list.yaml"), "--input", '{"book": "ten", "lamp": 50}')
+    assert ran.code == 1
+    assert '"instance":"/do/0/book"' in ran.errors
+    assert "/net" in ran.errors
 
 
 # -- order-fulfilment.yaml
