@@ -406,3 +406,42 @@ def test_many_warnings_hide_no_error() -> None:
         "/do/300/z/wait: a duration is not negative"
     ]
     assert len(problems(f"do:\n{pairs}", Severity.WARNING)) == MAX_PROBLEMS
+
+
+# -- loops side by side
+
+
+@pytest.mark.parametrize("concurrency", ["0", "-1", "1001", "1.5", "'10'", "true", "null", "[]", "'${ .n }'"])
+def test_concurrency_is_a_whole_number(concurrency: str) -> None:
+    mark = f"metadata: {{unspool: {{concurrency: {concurrency}}}}}"
+    [found] = problems(f"do:\n- a:\n    for: {{in: .}}\n    {mark}\n    do: []\n")
+    assert (found.pointer, found.line) == ("/do/0/a/metadata/unspool/concurrency", 5)
+    assert found.message == "'concurrency' must be a whole number from 1 to 1000"
+
+
+def test_while_is_refused_beside_concurrency() -> None:
+    text = "do:\n- a:\n    for: {in: .}\n    while: 'true'\n    metadata: {unspool: {concurrency: 2}}\n    do: []\n"
+    [found] = problems(text)
+    assert (found.pointer, found.line) == ("/do/0/a/while", 5)
+    assert "'while'" in found.message
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["{unspool: {concurrency: 1}}", "{unspool: {concurrency: 1000}}", "{other: 1}", "{unspool: 7}"],
+)
+def test_other_metadata_of_a_loop_is_free(metadata: str) -> None:
+    assert messages(f"do: [{{a: {{for: {{in: .}}, metadata: {metadata}, do: []}}}}]\n") == []
+
+
+def test_concurrency_of_another_task_is_warned_of() -> None:
+    text = "do: [{a: {do: [], metadata: {unspool: {concurrency: 2}}}}]\n"
+    assert messages(text) == []
+    [found] = messages(text, Severity.WARNING)
+    assert found.startswith("/do/0/a/metadata/unspool/concurrency: ")
+
+
+def test_concurrency_of_a_function_is_checked() -> None:
+    function = "{for: {in: .}, metadata: {unspool: {concurrency: 0}}, do: []}"
+    [found] = messages(f"use: {{functions: {{f: {function}}}}}\ndo: [{{a: {{call: f}}}}]\n")
+    assert found.startswith("/use/functions/f/metadata/unspool/concurrency: ")

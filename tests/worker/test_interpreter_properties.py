@@ -48,6 +48,14 @@ def scopes(children: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dic
     return st.one_of(
         tasks.map(lambda do: {"do": do}),
         tasks.map(lambda do: {"for": {"in": "[1, 2]"}, "do": do}),
+        st.tuples(tasks, st.integers(1, 3)).map(
+            lambda pair: {
+                "for": {"in": "[1, 2, 3]"},
+                "metadata": {"unspool": {"concurrency": pair[1]}},
+                "do": pair[0],
+                "output": {"as": "[.[][]]"},
+            }
+        ),
         tasks.map(lambda branches: {"fork": {"branches": branches}, "output": {"as": "[.[][]]"}}),
         st.tuples(tasks, tasks).map(
             lambda pair: {
@@ -86,7 +94,8 @@ def expected(task: dict[str, Any], data: list[int]) -> list[int]:
         case {"raise": {"error": {"type": type_}}}:
             raise Raised(type_)
         case {"for": _, "do": tasks}:
-            return expected_list(tasks, expected_list(tasks, data))
+            once = expected_list(tasks, data)
+            return once * 3 if "metadata" in task else expected_list(tasks, once)
         case {"do": tasks}:
             return expected_list(tasks, data)
         case {"fork": {"branches": branches}}:

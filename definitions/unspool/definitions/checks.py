@@ -7,6 +7,7 @@ from unspool.definitions.schema import check_structure
 from unspool.definitions.semantics import (
     ExpressionProblems,
     check_case_flow,
+    check_concurrency,
     check_expressions,
     check_flow,
     check_references,
@@ -30,6 +31,7 @@ def check(
         check_references(occurrences, findings)
         check_flow(occurrences, findings)
         check_case_flow(occurrences, findings)
+        check_concurrency(occurrences, findings)
         check_values(occurrences, findings)
         check_expressions(occurrences, findings, expression_problems)
     except TooManyProblems:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unspool.definitions.json_value import Json
+from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.state import Loop, PendingTimer, Phase, Run, State
 
 
@@ -30,6 +31,9 @@ def _run(run: Run) -> Mapping[str, Json]:
         members["attempt"] = run.attempt + 1
     if isinstance(run.progress, Loop):
         members["iteration"] = run.progress.place
+    if isinstance(run.progress, Iterations):
+        loop = run.progress
+        members["iterations"] = {"of": len(loop.items), "begun": loop.begun, "completed": len(loop.outputs)}
     return members
 
 

@@ -9,12 +9,13 @@ from unspool.definitions.expressions.diagnostics import SourceProblem, source_pr
 from unspool.definitions.expressions.errors import EvaluationError, ExpressionError, LimitExceeded
 from unspool.definitions.expressions.expression import Budget, Expression, JqRunner
 from unspool.definitions.expressions.jq_pool import JqPool
-from unspool.definitions.expressions.json_size import json_size
+from unspool.definitions.expressions.json_size import MAX_JSON_SIZE, json_size
 from unspool.definitions.expressions.lexer import NOW
 from unspool.definitions.expressions.ordering import holds
 from unspool.definitions.expressions.template import Template
 
 __all__ = [
+    "MAX_JSON_SIZE",
     "NOW",
     "Budget",
     "EvaluationError",

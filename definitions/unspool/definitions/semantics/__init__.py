@@ -1,6 +1,7 @@
 """Checks that a schema cannot express: names that must exist, targets of `then`, syntax of expressions."""
 
 from unspool.definitions.semantics.case_flow import check_case_flow
+from unspool.definitions.semantics.concurrency import check_concurrency
 from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.references import check_references
@@ -9,6 +10,7 @@ from unspool.definitions.semantics.values import check_values
 __all__ = [
     "ExpressionProblems",
     "check_case_flow",
+    "check_concurrency",
     "check_expressions",
     "check_flow",
     "check_references",

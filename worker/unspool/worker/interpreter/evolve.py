@@ -10,9 +10,11 @@ from typing import Final
 
 from rpds import HashTrieMap
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Parent, Status
+from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.state import (
     ROOT,
     Branches,
@@ -111,15 +113,31 @@ def _workflow_retried(state: State, event: Event) -> None:
 def _task_created(state: State, event: Event) -> None:
     id_, data = str(event.run), event.data
     parent = state.runs[data["parent"]]
-    if "iteration" in data:
-        items = parent.progress.items if isinstance(parent.progress, Loop) else data["items"]
-        parent = _put(state, parent._replace(progress=Loop(items, data["iteration"])))
-    elif "caught" in data:
-        parent = _put(state, parent._replace(data=parent.input, fault=data["caught"]))
-    raw = data.get("arguments", parent.data)
+    loop = _iterations(parent, data)
+    if loop is not None:
+        raw, loop = loop.taken(data["branch"], parent.input)
+        _put(state, parent._replace(progress=loop))
+    else:
+        raw = data.get("arguments", _with_new_child(state, parent, data).data)
     _put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, raw, branch=data.get("branch")))
     state.last_run = int(id_)
     state.faulted_runs = ()
+
+
+def _iterations(parent: Run, data: dict[str, Json]) -> Iterations | None:
+    """The iterations side by side among which a task is created. The first task of all has the list."""
+    if "branch" in data and "items" in data:
+        return Iterations.over(data["items"], parent.input)
+    return parent.progress if isinstance(parent.progress, Iterations) else None
+
+
+def _with_new_child(state: State, parent: Run, data: dict[str, Json]) -> Run:
+    if "iteration" in data:
+        items = parent.progress.items if isinstance(parent.progress, Loop) else data["items"]
+        return _put(state, parent._replace(progress=Loop(items, data["iteration"])))
+    if "caught" in data:
+        return _put(state, parent._replace(data=parent.input, fault=data["caught"]))
+    return parent
 
 
 def _put(state: State, run: Run) -> Run:
@@ -151,14 +169,19 @@ def _task_completed(state: State, event: Event) -> None:
     parent = state.runs[str(run.parent)]
     output = data.get("output", run.raw if "skipped" in data else run.input)
     state.runs = state.runs.remove(run.id)
-    if run.branch is None:
-        _put(state, parent._replace(data=output))
-    else:
-        outputs = parent.progress.outputs if isinstance(parent.progress, Branches) else HashTrieMap()
-        _put(state, parent._replace(progress=Branches(outputs.insert(run.branch, output))))
+    _put(state, _with_output(parent, run.branch, output))
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = ()
+
+
+def _with_output(parent: Run, branch: int | None, output: Json) -> Run:
+    if branch is None:
+        return parent._replace(data=output)
+    if isinstance(parent.progress, Iterations):
+        return parent._replace(progress=parent.progress.completed(branch, output, parent.input))
+    outputs = parent.progress.outputs if isinstance(parent.progress, Branches) else HashTrieMap()
+    return parent._replace(progress=Branches(outputs.insert(branch, output)))
 
 
 def _task_faulted(state: State, event: Event) -> None:

@@ -15,11 +15,12 @@ from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expressions import NOW, ExpressionError, holds
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import DurationTemplate, Evaluable, Task
-from unspool.definitions.tasks.for_each import For
+from unspool.definitions.tasks.for_each import For, ParallelFor
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.clock import rfc3339
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
+from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.state import Loop, Phase, Run
 
 NO_NAMES: Final[Mapping[str, Json]] = MappingProxyType({})
@@ -74,7 +75,7 @@ def _scoped_variable(builder: DecisionBuilder, run: Run, name: str) -> Json:
 
     A `try` sees the error it has caught itself, too, once it is handled (inventory I31).
     """
-    inside = None
+    inside, branch = None, None
     while run.parent is not None:
         task = builder.task_of(run)
         body = task.body
@@ -83,9 +84,14 @@ def _scoped_variable(builder: DecisionBuilder, run: Run, name: str) -> Json:
                 return run.progress.items[run.progress.place]
             if name == body.at:
                 return run.progress.place
+        if isinstance(body, ParallelFor) and isinstance(run.progress, Iterations) and branch is not None:
+            if name == body.each:
+                return run.progress.items[branch]
+            if name == body.at:
+                return branch
         if isinstance(body, Try) and name == body.catch.name and _tells(run, body, inside):
             return run.fault
-        inside, run = task, builder.run(run.parent)
+        inside, branch, run = task, run.branch, builder.run(run.parent)
     return None
 
 

@@ -12,6 +12,7 @@ from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
+from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase, Purpose, Run, State
 
 FORMAT: Final = 1
@@ -67,6 +68,8 @@ def _dump_run(run: Run) -> Json:
             progress: Json = {"items": items, "place": place}
         case Branches(outputs):
             progress = {"outputs": list(outputs.items())}
+        case Iterations(items, input_size, begun, outputs, size):
+            progress = {"iterations": [items, input_size, begun, list(outputs.items()), size]}
         case None:
             progress = None
     return {**run._asdict(), "progress": progress}
@@ -75,9 +78,11 @@ def _dump_run(run: Run) -> Json:
 def _load_run(members: dict[str, Json]) -> Run:
     match members["progress"]:
         case {"items": items, "place": place}:
-            progress: Loop | Branches | None = Loop(items, place)
+            progress: Loop | Branches | Iterations | None = Loop(items, place)
         case {"outputs": outputs}:
             progress = Branches(HashTrieMap(dict(outputs)))
+        case {"iterations": [items, input_size, begun, outputs, size]}:
+            progress = Iterations(items, input_size, begun, HashTrieMap(dict(outputs)), size)
         case _:
             progress = None
     return Run(**{**members, "phase": Phase(members["phase"]), "progress": progress})

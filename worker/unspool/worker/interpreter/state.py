@@ -14,6 +14,7 @@ from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
+from unspool.worker.interpreter.iterations import Iterations
 
 ROOT: Final = "0"
 """Run id of the workflow itself, the root of the tree."""
@@ -75,12 +76,12 @@ class Run(NamedTuple):
     data: Json = None
     """What flows through its list: the output of the child that completed last."""
     branch: int | None = None
-    """Place among the branches of a `fork`."""
+    """Place among the branches of a `fork`, or among the iterations of a loop that run side by side."""
     attempt: int = 0
     """Retries begun (`try`)."""
     fault: Json = None
     """The error that is being handled (`catch.do`)."""
-    progress: Loop | Branches | None = None
+    progress: Loop | Branches | Iterations | None = None
     child: str | None = None
     """Id of the sub-workflow's execution (`run: workflow`)."""
 

@@ -6,7 +6,7 @@ from typing import Final
 from unspool.definitions.plan import Body
 from unspool.definitions.tasks.call_function import CallFunction
 from unspool.definitions.tasks.do import Do
-from unspool.definitions.tasks.for_each import For
+from unspool.definitions.tasks.for_each import For, ParallelFor
 from unspool.definitions.tasks.fork import Fork
 from unspool.definitions.tasks.raise_error import Raise
 from unspool.definitions.tasks.request import Request, Unsupported
@@ -20,6 +20,7 @@ from unspool.worker.interpreter.tasks.call_function import CallFunctionInterpret
 from unspool.worker.interpreter.tasks.do import DoInterpreter
 from unspool.worker.interpreter.tasks.for_each import ForInterpreter
 from unspool.worker.interpreter.tasks.fork import ForkInterpreter
+from unspool.worker.interpreter.tasks.parallel_for import ParallelForInterpreter
 from unspool.worker.interpreter.tasks.raise_error import RaiseInterpreter
 from unspool.worker.interpreter.tasks.request import RequestInterpreter, UnsupportedInterpreter
 from unspool.worker.interpreter.tasks.run_workflow import RunWorkflowInterpreter
@@ -33,6 +34,7 @@ INTERPRETERS: Final[Mapping[type[Body], TaskInterpreter]] = {
     Do: DoInterpreter(),
     For: ForInterpreter(),
     Fork: ForkInterpreter(),
+    ParallelFor: ParallelForInterpreter(),
     Unsupported: UnsupportedInterpreter(),
     Raise: RaiseInterpreter(),
     Request: RequestInterpreter(),

@@ -4,7 +4,7 @@ from typing import Any
 
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
-from unspool.definitions.tasks.for_each import For
+from unspool.definitions.tasks.for_each import For, ParallelFor
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.flow import complete, create
 from unspool.worker.interpreter.kind import InOrder
@@ -17,12 +17,7 @@ class ForInterpreter(InOrder):
 
     def begin(self, builder: DecisionBuilder, run: Run, body: For) -> None:
         """Evaluates the collection, once (inventory I12), and begins the first iteration."""
-        items = Scope(builder, run).evaluate(body.collection, run.input)
-        if items is None:
-            items = []
-        if not isinstance(items, list):
-            raise Fault(errors.expression(f"for.in must give an array, not {_type_name(items)}"))
-        self._iterate(builder, run, body, items, 0)
+        self._iterate(builder, run, body, evaluate_items(builder, run, body), 0)
 
     def done(self, builder: DecisionBuilder, run: Run, body: For, child: Ended) -> None:
         """An iteration is over: on to the next."""
@@ -46,6 +41,16 @@ class ForInterpreter(InOrder):
             return True
         scope = Scope(builder, run, {body.each: items[index], body.at: index})
         return scope.holds(body.condition, run.data)
+
+
+def evaluate_items(builder: DecisionBuilder, run: Run, body: For | ParallelFor) -> list[Json]:
+    """The items of a loop; null is an empty array (inventory I10). Raises `Fault`."""
+    items = Scope(builder, run).evaluate(body.collection, run.input)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise Fault(errors.expression(f"for.in must give an array, not {_type_name(items)}"))
+    return items
 
 
 def _type_name(value: Any) -> str:
