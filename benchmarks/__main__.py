@@ -71,6 +71,9 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "fan-out of 100, redis": on_redis(
             lambda u, _: m.latency(u, SEPARATE, workloads.fan_out(100), 40 // scale)
         ),
+        "list side by side, redis": on_redis(
+            lambda u, _: m.list_side_by_side(u, 10, (1_000 // scale, 10_000 // scale))
+        ),
         "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
         "10 000 timers in a second, redis": on_redis(lambda u, _: m.timers_in_a_second(u, 10_000)),

@@ -149,6 +149,28 @@ async def long_history(url: str, steps: int) -> Figures:
     return figures
 
 
+async def list_side_by_side(url: str, concurrency: int, counts: tuple[int, ...]) -> Figures:
+    """A loop with one executor task for each item, side by side: the cost of an item."""
+    figures: Figures = {}
+    async with processes.opened(url) as store:
+        ref = await driver.deploy(store, workloads.side_by_side(concurrency))
+        with processes.services(url, "worker", "executor") as pids:
+            await processes.wait_for_startup()
+            await driver.ended(store, await driver.start(store, ref, {"of": 100}))
+            for count in counts:
+                before = processes.cpu_seconds(pids)
+                key = await driver.start(store, ref, {"of": count})
+                await driver.ended(store, key, 600)
+                used = processes.cpu_seconds(pids) - before
+                ends = [event.time for event in await store.history(key) if event.type == "task.completed"]
+                tenth = count // 10
+                figures[f"us/item, {count} items"] = (ends[-1] - ends[0]) / (count - 1) * 1000
+                figures[f"first tenth, {count}"] = (ends[tenth - 1] - ends[0]) / (tenth - 1) * 1000
+                figures[f"last tenth, {count}"] = (ends[count - 1] - ends[count - tenth]) / (tenth - 1) * 1000
+                figures[f"cpu us/item, {count}"] = used / count * 1e6
+    return figures
+
+
 async def _warm_up(store: EventStore, ref: Any, value: Any = None) -> None:
     keys = await driver.start_many(store, ref, 5, value or {"n": 0})
     await driver.all_ended(store, ref, keys)

@@ -41,6 +41,21 @@ do:
     )
 
 
+def side_by_side(concurrency: int) -> str:
+    """One executor task for each item of a list, side by side."""
+    call = CALL.replace("${ . }", "${ $item }")
+    return (
+        HEAD.format(name=f"side-by-side-{concurrency}")
+        + f"""\
+do:
+  - all:
+      for: {{in: '[range(.of)]'}}
+      metadata: {{unspool: {{concurrency: {concurrency}}}}}
+      do: [{{step: {call}}}]
+"""
+    )
+
+
 def sleep(seconds: float) -> str:
     """One wait."""
     duration = f"{{milliseconds: {round(seconds * 1000)}}}"
