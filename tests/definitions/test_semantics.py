@@ -445,3 +445,24 @@ def test_concurrency_of_a_function_is_checked() -> None:
     function = "{for: {in: .}, metadata: {unspool: {concurrency: 0}}, do: []}"
     [found] = messages(f"use: {{functions: {{f: {function}}}}}\ndo: [{{a: {{call: f}}}}]\n")
     assert found.startswith("/use/functions/f/metadata/unspool/concurrency: ")
+
+
+# -- secrets
+
+
+@pytest.mark.parametrize(
+    ("do", "pointer"),
+    [
+        ("set: {x: '${ $secrets.token }'}", "/do/0/a/set/x"),
+        ("if: $secrets.token\n      set: {x: 1}", "/do/0/a/if"),
+        ("set: {x: 1}\n      output: {as: '${ $secrets.token }'}", "/do/0/a/output/as"),
+        ("switch: [{one: {when: $secrets.token, then: exit}}]", "/do/0/a/switch/0/one/when"),
+    ],
+)
+def test_secrets_are_refused_where_the_worker_would_store_them(do: str, pointer: str) -> None:
+    text = f"use: {{secrets: [token]}}\ndo:\n  - a:\n      {do}\n"
+    (found,) = problems(text)
+    assert found.pointer == pointer
+    assert found.message.startswith("$secrets cannot be read here, because")
+    lines = (HEAD + text).splitlines()
+    assert lines[found.line - 1][found.column - 1 :].startswith("$secrets")

@@ -210,7 +210,7 @@ def test_descriptors(world):
     }  # fmt: skip
 
 
-def test_secrets_are_refused_while_there_is_no_secret_store(world):
+def test_a_worker_has_no_secrets(world):
     # S1
     run = world("do: [{t: {set: {s: '${ $secrets.key }'}}}]").start({})
     assert (run.error["status"], run.error["type"].rsplit("/", 1)[-1]) == (403, "authorization")
@@ -293,3 +293,17 @@ def test_an_expression_within_a_uri_is_written_as_text(world, value, text):
     # D7
     run = world("do: [{c: {call: http, with: {method: get, endpoint: 'http://h/p?x=${ .v }'}}}]")
     assert run.start({"v": value}).requests[0].arguments["endpoint"]["uri"] == f"http://h/p?x={text}"
+
+
+def test_a_history_has_the_expression_of_a_secret_and_replays(world):
+    """Inventory E14."""
+    run = world("""
+        use: {secrets: [key]}
+        do:
+          - t:
+              call: http
+              with: {method: get, endpoint: http://x.test, headers: {K: '${ $secrets.key }'}}
+    """).start({})
+    (asked,) = run.output["$secrets"]["texts"]
+    assert (asked["at"], asked["text"]) == ("/headers/K", "${ $secrets.key }")
+    assert run.output["headers"] == {"K": None}

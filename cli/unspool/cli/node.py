@@ -89,15 +89,22 @@ class Node:
         return WorkerService(self._store, jq, settings, self._name)
 
     async def _open_executor(self, stack: AsyncExitStack) -> Service:
+        from unspool.cli.jq import jq_pool  # noqa: PLC0415
         from unspool.executor.egress import store_endpoints  # noqa: PLC0415
         from unspool.executor.handlers import default_handlers  # noqa: PLC0415
+        from unspool.executor.secrets import LocalSecrets  # noqa: PLC0415
         from unspool.executor.service import ExecutorService  # noqa: PLC0415
         from unspool.executor.settings import ExecutorSettings  # noqa: PLC0415
 
         settings = from_environment(ExecutorSettings, self._environment)
         if self._allow_shell is not None:
             settings = replace(settings, allow_shell=self._allow_shell)
-        handlers = default_handlers(settings, store=store_endpoints(self._url))
+        handlers = default_handlers(
+            settings,
+            store=store_endpoints(self._url),
+            jq=stack.enter_context(jq_pool(self._environment)),
+            secrets=LocalSecrets(self._environment, settings.secrets_dir),
+        )
         opened = await stack.enter_async_context(handlers)
         return ExecutorService(self._store, opened, settings, self._name, SystemClock())
 

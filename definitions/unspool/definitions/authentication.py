@@ -14,7 +14,7 @@ def descriptor(policy: Json) -> dict[str, str] | None:
         case {"basic": {"username": str(username), "password": str(password)}}:
             encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
             return {"scheme": "Basic", "parameter": encoded}
-        case {"bearer": {"token": str(token)}}:
+        case {"bearer": {"token": str(token)} | str(token)}:
             return {"scheme": "Bearer", "parameter": token}
         case _:
             return None

@@ -43,7 +43,7 @@ class PlanBuilder:
     """Collects the parts of a plan."""
 
     expressions: ExpressionCompiler
-    use: Mapping[str, Mapping[str, Json]]
+    use: Mapping[str, Any]
     compile_body: CompileBody
     tasks: dict[str, Task] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)

@@ -157,7 +157,7 @@ class TaskRequest(NamedTuple):
     queue: str
     """Name of the queue and its handler, such as `http` or `shell`."""
     arguments: dict[str, Json]
-    """Evaluated arguments for the handler."""
+    """Arguments for the handler. The member `$secrets` has those that read secrets, not evaluated."""
     deadline: int | None = None
     """Milliseconds since 1970 after which the result is no longer wanted."""
 

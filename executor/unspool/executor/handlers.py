@@ -1,9 +1,11 @@
 """The handlers of an executor, by queue."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from unspool.definitions.expressions import JqRunner
 from unspool.definitions.tasks import call_http, run_shell
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolve
@@ -11,17 +13,25 @@ from unspool.executor.http.call import HttpCall
 from unspool.executor.outbound import open_session
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.secret_handler import SecretHandler
+from unspool.executor.secrets import LocalSecrets, SecretProvider
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.shell import ShellRun
 
 
 @asynccontextmanager
 async def default_handlers(
-    settings: ExecutorSettings, *, store: Iterable[Endpoint] = ()
+    settings: ExecutorSettings,
+    *,
+    store: Iterable[Endpoint] = (),
+    jq: JqRunner | None = None,
+    secrets: SecretProvider | None = None,
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release. Their connections close with the context.
 
     `store` are the servers of the event store (`store_endpoints(url)`); calls to them are refused.
+    `jq` evaluates expressions of secrets that do not compile to closures. Secrets come from `secrets`, by
+    default from the environment and from files.
 
     Raises:
         BadSetting: `UNSPOOL_EGRESS` is neither `private` nor `public`.
@@ -30,7 +40,12 @@ async def default_handlers(
     async with open_session(policy, connections=settings.concurrency) as session:
         groups = ProcessGroups()
         try:
-            yield {call_http.QUEUE: HttpCall(session, settings), run_shell.QUEUE: ShellRun(settings, groups)}
+            handlers: dict[str, Handler] = {
+                call_http.QUEUE: HttpCall(session, settings),
+                run_shell.QUEUE: ShellRun(settings, groups),
+            }
+            provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
+            yield {queue: SecretHandler(handler, provider, jq) for queue, handler in handlers.items()}
         finally:
             await asyncio.to_thread(groups.close)
 

@@ -39,6 +39,9 @@ class ExecutorSettings:
         4 * MEBIBYTE,
         "Largest body of an HTTP response, decompressed",
     )
+    secrets_dir: str = setting(
+        "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows"
+    )
     allow_shell: bool = setting("UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used")
     shell_max_output_bytes: int = setting(
         "UNSPOOL_SHELL_MAX_OUTPUT_BYTES",

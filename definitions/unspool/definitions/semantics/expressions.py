@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from unspool.definitions.expressions import SourceProblem
-from unspool.definitions.expressions.lexer import LONGEST_SOURCE
+from unspool.definitions.expressions import ExpressionError, SourceProblem
+from unspool.definitions.expressions.lexer import LONGEST_SOURCE, tokenize, variables
 from unspool.definitions.findings import Findings
 from unspool.definitions.schema import Occurrence
+from unspool.definitions.secret_arguments import first_read, names_read
 from unspool.definitions.semantics.references import Names, declared
 from unspool.definitions.semantics.splitting import (
     Located,
@@ -17,7 +18,7 @@ from unspool.definitions.semantics.splitting import (
     sources_of_command,
     texts,
 )
-from unspool.definitions.semantics.variables import variables_at
+from unspool.definitions.semantics.variables import secrets_allowed_at, variables_at
 from unspool.definitions.spelling import did_you_mean, shown
 
 ExpressionProblems = Callable[[str, frozenset[str] | None], Iterable[SourceProblem]]
@@ -27,9 +28,6 @@ the variables that exist; None accepts any name."""
 MAX_IN_TEXT: Final = 200
 """Expressions in one text."""
 
-_SECRET: Final = re.compile(
-    r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")'
-)
 _LOOKS_LIKE_ONE: Final = re.compile(r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$[A-Za-z_]\w*(?:[.\[ ].*)?)\s*")
 
 
@@ -41,6 +39,7 @@ def check_expressions(
     strict = _is_strict(findings)
     for role, pointer, (source, start) in _expressions(occurrences, findings):
         problems: Iterable[SourceProblem] = _too_long(source) or _unknown_secret(source, secrets)
+        problems = problems or _misplaced_secret(source, findings, pointer)
         # In loose mode a text that is not an expression is plain text (inventory D2).
         if not problems and problems_of is not None and (strict or role not in _LITERAL_IN_LOOSE):
             problems = problems_of(source, variables_at(findings.document.value, pointer))
@@ -63,6 +62,11 @@ def _expressions(occurrences: Iterable[Occurrence], findings: Findings) -> Itera
                 yield from ((role, place, source) for source in sources_of(text))
 
 
+_MISPLACED: Final = (
+    "$secrets cannot be read here, because the worker would store its value in the history; "
+    "it can be read in the arguments of a call, shell, script or container, and in authentication policies"
+)
+
 _LITERAL_IN_LOOSE: Final = frozenset({"transformation", "value"})
 
 _SOURCES: Final[dict[str, Callable[[str], list[Located]]]] = {
@@ -84,13 +88,27 @@ def _too_long(source: str) -> list[SourceProblem]:
 
 
 def _unknown_secret(source: str, declared_secrets: Names) -> list[SourceProblem]:
-    for found in _SECRET.finditer(source):
-        secret = "".join(name or "" for name in found.groups())
+    for secret, offset in names_read(source).items():
         if secret not in declared_secrets:
             suggestion = did_you_mean(secret, declared_secrets)
             message = f"no secret '{shown(secret)}' in use.secrets{suggestion}"
-            return [SourceProblem(message, found.start())]
+            return [SourceProblem(message, offset)]
     return []
+
+
+def _misplaced_secret(source: str, findings: Findings, pointer: str) -> list[SourceProblem]:
+    if not _reads_secrets(source) or secrets_allowed_at(findings.document.value, pointer):
+        return []
+    return [SourceProblem(_MISPLACED, first_read(source))]
+
+
+def _reads_secrets(source: str) -> bool:
+    if "$secrets" not in source:
+        return False
+    try:
+        return "secrets" in variables(tokenize(source))
+    except ExpressionError:
+        return False  # its syntax is wrong, which another check reports
 
 
 def _is_strict(findings: Findings) -> bool:

@@ -14,6 +14,10 @@ ARGUMENTS: Final = frozenset(
 RESERVED: Final = ARGUMENTS | {"ENV", "__loc__", NOW}
 """Names that variables of authors cannot have."""
 
+_CALLS: Final = frozenset({"http", "grpc", "openapi", "asyncapi", "a2a", "mcp"})
+_PROCESSES: Final = frozenset({"shell", "script", "container"})
+"""Calls and processes whose arguments an executor evaluates."""
+
 
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
     """Returns the variables that exist at a place; None under `use`, because that depends on the user.
@@ -31,6 +35,21 @@ def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] 
         if isinstance(part, dict):
             names.update(_declared(part))
     return frozenset(names)
+
+
+def secrets_allowed_at(definition: Mapping[str, Any], pointer: str) -> bool:
+    """Returns whether `$secrets` can be read at a place: only where an executor evaluates it."""
+    steps = parts(pointer)
+    allowed = steps[:2] == ["use", "authentications"] or steps[:2] == ["use", "catalogs"]
+    part: Any = definition
+    for previous, step in zip(["", *steps], steps, strict=False):
+        of_call = step == "with" and isinstance(part, dict) and part.get("call") in _CALLS
+        if of_call or (previous == "run" and step in _PROCESSES):
+            allowed = True
+        elif step == "foreach":
+            allowed = False
+        part = part[int(step)] if isinstance(part, list) else part.get(step)
+    return allowed
 
 
 def _declared(part: Mapping[str, Any]) -> Iterator[str]:

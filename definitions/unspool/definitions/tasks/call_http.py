@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
+from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
@@ -18,7 +21,8 @@ QUEUE: Final = "http"
 class HttpArguments:
     """The arguments of an HTTP request, not evaluated."""
 
-    uri: Address
+    uri: Address | None
+    """None if it reads a secret: then the executor evaluates it."""
     authentication: Evaluable | None
     rest: Evaluable
     """Method, headers, query, body, output, redirect."""
@@ -26,7 +30,8 @@ class HttpArguments:
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
         """Returns the request for the executor. Raises `ExpressionError`."""
-        endpoint: dict[str, Json] = {"uri": self.uri.evaluate_within(value, variables, budget)}
+        uri = None if self.uri is None else self.uri.evaluate_within(value, variables, budget)
+        endpoint: dict[str, Json] = {"uri": uri}
         if self.authentication is not None:
             endpoint["authentication"] = self.authentication.evaluate_within(value, variables, budget)
         arguments: dict[str, Json] = self.rest.evaluate_within(value, variables, budget)
@@ -36,8 +41,33 @@ class HttpArguments:
 def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request:
     """Compiles a `call: http` task."""
     arguments = task["with"]
-    uri, policy = context.endpoint(arguments["endpoint"])
-    authentication = None if policy is None else context.template(policy)
-    rest = context.template({name: value for name, value in arguments.items() if name != "endpoint"})
-    reads = uri.variables | rest.variables | (authentication.variables if authentication else frozenset())
-    return Request(QUEUE, HttpArguments(uri, authentication, rest, reads), authentication)
+    endpoint = arguments["endpoint"]
+    address, policy = context.endpoint(endpoint)
+    policy = _without_use(policy)
+    texts = SecretTexts(context)
+    authentication = None
+    if policy is not None:
+        authentication = context.template(texts.taken(policy, "/endpoint/authentication"))
+        texts.secret_authorization = bool(texts.found)
+    written = endpoint if isinstance(endpoint, str) else endpoint["uri"]
+    uri = None if texts.take(written, "/endpoint/uri", address, "address") else address
+    members = {name: value for name, value in arguments.items() if name != "endpoint"}
+    rest = context.template(texts.taken(members, ""))
+    reads = rest.variables.union(*(part.variables for part in (uri, authentication) if part is not None))
+    evaluated = HttpArguments(uri, authentication, rest, reads)
+    return Request(QUEUE, texts.arguments(evaluated), None if policy is None else context.template(policy))
+
+
+def _without_use(policy: Json) -> Json:
+    """The policy with an expression in place of each scheme that is a secret (inventory K1)."""
+    if not isinstance(policy, dict):
+        return policy
+    return {scheme: _secret(spec["use"]) if _is_use(spec) else spec for scheme, spec in policy.items()}
+
+
+def _is_use(spec: Json) -> bool:
+    return isinstance(spec, dict) and isinstance(spec.get("use"), str)
+
+
+def _secret(name: str) -> str:
+    return "${ $secrets[" + orjson.dumps(name).decode() + "] }"

@@ -8,6 +8,7 @@ from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
+from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.request import Request
 
 QUEUE: Final = "shell"
@@ -35,7 +36,11 @@ def compile_shell(task: dict[str, Json], context: CompileContext) -> Request:
     run = task["run"]
     shell = {name: value for name, value in run["shell"].items() if name != "command"}
     options = {"await": run.get("await", True), "return": run.get("return", "stdout")}
-    command = context.shell_command(run["shell"]["command"])
-    rest = context.template(shell)
+    texts = SecretTexts(context)
+    written = run["shell"]["command"]
+    command = context.shell_command(written)
+    if texts.take(written, "/command", command, "command"):
+        command = context.template(None)
+    rest = context.template(texts.taken(shell, ""))
     arguments = ShellArguments(command, rest, options, command.variables | rest.variables)
-    return Request(QUEUE, arguments, detached=not options["await"])
+    return Request(QUEUE, texts.arguments(arguments), detached=not options["await"])

@@ -49,7 +49,7 @@ def _problem_text(response: HttpResponse) -> str:
     except UnreadableContent:
         return ""
     text = (problem.get("detail") or problem.get("title")) if isinstance(problem, dict) else None
-    return text[:_MAX_DETAIL] if isinstance(text, str) else ""
+    return masked(text, ())[:_MAX_DETAIL] if isinstance(text, str) else ""
 
 
 def call_error(request: HttpRequest, cause: str, title: str = "Communication call_error") -> WorkflowError:

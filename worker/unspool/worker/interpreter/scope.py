@@ -140,7 +140,8 @@ def _date_time(milliseconds: int | None) -> Json:
 
 
 def _secrets(_: Scope) -> Json:
-    raise Fault(errors.authorization("$secrets: no secret store is set up", title="Secret not available"))
+    detail = "$secrets has no value here: only arguments of calls and processes can read it"
+    raise Fault(errors.authorization(detail, title="Secret not available"))
 
 
 def _authorization(scope: Scope) -> Json:

@@ -1,0 +1,169 @@
+"""Arguments that read `$secrets`: they travel as expressions, and the executor evaluates them.
+
+The worker evaluates all other arguments. The request has `null` in place of a text that reads a secret, and
+the text beside the arguments, in the member `SECRETS`, with the values that its expressions read. The names
+of arguments come from the definition, so that data cannot make this member.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from unspool.definitions.compile_context import CompileContext, PlanBuilder
+from unspool.definitions.expressions import Budget, ExpressionCompiler, JqRunner
+from unspool.definitions.expressions.template import split
+from unspool.definitions.json_pointer import child
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Evaluable
+from unspool.definitions.tasks.request import Arguments
+
+SECRETS: Final = "$secrets"
+"""The member of a request's arguments that has the texts."""
+
+Syntax = Literal["value", "address", "command"]
+
+_READ: Final = re.compile(r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")')
+_ANY: Final = re.compile(r"\$secrets(?!\w)")
+_ONLY_SECRET: Final = re.compile(r'\s*\$secrets(?:\.\w+|\["[^"\\]*"\])+\s*')
+
+
+def names_read(source: str) -> dict[str, int]:
+    """The secrets that a text reads by name, each with the offset where it does."""
+    found: dict[str, int] = {}
+    for match in _READ.finditer(source):
+        found.setdefault("".join(name or "" for name in match.groups()), match.start())
+    return found
+
+
+def first_read(source: str) -> int:
+    """The offset of the first `$secrets`; 0 if there is none."""
+    found = _ANY.search(source)
+    return found.start() if found else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SecretText:
+    """A text of the definition that reads `$secrets`."""
+
+    pointer: str
+    """Where its value belongs in the arguments."""
+    text: str
+    syntax: Syntax
+    needs: tuple[str, ...]
+    """The secrets that must exist."""
+    variables: frozenset[str]
+    """The other variables that it reads; the worker knows their values."""
+
+    def request(self, value: Json, variables: Mapping[str, Json]) -> dict[str, Json]:
+        """The text with what its expressions read, for a task request."""
+        request: dict[str, Json] = {
+            "at": self.pointer,
+            "text": self.text,
+            "syntax": self.syntax,
+            "needs": list(self.needs),
+            "variables": {name: variables.get(name) for name in sorted(self.variables)},
+        }
+        return request if self._reads_only_secrets else {**request, "input": value}
+
+    @property
+    def _reads_only_secrets(self) -> bool:
+        return self.syntax != "address" and all(
+            _ONLY_SECRET.fullmatch(part.source) for part in split(self.text) if part.expression
+        )
+
+
+@dataclass(slots=True)
+class SecretTexts:
+    """Collects the texts of a task that read `$secrets`, while its arguments are compiled."""
+
+    context: CompileContext
+    secret_authorization: bool = False
+    """Whether `$authorization` holds a secret."""
+    found: list[SecretText] = field(default_factory=list)
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The names in `use.secrets`."""
+        return tuple(self.context.builder.use.get("secrets") or ())
+
+    def taken(self, value: Json, pointer: str) -> Json:
+        """The value with `null` in place of each text that reads a secret."""
+        if isinstance(value, str):
+            return None if self.take(value, pointer, self.context.template(value), "value") else value
+        if isinstance(value, dict):
+            return {name: self.taken(member, child(pointer, name)) for name, member in value.items()}
+        if isinstance(value, list):
+            return [self.taken(item, child(pointer, index)) for index, item in enumerate(value)]
+        return value
+
+    def take(self, text: str, pointer: str, compiled: Evaluable, syntax: Syntax) -> bool:
+        """Whether a text reads a secret; then it is collected."""
+        hidden = {"secrets", "authorization"} if self.secret_authorization else {"secrets"}
+        if not compiled.variables & hidden:
+            return False
+        names = names_read(text)
+        dynamic = len(_ANY.findall(text)) > len(_READ.findall(text))
+        needs = dict.fromkeys((*names, *self.declared)) if dynamic else names
+        self.found.append(SecretText(pointer, text, syntax, tuple(needs), compiled.variables - hidden))
+        return True
+
+    def arguments(self, evaluated: Arguments) -> Arguments:
+        """The arguments of the task: the evaluated ones, and the texts."""
+        if not self.found and not self.declared:
+            return evaluated
+        reads = evaluated.variables.union(*(text.variables for text in self.found))
+        loose = self.context.builder.expressions.loose
+        return SecretArguments(evaluated, tuple(self.found), self.declared, loose, reads)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretArguments:
+    """Arguments of which some read secrets."""
+
+    evaluated: Arguments
+    texts: tuple[SecretText, ...]
+    declared: tuple[str, ...]
+    """The secrets of the workflow. The executor masks their values in what the task returns."""
+    loose: bool
+    variables: frozenset[str]
+
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
+        """Returns the request for the executor. Raises `ExpressionError`."""
+        secrets: dict[str, Json] = {
+            "declared": list(self.declared),
+            "texts": [text.request(value, variables) for text in self.texts],
+        }
+        if self.loose:
+            secrets["loose"] = True
+        return {**self.evaluated.evaluate_within(value, variables, budget), SECRETS: secrets}
+
+
+def evaluated_text(
+    request: Mapping[str, Any], known: Mapping[str, Json], budget: Budget, jq: JqRunner | None, *, loose: bool
+) -> Json:
+    """The value of one text of a task request.
+
+    Args:
+        request: as `SecretText.request` makes it.
+        known: the values of `$secrets` and `$authorization`.
+        budget: what the expressions of one request may use.
+        jq: runs the expressions that do not compile to closures.
+        loose: whether a text that fails is plain text (inventory D2).
+
+    Raises:
+        ExpressionError: an expression fails.
+    """
+    compiler = ExpressionCompiler(jq=jq, mode="loose" if loose else "strict")
+    context = CompileContext("", PlanBuilder(compiler, {}, _no_tasks))
+    compile_text = {
+        "value": context.template,
+        "address": context.address,
+        "command": context.shell_command,
+    }[request["syntax"]]
+    evaluable: Evaluable = compile_text(request["text"])
+    return evaluable.evaluate_within(request.get("input"), {**request["variables"], **known}, budget)
+
+
+def _no_tasks(_task: dict[str, Any], _context: CompileContext) -> Any:
+    raise AssertionError("a text has no tasks")

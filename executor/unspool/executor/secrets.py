@@ -1,0 +1,67 @@
+"""The secrets of workflows: where their values come from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import orjson
+
+from unspool.definitions.json_value import Json
+
+PREFIX: Final = "UNSPOOL_SECRET_"
+_NOT_IN_VARIABLE: Final = re.compile(r"[^A-Z0-9]")
+_FILE_NAME: Final = re.compile(r"(?!\.)[^/\\\0]{1,255}")
+_MAX_FILE_BYTES: Final = 1024 * 1024
+
+
+class SecretProvider(Protocol):
+    """Returns the values of secrets. It can be called in any thread, and may block."""
+
+    def secret(self, name: str) -> Json:
+        """The value of a secret, a text or a JSON structure; None if there is no secret of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSecrets:
+    """Secrets from environment variables, else from files in a directory.
+
+    A file is read at each use, so that a change is seen without a restart.
+    """
+
+    environment: Mapping[str, str]
+    directory: str = ""
+    """Has one file for each secret, as Kubernetes mounts them; empty: there are no files."""
+
+    def secret(self, name: str) -> Json:
+        """See `SecretProvider`."""
+        text = self.environment.get(variable(name)) or self._file(name)
+        return None if text is None else _value(text)
+
+    def _file(self, name: str) -> str | None:
+        if not self.directory or not _FILE_NAME.fullmatch(name):
+            return None
+        try:
+            with (Path(self.directory) / name).open("rb") as file:
+                content = file.read(_MAX_FILE_BYTES + 1)
+        except OSError:
+            return None
+        if len(content) > _MAX_FILE_BYTES:
+            return None
+        return content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a secret: upper case, with `_` for all but letters and digits."""
+    return PREFIX + _NOT_IN_VARIABLE.sub("_", name.upper())
+
+
+def _value(text: str) -> Json:
+    """A JSON object or array as such, any other text as it is."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,170 @@
+"""A definition that tries to leak secrets in every way leaves none behind (inventory E14, S3)."""
+# ruff: noqa: E501 - a task of the definition is a few long lines
+
+import base64
+import json
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis
+from aiohttp import web
+
+from unspool.cli.node import Node
+from unspool.eventstore.opening import open_store
+
+CANARY = 'S3cr3tCanary0815/+"x"%41&='
+PASSWORD = "Passw0rdCanary4711"
+
+LEAKS = """\
+document: {dsl: '1.0.3', namespace: test, name: leaks, version: '1.0.0'}
+use:
+  secrets: [canary, db]
+  authentications: {db: {basic: {use: db}}}
+do:
+  - header:
+      call: http
+      with: {method: get, output: response, endpoint: URL/echo, headers: {X-Key: '${ $secrets.canary }'}}
+      output: {as: '${ {header: .} }'}
+      export: {as: '${ [.] }'}
+  - basic:
+      call: http
+      with: {method: get, output: response, endpoint: {uri: URL/echo, authentication: {use: db}}}
+      export: {as: '${ $context + [.] }'}
+  - body:
+      call: http
+      with:
+        method: post
+        endpoint: URL/echo
+        body: {key: '${ $secrets.canary }', coded: 'x:${ $secrets.canary | @base64 }', all: '${ $secrets }'}
+      export: {as: '${ $context + [.] }'}
+  - raw:
+      call: http
+      with: {method: post, output: raw, endpoint: URL/echo, body: 'ab${ $secrets.canary }'}
+      export: {as: '${ $context + [.] }'}
+  - url:
+      call: http
+      with: {method: get, output: response, endpoint: 'URL/echo/${ $secrets.canary | @uri }', query: {k: '${ $secrets.canary }'}}
+      export: {as: '${ $context + [.] }'}
+  - redirect:
+      call: http
+      with: {method: get, redirect: true, endpoint: URL/redirect, headers: {X-Key: '${ $secrets.canary }'}}
+      export: {as: '${ $context + [.] }'}
+  - problem:
+      try:
+        - call:
+            call: http
+            with: {method: get, endpoint: 'URL/problem/${ $secrets.canary | @uri }', headers: {X-Key: '${ $secrets.canary }'}}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - expression:
+      try:
+        - call: {call: http, with: {method: get, endpoint: URL/echo, body: '${ error($secrets.canary) }'}}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - number:
+      try:
+        - call: {call: http, with: {method: get, endpoint: URL/echo, body: '${ $secrets.canary + 1 }'}}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - environment:
+      run: {return: all, shell: {command: 'env; printf %s "$K" | base64; printf %s "$K" >&2', environment: {K: '${ $secrets.canary }'}}}
+      export: {as: '${ $context + [.] }'}
+  - failure:
+      try:
+        - run: {run: {shell: {command: 'cat >&2; exit 3', stdin: '${ $secrets.db.password }'}}}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - address:
+      try:
+        - call: {call: http, with: {method: get, endpoint: '${ "http://" + $secrets.db.password + ".invalid/" }'}}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - method:
+      try:
+        - call: {call: http, with: {method: '${ $secrets.canary }', endpoint: URL/echo}}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - uncaught:
+      call: http
+      with: {method: get, endpoint: URL/problem, headers: {X-Key: '${ $secrets.canary }'}}
+"""
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[str]:
+    """A server that returns what it gets, in bodies, headers, redirects and problems."""
+
+    async def handle(request: web.Request) -> web.Response:
+        key = request.headers.get("X-Key", "")
+        if request.path.startswith("/redirect"):
+            raise web.HTTPFound("/echo?" + json.dumps({"k": key}), headers={"X-Echo": key})
+        if request.path.startswith("/problem"):
+            problem = {"detail": "x" * 290 + key + key, "title": key}
+            return web.json_response(problem, status=500, content_type="application/problem+json", reason=key)
+        body = {"path": str(request.rel_url), "headers": dict(request.headers), "body": await request.text()}
+        return web.json_response(body, headers={"X-Echo": key})
+
+    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def needles() -> list[bytes]:
+    """What must not be found: a part of the secrets that no encoding changes, and their base64."""
+    found = [b"S3cr3tCanary", b"3tCanary0815", PASSWORD[:12].encode(), PASSWORD[-12:].encode()]
+    parts = [CANARY[:16].encode(), PASSWORD.encode()]
+    return found + [base64.b64encode(b"\0" * shift + part)[4:-4] for part in parts for shift in range(3)]
+
+
+def everything_in_redis(url: str) -> bytes:
+    client = redis.Redis.from_url(url)
+    readers = {
+        b"string": client.get,
+        b"hash": client.hgetall,
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": client.smembers,
+        b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        b"stream": client.xrange,
+    }
+    with client:
+        keys = list(client.scan_iter())
+        return b"".join(key + repr(readers[client.type(key)](key)).encode() for key in keys)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_no_secret_is_left_anywhere(kind, request, tmp_path: Path, echo, running_api, caplog):
+    url = (
+        f"sqlite:///{tmp_path}/data/store.db"
+        if kind == "sqlite"
+        else request.getfixturevalue("redis_database")
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "db").write_text(json.dumps({"username": "ann", "password": PASSWORD}))
+    environment = {"UNSPOOL_SECRET_CANARY": CANARY, "UNSPOOL_SECRETS_DIR": str(tmp_path / "secrets")}
+    caplog.set_level(logging.DEBUG)
+    store = await open_store(url, {})
+    async with running_api(store) as api, Node(store, url, environment=environment, allow_shell=True):
+        await api.deploy(LEAKS.replace("URL", echo))
+        run = await api.post("/workflows/test/leaks/executions?wait=30", 200, json={"input": {}})
+        assert run["status"] == "faulted", run
+        assert run["error"]["instance"] == "/do/13/uncaught", run
+        path = f"/executions/{run['id']}"
+        answers = [
+            run,
+            await api.get(f"{path}/events?limit=1000"),
+            await api.get(f"{path}/state"),
+            await api.get("/dlq"),
+        ]
+    files = b"".join(file.read_bytes() for file in sorted((tmp_path / "data").rglob("*")) if file.is_file())
+    left = files if kind == "sqlite" else everything_in_redis(url)
+    await store.close()
+    everything = left + json.dumps(answers).encode() + caplog.text.encode()
+    assert [needle for needle in needles() if needle in everything] == []
+    assert json.dumps(answers).count("***") > 12
+    assert b"$secrets.canary" in json.dumps(answers).encode()

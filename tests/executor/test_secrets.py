@@ -1,0 +1,239 @@
+"""Secrets in the executor: their values, the tasks that get them, masking (inventory S1-S3, K1)."""
+
+import base64
+import json
+import time
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from unspool.definitions.compile import compile_plan
+from unspool.definitions.document import load
+from unspool.definitions.expressions import JqPool
+from unspool.eventstore.records import Message, MessageKind, TaskRequest
+from unspool.executor.handlers import default_handlers
+from unspool.executor.masking import Mask
+from unspool.executor.outcome import Completed, Faulted
+from unspool.executor.secrets import LocalSecrets
+from unspool.executor.settings import ExecutorSettings
+from unspool.worker.interpreter import State, decide
+
+HEAD = "document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}\n"
+SECRET = 'S3cr3t/Val+ue"x"%41&ü'
+
+
+@pytest.fixture
+def requested(jq: JqPool):
+    """The task request that a definition makes."""
+
+    def make(text: str, value=None) -> TaskRequest:
+        plan = compile_plan(load(HEAD + text).value, jq)
+        decision = decide(plan, State("e1"), Message(MessageKind.START, "e1", {"input": value}), 1)
+        assert SECRET not in str(decision.events)
+        (request,) = decision.tasks
+        assert [event for event in decision.events if event.type == "task.requested"]
+        return request
+
+    return make
+
+
+@pytest.fixture
+def execute(jq: JqPool):
+    """Runs a request with secrets."""
+
+    async def run(request: TaskRequest, environment: dict[str, str], directory: str = ""):
+        provider = LocalSecrets(environment, directory)
+        async with default_handlers(ExecutorSettings(allow_shell=True), jq=jq, secrets=provider) as handlers:
+            return await handlers[request.queue](request)
+
+    return run
+
+
+def shell(environment: str) -> str:
+    """A definition that prints the variable K in upper case."""
+    return f"""\
+use: {{secrets: [token]}}
+do:
+  - print:
+      run:
+        shell:
+          command: printf %s "$K" | tr a-z A-Z
+          environment:
+            K: '{environment}'
+"""
+
+
+async def test_an_argument_that_reads_a_secret_travels_as_its_expression(requested, execute):
+    request = requested(shell("${ $secrets.token + .a }"), {"a": "-x", "b": 1})
+    assert request.arguments["environment"] == {"K": None}
+    assert request.arguments["$secrets"] == {
+        "declared": ["token"],
+        "texts": [
+            {
+                "at": "/environment/K",
+                "text": "${ $secrets.token + .a }",
+                "syntax": "value",
+                "needs": ["token"],
+                "variables": {},
+                "input": {"a": "-x", "b": 1},
+            }
+        ],
+    }
+    assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("HUSH-X")
+
+
+async def test_an_expression_takes_along_only_what_it_reads(requested, execute):
+    (alone,) = requested(shell("${ $secrets.token }"), {"a": 1}).arguments["$secrets"]["texts"]
+    assert "input" not in alone
+    request = requested(shell('${ $workflow.id + $secrets["token"] }'), {"a": 1})
+    (text,) = request.arguments["$secrets"]["texts"]
+    assert text["variables"].keys() == {"workflow"}
+    assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("E1HUSH")
+
+
+async def test_an_expression_for_real_jq_is_evaluated_in_the_executor(requested, execute):
+    request = requested(shell('${ $secrets.token | ltrimstr("h") | [splits("u")] | join("_") }'))
+    assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "huusuh"}) == Completed("__S_H")
+
+
+async def test_data_cannot_name_a_secret(requested, execute):
+    request = requested(shell("${ .x }"), {"x": "${ $secrets.token }", "$secrets": {"texts": []}})
+    assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("${ $SECRETS.TOKEN }")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (shell("${ $secrets.token }"), "'token' has no value"),
+        (shell("${ $secrets.other }"), "'other' is not declared"),
+    ],
+)
+async def test_a_missing_secret_is_an_authorization_error_that_names_it(requested, execute, text, named):
+    outcome = await execute(requested(text), {"UNSPOOL_SECRET_OTHER": "x"})
+    assert isinstance(outcome, Faulted)
+    assert outcome.error.status == 403
+    assert outcome.error.type.endswith("authorization")
+    assert named in str(outcome.error.detail)
+
+
+async def test_a_request_without_the_member_is_run_as_before(execute):
+    request = TaskRequest("e", "1", "/do/0/t", "shell", {"command": "echo $secrets"})
+    assert await execute(request, {}) == Completed("")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "header"),
+    [
+        (
+            "basic",
+            '{"username": "ann", "password": "pass-word"}',
+            "Basic " + base64.b64encode(b"ann:pass-word").decode(),
+        ),
+        ("bearer", "tok-en", "Bearer tok-en"),
+        ("bearer", '{"token": "tok-en"}', "Bearer tok-en"),
+    ],
+)
+async def test_a_scheme_of_a_policy_is_a_secret(requested, execute, service, scheme, value, header):
+    service.answer("/", "{}", Content_Type="application/json")
+    request = requested(f"""\
+use: {{secrets: [me], authentications: {{mine: {{{scheme}: {{use: me}}}}}}}}
+do: [{{t: {{call: http, with: {{method: get, headers: {{X: '${{ $authorization.scheme }}'}},
+  endpoint: {{uri: '{service.url}/', authentication: {{use: mine}}}}}}}}}}]
+""")
+    assert await execute(request, {"UNSPOOL_SECRET_ME": value}) == Completed({})
+    assert service.requests[0].headers["Authorization"] == header
+    assert service.requests[0].headers["X"] == header.split()[0]
+
+
+async def test_a_secret_in_an_address(requested, execute, service):
+    service.answer("/a%2Fb", "ok")
+    service.answer("/a/b", "ok")
+    request = requested(f"""\
+use: {{secrets: [me]}}
+do: [{{t: {{call: http, with: {{method: get, endpoint: '{service.url}/${{ $secrets.me | @uri }}'}}}}}}]
+""")
+    await execute(request, {"UNSPOOL_SECRET_ME": "a/b"})
+    assert service.requests[0].raw_path == "/a%2Fb"
+
+
+# -- providers
+
+
+@pytest.mark.parametrize("name", ["api-key.v1", "API_KEY_V1", "Api-Key_v1"])
+def test_names_of_environment_variables(name):
+    assert LocalSecrets({"UNSPOOL_SECRET_API_KEY_V1": "x"}).secret(name) == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("12", "12"), ('{"a": 1}', {"a": 1}), ("[1]", [1]), ("{no", "{no"), ('"q"', '"q"')]
+)
+def test_json_objects_and_arrays_are_parsed(text, value):
+    assert LocalSecrets({"UNSPOOL_SECRET_A": text}).secret("a") == value
+
+
+def test_files_are_read_at_each_use(tmp_path):
+    provider = LocalSecrets({}, str(tmp_path))
+    assert provider.secret("db.main") is None
+    (tmp_path / "db.main").write_text("one\n")
+    assert provider.secret("db.main") == "one"
+    (tmp_path / "db.main").write_text("two")
+    assert provider.secret("db.main") == "two"
+
+
+@pytest.mark.parametrize("name", ["../outside", "..", ".hidden", "a/b", ""])
+def test_a_name_does_not_lead_out_of_the_directory(tmp_path, name):
+    (tmp_path / "outside").write_text("x")
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "in" / ".hidden").write_text("x")
+    (tmp_path / "in" / "a" / "b").write_text("x")
+    assert LocalSecrets({}, str(tmp_path / "in")).secret(name) is None
+
+
+# -- masking
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        quote(SECRET, safe="").lower().replace("s3cr3t%2fval%2bue", "S3cr3t%2fVal%2bue"),
+        quote_plus(SECRET),
+        json.dumps(SECRET)[1:-1],
+        json.dumps(json.dumps(SECRET))[3:-3],
+        *(
+            base64.b64encode(b"user:"[:n] + SECRET.encode() + b"z" * m).decode()
+            for n in range(4)
+            for m in range(3)
+        ),
+        base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    ],
+)
+def test_forms_of_a_secret_are_masked(form):
+    text = Mask([SECRET]).text(f"<{form}>")
+    assert "***" in text
+    assert len(text) <= len("<***>") + 12  # what stands before and after it in base64
+    assert Mask([{"a": [SECRET]}]).value({form: [form]}) == {text[1:-1]: [text[1:-1]]}
+
+
+def test_short_values_are_not_masked():
+    assert Mask(["abc", {"a": "x", "b": "long"}]).text("abc x long") == "abc x ***"
+
+
+def test_numbers_are_masked():
+    assert Mask(["123456"]).value([123456, 1, True, None]) == ["***", 1, True, None]
+
+
+@pytest.mark.parametrize("secret", ["+abcd", "\\\\\\\\x\\y", "%%%%%%%%", "aaaa/aaaa"])
+@pytest.mark.parametrize("piece", ["\\", "%25", "%5C", "a", "+"])
+def test_masking_takes_linear_time(secret, piece):
+    started = time.process_time()
+    Mask([secret]).text(piece * 200_000)
+    assert time.process_time() - started < 3
+
+
+def test_a_secret_with_backslashes_is_masked():
+    secret = 'C:\\\\dir\\"name"'
+    for form in (secret, json.dumps(secret), json.dumps(json.dumps(secret)), quote(json.dumps(secret))):
+        assert "dir" not in Mask([secret]).text(form)
