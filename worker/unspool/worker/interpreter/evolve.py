@@ -94,7 +94,9 @@ def _workflow_resumed(state: State, event: Event) -> None:
 
 
 def _workflow_retried(state: State, event: Event) -> None:
-    """Restores the runs that faulted: the innermost as new runs, to be started, and the runs around them."""
+    """Restores the runs around the innermost that faulted; those are created again, with nothing of their
+    first run but the raw input.
+    """
     scopes = {run.parent for run in state.faulted_runs}
     raised: dict[str, Run] = {}
     for run in state.faulted_runs:
@@ -102,7 +104,9 @@ def _workflow_retried(state: State, event: Event) -> None:
             raised[run.id] = run._replace(phase=Phase.RUNNING)
         else:
             state.last_run += 1
-            raised[str(state.last_run)] = run._replace(id=str(state.last_run), phase=Phase.CREATED)
+            raised[str(state.last_run)] = Run(
+                str(state.last_run), run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch
+            )
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
     state.faulted_runs, state.runs = (), HashTrieMap(raised)
 
@@ -185,10 +189,13 @@ def _with_output(parent: Run, branch: int | None, output: Json) -> Run:
 
 
 def _task_faulted(state: State, event: Event) -> None:
-    """A task faulted, or was cancelled because another one did: a retry would begin here."""
+    """A task faulted, or was cancelled because another one did: a retry would begin here.
+
+    With `whole`, it faulted although a task in it had ended it: a retry begins with it, not in it.
+    """
     run = state.runs[str(event.run)]
     state.runs = state.runs.remove(run.id)
-    state.faulted_runs = (*state.faulted_runs, run)
+    state.faulted_runs = (run,) if "whole" in event.data else (*state.faulted_runs, run)
 
 
 def _task_retried(state: State, event: Event) -> None:

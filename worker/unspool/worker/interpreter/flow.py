@@ -166,7 +166,9 @@ def _notify_parent(builder: DecisionBuilder, run: Run, ended: Ended) -> None:
     try:
         builder.interpreter_of(task).child_completed(builder, parent, task.body, ended)
     except Fault as fault:
-        fail(builder, builder.run(parent.id), fault.error)
+        # A retry would otherwise continue with the tasks that this end has cancelled.
+        cut_off = builder.state.faulted_runs or builder.state.children(parent.id)
+        fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
 
 
 def fail(
@@ -178,7 +180,8 @@ def fail(
         builder: the decision.
         run: the run, as it is now.
         error: what went wrong.
-        given: more for the event: `raw`, when it is an executor's output that could not be used.
+        given: more for the event: `raw`, when it is an executor's output that could not be used; `whole`, when
+            a retry has to run all tasks in it again, also those that had ended.
     """
     # Only its `output` can still fault a workflow whose tasks are done: all other errors hold their place.
     error = error.at(run.task or "/output").under(builder.error_base)

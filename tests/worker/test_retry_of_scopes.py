@@ -1,0 +1,149 @@
+"""`retry` of an execution whose fork, loop or try faulted although all tasks in it had completed."""
+
+import pytest
+
+from unspool.definitions import errors
+from unspool.eventstore.records import MessageKind
+
+BARE = "call: http, with: {method: get, endpoint: http://h}"
+CALL = f"{{{BARE}}}"
+
+
+def answering(*outcomes):
+    """Answers each request with the next outcome."""
+    left = list(outcomes)
+    return lambda _: left.pop(0)
+
+
+def test_a_fork_whose_output_faulted_runs_all_its_branches_again(world):
+    run = world(f"""
+        do:
+          - f:
+              fork: {{branches: [{{a: {{set: {{a: 1}}}}}}, {{b: {CALL}}}, {{c: {CALL}}}]}}
+              output: {{as: 'map(.n // 1) | add'}}
+          - after: {{set: {{sum: '${{ . }}'}}}}
+    """, answering({"n": []}, {"n": 2}, {"n": 3}, {"n": 4})).start({})  # fmt: skip
+    assert run.error["instance"] == "/do/0/f"
+    run.send(MessageKind.RETRY)
+    assert run.output == {"sum": 8}
+    assert run.path() == ["f", "a", "b", "c", "f", "a", "b", "c", "after"]
+
+
+@pytest.mark.parametrize("concurrency", ["", "unspool: {concurrency: 2}"])
+def test_a_loop_whose_output_faulted_evaluates_its_list_again(world, concurrency):
+    run = world(f"""
+        do:
+          - l:
+              for: {{in: '$context.next // ["old", "older", "oldest"]'}}
+              metadata: {{{concurrency}}}
+              do:
+                - c:
+                    call: http
+                    with: {{method: get, endpoint: http://h}}
+                    output: {{as: '[., $item]'}}
+                    export: {{as: '{{next: ["new", "newer"]}}'}}
+              output: {{as: 'flatten | .[0] + 0 | $context'}}
+          - after: {{set: {{n: 1}}}}
+    """, answering("x", "x", "x", 1, 1)).start({})  # fmt: skip
+    assert run.error["instance"] == "/do/0/l"
+    run.send(MessageKind.RETRY)
+    items = [event.data["output"][1] for event in run.of("task.completed", "/c")]
+    assert items == ["old", "older", "oldest", "new", "newer"]
+    assert run.output == {"n": 1}
+
+
+def test_a_try_whose_output_faulted_has_all_its_retries_again(world):
+    no = errors.communication("no", status=503)
+    run = world(f"""
+        do:
+          - t:
+              try: [{{c: {CALL}}}]
+              catch: {{retry: {{limit: {{attempt: {{count: 1}}}}}}}}
+              output: {{as: '. + 1'}}
+    """, answering(no, "x", no, 2)).start({})  # fmt: skip
+    assert run.error["instance"] == "/do/0/t"
+    run.send(MessageKind.RETRY)
+    assert run.output == 3
+
+
+def test_a_try_does_not_know_the_error_of_its_first_run(world):
+    run = world(f"""
+        do:
+          - t:
+              try: [{{c: {CALL}}}]
+              catch: {{do: [{{h: {{set: {{caught: '${{ $error.status }}'}}}}}}]}}
+              output: {{as: 'if .caught then error("no") else . end'}}
+    """, answering(errors.communication("no", status=503), {"ok": True})).start({})  # fmt: skip
+    assert run.error["instance"] == "/do/0/t"
+    run.send(MessageKind.RETRY)
+    assert run.output == {"ok": True}
+
+
+@pytest.mark.parametrize("ends", ["compete: true, branches", "branches"])
+def test_a_fork_that_one_branch_ended_and_whose_output_faulted_runs_all_again(world, ends, pending):
+    then = "" if "compete" in ends else ", then: end"
+    run = world(f"""
+        do:
+          - f:
+              fork: {{{ends}: [{{a: {{{BARE}{then}}}}}, {{b: {CALL}}}, {{c: {{do: [{{d: {CALL}}}]}}}}]}}
+              output: {{as: '.n + 1'}}
+    """, lambda _: pending).start({})  # fmt: skip
+    run.reply(run.requests[0], {"n": "x"})
+    run.settle()
+    assert run.error["instance"] == "/do/0/f"
+    run.send(MessageKind.RETRY)
+    assert len(run.requests) == 6
+    run.reply(run.requests[3], {"n": 1})
+    run.settle()
+    assert run.output == 2
+    assert len(set(run.withdrawn)) == 4
+
+
+def test_a_parallel_loop_that_one_iteration_ended_and_whose_output_faulted_runs_again(world, pending):
+    run = world(f"""
+        do:
+          - l:
+              for: {{in: '[1, 2, 3]'}}
+              metadata: {{unspool: {{concurrency: 2}}}}
+              do: [{{c: {{{BARE}, then: end}}}}]
+              output: {{as: '.n + 1'}}
+    """, lambda _: pending).start({})  # fmt: skip
+    run.reply(run.requests[1], {"n": "x"})
+    run.settle()
+    assert run.error["instance"] == "/do/0/l"
+    run.send(MessageKind.RETRY)
+    assert len(run.requests) == 4
+    run.reply(run.requests[2], {"n": 1})
+    run.settle()
+    assert run.output == 2
+
+
+def test_a_fork_that_is_tried_again_does_not_know_the_outputs_of_its_first_run(world):
+    run = world(f"""
+        do:
+          - t:
+              try:
+                - f:
+                    fork: {{branches: [{{a: {{set: {{n: 1}}}}}}, {{b: {CALL}}}]}}
+                    output: {{as: 'map(.n) | add'}}
+              catch: {{retry: {{limit: {{attempt: {{count: 1}}}}}}}}
+    """, answering({"n": "x"}, {"n": 2})).start({})  # fmt: skip
+    assert run.output == 3
+    assert run.path() == ["t", "f", "a", "b", "f", "a", "b"]
+
+
+def test_a_fork_that_timed_out_keeps_the_outputs_of_completed_branches(world, pending):
+    run = world(f"""
+        do:
+          - f:
+              timeout: {{after: PT1S}}
+              fork: {{branches: [{{a: {{set: {{a: 1}}}}}}, {{b: {CALL}}}, {{c: {CALL}}}]}}
+    """, lambda _: pending).start({})  # fmt: skip
+    run.reply(run.requests[0], "b")
+    run.settle()
+    run.pass_time()
+    assert run.error["status"] == 408
+    run.send(MessageKind.RETRY)
+    run.reply(run.requests[2], "c")
+    run.settle()
+    assert run.output == [{"a": 1}, "b", "c"]
