@@ -155,13 +155,13 @@ class Shop:
     # -- approvals: decisions by people
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Asks a person a question."""
+        """Creates an approval: a question to a person."""
         name = f"approval-{len(self.approvals) + 1}"
         self.approvals[name] = {"id": name, "decision": "pending", "reminders": 0, **await request.json()}
         return web.json_response(self.approvals[name], status=201)
 
     async def approval(self, request: web.Request) -> web.Response:
-        """Returns the decision so far."""
+        """Returns an approval with its current decision."""
         return web.json_response(self.approvals[request.match_info["id"]])
 
     async def decide(self, request: web.Request) -> web.Response:
@@ -198,7 +198,7 @@ class Shop:
             answer = await handler(request)
             if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 return answer
-            assert isinstance(answer, web.Response)  # every handler here makes one
+            assert isinstance(answer, web.Response)  # every handler of the shop returns one
             self._answers[same] = answer
         return _copy(self._answers[same])
 
