@@ -75,3 +75,35 @@ def test_an_error_in_an_expression_has_its_place_in_the_file(unspool, home):
     says = "typo.yaml:7:13: $imput is not defined here, did you mean '$input'? (/do/0/a/set/x)\n"
     assert unspool("validate", "typo.yaml").stdout == says
     assert unspool("run", "typo.yaml").stderr.startswith(says)
+
+
+SCHEDULED = """\
+document: {dsl: '1.0.3', namespace: test, name: nightly, version: 1.0.0}
+schedule: {cron: '30 2 * * *'}
+do: [{a: {set: {x: 1}}}]
+"""
+
+
+def test_the_next_occurrences_of_a_schedule_go_to_standard_error(unspool, home, monkeypatch):
+    (home / "nightly.yaml").write_text(SCHEDULED)
+    monkeypatch.setenv("UNSPOOL_TIMEZONE", "Asia/Tokyo")
+    result = unspool("validate", "nightly.yaml")
+    assert (result.code, result.stdout) == (0, "")
+    assert re.fullmatch(
+        r"nightly\.yaml: schedule\.cron, next: (\S+T02:30:00\+09:00(, |\n)){3}", result.stderr
+    )
+
+
+def test_the_next_occurrences_of_a_schedule_as_json(unspool, home):
+    (home / "nightly.yaml").write_text(SCHEDULED)
+    [line] = unspool("validate", "nightly.yaml", "--json").lines
+    assert (line["file"], line["schedule"]) == ("nightly.yaml", {"cron": "30 2 * * *"})
+    assert [occurrence[10:] for occurrence in line["next"]["cron"]] == ["T02:30:00+00:00"] * 3
+
+
+def test_a_zone_that_does_not_exist_is_a_bad_setting(unspool, home, monkeypatch):
+    (home / "nightly.yaml").write_text(SCHEDULED)
+    monkeypatch.setenv("UNSPOOL_TIMEZONE", "Mars/Olympus")
+    result = unspool("validate", "nightly.yaml")
+    assert result.code == 2
+    assert "UNSPOOL_TIMEZONE must be a time zone" in result.stderr

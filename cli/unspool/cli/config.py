@@ -19,11 +19,13 @@ from unspool.eventstore.settings import from_environment, settings_of
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.executor.settings import ExecutorSettings
 from unspool.timer_service import TimerSettings
+from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.settings import WorkerSettings
 
 SETTINGS: Final[tuple[type[Any], ...]] = (
     ProgramSettings,
     WorkerSettings,
+    ScheduleSettings,
     ExecutorSettings,
     TimerSettings,
     ApiSettings,

@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from typing import NamedTuple
 
 import click
 
@@ -12,14 +13,27 @@ from unspool.cli.terminal import printable
 from unspool.definitions.checks import check, parse_definition
 from unspool.definitions.document import Document, load
 from unspool.definitions.expressions import source_problems
-from unspool.definitions.problems import DefinitionInvalid, Problem
+from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import Definitions
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 
 
-def problems_of(name: str) -> tuple[Problem, ...]:
-    """Returns the errors and warnings of a file's definition.
+class Checked(NamedTuple):
+    """A definition with its errors and warnings."""
+
+    document: Document | None
+    """None if the text could not be read."""
+    problems: tuple[Problem, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether there are no errors."""
+        return all(problem.severity is not Severity.ERROR for problem in self.problems)
+
+
+def checked(name: str) -> Checked:
+    """Checks a file's definition.
 
     Raises:
         CommandError: the file cannot be read.
@@ -27,9 +41,9 @@ def problems_of(name: str) -> tuple[Problem, ...]:
     try:
         document = load(read_file(name), name=name)
         with jq_pool(os.environ) as jq:
-            return check(document, expression_problems=partial(source_problems, jq=jq))
+            return Checked(document, check(document, expression_problems=partial(source_problems, jq=jq)))
     except DefinitionInvalid as invalid:
-        return invalid.problems
+        return Checked(None, invalid.problems)
 
 
 def valid_document(name: str) -> Document:

@@ -11,6 +11,7 @@ from unspool.definitions.semantics import (
     check_expressions,
     check_flow,
     check_references,
+    check_schedule,
     check_values,
 )
 
@@ -33,6 +34,7 @@ def check(
         check_case_flow(occurrences, findings)
         check_concurrency(occurrences, findings)
         check_values(occurrences, findings)
+        check_schedule(findings)
         check_expressions(occurrences, findings, expression_problems)
     except TooManyProblems:
         pass

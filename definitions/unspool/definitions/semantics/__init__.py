@@ -5,6 +5,7 @@ from unspool.definitions.semantics.concurrency import check_concurrency
 from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.references import check_references
+from unspool.definitions.semantics.schedules import check_schedule
 from unspool.definitions.semantics.values import check_values
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "check_expressions",
     "check_flow",
     "check_references",
+    "check_schedule",
     "check_values",
 ]

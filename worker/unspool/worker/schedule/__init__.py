@@ -1,0 +1,1 @@
+"""Schedules (docs/decisions/0009-schedules.md)."""
