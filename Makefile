@@ -1,6 +1,6 @@
 # Everything a contributor or CI needs; `make help` lists it. Needs only Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock newest demo test chaos planted lint format bench clean
+.PHONY: help setup lock newest demo test conformance chaos planted lint format bench clean
 
 # The first Python that runs and is new enough: a shim on PATH may name a version that is not installed.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -43,6 +43,9 @@ demo: setup  ## run the order example against a sample service, then replay it
 
 test: setup  ## run all tests except the long chaos runs; they start their own Redis
 	$(BIN)/python -m pytest -m 'not chaos and not planted' $(ARGS)
+
+conformance: setup  ## run the conformance cases and write docs/conformance.md
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
 chaos: setup  ## run 1 000 executions on every store while services are killed, paused and disconnected

@@ -1,0 +1,47 @@
+"""The engines that run the cases. Each starts once for the module."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tests.conformance.memory import MemoryEngine
+from tests.conformance.services import ServicesEngine, services
+from tests.conftest import RedisServer
+
+from unspool.definitions.expressions import JqPool
+from unspool.executor.handlers import default_handlers
+from unspool.executor.secrets import LocalSecrets
+from unspool.executor.settings import ExecutorSettings
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Runs cases that take too long for real time only in memory."""
+    left_out = [item for item in items if _takes_too_long(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _takes_too_long(item: pytest.Item) -> bool:
+    parameters = getattr(item, "callspec", None) and item.callspec.params
+    return bool(parameters and parameters.get("case") and parameters["case"].virtual_time) and (
+        parameters["engine"] != "memory"
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "sqlite", "redis"])
+async def engine(request: pytest.FixtureRequest, jq: JqPool) -> AsyncIterator[MemoryEngine | ServicesEngine]:
+    """Runs cases in memory, or through the services on SQLite or Redis."""
+    if request.param == "memory":
+        environment: dict[str, str] = {}
+        settings = ExecutorSettings(allow_shell=True)
+        async with default_handlers(settings, jq=jq, secrets=LocalSecrets(environment, "")) as handlers:
+            yield MemoryEngine(jq, handlers, environment)
+        return
+    url = "sqlite://"
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        with server.admin as admin:
+            admin.flushall()
+        url = server.url
+    async with services(url) as running:
+        yield running

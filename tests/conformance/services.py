@@ -1,0 +1,128 @@
+"""Runs cases through the HTTP API, with worker, executor and timers on a real store."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from tests.conformance.case import Case, Step
+from tests.conformance.outcome import REFUSED, Outcome, event_text
+
+from unspool.cli.node import Node
+from unspool.cli.serving import serve_api
+from unspool.eventstore.opening import open_store
+
+SECONDS = 20
+
+
+@dataclass
+class ServicesEngine:
+    """A client of the API of a node."""
+
+    session: aiohttp.ClientSession
+    environment: MutableMapping[str, str]
+    """The node's environment, where its executor finds secrets."""
+
+    async def run(self, case: Case) -> Outcome:
+        self.environment.update(case.secrets)
+        client = _Client(self.session, case.name)
+        try:
+            async with asyncio.timeout(SECONDS * 2):
+                return await client.run(case)
+        finally:
+            for name in case.secrets:
+                del self.environment[name]
+
+
+@asynccontextmanager
+async def services(url: str) -> AsyncIterator[ServicesEngine]:
+    """Runs API, worker, executor and timers on a store."""
+    environment: dict[str, str] = {}
+    stop = asyncio.Event()
+    up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    store = await open_store(url, {})
+    try:
+        async with Node(store, url, environment=environment, allow_shell=True), asyncio.TaskGroup() as group:
+            group.create_task(serve_api(store, stop, port=0, up=up.set_result))
+            async with aiohttp.ClientSession(await up) as session:
+                yield ServicesEngine(session, environment)
+            stop.set()
+    finally:
+        await store.close()
+
+
+@dataclass
+class _Client:
+    session: aiohttp.ClientSession
+    execution: str
+
+    async def run(self, case: Case) -> Outcome:
+        for text in case.workflows:
+            status, answer = await self._deploy(text)
+            assert status == 201, answer
+        status, deployed = await self._deploy(case.definition)
+        if status == 422:
+            return Outcome(REFUSED, problems=deployed["errors"])
+        assert status == 201, deployed
+        start = f"/workflows/{deployed['namespace']}/{deployed['name']}/executions"
+        body = {"id": self.execution, "input": case.input}
+        failed: Sequence[str] = []
+        if case.steps:
+            await self._call(202, "POST", start, json=body)
+            failed = await self._perform(case.steps)
+        execution = await self._call(200, "POST", f"{start}?wait={SECONDS}", json=body)
+        return Outcome(
+            status=execution["status"],
+            output=execution.get("output"),
+            error=execution.get("error"),
+            events=await self._events(),
+            elapsed=_milliseconds(execution["startedAt"], execution["endedAt"]),
+            failed_steps=failed,
+        )
+
+    async def _deploy(self, text: str) -> tuple[int, Any]:
+        return await self._request(
+            "POST", "/workflows", data=text.encode(), headers={"Content-Type": "application/yaml"}
+        )
+
+    async def _perform(self, steps: Sequence[Step]) -> list[str]:
+        failed, seen = [], 0
+        for step in steps:
+            deadline = time.monotonic() + SECONDS
+            while step.when not in (events := await self._events())[seen:]:
+                if time.monotonic() > deadline:
+                    return [*failed, f"no event {step.when!r} in {events}"]
+                await asyncio.sleep(0.01)
+            seen = events.index(step.when, seen) + 1
+            phase = (await self._call(200, "GET", f"/executions/{self.execution}"))["status"]
+            if step.status not in {None, phase}:
+                failed.append(f"status after {step.when!r}: {phase}")
+            if step.do is not None:
+                await self._call(200, "POST", f"/executions/{self.execution}/{step.do}?wait={SECONDS}")
+        return failed
+
+    async def _events(self) -> list[str]:
+        found: list[str] = []
+        after: int | None = 0
+        while after is not None:
+            page = await self._call(200, "GET", f"/executions/{self.execution}/events?after={after}")
+            found += [event_text(event["type"], event.get("task")) for event in page["items"]]
+            after = page["next"]
+        return found
+
+    async def _call(self, expected: int, method: str, path: str, **body: Any) -> Any:
+        status, answer = await self._request(method, path, **body)
+        assert status == expected, (method, path, status, answer)
+        return answer
+
+    async def _request(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
+        async with self.session.request(method, f"/api/v1{path}", **body) as response:
+            return response.status, await response.json(content_type=None)
+
+
+def _milliseconds(start: str, end: str) -> int:
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000)
