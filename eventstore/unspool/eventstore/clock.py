@@ -24,5 +24,5 @@ class SystemClock:
 
 def rfc3339(milliseconds: int) -> str:
     """A time, in milliseconds since 1970, as RFC 3339 with milliseconds and `Z`."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    time_utc = _EPOCH + timedelta(milliseconds=milliseconds)
+    return time_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -2,7 +2,7 @@
 
 The contract tests in `tests/eventstore` check each adapter against this text. Any method raises
 `StoreUnavailable` while the store is unavailable; that is not repeated below. Delivery is at least once,
-commits are exactly once. Only `commit` decides between rivals.
+commits are exactly once. If several writers compete, only `commit` decides which one succeeds.
 """
 
 from collections.abc import Sequence
@@ -80,17 +80,17 @@ class Histories(Protocol):
         raises, some steps may have been applied. A task or timer that one commit both sets and cancels is
         cancelled.
 
-        What a commit has for other executions is applied once, and in the order of the sender's commits. If
-        the process ends before it is delivered, `deliver_outgoing` of another one delivers it.
+        The outgoing starts and messages of a commit are applied once, in the order of the sender's commits.
+        If the process ends before it has delivered them, `deliver_outgoing` of another process does.
         """
 
     async def deliver_outgoing(self) -> int:
-        """Delivers what commits of processes that ended have left for other executions.
+        """Delivers outgoing starts and messages that other processes committed but did not deliver.
 
-        Call it every second or so. Safe to call from several processes at once.
+        Call it about every second. Several processes may call it at once.
 
         Returns:
-            How many commits were delivered.
+            The number of commits whose outgoing part was delivered.
         """
 
     async def commit(self, commit: Commit) -> Outcome:
@@ -126,7 +126,7 @@ class Histories(Protocol):
         """The index record of one execution."""
 
     async def executions(
-        self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
+        self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
         """Executions, newest first.
 
@@ -152,35 +152,35 @@ class Inbox(Protocol):
     ) -> list[Delivery[Message]]:
         """Takes up to `limit` messages, waiting up to `seconds` for the first.
 
-        Tenants are served in turn: many messages of one do not delay the others. Messages of the tenants in
-        `skip` stay where they are, except those whose earlier delivery to this consumer was lost.
+        Tenants are served in turn: many messages of one tenant do not delay the others. Messages of the
+        tenants in `skip` stay in the inbox, except those whose earlier delivery to this consumer was lost.
         """
 
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
         """Takes over messages whose consumer is gone, or whose lease of `lease` seconds was not renewed.
 
-        A jump of the wall clock ends no lease.
+        A lease does not end because the wall clock jumps.
         """
 
     async def renew_messages(self, consumer: Consumer, deliveries: Sequence[Delivery[Message]]) -> None:
         """Renews the leases of messages that the consumer still holds."""
 
     async def acknowledge(self, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Removes messages, also those that another consumer holds by now. Idempotent."""
+        """Removes messages, also if another consumer holds them now. Idempotent."""
 
     async def release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> None:
-        """Returns deliveries, to be delivered again at once. The attempt is not counted.
+        """Returns deliveries to their queue; they are delivered again at once. The attempt is not counted.
 
-        Deliveries that another consumer holds by now are not affected.
+        Deliveries that another consumer holds now are not affected.
         """
 
 
 class Tasks(Protocol):
     """Work for executors, by queue, under a lease that the executor renews.
 
-    A cancelled task is no longer delivered; its holder learns so from `renew_tasks`.
+    A cancelled task is no longer delivered. The consumer that holds it gets `CANCELLED` from `renew_tasks`.
     """
 
     async def receive_tasks(
@@ -193,7 +193,7 @@ class Tasks(Protocol):
     ) -> list[Delivery[TaskRequest]]:
         """Takes over tasks whose consumer is gone, or whose lease of `lease` seconds was not renewed.
 
-        A jump of the wall clock ends no lease.
+        A lease does not end because the wall clock jumps.
         """
 
     async def renew_tasks(
@@ -204,8 +204,8 @@ class Tasks(Protocol):
     async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
         """Sends a task's result to its execution and acknowledges the task, in one step.
 
-        For a cancelled task the result is None: it is only acknowledged. If several consumers held the task,
-        only the first result is sent.
+        If the result is None (for a cancelled task), the task is only acknowledged. If several consumers held
+        the task, only the first result is sent.
         """
 
 
@@ -215,13 +215,14 @@ class Timers(Protocol):
     async def fire_due_timers(self, limit: int = 100) -> Fired:
         """Turns up to `limit` timers, due by the store's clock, into `timer.fired` messages, each once.
 
-        Safe to call from several services at once.
+        Several services may call it at once.
         """
 
     async def wait_for_timers(self, seconds: float) -> None:
-        """Returns early when a timer is set that is due before all others.
+        """Waits up to `seconds`; returns early when a timer is set that is due before all others.
 
-        The others are those of the last `fire_due_timers` of this store, so a timer set since is not missed.
+        The others are the timers that the last `fire_due_timers` of this store saw, so a timer that is set
+        after that call is not missed.
         """
 
     async def now(self) -> int:
@@ -255,8 +256,8 @@ class DeadLetters(Protocol):
     async def requeue(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
         """Returns a dead letter to its queue, with a new count of attempts; False if it does not exist.
 
-        A task that its execution no longer waits for (cancelled, or the execution has ended) is only removed:
-        it is not delivered again.
+        If the execution no longer waits for the task (the run was cancelled or the execution has ended), the
+        dead letter is only removed: the task is not delivered again.
         """
 
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
@@ -286,7 +287,7 @@ class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Prot
         """
 
     async def deregister(self, consumer: Consumer) -> None:
-        """Removes a consumer from its group; deliveries that it holds go to others at once."""
+        """Removes a consumer from its group; its deliveries are available to other consumers at once."""
 
     async def queues_served(self) -> frozenset[str]:
-        """Task queues of the live executors."""
+        """The task queues that live executors serve."""

@@ -78,7 +78,7 @@ class Parent(NamedTuple):
     run: str
     """Run of its `run: workflow` task."""
     depth: int
-    """How many executions are above the sub-workflow."""
+    """The number of executions above the sub-workflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Message(NamedTuple):
 
 
 def start_message(start: Start) -> Message:
-    """The `start` message. It holds all that the worker needs, so that no read comes first."""
+    """The `start` message. It holds everything that the worker needs, so the worker reads nothing first."""
     body: dict[str, Json] = {"workflow": list(start.workflow), "input": start.input}
     if start.parent is not None:
         body["parent"] = start.parent._asdict()
@@ -137,13 +137,13 @@ class StartExecution(NamedTuple):
 
 
 class SendMessage(NamedTuple):
-    """Sends a message to an execution of the same tenant; does nothing if there is none of that id."""
+    """Sends a message to an execution of the same tenant; does nothing if the execution does not exist."""
 
     message: Message
 
 
 Outgoing: TypeAlias = StartExecution | SendMessage
-"""What a commit has for another execution."""
+"""A part of a commit that affects another execution."""
 
 
 class TaskRequest(NamedTuple):
@@ -159,7 +159,7 @@ class TaskRequest(NamedTuple):
     arguments: dict[str, Json]
     """Arguments for the handler. The member `$secrets` has those that read secrets, not evaluated."""
     deadline: int | None = None
-    """Milliseconds since 1970 after which the result is no longer wanted."""
+    """Milliseconds since 1970 after which the result is no longer needed."""
 
     @property
     def idempotency_key(self) -> str:
@@ -185,15 +185,15 @@ class Delivery(NamedTuple, Generic[Body]):
     tenant: str
     body: Body
     source: str
-    """Opaque: where the adapter read the delivery …"""
+    """Opaque: identifies where the adapter read the delivery."""
     id: str
-    """… and its id there."""
+    """Opaque: the adapter's id of the delivery."""
     attempts: int = 1
     """Number of deliveries, including this one."""
 
     @property
     def key(self) -> ExecutionKey:
-        """The execution this is about."""
+        """The execution that the delivery belongs to."""
         return ExecutionKey(self.tenant, self.body.execution)
 
 
@@ -219,25 +219,25 @@ class Commit:
     commit_id: str
     """Unique for a decision; the same when the commit is retried because its reply was lost."""
     expected_version: int
-    """Version of the history the decision was made on; 0 for an execution without history."""
+    """Version of the history that the decision is based on; 0 for an execution without history."""
     expected_commit: str | None = None
     """The commit that led to that version, if it is known.
 
     A store that lost its last commits in a crash can reach the same version with other events. A decision
-    on the lost history must then be refused, although the versions are equal.
+    that is based on the lost events must then be refused, although the versions are equal.
     """
     events: tuple[Event, ...]
     """Never empty; numbered from `expected_version` + 1."""
     tasks: tuple[TaskRequest, ...] = ()
     tasks_cancelled: tuple[str, ...] = ()
-    """Runs whose tasks are told to stop, if they are still waiting or running."""
+    """Runs whose tasks are cancelled, if they are still waiting or running."""
     messages: tuple[Message, ...] = ()
-    """To this execution's own inbox."""
+    """Messages to this execution itself."""
     outgoing: tuple[Outgoing, ...] = ()
-    """To other executions of the same tenant, in order."""
+    """Starts of other executions of the same tenant and messages to them, in order."""
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
-    """Ids; an id that is not set is ignored."""
+    """Ids of timers; an id of a timer that is not set is ignored."""
     index: IndexUpdate | None = None
     acknowledges: tuple[Delivery[Message], ...] = ()
 
@@ -257,7 +257,7 @@ class Commit:
 
 
 class Outcome(StrEnum):
-    """The result of a commit. Of several rival commits exactly one is `committed`."""
+    """The result of a commit. Of several competing commits exactly one is `committed`."""
 
     COMMITTED = "committed"
     CONFLICT = "conflict"
@@ -270,7 +270,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:
-    """What the index knows of an execution."""
+    """The index record of an execution."""
 
     key: ExecutionKey
     workflow: WorkflowRef
@@ -303,7 +303,7 @@ class ExecutionFilter:
     workflow: tuple[str, str] | None = None
     """Namespace and name."""
     since: int | None = None
-    """Created at or after, milliseconds since 1970."""
+    """Only executions created at or after this time, milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +320,7 @@ class Loaded(NamedTuple):
     record: ExecutionRecord
     snapshot: Snapshot | None
     events: list[Event]
-    """The first events after the snapshot; all of them if they reach the version of the record."""
+    """The first events after the snapshot; all of them if the last one is the version of the record."""
 
 
 class Renewal(StrEnum):
@@ -328,7 +328,7 @@ class Renewal(StrEnum):
 
     HELD = "held"
     CANCELLED = "cancelled"
-    """Held, but the workflow no longer wants the result."""
+    """Held, but the workflow no longer needs the result."""
     LOST = "lost"
     """Another consumer holds it, or it is finished."""
 

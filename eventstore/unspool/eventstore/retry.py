@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-JITTER: Final = random.Random()  # noqa: S311 - spreads load, keeps no secret
+JITTER: Final = random.Random()  # noqa: S311 - jitter is not a secret
 """Random source of jitter, so that services do not act at the same moment."""
 
 
@@ -27,8 +27,8 @@ async def retry_until_available(
 ) -> Result:
     """Awaits an idempotent call and retries it until the store is available.
 
-    The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that is back is
-    not overloaded.
+    The pauses grow from 50 ms to `longest_pause` seconds, with full jitter, so that a store that is available
+    again is not overloaded.
     """
     try:
         return await call()  # usually succeeds, at a fifth of the cost of a retrying call
@@ -41,7 +41,7 @@ async def retry_until_available(
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),
         wait=wait_random_exponential(multiplier=0.05, max=longest_pause),
-        before_sleep=_log_absence,
+        before_sleep=_log_unavailable,
     )
     await asyncio.sleep(JITTER.uniform(0, 0.05))
     result: Result = await retrying(attempt)
@@ -60,7 +60,7 @@ async def run_periodically(seconds: float, duty: Callable[[], Awaitable[None]]) 
         await asyncio.sleep(seconds * JITTER.uniform(0.8, 1.2))
 
 
-def _log_absence(attempt: RetryCallState) -> None:
+def _log_unavailable(attempt: RetryCallState) -> None:
     error = attempt.outcome.exception() if attempt.outcome else None
     log.warning(
         "store unavailable: %s",

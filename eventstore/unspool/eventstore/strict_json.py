@@ -1,7 +1,7 @@
 """Strict parsing of untrusted JSON, so that every later reader gets the same value.
 
-Refused: `NaN` and `Infinity`, lone surrogates and invalid UTF-8 (by the decoder), integers beyond 64 bits
-(they would become floats silently) and deep nesting (encoders refuse it later).
+Refused are `NaN` and `Infinity`, lone surrogates and invalid UTF-8 (by the decoder), integers of more than
+64 bits (they would silently become floats) and deep nesting (encoders would refuse it later).
 """
 
 import json
@@ -21,7 +21,7 @@ _MANY_DIGITS: Final = re.compile(rb"\d{19}")
 
 
 class BadJson(ValueError):
-    """A text is not acceptable JSON. The message is a predicate; the caller puts the source before it."""
+    """A text is not acceptable JSON. The message begins with a verb: the caller puts a subject before it."""
 
 
 def parse(text: bytes, levels: int = MAX_DEPTH) -> Json:

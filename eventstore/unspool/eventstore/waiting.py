@@ -1,4 +1,4 @@
-"""Waiting that another event can end: a stop, or a closed client connection."""
+"""Waits that another event can end, such as a stop or a closed client connection."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,9 +6,9 @@ from typing import Any
 
 
 async def done_before(work: Coroutine[Any, Any, object], *ends: Coroutine[Any, Any, object]) -> bool:
-    """Runs `work` until it is done or one of `ends` is, and cancels the others. Returns whether it was done.
+    """Runs `work` and `ends` until one of them is done, and cancels the others.
 
-    Raises whatever `work` raises.
+    Returns whether `work` was done. Raises the exception of `work`.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in (work, *ends)]
     try:

@@ -18,22 +18,22 @@ async def by_shard(
     most: int,
     do: Callable[[Shard, list[int]], Awaitable[Sequence[Answer]]],
 ) -> list[Answer]:
-    """Calls `do` for many executions, once for those of one shard.
+    """Calls `do` once for all executions of one shard.
 
     Args:
-        keys: find the shard of an execution.
+        keys: finds the shard of an execution.
         executions: the executions.
         most: executions in one call, at most: Redis serves no other client while a script runs.
-        do: takes a shard and indexes into `executions`; returns an answer for each.
+        do: takes a shard and indexes into `executions`; returns an answer for each index.
 
     Returns:
         The answers, in the order of the executions.
     """
-    places: dict[Shard, list[int]] = {}
-    for place, execution in enumerate(executions):
-        places.setdefault(keys.shard(execution), []).append(place)
+    indexes: dict[Shard, list[int]] = {}
+    for index, execution in enumerate(executions):
+        indexes.setdefault(keys.shard(execution), []).append(index)
     parts = [
-        (shard, some[at : at + most]) for shard, some in places.items() for at in range(0, len(some), most)
+        (shard, some[at : at + most]) for shard, some in indexes.items() for at in range(0, len(some), most)
     ]
     if len(parts) == 1:  # the usual case under low load, where latency counts
         return [*await do(*parts[0])]
@@ -41,7 +41,7 @@ async def by_shard(
     answers: dict[int, Answer] = {}
     for (_, some), of_some in zip(parts, done, strict=True):
         answers.update(zip(some, of_some, strict=True))
-    return [answers[place] for place in range(len(executions))]
+    return [answers[index] for index in range(len(executions))]
 
 
 class BatchedCalls(Generic[Place, Item, Answer]):

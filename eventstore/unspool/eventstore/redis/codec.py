@@ -45,7 +45,7 @@ def decode_message(payload: bytes) -> Message:
 
 
 def encode_parent(parent: Parent | None) -> bytes:
-    """The parent of an execution as its hash stores it; empty for none."""
+    """The parent of an execution as its hash stores it; empty without a parent."""
     return b"" if parent is None else orjson.dumps([*parent])
 
 
@@ -77,7 +77,7 @@ _SEND: Final = "send"
 
 
 def encode_outgoing(outgoing: Sequence[Outgoing]) -> bytes:
-    """What a commit has for other executions, as it is stored in an outbox."""
+    """The outgoing starts and messages of a commit, as they are stored in an outbox."""
     return orjson.dumps([_outgoing_values(each) for each in outgoing])
 
 

@@ -1,4 +1,4 @@
-"""Commits: one script call for those of one shard."""
+"""Commits: one script call for all commits of one shard."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -50,7 +50,7 @@ class RedisCommits:
             self._session.keys,
             [commit.key for commit in commits],
             _MAX_STEPS,
-            lambda shard, places: self._run(shard, [commits[place] for place in places]),
+            lambda shard, indexes: self._run(shard, [commits[index] for index in indexes]),
         )
         if Outcome.MISSING in outcomes:  # unusual: perhaps Redis was emptied
             await self._session.check_identity(self._session.call)
@@ -87,7 +87,7 @@ class RedisCommits:
             log.warning("outgoing messages are delayed: %s", error, extra={"action": "outgoing_delayed"})
 
     async def _retry(self, names: list[str], values: list[Argument]) -> Any:
-        """Retries commits whose connection broke. Their ids show whether they were made before."""
+        """Retries commits whose connection broke. Their ids show whether they were applied before."""
         attempts = AsyncRetrying(
             retry=retry_if_exception(self._can_retry),
             stop=stop_after_delay(self._session.settings.commit_seconds),

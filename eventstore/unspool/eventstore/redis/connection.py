@@ -123,8 +123,8 @@ class Connection:
         """Sends one command and returns its reply.
 
         Raises:
-            StoreUnavailable: there is no connection, it broke, or Redis refuses for now.
-            StoreError: Redis refused.
+            StoreUnavailable: there is no connection, it broke, or Redis refuses the command for now.
+            StoreError: Redis refused the command.
         """
         pipeline = self._pipeline
         if pipeline is None or pipeline.failure is not None:
@@ -150,7 +150,7 @@ class Connection:
             self._pipeline.drop()
 
     async def close(self) -> None:
-        """Ends the connection for good; pending calls fail."""
+        """Ends the connection permanently; pending calls fail."""
         self._closed = True
         if self._pipeline is not None:
             await self._pipeline.close()
@@ -182,7 +182,7 @@ class Connection:
         return pipeline
 
     def _wait_before_next(self, error: StoreError) -> None:
-        # Full jitter: else all clients would reconnect at the same moment after an outage.
+        # Full jitter: otherwise all clients would reconnect at the same time after an outage.
         shortest, longest = _BACKOFF_SECONDS
         wait = random.uniform(0, min(longest, shortest * 2**self._failures))  # noqa: S311 - jitter is no secret
         self._failures = min(self._failures + 1, 10)

@@ -54,7 +54,7 @@ class _Place(NamedTuple):
     entry: tuple[int, ...]
 
 
-_NOWHERE: Final = _Place(0, 0, ())
+_BEFORE_ALL: Final = _Place(0, 0, ())
 
 
 def _place(stored: _Stored) -> _Place:
@@ -100,7 +100,7 @@ class RedisDeadLetters:
         self, tenant: str, *, execution: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> DeadLetterPage:
         """See `DeadLetters`."""
-        after = _NOWHERE if cursor is None else _place_of(cursor)
+        after = _BEFORE_ALL if cursor is None else _place_of(cursor)
         shards = self._session.keys.tenant(tenant).shards
         if execution is not None:
             shards = (self._session.keys.shard(ExecutionKey(tenant, execution)),)

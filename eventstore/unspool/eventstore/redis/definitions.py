@@ -56,12 +56,12 @@ class RedisDefinitions:
     ) -> list[Definition]:
         """See `Definitions`."""
         members = await self._session.call("SMEMBERS", self._session.keys.tenant(tenant).definitions)
-        wanted = [
+        names = [
             (space, own)
             for space, own in sorted(tuple(orjson.loads(member)) for member in members)
             if namespace in (None, space) and name in (None, own)
         ]
-        found = await asyncio.gather(*(self._versions(tenant, space, own) for space, own in wanted))
+        found = await asyncio.gather(*(self._versions(tenant, space, own) for space, own in names))
         return [definition for versions in found for definition in versions]
 
     async def _versions(self, tenant: str, namespace: str, name: str) -> list[Definition]:

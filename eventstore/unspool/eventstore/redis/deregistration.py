@@ -11,7 +11,7 @@ from unspool.eventstore.redis.streams import streams_of
 
 _BATCH: Final = 100
 _STREAMS_A_CALL: Final = 512
-"""Streams in one call, at most, so that other clients are served in between."""
+"""Streams in one call, at most. Redis serves other clients between two calls."""
 
 
 async def deregister(session: Session, consumer: Consumer, members: Members) -> None:
@@ -26,5 +26,5 @@ async def deregister(session: Session, consumer: Consumer, members: Members) -> 
             count, numbers = await session.run(scripts.DEREGISTER, names, values)
             changed.update(streams.shards[at + number - 1] for number in numbers)
     await members.remove(consumer.name)
-    # Afterwards, so that the readers see who is left: they take only from shards that they prefer.
+    # After the removal: readers take only from shards that they prefer, and these depend on the members.
     session.announce(consumer.role, changed, member_left=True)

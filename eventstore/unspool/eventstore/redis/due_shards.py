@@ -1,4 +1,4 @@
-"""Which shards have due timers, as far as one process knows from replies and notifications."""
+"""The shards that have due timers, as one process knows them from replies and notifications."""
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 _STALE_ENTRIES: Final = 1_000
-"""Entries of the heap that may be out of date, besides as many as there are shards."""
+"""The heap may have this many outdated entries, plus one for each shard."""
 
 
 class DueShards:
@@ -22,19 +22,19 @@ class DueShards:
         self._due: dict[str, None] = {}
         """Shards that were found to be due, in the order in which they are asked."""
         self._now = 0
-        """Up to this time `_due` is complete."""
+        """`_due` contains all shards that were due at this time."""
 
     def set_earlier(self, topic: str, due_at: int) -> None:
-        """A timer was set that was the earliest of its shard."""
+        """Records a new timer that was the earliest of its shard when it was set."""
         known = self._next.get(topic)
         if known is None or due_at < known:
             self.replace(topic, due_at)
 
     def replace(self, topic: str, due_at: int | None) -> None:
-        """The shard was asked: its next timer is due then; None if it has no timer.
+        """Records the reply of a shard: when its next timer is due; None if it has no timer.
 
-        A shard that is still due goes behind the others, so that many timers of one shard do not delay those
-        of others.
+        A shard that is still due is put after the other due shards, so that many timers of one shard do not
+        delay those of others.
         """
         was_due = topic in self._due
         self._due.pop(topic, None)
@@ -49,7 +49,7 @@ class DueShards:
             self._remove_stale_entries()
 
     def due(self, now: int, most: int) -> list[str]:
-        """At most `most` shards whose next timer is due; they stay due until `replace` is called."""
+        """Returns at most `most` shards whose next timer is due; they stay due until `replace` is called."""
         self._now = now
         while self._heap and self._heap[0][0] <= now:
             due_at, topic = heappop(self._heap)

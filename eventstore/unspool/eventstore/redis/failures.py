@@ -24,8 +24,8 @@ class GroupMissing(StoreUnavailable):
     """A stream or its consumer group was deleted."""
 
 
-# An error inside a script reaches us wrapped in another one, on Redis 6.2 as "ERR Error running script
-# (call to f_…): @user_script:31: -OOM command not allowed …": the code word is the only stable part.
+# Redis wraps an error inside a script in another one, on Redis 6.2 as "ERR Error running script
+# (call to f_…): @user_script:31: -OOM command not allowed …". Only the code word is the same in all versions.
 _TEMPORARY: Final = re.compile(
     r"\b(OOM|MISCONF|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|NOAUTH|BUSY)\b"
 )
@@ -33,13 +33,14 @@ _GROUP_GONE: Final = re.compile(r"\b(NOGROUP|UNBLOCKED)\b")
 _TEMPORARY_CLASSES: Final = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 
 
-_SAYS_NOTHING: Final = "it does not answer"
+_WITHOUT_MESSAGE: Final = "it does not answer"
+"""The cause that is reported for an error without a message."""
 
 
 def as_store_error(error: RedisError | OSError) -> StoreError:
     """The error of the port for an error of Redis or of the connection."""
     if not isinstance(error, ResponseError):
-        return StoreUnavailable(f"Redis cannot be reached: {str(error) or _SAYS_NOTHING}")
+        return StoreUnavailable(f"Redis cannot be reached: {str(error) or _WITHOUT_MESSAGE}")
     text = str(error)
     if isinstance(error, NoScriptError):
         return ScriptMissing(text)

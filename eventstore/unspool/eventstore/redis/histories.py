@@ -116,7 +116,7 @@ class RedisHistories:
                     left = deadline - loop.time()
                     if int(version or 0) > after or left <= 0:
                         return
-                    # Reads again from time to time, because a dead connection may go unnoticed.
+                    # Reads again after some seconds, because a broken connection may be noticed late.
                     await watch.changed(min(left, _RECHECK_SECONDS))
 
 

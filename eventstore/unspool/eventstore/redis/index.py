@@ -47,18 +47,18 @@ class RedisIndex:
             record = record_of(key, fields, waiting)
             if record.version > 0 or waiting is not None:
                 return record
-            # The first commit, which removes the waiting input, came between the two reads.
+            # The first commit removed the waiting input between the two reads.
 
     async def executions(
-        self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
+        self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
         """See `Histories`."""
         below = None if cursor is None else _place_of(cursor)
-        indexes = await self._indexes(self._session.keys.tenant(tenant).shards, wanted)
+        indexes = await self._indexes(self._session.keys.tenant(tenant).shards, criteria)
         found: list[ExecutionRecord] = []
         while True:
-            places = await self._places(indexes, wanted.since, below, limit + 1)
-            found += await self._records(tenant, places, wanted)
+            places = await self._places(indexes, criteria.since, below, limit + 1)
+            found += await self._records(tenant, places, criteria)
             if len(found) > limit:
                 last = found[limit - 1]
                 return Page(tuple(found[:limit]), _cursor(_Place(last.created_at, last.key.id)))
@@ -66,13 +66,13 @@ class RedisIndex:
                 return Page(tuple(found), None)
             below = places[-1]
 
-    async def _indexes(self, shards: tuple[Shard, ...], wanted: ExecutionFilter) -> list[str]:
-        """The sorted sets to read: of those that fit the filter, the smaller ones."""
+    async def _indexes(self, shards: tuple[Shard, ...], criteria: ExecutionFilter) -> list[str]:
+        """The sorted sets to read. If the filter has status and workflow, the smaller ones of the two."""
         choices: list[list[str]] = []
-        if wanted.workflow is not None:
-            choices.append([shard.workflow(*wanted.workflow) for shard in shards])
-        if wanted.status is not None:
-            choices.append([shard.status(wanted.status) for shard in shards])
+        if criteria.workflow is not None:
+            choices.append([shard.workflow(*criteria.workflow) for shard in shards])
+        if criteria.status is not None:
+            choices.append([shard.status(criteria.status) for shard in shards])
         if len(choices) < 2:
             return choices[0] if choices else [shard.index for shard in shards]
         sizes = [
@@ -105,14 +105,14 @@ class RedisIndex:
         return places
 
     async def _records(
-        self, tenant: str, places: list[_Place], wanted: ExecutionFilter
+        self, tenant: str, places: list[_Place], criteria: ExecutionFilter
     ) -> list[ExecutionRecord]:
         records = await asyncio.gather(*(self.execution(ExecutionKey(tenant, place.id)) for place in places))
-        return [record for record in records if record is not None and _fits(record, wanted)]
+        return [record for record in records if record is not None and _fits(record, criteria)]
 
 
-def _fits(record: ExecutionRecord, wanted: ExecutionFilter) -> bool:
-    return wanted.status in (None, record.status) and wanted.workflow in (None, record.workflow[:2])
+def _fits(record: ExecutionRecord, criteria: ExecutionFilter) -> bool:
+    return criteria.status in (None, record.status) and criteria.workflow in (None, record.workflow[:2])
 
 
 def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:

@@ -1,8 +1,8 @@
 """The names of all keys. No other module of the adapter builds one.
 
-The hash tag of what belongs to executions is `{tenant:shard}`, so that all keys one script touches are in
-one slot of a cluster. The braces hold only a tenant's name and a number. What callers choose (ids, names,
-queues) comes last in a key, after a fixed word, so keys of different kinds cannot be equal.
+The hash tag of all keys of executions is `{tenant:shard}`, so that all keys that one script uses are in one
+slot of a cluster. The braces hold only a tenant's name and a number. Text from callers (ids, names, queues)
+is last in a key, after a fixed word, so keys of different kinds cannot be equal.
 """
 
 import zlib
@@ -58,11 +58,11 @@ class Shard:
         self._prefix = prefix = f"unspool:{{{tenant}:{number}}}:"
         self.inbox = f"{prefix}inbox"
         self.timers = f"{prefix}timers"
-        self.outbox = f"{prefix}outbox"  # stream: what commits have for executions of any shard
+        self.outbox = f"{prefix}outbox"  # stream: outgoing starts and messages, for executions of any shard
         self.delivered = f"{prefix}delivered"  # hash: last outbox entry delivered here, by its shard
         self.cancelled = f"{prefix}cancelled"
         self.dlq = f"{prefix}dlq"
-        self.dlq_runs = f"{prefix}dlq:runs"  # hash: runs of dead-lettered tasks that are still wanted
+        self.dlq_runs = f"{prefix}dlq:runs"  # hash: runs of dead-lettered tasks that are not cancelled
         self.unreadable = f"{prefix}unreadable"
         self.index = f"{prefix}index"
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
@@ -121,7 +121,7 @@ class Keys:
         """The keys of a tenant.
 
         Raises:
-            ValueError: that is not a valid tenant name, and could end the hash tag.
+            ValueError: the name is not valid; it could end the hash tag.
         """
         known = self._tenants.get(tenant)
         if known is None:
@@ -133,14 +133,14 @@ class Keys:
         return self.shard_of(key[0], key[1])
 
     def shard_of(self, tenant: str, execution: str) -> Shard:
-        """The same by tenant and id."""
+        """The shard of an execution, by tenant and id."""
         return self.tenant(tenant).shards[zlib.crc32(execution.encode()) % self.shards]
 
     def shard_named(self, topic: str) -> Shard:
         """The shard with this topic.
 
         Raises:
-            ValueError: no shard can have it.
+            ValueError: there is no such shard.
         """
         tenant, _, number = topic.partition(":")
         if not number.isdecimal() or int(number) >= self.shards:

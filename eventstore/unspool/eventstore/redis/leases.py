@@ -1,7 +1,7 @@
-"""When a lease has ended: judged by renewals on this process's clock, not by the clock of Redis alone.
+"""Decides when a lease has ended, by renewals and this process's clock, not by the clock of Redis alone.
 
-Redis measures idle times with its wall clock. If that clock jumps, all entries look idle. So an entry that
-looks idle is first observed for another lease: its holder, if alive, renews it in this time.
+Redis measures idle times with its wall clock. If that clock jumps, all entries seem idle. So an entry that
+seems idle is first observed for another lease: its holder, if it is alive, renews it in this time.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class IdleEntries:
         self._since: dict[IdleEntry, float] = {}
 
     def observe(self, entries: Iterable[IdleEntry], now: float) -> None:
-        """Replaces the entries. One that is missing was renewed or finished: its observation ends."""
+        """Replaces the entries. An entry that is missing was renewed or finished: its observation ends."""
         self._since = {entry: self._since.get(entry, now) for entry in entries}
 
     def expired(self, lease: float, now: float) -> list[IdleEntry]:

@@ -25,7 +25,7 @@ class RedisLoading:
             self._session.keys,
             keys,
             _MAX_EXECUTIONS,
-            lambda shard, places: self._load(shard, [keys[place] for place in places], entries),
+            lambda shard, indexes: self._load(shard, [keys[index] for index in indexes], entries),
         )
 
     async def _load(self, shard: Shard, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:

@@ -40,9 +40,9 @@ class Members:
     async def refresh(self) -> None:
         """Reads the heartbeats, at most every half `HEARTBEAT_SECONDS`.
 
-        After a gap without reads, for example because Redis was unavailable, all members start as alive: they
-        may have been unable to send heartbeats. Else a pause of Redis would make live members take over each
-        other's tasks.
+        After a gap without reads, for example because Redis was unavailable, all members count as alive: they
+        may have been unable to send heartbeats. Otherwise live members would take over each other's tasks
+        after a pause of Redis.
         """
         if not self._outdated and self._session.monotonic() - self._refreshed_at < HEARTBEAT_SECONDS / 2:
             return
@@ -79,7 +79,7 @@ class Members:
     def gone(self) -> list[Consumer]:
         """The members without a heartbeat for `CONSUMER_TIMEOUT_SECONDS`.
 
-        Empty if this process sent no heartbeat for as long: the same cause may stop the others.
+        Empty if this process has sent no heartbeat for that time either: others may have the same problem.
         """
         if self._session.monotonic() - self._heartbeat_at >= CONSUMER_TIMEOUT_SECONDS:
             return []

@@ -1,6 +1,6 @@
 """Notifications from Redis (publish/subscribe) instead of polling, over one connection.
 
-A message on a channel is a list of topics, separated by blanks.
+A message on a channel is a list of topics, separated by spaces.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Watch:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self.topics: dict[bytes, None] = {}
-        """The topics notified, for a watch of all topics, in order; its owner removes them."""
+        """For a watch of all topics: the notified topics, in order. The owner of the watch removes them."""
         self.over = False
         """Whether the connection broke: notifications may have been missed."""
 
@@ -169,7 +169,7 @@ class Notifications:
         if isinstance(reply, Exception):
             self._refused(reply)
             return
-        if reply == b"PONG" or reply[0] == b"pong":  # the former without a subscription
+        if reply == b"PONG" or reply[0] == b"pong":  # upper case if there is no subscription
             _resolve(self._pings.popleft())
             return
         kind, name, content = reply
@@ -194,7 +194,7 @@ class Notifications:
         for answer in answers:
             if not answer.done():
                 answer.set_exception(StoreUnavailable(str(error)))
-                answer.exception()  # marked as seen: its watcher may have been cancelled
+                answer.exception()  # marks it as retrieved: the waiting call may have been cancelled
         for channel in channels.values():
             for watch in chain.from_iterable(channel.watches.values()):
                 watch.wake(over=True)

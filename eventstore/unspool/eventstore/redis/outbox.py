@@ -1,11 +1,11 @@
-"""The outbox of a shard: what its commits have for executions of any shard of the tenant.
+"""The outbox of a shard: outgoing starts and messages, for executions of any shard of the tenant.
 
 `commit.lua` adds one entry for a commit. The process that committed delivers it at once and deletes it.
-Entries of a process that ended before that are delivered by `deliver_left` of any other.
+If that process ends before, `deliver_left` of any other process delivers the entry.
 
 Several processes may deliver the same outbox at the same time, without a lock. Each begins with the oldest
-entry that is left, and the target shard remembers the last entry that it got from each outbox, in the script
-that applies the entries (`deliver.lua`). So each entry is applied once, and in order.
+entry in the outbox. The script that applies the entries (`deliver.lua`) also stores, in the target shard, the
+last entry from each outbox. So each entry is applied once, and in order.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ _PAGE: Final = 64
 """Entries in one delivery."""
 
 _SHARDS_A_CALL: Final = 64
-"""Outboxes that `deliver_left` asks together."""
+"""Outboxes whose length `deliver_left` reads at once."""
 
-_LOOK_AT_ALL_SECONDS: Final = 10.0
-"""In this time each process looks at each outbox at least once."""
+_CHECK_ALL_SECONDS: Final = 10.0
+"""Each process checks each outbox at least once in this time."""
 
 Entry = tuple[bytes, Sequence[Outgoing]]
-"""An id in the outbox, and what the entry holds."""
+"""The id and the content of an outbox entry."""
 
 
 class _Item(NamedTuple):
@@ -50,10 +50,10 @@ class Outbox:
         self._session = session
         self._delivering: dict[Shard, asyncio.Lock] = {}
         self._next_shard = 0
-        self._looked_at: float | None = None
+        self._checked_at: float | None = None
 
     async def deliver(self, shard: Shard, entries: Sequence[Entry]) -> None:
-        """Delivers entries and deletes them. No older entry may be left in the outbox."""
+        """Delivers entries and deletes them. The outbox must not have an older entry."""
         if not entries:
             return
         targets: defaultdict[Shard, list[_Item]] = defaultdict(list)
@@ -65,7 +65,7 @@ class Outbox:
         self._session.post("XDEL", shard.outbox, *(id_ for id_, _ in entries))
 
     async def drain(self, shard: Shard) -> int:
-        """Delivers all that is in an outbox, the oldest first. Returns how many entries it delivered."""
+        """Delivers all entries of an outbox, the oldest first. Returns how many entries it delivered."""
         count = 0
         async with self._delivering.setdefault(shard, asyncio.Lock()):
             while entries := await self._oldest(shard):
@@ -74,12 +74,12 @@ class Outbox:
         return count
 
     async def deliver_left(self) -> int:
-        """Delivers what is left in some outboxes. Over several calls it looks at all of them in turn."""
+        """Delivers the entries of some outboxes. Several calls check all outboxes in turn."""
         shards = self._session.keys.all_shards(await self._session.tenants())
         now = self._session.monotonic()
-        elapsed = _LOOK_AT_ALL_SECONDS if self._looked_at is None else now - self._looked_at
-        share = max(_SHARDS_A_CALL, ceil(len(shards) * min(1.0, elapsed / _LOOK_AT_ALL_SECONDS)))
-        self._looked_at, first = now, self._next_shard % len(shards)
+        elapsed = _CHECK_ALL_SECONDS if self._checked_at is None else now - self._checked_at
+        share = max(_SHARDS_A_CALL, ceil(len(shards) * min(1.0, elapsed / _CHECK_ALL_SECONDS)))
+        self._checked_at, first = now, self._next_shard % len(shards)
         self._next_shard = first + share
         some = (shards[first:] + shards[:first])[:share]
         count = 0
@@ -106,7 +106,7 @@ class Outbox:
         self._session.announce(WORKERS, (target,))
 
     def _item(self, tenant: str, entry: bytes, outgoing: Outgoing) -> tuple[Shard, _Item]:
-        """The shard that gets a start or message, and the item for its script."""
+        """The target shard of a start or message, and the item for `deliver.lua`."""
         if not isinstance(outgoing, StartExecution):
             message = outgoing.message
             shard = self._session.keys.shard_of(tenant, message.execution)
@@ -126,7 +126,7 @@ class Outbox:
 
 
 def _readable(shard: Shard, page: Sequence[tuple[bytes, Sequence[bytes]]]) -> Iterator[Entry]:
-    """Decodes entries up to the first that only a newer release can read; it keeps its place."""
+    """Decodes entries up to the first that only a newer release can read; that one stays in the outbox."""
     for id_, fields in page:
         try:
             yield id_, decode_outgoing(shard.tenant, fields[1])

@@ -109,7 +109,7 @@ class RedisQueues:
         members = self._members[consumer.role]
         await members.heartbeat(consumer.name, heartbeats.next())
         await self._session.check_identity(self._session.call)
-        await members.refresh()  # also without receiving, to notice silent consumers
+        await members.refresh()  # also if this consumer does not receive, to detect dead consumers
 
     async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""
@@ -149,7 +149,7 @@ class RedisQueues:
     ) -> Reader[Body]:
         reader = readers.get(consumer)
         if reader is None:
-            await self.heartbeat(consumer)  # so that its reply_timeout would be noticed
+            await self.heartbeat(consumer)  # so that others can notice when its heartbeats stop
             reader = Reader(self._session, consumer, self._members[consumer.role], decode)
             reader = readers.setdefault(consumer, reader)
         return reader

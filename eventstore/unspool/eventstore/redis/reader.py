@@ -1,8 +1,8 @@
 """Reads deliveries from many streams as one consumer of a group.
 
-A script takes available entries without waiting and is fair to all streams. If there are none, a blocking
-read waits for the first. Both use a connection of their own, because a blocking read delays all later
-commands of its connection.
+A script takes available entries without waiting and serves all streams in turn. If there are none, a blocking
+read waits for the first. Both use a separate connection, because a blocking read delays all later commands of
+its connection.
 
 If a reply is lost, its entries stay in the consumer's pending list in Redis. New entries have ascending ids,
 so the lost entries are those above the last id seen. They are read again before new ones.
@@ -28,7 +28,7 @@ from unspool.eventstore.redis.members import Members, shards_of
 from unspool.eventstore.redis.ready_shards import ReadyShards
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
-from unspool.eventstore.redis.streams import NOTHING, Selection, Streams, streams_of, without
+from unspool.eventstore.redis.streams import NO_STREAMS, Selection, Streams, streams_of, without
 
 _FROM_THE_START: Final = "0"
 _MAX_SELECTIONS: Final = 8
@@ -53,16 +53,16 @@ class Reader(Generic[Body]):
         self._begin_with = 0
         self._begin_any_with = 0
         self._emptied = False
-        self._all = NOTHING
+        self._all = NO_STREAMS
         self._shards: list[Shard] = []
         self._preferred_shards: list[Shard] = []
         self._selections: dict[frozenset[str], Selection] = {}
         self._skip: frozenset[str] = frozenset()
-        self._any = NOTHING
-        """What it may receive: all but the skipped tenants."""
-        self._own = NOTHING
-        """What it prefers to receive."""
-        self._others_at = asyncio.get_running_loop().time() + HEARTBEAT_SECONDS
+        self._any = NO_STREAMS
+        """The streams that it may read: all except those of skipped tenants."""
+        self._own = NO_STREAMS
+        """The streams that it prefers."""
+        self._read_others_at = asyncio.get_running_loop().time() + HEARTBEAT_SECONDS
         self._refreshed_at: float | None = None
         self._grouped: set[str] = set()
         self._last_seen: dict[str, str] = {}
@@ -89,7 +89,7 @@ class Reader(Generic[Body]):
                 raise
 
     async def reclaim(self, limit: int, lease: float) -> list[Delivery[Body]]:
-        """Takes over deliveries of gone consumers, and those whose lease of `lease` seconds has ended."""
+        """Takes over deliveries of dead consumers, and those whose lease of `lease` seconds has ended."""
         try:
             await self._refresh_streams()
             gone = [consumer for consumer in self._members.gone() if consumer.name != self._consumer.name]
@@ -97,8 +97,8 @@ class Reader(Generic[Body]):
         except GroupMissing as error:
             raise await self._on_groups_lost(error) from error
         if len(found) < limit:
-            # The rest is in queues that this consumer does not serve; it is added again for their consumers.
-            with suppress(StoreError):  # it is tried again later; the deliveries found must be returned
+            # The other deliveries are in queues that this consumer does not serve; they are added again.
+            with suppress(StoreError):  # a later call tries again; the deliveries found must be returned
                 for consumer in gone:
                     await deregister(self._session, consumer, self._members)
         return found
@@ -115,7 +115,7 @@ class Reader(Generic[Body]):
             self._client = await call("CLIENT", "ID")
         except StoreUnavailable:
             raise
-        except StoreError:  # not allowed to this user: an abandoned read then ends when Redis notices
+        except StoreError:  # this user may not call it: an abandoned read then ends when Redis notices
             self._client = None
 
     async def _receive(self, limit: int, deadline: float) -> list[Delivery[Body]]:
@@ -133,7 +133,7 @@ class Reader(Generic[Body]):
                 return found
             if left > 0 and (found := await self._wait(limit, min(left, BLOCK_SECONDS))):
                 return found
-            # After an idle wait it does so at once.
+            # After a wait without entries, it reads the streams of other workers too.
             if self._own is not self._any and (found := await self._take(self._any, limit)):
                 return found
             if clock() >= deadline:
@@ -142,13 +142,13 @@ class Reader(Generic[Body]):
     def _preferred(self) -> Streams:
         """The streams of its own shards; once a second also those of other workers, which may be busy."""
         now = asyncio.get_running_loop().time()
-        if now < self._others_at:
+        if now < self._read_others_at:
             return self._own
-        self._others_at = now + HEARTBEAT_SECONDS
+        self._read_others_at = now + HEARTBEAT_SECONDS
         return self._any
 
     async def _receive_announced(self, limit: int, deadline: float) -> list[Delivery[Body]]:
-        """The same with many tenants: reads announced shards, and once a second all."""
+        """As `_receive`, with many tenants: reads announced shards, and once a second all shards."""
         clock = asyncio.get_running_loop().time
         while True:
             if await self._ready.listen():
@@ -218,10 +218,11 @@ class Reader(Generic[Body]):
         for name, entries in reply or ():
             self._last_seen[name.decode()] = entries[-1][0].decode()
             found += await self._deliveries(streams, numbers[name], entries)
-        # Then the next read may block at once. Not for tasks: only the script `take` skips cancelled ones.
+        # If the streams are empty, the next read can block at once. Not for tasks, because only the script
+        # `take` skips cancelled tasks.
         less = all(len(entries) < share for _, entries in reply or ())
         self._emptied = less and len(numbers) <= limit and not streams.per_set
-        if len(found) > limit:  # COUNT is per stream, and several had something at the same moment
+        if len(found) > limit:  # COUNT is per stream, and several streams had entries
             await release(self._session, found[limit:])
         return found[:limit]
 
@@ -254,7 +255,7 @@ class Reader(Generic[Body]):
     async def _claim(
         self, streams: Streams, limit: int, lease: float, gone: list[str], expired: Sequence[IdleEntry]
     ) -> tuple[list[Delivery[Body]], list[IdleEntry]]:
-        """Claims entries of consumers that are gone, or expired ones; also returns the idle ones it found."""
+        """Claims entries of the consumers `gone`, or the entries `expired`; also returns idle entries."""
         count: int = len(streams.names)
         first: int = self._next_first(limit, count)
         values: list[Argument] = [*self._group_and_name, limit, int(lease * 1000)]
@@ -277,7 +278,7 @@ class Reader(Generic[Body]):
         ]
 
     def _next_first(self, limit: int, count: int) -> int:
-        """The stream to begin with; it rotates, so that a small limit serves all streams in turn."""
+        """The stream to begin with. It rotates, so that all streams are served in turn with a small limit."""
         self._begin_with = (self._begin_with + limit) % count
         return self._begin_with
 
@@ -298,7 +299,7 @@ class Reader(Generic[Body]):
         return found
 
     async def _move_to_unreadable(self, shard: Shard, source: str, id_: bytes, error: str) -> None:
-        """Moves an unreadable entry to a stream of its own, for an operator to examine."""
+        """Moves an unreadable entry to a separate stream, for an operator to examine."""
         values = (self._consumer.role, id_, error, "", 1)
         await self._session.run(scripts.MOVE_TO_DEAD_LETTERS, (source, shard.unreadable), values)
         log.error(
@@ -386,7 +387,7 @@ class Reader(Generic[Body]):
         self._grouped.clear()
         self._refreshed_for = None
         self._refreshed_at = None
-        return StoreUnavailable("a stream or its consumer group was deleted; it is made again")
+        return StoreUnavailable("a stream or its consumer group was deleted; it is created again")
 
 
 def _triples(flat: list[Any]) -> Iterator[tuple[int, Any, int]]:

@@ -1,7 +1,7 @@
-"""Which shards have new entries, when there are too many tenants for one blocking read of all streams.
+"""The shards that have new entries, if there are too many tenants for one blocking read of all streams.
 
-With many tenants, writers announce the shards to which they add entries on a channel of the role. An
-announcement can be missed, so readers also read all streams once a second.
+With many tenants, writers publish the shards to which they add entries on a channel of the role. A reader can
+miss an announcement, so readers also read all streams once a second.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class ReadyShards:
         return True
 
     def take(self, shards: Mapping[bytes, Shard]) -> list[Shard]:
-        """Removes some announced shards; returns those that are in `shards`, which is by topic."""
+        """Removes some announced shards; returns those that are in `shards` (by topic)."""
         topics = self._watch.topics if self._watch else {}
         some = list(islice(topics, _MAX_SHARDS))
         for topic in some:

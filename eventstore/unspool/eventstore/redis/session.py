@@ -105,7 +105,7 @@ class Session:
 
     @property
     def has_many_tenants(self) -> bool:
-        """Whether one blocking read of all streams would be slow, so that new entries are announced."""
+        """Whether one blocking read of all streams would be slow. Then new entries are announced."""
         return len(self._tenants) > _FEW_TENANTS
 
     def announce(self, role: str, shards: Iterable[Shard], *, member_left: bool = False) -> None:
@@ -123,7 +123,7 @@ class Session:
             self.keys.tenant(tenant)  # refuses an invalid name
             await self.call("SADD", keys.TENANTS, tenant)
             self._tenants.add(tenant)
-        await self.tenants()  # to know whether there are many
+        await self.tenants()  # updates `has_many_tenants`
 
     async def tenants(self, *, fresh: bool = False) -> set[str]:
         """All tenants, read within the last second or, if `fresh`, now."""

@@ -7,7 +7,7 @@ from unspool.eventstore.settings import setting
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """How the adapter talks to Redis."""
+    """Shards and timeouts of the Redis adapter."""
 
     shards: int = setting(
         "UNSPOOL_SHARDS",

@@ -1,6 +1,6 @@
 """One connection to Redis that sends commands in batches.
 
-All commands of one iteration of the event loop go out in one write; the replies come back in the same order.
+All commands of one iteration of the event loop are sent in one write; the replies arrive in the same order.
 Under load, awaiting redis-py's own commands costs many times as much. redis-py connects (TLS,
 authentication, database), and hiredis encodes commands and parses replies.
 """
@@ -19,7 +19,7 @@ from unspool.eventstore.redis.failures import as_store_error
 
 Argument = str | bytes | int | float
 
-_LATER: Final = {
+_UNSUPPORTED: Final = {
     "redis+cluster": "Redis Cluster",
     "redis+sentinel": "Redis Sentinel",
 }
@@ -112,13 +112,14 @@ class SocketConnection:
 def _raw_connection_to(url: str, connect_seconds: float) -> AbstractConnection:
     # Without timeouts and retries of redis-py: a read may block, and a command must not be sent twice.
     scheme = url.partition("://")[0]
-    if scheme in _LATER:
+    if scheme in _UNSUPPORTED:
         raise StoreMismatch(
-            f"{_LATER[scheme]} ({scheme}://) is not supported by this release; use redis:// or rediss://"
+            f"{_UNSUPPORTED[scheme]} ({scheme}://) is not supported by this release; "
+            "use redis:// or rediss://"
         )
     path = urlsplit(url).path.strip("/")
     if path and not path.isdigit():  # redis-py would use database 0
-        raise StoreMismatch(f"not the URL of a Redis store: {path!r} is no number of a database")
+        raise StoreMismatch(f"not the URL of a Redis store: {path!r} is not a database number")
     try:
         options: dict[str, Any] = dict(parse_url(url))
     except ValueError as error:
@@ -130,4 +131,4 @@ def _raw_connection_to(url: str, connect_seconds: float) -> AbstractConnection:
     try:
         return kind(**options)
     except TypeError:
-        raise StoreMismatch("the URL of the Redis store has a parameter that is unknown") from None
+        raise StoreMismatch("the URL of the Redis store has an unknown parameter") from None

@@ -35,8 +35,8 @@ class RedisStore(
 
         Args:
             url: `redis://HOST:PORT/DB` or `rediss://…`, with redis-py's query parameters (certificates).
-            settings: how to talk to Redis.
-            monotonic: clock in seconds that measures the silence of other consumers.
+            settings: shards and timeouts.
+            monotonic: clock in seconds; measures the time since the last heartbeats of other consumers.
         """
         self._session = Session(url, settings, monotonic)
         RedisHistories.__init__(self)

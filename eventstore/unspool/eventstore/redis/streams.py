@@ -27,7 +27,7 @@ class Selection(NamedTuple):
     """The shards that it prefers, by topic."""
 
 
-NOTHING: Final = Streams((), (), (), 0)
+NO_STREAMS: Final = Streams((), (), (), 0)
 
 
 def inboxes(shards: Sequence[Shard]) -> Streams:
@@ -51,5 +51,5 @@ def without(tenants: frozenset[str], shards: Sequence[Shard]) -> Sequence[Shard]
 
 
 def streams_of(consumer: Consumer, shards: Sequence[Shard]) -> Streams:
-    """What a consumer may read in some shards, by its role."""
+    """The streams of some shards that a consumer may read, by its role."""
     return inboxes(shards) if consumer.role == WORKERS else queues(shards, sorted(consumer.queues))

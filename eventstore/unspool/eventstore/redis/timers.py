@@ -1,9 +1,9 @@
 """Timers: in each shard a sorted set of the messages that they send.
 
-With few tenants each call asks all shards. With many tenants it asks only those that have due timers, as the
-process knows from replies and from notifications: `commit.lua` publishes a timer that is the earliest of its
-shard. Notifications can be lost. So after a lost connection the process looks at all shards, and otherwise
-at each shard from time to time. The clock of Redis decides what fires, so no timer fires early.
+With few tenants each call asks all shards. With many tenants it asks only the shards that have due timers.
+The process knows them from replies and from notifications: `commit.lua` publishes a timer that is the
+earliest of its shard. Notifications can be lost. So the process asks all shards after a lost connection, and
+each shard every ten seconds. The clock of Redis decides which timers fire, so no timer fires early.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from unspool.eventstore.redis.notifications import ALL_TOPICS, Watch
 from unspool.eventstore.redis.session import Session
 
 _SHARDS_A_CALL: Final = 64
-"""Shards in one call, at most, so that other clients are served in between."""
+"""Shards in one call, at most. Redis serves other clients between two calls."""
 
-_LOOK_AT_ALL_SECONDS: Final = 10.0
-"""In this time the process looks at each shard once, in case a notification was lost."""
+_ASK_ALL_SECONDS: Final = 10.0
+"""The process asks each shard once in this time, in case a notification was lost."""
 
 
 class RedisTimers:
@@ -37,10 +37,10 @@ class RedisTimers:
         self._firing = asyncio.Lock()
         self._first_shards = 0
         self._known: DueShards | None = None
-        """None when the process has to look at all shards first."""
+        """None if the process must ask all shards first."""
         self._announced: dict[str, int] = {}
         """The earliest announced timer of each shard, not yet in `_known`."""
-        self._looked_at = 0.0
+        self._asked_at = 0.0
         self._next_due_at: int | None = None
 
     async def fire_due_timers(self, limit: int = 100) -> Fired:
@@ -96,7 +96,7 @@ class RedisTimers:
         # The notifications of commits that were answered before this call arrive before the answer.
         _, now = await asyncio.gather(self._session.notifications.catch_up(), self.now())
         self._read_notifications(watch)
-        known = await self._look()
+        known = await self._refresh_known()
         for topic, due_at in self._announced.items():
             known.set_earlier(topic, due_at)
         self._announced.clear()
@@ -104,32 +104,32 @@ class RedisTimers:
         count = await self._ask(shards, limit, known) if shards else 0
         return Fired(count, known.next_due_at())
 
-    async def _look(self) -> DueShards:
-        """Looks at all shards if nothing is known of them, else at the next ones in turn if it is time."""
+    async def _refresh_known(self) -> DueShards:
+        """Asks all shards if none is known; otherwise some of them in turn, if it is time."""
         known, now = self._known, self._session.monotonic()
-        if known is not None and now - self._looked_at < _LOOK_AT_ALL_SECONDS / 100:
+        if known is not None and now - self._asked_at < _ASK_ALL_SECONDS / 100:
             return known
         shards = self._session.keys.all_shards(await self._session.tenants())
         if known is None:
             known = DueShards()
         else:
-            share = min(1.0, (now - self._looked_at) / _LOOK_AT_ALL_SECONDS)
+            share = min(1.0, (now - self._asked_at) / _ASK_ALL_SECONDS)
             self._first_shards = first = self._first_shards % len(shards)
             shards = (shards[first:] + shards[:first])[: ceil(len(shards) * share)]
         self._first_shards += len(shards)
-        self._looked_at = now
+        self._asked_at = now
         await asyncio.gather(*(self._ask(some, 0, known) for some in _pieces(shards)))
         self._known = known
         return known
 
     async def _ask(self, shards: Sequence[Shard], limit: int, known: DueShards) -> int:
-        """Fires due timers of some shards; returns how many. Updates what is known of the shards."""
+        """Fires due timers of some shards; returns how many. Updates `known` with the replies."""
         names = [name for shard in shards for name in (shard.timers, shard.inbox)]
         count, fired, next_due = await self._session.run(scripts.FIRE, names, (limit,))
         self._session.announce(WORKERS, [shards[number] for number in fired])
         replies = list(zip(shards, next_due, strict=True))
         last = fired[-1] + 1 if fired and count == limit else 0
-        for shard, due_at in replies[last:] + replies[:last]:  # first those that the limit left out
+        for shard, due_at in replies[last:] + replies[:last]:  # first those that the limit excluded
             known.replace(shard.topic, int(due_at) if due_at else None)
         return int(count)
 
@@ -154,7 +154,7 @@ class RedisTimers:
             await self._timer_watching.aclose()
             watch = self._session.notifications.watch(keys.TIMERS_CHANNEL, ALL_TOPICS)
             self._timer_watch = await self._timer_watching.enter_async_context(watch)
-            self._known = None  # notifications before were missed
+            self._known = None  # earlier notifications were missed
         return self._timer_watch
 
 

@@ -75,7 +75,7 @@ class SqliteCommits(StoreMixin):
         return outcome
 
     async def deliver_outgoing(self) -> int:
-        """See `Histories`; commits deliver in their own transaction, so nothing is ever left."""
+        """See `Histories`. A commit delivers in its own transaction, so there is never anything to do."""
         return 0
 
 

@@ -23,9 +23,9 @@ LARGEST_GROUP: Final = 512
 
 
 class Transaction:
-    """What a call works with: the connection, inside a transaction, and the topics to notify after it.
+    """The argument of a call: the connection, inside a transaction, and the topics to notify after it.
 
-    A call may run again from its start after its transaction was rolled back.
+    If its transaction was rolled back, a call may run again from its start.
     """
 
     __slots__ = ("execute", "executemany", "topics")
@@ -69,7 +69,7 @@ class ConnectionThread:
         connect: Callable[[], sqlite3.Connection],
         notify: Callable[[set[Hashable]], None],
     ) -> None:
-        """Opens nothing yet.
+        """Does not connect; `open` does.
 
         Args:
             name: the store's name in error messages.
@@ -113,7 +113,7 @@ class ConnectionThread:
             self._open = False
             self._end_thread()
             await self._ended
-            self._thread.join()  # it has nothing left to do
+            self._thread.join()  # returns at once: the thread has nothing more to do
 
     def wake(self) -> None:
         """Wakes the thread, so that it reads `poll_interval` again."""

@@ -1,4 +1,4 @@
-"""What all mixins of the store share: the connection threads, the notifications and the clocks."""
+"""The parts that all mixins of the store share: connection threads, notifications and clocks."""
 
 import asyncio
 import time
@@ -68,8 +68,8 @@ class Database:
     ) -> asyncio.Future[Result]:
         """Runs a call in a transaction that may write; concurrent calls share the transaction.
 
-        A power loss may undo what is not `durable`, a crash of the process does not. This is for leases,
-        heartbeats and all that may safely be done again: it costs no sync to the disk.
+        A power loss may undo a write that is not `durable`; a crash of the process does not. Such a write
+        needs no sync to the disk. Use it for leases, heartbeats and other writes that can safely be repeated.
         """
         return self._writer.submit(work, precheck, durable=durable)
 
@@ -80,7 +80,7 @@ class Database:
     async def poll_until_found(
         self, query: Callable[[], Awaitable[Result]], topics: frozenset[Hashable], seconds: float
     ) -> Result:
-        """Repeats a query after each notification of the topics, until it finds something or time is over."""
+        """Repeats a query after each notification of the topics, until it finds something or times out."""
         found = await query()
         if found or seconds <= 0:
             return found

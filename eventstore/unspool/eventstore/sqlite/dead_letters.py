@@ -105,7 +105,7 @@ class SqliteDeadLetters(StoreMixin):
 
         def put_back(transaction: Transaction) -> bool:
             removed = _remove(transaction, tenant, id)
-            if removed and _is_wanted(transaction, *removed):
+            if removed and _is_needed(transaction, *removed):
                 _deliver(transaction, removed.letter)
             return removed is not None
 
@@ -127,8 +127,8 @@ def _remove(transaction: Transaction, tenant: str, id_: str) -> _Removed | None:
     return _Removed(rows[0][0], _dead_letter(*rows[0][1:])) if rows else None
 
 
-def _is_wanted(transaction: Transaction, kind: str, dead: DeadLetter) -> bool:
-    """Whether to deliver it again: a task of an ended execution, or of a cancelled run, is not wanted."""
+def _is_needed(transaction: Transaction, kind: str, dead: DeadLetter) -> bool:
+    """Whether to deliver it again: not if the execution has ended or the run was cancelled."""
     if kind == _MESSAGE:
         return True
     row = transaction.execute(

@@ -36,11 +36,11 @@ class SqliteDefinitions(StoreMixin):
         """See `Definitions`."""
 
         def read(transaction: Transaction) -> Definition | None:
-            wanted = version or _latest(transaction, tenant, namespace, name)
+            resolved = version or _latest(transaction, tenant, namespace, name)
             row = transaction.execute(
                 "SELECT namespace, name, version, text, created_at FROM definitions"
                 " WHERE tenant = ? AND namespace = ? AND name = ? AND version = ?",
-                (tenant, namespace, name, wanted),
+                (tenant, namespace, name, resolved),
             ).fetchone()
             return row and _definition(row)
 
@@ -52,11 +52,11 @@ class SqliteDefinitions(StoreMixin):
         """See `Definitions`."""
 
         def read(transaction: Transaction) -> WorkflowRef | None:
-            wanted = version or _latest(transaction, tenant, namespace, name)
+            resolved = version or _latest(transaction, tenant, namespace, name)
             row = transaction.execute(
                 "SELECT namespace, name, version FROM definitions"
                 " WHERE tenant = ? AND namespace = ? AND name = ? AND version = ?",
-                (tenant, namespace, name, wanted),
+                (tenant, namespace, name, resolved),
             ).fetchone()
             return None if row is None else WorkflowRef(*row)
 

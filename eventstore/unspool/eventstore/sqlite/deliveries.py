@@ -1,4 +1,4 @@
-"""Consumers and their deliveries: what receiving and releasing share between messages and tasks."""
+"""Consumers, and the parts of receiving and releasing that are the same for messages and tasks."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
@@ -105,10 +105,10 @@ class SqliteDeliveries(StoreMixin):
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            taking.add_done_callback(self._give_back)
+            taking.add_done_callback(self._release_taken)
             raise
 
-    def _give_back(self, taking: asyncio.Future[list[Delivery[Body]]]) -> None:
+    def _release_taken(self, taking: asyncio.Future[list[Delivery[Body]]]) -> None:
         """Releases deliveries whose receiver was cancelled while they were taken."""
         if not taking.cancelled() and not taking.exception() and taking.result():
             with suppress(StoreUnavailable):

@@ -12,7 +12,7 @@ from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.sqlite.settings import SqliteSettings
 
 APPLICATION_ID: Final = 0x556E7370
-"""Marks a file as ours (https://sqlite.org/pragma.html#pragma_application_id)."""
+"""Identifies a file as a store of Unspool (https://sqlite.org/pragma.html#pragma_application_id)."""
 
 LAYOUT: Final = "1"
 """Version of `schema.sql`."""
@@ -75,7 +75,7 @@ def _create_file(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path | None, settings: SqliteSettings) -> None:
     # Checked first: setting the journal mode writes to the file, and another program's file must not change.
-    connection.execute("BEGIN")  # one precheck: another process may be making the tables right now
+    connection.execute("BEGIN")  # one consistent read: another process may be creating the tables now
     empty = _is_empty(connection, path)
     connection.execute("COMMIT")
     _use_write_ahead_log(connection, settings)

@@ -83,7 +83,7 @@ class SqliteInbox(SqliteDeliveries):
 
 
 def _next(transaction: Transaction, limit: int, skip: frozenset[str]) -> list[int]:
-    """The messages to take: all that wait, or a share for each tenant, the oldest message first."""
+    """The messages to take: all waiting ones, or a share for each tenant, the oldest message first."""
     some = transaction.execute(_SOME, (limit + 1,)).fetchall()
     if len(some) <= limit:
         return [id_ for id_, tenant in some if tenant not in skip]
@@ -91,7 +91,7 @@ def _next(transaction: Transaction, limit: int, skip: frozenset[str]) -> list[in
     tenants = [tenant for tenant, _ in sorted(oldest, key=itemgetter(1))]
     ids: list[int] = []
     for place, tenant in enumerate(tenants):
-        # What a tenant leaves of its share goes to those after it; what is still left then, to the next call.
+        # If a tenant has fewer messages than its share, the tenants after it get larger shares.
         share = -(-(limit - len(ids)) // (len(tenants) - place))
         ids += (id_ for [id_] in transaction.execute(_OF_TENANT, (tenant, share)).fetchall())
         if len(ids) >= limit:

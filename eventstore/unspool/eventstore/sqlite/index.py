@@ -32,10 +32,10 @@ class SqliteIndex(StoreMixin):
         return await self._database.read(lambda transaction: read_record(transaction, key))
 
     async def executions(
-        self, tenant: str, wanted: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
+        self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
         """See `Histories`."""
-        conditions, parameters = _conditions(tenant, wanted, cursor)
+        conditions, parameters = _conditions(tenant, criteria, cursor)
         # One row more than `limit` shows whether there is another page.
         sql = (
             f"SELECT {_COLUMNS} FROM executions WHERE {conditions}"  # noqa: S608 - no outside text
@@ -59,14 +59,14 @@ def read_record(transaction: Transaction, key: ExecutionKey) -> ExecutionRecord 
     return None if row is None else _record(*row)
 
 
-def _conditions(tenant: str, wanted: ExecutionFilter, cursor: str | None) -> tuple[str, tuple[Any, ...]]:
+def _conditions(tenant: str, criteria: ExecutionFilter, cursor: str | None) -> tuple[str, tuple[Any, ...]]:
     limits: dict[str, tuple[Any, ...]] = {"tenant = ?": (tenant,)}
-    if wanted.status is not None:
-        limits["status = ?"] = (wanted.status.value,)
-    if wanted.workflow is not None:
-        limits["namespace = ? AND name = ?"] = wanted.workflow
-    if wanted.since is not None:
-        limits["created_at >= ?"] = (wanted.since,)
+    if criteria.status is not None:
+        limits["status = ?"] = (criteria.status.value,)
+    if criteria.workflow is not None:
+        limits["namespace = ? AND name = ?"] = criteria.workflow
+    if criteria.since is not None:
+        limits["created_at >= ?"] = (criteria.since,)
     if cursor is not None:
         limits["(created_at, id) < (?, ?)"] = _position(cursor)
     return " AND ".join(limits), tuple(value for values in limits.values() for value in values)

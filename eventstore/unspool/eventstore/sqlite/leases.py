@@ -1,10 +1,10 @@
-"""Leased deliveries, the same for messages and tasks: rows of a table that have an owner for a while.
+"""Leased deliveries of messages and tasks: rows of a table that have an owner for a limited time.
 
-A row without an owner waits. An owner is a consumer. A row that a consumer holds may go to another consumer
-when its owner sent no heartbeat for `CONSUMER_TIMEOUT_SECONDS`, or when the lease was taken or last renewed
-too long ago. Ages are measured by the monotonic clock, which all processes of a machine share. The clock
-starts again when the machine boots, so a time far in the future also counts as old. Times in which no process
-could write to the file do not count (`WriteOutages`).
+A row without an owner waits. An owner is a consumer. Another consumer may take over a row when its owner sent
+no heartbeat for `CONSUMER_TIMEOUT_SECONDS`, or when the lease was taken or last renewed too long ago. Ages
+are measured by the monotonic clock, which all processes of a machine share. The clock starts again when the
+machine boots, so a time far in the future also counts as old. Times in which no process could write to the
+file do not count (`WriteOutages`).
 """
 
 # ruff: noqa: S608 - only our own table and column names are put into statements
@@ -29,7 +29,7 @@ _ORPHANED: Final = (
 
 
 def live_parameters(now: float, outages: WriteOutages) -> tuple[float, float]:
-    """The parameters of `LIVE`: the time, and the silence in seconds after which a consumer is gone."""
+    """The parameters of `LIVE`: the time, and the seconds without a heartbeat that a consumer may have."""
     return now, CONSUMER_TIMEOUT_SECONDS + outages.allowance(CONSUMER_TIMEOUT_SECONDS)
 
 
@@ -92,7 +92,7 @@ class LeasedTable:
     def release(
         self, transaction: Transaction, deliveries: Sequence[Delivery[Message] | Delivery[TaskRequest]]
     ) -> None:
-        """Lets rows wait again if their owner is unchanged since delivery; this counts as no attempt."""
+        """Makes rows wait again if their owner has not changed since delivery; the attempt is not counted."""
         for delivery in deliveries:
             held = (int(delivery.id), delivery.source)
             transaction.execute(self._drop_one, held)
@@ -101,7 +101,7 @@ class LeasedTable:
             )
 
     def deregister(self, transaction: Transaction, owner: str) -> None:
-        """Lets everything an owner holds wait again."""
+        """Makes all rows of an owner wait again."""
         transaction.execute(self._drop_all, (owner,))
         transaction.topics.update(
             topic for [topic] in transaction.execute(self._free_all, (owner,)).fetchall()

@@ -1,7 +1,7 @@
 """Write outages: the times in which this process could not write to the file.
 
 While another process holds the write lock, or the disk is full, no consumer can write its heartbeat or renew
-a lease. So silence during an outage is no evidence that a consumer is gone.
+a lease. So a missing heartbeat during an outage does not mean that a consumer is gone.
 """
 
 import math
@@ -35,25 +35,25 @@ class WriteOutages:
         self._outages: tuple[_Outage, ...] = ()
 
     def attempt(self) -> None:
-        """A write begins. If the last one failed, the outage began with that one."""
+        """Records the begin of a write. If the last write failed, the outage began with that one."""
         if self._began_at is None:
             self._began_at = self._monotonic()
 
     def success(self) -> None:
-        """The write passed: an outage is over, if there was one."""
+        """Records that the write succeeded. This ends an outage, if there was one."""
         began_at, now = self._began_at, self._monotonic()
         if began_at is not None and now - began_at >= _SHORTEST_SECONDS:
             self._outages = (*self._outages[1 - _MOST :], _Outage(self._earliest(began_at), now))
         self._began_at, self._written_at = None, now
 
     def _earliest(self, noticed_at: float) -> float:
-        """When an outage may have begun. A process that starts during an outage does not know."""
+        """The earliest time at which an outage may have begun; unknown if the process started during it."""
         if self._written_at is None:
             return -math.inf
         return max(self._written_at, noticed_at - _LONGEST_UNNOTICED_SECONDS)
 
     def allowance(self, seconds: float) -> float:
-        """Seconds of outage to add to `seconds`: the file was writable for `seconds` of the sum."""
+        """The seconds of outage to add to a limit of `seconds`, so that outages do not count."""
         began_at, now = self._began_at, self._monotonic()
         since = now - seconds
         if began_at is not None:

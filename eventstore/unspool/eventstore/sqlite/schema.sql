@@ -70,7 +70,7 @@ CREATE TABLE inbox (
     attempts  INTEGER NOT NULL DEFAULT 0
 );
 
--- By tenant as well, so that tenants are served in turn however many messages of one wait.
+-- With the tenant, so that tenants can be served in turn at the same cost if one has many messages.
 CREATE INDEX inbox_by_owner ON inbox (owner, tenant);
 
 CREATE TABLE tasks (

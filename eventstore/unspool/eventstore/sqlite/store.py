@@ -1,4 +1,4 @@
-"""The event store on SQLite, made of mixins."""
+"""The event store on SQLite, composed of mixins."""
 
 import time
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class SqliteStore(
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Makes a store that is not open yet.
+        """Does not open the file; `open` does.
 
         Args:
             path: the file; None for a store in memory that ends with this object.

@@ -1,4 +1,4 @@
-"""Timers: a due one becomes a message."""
+"""Timers: a due timer becomes a message."""
 
 from functools import partial
 from typing import Final

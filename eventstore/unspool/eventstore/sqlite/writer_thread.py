@@ -1,4 +1,4 @@
-"""The writing thread of a file that other processes write to as well: it detects their commits.
+"""The writing thread of a file that other processes write to, too: it detects their commits.
 
 SQLite has no notifications. `PRAGMA data_version` changes with each commit of another connection and costs a
 few microseconds, so the thread reads it every few milliseconds while there are subscribers.
@@ -55,17 +55,17 @@ class WriterThread(ConnectionThread):
 
         The next durable commit also syncs all commits before it: the log is written in order.
         """
-        wanted = self._synchronous if durable else "normal"
-        if wanted != self._synchronous_now:
-            connection.execute(f"PRAGMA synchronous = {wanted}")
-            self._synchronous_now = wanted
+        synchronous = self._synchronous if durable else "normal"
+        if synchronous != self._synchronous_now:
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous_now = synchronous
         self._outages.attempt()
         super().begin(connection, durable=durable)
-        self._outages.success()  # the wait for the lock counts already for this transaction's calls
+        self._outages.success()  # a wait for the lock is an outage for the calls of this transaction
         self._outages.attempt()
 
     def ended(self, error: Exception | None) -> None:
-        """Records an outage: a long transaction blocked others, or the file is unavailable."""
+        """Records the end of an outage, unless the file is unavailable."""
         if not isinstance(error, StoreUnavailable):
             self._outages.success()
 

@@ -179,9 +179,9 @@ def fail(
     Args:
         builder: the decision.
         run: the run, as it is now.
-        error: what went wrong.
-        given: more for the event: `raw`, when it is an executor's output that could not be used; `whole`,
-            when a retry has to run all tasks in it again, also those that had ended.
+        error: the error.
+        given: more data for the event: `raw`, an executor's output that could not be used; `whole`, if a
+            retry runs all tasks inside the run again, also those that had ended.
     """
     # Only its `output` can still fault a workflow whose tasks are done: all other errors hold their place.
     error = error.at(run.task or "/output").under(builder.error_base)

@@ -1,7 +1,7 @@
-"""The Lua scripts: one file each, documented there, known to Redis by the hash of their text.
+"""The Lua scripts. Each has one file, which documents it.
 
-By their hash, not by a name (`FUNCTION`), so that two releases can work on one store during an upgrade.
-They run on Redis 6.2, which has neither functions nor script flags (`#!lua`).
+Redis identifies a script by the hash of its text, not by a name (`FUNCTION`), so two releases can use one
+store during an upgrade. The scripts run on Redis 6.2, which has neither functions nor script flags (`#!lua`).
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 stream
 -- ARGV  1 group, then ids
--- Returns how many were still there.
+-- Returns how many entries existed.
 
 local removed = 0
 for i = 2, #ARGV do

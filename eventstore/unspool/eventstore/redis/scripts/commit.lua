@@ -1,18 +1,18 @@
 -- Commits steps of executions of one shard. Each step is applied completely or not at all.
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
---       11 wanted runs among the dead letters; then the queues that get tasks, and
+--       11 runs of dead-lettered tasks that are not cancelled; then the queues that get tasks, and
 --       the outbox if a step has an entry for it; then of each step: execution, history, input
--- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers, 4 the name of
---       the shard there, published with the due time of a timer that is the earliest; then of each step:
---       how many arguments it has, this one not counted,
+-- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
+--       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
+--       the number of its arguments after this one,
 --       expected version, expected commit id or '', new version, commit id, history entry,
 --       id of the execution,
---       status, started at or '', ended at or '' (or for all three one ''),
+--       status, started at or '', ended at or '' (a single '' replaces all three),
 --       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
 --       timers (due at, message), cancelled timers (message);
---       and, only if it has something for other executions: number of the key of the outbox, the outbox entry
+--       and, only if it has outgoing effects: number of the key of the outbox, the outbox entry
 -- Returns for each step: 1 committed, 0 conflict, 2 duplicate, -1 no such execution, or an error. A committed step
 -- with an outbox entry returns the id of the entry instead of 1, if the outbox was empty before this call.
 --
@@ -43,15 +43,16 @@ local function send(item)
   redis.call('XADD', inbox, '*', 'm', ARGV[item])
 end
 
-local function hand_out(item)
+local function add_task(item)
   redis.call('XADD', KEYS[tonumber(ARGV[item])], '*', ARGV[item + 1], ARGV[item + 2])
 end
 
 local function cancel(item)
   local now = tonumber(redis.call('TIME')[1])
   redis.call('ZADD', cancelled, now, ARGV[item])
-  redis.call('HDEL', dead_runs, ARGV[item]) -- a requeue of its dead letter does not deliver it, however late
-  -- Marks of tasks that had ended already are never used. No executor holds a task without contact for a day.
+  redis.call('HDEL', dead_runs, ARGV[item]) -- so a later requeue of its dead letter does not deliver it
+  -- If the task had already ended, nothing removes its run from the set. Runs are removed after a day: no executor
+  -- holds a task that long without contact to Redis.
   redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', now - 86400)
 end
 
@@ -82,7 +83,7 @@ local function index(execution, id, status, started, ended)
   end
 end
 
-local function leave_in_outbox(outbox, entry)
+local function add_to_outbox(outbox, entry)
   if outbox_was_empty == nil then
     outbox_was_empty = redis.call('XLEN', outbox) == 0
   end
@@ -90,7 +91,7 @@ local function leave_in_outbox(outbox, entry)
   return outbox_was_empty and id or 1
 end
 
--- Applies one step; its arguments are those after index `at`, up to index `last`.
+-- Applies one step. Its arguments begin after index `at` and end at index `last`.
 local function step(execution, history, input, last)
   local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
@@ -118,7 +119,7 @@ local function step(execution, history, input, last)
   at = at + (status == '' and 7 or 9)
   each(acknowledge, 1)
   each(send, 1)
-  each(hand_out, 3)
+  each(add_task, 3)
   each(cancel, 1)
   each(set_timer, 2)
   each(unset_timer, 1)
@@ -127,7 +128,7 @@ local function step(execution, history, input, last)
   end
   changed[#changed + 1] = id
   if at < last then
-    return leave_in_outbox(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
+    return add_to_outbox(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
   end
   return 1
 end

@@ -5,10 +5,10 @@
 -- ARGV  1 name of the shard with the outbox; then for each start and message, in order:
 --       id of the outbox entry, id of the execution or '' for a message, created at (ms), workflow, input, message,
 --       parent or ''
--- Returns how many were new here.
+-- Returns how many starts and messages were new to this shard.
 --
--- Every call holds all that this shard has not yet got of the outbox up to its last entry, so one position tells
--- what was delivered. A call that is repeated, or that comes late, changes nothing.
+-- A call contains every entry of the outbox that this shard does not have yet, up to the last entry of the call. So
+-- one position in the outbox is enough to know what was delivered. A repeated or late call changes nothing.
 
 local delivered, inbox, all, pending = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local source = ARGV[1]
@@ -44,7 +44,7 @@ local last = ARGV[#ARGV - 6]
 if not is_new(last) then
   return 0
 end
-redis.call('HSET', delivered, source, last) -- Redis refuses this first write when its memory is full, else none
+redis.call('HSET', delivered, source, last) -- Redis refuses this write when its memory is full, or allows all writes
 local count, key = 0, 5
 for value = 2, #ARGV, 7 do
   local is_start, fresh = ARGV[value + 1] ~= '', is_new(ARGV[value])

@@ -1,10 +1,10 @@
 -- Removes a consumer from the groups of some streams and adds its pending entries again.
 --
 -- KEYS  streams
--- ARGV  1 group, 2 consumer, 3 how many entries at most
+-- ARGV  1 group, 2 consumer, 3 maximum number of entries
 -- Returns how many entries were added again (if it is the limit, call again), and the numbers of their streams.
 --
--- XGROUP DELCONSUMER loses pending entries, so it is called only without any.
+-- XGROUP DELCONSUMER loses pending entries, so it is called only if there are none.
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local asked = left

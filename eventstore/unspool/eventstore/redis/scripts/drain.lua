@@ -1,7 +1,7 @@
 -- Reads again entries whose reply may have been lost: those above the last id that the consumer has seen.
 --
 -- KEYS  streams
--- ARGV  1 group, 2 consumer, 3 how many at most, then for each stream the last id seen
+-- ARGV  1 group, 2 consumer, 3 maximum number of entries, then for each stream the last id seen
 -- Returns a flat list: number of a stream, entry, times delivered …. Entries that were deleted are
 -- acknowledged.
 

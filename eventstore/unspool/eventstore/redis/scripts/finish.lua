@@ -3,8 +3,8 @@
 -- KEYS  1 queue, 2 inbox, 3 cancelled runs
 -- ARGV  for each task: its id, its run key, the result or '' for none
 --
--- For a task that another consumer has finished nothing is sent. The first write is XACK, which Redis allows when
--- its memory is full, and then the rest of the script: results must be accepted, because they free memory.
+-- If another consumer has finished a task, nothing is sent for it. The first write is XACK. Redis allows it when its
+-- memory is full, and then allows the rest of the script: results must be accepted, because they free memory.
 
 local queue, inbox, cancelled = KEYS[1], KEYS[2], KEYS[3]
 local may_be_cancelled = redis.call('EXISTS', cancelled) == 1
@@ -29,7 +29,7 @@ local function finish(first, last)
     redis.call('XDEL', queue, unpack(ids))
   end
   for i = first, last, 3 do
-    -- Acknowledging always deletes as well, so an entry that can still be deleted was not finished before.
+    -- Every acknowledgement also deletes the entry. So an entry that can be deleted now was not finished before.
     if all_there or redis.call('XDEL', queue, ARGV[i]) == 1 then
       send(ARGV[i + 2], ARGV[i + 1])
     end

@@ -1,9 +1,9 @@
 -- Turns due timers into messages, each exactly once, by the clock of Redis.
 --
 -- KEYS  pairs of a set of timers and the inbox of the same shard
--- ARGV  1 how many at most; with 0 it only reads
--- Returns how many were fired, the numbers of the inboxes among the pairs that got messages, and for each pair when
--- its next timer is due (ms; '' if none is set).
+-- ARGV  1 maximum number of timers to fire; with 0 the script only reads
+-- Returns how many timers were fired, the numbers of the pairs whose inbox got messages (from 0), and for each pair
+-- when its next timer is due (ms; '' if none is set).
 --
 -- A timer is stored as the message that it sends, so firing needs no lookup.
 

@@ -1,7 +1,7 @@
 -- Reads executions of one shard at one point in time.
 --
 -- KEYS  for each: execution, input, snapshot, history
--- ARGV  1 entries of a history at most, then the fields of an execution that are wanted
+-- ARGV  1 maximum number of entries of a history, then the fields of an execution to read
 -- Returns for each: those fields, its pending input, its snapshot, the entries after the snapshot.
 
 local found = {}

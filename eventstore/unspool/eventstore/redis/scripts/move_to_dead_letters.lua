@@ -1,6 +1,7 @@
 -- Moves a pending entry to the dead letter queue.
 --
--- KEYS  1 stream, 2 dead letters, for tasks also: 3 hash of wanted runs among the dead letters, 4 cancelled runs
+-- KEYS  1 stream, 2 dead letters, for tasks also: 3 hash of the runs of dead-lettered tasks that are not cancelled,
+--       4 cancelled runs
 -- ARGV  1 group, 2 id, 3 error, 4 traceback, 5 attempts
 -- Returns the id of the dead letter, or '' if the entry is no longer pending.
 

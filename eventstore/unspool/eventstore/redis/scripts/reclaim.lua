@@ -1,14 +1,14 @@
--- Claims entries of consumers that are gone and lists idle entries; or claims idle entries that were listed before.
+-- Claims entries of dead consumers and lists idle entries; or claims idle entries that an earlier call listed.
 --
--- KEYS  the streams; then, for task queues, the sets of cancelled runs, one for each so many streams
--- ARGV  1 group, 2 consumer, 3 how many at most, 4 lease (ms), 5 number of streams, 6 streams a set of
---       cancelled runs (0: there are none), 7 the stream to begin with, 8 how many consumers are gone, then
---       these; then the idle entries to claim, each as number of its stream, id, holder. With any of these the
---       script claims only them.
+-- KEYS  the streams; then, for task queues, the sets of cancelled runs, each for several streams (ARGV 6)
+-- ARGV  1 group, 2 consumer, 3 maximum number of entries to claim, 4 lease (ms), 5 number of streams, 6 number of
+--       streams that share a set of cancelled runs (0: there are no sets), 7 the stream to begin with, 8 number of
+--       dead consumers, then their names; then the idle entries to claim, each as number of its stream, id, holder.
+--       If there are idle entries to claim, the script claims only them.
 -- Returns two flat lists: of claimed entries: number of a stream, entry, times delivered …; of idle entries:
 --       number of a stream, id, holder, times delivered …
 --
--- Idle times are by the clock of Redis, which may jump. The caller decides when an idle entry has expired.
+-- Redis measures idle times with its clock, which may jump. The caller decides when an idle entry has expired.
 
 local group, consumer, left, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local streams, per_set, first = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -89,7 +89,7 @@ for i = 0, streams - 1 do
   if left > 0 and redis.call('XLEN', KEYS[n]) > 0 then
     local pending = redis.call('XPENDING', KEYS[n], group)
     if pending[1] > 0 then
-      list_idle(n) -- first, so that what is claimed now is not in the list
+      list_idle(n) -- first, so that the list does not contain the entries that are claimed now
       claim_of_gone(n, pending)
     end
   end

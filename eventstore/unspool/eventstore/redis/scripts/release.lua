@@ -2,9 +2,10 @@
 --
 -- KEYS  1 stream
 -- ARGV  1 group, then pairs of an id and the number of this delivery
--- Returns how many were released; entries that another consumer holds by now are not.
+-- Returns how many were released. Entries that another consumer holds now are not released.
 --
--- Adds them again instead of claiming them for a consumer that does not exist: only new entries wake blocked reads.
+-- The script adds entries again instead of claiming them for a consumer that does not exist, because only new entries
+-- wake blocked reads.
 
 local released = 0
 for i = 2, #ARGV, 2 do

@@ -1,13 +1,13 @@
--- Adds a dead letter to its stream again. A task whose run is no longer wanted is only removed.
+-- Adds a dead letter to its stream again. A task whose result is no longer needed is only removed.
 --
--- KEYS  1 dead letters, 2 the stream it came from, for tasks also: 3 hash of wanted runs among the dead letters,
---       4 cancelled runs, 5 execution
--- ARGV  1 id, 2 field, 3 payload, 4 '1' if its run is in the hash while it is wanted (not so in older entries)
+-- KEYS  1 dead letters, 2 the stream it came from, for tasks also: 3 hash of the runs of dead-lettered tasks that are
+--       not cancelled, 4 cancelled runs, 5 execution
+-- ARGV  1 id, 2 field, 3 payload, 4 '1' if the hash holds its run until it is cancelled (older entries have no '1')
 -- Returns 1; or 0, without changes, if there is no such dead letter.
 
 local ENDED = {cancelled = true, faulted = true, completed = true}
 
-local function wanted(run)
+local function is_needed(run)
   if ARGV[4] == '1' and redis.call('HGET', KEYS[3], run) ~= ARGV[1] then
     return false
   end
@@ -17,7 +17,7 @@ end
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then
   return 0
 end
-if not KEYS[3] or wanted(ARGV[2]) then
+if not KEYS[3] or is_needed(ARGV[2]) then
   redis.call('XADD', KEYS[2], '*', ARGV[2], ARGV[3])
 end
 if KEYS[3] then

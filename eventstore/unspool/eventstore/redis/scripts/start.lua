@@ -11,7 +11,7 @@ local function start(key, value)
   if redis.call('EXISTS', execution) == 1 then
     return 0
   end
-  -- Redis refuses this first write when its memory is full; then nothing was changed.
+  -- Redis refuses this first write when its memory is full; then nothing has changed.
   local kept = redis.pcall('SET', KEYS[key + 1], ARGV[value + 3])
   if kept.err then
     return kept

@@ -1,11 +1,11 @@
 -- Takes new entries for a consumer without waiting, fairly from all streams.
 --
--- KEYS  the streams; then, for task queues, the sets of cancelled runs, one for each so many streams
--- ARGV  1 group, 2 consumer, 3 how many at most, 4 number of streams, 5 streams a set of cancelled runs
---       (0: there are none), 6 with which stream to begin
+-- KEYS  the streams; then, for task queues, the sets of cancelled runs, each for several streams (ARGV 5)
+-- ARGV  1 group, 2 consumer, 3 maximum number of entries, 4 number of streams, 5 number of streams that share a set
+--       of cancelled runs (0: there are no sets), 6 the stream to begin with
 -- Returns a flat list: number of a stream, its entries, number of a stream, its entries …
 --
--- XREADGROUP alone does not suffice: its COUNT is per stream, so from 16 streams it takes 16 times as many.
+-- XREADGROUP alone is not enough: its COUNT is per stream, so from 16 streams it takes 16 times as many.
 
 local group, consumer, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local streams, per_set, first = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -25,16 +25,16 @@ local function without_cancelled(n, entries)
   if redis.call('EXISTS', cancelled) == 0 then
     return entries
   end
-  local wanted = {}
+  local kept = {}
   for _, entry in ipairs(entries) do
-    if redis.call('ZREM', cancelled, entry[2][1]) == 1 then -- its result is no longer wanted
+    if redis.call('ZREM', cancelled, entry[2][1]) == 1 then -- its result is no longer needed
       redis.call('XACK', KEYS[n], group, entry[1])
       redis.call('XDEL', KEYS[n], entry[1])
     else
-      wanted[#wanted + 1] = entry
+      kept[#kept + 1] = entry
     end
   end
-  return wanted
+  return kept
 end
 
 local function take(n, count)
@@ -55,8 +55,9 @@ local function take(n, count)
   return found
 end
 
--- First an equal share of each stream, so that a full stream does not delay the others. Of many streams only some
--- at a time: the deliveries of one shard are answered by one script, which is cheaper for more of them …
+-- First takes an equal share from each stream, so that a full stream does not delay the others. If there are many
+-- streams, a call reads only some of them: one script call commits all steps of one shard, so many deliveries of one
+-- shard are cheaper than a few deliveries of many shards.
 local share = math.ceil(left / math.min(math.max(#filled, 1), MOST_STREAMS))
 local more = {}
 for _, n in ipairs(filled) do
@@ -64,7 +65,7 @@ for _, n in ipairs(filled) do
     more[#more + 1] = n
   end
 end
--- … then the rest from the streams that have more.
+-- Then takes the rest from the streams that have more entries.
 for _, n in ipairs(more) do
   if left > 0 then
     take(n, left)
