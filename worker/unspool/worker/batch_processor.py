@@ -1,7 +1,7 @@
-"""Processes many executions together: one store call loads them, another commits all decisions.
+"""Processes many executions at once: one store call loads them, another commits all decisions.
 
-Most messages under load are processed like this. A message that cannot be (a long history to fold, a plan
-that is not in memory or may block, a failure, a conflict) is left to `ExecutionProcessor`, which processes
+Under load, most messages are processed in this way. Messages that need more (a long history to fold, a plan
+that is not in memory or may block, a failure, a conflict) are left to `ExecutionProcessor`, which processes
 one execution at a time.
 """
 
@@ -41,13 +41,13 @@ class BatchProcessor:
     async def process(
         self, messages_by_execution: MessagesByExecution
     ) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
-        """Processes what it can. Returns for each execution with a commit the messages that are left."""
+        """Processes the executions that it can. Returns those with a commit, with their unread messages."""
         try:
             steps = self._decide_all(
                 messages_by_execution,
                 await self._states.load_missing(_already_started(messages_by_execution)),
             )
-        except Exception:  # noqa: BLE001 - processed alone, each shows its own failure
+        except Exception:  # noqa: BLE001 - single processing reports the failure of each execution
             return {}
         if not steps:
             return {}
@@ -56,7 +56,7 @@ class BatchProcessor:
             if any(commit.outgoing for commit in commits):
                 commits = await asyncio.gather(*(self._children.resolve(commit) for commit in commits))
             outcomes = await self._store.commit_all(commits)
-        except Exception:  # noqa: BLE001 - the same
+        except Exception:  # noqa: BLE001 - single processing reports it
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered = {}
         for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
@@ -72,13 +72,13 @@ class BatchProcessor:
     ) -> list[Step]:
         """The steps that can be committed now."""
         steps: list[Step] = []
-        enough = time.monotonic() + _MAX_BATCH_SECONDS
+        deadline = time.monotonic() + _MAX_BATCH_SECONDS
         for key, deliveries in messages_by_execution.items():
-            with suppress(Exception):  # it fails again when it is processed alone
+            with suppress(Exception):  # it fails again in single processing, which reports it
                 step = self._step(key, deliveries, loaded.get(key))
                 if step is not None:
                     steps.append(step)
-            if time.monotonic() > enough:
+            if time.monotonic() > deadline:
                 break
         return steps
 

@@ -24,10 +24,10 @@ MAX_ATTEMPTS: Final = 3
 """Failures after which a message goes to the dead letter queue."""
 
 _THREADS: Final = 8
-"""Decisions with expressions in real jq that a worker makes at once; most wait for a jq process."""
+"""Decisions with expressions in real jq that a worker makes at once. Most wait for a jq process."""
 
 MAX_CONFLICTS: Final = 8
-"""Conflicts after which the messages are released, for another worker or for later."""
+"""Conflicts after which the messages are released, to be delivered again later."""
 
 
 class ExecutionProcessor:
@@ -44,7 +44,7 @@ class ExecutionProcessor:
         self._threads = TenantThreads(_THREADS)
 
     def delayed_tenants(self) -> list[str]:
-        """The tenants whose messages wait behind slow expressions."""
+        """The tenants whose messages wait until other expressions have been evaluated."""
         return self._threads.waiting()
 
     async def process(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
@@ -60,7 +60,7 @@ class ExecutionProcessor:
                 await self.process(key, [delivery])
 
     async def _failed(self, key: ExecutionKey, delivery: Delivery[Message], error: Exception) -> None:
-        """Retries a message that failed by a defect or its data, then moves it to the dead letter queue."""
+        """Retries a message that failed because of a bug or its data; then dead-letters it."""
         for attempt in range(delivery.attempts, MAX_ATTEMPTS):
             log.warning(
                 "message failed", exc_info=error, extra={"action": "message_failed", "execution": key.id}
@@ -99,7 +99,7 @@ class ExecutionProcessor:
     async def _answer(
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
     ) -> Sequence[Delivery[Message]]:
-        """Answers messages with one commit. Returns those that are left for another one."""
+        """Answers messages with one commit. Returns the messages that need another commit."""
         for lost in range(MAX_CONFLICTS):
             cached = self._states.get(key) or (starting_state(key, deliveries) if lost == 0 else None)
             known = cached or await self._states.load(key)
@@ -112,8 +112,8 @@ class ExecutionProcessor:
                 if await self._commit(step):
                     return step.left
             elif cached is None:
-                # It was processed before. Only a state that was just read proves that: with a cached state
-                # that is older than another worker's commit, the result of its request changes nothing, too.
+                # The messages were processed before. Only a state that was just read proves that. A cached
+                # state may be older than another worker's commit, whose task results then seem unexpected.
                 await self._store.acknowledge(deliveries)
                 return ()
             self._states.forget(key)
@@ -124,7 +124,7 @@ class ExecutionProcessor:
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> Step | None:
         plan = await self._plans.of(key.tenant, known.workflow)
-        if plan.guarded:  # an expression may block for as long as the jq children let it
+        if plan.guarded:  # an expression may block until the time limit of jq ends it
             work = partial(self._steps.step, key, plan, known, deliveries)
             return await self._threads.run(key.tenant, work)
         return self._steps.step(key, plan, known, deliveries)

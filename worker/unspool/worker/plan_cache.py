@@ -1,4 +1,4 @@
-"""Compiled definitions, kept as long as they are used."""
+"""Compiled definitions; the most recently used ones stay in memory."""
 
 import asyncio
 from collections import OrderedDict
@@ -18,7 +18,7 @@ MOST: Final = 500
 class PlanCache:
     """Loads definitions from a store and compiles each once; stored definitions never change.
 
-    One that cannot be compiled has a plan that faults, so that its executions end with the cause.
+    If a definition cannot be compiled, its plan faults, so that its executions end with the cause.
     """
 
     def __init__(self, store: Definitions, jq: JqRunner) -> None:
@@ -38,7 +38,9 @@ class PlanCache:
         if plan is not None:
             return plan
         loading = self._loading.get((tenant, ref))
-        if loading is None:  # else it is being loaded already: a start of many executions compiles once
+        if (
+            loading is None
+        ):  # otherwise it is being loaded: many executions that start at once compile it once
             loading = self._loading[tenant, ref] = asyncio.create_task(self._load(tenant, ref))
             loading.add_done_callback(lambda _: self._loading.pop((tenant, ref)))
         return await asyncio.shield(loading)
@@ -54,8 +56,8 @@ class PlanCache:
         definition = await self._store.definition(tenant, *ref)
         if definition is None:
             raise NotFound(f"the definition {ref} is not stored")
-        # On a thread: a definition of a mebibyte may take seconds, and its author may mean no good. On one of
-        # its own: the others may be busy with slow expressions, which a new workflow need not wait for.
+        # In a thread, because a definition of 1 MiB may take seconds, and its author may be malicious. Not in
+        # the threads for decisions, because these may be busy with slow expressions.
         loop = asyncio.get_running_loop()
         plan = await loop.run_in_executor(
             self._compilers, plan_of, definition.text, self._jq.for_tenant(tenant)

@@ -1,7 +1,7 @@
-"""Histories replayed: the state as of any event, and whether they would come out the same again.
+"""Replay: rebuilds the state after any event, and interprets a history again to compare the events.
 
-To interpret a history again one needs the messages that led to it. They are not stored; each decision
-begins with events that only one message can have caused, so they are read off the history.
+To interpret a history again, the messages that caused it are needed. They are not stored. But each decision
+begins with events that only one message can have caused, so the messages are derived from the history.
 """
 
 from collections.abc import Sequence
@@ -21,34 +21,34 @@ from unspool.worker.interpreter.state import Phase, Run
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Where interpreting a history again takes another path."""
+    """The first difference between a history and its new interpretation."""
 
     seq: int
     recorded: Event | None
     """The event in the history; None if the history ends there."""
     decided: Event | None
-    """What would be decided; None if nothing would."""
+    """The event of the new interpretation; None if there is none."""
 
 
 def state_at(execution: str, events: Sequence[Event], at: int | None = None) -> State:
-    """The state as of event number `at`, or of the last one."""
-    wanted = events if at is None else [event for event in events if event.seq <= at]
-    return fold(State(execution), wanted)
+    """The state after event number `at`; by default after the last event."""
+    folded = events if at is None else [event for event in events if event.seq <= at]
+    return fold(State(execution), folded)
 
 
 def verify(
     plan: Plan, execution: str, events: Sequence[Event], *, error_base: str = DEFAULT_BASE
 ) -> Divergence | None:
-    """Interprets a history again, decision by decision; the first difference, or None.
+    """Interprets a history again, decision by decision. Returns the first difference; None without one.
 
     Args:
-        plan: the definition it was made with, or a changed one, to see where that would lead.
+        plan: the definition that the execution ran with, or a changed one, to see the difference.
         execution: the execution's id.
         events: its whole history.
-        error_base: under which standard errors were written.
+        error_base: base URI of standard errors in the history.
 
     Raises:
-        CorruptHistory: the events make no history.
+        CorruptHistory: the events are not a valid history.
     """
     state_at(execution, events)
     state = State(execution)
@@ -56,7 +56,7 @@ def verify(
     while done < len(events):
         rest = events[done:]
         message, at = cause_of(state, rest), rest[0].time
-        # Where a long decision was cut, time went on; deciding beyond that would give other times.
+        # A long decision is cut, and the next one has a later time. So this one must not decide more events.
         most = len(next(list(group) for _, group in groupby(rest, key=attrgetter("time"))))
         decision = decide(plan, state, message, at, error_base=error_base, enough=most.__le__)
         difference = _difference(decision.events, rest)
@@ -68,7 +68,7 @@ def verify(
 
 
 def cause_of(state: State, events: Sequence[Event]) -> Message:
-    """The message that the decision at the head of these events answered."""
+    """The message that caused the first decision in these events."""
     first = next((event for event in events if event.type not in _PRELUDE), events[0])
     kind, data = _ONLY_CAUSE.get(first.type), first.data
     if kind is MessageKind.START:
@@ -114,16 +114,16 @@ _ONLY_CAUSE: Final = {
 def _difference(decided: Sequence[Event], recorded: Sequence[Event]) -> Divergence | None:
     if not decided:
         return Divergence(recorded[0].seq, recorded[0], None)
-    for ours, theirs in zip(decided, recorded, strict=False):
-        if ours != theirs and _without_version(ours) != _without_version(theirs):
-            return Divergence(theirs.seq, theirs, ours)
+    for new, old in zip(decided, recorded, strict=False):
+        if new != old and _without_version(new) != _without_version(old):
+            return Divergence(old.seq, old, new)
     if len(decided) > len(recorded):
         return Divergence(decided[len(recorded)].seq, None, decided[len(recorded)])
     return None
 
 
 def _without_version(event: Event) -> Event:
-    """The event as another version of the same workflow would have it."""
+    """The event without the version of the workflow, so that two versions can be compared."""
     workflow = event.data.get("workflow") if event.type == "workflow.started" else None
     if not isinstance(workflow, dict):
         return event

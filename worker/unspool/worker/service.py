@@ -1,8 +1,8 @@
 """The worker's loop.
 
-One asyncio task processes the messages of an execution at a time, so a process never races itself. Messages
-that arrive meanwhile wait, and the next decision takes them together. A batch of executions is processed
-together (`BatchProcessor`). An execution that needs more than that gets a task of its own
+At any time, at most one asyncio task processes the messages of an execution, so there are no races within a
+process. Messages that arrive meanwhile wait, and the next decision answers all of them. A batch of executions
+is processed at once (`BatchProcessor`). An execution that needs more gets a separate task
 (`ExecutionProcessor`). There are no locks between processes: the second commit is refused, and its worker
 decides again on the newer history.
 """
@@ -34,14 +34,14 @@ log = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = 1.0
 _WAIT_WITH_SKIPPED_SECONDS: Final = 0.05
-"""The same while tenants are skipped: short, so that the worker has their next messages in time."""
+"""How long it waits while it skips tenants: short, because it must soon receive their messages again."""
 
 _RECLAIM_SECONDS: Final = 2.0
 _RELAY_SECONDS: Final = 1.0
 
 
 class DeliveredTooOften(Exception):
-    """A message was delivered too often without an answer. It may have killed the workers that took it."""
+    """A message was delivered too often and never acknowledged. It may crash its workers."""
 
 
 class WorkerService:
@@ -72,11 +72,11 @@ class WorkerService:
         """The messages that are being processed."""
         self._being_processed_before: dict[ExecutionKey, list[Delivery[Message]]] = {}
         self._in_flight = 0
-        self._room = asyncio.Event()
+        self._capacity_freed = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Works until `stop` is called; then finishes what is in flight and deregisters."""
+        """Works until `stop` is called; then finishes the messages in processing and deregisters."""
         await retry_until_available(self._clock.adjust)
         async with asyncio.TaskGroup() as group:
             loops = [
@@ -104,7 +104,7 @@ class WorkerService:
         while True:
             free = await self._free()
             delayed = self._execution_processor.delayed_tenants()
-            # With slow expressions the room empties slowly: a part of it stays free for other tenants.
+            # Slow expressions use capacity for a long time, so a part of it stays free for other tenants.
             limit = min(self._settings.batch, -(-free // 2) if delayed else free)
             skip = self._over_their_share(delayed)
             seconds = _WAIT_WITH_SKIPPED_SECONDS if skip else _WAIT_SECONDS
@@ -116,16 +116,16 @@ class WorkerService:
         return self._settings.concurrency * self._settings.batch
 
     async def _free(self) -> int:
-        """Waits until there is room. Returns for how many messages."""
+        """Waits until there is free capacity. Returns the number of messages."""
         while self._in_flight >= self._capacity:
-            self._room.clear()
-            await self._room.wait()
+            self._capacity_freed.clear()
+            await self._capacity_freed.wait()
         return self._capacity - self._in_flight
 
     def _over_their_share(self, delayed: Sequence[str]) -> frozenset[str]:
-        """The tenants whose messages wait behind slow expressions and fill more of the room than their share.
+        """The delayed tenants that use more of the capacity than their share.
 
-        One share is for each of these tenants and one for all others.
+        Each delayed tenant has one share, and all other tenants have one share.
         """
         if not delayed:
             return frozenset()
@@ -141,32 +141,30 @@ class WorkerService:
         await self._clock.adjust()
 
     async def _relay(self) -> None:
-        """Delivers to other executions what processes that ended have left in their commits."""
+        """Delivers outgoing starts and messages that other processes committed but did not deliver."""
         await self._store.deliver_outgoing()
 
     async def _renew_leases(self) -> None:
-        """Renews the leases of messages that take long, and of those that wait for them.
+        """Renews the leases of messages that take long, and of messages that wait for them.
 
-        Without it, messages behind slow expressions move from worker to worker, and end in the dead letter
-        queue although no worker failed.
+        Otherwise messages that wait for slow expressions would move from worker to worker, and to the dead
+        letter queue, although no worker failed.
         """
-        lasting = [
+        slow = [
             key
             for key, held in self._being_processed.items()
             if self._being_processed_before.get(key) is held
         ]
         self._being_processed_before = dict(self._being_processed)
-        deliveries = [
-            d for key in lasting for d in (*self._being_processed[key], *self._waiting.get(key, ()))
-        ]
+        deliveries = [d for key in slow for d in (*self._being_processed[key], *self._waiting.get(key, ()))]
         if deliveries:
             await self._store.renew_messages(self._consumer, deliveries)
 
     async def _reclaim(self) -> None:
-        """Takes over the messages of workers that are gone, one at a time.
+        """Takes over the messages of dead workers, one at a time.
 
-        One of them may have killed its worker. Taken together, the others would be delivered as often as that
-        one, and end in the dead letter queue with it.
+        One of them may have crashed its worker. If several were taken at once, the others would be delivered
+        as often as that one, and would also be moved to the dead letter queue.
         """
         lease = self._settings.lease_seconds
         while orphans := await self._store.reclaim_messages(self._consumer, 1, lease):
@@ -179,11 +177,11 @@ class WorkerService:
                     self._put([delivery])
                     while task := self._processing.get(
                         delivery.key
-                    ):  # a batch may leave it to a task of its own
+                    ):  # a batch may leave it to single processing
                         await asyncio.wait([task])
 
     def _put(self, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Starts to process messages. Those of executions that are being processed already wait."""
+        """Starts to process messages. Messages of executions that are being processed wait."""
         fresh: dict[ExecutionKey, list[Delivery[Message]]] = {}
         for delivery in deliveries:
             key = delivery.key
@@ -198,7 +196,7 @@ class WorkerService:
     async def _process_batch(
         self, messages_by_execution: dict[ExecutionKey, list[Delivery[Message]]]
     ) -> None:
-        """Processes the messages of many executions. Executions that take longer get a task each."""
+        """Processes the messages of many executions. Each execution that needs more gets a separate task."""
         while messages_by_execution:
             try:
                 answered = await self._batch_processor.process(messages_by_execution)
@@ -221,7 +219,7 @@ class WorkerService:
                 await self._execution_processor.process(key, deliveries)
             except StoreMismatch:
                 pass  # the loops of the service end with the same error
-            except Exception:  # their lease will end, and they will be delivered again
+            except Exception:  # the messages are delivered again when their leases end
                 log.exception("messages failed", extra={"action": "messages_failed", "execution": key.id})
             deliveries = self._finished(key, deliveries)
 
@@ -231,12 +229,12 @@ class WorkerService:
         deliveries: Sequence[Delivery[Message]],
         left: Sequence[Delivery[Message]] = (),
     ) -> list[Delivery[Message]]:
-        """Returns the next messages that wait for the execution. Without any, it is done for now.
+        """Records that messages were processed. Returns the next messages of the execution, at most a batch.
 
-        At most a batch; the messages that were left of the last one come first.
+        `left` are those of the processed messages that the last commit did not answer; they come first.
         """
         self._in_flight -= len(deliveries) - len(left)
-        self._room.set()
+        self._capacity_freed.set()
         waiting = [*left, *self._waiting.pop(key, ())]
         arrived, later = waiting[: self._settings.batch], waiting[self._settings.batch :]
         if later:
@@ -248,7 +246,7 @@ class WorkerService:
         return arrived
 
     async def _shut_down(self) -> None:
-        """Finishes what is in flight, or leaves it to other workers, and deregisters."""
+        """Finishes the messages in processing, or leaves them to other workers, and deregisters."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.grace_seconds):
                 while self._processing:  # a task may start others
@@ -257,5 +255,5 @@ class WorkerService:
         for task in processing:
             task.cancel()
         await asyncio.gather(*processing, return_exceptions=True)
-        with suppress(StoreError):  # its leases will end
+        with suppress(StoreError):  # otherwise its leases end
             await self._store.deregister(self._consumer)

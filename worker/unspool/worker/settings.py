@@ -8,7 +8,7 @@ from unspool.eventstore.settings import setting
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How a worker works; every field is an environment variable."""
+    """Settings of a worker; every field is an environment variable."""
 
     concurrency: int = setting(
         "UNSPOOL_WORKER_CONCURRENCY", 4, "Batches of messages that a worker processes at once"

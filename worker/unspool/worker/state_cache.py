@@ -1,4 +1,4 @@
-"""The states of executions: from memory if they are there, else from a snapshot and the history after it."""
+"""The states of executions: from memory, or from a snapshot and the history after it."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -26,27 +26,27 @@ from unspool.worker.interpreter import State, fold
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 
 _PAGE: Final = 500
-"""Entries of a history that are read with the first look at it."""
+"""Entries of a history in the first read of single processing."""
 
 _SHORT: Final = 50
-"""Entries of a history that are folded in passing."""
+"""Entries of a history that batch processing reads at most."""
 
-_ONE_STAYS_OF: Final = 8
-"""Of so many executions that had to be loaded one is cached as if it had been in memory."""
+_LOADS_PER_NEWEST: Final = 8
+"""One of so many loaded states is kept as the newest; see `_put`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedState:
-    """An execution as far as its history was read or written by this worker."""
+    """An execution as this worker knows it from the history that it has read or written."""
 
     workflow: WorkflowRef
     state: State
     snapshot_version: int
-    """Up to where the newest snapshot reaches."""
+    """Version of the newest snapshot; 0 without one."""
     commit_id: str | None = None
     """The commit that led to the state, if it is known."""
-    opening: Message | None = None
-    """The message that begins the execution, as long as nothing has."""
+    start: Message | None = None
+    """The `start` message, while the history is empty."""
 
 
 class StateCache:
@@ -60,14 +60,14 @@ class StateCache:
         self._loads = count(1)
 
     def get(self, key: ExecutionKey) -> CachedState | None:
-        """What is in memory."""
+        """The state in memory; None if there is none."""
         found = self._states.get(key)
         if found is not None:
             self._states.move_to_end(key)
         return found
 
     async def load(self, key: ExecutionKey) -> CachedState | None:
-        """What is stored; None for an execution that does not exist.
+        """Reads the stored state; None for an execution that does not exist.
 
         Raises:
             CorruptHistory: its history cannot be read.
@@ -82,7 +82,7 @@ class StateCache:
         return replace(cached, state=fold(cached.state, later))
 
     async def load_missing(self, keys: Iterable[ExecutionKey]) -> dict[ExecutionKey, Loaded]:
-        """What is stored of those executions that are not in memory; of long histories the first entries.
+        """Reads the executions that are not in memory; of a long history only the first entries.
 
         Raises:
             CorruptHistory: one of the histories cannot be read.
@@ -94,17 +94,17 @@ class StateCache:
         return {key: loaded for key, loaded in found if loaded is not None}
 
     async def keep(self, commit: Commit, after: CachedState) -> None:
-        """Keeps what a commit led to, and a snapshot of it now and then."""
+        """Keeps the state after a commit in memory, and stores a snapshot if one is due."""
         self._put(commit.key, after, begun=commit.expected_version > 0)
         if self._needs_snapshot(after):
             await self._put_snapshot(commit.key, after)
 
     def _put(self, key: ExecutionKey, cached: CachedState, *, begun: bool) -> None:
-        """Makes a state the newest.
+        """Makes a state the newest in the cache; if the cache is full, removes the least recently used one.
 
-        The one unused for longest makes room. One that had to be loaded is mostly the next to go: if more
-        executions than there is room for take turns, those in memory stay, instead of each pushing out the
-        one that is needed soonest (Qureshi et al., "Adaptive Insertion Policies", 2007).
+        Most states that had to be loaded become the oldest instead, so the next one replaces them. If more
+        executions than fit into the cache are used in turn, the cached ones stay: otherwise each state would
+        be removed before it is used again (Qureshi et al., "Adaptive Insertion Policies", 2007).
 
         Args:
             key: the execution.
@@ -118,50 +118,51 @@ class StateCache:
         if not known and len(self._states) >= self._most:
             self._states.popitem(last=False)
         self._states[key] = cached
-        self._states.move_to_end(key, last=known or not begun or next(self._loads) % _ONE_STAYS_OF == 0)
+        is_newest = known or not begun or next(self._loads) % _LOADS_PER_NEWEST == 0
+        self._states.move_to_end(key, last=is_newest)
 
     def _needs_snapshot(self, cached: CachedState) -> bool:
-        """Whether the history has grown so much since the last snapshot that it is time for another."""
+        """Whether the history has `snapshot_every` events since the last snapshot."""
         state = cached.state
         return state.version - cached.snapshot_version >= self._snapshot_every and not state.status.ended
 
     async def _put_snapshot(self, key: ExecutionKey, cached: CachedState) -> None:
-        """Keeps a snapshot beside the history. It only saves work: if it fails, the next step tries again."""
+        """Stores a snapshot. It only saves work, so errors are ignored: the next step tries again."""
         state = cached.state
-        with suppress(StoreError, TypeError):  # the latter: nested too deep for JSON
+        with suppress(StoreError, TypeError):  # TypeError: the state is nested too deep for JSON
             await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
             if self._states.get(key) is cached:
                 self._states[key] = replace(cached, snapshot_version=state.version)
 
     def forget(self, key: ExecutionKey) -> None:
-        """Drops what turned out to be outdated, or will not be needed."""
+        """Removes a state that is outdated or no longer needed."""
         self._states.pop(key, None)
 
 
 def cached_state_of(loaded: Loaded) -> CachedState:
-    """The execution as far as it was loaded. Raises `CorruptHistory`."""
+    """The state of an execution from the loaded data. Raises `CorruptHistory`."""
     record, snapshot, events = loaded
     kept = load_state(snapshot.state) if snapshot is not None else None
     if kept is None:
-        # The events after a snapshot that another release made are of no use without it.
+        # If the snapshot cannot be read, the events after it cannot be folded: the state stays at version 0.
         state = fold(State(record.key.id), events if snapshot is None else ())
     else:
         state = fold(kept, events)
-    opening = _opening(record) if record.version == 0 else None
+    start = _start_of(record) if record.version == 0 else None
     snapshot_version = kept.version if kept is not None else 0
     commit_id = record.commit_id if record.version == state.version else None
-    return CachedState(record.workflow, state, snapshot_version, commit_id, opening)
+    return CachedState(record.workflow, state, snapshot_version, commit_id, start)
 
 
 def starting_state(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> CachedState | None:
-    """The state of an execution whose first message is here, unless another worker took it further."""
+    """The empty state, if the first message is `start`. Another worker may have processed it already."""
     first = deliveries[0]
     if first.body.kind is not MessageKind.START:
         return None
     return CachedState(WorkflowRef(*first.body.body["workflow"]), State(key.id), 0)
 
 
-def _opening(record: ExecutionRecord) -> Message:
+def _start_of(record: ExecutionRecord) -> Message:
     return start_message(
         Start(record.key, record.workflow, record.pending_input, record.created_at, record.parent)
     )

@@ -1,4 +1,4 @@
-"""A state in words that people and programs can read: what `replay` and the API's `state` show."""
+"""The JSON form of a state, for `unspool replay` and for `state` of the API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,5 +52,5 @@ def _next(state: State, run: Run) -> Mapping[str, Json]:
 
 def _timer(state: State, run: Run) -> Mapping[str, Json]:
     timers: list[PendingTimer] = [timer for timer in state.timers.values() if timer.run == run.id]
-    soonest = min(timers, key=lambda timer: timer.due_at)
-    return {"purpose": soonest.purpose.value, "dueAt": soonest.due_at}
+    first = min(timers, key=lambda timer: timer.due_at)
+    return {"purpose": first.purpose.value, "dueAt": first.due_at}

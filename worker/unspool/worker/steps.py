@@ -1,4 +1,4 @@
-"""A step: what messages lead to, and the one commit that makes it true."""
+"""A step: the decisions on some messages of an execution, and the one commit that stores them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,50 +24,50 @@ from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
 from unspool.worker.state_cache import CachedState
 
 MAX_DECISION_SECONDS: Final = 0.05
-"""Seconds after which a decision leaves the rest to the next."""
+"""Seconds after which a decision is cut; another decision continues it."""
 
 
 class Step(NamedTuple):
-    """A step that can be made true."""
+    """A step that can be committed."""
 
     commit: Commit
     after: CachedState
-    """What is known of the execution once it is."""
+    """The state of the execution after the commit."""
     left: Sequence[Delivery[Message]] = ()
-    """What the commit does not answer, because it is large enough; it is for the next step."""
+    """Messages that the commit does not answer, because it is large enough; they are for the next step."""
 
 
 class Steps:
-    """Decides; without waiting for anything but expressions."""
+    """Makes steps. Only expressions can block it."""
 
     def __init__(self, now: Callable[[], int], error_base: str) -> None:
         self._now = now
         self._error_base = error_base
-        self._me = uuid4().hex
-        self._made = count()
+        self._id = uuid4().hex
+        self._numbers = count()
 
     def step(
         self, key: ExecutionKey, plan: Plan, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> Step | None:
-        """Where messages lead an execution; None if nowhere."""
+        """The step that messages cause; None if they cause no event."""
         messages = [delivery.body for delivery in deliveries]
-        if known.opening is not None and messages[0].kind is not MessageKind.START:
-            messages.insert(0, known.opening)  # a cancellation may arrive before the start
+        if known.start is not None and messages[0].kind is not MessageKind.START:
+            messages.insert(0, known.start)  # a cancellation may arrive before the start
         decisions, unread = self._decisions(plan, known.state, messages)
         if not decisions:
             return None
-        commit_id = f"{self._me}-{next(self._made)}"
+        commit_id = f"{self._id}-{next(self._numbers)}"
         read = max(0, len(deliveries) - unread)
         commit = _commit_of(key, commit_id, known, decisions, deliveries[:read])
         after = CachedState(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
         return Step(commit, after, deliveries[read:])
 
     def _decisions(self, plan: Plan, state: State, messages: Sequence[Message]) -> tuple[list[Decision], int]:
-        """Decisions, each made on the state the one before led to; and how many messages were not read.
+        """Decisions, each on the state after the previous one; and how many messages were not read.
 
         They are for one commit, so they stop at the limits of one decision: events, size and time. A decision
-        that was cut is the last in its commit: a replay could not tell events of the next message from the
-        continuation of this one.
+        that was cut is the last in its commit. Otherwise a replay could not distinguish the events of the
+        next message from the continuation of this decision.
         """
         now = _not_before(self._now(), state, messages)
         deadline = time.monotonic() + MAX_DECISION_SECONDS
@@ -89,7 +89,7 @@ class Steps:
 
 
 def _in_time() -> Callable[[int], bool]:
-    """Cuts a decision that takes long: others wait for this event loop."""
+    """Cuts a decision that takes long, because other work waits for the event loop."""
     deadline = time.monotonic() + MAX_DECISION_SECONDS
     return lambda events: events >= MAX_EVENTS or time.monotonic() > deadline
 
@@ -103,7 +103,7 @@ def _size_of(message: Message) -> int:
 
 
 def _not_before(now: int, state: State, messages: Sequence[Message]) -> int:
-    """The time of a decision: a timer fired by the store's clock, and ours may be a little behind it."""
+    """The time of a decision: not before the due time of a timer that has fired by the store's clock."""
     for message in messages:
         if message.kind is MessageKind.TIMER_FIRED:
             timer = state.timers.get(message.body["timer"])
@@ -131,7 +131,7 @@ def _commit_of(
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
-        outgoing=tuple(_within(key.tenant, each) for each in decision.outgoing),
+        outgoing=tuple(_with_tenant(key.tenant, each) for each in decision.outgoing),
         acknowledges=tuple(acknowledges),
     )
 
@@ -149,8 +149,8 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
     )
 
 
-def _within(tenant: str, outgoing: Outgoing) -> Outgoing:
-    """What goes to another execution, with the tenant in the key of a start."""
+def _with_tenant(tenant: str, outgoing: Outgoing) -> Outgoing:
+    """A start with the tenant in its key; a message is unchanged."""
     if not isinstance(outgoing, StartExecution):
         return outgoing
     start = outgoing.start

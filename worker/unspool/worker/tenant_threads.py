@@ -1,4 +1,4 @@
-"""Threads for slow work, which tenants take in turn."""
+"""Threads for slow work; they serve tenants in turn."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,9 +12,9 @@ _Result = TypeVar("_Result")
 
 
 class TenantThreads:
-    """Runs functions on threads. A free thread takes work of the waiting tenant that has the fewest running.
+    """Runs functions in threads. A free thread takes work of the waiting tenant with the fewest calls.
 
-    One queue for all would let a tenant with many slow expressions keep the others waiting.
+    With one queue for all tenants, many slow expressions of one tenant would delay the others.
     """
 
     def __init__(self, threads: int) -> None:

@@ -1,7 +1,6 @@
 """The interpreter: `evolve` folds a history into a state, `decide` returns what happens next.
 
-Both are pure: no I/O, no clock, no randomness of their own. Worker, replay, time travel and tests call
-these same two.
+Both are pure: no I/O, no clock, no randomness. Worker, replay and tests call the same two functions.
 """
 
 from unspool.worker.interpreter.decide import MAX_EVENTS, Decision, decide

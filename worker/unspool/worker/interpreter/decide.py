@@ -1,7 +1,7 @@
 """`decide(plan, state, message, now) -> Decision`: what happens next.
 
-One decision runs as far as it can, through many tasks, until it needs the outside world. A message that
-has been answered already interprets to nothing: no events.
+One decision runs as many tasks as possible, until it needs an executor, a timer or another message. A message
+that was answered before causes no events.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,25 +28,25 @@ from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 
 
 class Decision(NamedTuple):
-    """What was decided, all of it in memory."""
+    """The result of `decide`. Nothing is stored yet."""
 
     state: State
-    """The state once the events are true."""
+    """The state after the events."""
     events: tuple[Event, ...] = ()
     tasks: tuple[TaskRequest, ...] = ()
     tasks_cancelled: tuple[str, ...] = ()
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
     size: int = 0
-    """About how many characters its new values have as JSON."""
+    """Approximate number of characters of its new values as JSON."""
     unfinished: bool = False
-    """Whether it stopped at its limit of events: a `continue` message has to follow."""
+    """Whether it stopped at a limit. Then a `continue` message must be sent to the execution."""
     outgoing: tuple[Outgoing, ...] = ()
-    """To other executions. Starts name the tenant `SAME_TENANT`."""
+    """Starts of other executions and messages to them. The tenant of a start is `SAME_TENANT`."""
 
 
 MAX_EVENTS: Final = 500
-"""Where a decision stops and goes on in a next one, so that no commit grows without bound."""
+"""Events after which a decision is cut, so that no commit grows without bound."""
 
 
 def decide(
@@ -58,15 +58,16 @@ def decide(
     error_base: str = DEFAULT_BASE,
     enough: Callable[[int], bool] = MAX_EVENTS.__le__,
 ) -> Decision:
-    """Decides what a message leads to.
+    """Returns what happens next after a message.
 
     Args:
-        plan: the execution's definition.
-        state: the execution as of its newest event.
-        message: what has happened.
+        plan: the compiled definition of the execution.
+        state: the state of the execution after its newest event.
+        message: the message.
         now: milliseconds since 1970.
-        error_base: under which standard errors are written.
-        enough: whether so many events are enough for one decision; what is left is for the next.
+        error_base: base URI of standard errors.
+        enough: gets the number of events; returns whether the decision stops there. The rest is then left
+            for the next decision.
     """
     builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, error_base, enough)
     _HANDLERS[message.kind](builder, message.body)
@@ -87,7 +88,7 @@ def decide(
 
 
 def _start_ready(builder: DecisionBuilder) -> None:
-    """Starts what was created, in order, until nothing is left or the decision is long enough."""
+    """Starts the created runs, in order, until none is left or the decision is long enough."""
     while builder.ready and not builder.full and builder.state.status is Status.RUNNING:
         run = builder.state.runs.get(builder.ready.popleft())
         if run is not None and run.phase is Phase.CREATED:
@@ -124,7 +125,7 @@ def _task_faulted(builder: DecisionBuilder, body: dict[str, Json]) -> None:
 
 
 def _pending(builder: DecisionBuilder, body: dict[str, Json]) -> Run | None:
-    """The run whose result this is, if it still waits for one."""
+    """The run that a result is for, if it still waits for one."""
     run = builder.state.runs.get(body["run"])
     return run if run is not None and run.phase is Phase.REQUESTED else None
 
@@ -165,7 +166,7 @@ def _timer_fired(builder: DecisionBuilder, body: dict[str, Json]) -> None:
 
 
 def _time_out(builder: DecisionBuilder, run: Run) -> None:
-    """A task or the workflow has taken too long (inventory N1, N2, N6)."""
+    """Faults a task or the workflow because its timeout is over (inventory N1, N2, N6)."""
     what = "the workflow" if run.id == ROOT else "the task"
     builder.withdraw(run)
     fail(builder, run, errors.timeout(f"{what} took longer than its timeout").at(run.task or "/"))
@@ -201,7 +202,7 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         for scope in builder.state.in_phase(Phase.RUNNING):
             _set_timeout_again(builder, scope.id)
     elif builder.state.last_run == 0:
-        # No task was ever begun, for the input is invalid; and the input of an execution never changes.
+        # No task ever began, because the input is invalid. The input of an execution never changes.
         fail(builder, root, WorkflowError.from_json(error))
     else:
         _complete_root(builder, root)
@@ -210,7 +211,7 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
 def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
     run = builder.state.runs.get(id_)
     if run is None:
-        return  # it went with another one, whose timeout could not be set
+        return  # it ended because the timeout of another run could not be set
     try:
         set_timeout(builder, run)
     except Fault as fault:
@@ -218,7 +219,7 @@ def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
 
 
 def _complete_root(builder: DecisionBuilder, root: Run) -> None:
-    """All tasks were done; it was the workflow's own output that failed."""
+    """Completes the workflow again: all tasks had ended, and the workflow's own output faulted."""
     try:
         complete(builder, root, root.data)
     except Fault as fault:

@@ -1,4 +1,4 @@
-"""A decision that is being built: the state so far, and what has been decided already."""
+"""Collects the events, requests and timers of one decision, and the state after them."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -29,19 +29,19 @@ from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, Run, State
 
 MAX_DECISION_SIZE: Final = 2 * 1024 * 1024
-"""Characters after which a decision is long enough, however few its events are."""
+"""Characters of new values after which a decision is long enough, also with few events."""
 
 SAME_TENANT: Final = ""
-"""Stands for the tenant of the execution, which the interpreter does not know."""
+"""Replaces the tenant of the execution, which the interpreter does not know."""
 
 _LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
-"""Timers that end all that runs in their run."""
+"""Timers that end everything inside their run."""
 
 
 class Fault(Exception):
-    """Carries a workflow error from where it is found to the task that faults of it.
+    """Carries a workflow error to the task that faults with it.
 
-    The one exception here that is no defect; it never leaves the interpreter.
+    It is the only exception in the interpreter that is not a bug, and it never leaves the interpreter.
     """
 
     def __init__(self, error: WorkflowError) -> None:
@@ -50,10 +50,10 @@ class Fault(Exception):
 
 
 class TaskInterpreter(Protocol):
-    """What a kind of task does when something happens to one of its runs."""
+    """Interprets one kind of task: each method reacts to one change of a run."""
 
     def begin(self, builder: "DecisionBuilder", run: Run, body: Any) -> None:
-        """Its input is ready. Raises `Fault`."""
+        """The run's input is ready. Raises `Fault`."""
 
     def child_completed(self, builder: "DecisionBuilder", run: Run, body: Any, child: "Ended") -> None:
         """A child has completed. Raises `Fault`."""
@@ -64,10 +64,10 @@ class TaskInterpreter(Protocol):
         """A child has faulted. Raises `Fault`."""
 
     def answered(self, builder: "DecisionBuilder", run: Run, body: Any, output: Json) -> None:
-        """An executor has done its work. Raises `Fault`."""
+        """An executor or a sub-workflow has returned an output. Raises `Fault`."""
 
     def timer_fired(self, builder: "DecisionBuilder", run: Run, body: Any, purpose: Purpose) -> None:
-        """One of its timers, other than its timeout, has fired. Raises `Fault`."""
+        """A timer of the run has fired; not its timeout. Raises `Fault`."""
 
 
 class Ended(NamedTuple):
@@ -78,12 +78,12 @@ class Ended(NamedTuple):
     output: Json = None
     """Transformed output."""
     directive: str = ""
-    """Where it leads."""
+    """Its flow directive."""
 
 
 @dataclass(slots=True)
 class DecisionBuilder:
-    """One decision being made, on a state of its own."""
+    """Builds one decision, on a copy of the state."""
 
     plan: Plan
     state: State
@@ -92,11 +92,11 @@ class DecisionBuilder:
     interpreters: Mapping[type[Body], TaskInterpreter]
     error_base: str
     enough: Callable[[int], bool]
-    """Whether so many events are enough for one decision."""
+    """Gets the number of events; returns whether the decision stops there."""
     budget: Budget = field(default_factory=Budget)
-    """The work that expressions of the present step may still make."""
+    """The operations that expressions may still use for the current task."""
     size: int = 0
-    """About how many characters the new values in it have as JSON."""
+    """Approximate number of characters of the new values as JSON."""
     events: list[Event] = field(default_factory=list)
     tasks: dict[str, TaskRequest] = field(default_factory=dict)
     tasks_cancelled: list[str] = field(default_factory=list)
@@ -104,10 +104,10 @@ class DecisionBuilder:
     timers_cancelled: list[str] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     ready: deque[str] = field(default_factory=deque)
-    """Runs created and not yet started, in the order of their creation."""
+    """Ids of runs that are created and not yet started, in the order of their creation."""
 
     def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
-        """Decides an event, and lets the state follow."""
+        """Adds an event to the decision and applies it to the state."""
         task, id_ = (run.task, run.id) if run is not None else (None, None)
         event = Event(self.state.version + 1, type_, self.now, task, id_, data)
         self.events.append(event)
@@ -123,21 +123,21 @@ class DecisionBuilder:
         self.size += json_size(value)
 
     def run(self, id_: str) -> Run:
-        """A live run as it is now."""
+        """The current value of a live run."""
         return self.state.runs[id_]
 
     def task_of(self, run: Run) -> Task:
-        """The task that a run is a run of."""
+        """The task of a run."""
         return self.plan.tasks[run.task]
 
     def interpreter_of(self, task: Task) -> TaskInterpreter:
-        """What the task's kind does."""
+        """The interpreter of the task's kind."""
         return self.interpreters[type(task.body)]
 
-    # -- the world outside
+    # -- executors, sub-workflows, timers
 
     def request(self, run: Run, queue: str, arguments: dict[str, Json]) -> None:
-        """Hands the run's work to an executor."""
+        """Requests the run's work from an executor."""
         deadline = self._deadline(run)
         data = {"queue": queue, "arguments": arguments}
         self.emit("task.requested", run, data if deadline is None else {**data, "deadline": deadline})
@@ -175,54 +175,56 @@ class DecisionBuilder:
         self.timers[timer] = Timer(timer, due_at)
 
     def clear_timers(self, *runs: Run, purpose: Purpose | None = None) -> None:
-        """Cancels the timers of some runs, or those for one purpose."""
+        """Cancels the timers of some runs; with `purpose` only those of that purpose."""
         if not self.state.timers or not runs:
             return
         owners = {run.id: run for run in runs}
-        ours = [
+        found = [
             (_set_at(id_), id_, owners[timer.run])
             for id_, timer in self.state.timers.items()
             if timer.run in owners and purpose in {None, timer.purpose}
         ]
-        # In the order in which they were set: the map's own order is another one in every process.
-        for _, id_, run in sorted(ours, key=itemgetter(0)):
+        # In the order in which they were set, because the order of the map differs between processes.
+        for _, id_, run in sorted(found, key=itemgetter(0)):
             self.emit("timer.cancelled", run, {"timer": id_})
             if self.timers.pop(id_, None) is None:
                 self.timers_cancelled.append(id_)
 
     def first_due(self, timer: str) -> str:
-        """The timer that fires when this one is due: the outermost of the timeouts around it that are due as
-        well (inventory N3). The order in which a store reports them is not defined.
+        """The timer that counts as fired when this one fires.
+
+        This is the outermost timeout around its run that is due, too (inventory N3): a store may report due
+        timers in any order.
         """
         found = self.state.timers[timer]
         due = [
-            (place, limit.purpose is Purpose.TIMEOUT, id_)
-            for place, id_, limit in self._limits(self.run(found.run))
+            (distance, limit.purpose is Purpose.TIMEOUT, id_)
+            for distance, id_, limit in self._limits(self.run(found.run))
             if limit.due_at <= found.due_at
         ]
         return max(due)[2] if due else timer
 
     def _deadline(self, run: Run) -> int | None:
-        """When the first of the timeouts around a run is due."""
+        """The earliest due time of the timeouts of a run and of the runs around it; None without one."""
         if not self.state.timers:
             return None
         return min((limit.due_at for _, _, limit in self._limits(run)), default=None)
 
     def _limits(self, run: Run) -> list[tuple[int, str, PendingTimer]]:
-        """The timeouts of a run and of those around it: how far out each is, its id, and the timer."""
-        places = {id_: place for place, id_ in enumerate(self._lineage(run))}
+        """The timeouts of a run and of its ancestors: distance from the run, id of the timer, timer."""
+        distances = {id_: distance for distance, id_ in enumerate(self._with_ancestors(run))}
         return [
-            (places[timer.run], id_, timer)
+            (distances[timer.run], id_, timer)
             for id_, timer in self.state.timers.items()
-            if timer.purpose in _LIMITS and timer.run in places
+            if timer.purpose in _LIMITS and timer.run in distances
         ]
 
-    def _lineage(self, run: Run) -> list[str]:
-        line = [run.id]
+    def _with_ancestors(self, run: Run) -> list[str]:
+        ids = [run.id]
         while run.parent is not None:
             run = self.state.runs[run.parent]
-            line.append(run.id)
-        return line
+            ids.append(run.id)
+        return ids
 
 
 def _set_at(timer: str) -> int:

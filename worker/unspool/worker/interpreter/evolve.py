@@ -1,8 +1,8 @@
-"""`evolve(state, event) -> state`: what each event does to the state, and nothing else.
+"""`evolve(state, event) -> state`: how each event changes the state.
 
-Events hold what cannot be derived. So a task's raw input is the data of its scope when it was created, and
-the data of a scope is the output of the child that completed last; neither is in an event. Only the raw input
-of a function is in an event, as its arguments.
+Events hold only what cannot be derived. A task's raw input is the data of its scope when the task was
+created; the data of a scope is the output of the child that completed last. So neither is in an event. Only
+the raw input of a function is in an event, as its arguments.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +31,7 @@ def evolve(state: State, event: Event) -> State:
     """The state after one event.
 
     Raises:
-        CorruptHistory: the event is unknown, out of order, or about a run that does not live.
+        CorruptHistory: the event is unknown, out of order, or about a run that does not exist.
     """
     return fold(state, (event,))
 
@@ -45,9 +45,9 @@ def fold(state: State, events: Iterable[Event]) -> State:
 
 
 def apply(state: State, event: Event) -> None:
-    """`evolve` in place, for the caller that made this state and has not shared it yet.
+    """`evolve` in place, for a caller that has created this state and has not shared it yet.
 
-    A decision folds half a dozen events; copying the state for each would be most of its cost.
+    A decision applies about six events; a copy of the state for each would be most of its cost.
     """
     if event.seq != state.version + 1:
         raise CorruptHistory(f"event {event.seq} follows event {state.version}")
@@ -94,21 +94,19 @@ def _workflow_resumed(state: State, event: Event) -> None:
 
 
 def _workflow_retried(state: State, event: Event) -> None:
-    """Restores the runs around the innermost that faulted; those are created again, with nothing of their
-    first run but the raw input.
-    """
+    """Restores the scopes that faulted, and creates the innermost runs again, with their raw input."""
     scopes = {run.parent for run in state.faulted_runs}
-    raised: dict[str, Run] = {}
+    runs: dict[str, Run] = {}
     for run in state.faulted_runs:
         if run.id in scopes or run.id == ROOT:
-            raised[run.id] = run._replace(phase=Phase.RUNNING)
+            runs[run.id] = run._replace(phase=Phase.RUNNING)
         else:
             state.last_run += 1
-            raised[str(state.last_run)] = Run(
+            runs[str(state.last_run)] = Run(
                 str(state.last_run), run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch
             )
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
-    state.faulted_runs, state.runs = (), HashTrieMap(raised)
+    state.faulted_runs, state.runs = (), HashTrieMap(runs)
 
 
 # -- tasks
@@ -129,7 +127,7 @@ def _task_created(state: State, event: Event) -> None:
 
 
 def _iterations(parent: Run, data: dict[str, Json]) -> Iterations | None:
-    """The iterations side by side among which a task is created. The first task of all has the list."""
+    """The iterations of the loop in which a task is created. The event of the first task has the list."""
     if "branch" in data and "items" in data:
         return Iterations.over(data["items"], parent.input)
     return parent.progress if isinstance(parent.progress, Iterations) else None
@@ -189,9 +187,9 @@ def _with_output(parent: Run, branch: int | None, output: Json) -> Run:
 
 
 def _task_faulted(state: State, event: Event) -> None:
-    """A task faulted, or was cancelled because another one did: a retry would begin here.
+    """A task faulted, or was cancelled because another task faulted: a retry begins here.
 
-    With `whole`, it faulted although a task in it had ended it: a retry begins with it, not in it.
+    With `whole`, the tasks inside it had ended before it faulted: a retry runs it from its beginning.
     """
     run = state.runs[str(event.run)]
     state.runs = state.runs.remove(run.id)
@@ -208,7 +206,7 @@ def _task_retried(state: State, event: Event) -> None:
 
 
 _PAUSES: Final = frozenset({Purpose.WAIT, Purpose.RETRY})
-"""What a run does nothing else for than wait."""
+"""Timers that a run only waits for."""
 
 
 def _timer_scheduled(state: State, event: Event) -> None:

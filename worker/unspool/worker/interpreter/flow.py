@@ -1,9 +1,9 @@
-"""The life of a task, the same around all kinds (dsl.md, "Data Flow", "Task Flow"; inventory F1-F13).
+"""The steps of a task that are the same for all kinds (dsl.md, "Data Flow", "Task Flow"; inventory F1-F13).
 
-    created -> if -> input.schema -> input.from -> started -> its kind's work
-            -> output.as -> output.schema -> export.as -> export.schema -> completed -> where its parent leads
+    created -> if -> input.schema -> input.from -> started -> the work of its kind
+            -> output.as -> output.schema -> export.as -> export.schema -> completed -> the next task
 
-A kind adds only its own work: `begin` is called, and it calls `complete` or raises a `Fault`.
+A kind adds only its own work: its `begin` is called, and it calls `complete` or raises a `Fault`.
 """
 
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ from unspool.worker.interpreter.scope import NO_NAMES, Scope
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run
 
 _ANSWERED: Final = frozenset({Phase.REQUESTED, Phase.AWAITING})
-"""Phases of a run whose output comes in a message."""
+"""Phases of a run whose output arrives in a message."""
 
 INPUT: Final = object()
-"""Stands for the output of a task that hands on its input; the event then need not repeat it.
+"""Marks the output of a task that returns its input unchanged; the event then does not repeat it.
 
-The task states it; comparing is not enough: what an event holds must not depend on which objects a worker
-happens to have in memory.
+The task says so explicitly. Comparing the two values is not enough: the content of an event must not depend
+on the objects that a worker has in memory.
 """
 
 
 def create(builder: DecisionBuilder, task: Task, parent: Run, data: dict[str, Json] | None = None) -> None:
-    """Creates a run of a task; it is started when the ready queue comes to it."""
+    """Creates a run of a task and adds it to the ready queue, which starts it."""
     id_ = str(builder.state.last_run + 1)
     run = Run(id_, task.pointer, parent.id, Phase.CREATED, None)
     builder.emit("task.created", run, {"parent": parent.id, **(data or {})})
@@ -50,7 +50,7 @@ def begin_workflow(builder: DecisionBuilder, raw: Json, parent: Json = None) -> 
     if parent is not None:
         data["parent"] = parent
     run = Run(ROOT, "", None, Phase.RUNNING, raw, builder.now)
-    builder.state.input, builder.state.started_at = raw, builder.now  # `$workflow` is there already
+    builder.state.input, builder.state.started_at = raw, builder.now  # for `$workflow`
     invalid = None
     try:
         _check(root.input, raw, "input")
@@ -67,7 +67,7 @@ def begin_workflow(builder: DecisionBuilder, raw: Json, parent: Json = None) -> 
 
 
 def start(builder: DecisionBuilder, run: Run) -> None:
-    """Starts a created run, or passes over it."""
+    """Starts a created run, or skips it if its `if` does not hold."""
     task = builder.task_of(run)
     builder.budget = Budget()
     try:
@@ -94,7 +94,7 @@ def _begin(builder: DecisionBuilder, run: Run, task: Task) -> None:
 
 
 def set_timeout(builder: DecisionBuilder, run: Run) -> None:
-    """Sets the timer that bounds a run with all that is in it (inventory N1, N3). Raises `Fault`."""
+    """Sets the timeout of a run and everything inside it (inventory N1, N3). Raises `Fault`."""
     timeout = builder.task_of(run).timeout
     if timeout is not None:
         builder.schedule(
@@ -103,7 +103,7 @@ def set_timeout(builder: DecisionBuilder, run: Run) -> None:
 
 
 def _skip(builder: DecisionBuilder, run: Run, task: Task) -> None:
-    """Passes over a task whose `if` does not hold: its raw input goes on, its `then` is moot (F11)."""
+    """Skips a task whose `if` does not hold: its output is its raw input, its `then` is ignored (F11)."""
     builder.emit("task.completed", run, {"skipped": True})
     _notify_parent(builder, run, Ended(task, run.branch, run.raw, Directive.CONTINUE))
 
@@ -115,17 +115,17 @@ def complete(
     directive: str | None = None,
     names: Mapping[str, Json] = NO_NAMES,
 ) -> None:
-    """Completes a run: transforms and checks its output, exports, and leads on.
+    """Completes a run: transforms and checks its output, exports, and continues in the parent.
 
-    What an executor gave is kept in the event if it is transformed: nothing else would tell, and a history
-    must be replayable.
+    If the output of an executor is transformed, the event also holds the raw output. A replay needs it, and
+    it cannot be derived from anything else.
 
     Args:
         builder: the decision.
-        run: the run, as it is now.
-        raw_output: the result of the task's own work; `INPUT` if it hands on its input.
-        directive: where it leads, if not where the task's `then` does.
-        names: variables that its `output` and `export` see and the state does not hold.
+        run: the current value of the run.
+        raw_output: the result of the task's own work; `INPUT` if it is the input.
+        directive: the flow directive, if it is not the task's `then`.
+        names: variables for its `output` and `export` that are not in the state.
 
     Raises:
         Fault: a transformation or a check failed.
@@ -166,7 +166,7 @@ def _notify_parent(builder: DecisionBuilder, run: Run, ended: Ended) -> None:
     try:
         builder.interpreter_of(task).child_completed(builder, parent, task.body, ended)
     except Fault as fault:
-        # A retry would otherwise continue with the tasks that this end has cancelled.
+        # Otherwise a retry would continue with the tasks that were cancelled here.
         cut_off = builder.state.faulted_runs or builder.state.children(parent.id)
         fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
 
@@ -174,16 +174,16 @@ def _notify_parent(builder: DecisionBuilder, run: Run, ended: Ended) -> None:
 def fail(
     builder: DecisionBuilder, run: Run, error: WorkflowError, given: dict[str, Json] | None = None
 ) -> None:
-    """Faults a run with an error, which then goes to its parent (dsl.md, "Errors").
+    """Faults a run with an error and passes the error to its parent (dsl.md, "Errors").
 
     Args:
         builder: the decision.
-        run: the run, as it is now.
+        run: the current value of the run.
         error: the error.
         given: more data for the event: `raw`, an executor's output that could not be used; `whole`, if a
             retry runs all tasks inside the run again, also those that had ended.
     """
-    # Only its `output` can still fault a workflow whose tasks are done: all other errors hold their place.
+    # An error of the workflow without a place comes from its `output`: all other errors have their place.
     error = error.at(run.task or "/output").under(builder.error_base)
     if run.parent is None:
         _end(builder, run, "workflow.faulted", {"error": error.to_json()})
@@ -216,7 +216,7 @@ def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -
 
 
 def cancel_children(builder: DecisionBuilder, run: Run) -> None:
-    """Cancels everything below a run, the innermost first."""
+    """Cancels all descendants of a run, the innermost first."""
     below = builder.state.descendants(run.id)
     for child in below:
         builder.withdraw(child)
@@ -225,7 +225,7 @@ def cancel_children(builder: DecisionBuilder, run: Run) -> None:
 
 
 def advance(builder: DecisionBuilder, run: Run, tasks: TaskList, child: Ended) -> bool:
-    """Goes on in a list of tasks after one has completed; False if the list is done (inventory H1-H8)."""
+    """Continues a list of tasks after one has completed; False if the list is done (inventory H1-H8)."""
     following = tasks.after(child.task, child.directive)
     if following is None:
         return False

@@ -1,6 +1,6 @@
-"""How far a `for` has come whose iterations run side by side.
+"""The progress of a `for` whose iterations run side by side.
 
-Every change takes logarithmic time in the number of items: nothing here copies the list or the outputs.
+Every change takes logarithmic time in the number of items: it never copies the list or the outputs.
 """
 
 from __future__ import annotations  # rpds maps are generic to type checkers only
@@ -20,19 +20,21 @@ class Iterations(NamedTuple):
     input_size: int
     """Size of the loop's input, which each iteration gets."""
     begun: int = 0
-    """Iterations that have begun; they begin in the order of the list."""
+    """Number of iterations that have begun; they begin in the order of the list."""
     outputs: HashTrieMap[int, Json] = HashTrieMap()
-    """By place. The output of a task within an iteration is here until the next task takes it."""
+    """Outputs by place. The output of a task inside an iteration is here until the next task takes it."""
     size: int = 0
     """Size of all outputs."""
 
     @classmethod
     def over(cls, items: list[Json], given: Json) -> Iterations:
-        """Returns the start of a loop with this input."""
+        """Returns the progress of a loop that begins with this input."""
         return cls(items, _size(given))
 
     def taken(self, place: int, given: Json) -> tuple[Json, Iterations]:
-        """Returns the data for the next task of an iteration, and what is left. The first gets the input.
+        """Takes the data for the next task of an iteration; returns it and the new progress.
+
+        The first task of an iteration gets the input of the loop.
 
         Args:
             place: index of the item.
@@ -46,17 +48,17 @@ class Iterations(NamedTuple):
         return data, after._replace(outputs=self.outputs.remove(place), size=size)
 
     def completed(self, place: int, output: Json, given: Json) -> Iterations:
-        """Returns this with the output of a task of an iteration."""
+        """Returns the progress with the output of a task of an iteration."""
         size = self.size + self._size_of(output, given)
         return self._replace(outputs=self.outputs.insert(place, output), size=size)
 
     def _size_of(self, value: Json, given: Json) -> int:
-        # An iteration that passes on a large input must not measure it again each time.
+        # Iterations that return a large input must not measure it again each time.
         return self.input_size if value is given else _size(value)
 
 
 def _size(value: Json) -> int:
-    """The size of a value; one that exceeds the limits is larger than any that is allowed."""
+    """The size of a value; more than `MAX_JSON_SIZE` if the value exceeds a limit."""
     try:
         return json_size(value)
     except LimitExceeded:

@@ -1,4 +1,4 @@
-"""What task kinds have in common, unless one overrides it."""
+"""Base classes of the task kinds."""
 
 from typing import Any
 
@@ -11,41 +11,41 @@ from unspool.worker.interpreter.state import Purpose, Run
 
 
 class Kind:
-    """A kind of task to which none of this can happen; each overrides what can."""
+    """A kind of task without children, requests and timers. A kind overrides the methods that it needs."""
 
     def child_completed(self, builder: DecisionBuilder, run: Run, body: Any, child: Ended) -> None:
-        """Never called, unless the kind overrides it."""
+        """Raises `AssertionError`: a kind with children overrides it."""
         raise AssertionError(f"{run.task} has no children")
 
     def child_faulted(
         self, builder: DecisionBuilder, run: Run, body: Any, child: Ended, error: WorkflowError
     ) -> None:
-        """Never called, unless the kind overrides it."""
+        """Raises `AssertionError`: a kind with children overrides it."""
         raise AssertionError(f"{run.task} has no children")
 
     def answered(self, builder: DecisionBuilder, run: Run, body: Any, output: Json) -> None:
-        """Never called, unless the kind overrides it."""
-        raise AssertionError(f"{run.task} asks no executor")
+        """Raises `AssertionError`: a kind that sends requests overrides it."""
+        raise AssertionError(f"{run.task} sends no request")
 
     def timer_fired(self, builder: DecisionBuilder, run: Run, body: Any, purpose: Purpose) -> None:
-        """Never called, unless the kind overrides it."""
+        """Raises `AssertionError`: a kind that sets timers overrides it."""
         raise AssertionError(f"{run.task} sets no {purpose} timer")
 
 
 class InOrder(Kind):
-    """A task whose children run one after another; it names their list and what comes after it."""
+    """A task whose children run one after another."""
 
     def tasks(self, body: Any, child: Ended) -> TaskList:
-        """The list a child stands in."""
+        """The list that contains a child."""
         tasks: TaskList = body.tasks
         return tasks
 
     def done(self, builder: DecisionBuilder, run: Run, body: Any, child: Ended) -> None:
-        """The list has come to its end."""
+        """Completes the run, because the last task of the list has ended."""
         complete(builder, run, run.data)
 
     def child_completed(self, builder: DecisionBuilder, run: Run, body: Any, child: Ended) -> None:
-        """Goes on in the list; `end` goes all the way up (inventory H3)."""
+        """Continues the list; `end` completes this run and every run around it (inventory H3)."""
         if child.directive == Directive.END:
             complete(builder, run, run.data, Directive.END)
         elif not advance(builder, run, self.tasks(body, child), child):
@@ -54,5 +54,5 @@ class InOrder(Kind):
     def child_faulted(
         self, builder: DecisionBuilder, run: Run, body: Any, child: Ended, error: WorkflowError
     ) -> None:
-        """An error that is not caught here goes on to the parent, unchanged (inventory I33)."""
+        """Faults with the error of the child, unchanged (inventory I33)."""
         fail(builder, run, error)

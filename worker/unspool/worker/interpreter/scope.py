@@ -1,7 +1,7 @@
-"""What expressions see: the arguments of dsl.md, "Runtime Expression Arguments", and scoped variables.
+"""The variables of expressions: arguments (dsl.md, "Runtime Expression Arguments") and scoped variables.
 
-Only the arguments that an expression reads are made; one that is not available where it is read is null
-(inventory E2).
+Only the arguments that an expression reads are created. An argument that is not available at a place is null
+there (inventory E2).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,12 +28,12 @@ _RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata":
 
 
 class Scope(NamedTuple):
-    """The place from which an expression looks around."""
+    """The run in which an expression is evaluated; it decides the values of the variables."""
 
     builder: DecisionBuilder
     run: Run
     names: Mapping[str, Json] = NO_NAMES
-    """Variables that are not (yet) in the state: an output being made, the item of an iteration to come."""
+    """Variables that are not in the state (yet), such as a new output or the item of the next iteration."""
     raw_output: Json = None
 
     def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
@@ -46,11 +46,11 @@ class Scope(NamedTuple):
         return result
 
     def holds(self, condition: Evaluable, value: Json) -> bool:
-        """Whether a condition is met, as jq sees it (D12). Raises `Fault` with an `expression` error."""
+        """Whether a condition holds: not null or false (D12). Raises `Fault` with an `expression` error."""
         return holds(self.evaluate(condition, value))
 
     def duration(self, template: DurationTemplate, value: Json) -> Duration:
-        """A duration, evaluated if need be. Raises `Fault` with an `expression` error."""
+        """A duration; evaluates it if it is an expression. Raises `Fault` with an `expression` error."""
         if template.expression is None:
             return template.constant
         try:
@@ -58,10 +58,10 @@ class Scope(NamedTuple):
         except BadDuration as error:
             raise Fault(errors.expression(str(error))) from error
 
-    def _bind(self, wanted: frozenset[str]) -> Mapping[str, Json]:
-        if not wanted:
+    def _bind(self, names: frozenset[str]) -> Mapping[str, Json]:
+        if not names:
             return NO_NAMES
-        return {name: self._argument(name) for name in wanted}
+        return {name: self._argument(name) for name in names}
 
     def _argument(self, name: str) -> Json:
         if name in self.names:
@@ -73,7 +73,7 @@ class Scope(NamedTuple):
 def _scoped_variable(builder: DecisionBuilder, run: Run, name: str) -> Json:
     """The value of an author's variable, the innermost first (inventory E12).
 
-    A `try` sees the error it has caught itself, too, once it is handled (inventory I31).
+    The expressions of a `try` itself can read the error that it has handled (inventory I31).
     """
     inside, branch = None, None
     while run.parent is not None:
@@ -89,14 +89,14 @@ def _scoped_variable(builder: DecisionBuilder, run: Run, name: str) -> Json:
                 return run.progress.items[branch]
             if name == body.at:
                 return branch
-        if isinstance(body, Try) and name == body.catch.name and _tells(run, body, inside):
+        if isinstance(body, Try) and name == body.catch.name and _has_error(run, body, inside):
             return run.fault
         inside, branch, run = task, run.branch, builder.run(run.parent)
     return None
 
 
-def _tells(run: Run, body: Try, inside: Task | None) -> bool:
-    """Whether a `try` has its error to show: to what handles it, and to itself once there is one."""
+def _has_error(run: Run, body: Try, inside: Task | None) -> bool:
+    """Whether the error of a `try` can be read: in `catch.do`, and in the `try` itself after an error."""
     return run.fault is not None if inside is None else body.handles(inside)
 
 
@@ -104,7 +104,7 @@ def _tells(run: Run, body: Try, inside: Task | None) -> bool:
 
 
 def _task(scope: Scope) -> Json:
-    """The task descriptor over the task's own members (inventory E8)."""
+    """The members of the task's definition and of its descriptor; the latter have priority (inventory E8)."""
     if scope.run.parent is None:
         return None
     task = scope.builder.task_of(scope.run)
@@ -145,7 +145,7 @@ def _secrets(_: Scope) -> Json:
 
 
 def _authorization(scope: Scope) -> Json:
-    """How the task's call authenticates itself (inventory E7, K8); null before its input is ready."""
+    """The authentication of the task's call (inventory E7, K8); null before the input is ready."""
     body = scope.builder.task_of(scope.run).body
     policy = body.authentication if isinstance(body, Request) else None
     if policy is None or scope.run.phase is Phase.CREATED:

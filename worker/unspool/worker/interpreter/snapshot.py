@@ -1,7 +1,7 @@
-"""States as bytes, for the snapshots that spare a worker the fold over a long history.
+"""States as bytes, for snapshots: with one, a worker does not have to fold a long history.
 
-Disposable: a reader that does not know the format folds the history. The format carries a version for just
-that.
+A snapshot can be deleted at any time. It has the version of its format: a reader that does not know the
+format folds the history instead.
 """
 
 from dataclasses import fields

@@ -1,6 +1,6 @@
-"""The state of an execution: a tree of running tasks, and the timers they wait for.
+"""The state of an execution: a tree of running tasks, and the timers that they wait for.
 
-Data (inputs, outputs, the context) is shared between states and never changed in place.
+States share data (inputs, outputs, the context) and never change it in place.
 """
 
 from __future__ import annotations  # rpds maps are generic to type checkers only
@@ -21,14 +21,14 @@ ROOT: Final = "0"
 
 
 class Phase(StrEnum):
-    """Where a live run stands."""
+    """The phase of a run that has not ended."""
 
     CREATED = "created"
-    """Created and not started: the decision ended here, or the execution is suspended."""
+    """Created and not started: the decision was cut here, or the execution is suspended."""
     RUNNING = "running"
     """Its children run."""
     REQUESTED = "requested"
-    """An executor has it."""
+    """It waits for the result of an executor."""
     WAITING = "waiting"
     """It waits for a timer."""
     AWAITING = "awaiting"
@@ -36,7 +36,7 @@ class Phase(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What a timer is for."""
+    """The purpose of a timer."""
 
     WAIT = "wait"
     RETRY = "retry"
@@ -46,7 +46,7 @@ class Purpose(StrEnum):
 
 
 class Loop(NamedTuple):
-    """How far a `for` has come."""
+    """The progress of a `for`."""
 
     items: list[Json]
     place: int
@@ -54,7 +54,7 @@ class Loop(NamedTuple):
 
 
 class Branches(NamedTuple):
-    """The outputs of those branches of a `fork` that have completed, by place."""
+    """The outputs of the branches of a `fork` that have completed, by place."""
 
     outputs: HashTrieMap[int, Json]
 
@@ -66,7 +66,7 @@ class Run(NamedTuple):
     task: str
     """JSON pointer of the task; empty for the workflow."""
     parent: str | None
-    """Run of the scope it runs in."""
+    """Id of the run around it; None for the workflow."""
     phase: Phase
     raw: Json
     """Raw input."""
@@ -74,11 +74,11 @@ class Run(NamedTuple):
     input: Json = None
     """Transformed input."""
     data: Json = None
-    """What flows through its list: the output of the child that completed last."""
+    """Input of the next child: the output of the child that completed last."""
     branch: int | None = None
     """Place among the branches of a `fork`, or among the iterations of a loop that run side by side."""
     attempt: int = 0
-    """Retries begun (`try`)."""
+    """Number of retries that have begun (`try`)."""
     fault: Json = None
     """The error that is being handled (`catch.do`)."""
     progress: Loop | Branches | Iterations | None = None
@@ -96,15 +96,15 @@ class PendingTimer(NamedTuple):
 
 @dataclass(slots=True)
 class State:
-    """An execution as of one event.
+    """The state of an execution after one event.
 
-    All it holds is immutable, and shared with the states before and after it. A state itself is changed
-    only by the one who has just made it, see `apply` in `evolve.py`.
+    All its values are immutable and shared with earlier and later states. Only code that has just created a
+    state changes its attributes; see `apply` in `evolve.py`.
     """
 
     execution: str
     version: int = 0
-    """Number of the last event folded in."""
+    """Number of the last event."""
     status: Status = Status.PENDING
     started_at: int | None = None
     ended_at: int | None = None
@@ -117,14 +117,14 @@ class State:
     """Live runs by id."""
     timers: HashTrieMap[str, PendingTimer] = field(default_factory=HashTrieMap)
     last_run: int = 0
-    """The number that was given to a run last."""
+    """The id of the newest run, as a number."""
     faulted_runs: tuple[Run, ...] = ()
-    """Runs ended by an error that is not caught (yet), innermost first: where a retry begins."""
+    """Runs that ended with an error that is not caught (yet), innermost first. A retry begins there."""
     parent: Parent | None = None
     """The execution that started this one as a sub-workflow."""
 
     def copy(self) -> State:
-        """Another one, to fold events into."""
+        """A copy to which events can be applied in place."""
         return State(*_members(self))
 
     def children(self, run: str) -> list[Run]:
@@ -134,7 +134,7 @@ class State:
         )
 
     def descendants(self, run: str) -> list[Run]:
-        """All that lives below a run, every child before its parent."""
+        """The live descendants of a run, every child before its parent."""
         children: dict[str | None, list[Run]] = {}
         for child in sorted(self.runs.values(), key=lambda child: int(child.id)):
             children.setdefault(child.parent, []).append(child)
@@ -151,12 +151,12 @@ class State:
 
     @property
     def status_phase(self) -> Status:
-        """The status that people see: running means that it waits for more than time."""
+        """The status that users see: a running execution that only waits for timers is `waiting`."""
         return Status.WAITING if self.status is Status.RUNNING and not self.busy else self.status
 
     @property
     def busy(self) -> bool:
-        """Whether it waits for anything but time."""
+        """Whether it waits for more than timers: a worker, an executor or a sub-workflow."""
         for run in self.runs.values():  # noqa: SIM110 - `any` takes twice as long, and this is done twice a step
             if run.phase in _BUSY:
                 return True

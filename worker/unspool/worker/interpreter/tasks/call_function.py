@@ -1,4 +1,4 @@
-"""`call` of a function: its task runs below the call, with its own data flow (inventory B5, B10, J4)."""
+"""`call` of a function: its task runs inside the call, with its own data flow (inventory B5, B10, J4)."""
 
 from dataclasses import replace
 from typing import Final
@@ -14,7 +14,7 @@ from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
 
 MAX_DEPTH: Final = 32
-"""How many calls may be within each other."""
+"""Maximum depth of nested calls."""
 
 
 class CallFunctionInterpreter(Kind):
@@ -31,7 +31,7 @@ class CallFunctionInterpreter(Kind):
         create(builder, builder.plan.tasks[body.task], run, data)
 
     def child_completed(self, builder: DecisionBuilder, run: Run, body: CallFunction, child: Ended) -> None:
-        """Completes with the output of the function; `end` goes all the way up (inventory H3)."""
+        """Completes with the output of the function; `end` also ends the runs around it (inventory H3)."""
         complete(builder, run, child.output, Directive.END if child.directive == Directive.END else None)
 
     def child_faulted(
@@ -43,9 +43,9 @@ class CallFunctionInterpreter(Kind):
 
 
 def _depth(builder: DecisionBuilder, run: Run) -> int:
-    """How many calls of functions there are from the workflow to this run."""
-    depth, place = 0, run
-    while place.parent is not None:
-        depth += isinstance(builder.task_of(place).body, CallFunction)
-        place = builder.run(place.parent)
+    """The number of function calls around this run, this one included."""
+    depth, current = 0, run
+    while current.parent is not None:
+        depth += isinstance(builder.task_of(current).body, CallFunction)
+        current = builder.run(current.parent)
     return depth

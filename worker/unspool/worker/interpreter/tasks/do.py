@@ -11,7 +11,7 @@ class DoInterpreter(InOrder):
     """Runs a list of tasks."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Do) -> None:
-        """Begins with the first task; an empty list passes its input on."""
+        """Begins with the first task; with an empty list, the output is the input."""
         first = body.tasks.first
         if first is None:
             complete(builder, run, INPUT)

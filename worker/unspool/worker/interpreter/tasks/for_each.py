@@ -1,4 +1,4 @@
-"""`for`: a list again for each item; what one iteration gives the next one takes (inventory I8-I15)."""
+"""`for`: runs a list for each item; each iteration gets the output of the previous one (inventory I8-I15)."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ class ForInterpreter(InOrder):
         self._iterate(builder, run, body, evaluate_items(builder, run, body), 0)
 
     def done(self, builder: DecisionBuilder, run: Run, body: For, child: Ended) -> None:
-        """An iteration is over: on to the next."""
+        """Begins the next iteration after one has ended."""
         loop = run.progress
         assert isinstance(loop, Loop)  # its tasks only run in iterations
         self._iterate(builder, run, body, loop.items, loop.place + 1)
 
     def _iterate(self, builder: DecisionBuilder, run: Run, body: For, items: list[Json], index: int) -> None:
         first = body.tasks.first
-        if first is None or index >= len(items) or not self._goes_on(builder, run, body, items, index):
+        if first is None or index >= len(items) or not self._while_holds(builder, run, body, items, index):
             complete(builder, run, run.data)
             return
         data: dict[str, Json] = {"iteration": index}
@@ -35,8 +35,10 @@ class ForInterpreter(InOrder):
             data["items"] = items
         create(builder, first, run, data)
 
-    def _goes_on(self, builder: DecisionBuilder, run: Run, body: For, items: list[Json], index: int) -> bool:
-        """Whether `while` holds, asked before each iteration with its variables set (inventory I11)."""
+    def _while_holds(
+        self, builder: DecisionBuilder, run: Run, body: For, items: list[Json], index: int
+    ) -> bool:
+        """Whether `while` holds; evaluated before each iteration, with its variables (inventory I11)."""
         if body.condition is None:
             return True
         scope = Scope(builder, run, {body.each: items[index], body.at: index})

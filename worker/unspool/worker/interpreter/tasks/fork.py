@@ -1,4 +1,4 @@
-"""`fork`: branches side by side, all of them or the first to complete (inventory I16-I22)."""
+"""`fork`: runs branches at once; waits for all, or for the first to complete (inventory I16-I22)."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ class ForkInterpreter(Kind):
             complete(builder, run, [])
 
     def child_completed(self, builder: DecisionBuilder, run: Run, body: Fork, child: Ended) -> None:
-        """A branch is done: it wins the race, or its output takes its place among the others'."""
+        """Completes with the output of the first branch (`compete`), or with all outputs after the last."""
         outputs = run.progress.outputs if isinstance(run.progress, Branches) else {}
         if child.directive == Directive.END or body.compete:
             cancel_children(builder, run)
@@ -36,13 +36,13 @@ class ForkInterpreter(Kind):
     def child_faulted(
         self, builder: DecisionBuilder, run: Run, body: Fork, child: Ended, error: WorkflowError
     ) -> None:
-        """A faulted branch faults the fork; in a race only the last one does (inventory I18)."""
+        """Faults if a branch faults; with `compete`, only if all branches have faulted (inventory I18)."""
         if not body.compete or not builder.state.children(run.id):
             fail(builder, run, error)
 
 
 def _joined(builder: DecisionBuilder, outputs: Mapping[int, Json]) -> list[Json]:
-    """The branches' outputs in the order of declaration. Raises `Fault` if they are too much together."""
+    """The outputs of all branches in the order of declaration. Raises `Fault` if their sum is too large."""
     joined = [outputs[place] for place in range(len(outputs))]
     try:
         builder.add_size_of(joined)

@@ -1,4 +1,4 @@
-"""`for` with `metadata.unspool.concurrency`: iterations side by side, at most so many at once."""
+"""`for` with `metadata.unspool.concurrency`: iterations side by side, at most `concurrency` at once."""
 
 from unspool.definitions import errors
 from unspool.definitions.expressions import MAX_JSON_SIZE, LimitExceeded
@@ -27,7 +27,7 @@ class ParallelForInterpreter(InOrder):
             create(builder, first, run, {"branch": place, **({"items": items} if place == 0 else {})})
 
     def child_completed(self, builder: DecisionBuilder, run: Run, body: ParallelFor, child: Ended) -> None:
-        """Continues in the iteration; `end` cancels the others and goes all the way up (inventory H3)."""
+        """Continues the iteration; `end` cancels the others and ends the runs around (inventory H3)."""
         if child.directive == Directive.END:
             cancel_children(builder, run)
             complete(builder, run, child.output, Directive.END)
@@ -39,7 +39,7 @@ class ParallelForInterpreter(InOrder):
             create(builder, following, run, {"branch": child.branch})
 
     def done(self, builder: DecisionBuilder, run: Run, body: ParallelFor, child: Ended) -> None:
-        """An iteration has ended: the next one begins, and after the last one the loop completes."""
+        """Begins the next iteration after one has ended; completes the loop after the last one."""
         loop, first = run.progress, body.tasks.first
         assert isinstance(loop, Iterations)  # its tasks only run in iterations
         assert first is not None
@@ -53,7 +53,7 @@ class ParallelForInterpreter(InOrder):
 
 
 def _bounded(builder: DecisionBuilder, outputs: list[Json]) -> list[Json]:
-    """Returns the outputs. Raises `Fault` if they are too large together."""
+    """Returns the outputs. Raises `Fault` if their sum is too large."""
     try:
         builder.add_size_of(outputs)
     except LimitExceeded as error:

@@ -20,7 +20,7 @@ class RaiseInterpreter(Kind):
         scope = Scope(builder, run)
         if body.error is not None:
             raise Fault(_from_template(scope, body.error))
-        assert body.expression is not None  # one of the two is always there
+        assert body.expression is not None  # a `raise` has one of the two
         given = scope.evaluate(body.expression, run.input)
         template = body.named.get(given) if isinstance(given, str) else None
         raise Fault(_error(given) if template is None else _from_template(scope, template))

@@ -1,4 +1,4 @@
-"""`call` and `run`: work that an executor does."""
+"""`call` and `run`: work for executors."""
 
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
@@ -11,10 +11,10 @@ from unspool.worker.interpreter.state import Run
 
 
 class RequestInterpreter(Kind):
-    """Asks an executor; its result comes back as a message."""
+    """Requests work from an executor; the result arrives as a message."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Request) -> None:
-        """Evaluates the arguments, here and once, and hands them out."""
+        """Evaluates the arguments once and sends the request."""
         builder.request(run, body.queue, Scope(builder, run).evaluate(body.arguments, run.input))
 
     def answered(self, builder: DecisionBuilder, run: Run, body: Request, output: Json) -> None:

@@ -1,4 +1,4 @@
-"""`run: workflow`: another execution, awaited or not (inventory I62, I63)."""
+"""`run: workflow`: starts another execution and can wait for it (inventory I62, I63)."""
 
 from dataclasses import replace
 
@@ -15,10 +15,10 @@ from unspool.worker.interpreter.state import Run
 
 
 class RunWorkflowInterpreter(Kind):
-    """Starts a sub-workflow; its result comes back as a message."""
+    """Starts a sub-workflow; the result arrives as a message."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: RunWorkflow) -> None:
-        """Starts it; one that is not awaited leaves the input as it is."""
+        """Starts it. If it is not awaited, completes with the input."""
         given = run.input if body.input is None else Scope(builder, run).evaluate(body.input, run.input)
         builder.start_child(run, WorkflowRef(body.namespace, body.name, body.version), given)
         if not body.awaited:

@@ -9,7 +9,7 @@ from unspool.worker.interpreter.state import Run
 
 
 class SetInterpreter(Kind):
-    """Makes data anew."""
+    """Replaces the data."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Set) -> None:
         """Completes with the value."""

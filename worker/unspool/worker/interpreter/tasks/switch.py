@@ -1,4 +1,4 @@
-"""`switch`: the first case that holds leads on; without one the task's own `then` does (inventory I3-I6)."""
+"""`switch`: uses `then` of the first case that holds, or its own `then` without one (inventory I3-I6)."""
 
 from unspool.definitions.tasks.switch import Switch
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
@@ -9,10 +9,10 @@ from unspool.worker.interpreter.state import Run
 
 
 class SwitchInterpreter(Kind):
-    """Chooses where to go."""
+    """Chooses the next task."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Switch) -> None:
-        """Completes with its input, in the direction of the case that holds."""
+        """Completes with its input and the flow directive of the case that holds."""
         scope = Scope(builder, run)
         for case in body.cases:
             if case.when is None or scope.holds(case.when, run.input):

@@ -1,8 +1,8 @@
-"""`try`: errors caught, and tasks tried again (inventory I29-I39, M1-M9).
+"""`try`: catches errors and retries tasks (inventory I29-I39, M1-M9).
 
-A caught error is retried first; when the policy does not allow it, or is exhausted, `catch.do` handles it.
-With a policy, but neither `catch.do` nor `catch.then`, it then goes on to the parent (I36). With none of
-the three the `try` completes with its input.
+After a caught error, the tasks are retried. If the policy does not allow a retry, or no retry is left,
+`catch.do` handles the error. With a policy, but without `catch.do` and `catch.then`, the error goes to the
+parent (I36). Without all three, the `try` completes with its input.
 """
 
 from unspool.definitions import errors
@@ -26,25 +26,25 @@ class TryInterpreter(InOrder):
         _attempt(builder, run, body)
 
     def tasks(self, body: Try, child: Ended) -> TaskList:
-        """The list a child stands in: what is tried, or what is done about an error."""
+        """The list that contains a child: `try` or `catch.do`."""
         handling = body.catch.tasks
         return handling if handling is not None and body.handles(child.task) else body.tasks
 
     def done(self, builder: DecisionBuilder, run: Run, body: Try, child: Ended) -> None:
-        """Completes; after `catch.do`, in the direction of `catch.then` (inventory I37)."""
+        """Completes; after `catch.do` with the flow directive `catch.then` (inventory I37)."""
         complete(builder, run, run.data, body.catch.then if body.handles(child.task) else None)
 
     def child_faulted(
         self, builder: DecisionBuilder, run: Run, body: Try, child: Ended, error: WorkflowError
     ) -> None:
-        """Catches the error of a task that is tried; one in `catch.do` goes on (inventory I34)."""
+        """Catches an error of the `try` list; an error in `catch.do` faults this task (inventory I34)."""
         if body.handles(child.task):
             fail(builder, run, error)
         else:
             _failed(builder, run, body, error)
 
     def timer_fired(self, builder: DecisionBuilder, run: Run, body: Try, purpose: Purpose) -> None:
-        """The delay before a retry is over, or the time of an attempt is."""
+        """Begins an attempt after the delay of a retry, or ends an attempt that took too long."""
         if purpose is Purpose.RETRY:
             _attempt(builder, run, body)
             return
@@ -54,7 +54,7 @@ class TryInterpreter(InOrder):
 
 
 def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
-    """Begins an attempt, with the input of the first (inventory I38)."""
+    """Begins an attempt, with the same input as the first one (inventory I38)."""
     policy, first = body.catch.retry, body.tasks.first
     if first is None:
         complete(builder, run, INPUT)
@@ -66,7 +66,7 @@ def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
 
 
 def _failed(builder: DecisionBuilder, run: Run, body: Try, error: WorkflowError) -> None:
-    """What becomes of an attempt's error: caught or not, retried, handled or passed on."""
+    """Reacts to the error of an attempt: retries, handles it, or passes it to the parent."""
     builder.clear_timers(run, purpose=Purpose.ATTEMPT)
     catch, problem = body.catch, error.to_json()
     scope = Scope(builder, run, {catch.name: problem})
@@ -83,16 +83,16 @@ def _failed(builder: DecisionBuilder, run: Run, body: Try, error: WorkflowError)
 
 
 def _catches(scope: Scope, catch: Catch, problem: dict[str, Json]) -> bool:
-    for member, wanted in catch.filter.items():
+    for member, expected in catch.filter.items():
         found = problem.get(member)
-        alike = same_type(wanted, str(found)) if member == "type" else wanted == found
-        if not alike:
+        matches = same_type(expected, str(found)) if member == "type" else expected == found
+        if not matches:
             return False
-    return _agrees(scope, catch, problem)
+    return _conditions_hold(scope, catch, problem)
 
 
-def _agrees(scope: Scope, conditions: Catch | RetryPolicy, problem: dict[str, Json]) -> bool:
-    """Whether `when` holds and `exceptWhen` does not, both asked of the error (inventory I32)."""
+def _conditions_hold(scope: Scope, conditions: Catch | RetryPolicy, problem: dict[str, Json]) -> bool:
+    """Whether `when` holds for the error and `exceptWhen` does not (inventory I32)."""
     if conditions.when is not None and not scope.holds(conditions.when, problem):
         return False
     return conditions.except_when is None or not scope.holds(conditions.except_when, problem)
@@ -110,12 +110,12 @@ def _handle(
 def _retry(
     builder: DecisionBuilder, run: Run, body: Try, policy: RetryPolicy, problem: dict[str, Json]
 ) -> bool:
-    """Starts again, now or after a delay, if the policy lets it."""
+    """Begins another attempt, now or after a delay. Returns False if the policy does not allow it."""
     scope = Scope(builder, run, {body.catch.name: problem})
     attempt = run.attempt + 1
     if policy.retries is not None and attempt > policy.retries:
         return False
-    if not _agrees(scope, policy, problem):
+    if not _conditions_hold(scope, policy, problem):
         return False
     due_at = builder.now + retry_delay(scope, policy, attempt, run.input)
     if policy.within is not None:

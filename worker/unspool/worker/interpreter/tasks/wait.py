@@ -12,7 +12,7 @@ class WaitInterpreter(Kind):
     """Pauses."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Wait) -> None:
-        """Sets the timer; no time at all is over at once."""
+        """Sets the timer; completes at once if the duration is zero."""
         due_at = Scope(builder, run).duration(body.duration, run.input).due(builder.now)
         if due_at <= builder.now:
             complete(builder, run, INPUT)
@@ -20,5 +20,5 @@ class WaitInterpreter(Kind):
             builder.schedule(run, Purpose.WAIT, due_at)
 
     def timer_fired(self, builder: DecisionBuilder, run: Run, body: Wait, purpose: Purpose) -> None:
-        """The time is over."""
+        """Completes after the wait."""
         complete(builder, run, INPUT)
