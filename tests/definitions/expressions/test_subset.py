@@ -206,6 +206,33 @@ def test_messages_are_short(compiler: ExpressionCompiler) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("error({id: .})", '(not a string): {"id":9007199254740993}'),
+        ("{a: [., true]} | error", '(not a string): {"a":[9007199254740993,true]}'),
+        ("error", "(not a string): 9007199254740993"),
+        ("error(null)", "(not a string): null"),
+        ("try error([.]) catch error({a: 1})", '(not a string): {"a":1}'),
+    ],
+)
+@pytest.mark.parametrize("real", [False, True])
+def test_an_error_that_is_no_text_shows_its_json(
+    compiler: ExpressionCompiler, source: str, message: str, real: bool
+) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        evaluate(compiler, f'("" | test("x") | empty), ({source})' if real else source, 2**53 + 1)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("source", ["error([range(100000)])", 'error({a: ("x" * 1000000)})'])
+def test_of_a_large_error_the_message_shows_the_start(source: str) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        ExpressionCompiler(jq=None).expression(source).evaluate(None, {})
+    assert len(str(raised.value)) == 512
+    assert str(raised.value).startswith(("(not a string): [0,1,2,", '(not a string): {"a":"xxx'))
+
+
+@pytest.mark.parametrize(
     "source", ["", " ", "(", ".a |", "nothing", "1) | (2", ".a}", "'a'", '"\\q"', "\ud800", "1\0"]
 )
 def test_d10_what_is_no_jq_does_not_compile(compiler: ExpressionCompiler, jq: JqPool, source: str) -> None:

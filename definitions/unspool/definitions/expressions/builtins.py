@@ -10,11 +10,11 @@ from typing import Final, NoReturn
 from unspool.definitions.expressions.access import contains, has, index, items, positions
 from unspool.definitions.expressions.dates import DATE_FILTERS
 from unspool.definitions.expressions.encoded_text import explode, implode
-from unspool.definitions.expressions.errors import EvaluationError
+from unspool.definitions.expressions.errors import LONGEST_MESSAGE, EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
 from unspool.definitions.expressions.json_parsing import exact_integer, from_json
-from unspool.definitions.expressions.json_text import to_json, to_string
-from unspool.definitions.expressions.numbers import computed, operand, rounded
+from unspool.definitions.expressions.json_text import start_of_json, to_json, to_string
+from unspool.definitions.expressions.numbers import computed, from_text, rounded
 from unspool.definitions.expressions.operators import add, negate, split
 from unspool.definitions.expressions.ordering import equal, is_number, kind, less
 from unspool.definitions.expressions.path_filters import delete_paths, value_at
@@ -90,23 +90,22 @@ def _to_number(value: Json, _: Frame) -> Json:
         return value
     if not isinstance(value, str) or not _NUMERAL.fullmatch(value) or len(value) > 1000:
         raise EvaluationError(f"{kind(value)} cannot be parsed as a number")
-    number = float(value)
-    if not math.isfinite(number):
-        raise EvaluationError("the result is no finite number")
     digits = value.lstrip("+-")
-    if not number or not digits.isdecimal():
-        return number
-    return exact_integer(("-" if number < 0 else "") + digits.lstrip("0"))
+    if not digits.isdecimal():
+        return from_text(value)
+    return exact_integer(("-" if value[0] == "-" else "") + (digits.lstrip("0") or "0"))
 
 
 def _number(value: Json) -> float:
     if not is_number(value):
         raise EvaluationError(f"{kind(value)}: number required")
-    return float(operand(value))
+    return float(value)
 
 
 def _rounding(function: Callable[[float], float]) -> Callable[[Json, Frame], Json]:
     def run(value: Json, _: Frame) -> Json:
+        if type(value) is int:
+            return value
         number = _number(value)
         return computed(math.copysign(function(number), number) if number else number)
 
@@ -284,8 +283,8 @@ def _split(value: Json, separator: Json, frame: Frame) -> list[str]:
 def _fail(value: Json, frame: Frame) -> NoReturn:
     if isinstance(value, str):
         raise EvaluationError(value)
-    shown = f" {to_json(value, frame)}" if is_number(value) else ""
-    raise EvaluationError(f"error with the {kind(value)}{shown} as its message")
+    text = start_of_json(value, LONGEST_MESSAGE, frame)
+    raise EvaluationError(f"(not a string): {text}")
 
 
 VALUE_FILTERS: Final[Mapping[str, Callable[[Json, Frame], Json]]] = MappingProxyType(
@@ -315,7 +314,7 @@ VALUE_FILTERS: Final[Mapping[str, Callable[[Json, Frame], Json]]] = MappingProxy
         "floor": _rounding(math.floor),
         "ceil": _rounding(math.ceil),
         "round": _rounding(rounded),
-        "fabs": lambda value, _: computed(abs(_number(value))),
+        "fabs": lambda value, _: abs(value) if type(value) is int else computed(abs(_number(value))),
         "abs": _absolute,
         "flatten": lambda value, frame: _flattened(value, -1, frame),
         "first": lambda value, frame: index(value, 0, frame),

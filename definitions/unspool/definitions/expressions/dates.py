@@ -13,7 +13,7 @@ from unspool.definitions.expressions.date_formats import ISO_8601, Time, reader,
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import Frame, One, charge_text
 from unspool.definitions.expressions.gregorian import date_of, days_until, is_year
-from unspool.definitions.expressions.numbers import computed, operand
+from unspool.definitions.expressions.numbers import Number, computed
 from unspool.definitions.expressions.ordering import is_number
 from unspool.definitions.json_value import Json
 
@@ -28,7 +28,7 @@ _FURTHEST: Final = 2.0**56
 def _broken_down(value: Json, name: str) -> list[Json]:
     if not is_number(value):
         raise EvaluationError(f"{name}() requires numeric inputs")
-    seconds = float(operand(value))
+    seconds: Number = value
     time = _time(math.trunc(seconds)) if abs(seconds) < _FURTHEST else None
     if time is None:
         raise EvaluationError("error converting number of seconds since epoch to datetime")
@@ -54,7 +54,7 @@ def _seconds(value: list[Json], name: str) -> int:
         if not is_number(field):
             raise EvaluationError(f"{name} requires parsed datetime inputs")
         if place < _FIELDS:
-            fields[place] = _as_int(operand(field) - (0 if place else 1900))
+            fields[place] = _as_int(field - (0 if place else 1900))
     year, month, day, hour, minute, second = fields
     days = days_until(1900 + year + month // 12, month % 12, 1) + day - 1
     return days * _DAY + hour * 3600 + minute * 60 + second

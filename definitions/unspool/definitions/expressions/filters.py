@@ -13,7 +13,7 @@ from unspool.definitions.expressions.errors import EvaluationError, OutsideSubse
 from unspool.definitions.expressions.frame import ITEM, Frame, Many, charge
 from unspool.definitions.expressions.json_text import to_string
 from unspool.definitions.expressions.loops import LOOPS
-from unspool.definitions.expressions.numbers import computed, operand
+from unspool.definitions.expressions.numbers import LARGEST, SMALLEST, Number, computed, integer, is_double
 from unspool.definitions.expressions.operators import OPERATIONS, subtract
 from unspool.definitions.expressions.ordering import Key, equal, holds, is_number, kind, less, sort_keys
 from unspool.definitions.expressions.path_filters import paths, set_path, walk
@@ -229,9 +229,17 @@ def _power(_: int, base: Code, exponent: Code) -> Code:
         operands = low(value, frame), high(value, frame)
         if not all(map(is_number, operands)):
             raise EvaluationError(f"{' and '.join(map(kind, operands))}: numbers required")
-        return finite(math.pow, *map(float, operands))
+        return _raised(*operands)
 
     return single(one)
+
+
+def _raised(base: Number, exponent: Number) -> Json:
+    double = finite(math.pow, base, exponent)
+    if type(base) is not int or exponent < 0 or not float(exponent).is_integer():
+        return double
+    exact: int = base ** int(exponent)  # at most 1024 bits, as the double is finite
+    return integer(exact, base) if SMALLEST <= exact <= LARGEST or not is_double(base) else double
 
 
 # -- streams
@@ -312,11 +320,16 @@ def _range(cost: int, *bounds: Code) -> Code:
 def _numbers(start: Json, end: Json, cost: int, frame: Frame) -> Iterator[Json]:
     if not (is_number(start) and is_number(end)):
         raise EvaluationError("Range bounds must be numeric")
-    number = start
-    while number < end:
+    if type(start) is int:
+        for number in range(start, math.ceil(end)):
+            charge(frame, cost)
+            yield number
+        return
+    reached: Number = start
+    while reached < end:
         charge(frame, cost)
-        yield number
-        number = computed(operand(number) + 1)
+        yield reached
+        reached = computed(reached + 1)
 
 
 def _empty(_: int) -> Code:

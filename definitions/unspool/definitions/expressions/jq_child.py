@@ -47,6 +47,9 @@ PRELUDE = "".join(
     + [f'def {name}(f): error("{name} is not available"); ' for name in HIDDEN_WITH_ARGUMENT]
 )
 
+AS_TEXT = 'error(if type == "string" then . else "(not a string): \\(tojson)" end)'
+"""Raises an error again, an error that is no text with all digits of its numbers."""
+
 
 def confine(memory: int) -> None:
     """Gives up what jq does not need: memory, files, processes, the privileges of root."""
@@ -91,7 +94,8 @@ def wrapped(source: str, names: list[str]) -> str:
     bound = "".join(f"$__w.v.{name} as ${name} | " for name in names)
     # The caller passes the time, and the local time zone is UTC: evaluating again gives the same.
     now = "def now: $__now; " if "__now" in names else ""
-    return f"{PRELUDE}{{}} as $ENV | . as $__w | {bound}{now}$__w.d | (\n{source}\n) | tojson"
+    body = f"try (\n{source}\n) catch {AS_TEXT} | tojson"
+    return f"{PRELUDE}{{}} as $ENV | . as $__w | {bound}{now}$__w.d | {body}"
 
 
 def answer(request: bytes, programs: Programs) -> bytes:

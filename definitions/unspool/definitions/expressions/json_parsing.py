@@ -6,16 +6,15 @@ errors here.
 """
 
 import json
-import math
 import re
 from typing import Final, NoReturn
 
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import Frame, charge, charge_text
+from unspool.definitions.expressions.numbers import LARGEST, SMALLEST, from_text, shown
 from unspool.definitions.expressions.ordering import kind
 from unspool.definitions.json_value import Json
 
-_DIGITS_SHOWN: Final = 40
 _NUMBER: Final = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))([eE][+-]?[0-9]+)?", re.ASCII)
 _STRING_OR_WORD: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([^\s\[\]{},:"]+)', re.DOTALL)
 _HEX: Final = "[0-9a-fA-F]{2}"
@@ -66,19 +65,13 @@ def _as_in_json(word: re.Match[str]) -> str:
 
 def exact_integer(digits: str) -> int | float:
     """An integer of up to 64 bits, exactly. Raises `EvaluationError` if it has more."""
-    if len(digits) <= 20 and -(2**63) <= (whole := int(digits)) < 2**64:
+    if len(digits) <= 20 and SMALLEST <= (whole := int(digits)) <= LARGEST:
         return whole if whole or digits[0] != "-" else -0.0
-    shown = digits if len(digits) <= _DIGITS_SHOWN else digits[:_DIGITS_SHOWN] + "..."
-    raise EvaluationError(f"the integer {shown} has more than 64 bits; pass it as a string")
-
-
-def _double(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _not_finite(digits)
+    raise EvaluationError(f"the integer {shown(digits)} has more than 64 bits; pass it as a string")
 
 
 def _not_finite(_: str) -> NoReturn:
     raise EvaluationError("the text holds a number that is not finite")
 
 
-_DECODER: Final = json.JSONDecoder(parse_int=exact_integer, parse_float=_double, parse_constant=_not_finite)
+_DECODER: Final = json.JSONDecoder(parse_int=exact_integer, parse_float=from_text, parse_constant=_not_finite)

@@ -5,7 +5,7 @@ to 2^53 and, of integers, everywhere; below and above, numbers are written the w
 (`1e-05`, `1e+17`).
 """
 
-from json.encoder import encode_basestring
+from json.encoder import JSONEncoder, encode_basestring
 from typing import Final
 
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_text
@@ -13,6 +13,7 @@ from unspool.definitions.expressions.numbers import EXACT
 from unspool.definitions.json_value import Json
 
 _WORDS: Final = {None: "null", True: "true", False: "false"}
+_ENCODER: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PLAIN_UP_TO: Final = 15
 """Zeros that may follow the digits before a number is written with an exponent."""
 
@@ -45,6 +46,20 @@ def to_json(value: Json, frame: Frame) -> str:
     pieces: list[str] = []
     _write(value, pieces, frame)
     charge_text(frame, sum(map(len, pieces)))
+    return "".join(pieces)
+
+
+def start_of_json(value: Json, characters: int, frame: Frame) -> str:
+    """`tojson`, cut after this many characters of an array or an object."""
+    if not isinstance(value, (list, dict)):
+        return to_json(value, frame)
+    charge_text(frame, characters)
+    pieces: list[str] = []
+    for piece in _ENCODER.iterencode(value):
+        pieces.append(piece)
+        characters -= len(piece)
+        if characters < 0:
+            break
     return "".join(pieces)
 
 

@@ -190,6 +190,11 @@ def _range_by(cost: int, first: Code, last: Code, step: Code) -> Code:
 
 
 def _numbers(start: Json, end: Json, by: Json, cost: int, frame: Frame) -> Iterator[Json]:
+    if by and int is type(start) is type(end) is type(by):
+        for number in range(start, end, by):
+            charge(frame, cost + ITEM)
+            yield number
+        return
     up, down = less(0, by, frame), less(by, 0, frame)
     number = start
     while (up and less(number, end, frame)) or (down and less(end, number, frame)):

@@ -1,7 +1,14 @@
-"""Numbers of jq: IEEE doubles, and integers that stay exact until an operation computes with them."""
+"""Numbers of jq: integers, exact up to 64 bits, and IEEE doubles.
+
+jq computes with doubles, which change the digits of integers beyond 2^53. Here integers are computed exactly.
+Where a result cannot be kept exact, there is an error instead of other digits.
+"""
 
 import math
-from typing import Final
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
 
 from unspool.definitions.expressions.errors import EvaluationError
 
@@ -10,9 +17,16 @@ Number = int | float
 EXACT: Final = 2**53
 """Integers up to here are exact as doubles."""
 
+SMALLEST: Final = -(2**63)
+LARGEST: Final = 2**64 - 1
+"""The integers that data can hold."""
+
+_SHOWN: Final = 40
+"""Characters of a number that a message shows."""
+
 
 def computed(value: Number) -> Number:
-    """The result of a computation: an integer where it is one exactly, else a double.
+    """The result of a computation with doubles: an integer where it is one exactly, else a double.
 
     Raises:
         EvaluationError: it is no finite number.
@@ -31,9 +45,74 @@ def computed(value: Number) -> Number:
     return double
 
 
-def operand(value: Number) -> Number:
-    """A number as arithmetic sees it: integers that a double cannot hold are rounded."""
-    return value if -EXACT <= value <= EXACT else float(value)
+def integer(exact: int, *operands: Number) -> Number:
+    """An integer result, exact up to 64 bits; a longer one is a double, as in jq.
+
+    Raises:
+        EvaluationError: it has more than 64 bits, and an operand is an integer beyond 2^53.
+    """
+    if SMALLEST <= exact <= LARGEST:
+        return exact
+    for operand in operands:
+        if not is_double(operand):
+            raise EvaluationError(
+                f"arithmetic with the integer {operand} gives more than 64 bits; pass ids as strings"
+            )
+    return computed(exact)
+
+
+def calculated(operate: Callable[[Any, Any], Any], left: Number, right: Number) -> Number:
+    """The result of an operator on two numbers: of doubles as in jq, else exact.
+
+    With an integer beyond 2^53, a result with a fraction is the nearest double.
+
+    Raises:
+        EvaluationError: it is not finite, or that double has lost the fraction and so shows wrong digits.
+    """
+    if is_double(left) and is_double(right):
+        return computed(operate(left, right))
+    exact: Fraction = operate(Fraction(left), Fraction(right))
+    if exact.denominator == 1:
+        return integer(exact.numerator, left, right)
+    try:
+        nearest = float(exact)
+    except OverflowError:
+        nearest = math.inf
+    if nearest.is_integer() or not math.isfinite(nearest):
+        operand = right if is_double(left) else left
+        raise EvaluationError(
+            f"arithmetic with the integer {operand} has no exact result; pass ids as strings"
+        )
+    return nearest
+
+
+def is_double(value: Number) -> bool:
+    """Whether it is a double, or an integer that jq can compute with exactly."""
+    return -EXACT <= value <= EXACT or type(value) is float
+
+
+def from_text(text: str) -> Number:
+    """The number that a text shows with a fraction or an exponent; an integer beyond 2^53 keeps its digits.
+
+    Raises:
+        EvaluationError: it is not finite, or beyond 2^53 and the nearest double has other digits.
+    """
+    double = float(text)
+    if -EXACT < double < EXACT:
+        return double
+    if not math.isfinite(double):
+        raise EvaluationError("the text holds a number that is not finite")
+    exact = Decimal(text)
+    if exact == exact.to_integral_value() and SMALLEST <= exact <= LARGEST:
+        return int(exact)
+    if exact != Decimal(repr(double)):
+        raise EvaluationError(f"the number {shown(text)} cannot be kept exact; pass it as a string")
+    return double
+
+
+def shown(digits: str) -> str:
+    """A number for a message: its start if it is long."""
+    return digits if len(digits) <= _SHOWN else digits[:_SHOWN] + "..."
 
 
 def truncated(value: Number) -> int:

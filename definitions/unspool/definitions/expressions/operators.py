@@ -1,12 +1,21 @@
 """Arithmetic between values of all types."""
 
+import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
-from unspool.definitions.expressions.numbers import EXACT, computed, operand, truncated
+from unspool.definitions.expressions.numbers import (
+    LARGEST,
+    SMALLEST,
+    Number,
+    calculated,
+    computed,
+    integer,
+    truncated,
+)
 from unspool.definitions.expressions.ordering import equal, is_number, key, kind, less
 from unspool.definitions.json_value import Json
 
@@ -16,8 +25,7 @@ def add(left: Json, right: Json, frame: Frame) -> Json:
     one, other = type(left), type(right)
     if one is int and other is int:
         total = left + right
-        small = -EXACT <= left <= EXACT and -EXACT <= right <= EXACT and -EXACT <= total <= EXACT
-        return total if small else computed(operand(left) + operand(right))
+        return total if SMALLEST <= total <= LARGEST else integer(total, left, right)
     if one is str and other is str:
         charge_text(frame, len(left) + len(right))
         return left + right
@@ -26,7 +34,7 @@ def add(left: Json, right: Json, frame: Frame) -> Json:
     if right is None:
         return left
     if is_number(left) and is_number(right):
-        return computed(operand(left) + operand(right))
+        return calculated(operator.add, left, right)
     if isinstance(left, list) and isinstance(right, list):
         charge_copy(frame, len(left) + len(right))
         return left + right
@@ -38,8 +46,10 @@ def add(left: Json, right: Json, frame: Frame) -> Json:
 
 def subtract(left: Json, right: Json, frame: Frame) -> Json:
     """`-`: numbers; an array without the items of another."""
+    if type(left) is int and type(right) is int:
+        return integer(left - right, left, right)
     if is_number(left) and is_number(right):
-        return computed(operand(left) - operand(right))
+        return calculated(operator.sub, left, right)
     if isinstance(left, list) and isinstance(right, list):
         unwanted = {key(item, frame) for item in right}
         return [item for item in left if key(item, frame) not in unwanted]
@@ -48,10 +58,12 @@ def subtract(left: Json, right: Json, frame: Frame) -> Json:
 
 def multiply(left: Json, right: Json, frame: Frame) -> Json:
     """`*`: numbers; a string repeated; objects merged deeply."""
-    if is_number(left) and is_number(right):
-        product = operand(left) * operand(right)
+    if type(left) is int and type(right) is int:
+        product = left * right
         # The sign of a zero is lost in integers; jq keeps it.
-        return computed(product or float(left) * float(right))
+        return integer(product, left, right) if product else computed(float(left) * float(right))
+    if is_number(left) and is_number(right):
+        return calculated(operator.mul, left, right)
     if isinstance(left, str) and is_number(right):
         return _repeated(left, right, frame)
     if is_number(left) and isinstance(right, str):
@@ -65,7 +77,7 @@ def _repeated(text: str, times: float, frame: Frame) -> str | None:
     if times < 0:
         return None
     charge_text(frame, len(text) * int(times))
-    return text * int(times)
+    return text * int(times) if text else ""
 
 
 def _merged(left: dict[str, Json], right: dict[str, Json], frame: Frame) -> dict[str, Json]:
@@ -85,7 +97,7 @@ def divide(left: Json, right: Json, frame: Frame) -> Json:
     if is_number(left) and is_number(right):
         if not right:
             raise EvaluationError("number and number cannot be divided because the divisor is zero")
-        return computed(operand(left) / operand(right))
+        return calculated(operator.truediv, left, right)
     if isinstance(left, str) and isinstance(right, str):
         return split(left, right, frame)
     raise _cannot_be("divided", left, right)
@@ -103,17 +115,24 @@ def remainder(left: Json, right: Json, _: Frame) -> Json:
     """`%`: of the numbers cut to integers, with the sign of the left one."""
     if not (is_number(left) and is_number(right)):
         raise _cannot_be("divided (remainder)", left, right)
-    dividend, divisor = truncated(operand(left)), abs(truncated(operand(right)))
+    dividend, divisor = _whole(left), abs(_whole(right))
     if not divisor:
         raise EvaluationError("number and number cannot be divided (remainder) because the divisor is zero")
     rest = abs(dividend) % divisor
-    return computed(-rest if dividend < 0 else rest)
+    signed = -rest if dividend < 0 else rest
+    return signed if int in (type(left), type(right)) else computed(signed)
+
+
+def _whole(number: Number) -> int:
+    return number if type(number) is int else truncated(number)
 
 
 def negate(value: Json) -> Json:
     """`-value`."""
     if not is_number(value):
         raise EvaluationError(f"{kind(value)} cannot be negated")
+    if type(value) is int:
+        return -value if value <= -SMALLEST else integer(-value, value)
     return -value if value else abs(value)
 
 

@@ -12,6 +12,7 @@ from unspool.definitions.expressions.errors import OutsideSubset
 from unspool.definitions.expressions.functions import expanded
 from unspool.definitions.expressions.json_text import to_text
 from unspool.definitions.expressions.lexer import Token
+from unspool.definitions.expressions.numbers import LARGEST
 from unspool.definitions.expressions.syntax import (
     ASSIGNMENTS,
     Array,
@@ -309,8 +310,8 @@ class _Parser(ControlParser):
 def _number(text: str) -> Literal:
     """Integers stay exact in 64 bits; real jq runs numbers that it reads differently from Python."""
     if text.isdecimal():
-        whole = int(text) if len(text) <= 20 else 2**64
-        if whole >= 2**63:
+        whole = int(text) if len(text) <= 20 else LARGEST + 1
+        if whole > LARGEST:
             raise OutsideSubset
         return Literal(whole, exact=str(whole) == text)
     value = float(text)
