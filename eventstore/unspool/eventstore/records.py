@@ -103,6 +103,7 @@ class MessageKind(StrEnum):
     TASK_FAULTED = "task.faulted"
     TIMER_FIRED = "timer.fired"
     CHILD_ENDED = "child.ended"
+    EVENT = "event"
     CANCEL = "cancel"
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -114,7 +115,8 @@ class Message(NamedTuple):
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
     `"parent"`; task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`;
-    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; the others `{}`.
+    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run that
+    listens and the CloudEvent; the others `{}`.
     """
 
     kind: MessageKind
@@ -130,6 +132,10 @@ def start_message(start: Start) -> Message:
     return Message(MessageKind.START, start.key.id, body)
 
 
+CloudEvent: TypeAlias = dict[str, Json]
+"""A CloudEvent 1.0 as a JSON object, with its data in `data` or `data_base64` (structured mode)."""
+
+
 class StartExecution(NamedTuple):
     """Starts an execution of the same tenant; does nothing if its id exists."""
 
@@ -142,8 +148,14 @@ class SendMessage(NamedTuple):
     message: Message
 
 
-Outgoing: TypeAlias = StartExecution | SendMessage
-"""A part of a commit that affects another execution."""
+class PublishEvent(NamedTuple):
+    """Publishes an event on the bus of the same tenant, once."""
+
+    event: CloudEvent
+
+
+Outgoing: TypeAlias = StartExecution | SendMessage | PublishEvent
+"""What a commit has for others: executions of its tenant, or the tenant's event bus."""
 
 
 class TaskRequest(NamedTuple):
@@ -197,6 +209,38 @@ class Delivery(NamedTuple, Generic[Body]):
         return ExecutionKey(self.tenant, self.body.execution)
 
 
+class IndexEntry(NamedTuple):
+    """Where a subscription stands in the index of subscriptions. Both are opaque to the store."""
+
+    shape: str
+    """What the key is computed from: the names of attributes, and expressions. Many subscriptions share one."""
+    key: str
+    """Digest of the shape with the values that an event must have. Other events need not be offered."""
+
+
+class Subscription(NamedTuple):
+    """A run of an execution that listens for events."""
+
+    run: str
+    index: tuple[IndexEntry, ...]
+    """An event with one of these keys is offered to the run, once."""
+
+
+class PublishedEvent(NamedTuple):
+    """An event on the bus of a tenant."""
+
+    position: str
+    """Opaque; increases along the bus."""
+    event: CloudEvent
+
+
+class EventBatch(NamedTuple):
+    """Published events of one tenant that are not matched with all subscriptions yet, oldest first."""
+
+    tenant: str
+    events: tuple[PublishedEvent, ...]
+
+
 class IndexUpdate(NamedTuple):
     """The change of the index by a commit. None leaves a field unchanged.
 
@@ -234,7 +278,11 @@ class Commit:
     messages: tuple[Message, ...] = ()
     """Messages to this execution itself."""
     outgoing: tuple[Outgoing, ...] = ()
-    """Starts of other executions of the same tenant and messages to them, in order."""
+    """To other executions and the event bus of the same tenant, in order."""
+    subscriptions: tuple[Subscription, ...] = ()
+    """Opened; each replaces the one of the same run."""
+    subscriptions_closed: tuple[str, ...] = ()
+    """Runs, none of which is in `subscriptions`; a run without a subscription is ignored."""
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
     """Ids of timers; an id of a timer that is not set is ignored."""
@@ -266,6 +314,11 @@ class Outcome(StrEnum):
     """This commit was applied before and its reply was lost; nothing was applied again."""
     MISSING = "missing"
     """There is no such execution."""
+    ANSWERED = "answered"
+    """An `event` message that it acknowledges was acknowledged before; nothing was changed or acknowledged.
+
+    So an event is consumed once, although nothing in the history tells a second delivery from the first.
+    """
 
 
 @dataclass(frozen=True, slots=True)
