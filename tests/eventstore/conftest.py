@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
+    CloudEvent,
     Commit,
     Consumer,
     Definition,
     Delivery,
     ExecutionKey,
+    IndexEntry,
     Message,
     MessageKind,
+    Shapes,
     Start,
+    Subscription,
     TaskRequest,
     Timer,
     WorkflowRef,
@@ -45,7 +50,8 @@ class Adapter:
     """Makes stores on one database."""
 
     name: str
-    make: Callable[[Stopwatch], EventStore]
+    make: Callable[..., EventStore]
+    """Takes a clock and, optionally, settings of the event bus."""
     erase: Callable[[], object]
     """Empties the database while no store is open on it."""
     clock: Stopwatch = field(default_factory=Stopwatch)
@@ -72,7 +78,10 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
         for file in tmp_path.glob("store.db*"):
             file.unlink()
 
-    return Adapter(request.param, lambda clock: SqliteStore(path, SqliteSettings(), monotonic=clock), erase)
+    def make(clock: Stopwatch, events: EventSettings | None = None) -> EventStore:
+        return SqliteStore(path, SqliteSettings(), events=events, monotonic=clock)
+
+    return Adapter(request.param, make, erase)
 
 
 def _redis(server: Any, url: str) -> Adapter:
@@ -80,7 +89,10 @@ def _redis(server: Any, url: str) -> Adapter:
         with server.admin as admin:
             admin.flushall()
 
-    return Adapter("redis", lambda clock: RedisStore(url, RedisSettings(), monotonic=clock), erase)
+    def make(clock: Stopwatch, events: EventSettings | None = None) -> EventStore:
+        return RedisStore(url, RedisSettings(), events=events, monotonic=clock)
+
+    return Adapter("redis", make, erase)
 
 
 @pytest.fixture
@@ -147,6 +159,18 @@ class Make:
     def result(self, task: TaskRequest, output: Any = None) -> Message:
         return Message(MessageKind.TASK_COMPLETED, task.execution, {"run": task.run, "output": output})
 
+    def event(self, id_: str = "e1", type_: str = "paid", **attributes: Any) -> CloudEvent:
+        required = {"specversion": "1.0", "id": id_, "source": "/shop", "type": type_}
+        return required | attributes
+
+    def entry(self, **attributes: str) -> IndexEntry:
+        """Where a subscription stands that wants these attributes; its shape is their names."""
+        return IndexEntry(",".join(attributes), ",".join(f"{n}={v}" for n, v in attributes.items()))
+
+    def subscription(self, run: str = "r1", *entries: IndexEntry) -> Subscription:
+        """By default to the events of type `paid`."""
+        return Subscription(run, entries or (self.entry(type="paid"),))
+
     def timer(self, id_: str = "t1", due_at: int = 1) -> Timer:
         return Timer(id_, due_at)
 
@@ -154,6 +178,15 @@ class Make:
 @pytest.fixture
 def make() -> Make:
     return Make()
+
+
+def keys_of(shapes: Shapes, event: CloudEvent) -> list[str]:
+    """The keys of an event for the shapes of `Make.entry`."""
+    return [
+        ",".join(f"{name}={event[name]}" for name in shape.split(","))
+        for shape in shapes
+        if all(name in event for name in shape.split(","))
+    ]
 
 
 class Hands:
@@ -191,6 +224,27 @@ class Hands:
             await store.receive_messages(self._make.worker, 100, 0)
             or await store.receive_tasks(self._make.executor, 100, 0)
         )
+
+    async def subscribed(
+        self, store: EventStore, *subscriptions: Subscription, key: ExecutionKey | None = None
+    ) -> ExecutionKey:
+        """Starts an execution that opens subscriptions in its first commit."""
+        key = await self.started(store, key)
+        await store.commit(self._make.commit(key, subscriptions=subscriptions))
+        return key
+
+    async def matched(self, store: EventStore, consumer: Consumer | None = None) -> int:
+        """Matches all events; returns how many messages were sent."""
+        sent = 0
+        while batch := await store.receive_events(consumer or self._make.worker, 100, 0):
+            sent += await store.match(batch, keys_of)
+        return sent
+
+    async def events(self, store: EventStore, count: int) -> list[tuple[str, str, str]]:
+        """Receives exactly so many `event` messages; returns execution, run and the event's id of each."""
+        bodies = [delivery.body for delivery in await self.messages(store, count)]
+        assert {body.kind for body in bodies} <= {MessageKind.EVENT}
+        return [(body.execution, body.body["run"], body.body["event"]["id"]) for body in bodies]
 
     async def started(self, store: EventStore, key: ExecutionKey | None = None) -> ExecutionKey:
         """Starts an execution and does away with its message."""

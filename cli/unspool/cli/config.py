@@ -13,6 +13,7 @@ from unspool.cli.output import print_line, print_table
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import without_password
 from unspool.definitions.json_value import Json
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.opening import STORE_VARIABLE, default_url
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.settings import from_environment, settings_of
@@ -29,6 +30,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
     ExecutorSettings,
     TimerSettings,
     ApiSettings,
+    EventSettings,
     RedisSettings,
     SqliteSettings,
 )

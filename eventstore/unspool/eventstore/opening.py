@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from unspool.eventstore.errors import StoreMismatch
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
 
@@ -49,13 +50,15 @@ async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
 def _sqlite(url: str, environment: Mapping[str, str]) -> EventStore:
     from unspool.eventstore.sqlite import SqliteSettings, SqliteStore  # noqa: PLC0415 - see above
 
-    return SqliteStore(_sqlite_path(url), from_environment(SqliteSettings, environment))
+    settings = from_environment(SqliteSettings, environment)
+    return SqliteStore(_sqlite_path(url), settings, events=from_environment(EventSettings, environment))
 
 
 def _redis(url: str, environment: Mapping[str, str]) -> EventStore:
     from unspool.eventstore.redis import RedisSettings, RedisStore  # noqa: PLC0415 - see above
 
-    return RedisStore(url, from_environment(RedisSettings, environment))
+    settings = from_environment(RedisSettings, environment)
+    return RedisStore(url, settings, events=from_environment(EventSettings, environment))
 
 
 _ADAPTERS: Final[dict[str, Callable[[str, Mapping[str, str]], EventStore]]] = {

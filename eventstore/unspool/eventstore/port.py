@@ -10,20 +10,24 @@ from typing import Final, Protocol
 
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import (
+    CloudEvent,
     Commit,
     Consumer,
     DeadLetter,
     DeadLetterPage,
     Definition,
     Delivery,
+    EventBatch,
     ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Fired,
+    KeysOf,
     Loaded,
     Message,
     Outcome,
     Page,
+    PublishedEvent,
     Renewal,
     Snapshot,
     Start,
@@ -37,6 +41,9 @@ HEARTBEAT_SECONDS: Final = 1.0
 
 CONSUMER_TIMEOUT_SECONDS: Final = 3.0
 """Time without a heartbeat after which a consumer counts as gone."""
+
+KEPT_EVENTS: Final = 1_000
+"""How many events a bus keeps after they are matched: the newest ones."""
 
 
 class Definitions(Protocol):
@@ -80,12 +87,12 @@ class Histories(Protocol):
         raises, some steps may have been applied. A task or timer that one commit both sets and cancels is
         cancelled.
 
-        The outgoing starts and messages of a commit are applied once, in the order of the sender's commits.
-        If the process ends before it has delivered them, `deliver_outgoing` of another process does.
+        The outgoing starts, messages and events of a commit are applied once, in the order of the sender's
+        commits. If the process ends before it has delivered them, `deliver_outgoing` of another process does.
         """
 
     async def deliver_outgoing(self) -> int:
-        """Delivers outgoing starts and messages that other processes committed but did not deliver.
+        """Delivers outgoing starts, messages and events that other processes committed but did not deliver.
 
         Call it about every second. Several processes may call it at once.
 
@@ -264,7 +271,64 @@ class DeadLetters(Protocol):
         """Deletes a dead letter; False if it does not exist."""
 
 
-class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Protocol):
+class EventBus(Protocol):
+    """The published events of each tenant, in order, and the subscriptions of its executions.
+
+    Commits publish events and open and close subscriptions. Each run that is subscribed gets each event that
+    is published after the commit which opened its subscription and that has one of its keys: once, in the
+    order of the bus, as an `event` message. It also gets earlier events that were not matched yet when its
+    subscription was opened.
+    """
+
+    async def publish(self, tenant: str, events: Sequence[CloudEvent]) -> int:
+        """Appends events to the bus of a tenant, in order and in one step; returns how many.
+
+        Leaves out an event whose `source` and `id` were published less than `UNSPOOL_EVENT_DEDUPLICATION`
+        seconds ago. So a call whose reply was lost can be repeated.
+
+        Raises:
+            ValueError: `unspool.eventstore.ids` does not allow the tenant.
+        """
+
+    async def receive_events(self, consumer: Consumer, limit: int, seconds: float) -> EventBatch | None:
+        """The oldest events of one tenant that are not matched with all subscriptions, at most `limit`.
+
+        Waits up to `seconds` for one; then returns None. Tenants are served in turn. Until the batch is
+        matched, other consumers do not get the tenant's events, unless this consumer is gone.
+        """
+
+    async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
+        """Sends each event to the runs that are subscribed to one of its keys; returns how many messages.
+
+        The store remembers in the same step how far it has matched. So a batch that is matched again, by
+        several consumers or after a crash, sends nothing twice. An event that many runs wait for is sent in
+        pieces.
+
+        Args:
+            batch: from `receive_events`.
+            keys_of: returns the keys of an event for the shapes that subscriptions of the tenant have.
+        """
+
+    async def published_events(
+        self, tenant: str, *, after: str | None = None, limit: int = 100
+    ) -> list[PublishedEvent]:
+        """Events on the bus after a position, oldest first; without a position the newest ones.
+
+        The bus keeps the events that are not matched, and the newest `KEPT_EVENTS` of all.
+
+        Raises:
+            ValueError: the position is not valid.
+        """
+
+    async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
+        """Returns when the bus has an event after a position, or any if it is None, or after `seconds`.
+
+        Raises:
+            ValueError: the position is not valid.
+        """
+
+
+class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, EventBus, Protocol):
     """The complete store."""
 
     async def open(self) -> None:

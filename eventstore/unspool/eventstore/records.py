@@ -1,5 +1,6 @@
 """The records that services and the store exchange."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -115,8 +116,8 @@ class Message(NamedTuple):
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
     `"parent"`; task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`;
-    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run that
-    listens and the CloudEvent; the others `{}`.
+    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
+    that listens and the CloudEvent; the others `{}`.
     """
 
     kind: MessageKind
@@ -155,7 +156,7 @@ class PublishEvent(NamedTuple):
 
 
 Outgoing: TypeAlias = StartExecution | SendMessage | PublishEvent
-"""What a commit has for others: executions of its tenant, or the tenant's event bus."""
+"""A part of a commit that affects another execution, or the event bus."""
 
 
 class TaskRequest(NamedTuple):
@@ -213,17 +214,30 @@ class IndexEntry(NamedTuple):
     """Where a subscription stands in the index of subscriptions. Both are opaque to the store."""
 
     shape: str
-    """What the key is computed from: the names of attributes, and expressions. Many subscriptions share one."""
+    """What the key is computed from: names of attributes, and expressions. Many subscriptions share one."""
     key: str
-    """Digest of the shape with the values that an event must have. Other events need not be offered."""
+    """Digest of the shape with the values that an event must have, without blanks.
+
+    Events without this key need not be offered.
+    """
 
 
 class Subscription(NamedTuple):
     """A run of an execution that listens for events."""
 
     run: str
-    index: tuple[IndexEntry, ...]
+    entries: tuple[IndexEntry, ...]
     """An event with one of these keys is offered to the run, once."""
+
+
+Shapes: TypeAlias = tuple[str, ...]
+"""The shapes that open subscriptions have, each once.
+
+A store returns the same object until they change, so what is computed from them can be kept by identity.
+"""
+
+KeysOf: TypeAlias = Callable[[Shapes, CloudEvent], Sequence[str]]
+"""Returns the keys that an event has for these shapes."""
 
 
 class PublishedEvent(NamedTuple):
@@ -239,6 +253,8 @@ class EventBatch(NamedTuple):
 
     tenant: str
     events: tuple[PublishedEvent, ...]
+    after: str
+    """The position up to which all events before were matched when the batch was received."""
 
 
 class IndexUpdate(NamedTuple):
@@ -278,7 +294,7 @@ class Commit:
     messages: tuple[Message, ...] = ()
     """Messages to this execution itself."""
     outgoing: tuple[Outgoing, ...] = ()
-    """To other executions and the event bus of the same tenant, in order."""
+    """Starts of other executions of the same tenant, messages to them, and published events, in order."""
     subscriptions: tuple[Subscription, ...] = ()
     """Opened; each replaces the one of the same run."""
     subscriptions_closed: tuple[str, ...] = ()
@@ -290,13 +306,16 @@ class Commit:
     acknowledges: tuple[Delivery[Message], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuses a gap in the history and a start for another tenant (`ValueError`)."""
+        """Refuses a gap in the history, a start for another tenant and a key with blanks (`ValueError`)."""
         first, count = self.expected_version + 1, len(self.events)
         if not count or (self.events[0].seq, self.events[-1].seq) != (first, first + count - 1):
             raise ValueError(f"the events of this commit must be numbered from {first}")
         for outgoing in self.outgoing:
             if isinstance(outgoing, StartExecution) and outgoing.start.key.tenant != self.key.tenant:
                 raise ValueError("a commit can only start executions of its own tenant")
+        for subscription in self.subscriptions:
+            if any(" " in entry.key for entry in subscription.entries):
+                raise ValueError("a key of a subscription must not contain blanks")
 
     @property
     def version(self) -> int:

@@ -14,6 +14,7 @@ from typing import Final
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
 from unspool.worker.children import Children
+from unspool.worker.execution_processor import APPLIED
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
 from unspool.worker.steps import Step, Steps
@@ -22,8 +23,6 @@ MessagesByExecution = Mapping[ExecutionKey, Sequence[Delivery[Message]]]
 
 _MAX_BATCH_SECONDS: Final = 0.02
 """Seconds of decisions after which the event loop does other work."""
-
-_APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
 
 
 class BatchProcessor:
@@ -60,7 +59,7 @@ class BatchProcessor:
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered = {}
         for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
-            if outcome not in _APPLIED:
+            if outcome not in APPLIED:
                 self._states.forget(commit.key)
                 continue
             answered[commit.key] = left

@@ -26,6 +26,9 @@ MAX_ATTEMPTS: Final = 3
 _THREADS: Final = 8
 """Decisions with expressions in real jq that a worker makes at once. Most wait for a jq process."""
 
+APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
+"""Outcomes of a commit that is applied."""
+
 MAX_CONFLICTS: Final = 8
 """Conflicts after which the messages are released, to be delivered again later."""
 
@@ -109,14 +112,18 @@ class ExecutionProcessor:
                 return ()
             step = await self._step(key, known, deliveries)
             if step is not None:
-                if await self._commit(step):
+                outcome = await self._commit(step)
+                if outcome in APPLIED:
                     return step.left
+                if outcome is Outcome.ANSWERED:  # another worker has the event; the others come back
+                    break
             elif cached is None:
                 # The messages were processed before. Only a state that was just read proves that. A cached
                 # state may be older than another worker's commit, whose task results then seem unexpected.
                 await self._store.acknowledge(deliveries)
                 return ()
             self._states.forget(key)
+        self._states.forget(key)
         await self._store.release(deliveries)
         return ()
 
@@ -129,15 +136,14 @@ class ExecutionProcessor:
             return await self._threads.run(key.tenant, work)
         return self._steps.step(key, plan, known, deliveries)
 
-    async def _commit(self, step: Step) -> bool:
-        """Commits a step. Returns False on a conflict."""
+    async def _commit(self, step: Step) -> Outcome:
+        """Commits a step. Keeps its state if it was applied."""
         key = step.commit.key
         try:
             outcome = await self._store.commit(await self._children.resolve(step.commit))
         except StoreUnavailable:
             self._states.forget(key)  # the commit may have been applied; the stored history shows it
             raise
-        if outcome is Outcome.CONFLICT:
-            return False
-        await self._states.keep(step.commit, step.after)
-        return True
+        if outcome in APPLIED:
+            await self._states.keep(step.commit, step.after)
+        return outcome

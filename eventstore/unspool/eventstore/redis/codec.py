@@ -12,6 +12,7 @@ from unspool.eventstore.records import (
     MessageKind,
     Outgoing,
     Parent,
+    PublishEvent,
     SendMessage,
     Start,
     StartExecution,
@@ -74,16 +75,19 @@ def decode_task(payload: bytes) -> TaskRequest:
 
 _START: Final = "start"
 _SEND: Final = "send"
+_PUBLISH: Final = "publish"
 
 
 def encode_outgoing(outgoing: Sequence[Outgoing]) -> bytes:
-    """The outgoing starts and messages of a commit, as they are stored in an outbox."""
+    """The outgoing starts, messages and events of a commit, as they are stored in an outbox."""
     return orjson.dumps([_outgoing_values(each) for each in outgoing])
 
 
 def _outgoing_values(outgoing: Outgoing) -> list[object]:
     if isinstance(outgoing, SendMessage):
         return [_SEND, *outgoing.message]
+    if isinstance(outgoing, PublishEvent):
+        return [_PUBLISH, outgoing.event]
     start = outgoing.start
     parent = None if start.parent is None else [*start.parent]
     return [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
@@ -105,6 +109,9 @@ def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
     if what == _SEND:
         kind, execution, body = values
         return SendMessage(Message(_KINDS[kind], execution, body))
+    if what == _PUBLISH:
+        [event] = values
+        return PublishEvent(event)
     if what != _START:
         raise ValueError(what)
     id_, workflow, input_, created_at, parent = values

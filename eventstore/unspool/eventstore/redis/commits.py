@@ -17,10 +17,22 @@ from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.outbox import Outbox
 from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
+from unspool.eventstore.redis.subscriptions import (
+    changes_subscriptions,
+    event_arguments,
+    has_events,
+    subscription_keys,
+)
 
 _MAX_STEPS: Final = 64
 
-_OUTCOMES: Final = {1: Outcome.COMMITTED, 0: Outcome.CONFLICT, 2: Outcome.DUPLICATE, -1: Outcome.MISSING}
+_OUTCOMES: Final = {
+    1: Outcome.COMMITTED,
+    0: Outcome.CONFLICT,
+    2: Outcome.DUPLICATE,
+    3: Outcome.ANSWERED,
+    -1: Outcome.MISSING,
+}
 _APPLIED: Final = frozenset({1, 2})
 _NO_INDEX: Final = ("",)
 
@@ -117,6 +129,8 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
     if any(commit.outgoing for commit in commits):
         names.append(shard.outbox)
     outbox = len(names)
+    if any(changes_subscriptions(commit) for commit in commits):
+        names += subscription_keys(shard)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit in commits:
         id_ = commit.key.id
@@ -124,7 +138,11 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
         step = _step(commit, numbers)
         if commit.outgoing:
             step += (outbox, encode_outgoing(commit.outgoing))
-        values.append(len(step))
+        if has_events(commit):
+            step += event_arguments(commit, outbox + 1)
+            values.append(-len(step))
+        else:
+            values.append(len(step))
         values += step
     return names, values
 

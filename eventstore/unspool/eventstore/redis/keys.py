@@ -14,6 +14,8 @@ from unspool.eventstore.records import ExecutionKey, Status
 
 META: Final = "unspool:meta"
 TENANTS: Final = "unspool:tenants"
+PUBLISHED_CHANNEL: Final = "unspool:published"
+"""Channel: tenants with new events on their bus."""
 TIMERS_CHANNEL: Final = "unspool:timers"
 """Channel: timers that are the earliest of their shard, `<due at, ms>@<topic of the shard>`."""
 MEMBER_LEFT: Final = "left"
@@ -41,10 +43,17 @@ class Shard:
         "dlq_runs",
         "inbox",
         "index",
+        "matched",
+        "matched_late",
+        "matched_runs",
         "notifications",
         "number",
         "outbox",
+        "shapes",
+        "shapes_version",
         "statuses",
+        "subscribers",
+        "subscriptions",
         "tenant",
         "timers",
         "topic",
@@ -64,6 +73,13 @@ class Shard:
         self.dlq = f"{prefix}dlq"
         self.dlq_runs = f"{prefix}dlq:runs"  # hash: runs of dead-lettered tasks that are not cancelled
         self.unreadable = f"{prefix}unreadable"
+        self.subscribers = f"{prefix}subscribers"  # sorted set: `<key> <execution> <run>`, all with score 0
+        self.subscriptions = f"{prefix}subscriptions"  # hash: index entries by `<execution> <run>`
+        self.shapes = f"{prefix}shapes"  # hash: how many index entries have a shape
+        self.shapes_version = f"{prefix}shapes:version"  # string: the last commit that changed them
+        self.matched = f"{prefix}matched"  # hash: position on the bus up to which events were matched here
+        self.matched_runs = f"{prefix}matched:runs"  # set: runs that have an event sent in pieces
+        self.matched_late = f"{prefix}matched:late"  # set: runs that were subscribed meanwhile
         self.index = f"{prefix}index"
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
@@ -97,10 +113,25 @@ class Shard:
         return f"{self._prefix}index:workflow:{namespace}/{name}"
 
 
+class Bus(NamedTuple):
+    """The keys of the event bus of a tenant. They have a hash slot of their own: no shard is called `bus`."""
+
+    tenant: str
+    events: str
+    """Stream: the published events."""
+    ids: str
+    """Sorted set: digests of `source` and `id` of the events published lately, by time."""
+    delivered: str
+    """Hash: the last outbox entry that was published here, by its shard."""
+    state: str
+    """Hash: `newest` event, position `matched` by all shards, `holder` of events that are being matched."""
+
+
 class TenantKeys(NamedTuple):
     """The keys of one tenant."""
 
     shards: tuple[Shard, ...]
+    bus: Bus
     definitions: str
     """Set: namespaces and names."""
     definition_prefix: str
@@ -156,8 +187,10 @@ def _tenant_keys(tenant: str, shards: int) -> TenantKeys:
     if not TENANT.fullmatch(tenant):
         raise ValueError(f"not a tenant name: {tenant!r}")
     prefix = f"unspool:{{{tenant}}}:"
+    bus = f"unspool:{{{tenant}:bus}}:"
     return TenantKeys(
         shards=tuple(Shard(tenant, number) for number in range(shards)),
+        bus=Bus(tenant, f"{bus}events", f"{bus}ids", f"{bus}delivered", f"{bus}state"),
         definitions=f"{prefix}definitions",
         definition_prefix=f"{prefix}definition:",
     )

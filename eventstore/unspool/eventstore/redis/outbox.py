@@ -1,11 +1,11 @@
-"""The outbox of a shard: outgoing starts and messages, for executions of any shard of the tenant.
+"""The outbox of a shard: outgoing starts and messages, for any shard of the tenant, and events, for its bus.
 
 `commit.lua` adds one entry for a commit. The process that committed delivers it at once and deletes it.
 If that process ends before, `deliver_left` of any other process delivers the entry.
 
 Several processes may deliver the same outbox at the same time, without a lock. Each begins with the oldest
-entry in the outbox. The script that applies the entries (`deliver.lua`) also stores, in the target shard, the
-last entry from each outbox. So each entry is applied once, and in order.
+entry in the outbox. The script that applies the entries (`deliver.lua`, `publish.lua`) also stores, in the
+target shard or bus, the last entry from each outbox. So each entry is applied once, and in order.
 """
 
 import asyncio
@@ -16,10 +16,20 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.eventstore.records import WORKERS, ExecutionKey, Outgoing, StartExecution, Status, start_message
+from unspool.eventstore.records import (
+    WORKERS,
+    ExecutionKey,
+    Outgoing,
+    PublishEvent,
+    SendMessage,
+    StartExecution,
+    Status,
+    start_message,
+)
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message, encode_parent
 from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.publishing import OutboxEvent, publish_outgoing
 from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 
@@ -57,11 +67,18 @@ class Outbox:
         if not entries:
             return
         targets: defaultdict[Shard, list[_Item]] = defaultdict(list)
+        published: list[OutboxEvent] = []
         for id_, outgoing in entries:
             for each in outgoing:
-                target, item = self._item(shard.tenant, id_, each)
-                targets[target].append(item)
-        await asyncio.gather(*(self._deliver(shard, target, items) for target, items in targets.items()))
+                if isinstance(each, PublishEvent):
+                    published.append(OutboxEvent(id_, each.event))
+                else:
+                    target, item = self._item(shard.tenant, id_, each)
+                    targets[target].append(item)
+        deliveries = [self._deliver(shard, target, items) for target, items in targets.items()]
+        if published:
+            deliveries.append(publish_outgoing(self._session, shard.tenant, shard.topic, published))
+        await asyncio.gather(*deliveries)
         self._session.post("XDEL", shard.outbox, *(id_ for id_, _ in entries))
 
     async def drain(self, shard: Shard) -> int:
@@ -105,7 +122,7 @@ class Outbox:
         await self._session.run(scripts.DELIVER, names, values)
         self._session.announce(WORKERS, (target,))
 
-    def _item(self, tenant: str, entry: bytes, outgoing: Outgoing) -> tuple[Shard, _Item]:
+    def _item(self, tenant: str, entry: bytes, outgoing: StartExecution | SendMessage) -> tuple[Shard, _Item]:
         """The target shard of a start or message, and the item for `deliver.lua`."""
         if not isinstance(outgoing, StartExecution):
             message = outgoing.message

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.port import HEARTBEAT_SECONDS
 from unspool.eventstore.records import DEFAULT_TENANT
 from unspool.eventstore.redis import keys
@@ -33,8 +34,11 @@ log = logging.getLogger("unspool.eventstore.redis")
 class Session:
     """A connection to a Redis store, from `open` to `close`."""
 
-    def __init__(self, url: str, settings: RedisSettings, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, url: str, settings: RedisSettings, events: EventSettings, monotonic: Callable[[], float]
+    ) -> None:
         self.settings = settings
+        self.events = events
         self.monotonic = monotonic
         self.closed = False
         self._url = url

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.redis.checks import check_durability
 from unspool.eventstore.redis.commits import RedisCommits
 from unspool.eventstore.redis.dead_letters import RedisDeadLetters
 from unspool.eventstore.redis.definitions import RedisDefinitions
+from unspool.eventstore.redis.event_bus import RedisEventBus
 from unspool.eventstore.redis.histories import RedisHistories
 from unspool.eventstore.redis.index import RedisIndex
 from unspool.eventstore.redis.loading import RedisLoading
@@ -22,27 +24,34 @@ class RedisStore(
     RedisLoading,
     RedisCommits,
     RedisIndex,
-    RedisQueues,
     RedisTimers,
     RedisDeadLetters,
+    RedisEventBus,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 
     def __init__(
-        self, url: str, settings: RedisSettings, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        settings: RedisSettings,
+        *,
+        events: EventSettings | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Does not connect; `open` does.
 
         Args:
             url: `redis://HOST:PORT/DB` or `rediss://…`, with redis-py's query parameters (certificates).
             settings: shards and timeouts.
+            events: settings of the event bus; the defaults if it is None.
             monotonic: clock in seconds; measures the time since the last heartbeats of other consumers.
         """
-        self._session = Session(url, settings, monotonic)
+        self._session = Session(url, settings, events or EventSettings(), monotonic)
         RedisHistories.__init__(self)
         RedisCommits.__init__(self)
         RedisQueues.__init__(self)
         RedisTimers.__init__(self)
+        RedisEventBus.__init__(self)
 
     async def open(self) -> None:
         """See `EventStore`."""
@@ -52,6 +61,7 @@ class RedisStore(
     async def close(self) -> None:
         """See `EventStore`."""
         await self._close_timers()
+        await self._close_bus()
         await self._close_readers()
         await self._session.close()
 

@@ -5,13 +5,22 @@ from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import encode_entry
-from unspool.eventstore.records import Commit, Outcome, Outgoing, StartExecution
+from unspool.eventstore.records import (
+    Commit,
+    Message,
+    MessageKind,
+    Outcome,
+    Outgoing,
+    PublishEvent,
+    StartExecution,
+)
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.dead_letters import CANCEL_DEAD_TASK
 from unspool.eventstore.sqlite.histories import prepared_start
 from unspool.eventstore.sqlite.inbox import REMOVE_MESSAGE
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
 from unspool.eventstore.sqlite.notifications import INBOX, TIMERS, queue_topic
+from unspool.eventstore.sqlite.subscriptions import prepared_change
 from unspool.eventstore.sqlite.tasks import INSERT_TASK, MARK_CANCELLED, REMOVE_WAITING_RUN, task_row
 from unspool.eventstore.sqlite.timers import REMOVE_TIMER, SET_TIMER
 
@@ -43,16 +52,21 @@ class _PreparedCommit(NamedTuple):
     """Sets the execution's new version; it matches no row unless the version is the expected one."""
     statements: list[_Statement]
     topics: frozenset[Hashable]
-    outgoing: list[Callable[[Transaction], object]]
+    others: list[Callable[[Transaction], object]]
+    """Changes that take more than a statement: of subscriptions, other executions and the event bus."""
+    event_ids: list[int]
+    """The `event` messages that it acknowledges."""
 
     def apply(self, transaction: Transaction) -> Outcome:
+        if self.event_ids and not _are_in_inbox(transaction, self.event_ids):
+            return _refusal(transaction, self.commit)
         sql, [parameters] = self.advance
         if not transaction.execute(sql, parameters).rowcount:
             return _refusal(transaction, self.commit)
         for sql, rows in self.statements:
             transaction.executemany(sql, rows)
-        for deliver in self.outgoing:
-            deliver(transaction)
+        for change in self.others:
+            change(transaction)
         transaction.topics |= self.topics
         return Outcome.COMMITTED
 
@@ -62,7 +76,7 @@ class SqliteCommits(StoreMixin):
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `Histories`."""
-        prepared_commits = [_prepare(commit) for commit in commits]
+        prepared_commits = [self._prepare(commit) for commit in commits]
         return await self._database.write(
             lambda transaction: [prepared.apply(transaction) for prepared in prepared_commits]
         )
@@ -78,17 +92,24 @@ class SqliteCommits(StoreMixin):
         """See `Histories`. A commit delivers in its own transaction, so there is never anything to do."""
         return 0
 
+    def _prepare(self, commit: Commit) -> _PreparedCommit:
+        statements = [statement for statement in _statements(commit) if statement[1]]
+        others = [self._prepare_outgoing(commit.key.tenant, each) for each in commit.outgoing]
+        if commit.subscriptions or commit.subscriptions_closed:
+            others.append(prepared_change(commit))
+        event_ids = [int(each.id) for each in commit.acknowledges if each.body.kind is MessageKind.EVENT]
+        return _PreparedCommit(commit, _advance(commit), statements, _topics(commit), others, event_ids)
 
-def _prepare(commit: Commit) -> _PreparedCommit:
-    statements = [statement for statement in _statements(commit) if statement[1]]
-    outgoing = [_prepare_outgoing(commit.key.tenant, each) for each in commit.outgoing]
-    return _PreparedCommit(commit, _advance(commit), statements, _topics(commit), outgoing)
+    def _prepare_outgoing(self, tenant: str, outgoing: Outgoing) -> Callable[[Transaction], object]:
+        if isinstance(outgoing, StartExecution):
+            return prepared_start(outgoing.start)
+        if isinstance(outgoing, PublishEvent):
+            return self._publisher.prepared(tenant, [outgoing.event])
+        return _prepared_send(tenant, outgoing.message)
 
 
-def _prepare_outgoing(tenant: str, outgoing: Outgoing) -> Callable[[Transaction], object]:
-    if isinstance(outgoing, StartExecution):
-        return prepared_start(outgoing.start)
-    _, execution, kind, body = message_row(tenant, outgoing.message)
+def _prepared_send(tenant: str, message: Message) -> Callable[[Transaction], object]:
+    _, execution, kind, body = message_row(tenant, message)
 
     def send(transaction: Transaction) -> None:
         if transaction.execute(_SEND, (kind, body, tenant, execution)).rowcount:
@@ -132,10 +153,18 @@ def _topics(commit: Commit) -> frozenset[Hashable]:
     return frozenset(topics)
 
 
+def _are_in_inbox(transaction: Transaction, ids: Sequence[int]) -> bool:
+    return all(transaction.execute("SELECT 1 FROM inbox WHERE id = ?", (id_,)).fetchone() for id_ in ids)
+
+
 def _refusal(transaction: Transaction, commit: Commit) -> Outcome:
     row = transaction.execute(
-        "SELECT commit_id FROM executions WHERE tenant = ? AND id = ?", commit.key
+        "SELECT version, commit_id FROM executions WHERE tenant = ? AND id = ?", commit.key
     ).fetchone()
     if row is None:
         return Outcome.MISSING
-    return Outcome.DUPLICATE if row == (commit.commit_id,) else Outcome.CONFLICT
+    version, commit_id = row
+    if commit_id == commit.commit_id:
+        return Outcome.DUPLICATE
+    as_expected = version == commit.expected_version and commit.expected_commit in {None, commit_id}
+    return Outcome.ANSWERED if as_expected else Outcome.CONFLICT

@@ -84,6 +84,7 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
     _check_layout(connection, path)
     _renew_index(connection)
     _add_columns(connection)
+    _add_tables(connection)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:
@@ -114,8 +115,7 @@ def _create_tables(connection: sqlite3.Connection, path: Path | None) -> None:
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have created them while this one waited for the lock.
     if _is_empty(connection, path):
-        for statement in files(__package__).joinpath("schema.sql").read_text("utf-8").split(";\n"):
-            connection.execute(statement)
+        _execute(connection, "schema.sql")
         connection.execute("INSERT INTO meta VALUES ('layout', ?)", (LAYOUT,))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("COMMIT")
@@ -141,6 +141,25 @@ def _add_columns(connection: sqlite3.Connection) -> None:
     if not _has_parents(connection):  # another process may have added it meanwhile
         connection.execute("ALTER TABLE executions ADD COLUMN parent BLOB")
     connection.execute("COMMIT")
+
+
+def _add_tables(connection: sqlite3.Connection) -> None:
+    """Adds the tables of the event bus, which release 0.1 did not have. Its programs can use the file."""
+    if _has_bus(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if not _has_bus(connection):
+        _execute(connection, "events.sql")
+    connection.execute("COMMIT")
+
+
+def _has_bus(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'buses'").fetchone() is not None
+
+
+def _execute(connection: sqlite3.Connection, script: str) -> None:
+    for statement in files(__package__).joinpath(script).read_text("utf-8").split(";\n"):
+        connection.execute(statement)
 
 
 def _has_parents(connection: sqlite3.Connection) -> bool:

@@ -8,6 +8,7 @@ from unspool.eventstore.records import Message
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.database import Database
 from unspool.eventstore.sqlite.notifications import INBOX
+from unspool.eventstore.sqlite.publishing import Publisher
 
 MessageRow = tuple[str, str, str, bytes]
 
@@ -18,6 +19,7 @@ class StoreMixin:
     """Some methods of the port, on the database that all mixins share."""
 
     _database: Database
+    _publisher: Publisher
 
 
 def message_row(tenant: str, message: Message) -> MessageRow:

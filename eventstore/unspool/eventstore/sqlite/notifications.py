@@ -7,6 +7,7 @@ from typing import Final
 
 INBOX: Final = "inbox"
 TIMERS: Final = "timers"
+EVENTS: Final = "events"
 
 
 def queue_topic(queue: str) -> str:

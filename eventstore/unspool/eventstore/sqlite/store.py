@@ -5,13 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unspool.eventstore.clock import Clock, SystemClock
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.sqlite.commits import SqliteCommits
 from unspool.eventstore.sqlite.database import Database
 from unspool.eventstore.sqlite.dead_letters import SqliteDeadLetters
 from unspool.eventstore.sqlite.definitions import SqliteDefinitions
+from unspool.eventstore.sqlite.event_bus import SqliteEventBus
 from unspool.eventstore.sqlite.histories import SqliteHistories
 from unspool.eventstore.sqlite.inbox import SqliteInbox
 from unspool.eventstore.sqlite.index import SqliteIndex
+from unspool.eventstore.sqlite.matching import KnownShapes
+from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.tasks import SqliteTasks
 from unspool.eventstore.sqlite.timers import SqliteTimers
@@ -26,6 +30,7 @@ class SqliteStore(
     SqliteTasks,
     SqliteTimers,
     SqliteDeadLetters,
+    SqliteEventBus,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
 
@@ -34,6 +39,7 @@ class SqliteStore(
         path: Path | None,
         settings: SqliteSettings,
         *,
+        events: EventSettings | None = None,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -42,12 +48,16 @@ class SqliteStore(
         Args:
             path: the file; None for a store in memory that ends with this object.
             settings: of this adapter.
+            events: settings of the event bus; the defaults if it is None.
             clock: the store's clock; the machine's by default.
             monotonic: the clock of leases and heartbeats, the same for all processes.
         """
         self._database = Database(path, settings, clock or SystemClock(), monotonic)
+        self._publisher = Publisher(events or EventSettings(), self._database.clock)
         self._registered: set[str] = set()
         self._next_due_at: int | None = None
+        self._shapes: dict[str, KnownShapes] = {}
+        self._served_last = ""
 
     async def open(self) -> None:
         """See `EventStore`."""

@@ -2,19 +2,26 @@
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
 --       11 runs of dead-lettered tasks that are not cancelled; then the queues that get tasks, and
---       the outbox if a step has an entry for it; then of each step: execution, history, input
+--       the outbox if a step has an entry for it, and if a step opens or closes subscriptions: subscribers,
+--       subscriptions, shapes, version of the shapes, how far events are matched, runs that are subscribed while an
+--       event is sent in pieces; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
---       the number of its arguments after this one,
+--       the number of its arguments after this one; negative if the step concerns published events,
 --       expected version, expected commit id or '', new version, commit id, history entry,
 --       id of the execution,
 --       status, started at or '', ended at or '' (a single '' replaces all three),
 --       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
 --       timers (due at, message), cancelled timers (message);
---       and, only if it has outgoing effects: number of the key of the outbox, the outbox entry
--- Returns for each step: 1 committed, 0 conflict, 2 duplicate, -1 no such execution, or an error. A committed step
--- with an outbox entry returns the id of the entry instead of 1, if the outbox was empty before this call.
+--       and, only if it has outgoing effects or the next part: number of the key of the outbox or 0, the outbox entry;
+--       and, only if it concerns published events: number of the key of subscribers or 0,
+--       closed subscriptions (execution and run) with their number before them,
+--       opened ones (execution and run, number of shapes and keys, shapes and keys) with their number before them,
+--       ids to acknowledge that belong to published events, with their number behind them
+-- Returns for each step: 1 committed, 0 conflict, 2 duplicate, 3 a published event was acknowledged before,
+-- -1 no such execution, or an error. A committed step with an outbox entry returns the id of the entry instead of 1, if
+-- the outbox was empty before this call.
 --
 -- Payloads are opaque. Redis does not roll back a failing script, so a step is checked before its first write.
 
@@ -25,6 +32,7 @@ local inbox, timers, cancelled, dead_runs = KEYS[1], KEYS[2], KEYS[3], KEYS[11]
 local at = 4 -- index of the last argument that was read
 local changed, acknowledged, set = {}, {}, {}
 local outbox_was_empty
+local subscribers, changed_shapes, last_subscriber -- number of a key; changes by shape; a commit
 
 -- Calls `what` for each item of the next list, with the index in ARGV at which the item begins.
 local function each(what, width)
@@ -91,8 +99,65 @@ local function add_to_outbox(outbox, entry)
   return outbox_was_empty and id or 1
 end
 
+local function count_shapes(index, change)
+  for i = 1, #index, 2 do
+    changed_shapes[index[i]] = (changed_shapes[index[i]] or 0) + change
+  end
+end
+
+local function unsubscribe(run)
+  local stored = redis.call('HGET', KEYS[subscribers + 1], run)
+  if not stored then
+    return
+  end
+  local index = cmsgpack.unpack(stored) -- shape, key, shape, key …
+  for i = 2, #index, 2 do
+    redis.call('ZREM', KEYS[subscribers], index[i] .. ' ' .. run)
+  end
+  redis.call('HDEL', KEYS[subscribers + 1], run)
+  count_shapes(index, -1)
+end
+
+local function subscribe(run, index)
+  unsubscribe(run)
+  for i = 2, #index, 2 do
+    redis.call('ZADD', KEYS[subscribers], 0, index[i] .. ' ' .. run)
+  end
+  redis.call('HSET', KEYS[subscribers + 1], run, cmsgpack.pack(index))
+  if redis.call('HEXISTS', KEYS[subscribers + 4], 'event') == 1 then
+    redis.call('SADD', KEYS[subscribers + 5], run)
+  end
+  count_shapes(index, 1)
+end
+
+-- Closes and opens the subscriptions of a step.
+local function change_subscriptions(commit)
+  subscribers, changed_shapes, last_subscriber = tonumber(ARGV[at + 1]), changed_shapes or {}, commit
+  at = at + 1
+  each(function(item) unsubscribe(ARGV[item]) end, 1)
+  at = at + 1
+  for _ = 1, tonumber(ARGV[at]) do
+    local run, first, index = ARGV[at + 1], at + 3, {}
+    at = at + 2 + tonumber(ARGV[at + 2])
+    for item = first, at do
+      index[#index + 1] = ARGV[item]
+    end
+    subscribe(run, index)
+  end
+end
+
+-- Whether a published event that the step acknowledges is not in the inbox any more.
+local function is_answered(last)
+  for item = last - tonumber(ARGV[last]), last - 1 do
+    if #redis.call('XRANGE', inbox, ARGV[item], ARGV[item]) == 0 then
+      return true
+    end
+  end
+  return false
+end
+
 -- Applies one step. Its arguments begin after index `at` and end at index `last`.
-local function step(execution, history, input, last)
+local function step(execution, history, input, last, has_published)
   local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local known = redis.call('HMGET', execution, 'version', 'commit')
@@ -102,6 +167,8 @@ local function step(execution, history, input, last)
     return 2
   elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then
     return 0
+  elseif has_published and is_answered(last) then
+    return 3
   elseif status ~= '' and not STATUSES[status] then
     return redis.error_reply('ERR commit: unknown status')
   end
@@ -127,17 +194,25 @@ local function step(execution, history, input, last)
     index(execution, id, status, started, ended)
   end
   changed[#changed + 1] = id
+  local answer = 1
   if at < last then
-    return add_to_outbox(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
+    if ARGV[at + 1] ~= '0' then
+      answer = add_to_outbox(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
+    end
+    at = at + 2
   end
-  return 1
+  if at < last and ARGV[at + 1] ~= '0' then
+    change_subscriptions(commit)
+  end
+  return answer
 end
 
 local answers = {}
 for key = tonumber(ARGV[1]), #KEYS, 3 do
   at = at + 1
-  local last = at + tonumber(ARGV[at])
-  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2], last)
+  local size = tonumber(ARGV[at])
+  local last = at + math.abs(size)
+  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2], last, size < 0)
   at = last -- skips the arguments of a refused step
 end
 
@@ -145,6 +220,24 @@ for first = 1, #acknowledged, MOST_AT_ONCE do
   local last = math.min(first + MOST_AT_ONCE - 1, #acknowledged)
   redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))
   redis.call('XDEL', inbox, unpack(acknowledged, first, last))
+end
+
+-- The version changes if a shape came or went.
+if subscribers then
+  local shapes, version = KEYS[subscribers + 2], KEYS[subscribers + 3]
+  local came_or_went = false
+  for shape, change in pairs(changed_shapes) do
+    local count = change ~= 0 and redis.call('HINCRBY', shapes, shape, change)
+    if count == 0 then
+      redis.call('HDEL', shapes, shape)
+    end
+    came_or_went = came_or_went or count == 0 or (count and count == change)
+  end
+  if redis.call('EXISTS', shapes) == 0 then
+    redis.call('DEL', version)
+  elseif came_or_went then
+    redis.call('SET', version, last_subscriber)
+  end
 end
 
 -- A timer service knows the earliest timer of each shard, so it is notified only of an earlier one.

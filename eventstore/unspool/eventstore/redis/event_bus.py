@@ -1,0 +1,130 @@
+"""The event bus: a stream for each tenant, and how its events reach the subscriptions in the shards.
+
+The bus has a hash slot of its own. Each shard remembers the position up to which it has matched the events,
+in the script that sends the messages (`match.lua`). The bus remembers a position that all shards have
+matched: the next batch begins there. A consumer holds the events that it matches, so that others do not do
+the same work; the positions alone decide what is sent.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from unspool.eventstore.port import KEPT_EVENTS
+from unspool.eventstore.records import WORKERS, CloudEvent, Consumer, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.redis import keys, publishing, scripts
+from unspool.eventstore.redis.keys import Bus
+from unspool.eventstore.redis.matching import KeyedBatch, Matched, Matching
+from unspool.eventstore.redis.positions import place_of
+from unspool.eventstore.redis.queues import RedisQueues
+from unspool.eventstore.redis.unmatched_buses import UnmatchedBuses
+
+_MAX_DELETED: Final = 250
+"""Events that one call deletes, at most."""
+
+_RECHECK_SECONDS: Final = 2.0
+
+
+class RedisEventBus(RedisQueues):
+    """The event bus of the store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unmatched = UnmatchedBuses(self._session)
+        self._matching = Matching(self._session)
+        self._receiving = asyncio.Lock()
+        self._held: dict[str, str] = {}
+        """The consumer that received events of a tenant, until they are matched."""
+
+    async def publish(self, tenant: str, events: Sequence[CloudEvent]) -> int:
+        """See `EventBus`."""
+        if not events:
+            return 0
+        await self._session.add_tenant(tenant)
+        return await publishing.publish(self._session, tenant, events)
+
+    async def receive_events(self, consumer: Consumer, limit: int, seconds: float) -> EventBatch | None:
+        """See `EventBus`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        async with self._receiving:
+            if consumer not in self._heartbeats:
+                await self.heartbeat(consumer)  # so that it counts as alive
+            while True:
+                await self._unmatched.refresh()
+                for tenant in self._unmatched.tenants():
+                    if batch := await self._take_events(consumer, tenant, limit):
+                        return batch
+                left = deadline - loop.time()
+                if left <= 0:
+                    return None
+                await self._unmatched.changed(left)
+
+    async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
+        """See `EventBus`."""
+        if not batch.events:
+            return 0
+        keyed = KeyedBatch(batch, keys_of)
+        tenant = self._session.keys.tenant(batch.tenant)
+        matched = await asyncio.gather(*(self._matching.match(shard, keyed) for shard in tenant.shards))
+        await self._settle(tenant.bus, matched)
+        return sum(each.sent for each in matched)
+
+    async def published_events(
+        self, tenant: str, *, after: str | None = None, limit: int = 100
+    ) -> list[PublishedEvent]:
+        """See `EventBus`."""
+        bus = self._session.keys.tenant(tenant).bus
+        if after is None:
+            entries = await self._session.call("XREVRANGE", bus.events, "+", "-", "COUNT", limit)
+            return _published(entries[::-1])
+        place_of(after)
+        return _published(await self._session.call("XRANGE", bus.events, f"({after}", "+", "COUNT", limit))
+
+    async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
+        """See `EventBus`."""
+        bus = self._session.keys.tenant(tenant).bus
+        place = place_of(after or "0-0")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
+            async with self._session.notifications.watch(keys.PUBLISHED_CHANNEL, tenant) as watch:
+                while not watch.over:
+                    newest = await self._session.call("HGET", bus.state, "newest")
+                    left = deadline - loop.time()
+                    if (newest and place_of(newest.decode()) > place) or left <= 0:
+                        return
+                    # Reads again from time to time, because a dead connection may go unnoticed.
+                    await watch.changed(min(left, _RECHECK_SECONDS))
+
+    async def _close_bus(self) -> None:
+        await self._unmatched.close()
+
+    async def _take_events(self, consumer: Consumer, tenant: str, limit: int) -> EventBatch | None:
+        """The oldest events of a tenant, unless there are none or a live consumer matches them."""
+        self._unmatched.remove(tenant)
+        bus = self._session.keys.tenant(tenant).bus
+        holder = (await self._session.call("HGET", bus.state, "holder") or b"").decode()
+        await self._members[WORKERS].refresh()
+        gone = "" if holder in self._members[WORKERS].live() else holder
+        reply = await self._session.run(
+            scripts.RECEIVE_EVENTS, (bus.state, bus.events), (consumer.name, gone, limit)
+        )
+        if reply is None or not reply[1]:
+            return None
+        self._held[tenant] = consumer.name
+        self._unmatched.add(tenant)  # behind the others: there may be more events
+        return EventBatch(tenant, tuple(_published(reply[1])), reply[0].decode())
+
+    async def _settle(self, bus: Bus, matched: Sequence[Matched]) -> None:
+        """Notes the position that all shards have matched, and deletes old events."""
+        position = min((each.position for each in matched), key=place_of)
+        values = (position, self._held.pop(bus.tenant, ""), KEPT_EVENTS, _MAX_DELETED)
+        while await self._session.run(scripts.SETTLE, (bus.state, bus.events), values) == _MAX_DELETED:
+            pass
+
+
+def _published(entries: Sequence[Any]) -> list[PublishedEvent]:
+    return [PublishedEvent(id_.decode(), orjson.loads(fields[1])) for id_, fields in entries]

@@ -1,0 +1,20 @@
+"""Positions on a bus: ids of Redis streams, `<milliseconds>-<number>`."""
+
+import re
+from typing import Final
+
+_POSITION: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_MAX: Final = (1 << 64) - 1
+
+
+def place_of(position: str) -> tuple[int, int]:
+    """A position in a form that can be compared.
+
+    Raises:
+        ValueError: it is not a position.
+    """
+    match = _POSITION.fullmatch(position)
+    place = (int(match[1]), int(match[2])) if match else (_MAX + 1, 0)
+    if max(place) > _MAX:
+        raise ValueError("not a position on a bus of this store")
+    return place

@@ -1,0 +1,127 @@
+"""The event bus: the published events of each tenant, and how they reach the subscriptions."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import orjson
+
+from unspool.eventstore.ids import TENANT
+from unspool.eventstore.records import CloudEvent, Consumer, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
+from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
+from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of
+from unspool.eventstore.sqlite.matching import Keyed, KnownShapes, Piece, match_piece
+from unspool.eventstore.sqlite.notifications import EVENTS
+
+_POSITION: Final = re.compile(r"[0-9]{1,18}")
+_ANY_UNMATCHED: Final = Precheck("SELECT 1 FROM buses WHERE newest > matched LIMIT 1")
+_NEXT_BUS: Final = (
+    "SELECT tenant, matched FROM buses WHERE newest > matched AND (holder IS NULL OR holder = ?"  # noqa: S608 - constant
+    f" OR holder NOT IN (SELECT owner FROM consumers WHERE {LIVE}))"
+    " ORDER BY tenant <= ?, tenant LIMIT 1"
+)
+_HOLD: Final = "UPDATE buses SET holder = ? WHERE tenant = ?"
+_AFTER: Final = (
+    "SELECT position, event FROM bus_events WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?"
+)
+_NEWEST: Final = "SELECT position, event FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT ?"
+_NO_SHAPES: Final = KnownShapes(0, ())
+
+
+class SqliteEventBus(SqliteDeliveries):
+    """The port's `EventBus`."""
+
+    _shapes: dict[str, KnownShapes]
+    _served_last: str
+
+    async def publish(self, tenant: str, events: Sequence[CloudEvent]) -> int:
+        """See `EventBus`."""
+        if not TENANT.fullmatch(tenant):
+            raise ValueError(f"not a tenant: {tenant!r}")
+        return await self._database.write(self._publisher.prepared(tenant, events))
+
+    async def receive_events(self, consumer: Consumer, limit: int, seconds: float) -> EventBatch | None:
+        """See `EventBus`."""
+        owner = owner_of(consumer)
+        if owner not in self._registered:
+            await self.heartbeat(consumer)  # so that it counts as alive
+
+        async def take() -> EventBatch | None:
+            work = partial(self._take_events, owner=owner, limit=limit)
+            return await self._database.write(work, _ANY_UNMATCHED, durable=False) or None
+
+        return await self._database.poll_until_found(take, frozenset({EVENTS}), seconds)
+
+    async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
+        """See `EventBus`."""
+        tenant, sent = batch.tenant, 0
+        events = _keyed(batch, keys_of, self._shapes.get(tenant, _NO_SHAPES).shapes)
+        while batch.events:
+            version = self._shapes.get(tenant, _NO_SHAPES).version
+            work = partial(match_piece, tenant=tenant, version=version, events=events)
+            result: Piece | KnownShapes = await self._database.write(work, durable=False)
+            if isinstance(result, KnownShapes):
+                self._shapes[tenant] = result
+                events = _keyed(batch, keys_of, result.shapes)
+                continue
+            sent += result.sent
+            if result.complete:
+                break
+        return sent
+
+    async def published_events(
+        self, tenant: str, *, after: str | None = None, limit: int = 100
+    ) -> list[PublishedEvent]:
+        """See `EventBus`."""
+        position = () if after is None else (_number(after),)
+        query, parameters = _AFTER if position else _NEWEST, (tenant, *position, limit)
+        rows = await self._database.read(
+            lambda transaction: transaction.execute(query, parameters).fetchall()
+        )
+        return [_published(*row) for row in sorted(rows)]
+
+    async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
+        """See `EventBus`."""
+        parameters = (tenant, _number(after or "0"))
+
+        def is_newer(transaction: Transaction) -> bool:
+            query = "SELECT 1 FROM buses WHERE tenant = ? AND newest > ?"
+            return transaction.execute(query, parameters).fetchone() is not None
+
+        await self._database.poll_until_found(
+            lambda: self._database.read(is_newer), frozenset({EVENTS}), seconds
+        )
+
+    def _take_events(self, transaction: Transaction, owner: str, limit: int) -> EventBatch | None:
+        live = live_parameters(self._database.monotonic(), self._database.outages)
+        bus = transaction.execute(_NEXT_BUS, (owner, *live, self._served_last)).fetchone()
+        if bus is None:
+            return None
+        tenant, matched = bus
+        self._served_last = tenant
+        transaction.execute(_HOLD, (owner, tenant))
+        rows = transaction.execute(_AFTER, (tenant, matched, limit)).fetchall()
+        return EventBatch(tenant, tuple(_published(*row) for row in rows), str(matched))
+
+
+def _keyed(batch: EventBatch, keys_of: KeysOf, shapes: tuple[str, ...]) -> list[Keyed]:
+    return [
+        Keyed(
+            int(position),
+            orjson.dumps(event),
+            sorted({*keys_of(shapes, event)}) if shapes else [],
+        )
+        for position, event in batch.events
+    ]
+
+
+def _published(position: int, event: bytes) -> PublishedEvent:
+    return PublishedEvent(str(position), orjson.loads(event))
+
+
+def _number(position: str) -> int:
+    if not _POSITION.fullmatch(position):
+        raise ValueError("not a position on a bus of this store")
+    return int(position)
