@@ -4,11 +4,12 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks import measurements, processes, tenants, workloads
+from benchmarks import events, measurements, processes, tenants, workloads
 from benchmarks.measurements import Figures
 from benchmarks.recording import record
 
@@ -20,6 +21,10 @@ ONE, TEN = workloads.sequence(1), workloads.sequence(10)
 async def _used_memory(url: str) -> int:
     async with Redis.from_url(url) as client:
         return int((await client.info("memory"))["used_memory"])
+
+
+async def _one_of_many(listeners: int, count: int, url: str, redis_pid: int) -> Figures:
+    return await events.one_of_many(url, redis_pid, listeners, count)
 
 
 def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
@@ -83,6 +88,13 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "start to receipt, redis with 500 tenants": on_redis(
             lambda u, _: tenants.start_to_receipt(u, 500, 500 // scale)
         ),
+        **{
+            f"event for one of {number}, redis": on_redis(partial(_one_of_many, number, 500 // scale))
+            for number in (10, 10_000, 100_000 // scale)
+        },
+        "events matched, redis": on_redis(lambda u, _: events.matched_in_a_second(u, 5_000 // scale)),
+        "events matched, sqlite": on_sqlite(lambda u: events.matched_in_a_second(u, 5_000 // scale)),
+        "event for 10 000, redis": on_redis(lambda u, _: events.for_everyone(u, 10_000)),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
         "long history, redis": on_redis(lambda u, _: m.long_history(u, 25_000 // scale)),
     }

@@ -71,3 +71,14 @@ def sleep_until() -> str:
         HEAD.format(name="sleep-until")
         + f"do:\n  - nap: {{wait: '${{ \"PT\\(((.until - {started}) / 1000) | tostring)S\" }}'}}\n"
     )
+
+
+def listen(member: str | None = None) -> str:
+    """Listens for one event; with a member, for one whose data has the same value there as the input."""
+    correlate = (
+        f", correlate: {{key: {{from: .data.{member}, expect: '${{ .{member} }}'}}}}" if member else ""
+    )
+    return (
+        HEAD.format(name=f"listen-{member or 'any'}")
+        + f"do: [{{wait: {{listen: {{to: {{one: {{with: {{type: bench.event}}{correlate}}}}}}}}}}}]\n"
+    )

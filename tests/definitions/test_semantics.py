@@ -466,3 +466,36 @@ def test_secrets_are_refused_where_the_worker_would_store_them(do: str, pointer:
     assert found.message.startswith("$secrets cannot be read here, because")
     lines = (HEAD + text).splitlines()
     assert lines[found.line - 1][found.column - 1 :].startswith("$secrets")
+
+
+# -- events
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("{listen: {to: {one: {with: {type: 'a('}}}}}", ["/do/0/a/listen/to/one/with/type: 'a(' is not a regular expression, or one with look-around or a back-reference"]),
+        ("{listen: {to: {any: [{with: {data: {x: '(?=a)'}}}]}}}", ["/do/0/a/listen/to/any/0/with/data/x: '(?=a)' is not a regular expression, or one with look-around or a back-reference"]),
+        ("{listen: {to: {any: [], until: {all: [{with: {orderId: x}}]}}}}", ["/do/0/a/listen/to/until/all/0/with/orderId: 'orderId' is not an attribute of a CloudEvent: use lower-case letters and digits"]),
+        ("{emit: {event: {with: {type: t, X: 1}}}}", ["/do/0/a/emit/event/with/X: 'X' is not an attribute of a CloudEvent: use lower-case letters and digits"]),
+        ("{listen: {to: {one: {with: {type: 'a.b', subject: '${ .x | test(\"(\") }'}}}}}", []),
+    ],
+)  # fmt: skip
+def test_events(task: str, says: list[str]) -> None:
+    """Inventory P5."""
+    assert messages(f"do:\n- a: {task}\n") == says
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("{listen: {to: {any: [], until: '${ false }'}}}", ["/do/0/a/listen/to/until: this condition never holds, so only a timeout or a cancellation ends the task"]),
+        ("{listen: {to: {one: {with: {type: t}, correlate: {k: {from: .x}}}}}}", ["/do/0/a/listen/to/one/correlate/k: 'k' is used once and has no 'expect', so it is compared with nothing"]),
+        ("{listen: {to: {all: [{with: {type: t}, correlate: {k: {from: .x}}}, {with: {type: u}, correlate: {k: {from: .y}}}]}}}", []),
+        ("{listen: {to: {any: [{with: {type: t}, correlate: {k: {from: .x}}}], until: 'length > 2'}}}", []),
+        ("{emit: {event: {}}}", ["/do/0/a/emit/event: this event has no type, so the task faults; write its attributes in 'with'"]),
+    ],
+)  # fmt: skip
+def test_warnings_of_events(task: str, says: list[str]) -> None:
+    """Inventory I40, P2, P7."""
+    assert messages(f"do:\n- a: {task}\n", Severity.WARNING) == says

@@ -18,6 +18,8 @@ EXAMPLES = {
     "poll-until-done.yaml",
     "human-approval.yaml",
     "price-list.yaml",
+    "approval-by-event.yaml",
+    "match-two-streams.yaml",
 }
 
 

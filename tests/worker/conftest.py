@@ -11,6 +11,7 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.definitions.plan import Plan
+from unspool.eventstore.records import MessageKind
 
 HEADER = """\
 document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}
@@ -37,7 +38,11 @@ def interpreted() -> Callable[[Plan, Random], World]:
         answered = 0
         while not run.state.status.ended:
             open_requests = run.requests[answered:]
-            if open_requests and (not run.timers or chance.random() < 0.5):
+            listening = [each for each, entries in run.subscriptions.items() if entries is not None]
+            if listening and (not (open_requests or run.timers) or chance.random() < 0.5):
+                event = {"specversion": "1.0", "id": "1", "source": "/s", "type": chance.choice("ab")}
+                run.send(MessageKind.EVENT, run=chance.choice(listening), event={**event, "data": 1})
+            elif open_requests and (not run.timers or chance.random() < 0.5):
                 request = chance.choice(open_requests)
                 run.requests.remove(request)
                 run.requests.insert(answered, request)

@@ -225,9 +225,9 @@ def test_extensions_are_refused_rather_than_ignored(world):
 
 
 def test_task_that_cannot_be_executed_says_so(world):
-    run = world("do: [{t: {emit: {event: {with: {type: a.b}}}}}]").start({})
+    run = world("do: [{t: {run: {script: {language: js, code: x}}}}]").start({})
     assert run.error["type"].endswith("/configuration")
-    assert "emit" in run.error["detail"]
+    assert "`run: script`" in run.error["detail"]
 
 
 def test_a_task_that_cannot_be_compiled_faults_only_when_it_is_reached(world):

@@ -19,6 +19,20 @@ FUNCTIONS = {
     "pair": {"do": [{"first": {"set": "${ . + [100] }"}}, {"second": {"set": "${ . + [200] }"}}]},
     "nested": {"do": [{"inner": {"call": "pair"}}, {"wait": {"wait": {"milliseconds": 1}}}]},
 }
+EVENT = {"with": {"type": "emitted", "data": "${ . }"}}
+A, B = {"with": {"type": "a"}}, {"with": {"type": "b", "data": 1}, "correlate": {"n": {"from": ".data"}}}
+STRATEGIES = [
+    {"one": A},
+    {"any": []},
+    {"all": [A, B]},
+    {"any": [A], "until": "length > 1"},
+    {"any": [A, B], "until": {"all": [B, A]}},
+]
+ITERATORS = [
+    {},
+    {"foreach": {"output": {"as": ". + 1"}}},
+    {"foreach": {"do": [{"w": {"wait": {"milliseconds": 5}}}], "export": {"as": "$context"}}},
+]
 HTTP = {"method": "post", "endpoint": "http://h", "body": "${ . }"}
 
 
@@ -38,6 +52,14 @@ leaves = st.one_of(
     numbers.map(lambda n: {"call": "http", "with": HTTP, "output": {"as": f". + [{n}]"}}),
     numbers.map(lambda n: {"wait": {"milliseconds": n}}),
     st.sampled_from(sorted(FUNCTIONS)).map(lambda name: {"call": name}),
+    numbers.map(lambda n: {"emit": {"event": EVENT}, "output": {"as": f".data + [{n}]"}}),
+    st.tuples(numbers, st.sampled_from(STRATEGIES), st.sampled_from(ITERATORS)).map(
+        lambda values: {
+            "listen": {"to": values[1]},
+            **values[2],
+            "output": {"as": f"$input + [{values[0]}]"},
+        }
+    ),
     st.just({"raise": {"error": {"type": "x:raised", "status": 500}}}),
     numbers.map(lambda n: {"set": f"${{ . + [{n}] }}", "export": {"as": "[($context // [])[], length]"}}),
 )
@@ -87,7 +109,12 @@ def expected(task: dict[str, Any], data: list[int]) -> list[int]:
     match task:
         case {"if": condition} if not len(data) > int(condition.rsplit(" ", 1)[1]):
             return data
-        case {"set": text} | {"call": _, "output": {"as": text}}:
+        case (
+            {"set": text}
+            | {"call": _, "output": {"as": text}}
+            | {"emit": _, "output": {"as": text}}
+            | {"listen": _, "output": {"as": text}}
+        ):
             return [*data, int(text.split("[")[1].split("]")[0])]
         case {"call": name} if name in FUNCTIONS:
             return [*data, 100, 200]

@@ -30,6 +30,7 @@ class World:
     withdrawn: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
     timers: dict[str, int] = field(default_factory=dict)
+    subscriptions: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.state = State(self.execution)
@@ -61,6 +62,7 @@ class World:
         self.history += decision.events
         self.withdrawn += decision.tasks_cancelled
         self.outgoing += decision.outgoing
+        self.subscriptions |= decision.subscriptions
         for timer in decision.timers:
             assert timer.id not in self.timers, "a timer id was used twice"
             self.timers[timer.id] = timer.due_at

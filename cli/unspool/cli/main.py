@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "executions": Entry("executions:executions", "List, show and operate executions."),
     "history": Entry("history:history", "Show the history of an execution, event by event."),
     "replay": Entry("replay:replay", "Rebuild states from histories; verify histories."),
+    "events": Entry("events:events", "Publish events."),
     "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
     "api": Entry("services:api", "Serve the HTTP API."),
     "worker": Entry("services:worker", "Run a worker; it interprets executions."),

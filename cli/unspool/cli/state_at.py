@@ -107,7 +107,9 @@ def _counts(run: dict[str, Any]) -> str:
 def _awaited(entry: dict[str, Any]) -> str:
     if entry["waitsFor"] == "timer":
         return f"its {entry['purpose']} timer, due {rfc3339(entry['dueAt'])}"
-    return {"executor": "an executor", "worker": "a worker"}[entry["waitsFor"]]
+    return {"executor": "an executor", "worker": "a worker", "event": "an event", "child": "a sub-workflow"}[
+        entry["waitsFor"]
+    ]
 
 
 def _change(change: Change) -> str:

@@ -8,6 +8,7 @@ from unspool.definitions.semantics import (
     ExpressionProblems,
     check_case_flow,
     check_concurrency,
+    check_events,
     check_expressions,
     check_flow,
     check_references,
@@ -33,6 +34,7 @@ def check(
         check_flow(occurrences, findings)
         check_case_flow(occurrences, findings)
         check_concurrency(occurrences, findings)
+        check_events(occurrences, findings)
         check_values(occurrences, findings)
         check_schedule(findings)
         check_expressions(occurrences, findings, expression_problems)

@@ -11,8 +11,10 @@ from unspool.definitions.plan import Body, Plan, Task
 from unspool.definitions.tasks.call_function import compile_function_call
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
+from unspool.definitions.tasks.emit import compile_emit
 from unspool.definitions.tasks.for_each import compile_for
 from unspool.definitions.tasks.fork import compile_fork
+from unspool.definitions.tasks.listen import compile_listen
 from unspool.definitions.tasks.raise_error import compile_raise
 from unspool.definitions.tasks.request import Unsupported
 from unspool.definitions.tasks.run_shell import compile_shell
@@ -89,10 +91,7 @@ def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compile_body(task: dict[str, Any], context: CompileContext) -> Body:
-    for kind, compile_kind in _KINDS.items():
-        if kind in task:
-            return compile_kind(task, context)
-    return Unsupported(_UNSUPPORTED.format("`emit`" if "emit" in task else "`listen`"))
+    return next(compile_kind for kind, compile_kind in _KINDS.items() if kind in task)(task, context)
 
 
 def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
@@ -116,7 +115,9 @@ _KINDS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = 
     "call": _compile_call,
     "for": compile_for,  # before `do`, which is also a member of `for` tasks
     "do": compile_do,
+    "emit": compile_emit,
     "fork": compile_fork,
+    "listen": compile_listen,
     "raise": compile_raise,
     "run": _compile_run,
     "set": compile_set,

@@ -76,6 +76,8 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
         return Message(kind, state.execution, {"input": data["input"], **parent})
     if kind is MessageKind.TIMER_FIRED:
         return Message(kind, state.execution, {"timer": data["timer"]})
+    if kind is MessageKind.EVENT:
+        return Message(kind, state.execution, {"run": first.run, "event": data["event"]})
     if kind is not None:
         return Message(kind, state.execution, {})
     run = state.runs.get(first.run or "")
@@ -104,6 +106,7 @@ _PRELUDE: Final = frozenset({"task.cancelled", "timer.cancelled"})
 _ONLY_CAUSE: Final = {
     "workflow.started": MessageKind.START,
     "timer.fired": MessageKind.TIMER_FIRED,
+    "event.received": MessageKind.EVENT,
     "workflow.cancelled": MessageKind.CANCEL,
     "workflow.suspended": MessageKind.SUSPEND,
     "workflow.resumed": MessageKind.RESUME,

@@ -24,6 +24,7 @@ from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.batch_processor import BatchProcessor
 from unspool.worker.children import Children
+from unspool.worker.correlator import Correlator
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.settings import WorkerSettings
@@ -60,7 +61,10 @@ class WorkerService:
         self._consumer = Consumer(WORKERS, name)
         self._clock = StoreClock(store, clock or SystemClock())
         states = StateCache(store, settings.cached_states, settings.snapshot_every)
-        plans, steps = PlanCache(store, jq), Steps(self._clock.now, settings.error_base)
+        plans, steps = (
+            PlanCache(store, jq),
+            Steps(self._clock.now, settings.error_base, lifecycle=settings.lifecycle_events),
+        )
         children = Children(store, settings.max_depth, settings.error_base)
         self._execution_processor = ExecutionProcessor(store, plans, states, steps, children)
         self._batch_processor = BatchProcessor(store, plans, states, steps, children)
@@ -86,6 +90,9 @@ class WorkerService:
                 ),
                 group.create_task(run_periodically(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
                 group.create_task(run_periodically(_RELAY_SECONDS, self._relay), name="worker relays"),
+                group.create_task(
+                    Correlator(self._store, self._consumer).run(), name="worker matches events"
+                ),
                 group.create_task(
                     run_periodically(self._settings.lease_seconds / 4, self._renew_leases),
                     name="worker renews leases",

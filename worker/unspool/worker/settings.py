@@ -34,6 +34,11 @@ class WorkerSettings:
     error_base: str = setting(
         "UNSPOOL_ERROR_BASE", DEFAULT_BASE, "URI under which standard errors are written"
     )
+    lifecycle_events: bool = setting(
+        "UNSPOOL_LIFECYCLE_EVENTS",
+        False,
+        "Whether lifecycle events of workflows and tasks are published",
+    )
     jq_processes: int = setting(
         "UNSPOOL_JQ_PROCESSES", 4, "Child processes for expressions that need real jq"
     )

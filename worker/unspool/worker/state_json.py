@@ -5,6 +5,7 @@ from typing import Any
 
 from unspool.definitions.json_value import Json
 from unspool.worker.interpreter.iterations import Iterations
+from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import Loop, PendingTimer, Phase, Run, State
 
 
@@ -34,6 +35,10 @@ def _run(run: Run) -> Mapping[str, Json]:
     if isinstance(run.progress, Iterations):
         loop = run.progress
         members["iterations"] = {"of": len(loop.items), "begun": loop.begun, "completed": len(loop.outputs)}
+    if isinstance(run.progress, Listening):
+        members["events"] = run.progress.received
+        if run.progress.keys:
+            members["correlation"] = run.progress.keys
     return members
 
 
@@ -44,6 +49,8 @@ def _next(state: State, run: Run) -> Mapping[str, Json]:
             return {"task": run.task, "waitsFor": "executor"}
         case Phase.AWAITING:
             return {"task": run.task, "waitsFor": "child", "execution": run.child}
+        case Phase.LISTENING:
+            return {"task": run.task, "waitsFor": "event"}
         case Phase.WAITING:
             return {"task": run.task, "waitsFor": "timer", **_timer(state, run)}
         case _:

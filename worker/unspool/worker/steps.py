@@ -17,10 +17,13 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
     Outgoing,
+    PublishEvent,
     StartExecution,
+    Subscription,
 )
 from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
+from unspool.worker.lifecycle import lifecycle_events
 from unspool.worker.state_cache import CachedState
 
 MAX_DECISION_SECONDS: Final = 0.05
@@ -40,9 +43,10 @@ class Step(NamedTuple):
 class Steps:
     """Makes steps. Only expressions can block it."""
 
-    def __init__(self, now: Callable[[], int], error_base: str) -> None:
+    def __init__(self, now: Callable[[], int], error_base: str, *, lifecycle: bool = False) -> None:
         self._now = now
         self._error_base = error_base
+        self._lifecycle = lifecycle
         self._id = uuid4().hex
         self._numbers = count()
 
@@ -59,6 +63,12 @@ class Steps:
         commit_id = f"{self._id}-{next(self._numbers)}"
         read = max(0, len(deliveries) - unread)
         commit = _commit_of(key, commit_id, known, decisions, deliveries[:read])
+        if self._lifecycle:
+            commit.outgoing += tuple(
+                PublishEvent(event)
+                for decision in decisions
+                for event in lifecycle_events(key.id, known.workflow, decision)
+            )
         after = CachedState(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
         return Step(commit, after, deliveries[read:])
 
@@ -132,6 +142,10 @@ def _commit_of(
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
         outgoing=tuple(_with_tenant(key.tenant, each) for each in decision.outgoing),
+        subscriptions=tuple(
+            Subscription(run, index) for run, index in decision.subscriptions.items() if index is not None
+        ),
+        subscriptions_closed=tuple(run for run, index in decision.subscriptions.items() if index is None),
         acknowledges=tuple(acknowledges),
     )
 
@@ -146,6 +160,7 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
         timers_cancelled=tuple(timer for each in decisions for timer in each.timers_cancelled),
         unfinished=decisions[-1].unfinished,
         outgoing=tuple(each for decision in decisions for each in decision.outgoing),
+        subscriptions=dict(item for each in decisions for item in each.subscriptions.items()),
     )
 
 

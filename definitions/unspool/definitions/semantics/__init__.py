@@ -2,6 +2,7 @@
 
 from unspool.definitions.semantics.case_flow import check_case_flow
 from unspool.definitions.semantics.concurrency import check_concurrency
+from unspool.definitions.semantics.events import check_events
 from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.references import check_references
@@ -12,6 +13,7 @@ __all__ = [
     "ExpressionProblems",
     "check_case_flow",
     "check_concurrency",
+    "check_events",
     "check_expressions",
     "check_flow",
     "check_references",

@@ -5,14 +5,24 @@ that was answered before causes no events.
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from unspool.definitions import errors
 from unspool.definitions.errors import DEFAULT_BASE, WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
+from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, TaskRequest, Timer
+from unspool.eventstore.records import (
+    IndexEntry,
+    Message,
+    MessageKind,
+    Outgoing,
+    Status,
+    TaskRequest,
+    Timer,
+)
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import (
     begin_workflow,
@@ -24,7 +34,10 @@ from unspool.worker.interpreter.flow import (
 )
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State
 from unspool.worker.interpreter.tasks import INTERPRETERS
+from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
+
+NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
 
 
 class Decision(NamedTuple):
@@ -42,7 +55,9 @@ class Decision(NamedTuple):
     unfinished: bool = False
     """Whether it stopped at a limit. Then a `continue` message must be sent to the execution."""
     outgoing: tuple[Outgoing, ...] = ()
-    """Starts of other executions and messages to them. The tenant of a start is `SAME_TENANT`."""
+    """Starts of executions, messages to others, published events. The tenant of a start is `SAME_TENANT`."""
+    subscriptions: Mapping[str, tuple[IndexEntry, ...] | None] = NO_SUBSCRIPTIONS
+    """By run: what it is subscribed to from now on, or None if its subscription ends."""
 
 
 MAX_EVENTS: Final = 500
@@ -84,6 +99,7 @@ def decide(
         builder.size,
         unfinished=builder.full and builder.state.status is Status.RUNNING and bool(builder.ready),
         outgoing=tuple(builder.outgoing),
+        subscriptions=builder.subscriptions or NO_SUBSCRIPTIONS,
     )
 
 
@@ -145,6 +161,17 @@ def _child_ended(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         fail(builder, run, fault.error, {"raw": body["output"]})
 
 
+def _event(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = builder.state.runs.get(body["run"])
+    if run is None or run.phase is not Phase.LISTENING:
+        return
+    try:
+        task = builder.task_of(run)
+        builder.interpreter_of(task).event_received(builder, run, task.body, body["event"])
+    except Fault as fault:
+        fail(builder, builder.run(run.id), fault.error)
+
+
 def _timer_fired(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if body["timer"] not in builder.state.timers:
         return
@@ -201,11 +228,21 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         _continue(builder, body)
         for scope in builder.state.in_phase(Phase.RUNNING):
             _set_timeout_again(builder, scope.id)
+        for scope in builder.state.in_phase(Phase.LISTENING):
+            _listen_again(builder, scope)
     elif builder.state.last_run == 0:
         # No task ever began, because the input is invalid. The input of an execution never changes.
         fail(builder, root, WorkflowError.from_json(error))
     else:
         _complete_root(builder, root)
+
+
+def _listen_again(builder: DecisionBuilder, run: Run) -> None:
+    """Subscribes a task again whose `foreach` faulted, and sets its timeout."""
+    body = builder.task_of(run).body
+    assert isinstance(body, Listen)  # no other task listens
+    subscribe(builder, run, body)
+    _set_timeout_again(builder, run.id)
 
 
 def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
@@ -233,6 +270,7 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.TASK_FAULTED: _task_faulted,
     MessageKind.TIMER_FIRED: _timer_fired,
     MessageKind.CHILD_ENDED: _child_ended,
+    MessageKind.EVENT: _event,
     MessageKind.CANCEL: _cancel,
     MessageKind.SUSPEND: _suspend,
     MessageKind.RESUME: _resume,

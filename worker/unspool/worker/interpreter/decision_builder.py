@@ -13,11 +13,14 @@ from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import derived_id
 from unspool.eventstore.records import (
+    CloudEvent,
     ExecutionKey,
+    IndexEntry,
     Message,
     MessageKind,
     Outgoing,
     Parent,
+    PublishEvent,
     SendMessage,
     Start,
     StartExecution,
@@ -66,6 +69,9 @@ class TaskInterpreter(Protocol):
     def answered(self, builder: "DecisionBuilder", run: Run, body: Any, output: Json) -> None:
         """An executor or a sub-workflow has returned an output. Raises `Fault`."""
 
+    def event_received(self, builder: "DecisionBuilder", run: Run, body: Any, event: CloudEvent) -> None:
+        """An event was published that it may wait for. Raises `Fault`."""
+
     def timer_fired(self, builder: "DecisionBuilder", run: Run, body: Any, purpose: Purpose) -> None:
         """A timer of the run has fired; not its timeout. Raises `Fault`."""
 
@@ -103,6 +109,8 @@ class DecisionBuilder:
     timers: dict[str, Timer] = field(default_factory=dict)
     timers_cancelled: list[str] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
+    subscriptions: dict[str, tuple[IndexEntry, ...] | None] = field(default_factory=dict)
+    """By run: what it is subscribed to now, or None if it no longer is."""
     ready: deque[str] = field(default_factory=deque)
     """Ids of runs that are created and not yet started, in the order of their creation."""
 
@@ -156,6 +164,18 @@ class DecisionBuilder:
         """Sends a message to another execution."""
         self.outgoing.append(SendMessage(Message(kind, execution, body)))
 
+    def publish(self, event: CloudEvent) -> None:
+        """Publishes an event."""
+        self.outgoing.append(PublishEvent(event))
+
+    def subscribe(self, run: Run, index: tuple[IndexEntry, ...]) -> None:
+        """Subscribes a run to events, in place of those up to now."""
+        self.subscriptions[run.id] = index
+
+    def unsubscribe(self, run: Run) -> None:
+        """Ends the subscription of a run."""
+        self.subscriptions[run.id] = None
+
     def send_to_children(self, kind: MessageKind) -> None:
         """Sends a message to all sub-workflows that are awaited."""
         for run in self.state.in_phase(Phase.AWAITING):
@@ -173,6 +193,13 @@ class DecisionBuilder:
         timer = f"{run.id}/{purpose}/{self.state.version + 1}"  # see `_set_at`
         self.emit("timer.scheduled", run, {"timer": timer, "purpose": purpose, "dueAt": due_at})
         self.timers[timer] = Timer(timer, due_at)
+
+    def stop_waiting(self, *runs: Run) -> None:
+        """Cancels the timers and the subscriptions of runs that end."""
+        self.clear_timers(*runs)
+        for run in runs:
+            if run.phase is Phase.LISTENING:
+                self.unsubscribe(run)
 
     def clear_timers(self, *runs: Run, purpose: Purpose | None = None) -> None:
         """Cancels the timers of some runs; with `purpose` only those of that purpose."""

@@ -15,6 +15,7 @@ from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.iterations import Iterations
+from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import (
     ROOT,
     Branches,
@@ -99,7 +100,8 @@ def _workflow_retried(state: State, event: Event) -> None:
     runs: dict[str, Run] = {}
     for run in state.faulted_runs:
         if run.id in scopes or run.id == ROOT:
-            runs[run.id] = run._replace(phase=Phase.RUNNING)
+            listens = isinstance(run.progress, Listening)
+            runs[run.id] = run._replace(phase=Phase.LISTENING if listens else Phase.RUNNING)
         else:
             state.last_run += 1
             runs[str(state.last_run)] = Run(
@@ -137,6 +139,8 @@ def _with_new_child(state: State, parent: Run, data: dict[str, Json]) -> Run:
     if "iteration" in data:
         items = parent.progress.items if isinstance(parent.progress, Loop) else data["items"]
         return _put(state, parent._replace(progress=Loop(items, data["iteration"])))
+    if isinstance(parent.progress, Listening) and not parent.progress.iterating:
+        return _put(state, parent._replace(data=parent.progress.item, progress=parent.progress.begun()))
     if "caught" in data:
         return _put(state, parent._replace(data=parent.input, fault=data["caught"]))
     return parent
@@ -202,6 +206,39 @@ def _task_retried(state: State, event: Event) -> None:
     state.faulted_runs = ()
 
 
+# -- events
+
+
+def _correlation_started(state: State, event: Event) -> None:
+    run = state.runs[str(event.run)]
+    _put(state, run._replace(phase=Phase.LISTENING, progress=Listening.started(event.data)))
+
+
+def _event_received(state: State, event: Event) -> None:
+    _listening(state, event, lambda listening: listening.consumed(event.data))
+
+
+def _event_processed(state: State, event: Event) -> None:
+    run = state.runs[str(event.run)]
+    output = event.data.get("output", run.data)
+    _listening(
+        state, event, lambda listening: listening.processed(output, skipped="output" not in event.data)
+    )
+    if "context" in event.data:
+        state.context = event.data["context"]
+
+
+def _correlation_completed(state: State, event: Event) -> None:
+    _listening(state, event, Listening.ended)
+
+
+def _listening(state: State, event: Event, change: Callable[[Listening], Listening]) -> None:
+    run = state.runs[str(event.run)]
+    if not isinstance(run.progress, Listening):
+        raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: run {run.id} does not listen")
+    _put(state, run._replace(progress=change(run.progress)))
+
+
 # -- timers
 
 
@@ -244,6 +281,10 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "task.faulted": _task_faulted,
     "task.cancelled": _task_faulted,
     "task.retried": _task_retried,
+    "workflow.correlation-started": _correlation_started,
+    "event.received": _event_received,
+    "event.processed": _event_processed,
+    "workflow.correlation-completed": _correlation_completed,
     "timer.scheduled": _timer_scheduled,
     "timer.fired": _timer_fired,
     "timer.cancelled": _timer_cancelled,

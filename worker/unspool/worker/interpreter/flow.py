@@ -53,7 +53,7 @@ def begin_workflow(builder: DecisionBuilder, raw: Json, parent: Json = None) -> 
     builder.state.input, builder.state.started_at = raw, builder.now  # for `$workflow`
     invalid = None
     try:
-        _check(root.input, raw, "input")
+        check(root.input, raw, "input")
         if root.input.transform is not None:
             data["data"] = Scope(builder, run).evaluate(root.input.transform, raw)
     except Fault as fault:
@@ -75,7 +75,7 @@ def start(builder: DecisionBuilder, run: Run) -> None:
             _skip(builder, run, task)
             return
         data: dict[str, Json] = {}
-        _check(task.input, run.raw, "input")
+        check(task.input, run.raw, "input")
         if task.input.transform is not None:
             data["input"] = Scope(builder, run).evaluate(task.input.transform, run.raw)
     except Fault as fault:
@@ -135,28 +135,29 @@ def complete(
     raw = output = run.input if raw_output is INPUT else raw_output
     if transform is not None:
         output = Scope(builder, run, names, raw).evaluate(transform, raw)
-    _check(task.output, output, "output")
+    check(task.output, output, "output")
     if run.parent is None:
         _end(builder, run, "workflow.completed", {"output": output})
         return
     data = {}
     if task.export is not IDENTITY:
-        data = _exported(Scope(builder, run, {**names, "output": output}, raw), task.export, output)
+        data = exported(Scope(builder, run, {**names, "output": output}, raw), task.export, output)
     if transform is not None or raw_output is not INPUT:
         data["output"] = output
     if transform is not None and run.phase in _ANSWERED:
         data["raw"] = raw
-    builder.clear_timers(run)
+    builder.stop_waiting(run)
     builder.emit("task.completed", run, data)
     _notify_parent(builder, run, Ended(task, run.branch, output, directive or task.then))
 
 
-def _exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
+def exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
+    """Evaluates and checks an export. Returns `context`, if there is a new one. Raises `Fault`."""
     data = {}
     context = scope.builder.state.context
     if export.transform is not None:
         data["context"] = context = scope.evaluate(export.transform, output)
-    _check(export, context, "exported context")
+    check(export, context, "exported context")
     return data
 
 
@@ -189,7 +190,7 @@ def fail(
         _end(builder, run, "workflow.faulted", {"error": error.to_json()})
         return
     cancel_children(builder, run)
-    builder.clear_timers(run)
+    builder.stop_waiting(run)
     builder.emit("task.faulted", run, {"error": error.to_json(), **(given or {})})
     parent = builder.run(run.parent)
     scope = builder.task_of(parent)
@@ -221,7 +222,7 @@ def cancel_children(builder: DecisionBuilder, run: Run) -> None:
     for child in below:
         builder.withdraw(child)
         builder.emit("task.cancelled", child, {})
-    builder.clear_timers(*below)
+    builder.stop_waiting(*below)
 
 
 def advance(builder: DecisionBuilder, run: Run, tasks: TaskList, child: Ended) -> bool:
@@ -233,7 +234,8 @@ def advance(builder: DecisionBuilder, run: Run, tasks: TaskList, child: Ended) -
     return True
 
 
-def _check(step: DataStep, value: Json, what: str) -> None:
+def check(step: DataStep, value: Json, what: str) -> None:
+    """Checks data with the schema of a step. Raises `Fault`."""
     problems = step.schema.problems(value) if step.schema is not None else ()
     if problems:
         raise Fault(errors.validation(f"{what}: " + "; ".join(problems)))

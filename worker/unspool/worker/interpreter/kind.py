@@ -5,6 +5,7 @@ from typing import Any
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Directive, TaskList
+from unspool.eventstore.records import CloudEvent
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.flow import advance, complete, fail
 from unspool.worker.interpreter.state import Purpose, Run
@@ -26,6 +27,10 @@ class Kind:
     def answered(self, builder: DecisionBuilder, run: Run, body: Any, output: Json) -> None:
         """Raises `AssertionError`: a kind that sends requests overrides it."""
         raise AssertionError(f"{run.task} sends no request")
+
+    def event_received(self, builder: DecisionBuilder, run: Run, body: Any, event: CloudEvent) -> None:
+        """Never called, unless the kind overrides it."""
+        raise AssertionError(f"{run.task} does not listen")
 
     def timer_fired(self, builder: DecisionBuilder, run: Run, body: Any, purpose: Purpose) -> None:
         """Raises `AssertionError`: a kind that sets timers overrides it."""

@@ -14,13 +14,15 @@ from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expressions import NOW, ExpressionError, holds
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import DurationTemplate, Evaluable, Task
+from unspool.definitions.plan import Body, DurationTemplate, Evaluable, Task
 from unspool.definitions.tasks.for_each import For, ParallelFor
+from unspool.definitions.tasks.listen import Iterator, Listen
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.clock import rfc3339
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.iterations import Iterations
+from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import Loop, Phase, Run
 
 NO_NAMES: Final[Mapping[str, Json]] = MappingProxyType({})
@@ -78,21 +80,33 @@ def _scoped_variable(builder: DecisionBuilder, run: Run, name: str) -> Json:
     inside, branch = None, None
     while run.parent is not None:
         task = builder.task_of(run)
-        body = task.body
-        if inside is not None and isinstance(body, For) and isinstance(run.progress, Loop):
-            if name == body.each:
-                return run.progress.items[run.progress.place]
-            if name == body.at:
-                return run.progress.place
-        if isinstance(body, ParallelFor) and isinstance(run.progress, Iterations) and branch is not None:
-            if name == body.each:
-                return run.progress.items[branch]
-            if name == body.at:
-                return branch
-        if isinstance(body, Try) and name == body.catch.name and _has_error(run, body, inside):
-            return run.fault
+        declared = _declared(run, task.body, inside, branch)
+        if name in declared:
+            return declared[name]
         inside, branch, run = task, run.branch, builder.run(run.parent)
     return None
+
+
+def _declared(run: Run, body: Body, inside: Task | None, branch: int | None) -> Mapping[str, Json]:
+    """The variables that a run declares for what is inside it.
+
+    Args:
+        run: the run.
+        body: the kind of its task.
+        inside: the task inside it whose expression is evaluated; None for expressions of the task itself.
+        branch: the iteration that the task inside belongs to, if iterations run side by side.
+    """
+    match body, run.progress:
+        case For(each=each, at=at), Loop(items, place) if inside is not None:
+            return {at: place, each: items[place]}
+        case ParallelFor(each=each, at=at), Iterations(items=items) if branch is not None:
+            return {at: branch, each: items[branch]}
+        case Listen(each=Iterator(item=item, at=at)), Listening() as listening if inside is not None:
+            return {at: listening.place, item: listening.item}
+        case Try(), _ if _has_error(run, body, inside):
+            return {body.catch.name: run.fault}
+        case _:
+            return NO_NAMES
 
 
 def _has_error(run: Run, body: Try, inside: Task | None) -> bool:

@@ -13,6 +13,7 @@ from rpds import HashTrieMap
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.iterations import Iterations
+from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase, Purpose, Run, State
 
 FORMAT: Final = 1
@@ -70,6 +71,8 @@ def _dump_run(run: Run) -> Json:
             progress = {"outputs": list(outputs.items())}
         case Iterations(items, input_size, begun, outputs, size):
             progress = {"iterations": [items, input_size, begun, list(outputs.items()), size]}
+        case Listening():
+            progress = {"listening": run.progress.to_json()}
         case None:
             progress = None
     return {**run._asdict(), "progress": progress}
@@ -78,11 +81,13 @@ def _dump_run(run: Run) -> Json:
 def _load_run(members: dict[str, Json]) -> Run:
     match members["progress"]:
         case {"items": items, "place": place}:
-            progress: Loop | Branches | Iterations | None = Loop(items, place)
+            progress: Loop | Branches | Iterations | Listening | None = Loop(items, place)
         case {"outputs": outputs}:
             progress = Branches(HashTrieMap(dict(outputs)))
         case {"iterations": [items, input_size, begun, outputs, size]}:
             progress = Iterations(items, input_size, begun, HashTrieMap(dict(outputs)), size)
+        case {"listening": listening}:
+            progress = Listening.from_json(listening)
         case _:
             progress = None
     return Run(**{**members, "phase": Phase(members["phase"]), "progress": progress})

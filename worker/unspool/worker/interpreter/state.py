@@ -15,6 +15,7 @@ from rpds import HashTrieMap
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.iterations import Iterations
+from unspool.worker.interpreter.listening import Listening
 
 ROOT: Final = "0"
 """Run id of the workflow itself, the root of the tree."""
@@ -33,6 +34,8 @@ class Phase(StrEnum):
     """It waits for a timer."""
     AWAITING = "awaiting"
     """It waits for the sub-workflow that it has started."""
+    LISTENING = "listening"
+    """It waits for events."""
 
 
 class Purpose(StrEnum):
@@ -81,7 +84,7 @@ class Run(NamedTuple):
     """Number of retries that have begun (`try`)."""
     fault: Json = None
     """The error that is being handled (`catch.do`)."""
-    progress: Loop | Branches | Iterations | None = None
+    progress: Loop | Branches | Iterations | Listening | None = None
     child: str | None = None
     """Id of the sub-workflow's execution (`run: workflow`)."""
 

@@ -1,0 +1,130 @@
+"""CloudEvents over HTTP: publish them, and stream what is published.
+
+Content modes are those of the HTTP Protocol Binding for CloudEvents 1.0: structured, binary and batched.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from urllib.parse import unquote
+
+import orjson
+from starlette.responses import Response, StreamingResponse
+
+from unspool.api.bodies import decode_json, media_type, read_body
+from unspool.api.calls import Call, json_response
+from unspool.api.events import SSE
+from unspool.api.problems import HttpProblem
+from unspool.definitions.cloud_events import from_body, problems_of
+from unspool.definitions.json_value import Json
+from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.records import CloudEvent, PublishedEvent
+from unspool.eventstore.waiting import done_before
+
+STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+
+_PAGE: Final = 100
+_PREFIX: Final = "ce-"
+
+
+async def publish(call: Call) -> Response:
+    """Publishes one event or a batch. If an event is not valid, none is published."""
+    events = await _events(call)
+    _check(events)
+    await call.store.publish(call.tenant, events)
+    return json_response({"accepted": len(events)}, 202)
+
+
+async def stream(call: Call) -> Response:
+    """Streams events as they are published; with `Last-Event-ID`, those after it."""
+    if call.request.method == "HEAD":
+        return Response(media_type=SSE)
+    wanted = {name: text for name in ("type", "source") if (text := call.parameter(name)) is not None}
+    after = call.request.headers.get("last-event-id") or await _last_position(call)
+    try:
+        page = await call.store.published_events(call.tenant, after=after, limit=_PAGE) if after else []
+    except ValueError:
+        raise HttpProblem(400, "Last-Event-ID must be the id of an event in this stream") from None
+    return StreamingResponse(_live(call, after, page, wanted), media_type=SSE)
+
+
+async def _events(call: Call) -> list[Any]:
+    """Reads the events of a request."""
+    request, settings = call.request, call.services.settings
+    kind = media_type(request)
+    body = await read_body(request, settings.max_input_bytes, settings.body_seconds)
+    if kind == BATCH:
+        events = decode_json(body)
+        if not isinstance(events, list):
+            raise HttpProblem(422, "a batch is a JSON array of CloudEvents")
+        return events
+    attributes = {
+        name[len(_PREFIX) :]: unquote(value)
+        for name, value in request.headers.items()
+        if name.startswith(_PREFIX)
+    }
+    if kind == STRUCTURED or (not attributes and kind in {"application/json", ""}):
+        return [decode_json(body)]
+    if kind.startswith("application/cloudevents"):
+        raise HttpProblem(415, f"the body is {kind}; send {STRUCTURED} or {BATCH}")
+    if not attributes:
+        raise HttpProblem(415, f"send a CloudEvent as {STRUCTURED}, or its attributes as ce- headers")
+    return [{**attributes, **_data(request.headers.get("content-type", ""), body)}]
+
+
+def _data(content_type: str, body: bytes) -> dict[str, Json]:
+    """Returns the members of an event for a body in binary mode."""
+    try:
+        return from_body(content_type, body, decode_json)
+    except UnicodeDecodeError:
+        raise HttpProblem(400, "the body is not UTF-8") from None
+
+
+def _check(events: list[Json]) -> None:
+    """Raises 422 with every problem of every event."""
+    batch = len(events) > 1
+    found = [
+        {"pointer": f"/{place}" if batch else "", "message": message}
+        for place, event in enumerate(events)
+        for message in problems_of(event)
+    ]
+    if found:
+        where = f"event {found[0]['pointer'][1:]}: " if batch else ""
+        detail = f"{where}{found[0]['message']}" + ("; none was published" if batch else "")
+        raise HttpProblem(422, detail, errors=found)
+
+
+async def _last_position(call: Call) -> str | None:
+    newest = await call.store.published_events(call.tenant, limit=1)
+    return newest[-1].position if newest else None
+
+
+async def _live(
+    call: Call, after: str | None, page: list[PublishedEvent], wanted: dict[str, str]
+) -> AsyncIterator[bytes]:
+    """Yields events when they are published, and comments as heartbeats.
+
+    The stream ends when the API stops or the store is unavailable. The client can resume it.
+    """
+    seconds = call.services.settings.heartbeat_seconds
+    yield b": events\n\n"
+    while not call.services.closing.is_set():
+        if page:
+            yield b"".join(_frame(each) for each in page if _is_wanted(each.event, wanted))
+            after = page[-1].position
+        try:
+            if not page:
+                waiting = call.store.wait_for_events(call.tenant, after, seconds)
+                await done_before(waiting, call.services.closing.wait())
+                yield b": heartbeat\n\n"
+            page = await call.store.published_events(call.tenant, after=after, limit=_PAGE)
+        except StoreUnavailable:
+            return
+
+
+def _is_wanted(event: CloudEvent, wanted: dict[str, str]) -> bool:
+    return all(event.get(name) == text for name, text in wanted.items())
+
+
+def _frame(published: PublishedEvent) -> bytes:
+    return b"id: %b\ndata: %b\n\n" % (published.position.encode(), orjson.dumps(published.event))

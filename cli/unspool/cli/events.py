@@ -1,0 +1,48 @@
+"""`unspool events`: the events that workflows listen for."""
+
+import click
+
+from unspool.cli.exits import CommandError
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, parse_json, place_options, read_file
+from unspool.cli.output import print_json, say
+from unspool.cli.stores import opened, store_url
+from unspool.definitions.cloud_events import problems_of
+from unspool.definitions.json_value import Json
+
+
+@click.group(epilog=example("unspool events publish paid.json"))
+def events() -> None:
+    """Publish events to the workflows that listen for them."""
+
+
+@events.command(
+    "publish", epilog=example("unspool events publish paid.json", "order | unspool events publish -")
+)
+@click.argument("file", metavar="FILE|-")
+@place_options
+@json_option
+@asynchronous
+async def publish(file: str, place: Place, as_json: bool) -> None:
+    """Publish a CloudEvent, or an array of them, from a JSON file. If one is not valid, none is published."""
+    source = "standard input" if file == "-" else file
+    given = parse_json(read_file(file), source)
+    batch = given if isinstance(given, list) else [given]
+    _check(source, batch, single=batch is not given)
+    async with opened(store_url(place)) as store:
+        await store.publish(place.tenant, batch)
+    if as_json:
+        print_json({"accepted": len(batch)}, one_line=True)
+    else:
+        say(f"unspool: published {len(batch)} event{'' if len(batch) == 1 else 's'}")
+
+
+def _check(source: str, events_: list[Json], *, single: bool) -> None:
+    """Raises `CommandError` with every problem of every event."""
+    problems = [
+        f"{source}: {'' if single else f'event {place}: '}{message}"
+        for place, event in enumerate(events_)
+        for message in problems_of(event)
+    ]
+    if problems:
+        raise CommandError("\n".join(problems))

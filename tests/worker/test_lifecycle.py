@@ -1,0 +1,95 @@
+"""Lifecycle events (inventory T2-T7)."""
+
+import asyncio
+
+from tests.worker.test_service import TENANT, deploy, ended, output, start, store, working  # noqa: F401 - a fixture
+
+from unspool.eventstore.records import Message, MessageKind, Status
+
+
+def short(event):
+    return event["type"].removeprefix("io.serverlessworkflow.").removesuffix(".v1")
+
+
+async def published(store):  # noqa: F811 - the fixture
+    return [each.event for each in await store.published_events(TENANT, limit=1000)]
+
+
+async def test_the_lifecycle_of_an_execution(store, jq):  # noqa: F811
+    await deploy(store, "do: [{a: {set: {x: 1}}}, {b: {raise: {error: {type: 'x:e', status: 409}}}}]")
+    async with working(store, jq, lifecycle_events=True):
+        await ended(store, await start(store, "e"))
+    events = await published(store)
+    assert [short(event) for event in events] == [
+        "workflow.started",
+        "task.created",
+        "task.started",
+        "task.completed",
+        "task.created",
+        "task.started",
+        "task.faulted",
+        "workflow.faulted",
+    ]
+    name = "w-e.test"
+    started, completed, faulted = events[0], events[3], events[-2]
+    assert {**started, "time": "", "data": {**started["data"], "startedAt": ""}} == {
+        "specversion": "1.0",
+        "id": "e/1",
+        "source": "/test/w/1.0.0",
+        "type": "io.serverlessworkflow.workflow.started.v1",
+        "subject": name,
+        "time": "",
+        "datacontenttype": "application/json",
+        "data": {
+            "name": name,
+            "startedAt": "",
+            "definition": {"namespace": "test", "name": "w", "version": "1.0.0"},
+        },
+    }
+    assert completed["data"] == {
+        "workflow": name,
+        "task": "/do/0/a",
+        "completedAt": completed["time"],
+        "outputUri": "/api/v1/executions/e/events?after=3&limit=1",
+    }
+    assert faulted["data"]["error"] == {"type": "x:e", "status": 409, "instance": "/do/1/b"}
+
+
+async def test_tasks_are_suspended_and_resumed_with_their_workflow(store, jq):  # noqa: F811
+    await deploy(store, "do: [{a: {listen: {to: {one: {with: {type: t}, correlate: {k: {from: .data}}}}}}}]")
+    async with working(store, jq, lifecycle_events=True):
+        key = await start(store, "e")
+        for kind, status in [(MessageKind.SUSPEND, Status.SUSPENDED), (MessageKind.RESUME, Status.WAITING)]:
+            await store.send(TENANT, Message(kind, "e", {}))
+            async with asyncio.timeout(20):
+                while (record := await store.execution(key)).status is not status:
+                    await store.wait_for_version(key, record.version, 10)
+        await store.publish(
+            TENANT, [{"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": 7}]
+        )
+        assert await output(store, key) == [7]
+    events = await published(store)
+    found = {short(event): event["data"] for event in events if "e/" in event["id"]}
+    assert list(found) == [
+        "workflow.started",
+        "task.created",
+        "task.started",
+        "workflow.correlation-started",
+        "workflow.suspended",
+        "task.suspended",
+        "workflow.resumed",
+        "task.resumed",
+        "workflow.correlation-completed",
+        "task.completed",
+        "workflow.completed",
+    ]
+    assert found["task.suspended"]["task"] == found["task.resumed"]["task"] == "/do/0/a"
+    assert found["workflow.correlation-completed"]["correlationKeys"] == {"k": 7}
+    assert found["workflow.completed"]["outputUri"] == "/api/v1/executions/e"
+
+
+async def test_nothing_is_published_unless_it_is_set(store, jq):  # noqa: F811
+    await deploy(store, "do: [{a: {set: {x: 1}}}]")
+    async with working(store, jq):
+        await ended(store, await start(store, "e"))
+    assert await published(store) == []

@@ -1,0 +1,177 @@
+"""`listen`: consumes events until its strategy is met (inventory I46-I54, P1-P7)."""
+
+from unspool.definitions import errors
+from unspool.definitions.expressions import Budget, LimitExceeded
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import TaskList
+from unspool.definitions.tasks.listen import Iterator, Listen, Strategy
+from unspool.eventstore.records import CloudEvent
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
+from unspool.worker.interpreter.event_index import index_entry
+from unspool.worker.interpreter.event_matching import expected_values, match
+from unspool.worker.interpreter.flow import check, complete, create, exported
+from unspool.worker.interpreter.kind import InOrder
+from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.scope import Scope
+from unspool.worker.interpreter.state import Run
+
+
+class ListenInterpreter(InOrder):
+    """Subscribes to events, and runs `foreach` for each that it consumes, one after another."""
+
+    def begin(self, builder: DecisionBuilder, run: Run, body: Listen) -> None:
+        """Subscribes. Only events that are published from now on are consumed."""
+        scope = Scope(builder, run)
+        data: dict[str, Json] = {
+            "filters": [expected_values(scope, each) for each in body.filters],
+            "read": body.read,
+        }
+        if body.each is not None:
+            data["foreach"] = True
+            if body.condition is not None:
+                data["keep"] = True
+        builder.emit("workflow.correlation-started", run, data)
+        self._go_on(builder, run, body)
+
+    def event_received(self, builder: DecisionBuilder, run: Run, body: Listen, event: CloudEvent) -> None:
+        """Consumes an event if a filter that still waits for one matches it; else nothing happens."""
+        listening = _progress(run)
+        builder.budget = Budget()
+        scope = Scope(builder, run)
+        for place in open_filters(body, listening):
+            keys = match(scope, body.filters[place], listening.expected[place], listening.keys, event)
+            if keys is not None:
+                self._consume(builder, run, body, place, keys, event)
+                return
+
+    def _consume(
+        self,
+        builder: DecisionBuilder,
+        run: Run,
+        body: Listen,
+        place: int,
+        keys: dict[str, Json],
+        event: CloudEvent,
+    ) -> None:
+        data: dict[str, Json] = {"filter": place, "event": event}
+        if keys:
+            data["keys"] = keys
+        if place >= len(body.strategy.filters):
+            data["until"] = True
+        builder.add_size_of(event)
+        builder.emit("event.received", run, data)
+        self._go_on(builder, run, body)
+
+    def tasks(self, body: Listen, child: Ended) -> TaskList:
+        """The tasks of `foreach`."""
+        return _iterator(body).tasks
+
+    def done(self, builder: DecisionBuilder, run: Run, body: Listen, child: Ended) -> None:
+        """The tasks of `foreach` have processed an event."""
+        self._process(builder, run, _iterator(body), run.data)
+        self._go_on(builder, run, body)
+
+    def _go_on(self, builder: DecisionBuilder, run: Run, body: Listen) -> None:
+        """Stops to listen, processes the next event, or completes; whatever is next."""
+        run = builder.run(run.id)
+        listening = _progress(run)
+        if not listening.done:
+            if _is_met(builder, run, body, listening):
+                builder.emit("workflow.correlation-completed", run, _keys(listening))
+                builder.unsubscribe(run)
+            else:
+                subscribe(builder, run, body)
+        if body.each is not None:
+            self._iterate(builder, run, body.each)
+        listening = _progress(builder.run(run.id))
+        if listening.done and not listening.iterating and not (listening.iterates and listening.waiting):
+            complete(builder, builder.run(run.id), _bounded(builder, listening))
+
+    def _iterate(self, builder: DecisionBuilder, run: Run, each: Iterator) -> None:
+        """Processes events that wait. Stops where tasks have to run first."""
+        while _progress(builder.run(run.id)).waiting:
+            run = builder.run(run.id)
+            if each.tasks.first is not None:
+                create(builder, each.tasks.first, run)
+                return
+            self._process(builder, run, each, _progress(run).item)
+
+    def _process(self, builder: DecisionBuilder, run: Run, each: Iterator, value: Json) -> None:
+        """Transforms, checks and exports the output of an iteration (inventory I48). Raises `Fault`."""
+        listening = _progress(run)
+        scope = Scope(builder, run, {each.item: listening.item, each.at: listening.place}, value)
+        data: dict[str, Json] = {}
+        output = value
+        if each.output.transform is not None:
+            data["output"] = output = scope.evaluate(each.output.transform, value)
+        check(each.output, output, "output")
+        after = scope._replace(names={**scope.names, "output": output})
+        data |= exported(after, each.export, output)
+        builder.emit("event.processed", run, data)
+
+
+def subscribe(builder: DecisionBuilder, run: Run, body: Listen) -> None:
+    """Subscribes to the events of the filters that still wait for one."""
+    listening = _progress(run)
+    entries = {
+        index_entry(body.filters[place], listening.expected[place], listening.keys): None
+        for place in open_filters(body, listening)
+    }
+    builder.subscribe(run, tuple(entries))
+
+
+def open_filters(body: Listen, listening: Listening) -> list[int]:
+    """Returns the places of the filters that may consume an event, in the order in which they are asked.
+
+    Those of `until` come first: their events are not consumed by the strategy too (inventory I49).
+    """
+    if listening.done:
+        return []
+    first = len(body.strategy.filters)
+    until = _open(body.until, first, listening) if body.until is not None else []
+    return until + _open(body.strategy, 0, listening)
+
+
+def _open(strategy: Strategy, first: int, listening: Listening) -> list[int]:
+    places = range(first, first + len(strategy.filters))
+    return [place for place in places if not (strategy.all and place in listening.filters)]
+
+
+def _is_met(builder: DecisionBuilder, run: Run, body: Listen, listening: Listening) -> bool:
+    """Whether enough events are consumed (inventory P1 to P4). Raises `Fault`."""
+    if body.until is not None:
+        return _consumed_enough(body.until, len(body.strategy.filters), listening)
+    if body.condition is not None:
+        return listening.received > 0 and Scope(builder, run).holds(
+            body.condition, listening.consumed_events()
+        )
+    return _consumed_enough(body.strategy, 0, listening)
+
+
+def _consumed_enough(strategy: Strategy, first: int, listening: Listening) -> bool:
+    consumed = [place for place in listening.filters if first <= place < first + len(strategy.filters)]
+    return len(consumed) == len(strategy.filters) if strategy.all else bool(consumed)
+
+
+def _keys(listening: Listening) -> dict[str, Json]:
+    return {"keys": listening.keys} if listening.keys else {}
+
+
+def _progress(run: Run) -> Listening:
+    assert isinstance(run.progress, Listening)  # from its first event on
+    return run.progress
+
+
+def _iterator(body: Listen) -> Iterator:
+    assert body.each is not None  # only its tasks are children
+    return body.each
+
+
+def _bounded(builder: DecisionBuilder, listening: Listening) -> list[Json]:
+    """Returns the output of the task. Raises `Fault` if it is too large."""
+    results = listening.results()
+    try:
+        builder.add_size_of(results)
+    except LimitExceeded as error:
+        raise Fault(errors.runtime(f"the events together: {error}")) from error
+    return results

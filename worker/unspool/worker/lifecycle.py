@@ -1,0 +1,91 @@
+"""Lifecycle CloudEvents: the projection of histories that the specification describes.
+
+Source: dsl-reference.md, "Lifecycle Events" (inventory T2 to T7). The commit that stores an event of the
+history publishes its lifecycle event, so each is published once, in the order of the history.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from unspool.definitions.cloud_events import SPEC_VERSION
+from unspool.definitions.json_value import Json
+from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import CloudEvent, WorkflowRef
+from unspool.worker.interpreter.decide import Decision
+from unspool.worker.interpreter.state import ROOT
+
+_PREFIX: Final = "io.serverlessworkflow"
+
+_TIMES: Final = {
+    "workflow.started": "startedAt",
+    "workflow.suspended": "suspendedAt",
+    "workflow.resumed": "resumedAt",
+    "workflow.correlation-started": "startedAt",
+    "workflow.correlation-completed": "completedAt",
+    "workflow.cancelled": "cancelledAt",
+    "workflow.faulted": "faultedAt",
+    "workflow.completed": "completedAt",
+    "task.created": "createdAt",
+    "task.started": "startedAt",
+    "task.suspended": "suspendedAt",
+    "task.resumed": "resumedAt",
+    "task.retried": "retriedAt",
+    "task.cancelled": "cancelledAt",
+    "task.faulted": "faultedAt",
+    "task.completed": "completedAt",
+}
+"""The types of lifecycle events, each with the member of its data that has the time."""
+
+_TASKS_TOO: Final = {"workflow.suspended": "task.suspended", "workflow.resumed": "task.resumed"}
+
+
+def lifecycle_events(execution: str, workflow: WorkflowRef, decision: Decision) -> Iterator[CloudEvent]:
+    """Yields the lifecycle events of a decision, in the order of its events."""
+    for event in decision.events:
+        if event.type not in _TIMES:
+            continue
+        yield _cloud_event(execution, workflow, event, event.type, event.task)
+        if event.type in _TASKS_TOO:
+            for run in sorted(decision.state.runs.values(), key=lambda run: int(run.id)):
+                if run.id != ROOT:
+                    yield _cloud_event(execution, workflow, event, _TASKS_TOO[event.type], run.task, run.id)
+
+
+def _cloud_event(
+    execution: str, workflow: WorkflowRef, event: Event, type_: str, task: str | None, run: str = ""
+) -> CloudEvent:
+    name = f"{workflow.name}-{execution}.{workflow.namespace}"
+    time = rfc3339(event.time)
+    data = {**_subject(name, type_, task), _TIMES[type_]: time}
+    return {
+        "specversion": SPEC_VERSION,
+        "id": f"{execution}/{event.seq}" + (f"/{run}" if run else ""),
+        "source": f"/{workflow.namespace}/{workflow.name}/{workflow.version}",
+        "type": f"{_PREFIX}.{type_}.v1",
+        "subject": name,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": data | _details(execution, workflow, event, type_),
+    }
+
+
+def _subject(name: str, type_: str, task: str | None) -> dict[str, Json]:
+    return {"name": name} if type_.startswith("workflow.") else {"workflow": name, "task": task}
+
+
+def _details(execution: str, workflow: WorkflowRef, event: Event, type_: str) -> dict[str, Json]:
+    """Returns what the data of an event has besides its subject and time."""
+    match type_:
+        case "workflow.started":
+            return {"definition": workflow._asdict()}
+        case "workflow.faulted" | "task.faulted":
+            return {"error": event.data["error"]}
+        case "workflow.correlation-completed" if "keys" in event.data:
+            return {"correlationKeys": event.data["keys"]}
+        case "workflow.completed":
+            return {"outputUri": f"/api/v1/executions/{execution}"}
+        case "task.completed":
+            return {"outputUri": f"/api/v1/executions/{execution}/events?after={event.seq - 1}&limit=1"}
+        case _:
+            return {}
