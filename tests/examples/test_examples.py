@@ -1,9 +1,13 @@
 """Every example runs and has the effects that it describes."""
 
 import asyncio
+import json
+import sys
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -165,6 +169,79 @@ async def test_without_an_answer_it_is_given_up(run: Any, shop: Any) -> None:
     ran = await run("human-approval.yaml", **QUESTION, limit="PT1.5S")
     assert ran.json == {"question": "May we?", "decision": "none", "reminders": None}
     assert 1 <= shop.approvals["approval-1"]["reminders"] <= 7
+
+
+# -- approval-by-event.yaml and match-two-streams.yaml, with a server
+
+
+class Server:
+    """`unspool dev` with examples deployed."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def start(self, name: str, **members: Any) -> str:
+        path = f"/api/v1/workflows/examples/{name}/executions"
+        async with self._session.post(path, json={"input": members}) as answer:
+            return str((await answer.json())["id"])
+
+    async def execution(self, id_: str) -> Any:
+        async with self._session.get(f"/api/v1/executions/{id_}") as answer:
+            return await answer.json()
+
+    async def reaches(self, id_: str, status: str) -> Any:
+        async with asyncio.timeout(20):
+            while (found := await self.execution(id_))["status"] != status:
+                await asyncio.sleep(0.02)
+        return found
+
+    async def publish(self, type_: str, **data: Any) -> None:
+        event = {"specversion": "1.0", "id": uuid4().hex, "source": "/test", "type": type_, "data": data}
+        headers = {"Content-Type": "application/cloudevents+json"}
+        async with self._session.post("/api/v1/events", data=json.dumps(event), headers=headers) as answer:
+            assert answer.status == 202
+
+
+@pytest.fixture
+async def server(tmp_path: Path, examples: Path) -> AsyncIterator[Server]:
+    program = Path(sys.executable).with_name("unspool")
+    files = [str(examples / name) for name in ("approval-by-event.yaml", "match-two-streams.yaml")]
+    process = await asyncio.create_subprocess_exec(
+        program, "dev", *files, "--port", "0", env={"HOME": str(tmp_path)}, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            address = (await process.stdout.readline()).decode().strip()
+        async with aiohttp.ClientSession(address) as session:
+            yield Server(session)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_an_order_is_approved_by_an_event(server: Server) -> None:
+    ids = [await server.start("approval-by-event", order=o, amount=9, deadline="PT1M") for o in ("A", "B")]
+    for id_ in ids:
+        await server.reaches(id_, "waiting")
+    await server.publish("approval.decided", order="B", approved=True, by="Ada")
+    assert (await server.reaches(ids[1], "completed"))["output"] == {"approved": True, "by": "Ada"}
+    assert (await server.execution(ids[0]))["status"] == "waiting"
+
+
+async def test_an_order_is_rejected_at_the_deadline(server: Server) -> None:
+    id_ = await server.start("approval-by-event", order="A", amount=9, deadline="PT0.1S")
+    assert (await server.reaches(id_, "completed"))["output"] == {"approved": False, "by": "deadline"}
+
+
+async def test_the_two_events_of_one_order_are_matched(server: Server) -> None:
+    id_ = await server.start("match-two-streams")
+    await server.reaches(id_, "waiting")
+    await server.publish("parcel.packed", orderId="A", weight=3)
+    await server.publish("payment.received", order="B", amount=5)
+    await server.publish("payment.received", order="A", amount=7)
+    output = (await server.reaches(id_, "completed"))["output"]
+    assert output == {"order": "A", "amount": 7, "weight": 3}
 
 
 # -- the demonstration

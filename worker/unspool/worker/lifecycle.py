@@ -1,6 +1,6 @@
 """Lifecycle CloudEvents: the projection of histories that the specification describes.
 
-Source: dsl-reference.md, "Lifecycle Events" (inventory T2 to T7). The commit that stores an event of the
+Source: dsl-reference.md, "Lifecycle Events" (inventory T4, T6). The commit that stores an event of the
 history publishes its lifecycle event, so each is published once, in the order of the history.
 """
 

@@ -1,4 +1,4 @@
-"""`listen`: consumes events until its strategy is met (inventory I46-I54, P1-P7)."""
+"""`listen`: consumes events until its strategy is met (inventory I46-I53, P1-P7)."""
 
 from unspool.definitions import errors
 from unspool.definitions.expressions import Budget, LimitExceeded
@@ -138,7 +138,7 @@ def _open(strategy: Strategy, first: int, listening: Listening) -> list[int]:
 
 
 def _is_met(builder: DecisionBuilder, run: Run, body: Listen, listening: Listening) -> bool:
-    """Whether enough events are consumed (inventory P1 to P4). Raises `Fault`."""
+    """Whether enough events are consumed (inventory P1, P2, P3). Raises `Fault`."""
     if body.until is not None:
         return _consumed_enough(body.until, len(body.strategy.filters), listening)
     if body.condition is not None:
