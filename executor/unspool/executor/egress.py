@@ -27,7 +27,7 @@ class AddressScope(StrEnum):
 
 
 class AddressRefused(OSError):
-    """An address is not allowed. The message is always the same, so that it does not show what is there."""
+    """An address is not allowed. The message never depends on the address, so it reveals nothing about it."""
 
     def __init__(self) -> None:
         super().__init__("workflows may not connect to this address")
@@ -109,7 +109,7 @@ class EgressPolicy:
     def _is_store(self, address: Address, port: int) -> bool:
         if (address, port) in self.store:
             return True
-        # Each address of this machine leads to a store on this machine.
+        # A store on this machine can be reached by each address of this machine.
         local = any(at == port and self.is_own(known) for known, at in self.store)
         return local and self.is_own(address)
 
@@ -132,7 +132,7 @@ def store_endpoints(url: str) -> tuple[Endpoint, ...]:
 
 
 def resolve(endpoints: Iterable[Endpoint]) -> frozenset[tuple[Address, int]]:
-    """The present addresses of the servers. Names that do not resolve are left out. Blocks on DNS."""
+    """The current addresses of the servers, without names that do not resolve. Blocks on DNS."""
     return frozenset(
         (unwrapped(ip_address(sockaddr[0])), port)
         for host, port in endpoints

@@ -1,9 +1,9 @@
 """A helper process that kills process groups and removes directories after its parent has died.
 
 It reads lines from standard input: `+group ID` adds a process group, `-group ID` removes it from the list;
-`+directory PATH` and `-directory PATH` do so with a directory, its path in hexadecimal. The kernel closes the
-pipe when the parent dies, also by SIGKILL. Then the helper sends SIGKILL to the groups and removes the
-directories that are left. It imports only the standard library, so that it starts fast.
+`+directory PATH` and `-directory PATH` do the same for a directory, with its path in hexadecimal. When the
+parent dies, also by SIGKILL, the kernel closes the pipe. Then the helper sends SIGKILL to the groups in its
+list and removes the directories. It imports only the standard library, so that it starts fast.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ import time
 from collections.abc import Iterable
 
 _REMOVE_SECONDS = 5.0
-"""How long a directory is removed again, because a process that is being killed still writes to it."""
+"""How long to retry the removal of a directory: a process that is being killed may still write to it."""
 
 
 def main(lines: Iterable[bytes]) -> None:
-    """Reads lines to the end of input, then cleans up what is left."""
+    """Reads lines to the end of input, then kills the groups and removes the directories that are left."""
     left: dict[bytes, set[bytes]] = {b"group": set(), b"directory": set()}
     for line in lines:
         if line.endswith(b"\n"):  # the parent may die while it writes

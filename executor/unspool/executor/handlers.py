@@ -29,9 +29,11 @@ async def default_handlers(
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release. Their connections close with the context.
 
-    `store` are the servers of the event store (`store_endpoints(url)`); calls to them are refused.
-    `jq` evaluates expressions of secrets that do not compile to closures. Secrets come from `secrets`, by
-    default from the environment and from files.
+    Args:
+        settings: of the executor.
+        store: the servers of the event store (`store_endpoints(url)`); calls to them are refused.
+        jq: evaluates expressions that read secrets and do not compile to closures.
+        secrets: returns the values of secrets; by default from the environment and from files.
 
     Raises:
         BadSetting: `UNSPOOL_EGRESS` is neither `private` nor `public`.

@@ -15,23 +15,23 @@ from unspool.definitions.json_value import Json
 HIDDEN: Final = "***"
 
 _MIN_LENGTH: Final = 4
-"""Shorter values are not hidden: to hide each "1" would make texts unreadable."""
+"""Shorter values are not masked: texts would be unreadable if each "1" were masked."""
 
 _PIECE: Final = re.compile(r"\\+|[^\\]", re.DOTALL)
-"""A run of backslashes is one piece: each encoding in JSON doubles it."""
+"""A sequence of backslashes is one piece: each encoding in JSON doubles its length."""
 _BACKSLASH: Final = r"(?:\\|%5[Cc])"
-"""Its repetitions are possessive and bounded, so that a long run of backslashes costs linear time."""
+"""Its repetitions are possessive and limited, so that many backslashes cost linear time."""
 
 _BASE64_SKIP: Final = (0, 2, 3)
 """How many characters of base64 depend on the bytes before a value, by the value's offset modulo 3."""
 _SAFE_IN_URLS: Final = ("", "/", "/:@!$&'()*+,;=-._~?")
-"""Characters that programs leave as they are when they encode URLs."""
+"""Sets of characters that programs do not encode in URLs."""
 
 _BASE64: Final = "[A-Za-z0-9+/_-]"
 
 
 class Mask:
-    """Replaces values of secrets by `***`, also where they are URL-encoded, base64 or JSON-escaped."""
+    """Replaces values of secrets by `***`, also if they are URL-encoded, in base64 or JSON-escaped."""
 
     def __init__(self, secrets: Iterable[Json]) -> None:
         texts = {text for secret in secrets for text in _texts(secret) if len(text) >= _MIN_LENGTH}
@@ -71,7 +71,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def _texts(secret: Json) -> Iterator[str]:
-    """The texts in a secret: itself, or the strings in its members."""
+    """The texts of a secret: the secret itself, or the strings in its members."""
     match secret:
         case str():
             yield secret
@@ -88,7 +88,7 @@ def _texts(secret: Json) -> Iterator[str]:
 
 
 def _patterns(text: str) -> Iterator[str]:
-    """Regular expressions of the forms in which a secret can be written."""
+    """Regular expressions for all encodings of a secret."""
     for form in {text, unquote(text)}:
         if len(form) >= _MIN_LENGTH:
             yield "".join(map(_any_encoding, _PIECE.findall(form)))
@@ -101,9 +101,9 @@ def _patterns(text: str) -> Iterator[str]:
 
 @cache
 def _any_encoding(character: str) -> str:
-    """Matches a character as it is, in URLs, in JSON and in HTML, or in several of them at once.
+    """Matches a character unchanged or as URLs, JSON or HTML encode it, also with several encodings.
 
-    Each character has a choice of its own, because programs differ in which characters they encode.
+    Each character has its own alternatives, because programs encode different characters.
     """
     if character.startswith("\\"):
         return f"{_BACKSLASH}{{1,32}}+"
@@ -119,7 +119,7 @@ def _any_encoding(character: str) -> str:
 
 
 def _base64_patterns(value: bytes) -> Iterator[str]:
-    """Base64 of any bytes that contain the value. What precedes it decides how its bits are aligned."""
+    """Base64 of any bytes that contain the value. The number of bytes before it decides its alignment."""
     for offset, skip in enumerate(_BASE64_SKIP):
         end = (offset + len(value)) * 8 // 6
         core = base64.b64encode(b"\0" * offset + value).decode()[skip:end]

@@ -10,7 +10,7 @@ from unspool.executor.egress import AddressRefused, EgressPolicy
 CONNECT_SECONDS: Final = 10.0
 
 _KEEP_ALIVE_SECONDS: Final = 4.0
-"""Shorter than the 5 seconds of common servers: a reused connection is then seldom closed by the server."""
+"""Shorter than the 5 seconds of common servers, so that the server rarely closes a reused connection."""
 
 
 def open_session(policy: EgressPolicy, connections: int) -> aiohttp.ClientSession:

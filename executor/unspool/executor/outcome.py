@@ -1,4 +1,4 @@
-"""The interface of a handler: a task request in, an outcome out."""
+"""The interface of a handler: it takes a task request and returns an outcome."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,10 +41,10 @@ class Handler(Protocol):
     """Runs the tasks of one queue."""
 
     async def __call__(self, request: TaskRequest) -> Outcome:
-        """Runs one task. The same request can come more than once.
+        """Runs one task. The same request can be delivered more than once.
 
-        The call is cancelled when the deadline comes, and can be cancelled at any await. An exception means a
-        fault of the handler or of the machine: the task is retried, then moved to the dead letter queue.
+        The call is cancelled at the deadline, and can be cancelled at any await. An exception means a bug of
+        the handler or a failure of the machine: the task is retried, then moved to the dead letter queue.
         """
 
 

@@ -1,4 +1,4 @@
-"""Shell scripts with limited output, which are stopped with everything in their process group."""
+"""Runs shell scripts with limited output, and stops their whole process group at the end."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ from typing import Final, NamedTuple, cast
 from unspool.executor.process_groups import ProcessGroups
 
 _DRAIN_SECONDS: Final = 0.5
-"""How long output is still read after the process has ended, if its children hold its pipes open."""
+"""How long output is read after the process has ended, if its children hold its pipes open."""
 
 _START_LINE: Final = b"\n"
 _WAIT_FOR_START_LINE: Final = "read -r _ || exit; "
-"""Keeps a script from running before its process group is registered: without the line it ends."""
+"""A script waits for this line, which is sent after its process group is registered. Without it, it exits."""
 
 
 class ProcessResult(NamedTuple):
@@ -33,7 +33,7 @@ class OutputTooLarge(Exception):
 
 
 class _OutputCapture(asyncio.SubprocessProtocol):
-    """Collects the output of a process up to a limit. Sees its end even if a child holds its pipes open."""
+    """Collects the output of a process up to a limit. Notices its end even if a child holds its pipes open."""
 
     def __init__(self, limit: int) -> None:
         loop = asyncio.get_running_loop()
@@ -80,15 +80,14 @@ async def run(
     kill_grace: float,
     groups: ProcessGroups,
 ) -> ProcessResult:
-    """Runs a script in a session of its own to its end, then kills the rest of its process group.
+    """Runs a script in a new session to its end, then kills the rest of its process group.
 
-    The group is in `groups` meanwhile, so that it is killed if this process dies.
-
-    When cancelled, it sends SIGTERM to the group, waits up to `kill_grace` seconds, and sends SIGKILL.
+    Meanwhile the group is registered in `groups`, so that it is killed if this process dies. If the call is
+    cancelled, it sends SIGTERM to the group, waits up to `kill_grace` seconds, and sends SIGKILL.
 
     Raises:
-        OutputTooLarge: it wrote more than `max_output` bytes to one of its outputs, and was killed.
-        OSError: it could not be started.
+        OutputTooLarge: the script wrote more than `max_output` bytes to one of its outputs, and was killed.
+        OSError: the script could not be started.
     """
     loop = asyncio.get_running_loop()
     transport, capture = await loop.subprocess_exec(

@@ -1,8 +1,8 @@
-"""Process groups and directories that must not outlive this process, even if it is killed with SIGKILL.
+"""Process groups and directories that must be removed when this process ends, even by SIGKILL.
 
-A process cannot act on its own SIGKILL, and `PR_SET_PDEATHSIG` reaches only a direct child. So one helper
-process (`group_killer.py`) knows them. It kills the groups and removes the directories when the pipe from
-this process closes.
+A process cannot react to its own SIGKILL, and `PR_SET_PDEATHSIG` signals only a direct child. So one helper
+process (`group_killer.py`) has a list of them. It kills the groups and removes the directories when the pipe
+from this process closes.
 """
 
 import os
@@ -33,7 +33,7 @@ class ProcessGroups:
         self._add(f"group {group}")
 
     def remove(self, group: int) -> None:
-        """Forgets a group that has ended, because its id can be used again."""
+        """Unregisters a group that has ended, because its id can be used again."""
         self._remove(f"group {group}")
 
     def add_directory(self, directory: str) -> None:
@@ -45,7 +45,7 @@ class ProcessGroups:
         self._add(f"directory {os.fsencode(directory).hex()}")
 
     def remove_directory(self, directory: str) -> None:
-        """Forgets a directory that was removed."""
+        """Unregisters a directory that was removed."""
         self._remove(f"directory {os.fsencode(directory).hex()}")
 
     def _add(self, entry: str) -> None:
@@ -59,14 +59,14 @@ class ProcessGroups:
             self._stop_helper()
 
     def close(self) -> None:
-        """Ends the helper, which cleans up what is still registered. Waits for it."""
+        """Ends the helper and waits for it. It kills the groups and removes the directories in its list."""
         if self._helper is not None:
             _pipe(self._helper).close()
             self._helper.wait()
             self._helper = None
 
     def _send(self, text: str) -> bool:
-        """Whether the helper will read the text, even if this process dies now."""
+        """Sends a line to the helper. Returns True if the helper will read it, even if this process dies."""
         if self._helper is None:
             return False
         try:
@@ -84,14 +84,14 @@ class ProcessGroups:
             stderr=subprocess.DEVNULL,
             env={},
             cwd="/",
-            start_new_session=True,  # a signal to the group of the executor does not reach it
+            start_new_session=True,  # so that a signal to the executor's process group does not stop it
             bufsize=0,
         )
         self._send("".join(f"+{entry}\n" for entry in self._registered))
         os.set_blocking(_pipe(self._helper).fileno(), False)
 
     def _stop_helper(self) -> None:
-        """Kills a helper that cannot be used. Killed, it cleans nothing up."""
+        """Kills a helper that cannot be used. A killed helper kills no groups and removes no directories."""
         if self._helper is not None:
             self._helper.kill()
             self._helper.wait()

@@ -1,4 +1,4 @@
-"""Gives a handler the values of secrets, and masks them in all that the handler returns or raises."""
+"""Gives a handler the values of secrets, and masks them in everything that it returns or raises."""
 
 import asyncio
 import traceback
@@ -22,7 +22,7 @@ _AUTHENTICATION = "/endpoint/authentication"
 
 
 class HandlerDefect(Exception):
-    """An exception of a handler: its text and, as a note, its traceback, both masked."""
+    """Replaces an exception of a handler. It has the masked text and, as a note, the masked traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SecretHandler:
             current.reset(token)
 
     def _values(self, asked: Mapping[str, Any]) -> dict[str, Json]:
-        """The values of all secrets of the workflow that exist: all of them are masked."""
+        """The values of all secrets that the workflow declares and that exist; all are masked."""
         found = {name: self.secrets.secret(name) for name in asked["declared"]}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -63,13 +63,13 @@ class SecretHandler:
         result: dict[str, Json] = _copy({name: value for name, value in arguments.items() if name != SECRETS})
         known: dict[str, Json] = {"authorization": None}
         budget = Budget()
-        # Authentication comes first: the others may read `$authorization` (inventory E7).
+        # Authentication is first, because the others may read `$authorization` (inventory E7).
         for text in sorted(asked["texts"], key=lambda text: not text["at"].startswith(_AUTHENTICATION)):
             _check(text["needs"], asked["declared"], values)
             if not text["at"].startswith(_AUTHENTICATION) and known["authorization"] is None:
                 known["authorization"] = descriptor((result.get("endpoint") or {}).get("authentication"))
             names = {**known, "secrets": {name: values[name] for name in text["needs"]}}
-            if "authorization" in text["variables"]:  # the worker knew it
+            if "authorization" in text["variables"]:  # the worker has sent its value
                 del names["authorization"]
             try:
                 value = evaluated_text(text, names, budget, self.jq, loose=asked.get("loose") is True)

@@ -1,4 +1,4 @@
-"""The secrets of workflows: where their values come from."""
+"""The sources of the values of secrets."""
 
 import re
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ _MAX_FILE_BYTES: Final = 1024 * 1024
 
 
 class SecretProvider(Protocol):
-    """Returns the values of secrets. It can be called in any thread, and may block."""
+    """Returns the values of secrets. Any thread may call it, and it may block."""
 
     def secret(self, name: str) -> Json:
-        """The value of a secret, a text or a JSON structure; None if there is no secret of this name."""
+        """The value of a secret: text, or a JSON object or array. None if there is no such secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSecrets:
-    """Secrets from environment variables, else from files in a directory.
+    """Secrets from environment variables, or from files in a directory.
 
-    A file is read at each use, so that a change is seen without a restart.
+    A file is read at each use, so a changed value needs no restart.
     """
 
     environment: Mapping[str, str]
     directory: str = ""
-    """Has one file for each secret, as Kubernetes mounts them; empty: there are no files."""
+    """A directory with one file for each secret, as Kubernetes mounts them; empty for none."""
 
     def secret(self, name: str) -> Json:
         """See `SecretProvider`."""
@@ -53,12 +53,12 @@ class LocalSecrets:
 
 
 def variable(name: str) -> str:
-    """The environment variable of a secret: upper case, with `_` for all but letters and digits."""
+    """The environment variable of a secret: in upper case, with `_` for other characters than A-Z and 0-9."""
     return PREFIX + _NOT_IN_VARIABLE.sub("_", name.upper())
 
 
 def _value(text: str) -> Json:
-    """A JSON object or array as such, any other text as it is."""
+    """The parsed value if the text is a JSON object or array; otherwise the text."""
     if text.lstrip()[:1] not in {"{", "["}:
         return text
     try:

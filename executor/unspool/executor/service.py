@@ -28,7 +28,7 @@ _DEREGISTER_TIMEOUT_SECONDS: Final = 2.0
 
 
 class _StopReason(Enum):
-    """Why a running task was told to stop."""
+    """The reason for stopping a running task."""
 
     CANCELLED = auto()
     LOST = auto()
@@ -51,7 +51,7 @@ class _Running:
 class ExecutorService:
     """Runs the tasks of its handlers' queues until it is stopped.
 
-    Many executors can share the queues; each needs a `name` of its own.
+    Many executors can share the queues; each needs a unique `name`.
     """
 
     def __init__(
@@ -74,16 +74,16 @@ class ExecutorService:
         self._reclaim_at = 0.0
 
     async def run(self) -> None:
-        """Runs until `stop`, then waits for running tasks for the grace period and releases the others.
+        """Runs until `stop`. Then waits for running tasks until the grace period ends, and releases the rest.
 
-        When cancelled, it releases them at once.
+        If the call is cancelled, it releases all tasks at once.
         """
         await retry_until_available(self._clock.adjust)
         heartbeats = partial(run_periodically, HEARTBEAT_SECONDS, self._heartbeat)
         try:
             async with asyncio.TaskGroup() as loops:
                 heartbeat = loops.create_task(self._restarted(heartbeats), name="executor heartbeat")
-                receiving = loops.create_task(self._restarted(self._receive_tasks), name="executor intake")
+                receiving = loops.create_task(self._restarted(self._receive_tasks), name="executor receives")
                 await self._stopping.wait()
                 receiving.cancel()
                 await asyncio.wait({receiving})
@@ -93,7 +93,7 @@ class ExecutorService:
             await self._shut_down()
 
     def stop(self) -> None:
-        """Makes `run` stop. Can be called from a signal handler of the loop, and more than once."""
+        """Makes `run` stop. A signal handler of the loop may call it, also more than once."""
         self._stopping.set()
 
     async def _restarted(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -131,7 +131,7 @@ class ExecutorService:
 
     def _start(self, delivery: Delivery[TaskRequest]) -> None:
         key = (delivery.source, delivery.id)
-        if key in self._running:  # reclaimed from this executor: the lease ended while the machine slept
+        if key in self._running:  # it reclaimed its own task: the lease ended while the machine slept
             return
         running = _Running(delivery)
         running.task = asyncio.create_task(self._run_task(running))
@@ -185,7 +185,7 @@ class ExecutorService:
             await asyncio.wait(tasks, timeout=self._settings.stop_grace_seconds)
 
     async def _shut_down(self) -> None:
-        """Releases running tasks and deregisters. If the store is unavailable, the leases just end."""
+        """Releases running tasks and deregisters. If the store is unavailable, the leases end later."""
         remaining = list(self._running.values())
         for running in remaining:
             running.stop(_StopReason.RELEASED)

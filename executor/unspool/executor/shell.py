@@ -28,7 +28,7 @@ _SHOWS_FAILURE: Final = frozenset({"code", "stderr", "all"})
 _STDERR_TAIL: Final = 500
 
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
-"""The name or path of a program, without any character that means something to a shell."""
+"""The name or path of a program, without characters that are special in a shell."""
 
 _DETACHED: Final = (
     "umask 077; directory=$1 command=$2; shift 2; exec 3<&0; "
@@ -152,7 +152,7 @@ def _script(command: str, arguments: tuple[str, ...]) -> tuple[str, tuple[str, .
 
 
 def _argv(arguments: Json) -> Iterator[str]:
-    """The arguments as argv: a list as it is, a map as `--name value` (inventory I61, I60)."""
+    """The arguments as argv: a list unchanged, a map as `--name value` (inventory I61, I60)."""
     match arguments:
         case None:
             return

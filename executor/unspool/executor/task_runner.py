@@ -24,8 +24,8 @@ MAX_FAILURES: Final = 3
 """After this many exceptions of its handler, a task is moved to the dead letter queue."""
 
 MAX_DELIVERIES: Final = 10
-"""After this many deliveries a task is moved to the dead letter queue without another try: it may crash its
-executors."""
+"""After this many deliveries a task is moved to the dead letter queue without another attempt, because it
+may crash its executors."""
 
 _BACKOFF_SECONDS: Final = 0.25
 
@@ -52,8 +52,8 @@ class TaskRunner:
     async def run(self, delivery: Delivery[TaskRequest]) -> None:
         """Runs a task, then sends its result or moves it to the dead letter queue.
 
-        If the deadline comes first, no result is sent: the timer of the timeout tells the execution, which
-        alone knows whether the task or something around it timed out.
+        At the deadline, no result is sent. The timer of the timeout informs the execution. Only the execution
+        knows whether the task or something around it timed out.
         """
         if delivery.attempts > MAX_DELIVERIES:
             error = f"delivered {delivery.attempts} times and never finished"
@@ -77,7 +77,7 @@ class TaskRunner:
         await retry_until_available(lambda: self._store.finish_task(delivery, None))
 
     async def _run_before_deadline(self, request: TaskRequest) -> Outcome:
-        """The outcome. Raises `TimeoutError` when the deadline comes first."""
+        """The outcome. Raises `TimeoutError` at the deadline."""
         if request.deadline is None:
             return await self._call_handler(request)
         left = (request.deadline - self._clock.now()) / 1000
@@ -108,7 +108,7 @@ class TaskRunner:
             await retry_until_available(lambda: self._store.move_to_dead_letters(delivery, error, trace))
 
     def _validated(self, outcome: Outcome) -> Outcome:
-        """The outcome if the store can keep it, else a `runtime` error, so that the task finishes."""
+        """The outcome if it can be stored; otherwise a `runtime` error, so that the task finishes."""
         value = outcome.output if isinstance(outcome, Completed) else outcome.error.to_json()
         try:
             size = len(orjson.dumps(value))

@@ -1,4 +1,4 @@
-"""The timer service: turns due timers into messages, as soon as they are due and never before.
+"""The timer service: turns timers into messages as soon as they are due, and never before.
 
 Several services may run at the same time: firing is one atomic step of the store, so each timer fires once.
 A service sleeps until the next timer is due by the store's clock, and wakes when an earlier one is set.
@@ -38,7 +38,7 @@ class TimerService:
         await done_before(self._fire_forever(), self._stopping.wait())
 
     def stop(self) -> None:
-        """Ends `run` at any point: fired timers stay fired, the others stay set."""
+        """Ends `run`. It is safe at any time: fired timers stay fired, the others stay set."""
         self._stopping.set()
 
     async def _fire_forever(self) -> None:

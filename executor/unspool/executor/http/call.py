@@ -89,7 +89,7 @@ class HttpCall:
         return await self._retry(request)
 
     async def _retry(self, request: HttpRequest) -> HttpResponse:
-        """Sends a request that was not sent twice more, within about half a second."""
+        """Sends a request whose connection failed up to two more times, within about half a second."""
         retrying = AsyncRetrying(
             stop=stop_after_attempt(3),
             wait=wait_random(0.05, 0.25),
@@ -153,7 +153,7 @@ def _is_success(status: int, *, redirect: bool) -> bool:
 
 
 def _was_not_sent(error: BaseException) -> bool:
-    """Whether no connection was made, so that the request was not sent and another try may succeed."""
+    """Whether no connection was made, so that the request was not sent and another attempt may succeed."""
     return (
         isinstance(error, aiohttp.ClientConnectorError)
         and not isinstance(error, aiohttp.ClientConnectorSSLError)

@@ -1,4 +1,4 @@
-"""Errors of calls for authors: each names the request and the cause, no secret and no resolved address."""
+"""Errors of calls. Each names the request and the cause, but never a secret or a resolved address."""
 
 import os
 from http import HTTPStatus
@@ -24,7 +24,7 @@ _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientConnectorSSLError, "no TLS connection could be made"),
     (aiohttp.ConnectionTimeoutError, f"no connection within {CONNECT_SECONDS:g} s"),
     (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
-    (aiohttp.ClientPayloadError, "the response broke off or could not be decompressed"),
+    (aiohttp.ClientPayloadError, "the response ended early or could not be decompressed"),
     (aiohttp.ClientResponseError, "the response is not valid HTTP"),
 )
 
@@ -52,8 +52,8 @@ def _problem_text(response: HttpResponse) -> str:
     return masked(text, ())[:_MAX_DETAIL] if isinstance(text, str) else ""
 
 
-def call_error(request: HttpRequest, cause: str, title: str = "Communication call_error") -> WorkflowError:
-    """The error for a call that failed without a status of its own."""
+def call_error(request: HttpRequest, cause: str, title: str = "Communication failed") -> WorkflowError:
+    """The error for a call that failed without a status."""
     return communication(masked(f"{request.label}: {cause}", request.secrets), title=title)
 
 
@@ -75,4 +75,4 @@ def _cause(error: Exception) -> str:
         return f"no connection: {os.strerror(error.errno)}"
     if isinstance(error, UnicodeError):
         return "the host name is not valid"
-    return f"the connection call_error ({type(error).__name__})"
+    return f"the connection failed ({type(error).__name__})"

@@ -26,7 +26,7 @@ _NOT_IN_URI: Final = re.compile(r"[\x00-\x20\x7f]")
 _RESERVED_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Headers that frame a message. If authors could set them, they could smuggle in a second request."""
+"""Headers that delimit a message. If authors could set them, they could add a second request."""
 
 _OUTPUTS: Final = frozenset({"content", "raw", "response"})
 
@@ -79,7 +79,7 @@ def prepare(request: TaskRequest) -> HttpRequest:
 
 
 def pairs(values: Json, what: str) -> Pairs:
-    """Names and values of a map of scalars: a list repeats its name, null is left out.
+    """Names and values of a map of scalars: a list repeats its name, null is omitted.
 
     Raises:
         Rejected: `values` is not such a map.

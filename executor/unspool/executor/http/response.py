@@ -47,10 +47,10 @@ def to_base64(body: bytes) -> str | None:
 
 
 def content(body: bytes, content_type: str) -> Json:
-    """The body, deserialised by its content type: JSON, text, else base64. None when it is empty.
+    """The body, decoded by its content type: JSON, text or base64. None when it is empty.
 
     Raises:
-        UnreadableContent: the content type says JSON, and the body is not JSON or is nested too deep.
+        UnreadableContent: the content type is JSON, but the body is not JSON or is nested too deep.
     """
     if not body:
         return None

@@ -1,4 +1,4 @@
-"""Builds URLs that are sent as they are: what is percent-encoded stays percent-encoded. Pure.
+"""Builds URLs that are sent unchanged: percent-encoded characters stay percent-encoded. Pure.
 
 `yarl.URL(text)` decodes some characters, such as `%26` in a path, which changes the meaning of values that a
 URI template has encoded. These functions encode what a URI cannot contain, and decode nothing.
@@ -40,7 +40,7 @@ def with_parameters(url: URL, parameters: Iterable[tuple[str, str]]) -> URL:
 
 
 def joined_url(base: URL, reference: str) -> URL:
-    """The URL that a reference, such as a `Location` header, means when it is relative to `base`.
+    """The URL of a reference, such as a `Location` header, relative to `base`.
 
     Raises:
         ValueError: it is not a URL with a host.
