@@ -4,7 +4,7 @@ README.md of this directory describes the format.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +68,8 @@ class Step:
     """`cancel`, `suspend`, `resume` or `retry`."""
     status: str | None
     """The status phase that the execution has then."""
+    publish: Sequence[Mapping[str, Any]] = ()
+    """CloudEvents."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class Case:
 
     @property
     def steps(self) -> list[Step]:
-        return [Step(s["when"], s.get("do"), s.get("status")) for s in self.members.get("steps", ())]
+        steps = self.members.get("steps", ())
+        return [Step(s["when"], s.get("do"), s.get("status"), _events(s.get("publish", ()))) for s in steps]
 
     @property
     def virtual_time(self) -> bool:
@@ -144,6 +147,14 @@ def _text(definition: Any, name: str) -> str:
     document = {"dsl": "1.0.3", "namespace": NAMESPACE, "name": name, "version": "1.0.0"}
     written = definition.get("document", {})
     return json.dumps({**definition, "document": {**document, **written}})
+
+
+def _events(written: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Events with the attributes that a case leaves out."""
+    return [
+        {"specversion": "1.0", "id": str(number), "source": "/case", **event}
+        for number, event in enumerate(written)
+    ]
 
 
 def _plain(value: Any) -> str:

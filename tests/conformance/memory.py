@@ -19,10 +19,12 @@ from unspool.definitions.expressions import JqPool, source_problems
 from unspool.definitions.plan import Plan
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.records import (
+    CloudEvent,
     Commit,
     ExecutionKey,
     Message,
     MessageKind,
+    PublishEvent,
     SendMessage,
     StartExecution,
     WorkflowRef,
@@ -32,6 +34,7 @@ from unspool.eventstore.semver import precedence
 from unspool.executor.outcome import Handler
 from unspool.worker.children import Children
 from unspool.worker.interpreter.decision_builder import SAME_TENANT
+from unspool.worker.interpreter.event_index import EventKeys
 from unspool.worker.replay import verify
 
 MAIN = "execution"
@@ -87,6 +90,7 @@ class _Running:
     worlds: dict[str, World] = field(default_factory=dict)
     done: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By execution, how many requests were answered and how many outgoing messages delivered."""
+    keys: EventKeys = field(default_factory=EventKeys)
 
     async def run(self, value: object, steps: list[Step]) -> tuple[World, list[str]]:
         """Runs until the execution has ended and every step is done."""
@@ -101,6 +105,8 @@ class _Running:
                 step = steps.pop(0)
                 seen = events.index(step.when, seen) + 1
                 failed += _perform(step, main)
+                for event in step.publish:
+                    self._publish(dict(event))
             elif main.state.status.ended:
                 break
             else:
@@ -146,9 +152,19 @@ class _Running:
             if isinstance(each, StartExecution):
                 child = self._add(each.start.key.id, self._plan(each.start.workflow))
                 child.inbox.append(start_message(each.start))
+            elif isinstance(each, PublishEvent):
+                self._publish(each.event)
             elif isinstance(each, SendMessage) and each.message.execution in self.worlds:
                 self.worlds[each.message.execution].inbox.append(each.message)
         return True
+
+    def _publish(self, event: CloudEvent) -> None:
+        """Sends an event to the runs that are subscribed to it."""
+        for id_, world in self.worlds.items():
+            for run, entries in world.subscriptions.items():
+                shapes = tuple(sorted({entry.shape for entry in entries or ()}))
+                if {entry.key for entry in entries or ()} & {*self.keys(shapes, event)}:
+                    world.inbox.append(Message(MessageKind.EVENT, id_, {"run": run, "event": event}))
 
     async def resolve(
         self, tenant: str, namespace: str, name: str, version: str | None = None

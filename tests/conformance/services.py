@@ -101,6 +101,9 @@ class _Client:
             phase = (await self._call(200, "GET", f"/executions/{self.execution}"))["status"]
             if step.status not in {None, phase}:
                 failed.append(f"status after {step.when!r}: {phase}")
+            if step.publish:
+                headers = {"Content-Type": "application/cloudevents-batch+json"}
+                await self._call(202, "POST", "/events", json=list(step.publish), headers=headers)
             if step.do is not None:
                 await self._call(200, "POST", f"/executions/{self.execution}/{step.do}?wait={SECONDS}")
         return failed
@@ -120,7 +123,9 @@ class _Client:
         return answer
 
     async def _request(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
-        async with self.session.request(method, f"/api/v1{path}", **body) as response:
+        # A case has a tenant of its own, so that it gets no events of others.
+        headers = {"X-Tenant": f"case-{self.execution}", **body.pop("headers", {})}
+        async with self.session.request(method, f"/api/v1{path}", headers=headers, **body) as response:
             return response.status, await response.json(content_type=None)
 
 

@@ -24,6 +24,8 @@ class Findings:
         self._add_error(self.document.problem(pointer, message, at_key=at_key))
 
     def _add_error(self, problem: Problem) -> None:
+        if problem in self.problems:  # two rules of the schema can find the same
+            return
         self.problems.append(problem)
         if sum(found.severity is Severity.ERROR for found in self.problems) >= MAX_PROBLEMS:
             raise TooManyProblems

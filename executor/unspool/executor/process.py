@@ -33,7 +33,7 @@ class OutputTooLarge(Exception):
 
 
 class _OutputCapture(asyncio.SubprocessProtocol):
-    """Collects the output of a process up to a limit. Notices its end even if a child holds its pipes open."""
+    """Collects the output of a process up to a limit. Sees its end even if a child holds its pipes open."""
 
     def __init__(self, limit: int) -> None:
         loop = asyncio.get_running_loop()

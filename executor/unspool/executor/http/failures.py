@@ -24,7 +24,7 @@ _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientConnectorSSLError, "no TLS connection could be made"),
     (aiohttp.ConnectionTimeoutError, f"no connection within {CONNECT_SECONDS:g} s"),
     (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
-    (aiohttp.ClientPayloadError, "the response ended early or could not be decompressed"),
+    (aiohttp.ClientPayloadError, "the response broke off or could not be decompressed"),
     (aiohttp.ClientResponseError, "the response is not valid HTTP"),
 )
 

@@ -19,9 +19,8 @@ class EmitInterpreter(Kind):
     def begin(self, builder: DecisionBuilder, run: Run, body: Emit) -> None:
         """Publishes it with the commit. Its id is in the history, so that a crash publishes no other one."""
         scope = Scope(builder, run)
-        written = scope.evaluate(body.attributes, run.input)
-        written |= {name: scope.evaluate(address, run.input) for name, address in body.addresses}
-        event = _with_defaults(builder, run, written)
+        addresses = {name: scope.evaluate(address, run.input) for name, address in body.addresses}
+        event = _with_defaults(builder, run, {**scope.evaluate(body.attributes, run.input), **addresses})
         problems = problems_of(event)
         if problems:
             raise Fault(errors.validation("the event is not valid: " + "; ".join(problems)))
