@@ -162,6 +162,97 @@ def test_unreachable_tasks_have_a_warning(before: str, warned: bool) -> None:
     ]
 
 
+# -- extensions
+
+
+def extending(extend: str, *members: str) -> str:
+    members = members or ("before: [{b: {set: {a: 1}}}]",)
+    return f"use: {{extensions: [{{e: {{extend: {extend}, {', '.join(members)}}}}}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("extend", "tasks", "warned"),
+    [
+        ("all", "{set: {x: 1}}", False),
+        ("set", "{do: [{b: {set: {x: 1}}}]}", False),
+        ("composite", "{fork: {branches: []}}", False),
+        ("composite", "{for: {in: .}, do: [{b: {set: {x: 1}}}]}", True),
+        ("set", "{wait: PT1S}", True),
+    ],
+)
+def test_an_extension_that_extends_no_task_has_a_warning(extend: str, tasks: str, warned: bool) -> None:
+    """Inventory Q1; its own tasks do not count."""
+    text = f"{extending(extend)}do: [{{a: {tasks}}}]\n"
+    assert messages(text) == []
+    assert [
+        found.startswith("/use/extensions/0/e/extend: this extends no task: there is no '" + extend)
+        for found in messages(text, Severity.WARNING)
+    ] == warned * [True]
+
+
+def test_the_warning_names_the_kinds_there_are() -> None:
+    there = "do: [{a: {wait: PT1S}}, {b: {set: {x: 1}}}]\n"
+    assert messages(extending("call") + there, Severity.WARNING) == [
+        "/use/extensions/0/e/extend: this extends no task: there is no 'call' in this workflow, which has only these: set, wait"
+    ]
+    assert messages(extending("all") + "do: []\n", Severity.WARNING) == [
+        "/use/extensions/0/e/extend: this extends no task: there is no 'all' in this workflow, which has no tasks"
+    ]
+
+
+def test_a_function_counts_as_a_task() -> None:
+    text = (
+        extending("wait").replace("use: {", "use: {functions: {f: {wait: PT1S}}, ") + "do: [{a: {call: f}}]\n"
+    )
+    assert messages(text, Severity.WARNING) == []
+
+
+@pytest.mark.parametrize("members", [["when: .x"], ["before: []", "after: []"]])
+def test_an_extension_without_tasks_has_a_warning(members: list[str]) -> None:
+    text = extending("all", *members) + "do: [{a: {set: {x: 1}}}]\n"
+    assert messages(text, Severity.WARNING) == [
+        "/use/extensions/0/e: an extension without tasks in 'before' or 'after' does nothing"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ("before: [{b: {call: gret}}]", "/before/0/b/call: no function 'gret' in use.functions, did you mean 'greet'?"),
+        ("after: [{b: {set: {x: 1}, then: a}}]", "/after/0/b/then: 'a' is a task of another list; 'then' leads only within its own"),
+        ("before: [{b: {set: {x: 1}, then: exti}}]", "/before/0/b/then: no task 'exti' in this list, did you mean 'exit'?"),
+        ("before: [{b: {wait: PT-1S}}]", "/before/0/b/wait: 'PT-1S' is not an ISO 8601 duration such as 'PT1M30S', or a runtime expression"),
+        ("when: '$secrets.a', before: [{b: {set: {x: 1}}}]", "/when: no secret 'a' in use.secrets"),
+    ],
+)  # fmt: skip
+def test_the_tasks_and_the_condition_of_an_extension_are_checked(members: str, says: str) -> None:
+    text = extending("all", members).replace("use: {", "use: {functions: {greet: {set: {x: 1}}}, ")
+    assert messages(text + "do: [{a: {call: greet}}]\n") == [f"/use/extensions/0/e{says}"]
+
+
+def test_the_condition_of_an_extension_compiles(jq: JqPool) -> None:
+    """Inventory D4, D10."""
+    text = extending("all", "when: '$task.call ='", "before: [{b: {set: {x: 1}}}]")
+    check_jq = partial(source_problems, jq=jq)
+    found = check(load(HEAD + text + "do: [{a: {set: {x: 1}}}]\n"), expression_problems=check_jq)
+    assert [problem.pointer for problem in found] == ["/use/extensions/0/e/when"]
+
+
+def test_an_unknown_kind_has_a_suggestion() -> None:
+    text = extending("swich") + "do: [{a: {set: {x: 1}}}]\n"
+    assert messages(text)[0].endswith("did you mean 'switch'?")
+    assert messages(text, Severity.WARNING) == []
+
+
+def test_the_number_of_extensions_is_limited() -> None:
+    extension = "{e: {extend: all, before: [{b: {set: {x: 1}}}]}}"
+    do = "do: [{a: {set: {x: 1}}}]\n"
+    assert messages(f"use: {{extensions: [{', '.join([extension] * 100)}]}}\n{do}") == []
+    assert messages(f"use: {{extensions: [{', '.join([extension] * 101)}]}}\n{do}") == [
+        "/use/extensions: a definition has at most 100 extensions"
+    ]
+
+
 # -- values
 
 

@@ -24,6 +24,7 @@ EXAMPLES = {
     "price-list.yaml",
     "approval-by-event.yaml",
     "match-two-streams.yaml",
+    "journal-and-sandbox.yaml",
 }
 
 
@@ -242,6 +243,33 @@ async def test_the_two_events_of_one_order_are_matched(server: Server) -> None:
     await server.publish("payment.received", order="A", amount=7)
     output = (await server.reaches(id_, "completed"))["output"]
     assert output == {"order": "A", "amount": 7, "weight": 3}
+
+
+# -- journal-and-sandbox.yaml
+
+PAID = {"order": "A-1", "sku": "lamp"}
+
+
+@pytest.mark.parametrize(("sandbox", "payment"), [(False, "payment-1"), (True, "sandbox")])
+async def test_the_journal_has_every_call_and_the_sandbox_takes_no_money(
+    run: Any, shop: Any, sandbox: bool, payment: str
+) -> None:
+    ran = await run("journal-and-sandbox.yaml", **PAID, sandbox=sandbox)
+    assert ran.json == {"payment": payment, "amount": 40}
+    assert len(shop.payments) == (0 if sandbox else 1)
+    notes = [message["text"].partition(",")[0] for message in shop.messages]
+    assert notes == ["begins: quote", "ends: quote", "begins: pay", "ends: pay"]
+
+
+async def test_an_order_does_not_fail_because_the_journal_does(
+    call: Any, examples: Path, shop: Any, tmp_path: Path
+) -> None:
+    changed = tmp_path / "journal.yaml"
+    text = (examples / "journal-and-sandbox.yaml").read_text()
+    changed.write_text(text.replace("/messages/journal", "/nowhere"))
+    ran = await call("run", str(changed), "--input", json.dumps({"service": shop.address, **PAID}))
+    assert ran.json == {"payment": "payment-1", "amount": 40}
+    assert not shop.messages
 
 
 # -- the demonstration

@@ -216,14 +216,6 @@ def test_a_worker_has_no_secrets(world):
     assert (run.error["status"], run.error["type"].rsplit("/", 1)[-1]) == (403, "authorization")
 
 
-def test_extensions_are_refused_rather_than_ignored(world):
-    run = world("""
-        use: {extensions: [{log: {extend: all, before: [{x: {set: {a: 1}}}]}}]}
-        do: [{t: {set: {b: 1}}}]
-    """).start({})
-    assert run.error["instance"] == "/use/extensions"
-
-
 def test_task_that_cannot_be_executed_says_so(world):
     run = world("do: [{t: {run: {script: {language: js, code: x}}}}]").start({})
     assert run.error["type"].endswith("/configuration")

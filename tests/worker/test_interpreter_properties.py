@@ -34,6 +34,8 @@ ITERATORS = [
     {"foreach": {"do": [{"w": {"wait": {"milliseconds": 5}}}], "export": {"as": "$context"}}},
 ]
 HTTP = {"method": "post", "endpoint": "http://h", "body": "${ . }"}
+KINDS = ("call", "do", "emit", "fork", "listen", "raise", "set", "try", "wait")
+WHEN = st.integers(0, 3).map(lambda n: f"length > {n}")
 
 
 def named(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -100,67 +102,126 @@ workflows = st.tuples(
 ).map(raising)
 
 
+# -- extensions: what they make is discarded, unless they bypass the task
+
+quiet = st.one_of(
+    numbers.map(lambda n: {"set": f"${{ . + [{n}] }}"}),
+    numbers.map(lambda n: {"set": f"${{ . + [{n}] }}", "export": {"as": "[($context // [])[], length]"}}),
+    numbers.map(lambda n: {"call": "http", "with": HTTP, "output": {"as": f". + [{n}]"}}),
+    numbers.map(lambda n: {"wait": {"milliseconds": n}}),
+    st.sampled_from(sorted(FUNCTIONS)).map(lambda name: {"call": name}),
+    st.just({"do": [{"a": {"call": "http", "with": HTTP, "then": "exit"}}, {"b": {"set": "${ [] }"}}]}),
+)
+bypassing = numbers.map(lambda n: [{"bypass": {"set": f"${{ . + [{n}] }}", "then": "exit"}}])
+extensions = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            {"extend": st.sampled_from(["all", "call", "composite", "for", "set", "try", "wait"])},
+            optional={"when": WHEN, "before": lists(quiet), "after": lists(quiet)},
+        ),
+        st.fixed_dictionaries(
+            {"extend": st.sampled_from(["call", "raise", "set", "try", "wait"]), "before": bypassing},
+            optional={"when": WHEN, "after": lists(quiet)},
+        ),
+    ).map(lambda extension: {"extension": extension}),
+    max_size=2,
+)
+generated = st.tuples(workflows, st.one_of(st.just([]), extensions))
+
+
 class Raised(Exception):
     pass
 
 
-def expected(task: dict[str, Any], data: list[int]) -> list[int]:
-    """What one task makes of its input."""
-    match task:
-        case {"if": condition} if not len(data) > int(condition.rsplit(" ", 1)[1]):
+class Model:
+    """What the tasks of a workflow make of their input."""
+
+    def __init__(self, extensions: list[dict[str, Any]]) -> None:
+        self.extensions = [extension for item in extensions for extension in item.values()]
+
+    def task(self, task: dict[str, Any], data: list[int]) -> list[int]:
+        if not holds(task.get("if"), data):
             return data
-        case (
-            {"set": text}
-            | {"call": _, "output": {"as": text}}
-            | {"emit": _, "output": {"as": text}}
-            | {"listen": _, "output": {"as": text}}
-        ):
-            return [*data, int(text.split("[")[1].split("]")[0])]
-        case {"call": name} if name in FUNCTIONS:
-            return [*data, 100, 200]
-        case {"raise": {"error": {"type": type_}}}:
-            raise Raised(type_)
-        case {"for": _, "do": tasks}:
-            once = expected_list(tasks, data)
-            return once * 3 if "metadata" in task else expected_list(tasks, once)
-        case {"do": tasks}:
-            return expected_list(tasks, data)
-        case {"fork": {"branches": branches}}:
-            return [n for branch in branches for n in expected(*branch.values(), data)]
-        case {"try": tasks, "catch": {"do": handling}}:
-            try:
-                return expected_list(tasks, data)
-            except Raised as error:
-                if str(error) != "x:a":
-                    raise
-                return expected_list(handling, data)
-        case {"try": tasks}:
-            return expected_list(tasks, data)
-        case _:
-            return data
+        bypass = self.bypass(task, data)
+        return self.work(task, data) if bypass is None else [*data, *bypass, *added_by_output(task)]
+
+    def bypass(self, task: dict[str, Any], data: list[int]) -> list[int] | None:
+        for extension in self.extensions:
+            kind = next(kind for kind in ("for", *KINDS) if kind in task)
+            extended = extension["extend"] in {"all", "composite" if kind in {"do", "fork"} else kind}
+            before = extension.get("before", [{}])[0]
+            if extended and holds(extension.get("when"), data) and "bypass" in before:
+                return [number_in(before["bypass"]["set"])]
+        return None
+
+    def work(self, task: dict[str, Any], data: list[int]) -> list[int]:
+        match task:
+            case {"set": text}:
+                return [*data, number_in(text)]
+            case {"call": "http"} | {"emit": _} | {"listen": _}:
+                return [*data, *added_by_output(task)]
+            case {"call": name}:
+                return self.task(FUNCTIONS[name], data)
+            case {"raise": {"error": {"type": type_}}}:
+                raise Raised(type_)
+            case {"for": _, "do": tasks}:
+                once = self.tasks(tasks, data)
+                return once * 3 if "metadata" in task else self.tasks(tasks, once)
+            case {"do": tasks}:
+                return self.tasks(tasks, data)
+            case {"fork": {"branches": branches}}:
+                return [n for branch in branches for n in self.task(*branch.values(), data)]
+            case {"try": tasks, "catch": {"do": handling}}:
+                try:
+                    return self.tasks(tasks, data)
+                except Raised as error:
+                    if str(error) != "x:a":
+                        raise
+                    return self.tasks(handling, data)
+            case {"try": tasks}:
+                return self.tasks(tasks, data)
+            case _:
+                return data
+
+    def tasks(self, tasks: list[dict[str, Any]], data: list[int]) -> list[int]:
+        for item in tasks:
+            (task,) = item.values()
+            skipped = not holds(task.get("if"), data)
+            data = self.task(task, data)
+            if task.get("then") == "exit" and not skipped:
+                break
+        return data
 
 
-def expected_list(tasks: list[dict[str, Any]], data: list[int]) -> list[int]:
-    for item in tasks:
-        (task,) = item.values()
-        skipped = "if" in task and not len(data) > int(task["if"].rsplit(" ", 1)[1])
-        data = expected(task, data)
-        if task.get("then") == "exit" and not skipped:
-            break
-    return data
+def holds(condition: str | None, data: list[int]) -> bool:
+    return condition is None or len(data) > int(condition.rsplit(" ", 1)[1])
 
 
-def definition(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+def number_in(text: str) -> int:
+    return int(text.split("[")[1].split("]", maxsplit=1)[0])
+
+
+def added_by_output(task: dict[str, Any]) -> list[int]:
+    own = task.get("call") == "http" or "emit" in task or "listen" in task
+    return [number_in(task["output"]["as"])] if own else []
+
+
+def definition(tasks: list[dict[str, Any]], extensions: list[dict[str, Any]]) -> dict[str, Any]:
     document = {"dsl": "1.0.3", "namespace": "n", "name": "w", "version": "1.0.0"}
-    return {"document": document, "use": {"functions": FUNCTIONS}, "do": tasks}
+    return {
+        "document": document,
+        "use": {"functions": FUNCTIONS, "extensions": extensions},
+        "do": tasks,
+    }
 
 
 @settings(max_examples=150, deadline=None)
-@given(tasks=workflows, seed=st.integers(0, 2**16))
-def test_generated_workflows_come_out_as_the_model_says(interpreted, jq, tasks, seed):
-    world = interpreted(compile_plan(definition(tasks), jq), random.Random(seed))
+@given(workflow=generated, seed=st.integers(0, 2**16))
+def test_generated_workflows_come_out_as_the_model_says(interpreted, jq, workflow, seed):
+    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed))
+    tasks, extensions = workflow
     try:
-        output = expected_list(tasks, [])
+        output = Model(extensions).tasks(tasks, [])
     except Raised as error:
         assert world.error["type"] == str(error)
         assert world.error["instance"] == world.of("task.faulted")[-1].data["error"]["instance"]
@@ -169,9 +230,9 @@ def test_generated_workflows_come_out_as_the_model_says(interpreted, jq, tasks, 
 
 
 @settings(max_examples=60, deadline=None)
-@given(tasks=workflows, seed=st.integers(0, 2**16))
-def test_laws_of_every_history(interpreted, jq, tasks, seed):
-    world = interpreted(compile_plan(definition(tasks), jq), random.Random(seed))
+@given(workflow=generated, seed=st.integers(0, 2**16))
+def test_laws_of_every_history(interpreted, jq, workflow, seed):
+    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed))
     history = world.history
     assert [event.seq for event in history] == list(range(1, len(history) + 1))  # I2
     ends = [e.run for e in history if e.type in {"task.completed", "task.faulted", "task.cancelled"}]
@@ -187,9 +248,9 @@ def test_laws_of_every_history(interpreted, jq, tasks, seed):
 
 
 @settings(max_examples=60, deadline=None)
-@given(tasks=workflows, seed=st.integers(0, 2**16), data=st.data())
-def test_repeated_and_late_messages_change_nothing(interpreted, jq, tasks, seed, data):
-    world = interpreted(compile_plan(definition(tasks), jq), random.Random(seed))
+@given(workflow=generated, seed=st.integers(0, 2**16), data=st.data())
+def test_repeated_and_late_messages_change_nothing(interpreted, jq, workflow, seed, data):
+    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed))
     result = orjson.dumps(world.state.output)
     length = len(world.history)
     for request in world.requests:

@@ -89,7 +89,7 @@ def print_state(shown: StateAt) -> None:
     for task, data in state["data"].items():
         _row("data", f"{task}  {json_text(data)}")
     for run in state["running"]:
-        _row("running", f"{run['task']} (run {run['run']})  {run['phase']}{_counts(run)}")
+        _row("running", f"{run['task']} (run {run['run']})  {run['phase']}{_details(run)}")
     for entry in state["next"]:
         _row("next", f"{entry['task']} waits for {_awaited(entry)}")
     for change in shown.changed:
@@ -100,8 +100,9 @@ def _row(name: str, text: str) -> None:
     click.echo(f"{name:10} {printable(text)}")
 
 
-def _counts(run: dict[str, Any]) -> str:
-    return "".join(f", {name} {run[name]}" for name in ("attempt", "iteration") if name in run)
+def _details(run: dict[str, Any]) -> str:
+    counts = "".join(f", {name} {run[name]}" for name in ("attempt", "iteration") if name in run)
+    return counts + (f", {run['stage']} of {run['extension']}" if "extension" in run else "")
 
 
 def _awaited(entry: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from unspool.definitions.semantics import (
     check_concurrency,
     check_events,
     check_expressions,
+    check_extensions,
     check_flow,
     check_references,
     check_schedule,
@@ -35,6 +36,7 @@ def check(
         check_case_flow(occurrences, findings)
         check_concurrency(occurrences, findings)
         check_events(occurrences, findings)
+        check_extensions(occurrences, findings)
         check_values(occurrences, findings)
         check_schedule(findings)
         check_expressions(occurrences, findings, expression_problems)

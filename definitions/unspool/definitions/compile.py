@@ -7,7 +7,9 @@ from typing import Any, Final
 from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
-from unspool.definitions.plan import Body, Plan, Task
+from unspool.definitions.extension_targets import pointers_by_target
+from unspool.definitions.extensions import compile_extensions
+from unspool.definitions.plan import Body, Extension, Plan, Task
 from unspool.definitions.tasks.call_function import compile_function_call
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
@@ -51,16 +53,19 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
     Raises:
         ExpressionError: an expression does not compile.
     """
-    if definition.get("use", {}).get("extensions"):
-        cause = _UNSUPPORTED.format("a workflow with `use.extensions`")
-        return broken_plan(definition, cause, "/use/extensions")
     mode = definition.get("evaluate", {}).get("mode", "strict")
-    builder = PlanBuilder(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _compile_body)
+    use = definition.get("use", {})
+    builder = PlanBuilder(
+        ExpressionCompiler(jq=jq, mode=mode),
+        use,
+        _compile_body,
+        extensions_by_target=pointers_by_target(use.get("extensions", ())),
+    )
     CompileContext("", builder).task(_as_task(definition), definition["document"]["name"], scope="", index=0)
-    return _plan(definition, builder.tasks, guarded=builder.guarded)
+    return _plan(definition, builder.tasks, compile_extensions(builder), guarded=builder.guarded)
 
 
-def broken_plan(definition: Mapping[str, Any], cause: str, instance: str = "/") -> Plan:
+def broken_plan(definition: Mapping[str, Any], cause: str) -> Plan:
     """Returns a plan for a definition that cannot be compiled. Its executions fault with the cause."""
     root = Task(
         name=definition["document"]["name"],
@@ -68,12 +73,18 @@ def broken_plan(definition: Mapping[str, Any], cause: str, instance: str = "/") 
         scope="",
         index=0,
         definition=definition,
-        body=Unsupported(cause, instance),
+        body=Unsupported(cause, "/"),
     )
-    return _plan(definition, {"": root}, guarded=False)
+    return _plan(definition, {"": root}, {}, guarded=False)
 
 
-def _plan(definition: Mapping[str, Any], tasks: dict[str, Task], *, guarded: bool) -> Plan:
+def _plan(
+    definition: Mapping[str, Any],
+    tasks: dict[str, Task],
+    extensions: Mapping[str, Extension],
+    *,
+    guarded: bool,
+) -> Plan:
     document = definition["document"]
     return Plan(
         namespace=document["namespace"],
@@ -81,6 +92,7 @@ def _plan(definition: Mapping[str, Any], tasks: dict[str, Task], *, guarded: boo
         version=document["version"],
         definition=definition,
         tasks=MappingProxyType(tasks),
+        extensions=MappingProxyType(dict(extensions)),
         guarded=guarded,
     )
 

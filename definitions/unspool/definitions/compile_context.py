@@ -13,6 +13,7 @@ from unspool.definitions.data_schema import BadSchema, DataSchema
 from unspool.definitions.durations import NO_TIME, BadDuration, parse_duration
 from unspool.definitions.expressions import Expression, ExpressionCompiler, ExpressionError, Template
 from unspool.definitions.expressions.template import is_whole, split
+from unspool.definitions.extension_targets import EXTENSIONS, target_of
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import (
@@ -46,6 +47,8 @@ class PlanBuilder:
     use: Mapping[str, Any]
     compile_body: CompileBody
     tasks: dict[str, Task] = field(default_factory=dict)
+    extensions_by_target: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pointers of extensions by the kind of tasks that they extend."""
     functions: set[str] = field(default_factory=set)
     """Pointers of the functions that are compiled, or being compiled."""
     guarded: bool = False
@@ -97,6 +100,7 @@ class CompileContext:
             index=index,
             definition=spec,
             condition=self.condition(spec.get("if")),
+            extensions=self._extensions(spec),
         )
         try:
             task = make(
@@ -111,6 +115,14 @@ class CompileContext:
             task = make(body=Unsupported(str(error)))
         self.builder.tasks[self.pointer] = task
         return task
+
+    def _extensions(self, spec: dict[str, Any]) -> tuple[str, ...]:
+        """Returns the pointers of the extensions of a task. The workflow itself and the tasks of extensions
+        are not extended (inventory Q1).
+        """
+        if not self.pointer or self.pointer.startswith(f"{EXTENSIONS}/"):
+            return ()
+        return self.builder.extensions_by_target.get(target_of(spec), ())
 
     # -- members of all tasks
 

@@ -79,6 +79,8 @@ class Task:
     export: DataStep = IDENTITY
     timeout: DurationTemplate | None = None
     then: str = Directive.CONTINUE
+    extensions: tuple[str, ...] = ()
+    """Pointers of the extensions that extend tasks of its kind, in the order of declaration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,15 @@ class TaskList:
         return self.by_name.get(directive)
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Tasks that run before and after the tasks of a kind (dsl-reference.md, "Extension")."""
+
+    when: Evaluable | None
+    before: TaskList
+    after: TaskList
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A compiled definition."""
@@ -118,6 +129,8 @@ class Plan:
     """The parsed document (`$workflow.definition`)."""
     tasks: Mapping[str, Task]
     """Every task by its pointer. The empty pointer is the workflow itself, as a `do` task."""
+    extensions: Mapping[str, Extension]
+    """The extensions by their pointers."""
     guarded: bool
     """Whether its expressions may call jq processes. Then decisions block, and run in a thread."""
 

@@ -39,6 +39,8 @@ def _run(run: Run) -> Mapping[str, Json]:
         members["events"] = run.progress.received
         if run.progress.keys:
             members["correlation"] = run.progress.keys
+    if run.extended is not None and run.extended.stage is not None:
+        members |= {"extension": run.extended.current, "stage": run.extended.stage.value}
     return members
 
 

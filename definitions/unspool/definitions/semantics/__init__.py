@@ -4,6 +4,7 @@ from unspool.definitions.semantics.case_flow import check_case_flow
 from unspool.definitions.semantics.concurrency import check_concurrency
 from unspool.definitions.semantics.events import check_events
 from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
+from unspool.definitions.semantics.extensions import check_extensions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.references import check_references
 from unspool.definitions.semantics.schedules import check_schedule
@@ -15,6 +16,7 @@ __all__ = [
     "check_concurrency",
     "check_events",
     "check_expressions",
+    "check_extensions",
     "check_flow",
     "check_references",
     "check_schedule",

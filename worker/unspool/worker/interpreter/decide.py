@@ -24,6 +24,7 @@ from unspool.eventstore.records import (
     Timer,
 )
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
+from unspool.worker.interpreter.extensions import Extensions
 from unspool.worker.interpreter.flow import (
     begin_workflow,
     cancel,
@@ -60,6 +61,8 @@ class Decision(NamedTuple):
     """By run: what it is subscribed to from now on, or None if its subscription ends."""
 
 
+_EXTENSIONS: Final = Extensions(INTERPRETERS)
+
 MAX_EVENTS: Final = 500
 """Events after which a decision is cut, so that no commit grows without bound."""
 
@@ -84,7 +87,7 @@ def decide(
         enough: gets the number of events; returns whether the decision stops there. The rest is then left
             for the next decision.
     """
-    builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, error_base, enough)
+    builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, _EXTENSIONS, error_base, enough)
     _HANDLERS[message.kind](builder, message.body)
     _start_ready(builder)
     if not builder.events:
@@ -215,6 +218,7 @@ def _resume(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         builder.emit("workflow.resumed", None, {})
         builder.send_to_children(MessageKind.RESUME)
         _continue(builder, body)
+        _EXTENSIONS.resume(builder)
 
 
 def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:

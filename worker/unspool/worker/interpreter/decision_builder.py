@@ -76,6 +76,18 @@ class TaskInterpreter(Protocol):
         """A timer of the run has fired; not its timeout. Raises `Fault`."""
 
 
+class ExtensionInterpreter(TaskInterpreter, Protocol):
+    """What extensions do when something happens to a run of a task that they may extend."""
+
+    def applying(self, builder: "DecisionBuilder", run: Run) -> list[str]:
+        """Pointers of the extensions that apply to a run that is about to start. Raises `Fault`."""
+
+    def completed(
+        self, builder: "DecisionBuilder", run: Run, data: dict[str, Json], raw: Json, directive: str | None
+    ) -> bool:
+        """The task's own work has a result. Returns whether a list has to end before the run can complete."""
+
+
 class Ended(NamedTuple):
     """A child that has just ended."""
 
@@ -96,6 +108,7 @@ class DecisionBuilder:
     now: int
     """Milliseconds since 1970."""
     interpreters: Mapping[type[Body], TaskInterpreter]
+    extensions: ExtensionInterpreter
     error_base: str
     enough: Callable[[int], bool]
     """Gets the number of events; returns whether the decision stops there."""
@@ -139,8 +152,8 @@ class DecisionBuilder:
         return self.plan.tasks[run.task]
 
     def interpreter_of(self, task: Task) -> TaskInterpreter:
-        """The interpreter of the task's kind."""
-        return self.interpreters[type(task.body)]
+        """The interpreter of the task's kind, or that of extensions around it."""
+        return self.extensions if task.extensions else self.interpreters[type(task.body)]
 
     # -- executors, sub-workflows, timers
 

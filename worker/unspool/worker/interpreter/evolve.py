@@ -14,6 +14,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Parent, Status
+from unspool.worker.interpreter.extended import Extended, Result, Stage
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import (
@@ -154,7 +155,10 @@ def _put(state: State, run: Run) -> Run:
 def _task_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     value = event.data.get("input", run.raw)
-    _put(state, run._replace(phase=Phase.RUNNING, started_at=event.time, input=value, data=value))
+    run = run._replace(phase=Phase.RUNNING, started_at=event.time, input=value, data=value)
+    if "extensions" in event.data:
+        run = run._replace(extended=Extended(tuple(event.data["extensions"])))
+    _put(state, run)
 
 
 def _task_requested(state: State, event: Event) -> None:
@@ -173,12 +177,19 @@ def _move(state: State, event: Event, phase: Phase) -> None:
 def _task_completed(state: State, event: Event) -> None:
     run, data = state.runs[str(event.run)], event.data
     parent = state.runs[str(run.parent)]
-    output = data.get("output", run.raw if "skipped" in data else run.input)
+    output = data["output"] if "output" in data else _known_output(run, data)
     state.runs = state.runs.remove(run.id)
     _put(state, _with_output(parent, run.branch, output))
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = ()
+
+
+def _known_output(run: Run, data: dict[str, Json]) -> Json:
+    """The output that the event does not repeat."""
+    if run.extended is not None and run.extended.result is not None:
+        return run.extended.result.output
+    return run.raw if "skipped" in data else run.input
 
 
 def _with_output(parent: Run, branch: int | None, output: Json) -> Run:
@@ -239,6 +250,41 @@ def _listening(state: State, event: Event, change: Callable[[Listening], Listeni
     _put(state, run._replace(progress=change(run.progress)))
 
 
+# -- extensions
+
+
+def _extension_started(state: State, event: Event) -> None:
+    """A list of an extension begins: `before` with the raw input, `after` with the transformed output."""
+    run, data = state.runs[str(event.run)], event.data
+    extended = _extended(run)._replace(current=data["extension"])
+    if data["stage"] == Stage.BEFORE:
+        _put(state, run._replace(data=run.raw, extended=extended))
+        return
+    result = extended.result
+    if result is None:
+        output = data.get("output", run.input)
+        result = Result(output, data.get("raw", output))
+    if "then" in data:
+        result = result._replace(then=data["then"])
+    extended = extended._replace(result=result)
+    _put(state, run._replace(phase=Phase.RUNNING, data=result.output, progress=None, extended=extended))
+    if "context" in data:
+        state.context = data["context"]
+    state.faulted_runs = ()
+
+
+def _extension_completed(state: State, event: Event) -> None:
+    run = state.runs[str(event.run)]
+    extended = _extended(run).left(bypassed="bypassed" in event.data)
+    _put(state, run._replace(data=run.input, extended=extended))
+
+
+def _extended(run: Run) -> Extended:
+    if run.extended is None:
+        raise ValueError(f"run {run.id} has no extensions")
+    return run.extended
+
+
 # -- timers
 
 
@@ -285,6 +331,8 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "event.received": _event_received,
     "event.processed": _event_processed,
     "workflow.correlation-completed": _correlation_completed,
+    "extension.started": _extension_started,
+    "extension.completed": _extension_completed,
     "timer.scheduled": _timer_scheduled,
     "timer.fired": _timer_fired,
     "timer.cancelled": _timer_cancelled,

@@ -3,7 +3,8 @@
     created -> if -> input.schema -> input.from -> started -> the work of its kind
             -> output.as -> output.schema -> export.as -> export.schema -> completed -> the next task
 
-A kind adds only its own work: its `begin` is called, and it calls `complete` or raises a `Fault`.
+A kind adds only its own work: `begin` is called, and it calls `complete` or raises a `Fault`. The lists of
+extensions (`extensions.py`) run between `started` and the work, and before `completed`.
 """
 
 from collections.abc import Mapping
@@ -78,6 +79,8 @@ def start(builder: DecisionBuilder, run: Run) -> None:
         check(task.input, run.raw, "input")
         if task.input.transform is not None:
             data["input"] = Scope(builder, run).evaluate(task.input.transform, run.raw)
+        if task.extensions and (extensions := builder.extensions.applying(builder, run)):
+            data["extensions"] = extensions
     except Fault as fault:
         fail(builder, run, fault.error)
         return
@@ -104,8 +107,7 @@ def set_timeout(builder: DecisionBuilder, run: Run) -> None:
 
 def _skip(builder: DecisionBuilder, run: Run, task: Task) -> None:
     """Skips a task whose `if` does not hold: its output is its raw input, its `then` is ignored (F11)."""
-    builder.emit("task.completed", run, {"skipped": True})
-    _notify_parent(builder, run, Ended(task, run.branch, run.raw, Directive.CONTINUE))
+    finish(builder, run, {"skipped": True}, Ended(task, run.branch, run.raw, Directive.CONTINUE))
 
 
 def complete(
@@ -144,11 +146,11 @@ def complete(
         data = exported(Scope(builder, run, {**names, "output": output}, raw), task.export, output)
     if transform is not None or raw_output is not INPUT:
         data["output"] = output
+    if run.extended is not None and builder.extensions.completed(builder, run, data, raw, directive):
+        return
     if transform is not None and run.phase in _ANSWERED:
         data["raw"] = raw
-    builder.stop_waiting(run)
-    builder.emit("task.completed", run, data)
-    _notify_parent(builder, run, Ended(task, run.branch, output, directive or task.then))
+    finish(builder, run, data, Ended(task, run.branch, output, directive or task.then))
 
 
 def exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
@@ -161,7 +163,10 @@ def exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
     return data
 
 
-def _notify_parent(builder: DecisionBuilder, run: Run, ended: Ended) -> None:
+def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: Ended) -> None:
+    """Completes a run whose output and directive are known, and continues in its parent."""
+    builder.stop_waiting(run)
+    builder.emit("task.completed", run, data)
     parent = builder.run(str(run.parent))
     task = builder.task_of(parent)
     try:

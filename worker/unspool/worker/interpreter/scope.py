@@ -118,18 +118,26 @@ def _has_error(run: Run, body: Try, inside: Task | None) -> bool:
 
 
 def _task(scope: Scope) -> Json:
-    """The members of the task's definition and of its descriptor; the latter have priority (inventory E8)."""
+    """The members of the task's definition and of its descriptor; the latter have priority (inventory E8).
+
+    In an extension this is the extended task.
+    """
     if scope.run.parent is None:
         return None
-    task = scope.builder.task_of(scope.run)
+    run, raw_output = scope.run, scope.raw_output
+    parent = scope.builder.run(scope.run.parent)
+    if parent.extended is not None and parent.extended.current is not None:
+        result = parent.extended.result
+        run, raw_output = parent, None if result is None else result.raw_output
+    task = scope.builder.task_of(run)
     return {
         **task.definition,
         "name": task.name,
         "reference": task.pointer,
         "definition": task.definition,
-        "input": scope.run.raw,
-        "output": scope.raw_output,
-        "startedAt": _date_time(scope.run.started_at or scope.builder.now),
+        "input": run.raw,
+        "output": raw_output,
+        "startedAt": _date_time(run.started_at or scope.builder.now),
     }
 
 

@@ -12,6 +12,7 @@ from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
+from unspool.worker.interpreter.extended import Extended, Result
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase, Purpose, Run, State
@@ -75,7 +76,14 @@ def _dump_run(run: Run) -> Json:
             progress = {"listening": run.progress.to_json()}
         case None:
             progress = None
-    return {**run._asdict(), "progress": progress}
+    return {**run._asdict(), "progress": progress, "extended": _dump_extended(run.extended)}
+
+
+def _dump_extended(extended: Extended | None) -> Json:
+    if extended is None:
+        return None
+    result = None if extended.result is None else [*extended.result]
+    return [[*extended.extensions], extended.current, result]
 
 
 def _load_run(members: dict[str, Json]) -> Run:
@@ -90,4 +98,12 @@ def _load_run(members: dict[str, Json]) -> Run:
             progress = Listening.from_json(listening)
         case _:
             progress = None
-    return Run(**{**members, "phase": Phase(members["phase"]), "progress": progress})
+    phase, extended = Phase(members["phase"]), _load_extended(members.get("extended"))
+    return Run(**{**members, "phase": phase, "progress": progress, "extended": extended})
+
+
+def _load_extended(dump: Json) -> Extended | None:
+    if dump is None:
+        return None
+    extensions, current, result = dump
+    return Extended(tuple(extensions), current, None if result is None else Result(*result))

@@ -14,6 +14,7 @@ from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
+from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
 
@@ -87,6 +88,8 @@ class Run(NamedTuple):
     progress: Loop | Branches | Iterations | Listening | None = None
     child: str | None = None
     """Id of the sub-workflow's execution (`run: workflow`)."""
+    extended: Extended | None = None
+    """The extensions that apply to it, if any."""
 
 
 class PendingTimer(NamedTuple):
