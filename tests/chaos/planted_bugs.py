@@ -145,6 +145,14 @@ BUGS = (
         "redis",
     ),
     Bug(
+        "a message is given back behind a newer one",
+        f"{LUA}/release.lua",
+        "if ARGV[2] == '1' then\n",
+        "if false then\n",
+        (INBOX,),
+        "redis",
+    ),
+    Bug(
         "an entry of the outbox is applied twice",
         f"{LUA}/deliver.lua",
         "  if not before then\n",

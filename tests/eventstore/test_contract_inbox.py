@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
+from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
+from unspool.eventstore.records import Load
 
 
 async def test_a_message_goes_to_one_consumer(store, make, hands):
@@ -280,3 +281,41 @@ async def test_many_messages_of_a_tenant_do_not_delay_others(store, make):
         received |= {delivery.tenant for delivery in await store.receive_messages(make.worker, 20, 5)}
 
     assert received == {"busy", "calm"}
+
+
+async def test_messages_that_are_given_back_go_to_another_consumer(store, make, hands):
+    for n in range(3):
+        await store.send("default", make.message(n=n))
+    taken = await hands.messages(store, 3)
+    await store.acknowledge(taken[:1])
+
+    assert await store.give_back(taken) == []
+
+    again = await hands.messages(store, 2, make.second_worker)
+    assert [(d.body.body["n"], d.attempts) for d in again] == [(1, 1), (2, 1)]
+
+
+async def test_no_message_is_given_back_behind_a_newer_one(store, make, hands):
+    await store.send("default", make.message(n=1))
+    taken = await hands.messages(store)
+    await store.send("default", make.message(n=2))
+
+    kept = await store.give_back(taken)
+
+    received = await hands.messages(store, 2 - len(kept), make.second_worker)
+    assert [d.body.body["n"] for d in (*kept, *received)] == [1, 2]
+
+
+async def test_the_number_of_other_free_consumers(store, adapter, make):
+    await store.heartbeat(make.executor)
+    await store.heartbeat(make.worker, Load.FREE)
+    assert await store.others_free(make.worker) == 0
+    for load, free in ((Load.FREE, 1), (Load.BUSY, 0), (Load.FULL, 0), (Load.FREE, 1)):
+        await store.heartbeat(make.second_worker, load)
+        adapter.clock.ahead += HEARTBEAT_SECONDS
+        await store.heartbeat(make.worker, Load.FULL)
+        assert await store.others_free(make.worker) == free
+    for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS) + 1):
+        adapter.clock.ahead += HEARTBEAT_SECONDS
+        await store.heartbeat(make.worker)
+    assert await store.others_free(make.worker) == 0

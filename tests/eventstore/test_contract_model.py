@@ -267,6 +267,17 @@ class Comparison(RuleBasedStateMachine):
             item.attempts -= 1
         self.free(items)
 
+    @rule(numbers=picks)
+    def give_back(self, numbers: list[int]) -> None:
+        items = chosen(self.held(Message), numbers)
+        waits = any(isinstance(item.body, Message) and not item.holder for item in self.items)
+        kept = self.does(self.store.give_back([item.delivery for item in items]))
+        assert waits or not kept
+        given = [item for item in items if item.delivery not in kept]
+        for item in given:
+            item.attempts -= 1
+        self.free(given)
+
     @rule(consumer=st.one_of(workers, executors))
     def deregister(self, consumer: Consumer) -> None:
         self.does(self.store.deregister(consumer))

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Consumer, ExecutionKey, Renewal, TaskRequest, Timer
+from unspool.eventstore.records import Consumer, ExecutionKey, Load, Renewal, TaskRequest, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 
@@ -103,6 +103,15 @@ async def test_workers_share_out_the_shards_and_stick_to_them(store, other, cloc
     assert first
     assert second
     assert not first & second
+
+
+async def test_a_full_worker_owns_no_shards_while_another_is_free(store, other, clock, make):
+    await store.heartbeat(make.worker, Load.FULL)
+    await other.heartbeat(make.second_worker, Load.FREE)
+    clock.now += HEARTBEAT_SECONDS
+    await start_many(store, make, 64)
+
+    assert len(await other.receive_messages(make.second_worker, 1_000, 0.05)) == 64
 
 
 async def test_an_idle_worker_helps_one_that_does_not_get_round_to_its_shards(store, other, make, hands):

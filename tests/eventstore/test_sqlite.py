@@ -94,13 +94,14 @@ async def test_another_layout_is_refused(store, path):
     await refused(path, StoreMismatch, "layout 99")
 
 
-async def test_a_file_of_release_0_1_gets_the_column_for_parents(path, make):
+async def test_a_file_of_release_0_1_gets_the_new_columns(path, make):
     store = SqliteStore(path, SqliteSettings())
     await store.open()
     await store.start(make.start())
     await store.close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE executions DROP COLUMN parent")
+        connection.execute("ALTER TABLE consumers DROP COLUMN load")
 
     stores = [SqliteStore(path, SqliteSettings()) for _ in range(3)]
     await asyncio.gather(*(store.open() for store in stores))
@@ -109,6 +110,8 @@ async def test_a_file_of_release_0_1_gets_the_column_for_parents(path, make):
     await stores[0].start(make.start(make.key("child"), parent=parent))
     assert (await stores[1].execution(make.key())).parent is None
     assert (await stores[2].execution(make.key("child"))).parent == parent
+    await stores[0].heartbeat(make.worker)
+    assert await stores[1].others_free(make.second_worker) == 1
     for store in stores:
         await store.close()
 

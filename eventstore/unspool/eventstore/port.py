@@ -23,6 +23,7 @@ from unspool.eventstore.records import (
     ExecutionRecord,
     Fired,
     KeysOf,
+    Load,
     Loaded,
     Message,
     Outcome,
@@ -181,6 +182,13 @@ class Inbox(Protocol):
         """Returns deliveries to their queue; they are delivered again at once. The attempt is not counted.
 
         Deliveries that another consumer holds now are not affected.
+        """
+
+    async def give_back(self, deliveries: Sequence[Delivery[Message]]) -> list[Delivery[Message]]:
+        """Releases messages that the consumer has not begun with, for a consumer that has room.
+
+        The attempt is not counted. Returns those that it must keep: if they were delivered again, newer
+        messages of their executions could be delivered before them.
         """
 
 
@@ -344,11 +352,14 @@ class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, Even
     async def ping(self) -> None:
         """Raises `StoreUnavailable` if the store does not answer."""
 
-    async def heartbeat(self, consumer: Consumer) -> None:
-        """Shows that a consumer is alive; call it every `HEARTBEAT_SECONDS`.
+    async def heartbeat(self, consumer: Consumer, load: Load = Load.FREE) -> None:
+        """Shows that a consumer is alive, and its load; call it every `HEARTBEAT_SECONDS`.
 
         After `CONSUMER_TIMEOUT_SECONDS` without one, consumers that send heartbeats take over its deliveries.
         """
+
+    async def others_free(self, consumer: Consumer) -> int:
+        """How many other live consumers of the role were `FREE` at their last heartbeat."""
 
     async def deregister(self, consumer: Consumer) -> None:
         """Removes a consumer from its group; its deliveries are available to other consumers at once."""

@@ -438,6 +438,16 @@ class Fired:
     """When the earliest remaining timer is due, milliseconds since 1970."""
 
 
+class Load(StrEnum):
+    """How much a worker has to do."""
+
+    FREE = "free"
+    """It would begin with more at once."""
+    BUSY = "busy"
+    FULL = "full"
+    """Messages that it has received have waited for some time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """A process that receives deliveries."""

@@ -266,6 +266,15 @@ def test_tenants_that_wait_share_the_children() -> None:
     assert "".join(callers.ended) == "ababababa"
 
 
+def test_a_check_does_not_wait_for_a_slow_expression() -> None:
+    with JqPool(size=1, seconds=60.0) as pool, ThreadPoolExecutor(1) as threads:
+        callers = Callers(pool, threads)
+        callers.call("a", LONG)
+        assert pool.check(".a | test(1; 2; 3)") is not None
+        assert callers.ended == []
+        callers.wait()
+
+
 def test_a_child_that_cannot_start_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with JqPool() as pool, pytest.raises(ExpressionError, match="does not start"):

@@ -14,6 +14,7 @@ from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.children import Children
 from unspool.worker.plan_cache import PlanCache
+from unspool.worker.relief import GivenBack
 from unspool.worker.state_cache import CachedState, StateCache, starting_state
 from unspool.worker.steps import Step, Steps
 from unspool.worker.tenant_threads import TenantThreads
@@ -22,9 +23,6 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 3
 """Failures after which a message goes to the dead letter queue."""
-
-_THREADS: Final = 8
-"""Decisions with expressions in real jq that a worker makes at once. Most wait for a jq process."""
 
 APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
 """Outcomes of a commit that is applied."""
@@ -37,23 +35,32 @@ class ExecutionProcessor:
     """Processes executions. At any time, at most one caller processes an execution."""
 
     def __init__(
-        self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps, children: Children
+        self,
+        store: EventStore,
+        plans: PlanCache,
+        states: StateCache,
+        steps: Steps,
+        children: Children,
+        threads: TenantThreads,
     ) -> None:
+        """Takes the threads for decisions with expressions in real jq."""
         self._children = children
         self._store = store
         self._plans = plans
         self._states = states
         self._steps = steps
-        self._threads = TenantThreads(_THREADS)
-
-    def delayed_tenants(self) -> list[str]:
-        """The tenants whose messages wait until other expressions have been evaluated."""
-        return self._threads.waiting()
+        self._threads = threads
 
     async def process(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Processes messages of one execution. Each is committed or moved to the dead letter queue."""
+        """Processes messages of one execution. Each is committed or moved to the dead letter queue.
+
+        Raises:
+            GivenBack: they wait for another worker now.
+        """
         try:
             await retry_until_available(lambda: self._advance(key, deliveries))
+        except GivenBack:
+            raise
         except Exception as error:  # noqa: BLE001 - one message must not stop the others
             self._states.forget(key)
             if len(deliveries) == 1:
@@ -71,6 +78,8 @@ class ExecutionProcessor:
             await asyncio.sleep(JITTER.random() * 0.1 * 4**attempt)
             try:
                 await retry_until_available(lambda: self._advance(key, [delivery]))
+            except GivenBack:
+                raise
             except Exception as again:  # noqa: BLE001 - the dead letter holds it
                 self._states.forget(key)
                 error = again
@@ -133,7 +142,7 @@ class ExecutionProcessor:
         plan = await self._plans.of(key.tenant, known.workflow)
         if plan.guarded:  # an expression may block until the time limit of jq ends it
             work = partial(self._steps.step, key, plan, known, deliveries)
-            return await self._threads.run(key.tenant, work)
+            return await self._threads.run(key, work)
         return self._steps.step(key, plan, known, deliveries)
 
     async def _commit(self, step: Step) -> Outcome:

@@ -19,7 +19,7 @@ from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Message
+from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Load, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.batch_processor import BatchProcessor
@@ -27,9 +27,11 @@ from unspool.worker.children import Children
 from unspool.worker.correlator import Correlator
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.plan_cache import PlanCache
+from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
 from unspool.worker.settings import WorkerSettings
 from unspool.worker.state_cache import StateCache
 from unspool.worker.steps import Steps
+from unspool.worker.tenant_threads import TenantThreads
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ class WorkerService:
             Steps(self._clock.now, settings.error_base, lifecycle=settings.lifecycle_events),
         )
         children = Children(store, settings.max_depth, settings.error_base)
-        self._execution_processor = ExecutionProcessor(store, plans, states, steps, children)
+        self._threads = TenantThreads(settings.jq_processes)
+        self._execution_processor = ExecutionProcessor(store, plans, states, steps, children, self._threads)
         self._batch_processor = BatchProcessor(store, plans, states, steps, children)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
         """The executions that are being processed, each with its asyncio task."""
@@ -75,6 +78,9 @@ class WorkerService:
         self._being_processed: dict[ExecutionKey, list[Delivery[Message]]] = {}
         """The messages that are being processed."""
         self._being_processed_before: dict[ExecutionKey, list[Delivery[Message]]] = {}
+        self._relief = Relief(store, self._consumer, self._threads, self._held)
+        self._skipped: frozenset[str] | None = None
+        """The tenants that the present call to receive messages skips."""
         self._in_flight = 0
         self._capacity_freed = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -90,6 +96,7 @@ class WorkerService:
                 ),
                 group.create_task(run_periodically(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
                 group.create_task(run_periodically(_RELAY_SECONDS, self._relay), name="worker relays"),
+                group.create_task(run_periodically(RELIEF_SECONDS, self._relieve), name="worker gives back"),
                 group.create_task(
                     Correlator(self._store, self._consumer).run(), name="worker matches events"
                 ),
@@ -110,13 +117,14 @@ class WorkerService:
     async def _receive(self) -> None:
         while True:
             free = await self._free()
-            delayed = self._execution_processor.delayed_tenants()
+            delayed = self._threads.waiting()
             # Slow expressions use capacity for a long time, so a part of it stays free for other tenants.
             limit = min(self._settings.batch, -(-free // 2) if delayed else free)
-            skip = self._over_their_share(delayed)
+            self._skipped = skip = self._over_their_share(delayed) | self._relief.left_to_others
             seconds = _WAIT_WITH_SKIPPED_SECONDS if skip else _WAIT_SECONDS
             receive = partial(self._store.receive_messages, self._consumer, limit, seconds, skip)
             self._put(await retry_until_available(receive))
+            self._skipped = None
 
     @property
     def _capacity(self) -> int:
@@ -144,12 +152,21 @@ class WorkerService:
         return frozenset(tenant for tenant in delayed if held[tenant] >= share)
 
     async def _heartbeat(self) -> None:
-        await self._store.heartbeat(self._consumer)
+        load = self._relief.load
+        if load is Load.FREE and self._in_flight > self._capacity // 2:
+            load = Load.BUSY
+        await self._store.heartbeat(self._consumer, load)
         await self._clock.adjust()
 
     async def _relay(self) -> None:
         """Delivers outgoing starts and messages that other processes committed but did not deliver."""
         await self._store.deliver_outgoing()
+
+    async def _relieve(self) -> None:
+        await self._relief.relieve(lambda: self._skipped)
+
+    def _held(self, key: ExecutionKey) -> list[Delivery[Message]]:
+        return [*self._being_processed[key], *self._waiting.get(key, ())]
 
     async def _renew_leases(self) -> None:
         """Renews the leases of messages that take long, and of messages that wait for them.
@@ -163,7 +180,7 @@ class WorkerService:
             if self._being_processed_before.get(key) is held
         ]
         self._being_processed_before = dict(self._being_processed)
-        deliveries = [d for key in slow for d in (*self._being_processed[key], *self._waiting.get(key, ()))]
+        deliveries = [d for key in slow for d in self._held(key)]
         if deliveries:
             await self._store.renew_messages(self._consumer, deliveries)
 
@@ -224,11 +241,22 @@ class WorkerService:
         while deliveries:
             try:
                 await self._execution_processor.process(key, deliveries)
+            except GivenBack as given_back:
+                self._remove_waiting(key, given_back.deliveries)
             except StoreMismatch:
                 pass  # the loops of the service end with the same error
             except Exception:  # the messages are delivered again when their leases end
                 log.exception("messages failed", extra={"action": "messages_failed", "execution": key.id})
             deliveries = self._finished(key, deliveries)
+
+    def _remove_waiting(self, key: ExecutionKey, gone: Sequence[Delivery[Message]]) -> None:
+        """Removes messages that wait for the execution here."""
+        ids = {(delivery.source, delivery.id) for delivery in gone}
+        waiting = self._waiting.pop(key, [])
+        left = [delivery for delivery in waiting if (delivery.source, delivery.id) not in ids]
+        self._in_flight -= len(waiting) - len(left)
+        if left:
+            self._waiting[key] = left
 
     def _finished(
         self,

@@ -25,7 +25,8 @@ _NO_TENANT = ""
 class JqPool:
     """Runs expressions in up to `size` child processes, which it starts when needed. Thread-safe.
 
-    Calls wait for a free child. Tenants take children in turn (`for_tenant`).
+    Calls wait for a free child. Tenants take children in turn (`for_tenant`). `check` has a child of its own:
+    the compilation of a definition does not wait for slow expressions.
     """
 
     def __init__(self, size: int = 2, seconds: float = 1.0, memory_bytes: int = 512 * 1024 * 1024) -> None:
@@ -35,6 +36,7 @@ class JqPool:
         self._size = size
         self._closed = False
         self._children = FairPool[JqProcess | None]([None] * size)
+        self._checkers = FairPool[JqProcess | None]([None])
 
     def for_tenant(self, tenant: str) -> "TenantJqRunner":
         """A runner on these children whose calls take turns as calls of this tenant."""
@@ -51,7 +53,7 @@ class JqPool:
             body = orjson.dumps({"v": dict(variables), "d": value})
         except TypeError as error:
             raise ExpressionError(f"the data is no JSON that jq can read: {error}") from None
-        reply = self._ask(_request("run", source, variables) + body, tenant)
+        reply = self._ask(self._children, _request("run", source, variables) + body, tenant)
         if reply[:1] == b"V":
             return _decoded(reply[1:])
         if reply[:1] == b"E":
@@ -68,7 +70,7 @@ class JqPool:
         try:
             named = variables(tokenize(source))
             bound = named if known is None else named & (known | {NOW})
-            reply = self._ask(_request("check", source, bound), tenant)
+            reply = self._ask(self._checkers, _request("check", source, bound), tenant)
         except ExpressionError as error:
             return str(error)
         return jq_messages.of_compilation(reply[1:].decode()) if reply[:1] == b"E" else None
@@ -78,12 +80,13 @@ class JqPool:
         if self._closed:
             return
         self._closed = True
-        for _ in range(self._size):
-            child = self._children.take(_NO_TENANT)
-            if child is not None:
-                child.end()
-        for _ in range(self._size):
-            self._children.put_back(_NO_TENANT, None)
+        for children, size in ((self._children, self._size), (self._checkers, 1)):
+            for _ in range(size):
+                child = children.take(_NO_TENANT)
+                if child is not None:
+                    child.end()
+            for _ in range(size):
+                children.put_back(_NO_TENANT, None)
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +96,8 @@ class JqPool:
     ) -> None:
         self.close()
 
-    def _ask(self, request: bytes, tenant: str) -> bytes:
-        child = self._children.take(tenant)
+    def _ask(self, children: FairPool[JqProcess | None], request: bytes, tenant: str) -> bytes:
+        child = children.take(tenant)
         try:
             if self._closed:
                 raise ExpressionError("the pool of jq processes is closed")
@@ -105,7 +108,7 @@ class JqPool:
             child = None
             raise LimitExceeded(str(ended)) from None
         finally:
-            self._children.put_back(tenant, child)
+            children.put_back(tenant, child)
 
     def _replaced(self, child: JqProcess | None) -> JqProcess:
         if child is not None:

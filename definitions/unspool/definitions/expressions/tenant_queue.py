@@ -25,6 +25,22 @@ class TenantQueue(Generic[_Entry]):
         """The tenants whose entries wait."""
         return list(self._waiting)
 
+    def oldest(self) -> list[_Entry]:
+        """The first entry of each tenant that waits."""
+        return [entries[0] for entries in self._waiting.values()]
+
+    def count(self, tenant: str) -> int:
+        """How many entries of the tenant wait."""
+        return len(self._waiting.get(tenant, ()))
+
+    def take_last(self, tenant: str, count: int) -> list[_Entry]:
+        """Removes the last entries of a tenant, at most `count`; returns them in order."""
+        entries = self._waiting.get(tenant, deque())
+        taken = [entries.pop() for _ in range(min(count, len(entries)))][::-1]
+        if taken and not entries:
+            del self._waiting[tenant]
+        return taken
+
     def add(self, tenant: str, entry: _Entry) -> None:
         """Adds an entry that waits."""
         self._waiting.setdefault(tenant, deque()).append(entry)

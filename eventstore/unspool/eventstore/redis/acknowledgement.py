@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from unspool.eventstore.records import EXECUTORS, WORKERS, Delivery, TaskRequest
+from unspool.eventstore.records import EXECUTORS, WORKERS, Delivery, Message, TaskRequest
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.session import Session
 
@@ -27,18 +27,32 @@ async def acknowledge(session: Session, deliveries: Sequence[Delivery[Any]]) -> 
 
 async def release(session: Session, deliveries: Sequence[Delivery[Any]]) -> None:
     """Returns deliveries to their streams; this attempt is not counted."""
-    await asyncio.gather(
-        *(
-            session.run(
-                scripts.RELEASE,
-                (source,),
-                (group_of(some[0]), *(value for d in some for value in (d.id, d.attempts))),
-            )
-            for source, some in by_source(deliveries).items()
-        )
-    )
+    await asyncio.gather(*(_release(session, some) for some in by_source(deliveries).values()))
     for role in {group_of(delivery) for delivery in deliveries}:
         session.announce(role, {session.keys.shard(d.key) for d in deliveries if group_of(d) == role})
+
+
+async def give_back(session: Session, deliveries: Sequence[Delivery[Message]]) -> list[Delivery[Message]]:
+    """Returns messages to their streams, if no other message waits there. Returns the others.
+
+    A message that returns is the last one of its stream.
+    """
+    sources = by_source(deliveries).values()
+    returned = await asyncio.gather(*(_release(session, some, in_order=True) for some in sources))
+    changed = {
+        session.keys.shard(d.key) for some, done in zip(sources, returned, strict=True) if done for d in some
+    }
+    session.announce(WORKERS, changed)
+    return [d for some, done in zip(sources, returned, strict=True) if not done for d in some]
+
+
+async def _release(session: Session, some: Sequence[Delivery[Any]], *, in_order: bool = False) -> bool:
+    """Releases deliveries of one stream. Returns False if it had to refuse."""
+    values = [value for d in some for value in (d.id, d.attempts)]
+    released: int = await session.run(
+        scripts.RELEASE, (some[0].source,), (group_of(some[0]), int(in_order), *values)
+    )
+    return released >= 0
 
 
 def by_source(deliveries: Sequence[Delivery[Any]]) -> dict[str, list[Delivery[Any]]]:

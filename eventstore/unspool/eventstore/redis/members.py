@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Consumer
+from unspool.eventstore.records import Consumer, Load
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
@@ -76,6 +76,21 @@ class Members:
         """The members whose heartbeat changed lately, with their last heartbeat."""
         return {name: seen.heartbeat for name, seen in self._seen.items() if not self._silent(seen)}
 
+    def free(self) -> frozenset[str]:
+        """The live members that were free at their last heartbeat."""
+        return frozenset(name for name, heartbeat in self.live().items() if load_in(heartbeat) is Load.FREE)
+
+    def owners(self, name: str) -> frozenset[str]:
+        """The members that own shards, as the member of this name sees them.
+
+        A full one owns none while another is free. New messages then do not wait until the free one looks at
+        the shards of others.
+        """
+        live = self.live()
+        full = {other for other, heartbeat in live.items() if load_in(heartbeat) is Load.FULL}
+        members = frozenset({name, *live})
+        return members - full if full and self.free() else members
+
     def gone(self) -> list[Consumer]:
         """The members without a heartbeat for `CONSUMER_TIMEOUT_SECONDS`.
 
@@ -101,16 +116,22 @@ class Heartbeats:
         self._count = 0
         self._queues = sorted(consumer.queues)
 
-    def next(self) -> bytes:
+    def next(self, load: Load) -> bytes:
         """The next heartbeat."""
         self._count += 1
-        return orjson.dumps([f"{self._process}-{self._count}", self._queues])
+        return orjson.dumps([f"{self._process}-{self._count}", self._queues, load])
 
 
 def queues_in(heartbeat: bytes) -> list[str]:
     """The queues that the sender of a heartbeat serves."""
     queues: list[str] = orjson.loads(heartbeat)[1]
     return queues
+
+
+def load_in(heartbeat: bytes) -> Load:
+    """The load of the sender of a heartbeat; release 0.1 does not send it."""
+    members = orjson.loads(heartbeat)
+    return Load(members[2]) if len(members) > 2 else Load.BUSY
 
 
 def shards_of(member: str, shards: Sequence[Shard], members: Collection[str]) -> list[Shard]:

@@ -10,6 +10,7 @@ from unspool.eventstore.records import (
     Body,
     Consumer,
     Delivery,
+    Load,
     Message,
     Renewal,
     TaskRequest,
@@ -74,6 +75,10 @@ class RedisQueues:
         """See `Inbox`."""
         await acknowledgement.release(self._session, deliveries)
 
+    async def give_back(self, deliveries: Sequence[Delivery[Message]]) -> list[Delivery[Message]]:
+        """See `Inbox`."""
+        return await acknowledgement.give_back(self._session, deliveries)
+
     async def receive_tasks(
         self, consumer: Consumer, limit: int, seconds: float
     ) -> list[Delivery[TaskRequest]]:
@@ -101,15 +106,21 @@ class RedisQueues:
         message = b"" if result is None else encode_message(result)
         await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
 
-    async def heartbeat(self, consumer: Consumer) -> None:
+    async def heartbeat(self, consumer: Consumer, load: Load = Load.FREE) -> None:
         """See `EventStore`."""
         heartbeats = self._heartbeats.get(consumer)
         if heartbeats is None:
             heartbeats = self._heartbeats[consumer] = Heartbeats(consumer)
         members = self._members[consumer.role]
-        await members.heartbeat(consumer.name, heartbeats.next())
+        await members.heartbeat(consumer.name, heartbeats.next(load))
         await self._session.check_identity(self._session.call)
         await members.refresh()  # also if this consumer does not receive, to detect dead consumers
+
+    async def others_free(self, consumer: Consumer) -> int:
+        """See `EventStore`."""
+        members = self._members[consumer.role]
+        await members.refresh()
+        return len(members.free() - {consumer.name})
 
     async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""

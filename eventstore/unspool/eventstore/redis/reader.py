@@ -205,7 +205,7 @@ class Reader(Generic[Body]):
 
     async def _wait(self, limit: int, seconds: float) -> list[Delivery[Body]]:
         streams = self._own
-        if not streams.names:  # more workers than shards
+        if not streams.names:  # more workers than shards, or it is full
             await asyncio.sleep(seconds)
             return []
         numbers = {name.encode(): number for number, name in enumerate(streams.names)}
@@ -320,9 +320,7 @@ class Reader(Generic[Body]):
         tenants = await self._session.tenants()
         await self._members.refresh()
         name = self._consumer.name
-        workers = (
-            frozenset({name, *self._members.live()}) if self._consumer.role == WORKERS else frozenset[str]()
-        )
+        workers = self._members.owners(name) if self._consumer.role == WORKERS else frozenset[str]()
         if self._refreshed_for == (len(tenants), workers):  # tenants are never removed
             return
         known = len(tenants)

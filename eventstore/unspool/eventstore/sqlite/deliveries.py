@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import orjson
 
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.records import Consumer, Delivery, Message, TaskRequest
+from unspool.eventstore.records import Consumer, Delivery, Load, Message, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.leases import (
     LIVE,
@@ -34,16 +34,17 @@ class SqliteDeliveries(StoreMixin):
 
     _registered: set[str]
 
-    async def heartbeat(self, consumer: Consumer) -> None:
+    async def heartbeat(self, consumer: Consumer, load: Load = Load.FREE) -> None:
         """See `EventStore`."""
         owner, queues = owner_of(consumer), orjson.dumps(sorted(consumer.queues))
 
         def record(transaction: Transaction) -> None:
             now = self._database.monotonic()
             transaction.execute(
-                "INSERT INTO consumers (owner, queues, seen_at) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET queues = excluded.queues, seen_at = excluded.seen_at",
-                (owner, queues, now),
+                "INSERT INTO consumers (owner, queues, seen_at, load) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE"
+                " SET queues = excluded.queues, seen_at = excluded.seen_at, load = excluded.load",
+                (owner, queues, now, load),
             )
             transaction.execute("DELETE FROM consumers WHERE abs(? - seen_at) > ?", (now, _ROW_KEPT_SECONDS))
 
@@ -73,11 +74,31 @@ class SqliteDeliveries(StoreMixin):
         )
         return frozenset(queue for [queues] in rows for queue in orjson.loads(queues))
 
+    async def others_free(self, consumer: Consumer) -> int:
+        """See `EventStore`."""
+        now, owner = self._database.monotonic(), owner_of(consumer)
+        [[count]] = await self._database.read(
+            lambda transaction: transaction.execute(
+                f"SELECT count(*) FROM consumers WHERE {LIVE}"  # noqa: S608 - the condition is a constant
+                " AND owner != ? AND substr(owner, 1, ?) = ? AND load = ?",
+                (
+                    *live_parameters(now, self._database.outages),
+                    *(owner, len(consumer.role) + 1, f"{consumer.role}/", Load.FREE),
+                ),
+            ).fetchall()
+        )
+        return int(count)
+
     async def release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]
     ) -> None:
         """See `Inbox`."""
         await self._submit_release(deliveries)
+
+    async def give_back(self, deliveries: Sequence[Delivery[Message]]) -> list[Delivery[Message]]:
+        """See `Inbox`. A message keeps its place, so none has to be kept."""
+        await self._submit_release(deliveries)
+        return []
 
     def _orphaned(self, now: float, lease: float) -> tuple[float, ...]:
         return lease_parameters(now, lease, self._database.outages)

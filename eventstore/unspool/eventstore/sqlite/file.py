@@ -17,6 +17,12 @@ APPLICATION_ID: Final = 0x556E7370
 LAYOUT: Final = "1"
 """Version of `schema.sql`."""
 
+_NEW_COLUMNS: Final = {
+    ("executions", "parent"): "BLOB",
+    ("consumers", "load"): "TEXT NOT NULL DEFAULT 'busy'",
+}
+"""The columns that release 0.1 did not have, as in `schema.sql`."""
+
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
 _CACHE_KIBIBYTES: Final = 32_768
 _LARGEST_IDLE_WAL: Final = 64 * 1024 * 1024
@@ -135,11 +141,12 @@ def _renew_index(connection: sqlite3.Connection) -> None:
 
 def _add_columns(connection: sqlite3.Connection) -> None:
     """Adds the columns that release 0.1 did not have. Programs of that release can still use the file."""
-    if _has_parents(connection):
+    if all(_has_column(connection, *names) for names in _NEW_COLUMNS):
         return
     connection.execute("BEGIN IMMEDIATE")
-    if not _has_parents(connection):  # another process may have added it meanwhile
-        connection.execute("ALTER TABLE executions ADD COLUMN parent BLOB")
+    for (table, column), definition in _NEW_COLUMNS.items():
+        if not _has_column(connection, table, column):  # another process may have added it meanwhile
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
     connection.execute("COMMIT")
 
 
@@ -162,8 +169,8 @@ def _execute(connection: sqlite3.Connection, script: str) -> None:
         connection.execute(statement)
 
 
-def _has_parents(connection: sqlite3.Connection) -> bool:
-    return any(row[1] == "parent" for row in connection.execute("PRAGMA table_info(executions)").fetchall())
+def _has_column(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    return any(row[1] == column for row in connection.execute(f"PRAGMA table_info({table})").fetchall())
 
 
 def _check_layout(connection: sqlite3.Connection, path: Path | None) -> None:

@@ -94,7 +94,8 @@ CREATE INDEX tasks_by_run ON tasks (execution, run);
 CREATE TABLE consumers (
     owner   TEXT PRIMARY KEY,
     queues  BLOB NOT NULL,
-    seen_at REAL NOT NULL
+    seen_at REAL NOT NULL,
+    load    TEXT NOT NULL DEFAULT 'busy'
 );
 
 CREATE TABLE timers (

@@ -1,14 +1,24 @@
 -- Releases entries: each is added again at the end of the stream, for any consumer.
 --
 -- KEYS  1 stream
--- ARGV  1 group, then pairs of an id and the number of this delivery
--- Returns how many were released. Entries that another consumer holds now are not released.
+-- ARGV  1 group, 2 1 to release only if no other entry of the stream waits for a consumer, then pairs of an id
+--       and the number of this delivery
+-- Returns how many were released. Entries that another consumer holds now are not released. -1: another entry waits.
 --
 -- The script adds entries again instead of claiming them for a consumer that does not exist, because only new entries
 -- wake blocked reads.
 
+if ARGV[2] == '1' then
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+    -- 1 'name', 2 its value, … 7 'last-delivered-id', 8 its value
+    if group[2] == ARGV[1] and redis.call('XRANGE', KEYS[1], '(' .. group[8], '+', 'COUNT', 1)[1] then
+      return -1
+    end
+  end
+end
+
 local released = 0
-for i = 2, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   local id, attempts = ARGV[i], tonumber(ARGV[i + 1])
   local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
