@@ -207,3 +207,25 @@ async def test_a_cancelled_wait_leaves_the_store_usable(store, make, hands):
 
     async with asyncio.timeout(5):
         await waiting[4]
+
+
+async def test_a_history_can_lose_its_beginning(store, make, hands):
+    key, other = await hands.started(store), await hands.started(store, make.key("other"))
+    for after in range(0, 8, 2):
+        await store.commit(make.commit(key, after=after, count=2))
+        await store.commit(make.commit(other, after=after, count=2))
+
+    await store.trim_history(key, 4)  # its entries end with 2, 4, 6 and 8
+    assert [event.seq for event in await store.history(key)] == [3, 4, 5, 6, 7, 8]
+    await store.trim_history(key, 5)
+    await store.trim_history(key, 5)
+    await store.trim_history(key, 1)
+
+    assert [event.seq for event in await store.history(key)] == [5, 6, 7, 8]
+    assert [event.seq for event in await store.history(key, after=6)] == [7, 8]
+    assert (await store.last_event(key)).seq == 8
+    [loaded] = await store.load([key], 10)
+    assert [event.seq for event in loaded.events] == [5, 6, 7, 8]
+    assert len(await store.history(other)) == 8
+    await store.commit(make.commit(key, after=8))
+    assert (await store.last_event(key)).seq == 9

@@ -2,6 +2,7 @@
 
 import pytest
 
+from unspool.eventstore.built_in import SCHEDULE, schedule_key
 from unspool.eventstore.records import ExecutionFilter, IndexUpdate, Status, WorkflowRef
 
 ANY = ExecutionFilter()
@@ -109,3 +110,21 @@ async def test_filters(store, make, limit):
 async def test_a_cursor_that_is_none_of_ours(store, cursor):
     with pytest.raises(ValueError, match="cursor"):
         await store.executions("default", ANY, cursor=cursor)
+
+
+async def test_built_in_programs_are_listed_only_by_their_workflow(store, make):
+    schedule = schedule_key("default", "shop", "order")
+    await store.start(make.start(schedule, workflow=SCHEDULE))
+    for number in range(3):
+        await store.start(make.start(make.key(f"e{number}"), created_at=number))
+
+    assert await ids(store, limit=1) == ["e2", "e1", "e0"]
+    assert await ids(store, ExecutionFilter(Status.PENDING), limit=1) == ["e2", "e1", "e0"]
+    assert await ids(store, ExecutionFilter(workflow=SCHEDULE[:2])) == [schedule.id]
+    assert (await store.execution(schedule)).workflow == SCHEDULE
+
+
+@pytest.mark.parametrize("id_", ["$schedule", "$schedule.a", "$schedule.a.b.c", "$schedule.a-.b", "$x.a.b"])
+async def test_other_ids_with_the_mark_of_built_in_programs_are_refused(store, make, id_):
+    with pytest.raises(ValueError, match="id"):
+        await store.start(make.start(make.key(id_)))

@@ -23,6 +23,7 @@ EXAMPLES = {
     "human-approval.yaml",
     "price-list.yaml",
     "approval-by-event.yaml",
+    "nightly-report.yaml",
     "match-two-streams.yaml",
     "journal-and-sandbox.yaml",
 }
@@ -170,6 +171,21 @@ async def test_without_an_answer_it_is_given_up(run: Any, shop: Any) -> None:
     ran = await run("human-approval.yaml", **QUESTION, limit="PT1.5S")
     assert ran.json == {"question": "May we?", "decision": "none", "reminders": None}
     assert 1 <= shop.approvals["approval-1"]["reminders"] <= 7
+
+
+# -- nightly-report.yaml
+
+
+async def test_a_scheduled_workflow_shows_when_it_runs_and_can_be_run_by_hand(
+    call: Any, examples: Path
+) -> None:
+    file = str(examples / "nightly-report.yaml")
+    checked = await call("validate", file)
+    assert checked.code == 0
+    assert checked.errors.count("T02:30:00") == 3, checked.errors
+    ran = await call("run", file)
+    assert ran.json["scheduled"] is True
+    assert ran.json["title"].startswith("Report of 20")
 
 
 # -- approval-by-event.yaml and match-two-streams.yaml, with a server

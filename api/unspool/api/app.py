@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from unspool.api import cloud_events, dead_letters, documentation, events, executions, health, workflows
+from unspool.api import (
+    cloud_events,
+    dead_letters,
+    documentation,
+    events,
+    executions,
+    health,
+    schedules,
+    workflows,
+)
 from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
 from unspool.api.metrics import Metrics
@@ -41,6 +50,9 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/executions/{{id}}/retry": {"POST": executions.operation(MessageKind.RETRY)},
     f"{V1}/events": {"POST": cloud_events.publish},
     f"{V1}/events/stream": {"GET": cloud_events.stream},
+    f"{V1}/schedules": {"GET": schedules.list_schedules},
+    f"{V1}/schedules/{{id}}/pause": {"POST": schedules.operation(MessageKind.SUSPEND)},
+    f"{V1}/schedules/{{id}}/resume": {"POST": schedules.operation(MessageKind.RESUME)},
     f"{V1}/dlq": {"GET": dead_letters.list_dead_letters},
     f"{V1}/dlq/{{id}}": {"GET": dead_letters.show, "DELETE": dead_letters.discard},
     f"{V1}/dlq/{{id}}/requeue": {"POST": dead_letters.requeue},

@@ -5,10 +5,13 @@ import asyncio
 import orjson
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, Parent, Status, WorkflowRef
+from unspool.worker.schedule.operations import id_of
+from unspool.worker.schedule.state import ScheduleState
 
 
 def event_json(event: Event) -> dict[str, Json]:
@@ -40,7 +43,7 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
         "createdAt": rfc3339(record.created_at),
         "startedAt": _time(record.started_at),
         "endedAt": _time(record.ended_at) if record.status.ended else None,
-        "parent": None if record.parent is None else _parent_json(record.parent),
+        "parent": _parent_json(record.parent),
         "tenant": record.key.tenant,
     }
     if ending is not None and record.status is Status.COMPLETED:
@@ -50,8 +53,24 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
     return described
 
 
-def _parent_json(parent: Parent) -> dict[str, Json]:
+def _parent_json(parent: Parent | None) -> dict[str, Json] | None:
+    """The parent, unless it is a schedule: callers cannot read that one as an execution."""
+    if parent is None or is_built_in(parent.execution):
+        return None
     return {"execution": parent.execution, "run": parent.run}
+
+
+def schedule_json(state: ScheduleState) -> dict[str, Json]:
+    """Returns a schedule as JSON."""
+    return {
+        "id": id_of(state),
+        "workflow": None if state.workflow is None else state.workflow._asdict(),
+        "schedule": state.schedule,
+        "paused": state.paused,
+        "next": _time(state.next),
+        "last": _time(state.last),
+        "lastExecution": state.last_execution,
+    }
 
 
 def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Json]:

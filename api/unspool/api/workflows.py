@@ -12,6 +12,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.problems import Problem
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.worker.schedule.deployment import deploy as deploy_definition
 
 JSON: Final = "application/json"
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -20,10 +21,11 @@ _NO_WORKFLOW: Final = "there is no such workflow or version"
 
 
 async def deploy(call: Call) -> Response:
-    """Stores a definition. A version that exists is not changed."""
+    """Stores a definition; its schedule begins. A version that exists is not changed."""
     text = await _submitted(call)
     ref = await _checked(call, text)
-    stored = await call.store.put_definition(call.tenant, Definition(ref, text, call.services.clock.now()))
+    now = call.services.clock.now()
+    stored = await deploy_definition(call.store, call.tenant, Definition(ref, text, now), now)
     if stored is Stored.DIFFERENT:
         raise HttpProblem(409, f"{ref} exists with another text; give the change a new version")
     location = f"/api/v1/workflows/{ref.namespace}/{ref.name}/{ref.version}"

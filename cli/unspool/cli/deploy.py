@@ -20,14 +20,14 @@ async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
     """Store definitions. Nothing is stored unless all are valid.
 
     A stored definition never changes: a changed one needs a new version. To deploy the same text again is not
-    an error.
+    an error. A definition with a `schedule` starts to run by itself.
     """
     documents = [valid_document(file) for file in files]
     async with opened(store_url(place)) as store:
         for document in documents:
             _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
-            if "schedule" in document.value:
-                say(f"note: this release ignores the schedule of {identity(document)}")
+            if "on" in document.value.get("schedule", {}):
+                say(f"note: this release cannot execute `schedule.on`: no event starts {identity(document)}")
     return 0
 
 

@@ -15,8 +15,8 @@ from unspool.definitions.document import Document, load
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.port import Definitions
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.worker.schedule.deployment import Store, deploy
 
 
 class Checked(NamedTuple):
@@ -72,14 +72,17 @@ def as_definition(document: Document, ref: WorkflowRef | None = None) -> Definit
     return Definition(ref or identity(document), document.text, SystemClock().now())
 
 
-async def deploy_document(store: Definitions, tenant: str, document: Document) -> Stored:
-    """Stores a checked definition.
+async def deploy_document(store: Store, tenant: str, document: Document, *, scheduled: bool = True) -> Stored:
+    """Stores a checked definition; its schedule begins, unless `scheduled` is False.
 
     Raises:
         CommandError: that version exists with another text.
     """
     definition = as_definition(document)
-    stored = await store.put_definition(tenant, definition)
+    if scheduled:
+        stored = await deploy(store, tenant, definition, definition.created_at)
+    else:
+        stored = await store.put_definition(tenant, definition)
     if stored is Stored.DIFFERENT:
         raise CommandError(
             f"{document.name}: {definition.ref} exists with another text; "

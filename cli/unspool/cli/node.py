@@ -81,12 +81,14 @@ class Node:
 
     async def _open_worker(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415
+        from unspool.worker.schedule.settings import ScheduleSettings  # noqa: PLC0415
         from unspool.worker.service import WorkerService  # noqa: PLC0415
         from unspool.worker.settings import WorkerSettings  # noqa: PLC0415
 
         settings = from_environment(WorkerSettings, self._environment)
         jq = stack.enter_context(jq_pool(self._environment))
-        return WorkerService(self._store, jq, settings, self._name)
+        schedules = from_environment(ScheduleSettings, self._environment)
+        return WorkerService(self._store, jq, settings, self._name, schedules=schedules)
 
     async def _open_executor(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415

@@ -126,7 +126,7 @@ async def _deploy(store: EventStore, tenant: str, documents: list[Document]) -> 
     """Stores the definitions; returns the identity of the last one, which is the one to run."""
     *subs, main = documents
     for document in subs:
-        await deploy_document(store, tenant, document)
+        await deploy_document(store, tenant, document, scheduled=False)
     ref = identity(main)
     stored = await store.put_definition(tenant, as_definition(main))
     if stored is Stored.DIFFERENT:

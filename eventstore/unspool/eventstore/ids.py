@@ -10,8 +10,13 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 EXECUTION_ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}")
 """Syntax of an execution id: safe in keys, paths, URLs and logs."""
 
-NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+NAME: Final = re.compile(_NAME)
 """A definition's namespace or name (inventory A2)."""
+
+STORED_ID: Final = re.compile(rf"{EXECUTION_ID.pattern}|\$schedule\.{_NAME}\.{_NAME}")
+"""Syntax of an id in a store: of an execution, or of a schedule, which callers cannot choose."""
 
 TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 

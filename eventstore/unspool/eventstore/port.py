@@ -127,6 +127,12 @@ class Histories(Protocol):
             CorruptHistory: an entry does not match its checksum or has an unknown format.
         """
 
+    async def trim_history(self, key: ExecutionKey, before: int) -> None:
+        """Deletes the entries of a history that end before event `before`, an event of that history.
+
+        Only for histories whose later events do not need the earlier ones. Idempotent.
+        """
+
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
         """Replaces the snapshot, unless the stored one has a later version."""
 
@@ -136,7 +142,7 @@ class Histories(Protocol):
     async def executions(
         self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
-        """Executions, newest first.
+        """Executions, newest first. Those of built-in programs are listed only by their workflow.
 
         Raises:
             ValueError: the cursor is not valid.

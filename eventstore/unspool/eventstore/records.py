@@ -109,6 +109,8 @@ class MessageKind(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RETRY = "retry"
+    DEPLOY = "deploy"
+    """The definition of a schedule has a new version."""
 
 
 class Message(NamedTuple):
@@ -117,7 +119,7 @@ class Message(NamedTuple):
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
     `"parent"`; task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`;
     child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
-    that listens and the CloudEvent; the others `{}`.
+    that listens and the CloudEvent; deploy `{"workflow", "schedule"}`; the others `{}`.
     """
 
     kind: MessageKind

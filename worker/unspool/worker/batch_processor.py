@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
 from unspool.worker.children import Children
@@ -98,7 +99,9 @@ class BatchProcessor:
 
 
 def _already_started(messages_by_execution: MessagesByExecution) -> Iterator[ExecutionKey]:
-    """The executions that have a history."""
+    """The executions of workflows that have a history."""
     return (
-        key for key, [first, *_] in messages_by_execution.items() if first.body.kind is not MessageKind.START
+        key
+        for key, [first, *_] in messages_by_execution.items()
+        if first.body.kind is not MessageKind.START and not is_built_in(key.id)
     )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
@@ -15,6 +16,7 @@ from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.children import Children
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
+from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.state_cache import CachedState, StateCache, starting_state
 from unspool.worker.steps import Step, Steps
 from unspool.worker.tenant_threads import TenantThreads
@@ -42,8 +44,10 @@ class ExecutionProcessor:
         steps: Steps,
         children: Children,
         threads: TenantThreads,
+        schedules: ScheduleProcessor,
     ) -> None:
-        """Takes the threads for decisions with expressions in real jq."""
+        """Takes the threads for decisions with expressions in real jq, and the processor of schedules."""
+        self._schedules = schedules
         self._children = children
         self._store = store
         self._plans = plans
@@ -105,6 +109,9 @@ class ExecutionProcessor:
             )
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
+        if is_built_in(key.id):
+            await self._schedules.process(key, deliveries)
+            return
         while deliveries:
             deliveries = await self._answer(key, deliveries)
 

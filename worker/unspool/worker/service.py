@@ -28,6 +28,8 @@ from unspool.worker.correlator import Correlator
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
+from unspool.worker.schedule.processor import ScheduleProcessor
+from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.settings import WorkerSettings
 from unspool.worker.state_cache import StateCache
 from unspool.worker.steps import Steps
@@ -57,6 +59,7 @@ class WorkerService:
         settings: WorkerSettings,
         name: str,
         clock: Clock | None = None,
+        schedules: ScheduleSettings | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -69,7 +72,16 @@ class WorkerService:
         )
         children = Children(store, settings.max_depth, settings.error_base)
         self._threads = TenantThreads(settings.jq_processes)
-        self._execution_processor = ExecutionProcessor(store, plans, states, steps, children, self._threads)
+        rules = (schedules or ScheduleSettings()).rules
+        self._execution_processor = ExecutionProcessor(
+            store,
+            plans,
+            states,
+            steps,
+            children,
+            self._threads,
+            ScheduleProcessor(store, self._clock.now, rules, settings.cached_states),
+        )
         self._batch_processor = BatchProcessor(store, plans, states, steps, children)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
         """The executions that are being processed, each with its asyncio task."""

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, decode_entry
-from unspool.eventstore.ids import EXECUTION_ID
+from unspool.eventstore.ids import STORED_ID
 from unspool.eventstore.records import (
     WORKERS,
     ExecutionKey,
@@ -50,7 +50,7 @@ class RedisHistories:
             ValueError: the id or the tenant is not valid.
         """
         tenant, id_ = start.key
-        if not EXECUTION_ID.fullmatch(id_):
+        if not STORED_ID.fullmatch(id_):
             raise ValueError(f"not an execution id: {id_!r}")
         await self._session.add_tenant(tenant)
         shard = self._session.keys.shard(start.key)
@@ -98,6 +98,11 @@ class RedisHistories:
         stream = self._session.keys.shard(key).history(key.id)
         page = await self._session.call("XREVRANGE", stream, "+", "-", "COUNT", 1)
         return events_of(page[0])[-1] if page else None
+
+    async def trim_history(self, key: ExecutionKey, before: int) -> None:
+        """See `Histories`."""
+        stream = self._session.keys.shard(key).history(key.id)
+        await self._session.call("XTRIM", stream, "MINID", "=", f"{before}-0")
 
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
         """See `Histories`."""

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.records import (
     ExecutionFilter,
     ExecutionKey,
@@ -112,6 +113,8 @@ class RedisIndex:
 
 
 def _fits(record: ExecutionRecord, criteria: ExecutionFilter) -> bool:
+    if criteria.workflow is None and is_built_in(record.key.id):
+        return False
     return criteria.status in (None, record.status) and criteria.workflow in (None, record.workflow[:2])
 
 

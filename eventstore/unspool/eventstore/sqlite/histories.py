@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from unspool.eventstore.events import Event, decode_entry
-from unspool.eventstore.ids import EXECUTION_ID, TENANT
+from unspool.eventstore.ids import STORED_ID, TENANT
 from unspool.eventstore.records import ExecutionKey, Loaded, Snapshot, Start, Status, start_message
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import read_record
@@ -76,6 +76,16 @@ class SqliteHistories(StoreMixin):
             lambda transaction: [_load(transaction, key, entries) for key in keys]
         )
 
+    async def trim_history(self, key: ExecutionKey, before: int) -> None:
+        """See `Histories`."""
+
+        def trim(transaction: Transaction) -> None:
+            transaction.execute(
+                "DELETE FROM history WHERE tenant = ? AND execution = ? AND version < ?", (*key, before)
+            )
+
+        await self._database.write(trim, durable=False)
+
     async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
         """See `Histories`."""
 
@@ -128,5 +138,5 @@ def _entries(transaction: Transaction, key: ExecutionKey, after: int, limit: int
 def _check_key(key: ExecutionKey) -> None:
     if not TENANT.fullmatch(key.tenant):
         raise ValueError(f"not a tenant: {key.tenant!r}")
-    if not EXECUTION_ID.fullmatch(key.id):
+    if not STORED_ID.fullmatch(key.id):
         raise ValueError(f"not an execution id: {key.id!r}")

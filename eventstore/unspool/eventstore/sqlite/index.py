@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from unspool.eventstore.built_in import NAMESPACE
 from unspool.eventstore.records import (
     ExecutionFilter,
     ExecutionKey,
@@ -65,6 +66,8 @@ def _conditions(tenant: str, criteria: ExecutionFilter, cursor: str | None) -> t
         limits["status = ?"] = (criteria.status.value,)
     if criteria.workflow is not None:
         limits["namespace = ? AND name = ?"] = criteria.workflow
+    else:
+        limits["namespace <> ?"] = (NAMESPACE,)
     if criteria.since is not None:
         limits["created_at >= ?"] = (criteria.since,)
     if cursor is not None:

@@ -39,7 +39,7 @@ CREATE INDEX executions_by_status ON executions (tenant, status, created_at, id)
 CREATE INDEX executions_by_workflow ON executions (tenant, namespace, name, created_at, id);
 
 -- A row id keeps entries of many executions in the same few pages, and `number` shows what was committed since
--- the last query (rows are never deleted, so it only grows). The entry is the last column: a query that does
+-- the last query (the newest row is never deleted, so it only grows). The entry is the last column: a query that does
 -- not need it does not read it.
 CREATE TABLE history (
     number    INTEGER PRIMARY KEY,

@@ -15,6 +15,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
+from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.records import MessageKind
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
@@ -218,7 +219,8 @@ def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -
     parent = builder.state.parent
     if parent is not None:
         ended = {"run": parent.run, "child": builder.state.execution, "status": builder.state.status.value}
-        builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **data})
+        result = {} if is_built_in(parent.execution) else data  # a schedule needs no output
+        builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **result})
 
 
 def cancel_children(builder: DecisionBuilder, run: Run) -> None:

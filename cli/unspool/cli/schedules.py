@@ -1,0 +1,139 @@
+"""`unspool schedules`: lists, pauses and resumes schedules."""
+
+import asyncio
+from typing import Final
+
+import click
+
+from unspool.api.representations import schedule_json
+from unspool.cli.exits import CommandError, Exit
+from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.output import json_text, print_json, print_line, print_table, say
+from unspool.cli.stores import opened, store_url
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import ExecutionKey, Message, MessageKind
+from unspool.eventstore.waiting import done_before
+from unspool.worker.schedule.operations import (
+    PAUSED_BY,
+    current_schedule,
+    current_schedules,
+    key_of,
+    wait_until_paused,
+)
+from unspool.worker.schedule.state import ScheduleState
+
+_WAIT_SECONDS: Final = 10.0
+
+
+@click.group(epilog=example("unspool schedules list"))
+def schedules() -> None:
+    """List, pause and resume schedules."""
+
+
+@schedules.command("list", epilog=example("unspool schedules list --json"))
+@place_options
+@json_option
+@asynchronous
+async def list_(place: Place, as_json: bool) -> None:
+    """List the schedules of deployed definitions, with their next and last occurrence."""
+    async with opened(store_url(place)) as store:
+        found = await current_schedules(store, place.tenant)
+    items = [schedule_json(state) for state in found]
+    if as_json:
+        for item in items:
+            print_line(item)
+        return
+    print_table(
+        ("ID", "VERSION", "STATE", "NEXT", "LAST", "SCHEDULE"),
+        (
+            (
+                item["id"],
+                item["workflow"]["version"],
+                "paused" if item["paused"] else "active",
+                item["next"] or "-",
+                item["last"] or "-",
+                json_text(item["schedule"]),
+            )
+            for item in items
+        ),
+    )
+
+
+def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
+    """Makes the command for one operation, with `text` as its help."""
+
+    @click.command(name, help=text, epilog=example(f"unspool schedules {name} shop.report"))
+    @click.argument("id_", metavar="ID")
+    @click.option(
+        "--wait/--no-wait", default=True, show_default=True, help="Wait until a worker has applied it."
+    )
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        default=_WAIT_SECONDS,
+        show_default=True,
+        help="Exit with 4 after waiting this long.",
+    )
+    @place_options
+    @json_option
+    @asynchronous
+    async def operate(
+        id_: str,
+        wait: bool,
+        timeout: float,  # noqa: ASYNC109 - an option of the command
+        place: Place,
+        as_json: bool,
+    ) -> int:
+        async with opened(store_url(place)) as store:
+            key = _key(place, id_)
+            await _schedule(store, key)
+            await store.send(place.tenant, Message(kind, key.id, {}))
+            applied = wait and await _applied(store, key, kind, timeout)
+            state = await _schedule(store, key)
+        if as_json:
+            print_json(schedule_json(state), one_line=True)
+        elif applied:
+            click.echo(f"schedule {id_} is {'paused' if state.paused else 'active'}")
+        if not wait:
+            say(f"asked schedule {id_} to {name}")
+        if applied or not wait:
+            return Exit.DONE
+        say(f"unspool: no worker has applied {name} to schedule {id_} yet; is a worker running?")
+        return Exit.GAVE_UP
+
+    return operate
+
+
+async def _applied(
+    store: EventStore,
+    key: ExecutionKey,
+    kind: MessageKind,
+    timeout: float,  # noqa: ASYNC109 - an option of the command
+) -> bool:
+    """Waits until the operation has taken effect; returns False after the timeout or a stop signal."""
+    with stop_signals() as stop:
+        effect = wait_until_paused(store, key, paused=PAUSED_BY[kind])
+        return await done_before(effect, asyncio.sleep(timeout), stop.wait())
+
+
+def _key(place: Place, id_: str) -> ExecutionKey:
+    key = key_of(place.tenant, id_)
+    if key is None:
+        raise CommandError(f"{id_!r} is not a schedule's id; write NAMESPACE.NAME")
+    return key
+
+
+async def _schedule(store: EventStore, key: ExecutionKey) -> ScheduleState:
+    state = await current_schedule(store, key)
+    if state is None:
+        raise CommandError(f"there is no schedule {key.id.partition('.')[2]}")
+    return state
+
+
+for kind, name, text in (
+    (MessageKind.SUSPEND, "pause", "Pause a schedule: it starts nothing until it is resumed."),
+    (MessageKind.RESUME, "resume", "Resume a paused schedule. What was due during the pause is not started."),
+):
+    schedules.add_command(_operation(kind, name, text))

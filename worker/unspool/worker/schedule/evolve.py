@@ -1,0 +1,118 @@
+"""`evolve(state, event) -> state`: what each event does to a schedule."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import reduce
+from typing import Final
+
+from unspool.definitions.json_value import Json
+from unspool.eventstore.errors import CorruptHistory
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import Status, WorkflowRef
+from unspool.worker.schedule.state import AFTER, TRIGGERS, ScheduleState, Trigger, state_from_json
+
+COMPACTED: Final = "schedule.compacted"
+"""The event that holds a whole state. A history may begin with it."""
+
+
+def fold(state: ScheduleState, events: Iterable[Event]) -> ScheduleState:
+    """The state after these events. Raises `CorruptHistory`."""
+    return reduce(evolve, events, state)
+
+
+def evolve(state: ScheduleState, event: Event) -> ScheduleState:
+    """The state after one event.
+
+    Raises:
+        CorruptHistory: the event is unknown or out of order.
+    """
+    if event.type == COMPACTED:
+        return state_from_json(state.execution, event.seq, event.data)
+    if event.seq != state.version + 1:
+        raise CorruptHistory(f"event {event.seq} of {state.execution} follows event {state.version}")
+    try:
+        return replace(_APPLY[event.type](state, event), version=event.seq)
+    except KeyError as missing:
+        raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: no {missing}") from missing
+
+
+def pointer_of(trigger: str) -> str:
+    """The JSON pointer of a trigger in its definition. It is the `task` of the trigger's events."""
+    return f"/schedule/{trigger}"
+
+
+def _deployed(state: ScheduleState, event: Event) -> ScheduleState:
+    schedule = event.data["schedule"] or {}
+    triggers = {
+        name: _deployed_trigger(state.triggers.get(name), schedule[name], event.time)
+        for name in TRIGGERS
+        if name in schedule
+    }
+    return replace(
+        state,
+        workflow=WorkflowRef(**event.data["workflow"]),
+        schedule=schedule,
+        triggers=triggers,
+        started_at=event.time if state.started_at is None else state.started_at,
+    )
+
+
+def _deployed_trigger(before: Trigger | None, value: Json, time: int) -> Trigger:
+    """One that did not change goes on; else deploying more often than it fires would stop it."""
+    if before is None:
+        return Trigger(value, time)
+    if before.value == value:
+        return before
+    return Trigger(value, time, execution=before.execution, ended_at=before.ended_at)
+
+
+def _trigger_of(event: Event) -> str:
+    return str(event.task).rpartition("/")[2]
+
+
+def _changed(state: ScheduleState, event: Event, **members: Json) -> ScheduleState:
+    """The state with another value of some members of the event's trigger."""
+    name = _trigger_of(event)
+    trigger = state.triggers[name]._replace(**members)
+    return replace(state, triggers={**state.triggers, name: trigger})
+
+
+def _scheduled(state: ScheduleState, event: Event) -> ScheduleState:
+    return _changed(state, event, due=event.data["dueAt"], timer=event.data["timer"])
+
+
+def _started(state: ScheduleState, event: Event) -> ScheduleState:
+    due, execution = event.data["dueAt"], event.data["execution"]
+    awaited = execution if _trigger_of(event) == AFTER else None
+    after = _changed(state, event, due=None, timer=None, execution=awaited, ended_at=None)
+    return replace(after, last=due, last_execution=execution)
+
+
+def _missed(state: ScheduleState, event: Event) -> ScheduleState:
+    return _changed(state, event, due=None, timer=None)
+
+
+def _ended(state: ScheduleState, event: Event) -> ScheduleState:
+    """After a cancellation by an operator there is nothing to count from (inventory C3)."""
+    cancelled = event.data["status"] == Status.CANCELLED
+    return _changed(state, event, execution=None, ended_at=None if cancelled else event.time)
+
+
+def _paused(state: ScheduleState, event: Event) -> ScheduleState:
+    triggers = {name: trigger._replace(due=None, timer=None) for name, trigger in state.triggers.items()}
+    return replace(state, paused=True, triggers=triggers)
+
+
+def _resumed(state: ScheduleState, event: Event) -> ScheduleState:
+    return replace(state, paused=False)
+
+
+_APPLY: Final[Mapping[str, Callable[[ScheduleState, Event], ScheduleState]]] = {
+    "schedule.deployed": _deployed,
+    "schedule.paused": _paused,
+    "schedule.resumed": _resumed,
+    "occurrence.scheduled": _scheduled,
+    "occurrence.started": _started,
+    "occurrences.missed": _missed,
+    "execution.ended": _ended,
+}

@@ -1,0 +1,102 @@
+"""The state of a schedule: what triggers it, and when each trigger is due next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from unspool.definitions.json_value import Json
+from unspool.eventstore.records import Status, WorkflowRef
+
+TRIGGERS: Final = ("every", "cron", "after")
+"""The members of a schedule that are times. Each works alone (inventory C6)."""
+
+AFTER: Final = "after"
+
+
+class Trigger(NamedTuple):
+    """One trigger of a schedule. Times are in milliseconds since 1970."""
+
+    value: Json
+    """As the author wrote it."""
+    since: int
+    """When it began. The occurrences of `every` count from here."""
+    due: int | None = None
+    """The next occurrence."""
+    timer: str | None = None
+    """The timer that is set for it."""
+    execution: str | None = None
+    """The execution whose end `after` waits for."""
+    ended_at: int | None = None
+    """When the last execution ended, for `after`."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing will happen by itself."""
+        return self.due is None and self.execution is None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """A schedule as of one event."""
+
+    execution: str
+    version: int = 0
+    """Number of the last event."""
+    workflow: WorkflowRef | None = None
+    """The definition that it starts; None before the first event."""
+    schedule: Mapping[str, Json] = field(default_factory=dict)
+    """As the author wrote it; empty when the definition has none any more."""
+    paused: bool = False
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    started_at: int | None = None
+    last: int | None = None
+    """The newest occurrence that was started."""
+    last_execution: str | None = None
+    compacted_at: int = 0
+    """Number of the newest event that holds a whole state."""
+
+    @property
+    def status(self) -> Status:
+        """The status in the index. A schedule that its definition does not have any more has ended."""
+        if self.workflow is None:
+            return Status.PENDING
+        if not self.triggers:
+            return Status.COMPLETED
+        return Status.SUSPENDED if self.paused else Status.WAITING
+
+    @property
+    def next(self) -> int | None:
+        """The next occurrence of any trigger."""
+        return min(
+            (trigger.due for trigger in self.triggers.values() if trigger.due is not None), default=None
+        )
+
+
+def state_to_json(state: ScheduleState) -> dict[str, Json]:
+    """A state as the event `schedule.compacted` holds it. The format never changes, except by additions."""
+    return {
+        "workflow": None if state.workflow is None else [*state.workflow],
+        "schedule": dict(state.schedule),
+        "paused": state.paused,
+        "triggers": {name: trigger._asdict() for name, trigger in state.triggers.items()},
+        "startedAt": state.started_at,
+        "last": state.last,
+        "lastExecution": state.last_execution,
+    }
+
+
+def state_from_json(execution: str, version: int, value: Mapping[str, Json]) -> ScheduleState:
+    """The state that `state_to_json` wrote, as of the event with this number."""
+    workflow = value["workflow"]
+    return ScheduleState(
+        execution,
+        version,
+        None if workflow is None else WorkflowRef(*workflow),
+        value["schedule"],
+        value["paused"],
+        {name: Trigger(**trigger) for name, trigger in value["triggers"].items()},
+        value["startedAt"],
+        value["last"],
+        value["lastExecution"],
+        compacted_at=version,
+    )
