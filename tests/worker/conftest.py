@@ -41,7 +41,7 @@ def interpreted() -> Callable[[Plan, Random], World]:
             listening = [each for each, entries in run.subscriptions.items() if entries is not None]
             if listening and (not (open_requests or run.timers) or chance.random() < 0.5):
                 event = {"specversion": "1.0", "id": "1", "source": "/s", "type": chance.choice("ab")}
-                run.send(MessageKind.EVENT, run=chance.choice(listening), event={**event, "data": 1})
+                run.send(MessageKind.EVENT, run=chance.choice(listening), event={**event, "data": [1]})
             elif open_requests and (not run.timers or chance.random() < 0.5):
                 request = chance.choice(open_requests)
                 run.requests.remove(request)

@@ -20,7 +20,7 @@ FUNCTIONS = {
     "nested": {"do": [{"inner": {"call": "pair"}}, {"wait": {"wait": {"milliseconds": 1}}}]},
 }
 EVENT = {"with": {"type": "emitted", "data": "${ . }"}}
-A, B = {"with": {"type": "a"}}, {"with": {"type": "b", "data": 1}, "correlate": {"n": {"from": ".data"}}}
+A, B = {"with": {"type": "a"}}, {"with": {"type": "b", "data": [1]}, "correlate": {"n": {"from": ".data"}}}
 STRATEGIES = [
     {"one": A},
     {"any": []},
@@ -30,7 +30,7 @@ STRATEGIES = [
 ]
 ITERATORS = [
     {},
-    {"foreach": {"output": {"as": ". + 1"}}},
+    {"foreach": {"output": {"as": ". + [1]"}}},
     {"foreach": {"do": [{"w": {"wait": {"milliseconds": 5}}}], "export": {"as": "$context"}}},
 ]
 HTTP = {"method": "post", "endpoint": "http://h", "body": "${ . }"}
