@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import ExecutionFilter, IndexUpdate, Outcome, Parent, Snapshot, Status
+from unspool.eventstore.records import (
+    ExecutionFilter,
+    IdempotencyKey,
+    IndexUpdate,
+    Outcome,
+    Parent,
+    Snapshot,
+    Status,
+)
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 
@@ -94,7 +102,7 @@ async def test_another_layout_is_refused(store, path):
     await refused(path, StoreMismatch, "layout 99")
 
 
-async def test_a_file_of_release_0_1_gets_the_new_columns(path, make):
+async def test_a_file_of_release_0_1_gets_the_tables_and_columns_of_this_one(path, make):
     store = SqliteStore(path, SqliteSettings())
     await store.open()
     await store.start(make.start())
@@ -102,6 +110,8 @@ async def test_a_file_of_release_0_1_gets_the_new_columns(path, make):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE executions DROP COLUMN parent")
         connection.execute("ALTER TABLE consumers DROP COLUMN load")
+        connection.execute("ALTER TABLE executions DROP COLUMN idempotency_key")
+        connection.execute("DROP TABLE idempotency_keys")
 
     stores = [SqliteStore(path, SqliteSettings()) for _ in range(3)]
     await asyncio.gather(*(store.open() for store in stores))
@@ -112,6 +122,8 @@ async def test_a_file_of_release_0_1_gets_the_new_columns(path, make):
     assert (await stores[2].execution(make.key("child"))).parent == parent
     await stores[0].heartbeat(make.worker)
     assert await stores[1].others_free(make.second_worker) == 1
+    key = IdempotencyKey("default", "shop", "order", "7")
+    assert [await store.claim_key(key, f"e{n}") for n, store in enumerate(stores)] == ["e0"] * 3
     for store in stores:
         await store.close()
 

@@ -24,6 +24,7 @@ EXAMPLES = {
     "price-list.yaml",
     "approval-by-event.yaml",
     "nightly-report.yaml",
+    "sync-once.yaml",
     "match-two-streams.yaml",
     "journal-and-sandbox.yaml",
 }
@@ -222,7 +223,10 @@ class Server:
 @pytest.fixture
 async def server(tmp_path: Path, examples: Path) -> AsyncIterator[Server]:
     program = Path(sys.executable).with_name("unspool")
-    files = [str(examples / name) for name in ("approval-by-event.yaml", "match-two-streams.yaml")]
+    files = [
+        str(examples / name)
+        for name in ("approval-by-event.yaml", "match-two-streams.yaml", "sync-once.yaml")
+    ]
     process = await asyncio.create_subprocess_exec(
         program, "dev", *files, "--port", "0", env={"HOME": str(tmp_path)}, stdout=asyncio.subprocess.PIPE
     )
@@ -286,6 +290,15 @@ async def test_an_order_does_not_fail_because_the_journal_does(
     ran = await call("run", str(changed), "--input", json.dumps({"service": shop.address, **PAID}))
     assert ran.json == {"payment": "payment-1", "amount": 40}
     assert not shop.messages
+
+
+async def test_a_second_start_joins_the_run_that_goes(server: Server) -> None:
+    ids = [await server.start("sync-once", org="acme", kind="users") for _ in range(3)]
+    other = await server.start("sync-once", org="acme", kind="orders")
+    assert len({*ids}) == 1
+    assert other != ids[0]
+    assert (await server.reaches(ids[0], "completed"))["output"] == {"synced": "users of acme"}
+    assert await server.start("sync-once", org="acme", kind="users") != ids[0]
 
 
 # -- the demonstration

@@ -29,6 +29,7 @@ from unspool.api.settings import ApiSettings
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
+from unspool.worker.idempotency_keys import IdempotencyKeys
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -68,7 +69,8 @@ version can be named `executions`."""
 
 def create_app(store: EventStore, engine: Engine, settings: ApiSettings, clock: Clock) -> Starlette:
     """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does."""
-    services = Services(store, engine, settings, clock, Metrics(), asyncio.Event())
+    keys = IdempotencyKeys(store, engine.jq)
+    services = Services(store, engine, settings, clock, Metrics(), keys, asyncio.Event())
     app = Starlette(
         routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
         middleware=[Middleware(RequestGuard, metrics=services.metrics, hosts=settings.hosts)],

@@ -19,6 +19,7 @@ from unspool.eventstore import ids
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
+from unspool.worker.idempotency_keys import IdempotencyKeys
 
 VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,2048}")
 """The form of a version. Only the store knows which versions exist."""
@@ -35,6 +36,7 @@ class Services:
     settings: ApiSettings
     clock: Clock
     metrics: Metrics
+    keys: IdempotencyKeys
     closing: asyncio.Event
     """Set when the API stops. Handlers that wait then answer with the current state."""
 

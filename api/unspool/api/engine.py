@@ -29,12 +29,12 @@ class Engine:
     """
 
     def __init__(self, jq: JqRunner) -> None:
-        """`jq` checks expressions outside the compiled subset."""
-        self._jq = jq
+        """`jq` checks and runs expressions outside the compiled subset."""
+        self.jq = jq
 
     def check(self, text: str, tenant: str) -> CheckResult:
         """Parses and checks a tenant's definition, YAML or JSON, its expressions included."""
-        expression_problems = partial(source_problems, jq=self._jq.for_tenant(tenant))
+        expression_problems = partial(source_problems, jq=self.jq.for_tenant(tenant))
         try:
             members = parse_definition(text, expression_problems=expression_problems).value["document"]
         except DefinitionInvalid as invalid:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
-from unspool.api.operations import NotAllowed, check_allowed, wait_for_effect
+from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
 from unspool.api.representations import describe, start_conflict
 from unspool.api.workflows import workflow_of
@@ -27,6 +27,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.waiting import done_before
+from unspool.worker.idempotency_keys import NoKey
 
 MAX_WAIT_SECONDS: Final = 3600
 """The longest `wait` of a request."""
@@ -42,19 +43,26 @@ class StartRequest(NamedTuple):
 
 
 async def start(call: Call) -> Response:
-    """Starts an execution, or returns the one with the same id; with `wait`, waits for it to end."""
+    """Starts an execution, or returns the one with the same id or idempotency key.
+
+    With `wait`, waits for it to end.
+    """
     version = call.parameter("version")
     wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
     request = await _start_request(call)
     workflow = await workflow_of(call, version)
 
     now = call.services.clock.now()
-    key = ExecutionKey(call.tenant, request.id or ids.new_id(now))
-    created = await call.store.start(Start(key, workflow, request.input, now))
+    start = Start(ExecutionKey(call.tenant, request.id or ids.new_id(now)), workflow, request.input, now)
+    if request.id is None:
+        start = await _with_idempotency_key(call, start)
+    key = start.key
+    created = await call.store.start(start)
     if created:
         record = ExecutionRecord(key, workflow, Status.PENDING, 0, now, pending_input=request.input)
     else:
         record = await _record(call.store, key)
+    if request.id is not None and not created:
         await _check_same(call.store, record, workflow, version, request.input)
 
     if wait is not None:
@@ -88,7 +96,7 @@ def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
         wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
         record = await call.execution()
         try:
-            check_allowed(kind, record.status)
+            await check_allowed_now(call.store, kind, record)
             await call.store.send(call.tenant, Message(kind, record.key.id, {}))
             applied = wait is not None and await _applied(call, kind, record, wait)
         except NotAllowed as reason:
@@ -124,6 +132,13 @@ async def _start_request(call: Call) -> StartRequest:
     if id_ is not None and not (isinstance(id_, str) and ids.EXECUTION_ID.fullmatch(id_)):
         raise HttpProblem(422, f"id must be a string that matches {ids.EXECUTION_ID.pattern}")
     return StartRequest(id_, body.get("input", {}))
+
+
+async def _with_idempotency_key(call: Call, start: Start) -> Start:
+    try:
+        return await call.services.keys.resolve(start)
+    except NoKey as error:
+        raise HttpProblem(422, str(error), pointer=error.pointer) from None
 
 
 async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:

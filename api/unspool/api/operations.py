@@ -4,6 +4,7 @@ from typing import Final
 
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionRecord, MessageKind, Status
+from unspool.worker.idempotency_keys import has_its_key
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING})
 
@@ -31,7 +32,7 @@ _CHECK_SECONDS: Final = 30.0
 
 
 class NotAllowed(Exception):
-    """The status of the execution does not allow the operation."""
+    """The execution does not allow the operation, mostly because of its status."""
 
 
 def check_allowed(kind: MessageKind, status: Status) -> None:
@@ -44,6 +45,19 @@ def check_allowed(kind: MessageKind, status: Status) -> None:
     if status not in allowed:
         raise NotAllowed(
             f"is {status}; {kind} requires one that is {' or '.join(s for s in Status if s in allowed)}"
+        )
+
+
+async def check_allowed_now(store: EventStore, kind: MessageKind, record: ExecutionRecord) -> None:
+    """Checks that an operation is allowed on an execution as it is now.
+
+    Raises:
+        NotAllowed: it is not; the text follows the name of an execution.
+    """
+    check_allowed(kind, record.status)
+    if kind is MessageKind.RETRY and not await has_its_key(store, record):
+        raise NotAllowed(
+            f"has lost its idempotency key to a later one; start {record.workflow} again instead"
         )
 
 

@@ -141,9 +141,12 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
 
 
 async def _children(store: EventStore, key: ExecutionKey) -> list[Json]:
-    """Returns the ids of the sub-workflows that an execution has started."""
+    """Returns the ids of the sub-workflows that an execution has started or joined."""
     history = await store.history(key)
-    return [event.data["child"] for event in history if event.type == "child.started"]
+    started = [event.data["child"] for event in history if event.type == "child.started"]
+    joined = [event.data for event in history if event.type == "child.joined"]
+    instead = {each["child"]: each["execution"] for each in joined}
+    return [instead.get(child, child) for child in started]
 
 
 def _value(name: str, value: Json) -> str:

@@ -41,7 +41,7 @@ async def history(id_: str, export: str | None, tree: bool, place: Place, as_jso
         record = await record_of(store, ExecutionKey(place.tenant, id_))
         events = await store.history(record.key)
         definition = await store.definition(place.tenant, *record.workflow)
-        nested = await _with_children(store, record.key, events) if tree else []
+        nested = await _with_children(store, record.key, events, {id_}) if tree else []
     if export:
         write_export(export, record, definition.text if definition else None, events)
         say(f"wrote {len(events)} events to {export}")
@@ -54,6 +54,10 @@ async def history(id_: str, export: str | None, tree: bool, place: Place, as_jso
         _print_events(events)
 
 
+_SUB_WORKFLOW: Final = {"child.started": "child", "child.joined": "execution"}
+"""The events that name a sub-workflow, and the member with its id."""
+
+
 class _Nested(NamedTuple):
     """An event in a tree of executions."""
 
@@ -63,15 +67,20 @@ class _Nested(NamedTuple):
 
 
 async def _with_children(
-    store: Histories, key: ExecutionKey, events: list[Event], depth: int = 0
+    store: Histories, key: ExecutionKey, events: list[Event], seen: set[str], depth: int = 0
 ) -> list[_Nested]:
-    """Returns the events, and those of sub-workflows after the events that started them."""
+    """Returns the events, and those of sub-workflows after the events that started or joined them.
+
+    An execution that several others joined is shown once. `seen` has the ids of those that are shown.
+    """
     nested = []
     for event in events:
         nested.append(_Nested(depth, key.id, event))
-        if event.type == "child.started":
-            child = key._replace(id=event.data["child"])
-            nested += await _with_children(store, child, await store.history(child), depth + 1)
+        id_ = event.data.get(_SUB_WORKFLOW.get(event.type, ""))
+        if id_ is not None and id_ not in seen:
+            seen.add(id_)
+            child = key._replace(id=id_)
+            nested += await _with_children(store, child, await store.history(child), seen, depth + 1)
     return nested
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from unspool.api.operations import NotAllowed, check_allowed, wait_for_effect
+from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.representations import describe
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.following import dead_letter_of, record_of
@@ -58,7 +58,7 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
         async with opened(url_of_execution(place, id_)) as store:
             record = await record_of(store, ExecutionKey(place.tenant, id_))
             try:
-                check_allowed(kind, record.status)
+                await check_allowed_now(store, kind, record)
                 await store.send(place.tenant, Message(kind, id_, {}))
                 applied = wait and await _applied(store, kind, record, timeout)
             except NotAllowed as reason:

@@ -19,6 +19,7 @@ from unspool.cli.node import Node
 from unspool.cli.options import Place, example, input_option, json_option, place_options, read_input
 from unspool.cli.output import say
 from unspool.cli.progress import Progress, live
+from unspool.cli.starting import start_or_join
 from unspool.cli.stores import opened, url_for_run
 from unspool.cli.terminal import is_terminal
 from unspool.definitions.document import Document
@@ -81,7 +82,7 @@ async def run(
         ref = await _deploy(store, place.tenant, documents)
         if is_terminal(sys.stderr):
             say(f"execution {key.id} of {ref}")
-        in_time = await _run(store, url, partial(Start, key, ref, input_), timeout)
+        key, in_time = await _run(store, url, partial(Start, key, ref, input_), timeout)
         record = await record_of(store, key)
         if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
             return await print_outcome(store, record, one_line=as_json)
@@ -94,20 +95,21 @@ async def _run(
     url: str,
     start_at: Callable[[int], Start],
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
-) -> bool:
-    """Runs one execution to its end.
+) -> tuple[ExecutionKey, bool]:
+    """Runs one execution to its end, or waits for the end of the one with its idempotency key.
 
-    A stop signal or the timeout cancels it; returns False after the timeout.
+    A stop signal or the timeout cancels an execution that was started here. Returns the execution, and False
+    after the timeout.
     """
     async with Node(store, url, allow_shell=True), live(Progress(), sys.stderr) as lines:
         with stop_signals() as stop:
-            start = start_at(SystemClock().now())
-            await store.start(start)
+            start, created = await start_or_join(store, start_at(SystemClock().now()))
             following = follow(store, start.key, lines.add)
             if await done_before(following, stop.wait(), _elapsed(timeout)):
-                return True
-            await _cancel(store, start.key)
-            return stop.is_set()
+                return start.key, True
+            if created:
+                await _cancel(store, start.key)
+            return start.key, stop.is_set()
 
 
 async def _cancel(store: EventStore, key: ExecutionKey) -> None:

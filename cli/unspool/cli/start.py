@@ -18,6 +18,7 @@ from unspool.cli.options import (
     workflow_name,
 )
 from unspool.cli.output import print_json, say
+from unspool.cli.starting import start_or_join
 from unspool.cli.stores import opened, store_url
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
@@ -50,7 +51,10 @@ async def start(
     place: Place,
     as_json: bool,
 ) -> int:
-    """Start an execution and print its id. Without VERSION, the latest version is started."""
+    """Start an execution and print its id. Without VERSION, the latest version is started.
+
+    If an execution has the idempotency key that the definition makes of the input, its id is printed.
+    """
     if id_ is not None and not ids.EXECUTION_ID.fullmatch(id_):
         raise CommandError(f"an id must match {ids.EXECUTION_ID.pattern}")
     input_ = read_input(input_text)
@@ -74,7 +78,11 @@ async def _start(
     if ref is None:
         raise CommandError(f"the definition {workflow} is not deployed")
     now = SystemClock().now()
-    key = ExecutionKey(tenant, id_ or ids.new_id(now))
+    if id_ is None:
+        new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now)
+        start, _ = await start_or_join(store, new)
+        return await record_of(store, start.key)
+    key = ExecutionKey(tenant, id_)
     created = await store.start(Start(key, ref, input_, now))
     record = await record_of(store, key)
     if not created:

@@ -17,11 +17,13 @@ from unspool.eventstore.records import (
     DeadLetterPage,
     Definition,
     Delivery,
+    EndedHolder,
     EventBatch,
     ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Fired,
+    IdempotencyKey,
     KeysOf,
     Load,
     Loaded,
@@ -150,6 +152,31 @@ class Histories(Protocol):
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
         """Returns when the history is newer than `after`, or after `seconds`."""
+
+
+class IdempotencyKeys(Protocol):
+    """Which execution has an idempotency key: at most one at a time.
+
+    A key only names an execution. It is claimed before the execution is started, so the execution may not
+    exist: the process that claimed the key may have ended. A caller starts the execution that has the key;
+    that does nothing if it exists.
+    """
+
+    async def claim_key(
+        self, key: IdempotencyKey, execution: str, instead_of: EndedHolder | None = None
+    ) -> str:
+        """Returns the execution that has the key.
+
+        This is `execution` if no other one had the key. It is also `execution` if `instead_of` had the key,
+        and no `keep_key` was for that version or a later one.
+        """
+
+    async def keep_key(self, key: IdempotencyKey, execution: str, version: int) -> bool:
+        """Lets an execution that ended at a version continue with its key.
+
+        From now on only an end at a later version lets another execution have the key. Returns False,
+        without changes, if another one has it.
+        """
 
 
 class Inbox(Protocol):
@@ -342,7 +369,9 @@ class EventBus(Protocol):
         """
 
 
-class EventStore(Definitions, Histories, Inbox, Tasks, Timers, DeadLetters, EventBus, Protocol):
+class EventStore(
+    Definitions, Histories, IdempotencyKeys, Inbox, Tasks, Timers, DeadLetters, EventBus, Protocol
+):
     """The complete store."""
 
     async def open(self) -> None:

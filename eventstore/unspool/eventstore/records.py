@@ -1,5 +1,6 @@
 """The records that services and the store exchange."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -82,6 +83,34 @@ class Parent(NamedTuple):
     """The number of executions above the sub-workflow."""
 
 
+class IdempotencyKey(NamedTuple):
+    """The key of executions of one workflow, all versions: at most one of them has it."""
+
+    tenant: str
+    namespace: str
+    name: str
+    value: str
+    """What the definition makes of the input."""
+
+    @classmethod
+    def of(cls, tenant: str, workflow: WorkflowRef, value: str) -> "IdempotencyKey":
+        """A key of a workflow."""
+        return cls(tenant, workflow.namespace, workflow.name, value)
+
+    @property
+    def digest(self) -> str:
+        """A hash of workflow and value, under which a store keeps the key of the tenant."""
+        text = f"{self.namespace}/{self.name}/{self.value}"
+        return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+
+
+class EndedHolder(NamedTuple):
+    """An execution that had a key when it ended, and the version of its history then."""
+
+    execution: str
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A request to start an execution."""
@@ -92,6 +121,8 @@ class Start:
     created_at: int
     """Milliseconds since 1970."""
     parent: Parent | None = None
+    idempotency_key: str | None = None
+    """The value of the key that the execution has, if it has one."""
 
 
 class MessageKind(StrEnum):
@@ -105,6 +136,10 @@ class MessageKind(StrEnum):
     TIMER_FIRED = "timer.fired"
     CHILD_ENDED = "child.ended"
     EVENT = "event"
+    CHILD_JOINED = "child.joined"
+    """Another execution has the idempotency key of the sub-workflow; the task waits for that one."""
+    JOIN = "join"
+    """Another execution waits for the end of this one."""
     CANCEL = "cancel"
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -117,7 +152,9 @@ class Message(NamedTuple):
     """An input of an execution. It is delivered at least once.
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
-    `"parent"`; task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`;
+    `"parent"`, with an idempotency key `"idempotencyKey"`; task.completed `{"run", "output"}`; task.faulted
+    `{"run", "error"}`; timer.fired `{"timer"}`; child.joined `{"run", "child", "execution"}`; join
+    `{"execution", "run", "child"}`, of the execution that waits;
     child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
     that listens and the CloudEvent; deploy `{"workflow", "schedule"}`; the others `{}`.
     """
@@ -132,6 +169,8 @@ def start_message(start: Start) -> Message:
     body: dict[str, Json] = {"workflow": list(start.workflow), "input": start.input}
     if start.parent is not None:
         body["parent"] = start.parent._asdict()
+    if start.idempotency_key is not None:
+        body["idempotencyKey"] = start.idempotency_key
     return Message(MessageKind.START, start.key.id, body)
 
 
@@ -358,6 +397,7 @@ class ExecutionRecord:
     pending_input: Json = None
     """The input, until the first commit (version 0)."""
     parent: Parent | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,18 @@ from typing import Final
 
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
+from unspool.eventstore.records import (
+    Commit,
+    Delivery,
+    ExecutionKey,
+    Loaded,
+    Message,
+    MessageKind,
+    Outcome,
+)
 from unspool.worker.children import Children
 from unspool.worker.execution_processor import APPLIED
+from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
 from unspool.worker.steps import Step, Steps
@@ -54,7 +63,7 @@ class BatchProcessor:
         try:
             commits = [step.commit for step in steps]
             if any(commit.outgoing for commit in commits):
-                commits = await asyncio.gather(*(self._children.resolve(commit) for commit in commits))
+                steps, commits = await self._resolve(steps)
             outcomes = await self._store.commit_all(commits)
         except Exception:  # noqa: BLE001 - single processing reports it
             outcomes = [Outcome.CONFLICT] * len(steps)
@@ -66,6 +75,12 @@ class BatchProcessor:
             answered[commit.key] = left
             await self._states.keep(commit, after)
         return answered
+
+    async def _resolve(self, steps: Sequence[Step]) -> tuple[list[Step], list[Commit]]:
+        """The steps whose sub-workflows can be resolved at once, and their commits."""
+        commits = await asyncio.gather(*(self._children.resolve_at_once(step.commit) for step in steps))
+        resolved = [(step, commit) for step, commit in zip(steps, commits, strict=True) if commit is not None]
+        return [step for step, _ in resolved], [commit for _, commit in resolved]
 
     def _decide_all(
         self, messages_by_execution: MessagesByExecution, loaded: Mapping[ExecutionKey, Loaded]
@@ -93,7 +108,7 @@ class BatchProcessor:
         if known is None:
             return None
         plan = self._plans.cached(key.tenant, known.workflow)
-        if plan is None or plan.guarded:
+        if plan is None or plan.guarded or retries_with_key(known.state, deliveries):
             return None
         return self._steps.step(key, plan, known, deliveries)
 

@@ -1,7 +1,10 @@
-"""Resolves the sub-workflows that a commit starts: their versions, and whether they may start.
+"""Resolves the sub-workflows that a commit starts: their versions, their ids, and whether they may start.
 
 This is done after the decision and before the commit, because `decide` does no I/O. A sub-workflow that
 cannot start becomes a `child.ended` message to the execution itself, so a replay sees no difference.
+
+A sub-workflow with an idempotency key may be an execution that was started elsewhere. So an execution that
+awaits it also sends it a `join` message, and learns its id from a `child.joined` message.
 """
 
 import asyncio
@@ -11,36 +14,56 @@ from typing import Final
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.tasks.run_workflow import LATEST
-from unspool.eventstore.port import Definitions
+from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Commit,
+    ExecutionKey,
     Message,
     MessageKind,
     Outgoing,
+    Parent,
+    SendMessage,
     Start,
     StartExecution,
     Status,
 )
+from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
+
+_Resolved = tuple[Outgoing | Message, ...]
+"""What is for other executions, and messages to the execution itself."""
 
 
 class Children:
     """Resolves sub-workflows."""
 
-    def __init__(self, store: Definitions, max_depth: int, error_base: str) -> None:
+    def __init__(self, store: EventStore, keys: IdempotencyKeys, max_depth: int, error_base: str) -> None:
         self._store = store
+        self._keys = keys
         self._max_depth = max_depth
         self._error_base = error_base
 
     async def resolve(self, commit: Commit) -> Commit:
-        """The commit with the versions of the sub-workflows that it starts."""
-        if not any(isinstance(each, StartExecution) for each in commit.outgoing):
+        """The commit with the versions and ids of the sub-workflows that it starts."""
+        if not _starts_any(commit):
             return commit
-        resolved = await asyncio.gather(*(self._resolve(each) for each in commit.outgoing))
-        refused = tuple(each for each in resolved if isinstance(each, Message))
-        outgoing = tuple(each for each in resolved if not isinstance(each, Message))
-        return replace(commit, outgoing=outgoing, messages=(*commit.messages, *refused))
+        return await self._with_ids(commit, await self._with_versions(commit))
 
-    async def _resolve(self, outgoing: Outgoing) -> Outgoing | Message:
+    async def resolve_at_once(self, commit: Commit) -> Commit | None:
+        """The same; None if a definition must be read first, or an expression needs a jq process."""
+        if not _starts_any(commit):
+            return commit
+        outgoing = await self._with_versions(commit)
+        for each in outgoing:
+            if isinstance(each, StartExecution) and not self._keys.resolves_at_once(
+                commit.key.tenant, each.start.workflow
+            ):
+                return None
+        return await self._with_ids(commit, outgoing)
+
+    async def _with_versions(self, commit: Commit) -> _Resolved:
+        return tuple(await asyncio.gather(*(self._with_version(each) for each in commit.outgoing)))
+
+    async def _with_version(self, outgoing: Outgoing) -> Outgoing | Message:
         if not isinstance(outgoing, StartExecution):
             return outgoing
         start = outgoing.start
@@ -55,6 +78,41 @@ class Children:
             return self._refused(start, error)
         return StartExecution(replace(start, workflow=found))
 
+    async def _with_ids(self, commit: Commit, resolved: _Resolved) -> Commit:
+        parts = await asyncio.gather(*(self._with_id(commit, each) for each in resolved))
+        flat = [each for part in parts for each in part]
+        to_itself = tuple(each for each in flat if isinstance(each, Message))
+        outgoing = tuple(each for each in flat if not isinstance(each, Message))
+        return replace(commit, outgoing=outgoing, messages=(*commit.messages, *to_itself))
+
+    async def _with_id(self, commit: Commit, each: Outgoing | Message) -> _Resolved:
+        if not isinstance(each, StartExecution):
+            return (each,)
+        child, parent = each.start.key.id, each.start.parent
+        try:
+            start = await self._keys.resolve(each.start)
+        except NoKey as cause:
+            return (self._refused(each.start, errors.expression(str(cause), "No idempotency key")),)
+        if start.idempotency_key is None or parent is None or not _awaits(commit, parent):
+            return (StartExecution(start),)
+        join = {"execution": parent.execution, "run": parent.run, "child": child}
+        outgoing = (StartExecution(start), SendMessage(Message(MessageKind.JOIN, start.key.id, join)))
+        if start.key.id == child:
+            return outgoing
+        if await self._waits_for(start.key, parent):
+            error = errors.configuration(_ITSELF.format(start.key.id), "Sub-workflow waits for itself")
+            return (self._refused(each.start, error),)
+        joined = {"run": parent.run, "child": child, "execution": start.key.id}
+        return (*outgoing, Message(MessageKind.CHILD_JOINED, parent.execution, joined))
+
+    async def _waits_for(self, key: ExecutionKey, parent: Parent) -> bool:
+        """Whether an execution is the parent, or the parent of the parent, and so on."""
+        above: str | None = parent.execution
+        while above is not None and above != key.id:
+            record = await self._store.execution(ExecutionKey(key.tenant, above))
+            above = None if record is None or record.parent is None else record.parent.execution
+        return above is not None
+
     def _refused(self, start: Start, error: WorkflowError) -> Message:
         assert start.parent is not None  # only sub-workflows are started by commits
         body = {
@@ -65,5 +123,16 @@ class Children:
         }
         return Message(MessageKind.CHILD_ENDED, start.parent.execution, body)
 
+
+def _starts_any(commit: Commit) -> bool:
+    return any(isinstance(each, StartExecution) for each in commit.outgoing)
+
+
+def _awaits(commit: Commit, parent: Parent) -> bool:
+    """Whether a task waits for its sub-workflow. A task that does not has completed in the same commit."""
+    return not any(event.type == "task.completed" and event.run == parent.run for event in commit.events)
+
+
+_ITSELF: Final = "execution {} has the idempotency key of the sub-workflow, and waits for this execution"
 
 _TOO_DEEP: Final = "sub-workflows are nested deeper than {} (UNSPOOL_MAX_DEPTH)"

@@ -14,6 +14,7 @@ from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.children import Children
+from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
 from unspool.worker.schedule.processor import ScheduleProcessor
@@ -126,6 +127,10 @@ class ExecutionProcessor:
                 log.warning("no such execution", extra={"action": "orphan_message", "execution": key.id})
                 await self._store.acknowledge(deliveries)
                 return ()
+            lost_key = await self._retries_without_key(key, known, deliveries)
+            if lost_key:
+                await self._store.acknowledge(lost_key)
+                return [delivery for delivery in deliveries if delivery not in lost_key]
             step = await self._step(key, known, deliveries)
             if step is not None:
                 outcome = await self._commit(step)
@@ -136,12 +141,31 @@ class ExecutionProcessor:
             elif cached is None:
                 # The messages were processed before. Only a state that was just read proves that. A cached
                 # state may be older than another worker's commit, whose task results then seem unexpected.
-                await self._store.acknowledge(deliveries)
+                await self._answer_without_step(key, known, deliveries)
                 return ()
             self._states.forget(key)
         self._states.forget(key)
         await self._store.release(deliveries)
         return ()
+
+    async def _answer_without_step(
+        self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
+    ) -> None:
+        """Acknowledges messages that change nothing, after their answers, if any, are sent."""
+        plan = await self._plans.of(key.tenant, known.workflow)
+        for answer in self._steps.answers(plan, known, deliveries):
+            await self._store.send(key.tenant, answer)
+        await self._store.acknowledge(deliveries)
+
+    async def _retries_without_key(
+        self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
+    ) -> list[Delivery[Message]]:
+        """The retries that cannot take place, because another execution has the idempotency key by now."""
+        retries = retries_with_key(known.state, deliveries)
+        if not retries or await keeps_its_key(self._store, key, known.workflow, known.state):
+            return []
+        log.warning("not retried: no key", extra={"action": "retry_without_key", "execution": key.id})
+        return retries
 
     async def _step(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]

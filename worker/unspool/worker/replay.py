@@ -71,15 +71,8 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     """The message that caused the first decision in these events."""
     first = next((event for event in events if event.type not in _PRELUDE), events[0])
     kind, data = _ONLY_CAUSE.get(first.type), first.data
-    if kind is MessageKind.START:
-        parent = {"parent": data["parent"]} if "parent" in data else {}
-        return Message(kind, state.execution, {"input": data["input"], **parent})
-    if kind is MessageKind.TIMER_FIRED:
-        return Message(kind, state.execution, {"timer": data["timer"]})
-    if kind is MessageKind.EVENT:
-        return Message(kind, state.execution, {"run": first.run, "event": data["event"]})
     if kind is not None:
-        return Message(kind, state.execution, {})
+        return Message(kind, state.execution, _body_of(kind, first))
     run = state.runs.get(first.run or "")
     if run is not None and run.phase is Phase.AWAITING:
         return _end_of_child(state, run, data)
@@ -89,6 +82,24 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
         return Message(MessageKind.TASK_FAULTED, state.execution, {"run": run.id, "error": data["error"]})
     output = data.get("raw", data.get("output", run.input))
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
+
+
+def _body_of(kind: MessageKind, first: Event) -> dict[str, Json]:
+    """The body of a message whose event has all that was in it."""
+    data = first.data
+    match kind:
+        case MessageKind.START:
+            return {name: data[name] for name in ("input", "parent", "idempotencyKey") if name in data}
+        case MessageKind.JOIN:
+            return data
+        case MessageKind.CHILD_JOINED:
+            return {"run": first.run, **data}
+        case MessageKind.EVENT:
+            return {"run": first.run, "event": data["event"]}
+        case MessageKind.TIMER_FIRED:
+            return {"timer": data["timer"]}
+        case _:
+            return {}
 
 
 def _end_of_child(state: State, run: Run, data: dict[str, Json]) -> Message:
@@ -111,6 +122,8 @@ _ONLY_CAUSE: Final = {
     "workflow.suspended": MessageKind.SUSPEND,
     "workflow.resumed": MessageKind.RESUME,
     "workflow.retried": MessageKind.RETRY,
+    "workflow.joined": MessageKind.JOIN,
+    "child.joined": MessageKind.CHILD_JOINED,
 }
 
 

@@ -26,6 +26,7 @@ from unspool.worker.batch_processor import BatchProcessor
 from unspool.worker.children import Children
 from unspool.worker.correlator import Correlator
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
+from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
 from unspool.worker.schedule.processor import ScheduleProcessor
@@ -70,7 +71,7 @@ class WorkerService:
             PlanCache(store, jq),
             Steps(self._clock.now, settings.error_base, lifecycle=settings.lifecycle_events),
         )
-        children = Children(store, settings.max_depth, settings.error_base)
+        children = Children(store, IdempotencyKeys(store, jq), settings.max_depth, settings.error_base)
         self._threads = TenantThreads(settings.jq_processes)
         rules = (schedules or ScheduleSettings()).rules
         self._execution_processor = ExecutionProcessor(

@@ -164,5 +164,12 @@ def starting_state(key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -
 
 def _start_of(record: ExecutionRecord) -> Message:
     return start_message(
-        Start(record.key, record.workflow, record.pending_input, record.created_at, record.parent)
+        Start(
+            record.key,
+            record.workflow,
+            record.pending_input,
+            record.created_at,
+            record.parent,
+            record.idempotency_key,
+        )
     )

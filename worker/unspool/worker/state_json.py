@@ -50,7 +50,7 @@ def _next(state: State, run: Run) -> Mapping[str, Json]:
         case Phase.REQUESTED:
             return {"task": run.task, "waitsFor": "executor"}
         case Phase.AWAITING:
-            return {"task": run.task, "waitsFor": "child", "execution": run.child}
+            return {"task": run.task, "waitsFor": "child", "execution": run.joined or run.child}
         case Phase.LISTENING:
             return {"task": run.task, "waitsFor": "event"}
         case Phase.WAITING:

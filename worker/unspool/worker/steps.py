@@ -18,6 +18,7 @@ from unspool.eventstore.records import (
     MessageKind,
     Outgoing,
     PublishEvent,
+    SendMessage,
     StartExecution,
     Subscription,
 )
@@ -53,12 +54,12 @@ class Steps:
     def step(
         self, key: ExecutionKey, plan: Plan, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> Step | None:
-        """The step that messages cause; None if they cause no event."""
+        """The step that messages cause; None if they cause no event. Then `answers` may have messages."""
         messages = [delivery.body for delivery in deliveries]
         if known.start is not None and messages[0].kind is not MessageKind.START:
             messages.insert(0, known.start)  # a cancellation may arrive before the start
         decisions, unread = self._decisions(plan, known.state, messages)
-        if not decisions:
+        if not any(decision.events for decision in decisions):
             return None
         commit_id = f"{self._id}-{next(self._numbers)}"
         read = max(0, len(deliveries) - unread)
@@ -72,6 +73,14 @@ class Steps:
         after = CachedState(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
         return Step(commit, after, deliveries[read:])
 
+    def answers(
+        self, plan: Plan, known: CachedState, deliveries: Sequence[Delivery[Message]]
+    ) -> list[Message]:
+        """What to send to others for messages that change nothing. It can be sent more than once."""
+        decisions, _ = self._decisions(plan, known.state, [delivery.body for delivery in deliveries])
+        outgoing = [each for decision in decisions for each in decision.outgoing]
+        return [each.message for each in outgoing if isinstance(each, SendMessage)]
+
     def _decisions(self, plan: Plan, state: State, messages: Sequence[Message]) -> tuple[list[Decision], int]:
         """Decisions, each on the state after the previous one; and how many messages were not read.
 
@@ -84,7 +93,7 @@ class Steps:
         decisions, events, size = [], 0, 0
         for place, message in enumerate(messages, 1):
             decision = decide(plan, state, message, now, error_base=self._error_base, enough=_in_time())
-            if decision.events:
+            if decision.events or decision.outgoing:
                 decisions.append(decision)
                 state = decision.state
             if decision.unfinished:
@@ -93,7 +102,7 @@ class Steps:
                 events += len(decision.events)
                 size += decision.size + _size_of(message)
                 full = events >= MAX_EVENTS or size > MAX_DECISION_SIZE or time.monotonic() > deadline
-                if full and decisions:
+                if full and events:
                     return decisions, len(messages) - place
         return decisions, 0
 

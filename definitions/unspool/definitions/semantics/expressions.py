@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from unspool.definitions.expressions import ExpressionError, SourceProblem
+from unspool.definitions.expressions import NOW, ExpressionError, SourceProblem
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE, tokenize, variables
 from unspool.definitions.findings import Findings
 from unspool.definitions.schema import Occurrence
@@ -40,6 +40,8 @@ def check_expressions(
     for role, pointer, (source, start) in _expressions(occurrences, findings):
         problems: Iterable[SourceProblem] = _too_long(source) or _unknown_secret(source, secrets)
         problems = problems or _misplaced_secret(source, findings, pointer)
+        if role == "idempotency-key":
+            problems = problems or _reads_clock(source)
         # In loose mode a text that is not an expression is plain text (inventory D2).
         if not problems and problems_of is not None and (strict or role not in _LITERAL_IN_LOOSE):
             problems = problems_of(source, variables_at(findings.document.value, pointer))
@@ -69,11 +71,14 @@ _MISPLACED: Final = (
 
 _LITERAL_IN_LOOSE: Final = frozenset({"transformation", "value"})
 
+_PLAIN_IF_UNWRAPPED: Final = frozenset({"value", "idempotency-key"})
+
 _SOURCES: Final[dict[str, Callable[[str], list[Located]]]] = {
     "expression": bare_source,
     "transformation": bare_source,
     "command": sources_of_command,
     "value": sources,
+    "idempotency-key": sources,
     "duration": sources,
     "error-name": sources,
 }
@@ -102,6 +107,18 @@ def _misplaced_secret(source: str, findings: Findings, pointer: str) -> list[Sou
     return [SourceProblem(_MISPLACED, first_read(source))]
 
 
+def _reads_clock(source: str) -> list[SourceProblem]:
+    """Returns a problem if a key depends on the time: then no two starts would have the same."""
+    try:
+        tokens = tokenize(source)
+    except ExpressionError:
+        return []  # its syntax is wrong, which another check reports
+    if NOW not in variables(tokens):
+        return []
+    offset = next((token.offset for token in tokens if token.text == "now"), 0)
+    return [SourceProblem("'now' cannot be used here: an idempotency key depends on the input only", offset)]
+
+
 def _reads_secrets(source: str) -> bool:
     if "$secrets" not in source:
         return False
@@ -119,7 +136,7 @@ def _is_strict(findings: Findings) -> bool:
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
     """Warns of text that looks like an expression but is plain text in strict mode, without `${ }`."""
     for occurrence in occurrences:
-        if occurrence.role == "value":
+        if occurrence.role in _PLAIN_IF_UNWRAPPED:
             for pointer, text in texts(occurrence.value, occurrence.pointer):
                 if len(text) <= LONGEST_SOURCE and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
                     written = shown(text.strip(), 40)

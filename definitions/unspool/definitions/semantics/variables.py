@@ -22,12 +22,16 @@ _PROCESSES: Final = frozenset({"shell", "script", "container"})
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
     """Returns the variables that exist at a place; None under `use`, because that depends on the user.
 
+    Under `document` there are none: what is there is evaluated before there is an execution.
+
     The variables of a task exist in all parts of the task. Where they have no value, they are null: for
     example `catch.as` in the output of a task that did not fail.
     """
     steps = parts(pointer)
     if steps[:1] == ["use"]:
         return None
+    if steps[:1] == ["document"]:
+        return frozenset()
     names = set(ARGUMENTS)
     part: Any = definition
     for step in steps:

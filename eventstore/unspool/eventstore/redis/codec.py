@@ -90,7 +90,9 @@ def _outgoing_values(outgoing: Outgoing) -> list[object]:
         return [_PUBLISH, outgoing.event]
     start = outgoing.start
     parent = None if start.parent is None else [*start.parent]
-    return [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
+    values = [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
+    # Not a null, so that releases without such keys can read all other starts.
+    return values if start.idempotency_key is None else [*values, start.idempotency_key]
 
 
 def decode_outgoing(tenant: str, payload: bytes) -> list[Outgoing]:
@@ -114,6 +116,6 @@ def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
         return PublishEvent(event)
     if what != _START:
         raise ValueError(what)
-    id_, workflow, input_, created_at, parent = values
+    id_, workflow, input_, created_at, parent, *idempotency_key = values
     key, of = ExecutionKey(tenant, id_), None if parent is None else Parent(*parent)
-    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of))
+    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of, *idempotency_key))

@@ -64,6 +64,7 @@ class RedisHistories:
             orjson.dumps(start.input),
             message,
             encode_parent(start.parent),
+            start.idempotency_key or "",
         )
         return await self._starting.add(shard, (names, values))
 

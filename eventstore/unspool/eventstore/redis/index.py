@@ -20,7 +20,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
-FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended", "commit", "parent")
+FIELDS: Final = ("workflow", "status", "version", "created", "started", "ended", "commit", "parent", "key")
 
 
 class _Place(NamedTuple):
@@ -120,7 +120,7 @@ def _fits(record: ExecutionRecord, criteria: ExecutionFilter) -> bool:
 
 def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:
     """An execution, from its `FIELDS` and the input that is kept until its first commit."""
-    workflow, status, version, created, started, ended, commit_id, parent = fields
+    workflow, status, version, created, started, ended, commit_id, parent, idempotency_key = fields
     return ExecutionRecord(
         key=key,
         workflow=WorkflowRef(*orjson.loads(workflow)),
@@ -132,6 +132,7 @@ def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None)
         commit_id=None if commit_id is None else commit_id.decode(),
         pending_input=None if waiting_input is None else orjson.loads(waiting_input),
         parent=None if parent is None else Parent(*orjson.loads(parent)),
+        idempotency_key=None if idempotency_key is None else idempotency_key.decode(),
     )
 
 

@@ -41,6 +41,7 @@ class Shard:
         "delivered",
         "dlq",
         "dlq_runs",
+        "idempotency_keys",
         "inbox",
         "index",
         "matched",
@@ -80,6 +81,7 @@ class Shard:
         self.matched = f"{prefix}matched"  # hash: position on the bus up to which events were matched here
         self.matched_runs = f"{prefix}matched:runs"  # set: runs that have an event sent in pieces
         self.matched_late = f"{prefix}matched:late"  # set: runs that were subscribed meanwhile
+        self.idempotency_keys = f"{prefix}keys"  # hash: the execution that has a key, by its digest
         self.index = f"{prefix}index"
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)

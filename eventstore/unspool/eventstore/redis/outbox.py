@@ -127,7 +127,7 @@ class Outbox:
         if not isinstance(outgoing, StartExecution):
             message = outgoing.message
             shard = self._session.keys.shard_of(tenant, message.execution)
-            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message), "")
+            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message), "", "")
             return shard, _Item((shard.execution(message.execution),), values)
         start, id_ = outgoing.start, outgoing.start.key.id
         shard = self._session.keys.shard(ExecutionKey(tenant, id_))
@@ -138,6 +138,7 @@ class Outbox:
             orjson.dumps(start.input),
             encode_message(start_message(start)),
             encode_parent(start.parent),
+            start.idempotency_key or "",
         )
         return shard, _Item(names, (entry, id_, start.created_at, *encoded))
 

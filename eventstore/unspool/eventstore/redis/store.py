@@ -10,6 +10,7 @@ from unspool.eventstore.redis.dead_letters import RedisDeadLetters
 from unspool.eventstore.redis.definitions import RedisDefinitions
 from unspool.eventstore.redis.event_bus import RedisEventBus
 from unspool.eventstore.redis.histories import RedisHistories
+from unspool.eventstore.redis.idempotency_keys import RedisIdempotencyKeys
 from unspool.eventstore.redis.index import RedisIndex
 from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
@@ -23,6 +24,7 @@ class RedisStore(
     RedisHistories,
     RedisLoading,
     RedisCommits,
+    RedisIdempotencyKeys,
     RedisIndex,
     RedisTimers,
     RedisDeadLetters,

@@ -19,11 +19,24 @@ LAYOUT: Final = "1"
 
 _NEW_COLUMNS: Final = {
     ("executions", "parent"): "BLOB",
+    ("executions", "idempotency_key"): "TEXT",
     ("consumers", "load"): "TEXT NOT NULL DEFAULT 'busy'",
 }
 """The columns that release 0.1 did not have, as in `schema.sql`."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
+_IDEMPOTENCY_KEYS: Final = """
+    CREATE TABLE IF NOT EXISTS idempotency_keys (
+        tenant    TEXT NOT NULL,
+        digest    TEXT NOT NULL,
+        execution TEXT NOT NULL,
+        kept_at   INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (tenant, digest)
+    ) WITHOUT ROWID
+"""
+"""A table that release 0.1 did not have: the execution that has a key, and the version at which it ended and
+kept the key."""
+
 _CACHE_KIBIBYTES: Final = 32_768
 _LARGEST_IDLE_WAL: Final = 64 * 1024 * 1024
 
@@ -91,6 +104,7 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
     _renew_index(connection)
     _add_columns(connection)
     _add_tables(connection)
+    connection.execute(_IDEMPOTENCY_KEYS)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:

@@ -22,13 +22,15 @@ def prepared_start(start: Start) -> Callable[[Transaction], bool]:
         start.created_at,
         orjson.dumps(start.input),
         None if start.parent is None else orjson.dumps([*start.parent]),
+        start.idempotency_key,
     )
     message = message_row(start.key.tenant, start_message(start))
 
     def insert(transaction: Transaction) -> bool:
         inserted = transaction.execute(
             "INSERT INTO executions (tenant, id, namespace, name, definition_version, status,"
-            " created_at, pending_input, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            " created_at, pending_input, parent, idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
             row,
         )
         if not inserted.rowcount:

@@ -20,7 +20,7 @@ from unspool.eventstore.sqlite.mixin import StoreMixin
 
 _COLUMNS: Final = (
     "tenant, id, namespace, name, definition_version, status, version, created_at, started_at, ended_at,"
-    " commit_id, pending_input, parent"
+    " commit_id, pending_input, parent, idempotency_key"
 )
 _CURSOR: Final = re.compile(r"([0-9]{1,18})_([A-Za-z0-9_.-]{1,128})")
 
@@ -89,7 +89,7 @@ def _position(cursor: str) -> tuple[int, str]:
 def _record(
     tenant: str, id_: str, namespace: str, name: str, definition_version: str, *rest: Any
 ) -> ExecutionRecord:
-    status, version, created_at, started_at, ended_at, commit_id, pending_input, parent = rest
+    status, version, created_at, started_at, ended_at, commit_id, pending_input, parent, key = rest
     return ExecutionRecord(
         key=ExecutionKey(tenant, id_),
         workflow=WorkflowRef(namespace, name, definition_version),
@@ -101,4 +101,5 @@ def _record(
         commit_id=commit_id,
         pending_input=None if pending_input is None else orjson.loads(pending_input),
         parent=None if parent is None else Parent(*orjson.loads(parent)),
+        idempotency_key=key,
     )

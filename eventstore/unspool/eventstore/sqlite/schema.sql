@@ -31,6 +31,7 @@ CREATE TABLE executions (
     ended_at           INTEGER,
     pending_input      BLOB,
     parent             BLOB,
+    idempotency_key    TEXT,
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 

@@ -12,6 +12,7 @@ from unspool.eventstore.sqlite.dead_letters import SqliteDeadLetters
 from unspool.eventstore.sqlite.definitions import SqliteDefinitions
 from unspool.eventstore.sqlite.event_bus import SqliteEventBus
 from unspool.eventstore.sqlite.histories import SqliteHistories
+from unspool.eventstore.sqlite.idempotency_keys import SqliteIdempotencyKeys
 from unspool.eventstore.sqlite.inbox import SqliteInbox
 from unspool.eventstore.sqlite.index import SqliteIndex
 from unspool.eventstore.sqlite.matching import KnownShapes
@@ -25,6 +26,7 @@ class SqliteStore(
     SqliteDefinitions,
     SqliteCommits,
     SqliteHistories,
+    SqliteIdempotencyKeys,
     SqliteIndex,
     SqliteInbox,
     SqliteTasks,

@@ -33,7 +33,7 @@ from unspool.worker.interpreter.flow import (
     set_timeout,
     start,
 )
-from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State
+from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State, Waiting
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
@@ -63,6 +63,9 @@ class Decision(NamedTuple):
 
 _EXTENSIONS: Final = Extensions(INTERPRETERS)
 
+MAX_WAITING: Final = 10_000
+"""The most executions that wait for one that they joined."""
+
 MAX_EVENTS: Final = 500
 """Events after which a decision is cut, so that no commit grows without bound."""
 
@@ -91,7 +94,7 @@ def decide(
     _HANDLERS[message.kind](builder, message.body)
     _start_ready(builder)
     if not builder.events:
-        return Decision(state)
+        return Decision(state, outgoing=tuple(builder.outgoing))
     return Decision(
         builder.state,
         tuple(builder.events),
@@ -119,7 +122,10 @@ def _start_ready(builder: DecisionBuilder) -> None:
 
 def _start(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.version == 0:
-        begin_workflow(builder, body["input"], body.get("parent"))
+        begin_workflow(builder, body["input"], {name: body[name] for name in _ORIGIN if name in body})
+
+
+_ORIGIN: Final = ("parent", "idempotencyKey")
 
 
 def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:
@@ -173,6 +179,42 @@ def _event(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         builder.interpreter_of(task).event_received(builder, run, task.body, body["event"])
     except Fault as fault:
         fail(builder, builder.run(run.id), fault.error)
+
+
+def _child_joined(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = builder.state.runs.get(body["run"])
+    if run is not None and run.phase is Phase.AWAITING and (run.child, run.joined) == (body["child"], None):
+        builder.emit("child.joined", run, {"child": body["child"], "execution": body["execution"]})
+
+
+def _join(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    state, waiting = builder.state, Waiting(**body)
+    parent = state.parent
+    if parent is not None and waiting == (parent.execution, parent.run, state.execution):
+        return  # it gets the result as the parent
+    if state.status.ended:
+        builder.send(waiting.execution, MessageKind.CHILD_ENDED, _result(state, waiting))
+    elif len(state.waiting) >= MAX_WAITING:
+        builder.send(waiting.execution, MessageKind.CHILD_ENDED, _too_many(builder, waiting))
+    elif waiting not in state.waiting:
+        builder.emit("workflow.joined", None, body)
+
+
+def _result(state: State, waiting: Waiting) -> dict[str, Json]:
+    """The `child.ended` message of an execution that has ended."""
+    result = {"run": waiting.run, "child": waiting.child, "status": state.status.value}
+    if state.status is Status.COMPLETED:
+        result["output"] = state.output
+    if state.status is Status.FAULTED:
+        result["error"] = state.error
+    return result
+
+
+def _too_many(builder: DecisionBuilder, waiting: Waiting) -> dict[str, Json]:
+    detail = f"{MAX_WAITING} executions wait for execution {builder.state.execution} already"
+    error = errors.runtime(detail, title="Too many executions wait").under(builder.error_base)
+    ended = {"run": waiting.run, "child": waiting.child, "status": Status.FAULTED.value}
+    return {**ended, "error": error.to_json()}
 
 
 def _timer_fired(builder: DecisionBuilder, body: dict[str, Json]) -> None:
@@ -275,6 +317,8 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.TIMER_FIRED: _timer_fired,
     MessageKind.CHILD_ENDED: _child_ended,
     MessageKind.EVENT: _event,
+    MessageKind.CHILD_JOINED: _child_joined,
+    MessageKind.JOIN: _join,
     MessageKind.CANCEL: _cancel,
     MessageKind.SUSPEND: _suspend,
     MessageKind.RESUME: _resume,

@@ -26,6 +26,7 @@ from unspool.worker.interpreter.state import (
     Purpose,
     Run,
     State,
+    Waiting,
 )
 
 
@@ -71,6 +72,7 @@ def _workflow_started(state: State, event: Event) -> None:
     state.status, state.started_at, state.input = Status.RUNNING, event.time, raw
     if "parent" in event.data:
         state.parent = Parent(**event.data["parent"])
+    state.idempotency_key = event.data.get("idempotencyKey")
     state.runs = state.runs.insert(ROOT, Run(ROOT, "", None, Phase.RUNNING, raw, event.time, data, data))
 
 
@@ -82,9 +84,13 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         state.faulted_runs = (
             (*state.faulted_runs, root) if status is Status.FAULTED and root is not None else ()
         )
-        state.runs, state.timers = HashTrieMap(), HashTrieMap()
+        state.runs, state.timers, state.waiting = HashTrieMap(), HashTrieMap(), ()
 
     return ended
+
+
+def _workflow_joined(state: State, event: Event) -> None:
+    state.waiting = (*state.waiting, Waiting(**event.data))
 
 
 def _workflow_suspended(state: State, event: Event) -> None:
@@ -167,7 +173,11 @@ def _task_requested(state: State, event: Event) -> None:
 
 def _child_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    _put(state, run._replace(phase=Phase.AWAITING, child=event.data["child"]))
+    _put(state, run._replace(phase=Phase.AWAITING, child=event.data["child"], joined=None))
+
+
+def _child_joined(state: State, event: Event) -> None:
+    _put(state, state.runs[str(event.run)]._replace(joined=event.data["execution"]))
 
 
 def _move(state: State, event: Event, phase: Phase) -> None:
@@ -319,10 +329,12 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "workflow.suspended": _workflow_suspended,
     "workflow.resumed": _workflow_resumed,
     "workflow.retried": _workflow_retried,
+    "workflow.joined": _workflow_joined,
     "task.created": _task_created,
     "task.started": _task_started,
     "task.requested": _task_requested,
     "child.started": _child_started,
+    "child.joined": _child_joined,
     "task.completed": _task_completed,
     "task.faulted": _task_faulted,
     "task.cancelled": _task_faulted,

@@ -40,17 +40,21 @@ def create(builder: DecisionBuilder, task: Task, parent: Run, data: dict[str, Js
     builder.ready.append(id_)
 
 
-def begin_workflow(builder: DecisionBuilder, raw: Json, parent: Json = None) -> None:
-    """Starts the workflow itself, the root of all runs (dsl.md, "Data Flow" 1 and 2)."""
+def begin_workflow(builder: DecisionBuilder, raw: Json, origin: dict[str, Json]) -> None:
+    """Starts the workflow itself, the root of all runs (dsl.md, "Data Flow" 1 and 2).
+
+    Args:
+        builder: the decision.
+        raw: the input.
+        origin: members of the event that tell where the start comes from: `parent`, `idempotencyKey`.
+    """
     root = builder.plan.root
     workflow = {
         "namespace": builder.plan.namespace,
         "name": builder.plan.name,
         "version": builder.plan.version,
     }
-    data: dict[str, Json] = {"workflow": workflow, "input": raw}
-    if parent is not None:
-        data["parent"] = parent
+    data: dict[str, Json] = {"workflow": workflow, "input": raw, **origin}
     run = Run(ROOT, "", None, Phase.RUNNING, raw, builder.now)
     builder.state.input, builder.state.started_at = raw, builder.now  # for `$workflow`
     invalid = None
@@ -215,12 +219,15 @@ def cancel(builder: DecisionBuilder, root: Run) -> None:
 def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -> None:
     cancel_children(builder, root)
     builder.clear_timers(root)
+    waiting, parent = builder.state.waiting, builder.state.parent
     builder.emit(how, None, data)
-    parent = builder.state.parent
     if parent is not None:
         ended = {"run": parent.run, "child": builder.state.execution, "status": builder.state.status.value}
         result = {} if is_built_in(parent.execution) else data  # a schedule needs no output
         builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **result})
+    # Each joins again and then gets the result in a step of its own: it may be large, and they may be many.
+    for each in waiting:
+        builder.send(builder.state.execution, MessageKind.JOIN, each._asdict())
 
 
 def cancel_children(builder: DecisionBuilder, run: Run) -> None:

@@ -15,7 +15,16 @@ from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.extended import Extended, Result
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.state import Branches, Loop, PendingTimer, Phase, Purpose, Run, State
+from unspool.worker.interpreter.state import (
+    Branches,
+    Loop,
+    PendingTimer,
+    Phase,
+    Purpose,
+    Run,
+    State,
+    Waiting,
+)
 
 FORMAT: Final = 1
 
@@ -32,6 +41,7 @@ def dump_state(state: State) -> bytes:
             **members,
             "format": FORMAT,
             "parent": None if state.parent is None else [*state.parent],
+            "waiting": [[*waiting] for waiting in state.waiting],
             "runs": [_dump_run(run) for run in state.runs.values()],
             "timers": {id_: list(timer) for id_, timer in state.timers.items()},
             _FAULTED_RUNS: [_dump_run(run) for run in faulted],
@@ -55,6 +65,7 @@ def _state(members: dict[str, Json]) -> State:
         "runs": HashTrieMap({run.id: run for run in runs}),
         "timers": HashTrieMap({id_: _load_timer(*timer) for id_, timer in members["timers"].items()}),
         "parent": Parent(*members["parent"]) if members.get("parent") else None,
+        "waiting": tuple(Waiting(*waiting) for waiting in members.get("waiting", ())),
         "faulted_runs": tuple(map(_load_run, members.pop(_FAULTED_RUNS))),
     }
     return State(**members)

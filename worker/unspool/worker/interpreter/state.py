@@ -90,6 +90,18 @@ class Run(NamedTuple):
     """Id of the sub-workflow's execution (`run: workflow`)."""
     extended: Extended | None = None
     """The extensions that apply to it, if any."""
+    joined: str | None = None
+    """The execution that it waits for instead: the one with the idempotency key of the sub-workflow."""
+
+
+class Waiting(NamedTuple):
+    """An execution that waits for the end of this one, which it has not started itself."""
+
+    execution: str
+    run: str
+    """Run of its `run: workflow` task."""
+    child: str
+    """The id of the sub-workflow in its history."""
 
 
 class PendingTimer(NamedTuple):
@@ -128,6 +140,9 @@ class State:
     """Runs that ended with an error that is not caught (yet), innermost first. A retry begins there."""
     parent: Parent | None = None
     """The execution that started this one as a sub-workflow."""
+    idempotency_key: str | None = None
+    waiting: tuple[Waiting, ...] = ()
+    """The executions that joined this one, in order. Empty once it has ended: then they get the result."""
 
     def copy(self) -> State:
         """A copy to which events can be applied in place."""

@@ -22,6 +22,7 @@ def _script(name: str) -> Script:
 
 
 ACKNOWLEDGE: Final = _script("acknowledge")
+CLAIM_KEY: Final = _script("claim_key")
 COMMIT: Final = _script("commit")
 DELIVER: Final = _script("deliver")
 DEREGISTER: Final = _script("deregister")
@@ -29,6 +30,7 @@ DRAIN: Final = _script("drain")
 FINISH: Final = _script("finish")
 FIRE: Final = _script("fire")
 HEARTBEAT: Final = _script("heartbeat")
+KEEP_KEY: Final = _script("keep_key")
 LOAD: Final = _script("load")
 MATCH: Final = _script("match")
 MOVE_TO_DEAD_LETTERS: Final = _script("move_to_dead_letters")

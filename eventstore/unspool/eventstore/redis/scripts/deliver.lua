@@ -4,7 +4,7 @@
 --       then of each start: execution, input, index of its workflow; of each message: execution
 -- ARGV  1 name of the shard with the outbox; then for each start and message, in order:
 --       id of the outbox entry, id of the execution or '' for a message, created at (ms), workflow, input, message,
---       parent or ''
+--       parent or '', idempotency key or ''
 -- Returns how many starts and messages were new to this shard.
 --
 -- A call contains every entry of the outbox that this shard does not have yet, up to the last entry of the call. So
@@ -34,19 +34,22 @@ local function start(key, value)
   if ARGV[value + 6] ~= '' then
     redis.call('HSET', execution, 'parent', ARGV[value + 6])
   end
+  if ARGV[value + 7] ~= '' then
+    redis.call('HSET', execution, 'key', ARGV[value + 7])
+  end
   redis.call('ZADD', all, created, id)
   redis.call('ZADD', pending, created, id)
   redis.call('ZADD', KEYS[key + 2], created, id)
   redis.call('XADD', inbox, '*', 'm', ARGV[value + 5])
 end
 
-local last = ARGV[#ARGV - 6]
+local last = ARGV[#ARGV - 7]
 if not is_new(last) then
   return 0
 end
 redis.call('HSET', delivered, source, last) -- Redis refuses this write when its memory is full, or allows all writes
 local count, key = 0, 5
-for value = 2, #ARGV, 7 do
+for value = 2, #ARGV, 8 do
   local is_start, fresh = ARGV[value + 1] ~= '', is_new(ARGV[value])
   if fresh and is_start then
     start(key, value)

@@ -1,0 +1,30 @@
+"""Starts an execution, or joins the one that has its idempotency key."""
+
+import os
+
+from unspool.cli.exits import CommandError
+from unspool.cli.jq import jq_pool
+from unspool.cli.output import say
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import Start
+from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
+
+
+async def start_or_join(store: EventStore, start: Start) -> tuple[Start, bool]:
+    """Starts an execution with a new id, unless another one has its idempotency key.
+
+    Returns the start with the id of the execution, and whether it was started. If it was not, a line on
+    standard error says so.
+
+    Raises:
+        CommandError: the definition makes no valid key of the input.
+    """
+    with jq_pool(os.environ) as jq:
+        try:
+            start = await IdempotencyKeys(store, jq).resolve(start)
+        except NoKey as error:
+            raise CommandError(str(error)) from None
+    created = await store.start(start)
+    if not created:
+        say(f"unspool: joined execution {start.key.id}: it has the idempotency key of this start")
+    return start, created

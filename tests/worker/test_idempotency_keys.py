@@ -1,0 +1,382 @@
+"""Idempotency keys: one execution for one key, whatever starts it, and all who wait for it get its result."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from tests.worker.test_service import (  # noqa: F401 - a fixture
+    TENANT,
+    deploy,
+    ended,
+    executing,
+    output,
+    start,
+    store,
+    working,
+)
+
+from unspool.definitions.compile import compile_plan
+from unspool.definitions.document import load
+from unspool.eventstore.events import Event
+from unspool.eventstore.ids import new_id
+from unspool.eventstore.records import (
+    Consumer,
+    Definition,
+    ExecutionFilter,
+    ExecutionKey,
+    Message,
+    MessageKind,
+    SendMessage,
+    Start,
+    Status,
+    WorkflowRef,
+)
+from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
+from unspool.worker.interpreter.decide import MAX_WAITING
+from unspool.worker.interpreter.snapshot import dump_state, load_state
+from unspool.worker.replay import verify
+
+CHILD = WorkflowRef("test", "child", "1.0.0")
+RUN = "run: {workflow: {namespace: test, name: child}}"
+KEYED = (
+    "document: {dsl: '1.0.3', namespace: test, name: %s, version: '1.0.0',"
+    " metadata: {unspool: {idempotencyKey: '%s', reuse: %s}}}\n"
+)
+WAIT = "do: [{a: {wait: PT1H}}]"
+CALL = "{call: http, with: {method: post, endpoint: http://h, body: '${ . }'}}"
+
+
+async def deploy_keyed(store, tasks: str, ref=CHILD, key: str = "${ .k }", reuse: str = "never") -> str:  # noqa: F811
+    text = KEYED % (ref.name, key, reuse) + tasks
+    await store.put_definition(TENANT, Definition(ref, text, 0))
+    return text
+
+
+async def start_keyed(store, keys: IdempotencyKeys, input_: Any, ref=CHILD) -> tuple[str, bool]:  # noqa: F811
+    now = time.time_ns() // 1_000_000
+    found = await keys.resolve(Start(ExecutionKey(TENANT, new_id(now)), ref, input_, now))
+    return found.key.id, await store.start(found)
+
+
+async def of_workflow(store, name: str = "child") -> list[str]:  # noqa: F811
+    page = await store.executions(TENANT, ExecutionFilter(workflow=("test", name)), limit=200)
+    return [record.key.id for record in page.items]
+
+
+async def until(store, key: ExecutionKey, type_: str) -> Event:  # noqa: F811
+    """Waits for an event."""
+    async with asyncio.timeout(20):
+        while True:
+            history = await store.history(key)
+            for event in history:
+                if event.type == type_:
+                    return event
+            await store.wait_for_version(key, len(history), 1)
+
+
+def key_of(id_: str) -> ExecutionKey:
+    return ExecutionKey(TENANT, id_)
+
+
+# -- starts
+
+
+async def test_many_starts_of_one_key_make_one_execution(store, jq):  # noqa: F811
+    await deploy_keyed(store, WAIT)
+    processes = [IdempotencyKeys(store, jq) for _ in range(3)]
+
+    starts = [start_keyed(store, processes[n % 3], {"k": n % 2, "n": n}) for n in range(60)]
+    answers = await asyncio.gather(*starts)
+
+    assert sum(created for _, created in answers) == 2
+    assert {id_ for id_, _ in answers[::2]} | {id_ for id_, _ in answers[1::2]} == {*await of_workflow(store)}
+    assert len({*answers[::2]} | {*answers[1::2]}) <= 4
+
+
+async def test_a_claim_whose_process_ended_is_taken_by_the_next_start(store, jq):  # noqa: F811
+    await deploy_keyed(store, WAIT)
+    keys = IdempotencyKeys(store, jq)
+    claimed = await keys.resolve(Start(key_of("claimed"), CHILD, {"k": "x"}, 1))
+    assert (claimed.key.id, claimed.idempotency_key) == ("claimed", "x")
+
+    assert await start_keyed(store, keys, {"k": "x"}) == ("claimed", True)
+    assert await start_keyed(store, keys, {"k": "x"}) == ("claimed", False)
+
+
+async def test_all_versions_share_a_key_and_other_workflows_do_not(store, jq):  # noqa: F811
+    second, other = CHILD._replace(version="2.0.0"), CHILD._replace(name="other")
+    for ref in (CHILD, second, other):
+        await deploy_keyed(store, WAIT, ref)
+    keys = IdempotencyKeys(store, jq)
+
+    first, _ = await start_keyed(store, keys, {"k": 1})
+    assert await start_keyed(store, keys, {"k": "1"}, second) == (first, False)
+    assert (await start_keyed(store, keys, {"k": 1}, other))[1]
+
+
+@pytest.mark.parametrize(("reuse", "free"), [("never", False), ("ended", True)])
+async def test_a_key_is_free_once_its_execution_has_ended_if_the_definition_says_so(
+    store,  # noqa: F811
+    jq,
+    reuse,
+    free,
+):
+    await deploy_keyed(store, "do: [{a: {set: {x: 1}}}]", reuse=reuse)
+    keys = IdempotencyKeys(store, jq)
+    first, _ = await start_keyed(store, keys, {"k": 1})
+    assert await start_keyed(store, keys, {"k": 1}) == (first, False)
+    async with working(store, jq):
+        await ended(store, key_of(first))
+
+        answers = await asyncio.gather(*(start_keyed(store, keys, {"k": 1}) for _ in range(5)))
+        assert any(created for _, created in answers) is free
+        assert all((id_ != first) is free for id_, _ in answers)
+
+
+async def test_the_key_is_in_the_history(store, jq):  # noqa: F811
+    text = await deploy_keyed(store, WAIT, key="sync:${ .k }")
+    id_, _ = await start_keyed(store, IdempotencyKeys(store, jq), {"k": 1})
+    async with working(store, jq):
+        await store.send(TENANT, Message(MessageKind.CANCEL, id_, {}))
+        await ended(store, key_of(id_))
+    history = await store.history(key_of(id_))
+    assert history[0].data["idempotencyKey"] == "sync:1"
+    assert verify(compile_plan(load(text).value, jq), id_, history) is None
+
+
+async def test_an_input_without_a_key(store, jq):  # noqa: F811
+    await deploy_keyed(store, WAIT)
+    with pytest.raises(NoKey, match=r"test/child:1\.0\.0 .* it is null"):
+        await start_keyed(store, IdempotencyKeys(store, jq), {})
+
+
+# -- retries
+
+
+async def faulted(store, jq, keys) -> str:  # noqa: F811
+    await deploy_keyed(
+        store, "do: [{a: {raise: {error: {type: https://e, status: 500}}}}]", CHILD, reuse="ended"
+    )
+    id_, _ = await start_keyed(store, keys, {"k": 1})
+    async with working(store, jq):
+        assert (await ended(store, key_of(id_))).status is Status.FAULTED
+    return id_
+
+
+async def test_a_retry_keeps_the_key(store, jq):  # noqa: F811
+    keys = IdempotencyKeys(store, jq)
+    id_ = await faulted(store, jq, keys)
+    before = await store.execution(key_of(id_))
+
+    async with working(store, jq):
+        await store.send(TENANT, Message(MessageKind.RETRY, id_, {}))
+        await store.wait_for_version(key_of(id_), before.version, 10)
+        await ended(store, key_of(id_))
+    assert "workflow.retried" in [event.type for event in await store.history(key_of(id_))]
+    assert (await start_keyed(store, keys, {"k": 1}))[1]  # it has ended again
+
+
+async def test_without_the_key_there_is_no_retry(store, jq):  # noqa: F811
+    keys = IdempotencyKeys(store, jq)
+    id_ = await faulted(store, jq, keys)
+    second, created = await start_keyed(store, keys, {"k": 1})
+    assert created
+
+    await store.send(TENANT, Message(MessageKind.RETRY, id_, {}))
+    async with working(store, jq):
+        await ended(store, key_of(second))
+        await store.send(TENANT, Message(MessageKind.RETRY, second, {}))
+        await until(store, key_of(second), "workflow.retried")
+    assert (await store.execution(key_of(id_))).status is Status.FAULTED
+    assert "workflow.retried" not in [event.type for event in await store.history(key_of(id_))]
+
+
+async def test_a_retry_and_a_start_at_once_leave_one_under_way(store, jq):  # noqa: F811
+    keys = IdempotencyKeys(store, jq)
+    await deploy_keyed(store, f"do: [{{a: {CALL}}}]", reuse="ended")
+    for n in range(5):
+        id_, _ = await start_keyed(store, keys, {"k": n})
+        async with working(store, jq):
+            await until(store, key_of(id_), "task.requested")
+            # Also the tasks of the executions before, if they were retried.
+            tasks = await store.receive_tasks(consumer := _executor(n), 50, 10)
+            [task] = [task for task in tasks if task.body.execution == id_]
+            error = {"run": task.body.run, "error": {"type": "https://e", "status": 500}}
+            await store.finish_task(task, Message(MessageKind.TASK_FAULTED, id_, error))
+            await store.deregister(consumer)
+            await ended(store, key_of(id_))
+            retry = store.send(TENANT, Message(MessageKind.RETRY, id_, {}))
+            (second, _), _ = await asyncio.gather(start_keyed(store, keys, {"k": n}), retry)
+            await until(store, key_of(second), "workflow.retried" if second == id_ else "workflow.started")
+        under_way = [each for each in {id_, second} if not (await store.execution(key_of(each))).status.ended]
+        assert under_way == [second]
+
+
+def _executor(n: int) -> Consumer:
+    return Consumer("executors", f"x{n}", frozenset({"http"}))
+
+
+# -- parents
+
+
+async def test_all_parents_get_the_output_of_the_one_child(store, jq):  # noqa: F811
+    await deploy(store, f"do: [{{b: {{{RUN}, output: {{as: .got}}}}}}]")
+    await deploy_keyed(store, f"do: [{{a: {CALL}}}, {{b: {{set: {{got: '${{ .k }}'}}}}}}]")
+    async with working(store, jq, "w1"), working(store, jq, "w2"):
+        parents = [await start(store, f"p{n}", {"k": "x", "n": n}) for n in range(20)]
+        for parent in parents:
+            await until(store, parent, "child.started")
+        async with executing(store):
+            assert [await output(store, parent) for parent in parents] == ["x"] * 20
+            late = await start(store, "late", {"k": "x"})
+            assert await output(store, late) == "x"
+    [child] = await of_workflow(store)
+    joined = [event.data["execution"] for event in await store.history(late) if event.type == "child.joined"]
+    assert joined == [child]
+
+
+async def test_histories_of_parents_and_child_replay(store, jq):  # noqa: F811
+    parent_text = await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
+    child_text = await deploy_keyed(store, f"do: [{{a: {CALL}}}]")
+    async with working(store, jq):
+        first, second = await start(store, "p1", {"k": 1}), await start(store, "p2", {"k": 1})
+        await until(store, first, "child.started")
+        await until(store, second, "child.started")
+        [child] = await of_workflow(store)
+        joined = await until(store, key_of(child), "workflow.joined")
+        async with executing(store):
+            assert await output(store, first) == await output(store, second)
+    assert joined.data["execution"] in {"p1", "p2"}
+    parent_plan = compile_plan(load(parent_text).value, jq)
+    for parent in (first, second):
+        assert verify(parent_plan, parent.id, await store.history(parent)) is None
+    assert verify(compile_plan(load(child_text).value, jq), child, await store.history(key_of(child))) is None
+
+
+async def test_the_error_of_a_joined_child_names_it(store, jq):  # noqa: F811
+    await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
+    await deploy_keyed(store, "do: [{a: {raise: {error: {type: https://e, status: 409, detail: 'no'}}}}]")
+    id_, _ = await start_keyed(store, IdempotencyKeys(store, jq), {"k": 1})
+    async with working(store, jq):
+        parent = await start(store, "parent", {"k": 1})
+        await ended(store, parent)
+    error = (await store.last_event(parent)).data["error"]
+    assert (error["status"], error["instance"]) == (409, "/do/0/b")
+    assert error["detail"] == f"no (sub-workflow test/child, execution {id_})"
+
+
+async def test_only_the_parent_that_started_a_child_cancels_it(store, jq):  # noqa: F811
+    await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
+    await deploy_keyed(store, WAIT)
+    async with working(store, jq):
+        first = await start(store, "first", {"k": 1})
+        await until(store, first, "child.started")
+        second = await start(store, "second", {"k": 1})
+        child = key_of((await until(store, second, "child.joined")).data["execution"])
+
+        await store.send(TENANT, Message(MessageKind.CANCEL, "second", {}))
+        assert (await ended(store, second)).status is Status.CANCELLED
+        third = await start(store, "third", {"k": 1})
+        await until(store, third, "child.joined")
+        assert not (await store.execution(child)).status.ended
+
+        await store.send(TENANT, Message(MessageKind.CANCEL, "first", {}))
+        assert (await ended(store, child)).status is Status.CANCELLED
+        assert (await ended(store, third)).status is Status.FAULTED
+    assert "was cancelled" in (await store.last_event(third)).data["error"]["detail"]
+
+
+async def test_a_child_that_is_not_awaited_is_started_once(store, jq):  # noqa: F811
+    task = RUN.replace("run: {", "run: {await: false, ")
+    await deploy(store, f"do: [{{a: {{{task}}}}}, {{b: {{{task}}}}}]")
+    await deploy_keyed(store, WAIT)
+    async with working(store, jq):
+        for n in range(3):
+            await output(store, await start(store, f"p{n}", {"k": 1}))
+        [child] = await of_workflow(store)
+        await store.send(TENANT, Message(MessageKind.CANCEL, child, {}))
+        await ended(store, key_of(child))
+    assert "workflow.joined" not in [event.type for event in await store.history(key_of(child))]
+
+
+async def test_input_without_a_key_faults_the_task(store, jq):  # noqa: F811
+    await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
+    await deploy_keyed(store, WAIT)
+    async with working(store, jq):
+        parent = await start(store, "parent", {})
+        await ended(store, parent)
+    error = (await store.last_event(parent)).data["error"]
+    assert error["type"].endswith("/expression")
+    assert "the key must be a text or a number, but it is null" in error["detail"]
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):  # noqa: F811
+    chain = [CHILD, *(CHILD._replace(name=f"below{n}") for n in range(depth))]
+    for ref, below in zip(chain, [*chain[1:], CHILD], strict=True):
+        await deploy_keyed(store, f"do: [{{b: {{{RUN.replace('child', below.name)}}}}}]", ref)
+    id_, _ = await start_keyed(store, IdempotencyKeys(store, jq), {"k": 1})
+    async with working(store, jq):
+        await ended(store, key_of(id_))
+    error = (await store.last_event(key_of(id_))).data["error"]
+    assert error["type"].endswith("/configuration")
+    assert f"execution {id_} has the idempotency key" in error["detail"]
+
+
+async def test_a_child_that_is_claimed_by_its_parent_and_started_by_another(store, jq):  # noqa: F811
+    """The parent gets the result, although the record of the child does not name it."""
+    await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
+    await deploy_keyed(store, "do: [{a: {set: {x: 1}}}]")
+    keys = IdempotencyKeys(store, jq)
+    async with working(store, jq):
+        parents = [start(store, f"p{n}", {"k": n}) for n in range(20)]
+        others = [start_keyed(store, keys, {"k": n}) for n in range(20)]
+        started = await asyncio.gather(*parents, *others)
+        assert [await output(store, parent) for parent in started[:20]] == [{"x": 1}] * 20
+    assert len(await of_workflow(store)) == 20
+
+
+async def test_keys_in_real_jq(store, jq):  # noqa: F811
+    await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
+    await deploy_keyed(store, "do: [{a: {set: {x: 1}}}]", key="${ def f: [.k] | implode; f }")
+    async with working(store, jq):
+        parents = [await start(store, f"p{n}", {"k": 65 + n % 2}) for n in range(6)]
+        assert [await output(store, parent) for parent in parents] == [{"x": 1}] * 6
+    assert len(await of_workflow(store)) == 2
+
+
+# -- decisions
+
+
+def joins(n: int) -> dict[str, str]:
+    return {"execution": f"p{n}", "run": "3", "child": f"c{n}"}
+
+
+def test_those_that_joined_join_again_at_the_end_and_get_the_result(world, pending):
+    run = world(f"do: [{{a: {CALL}}}]", lambda _: pending).start(1)
+    for n in (1, 2, 1):
+        run.send(MessageKind.JOIN, **joins(n))
+    assert [event.data for event in run.of("workflow.joined")] == [joins(1), joins(2)]
+    assert load_state(dump_state(run.state)) == run.state
+
+    run.reply(run.requests[0], 7)
+    run.settle()
+    assert run.output == 7
+    again = [SendMessage(Message(MessageKind.JOIN, "execution", joins(n))) for n in (1, 2)]
+    assert run.outgoing == again
+    for message in again:
+        run.step(message.message)
+    answers = [each.message for each in run.outgoing[2:]]
+    assert [message.execution for message in answers] == ["p1", "p2"]
+    assert answers[0].body == {"run": "3", "child": "c1", "status": "completed", "output": 7}
+    assert len(run.history) == run.state.version
+
+
+def test_too_many_waiting_executions_are_refused(world, pending):
+    run = world(f"do: [{{a: {CALL}}}]", lambda _: pending).start(1)
+    run.state.waiting = tuple(range(MAX_WAITING))
+    run.step(Message(MessageKind.JOIN, "execution", joins(1)))
+    [answer] = run.outgoing
+    assert (answer.message.execution, answer.message.body["status"]) == ("p1", "faulted")
+    assert f"{MAX_WAITING} executions wait" in answer.message.body["error"]["detail"]
