@@ -8,7 +8,13 @@ from statistics import median
 from benchmarks import driver, processes, workloads
 from benchmarks.measurements import Figures, percentile
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import CloudEvent, ExecutionFilter, ExecutionKey, Status, WorkflowRef
+from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.records import (
+    ExecutionFilter,
+    ExecutionKey,
+    Status,
+    WorkflowRef,
+)
 
 _BATCH = 100
 

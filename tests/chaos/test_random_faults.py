@@ -21,7 +21,13 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Definition, ExecutionFilter, ExecutionKey, Start, WorkflowRef
+from unspool.eventstore.records import (
+    Definition,
+    ExecutionFilter,
+    ExecutionKey,
+    Start,
+    WorkflowRef,
+)
 from unspool.eventstore.retry import retry_until_available
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -18,8 +18,8 @@ from unspool.definitions.errors import DEFAULT_BASE
 from unspool.definitions.expressions import JqPool, source_problems
 from unspool.definitions.plan import Plan
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
+from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import (
-    CloudEvent,
     Commit,
     ExecutionKey,
     Message,

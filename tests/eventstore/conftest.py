@@ -12,19 +12,16 @@ import pytest
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.published_events import CloudEvent, IndexEntry, Shapes, Subscription
 from unspool.eventstore.records import (
-    CloudEvent,
     Commit,
     Consumer,
     Definition,
     Delivery,
     ExecutionKey,
-    IndexEntry,
     Message,
     MessageKind,
-    Shapes,
     Start,
-    Subscription,
     TaskRequest,
     Timer,
     WorkflowRef,

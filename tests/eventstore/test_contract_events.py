@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from tests.eventstore.conftest import keys_of
 
+from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.event_settings import EventSettings
-from unspool.eventstore.port import KEPT_EVENTS
+from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import (
     IndexUpdate,
     MessageKind,
     Outcome,
     PublishEvent,
     Status,
-    Subscription,
 )
 
 

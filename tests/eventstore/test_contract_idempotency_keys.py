@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from unspool.eventstore.records import EndedHolder, IdempotencyKey, StartExecution
+from unspool.eventstore.idempotency_keys import EndedHolder, IdempotencyKey
+from unspool.eventstore.records import StartExecution
 
 KEY = IdempotencyKey("default", "shop", "sync", "sync:7:full")
 

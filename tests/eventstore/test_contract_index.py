@@ -3,7 +3,12 @@
 import pytest
 
 from unspool.eventstore.built_in import SCHEDULE, schedule_key
-from unspool.eventstore.records import ExecutionFilter, IndexUpdate, Status, WorkflowRef
+from unspool.eventstore.records import (
+    ExecutionFilter,
+    IndexUpdate,
+    Status,
+    WorkflowRef,
+)
 
 ANY = ExecutionFilter()
 

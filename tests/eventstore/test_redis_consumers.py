@@ -8,7 +8,14 @@ from contextlib import AsyncExitStack
 import pytest
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Consumer, ExecutionKey, Load, Renewal, TaskRequest, Timer
+from unspool.eventstore.records import (
+    Consumer,
+    ExecutionKey,
+    Load,
+    Renewal,
+    TaskRequest,
+    Timer,
+)
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 

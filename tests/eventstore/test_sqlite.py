@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
+from unspool.eventstore.idempotency_keys import IdempotencyKey
 from unspool.eventstore.records import (
     ExecutionFilter,
-    IdempotencyKey,
     IndexUpdate,
     Outcome,
     Parent,

@@ -8,7 +8,13 @@ import pytest
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import Definition, ExecutionKey, Start, Status, WorkflowRef
+from unspool.eventstore.records import (
+    Definition,
+    ExecutionKey,
+    Start,
+    Status,
+    WorkflowRef,
+)
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 

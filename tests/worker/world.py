@@ -8,7 +8,12 @@ from typing import Any
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event, decode_entry, encode_entry
-from unspool.eventstore.records import Message, MessageKind, Outgoing, TaskRequest
+from unspool.eventstore.records import (
+    Message,
+    MessageKind,
+    Outgoing,
+    TaskRequest,
+)
 from unspool.worker.interpreter import State, decide, evolve
 from unspool.worker.replay import verify
 

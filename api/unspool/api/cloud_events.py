@@ -17,7 +17,7 @@ from unspool.api.problems import HttpProblem
 from unspool.definitions.cloud_events import from_body, problems_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.records import CloudEvent, PublishedEvent
+from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.waiting import done_before
 
 STRUCTURED: Final = "application/cloudevents+json"

@@ -7,9 +7,16 @@ import orjson
 from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
-from unspool.eventstore.records import DeadLetter, ExecutionRecord, Message, Parent, Status, WorkflowRef
+from unspool.eventstore.records import (
+    ExecutionRecord,
+    Message,
+    Parent,
+    Status,
+    WorkflowRef,
+)
 from unspool.worker.schedule.operations import id_of
 from unspool.worker.schedule.state import ScheduleState
 

@@ -8,9 +8,10 @@ import click
 from unspool.api.representations import describe
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.output import json_text, print_json, say
+from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import DeadLetter, ExecutionKey, ExecutionRecord, Status
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
 
 _STUCK_CHECK_SECONDS: Final = 2.0
 """After this time without an event, look for dead letters of the execution."""

@@ -14,7 +14,12 @@ from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import print_json, say
 from unspool.cli.stores import opened, url_of_execution
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message, MessageKind
+from unspool.eventstore.records import (
+    ExecutionKey,
+    ExecutionRecord,
+    Message,
+    MessageKind,
+)
 from unspool.eventstore.waiting import done_before
 
 _WAIT_SECONDS: Final = 10.0

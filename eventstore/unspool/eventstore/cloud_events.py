@@ -4,7 +4,7 @@ import hashlib
 
 import orjson
 
-from unspool.eventstore.records import CloudEvent
+from unspool.eventstore.published_events import CloudEvent
 
 
 def digest_of(event: CloudEvent) -> bytes:

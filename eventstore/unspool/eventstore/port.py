@@ -8,29 +8,24 @@ commits are exactly once. If several writers compete, only `commit` decides whic
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
+from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
+from unspool.eventstore.idempotency_keys import IdempotencyKeys
 from unspool.eventstore.records import (
-    CloudEvent,
     Commit,
     Consumer,
-    DeadLetter,
-    DeadLetterPage,
     Definition,
     Delivery,
-    EndedHolder,
-    EventBatch,
     ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Fired,
-    IdempotencyKey,
-    KeysOf,
     Load,
     Loaded,
     Message,
     Outcome,
     Page,
-    PublishedEvent,
     Renewal,
     Snapshot,
     Start,
@@ -44,9 +39,6 @@ HEARTBEAT_SECONDS: Final = 1.0
 
 CONSUMER_TIMEOUT_SECONDS: Final = 3.0
 """Time without a heartbeat after which a consumer counts as gone."""
-
-KEPT_EVENTS: Final = 1_000
-"""How many events a bus keeps after they are matched: the newest ones."""
 
 
 class Definitions(Protocol):
@@ -152,31 +144,6 @@ class Histories(Protocol):
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
         """Returns when the history is newer than `after`, or after `seconds`."""
-
-
-class IdempotencyKeys(Protocol):
-    """Which execution has an idempotency key: at most one at a time.
-
-    A key only names an execution. It is claimed before the execution is started, so the execution may not
-    exist: the process that claimed the key may have ended. A caller starts the execution that has the key;
-    that does nothing if it exists.
-    """
-
-    async def claim_key(
-        self, key: IdempotencyKey, execution: str, instead_of: EndedHolder | None = None
-    ) -> str:
-        """Returns the execution that has the key.
-
-        This is `execution` if no other one had the key. It is also `execution` if `instead_of` had the key,
-        and no `keep_key` was for that version or a later one.
-        """
-
-    async def keep_key(self, key: IdempotencyKey, execution: str, version: int) -> bool:
-        """Lets an execution that ended at a version continue with its key.
-
-        From now on only an end at a later version lets another execution have the key. Returns False,
-        without changes, if another one has it.
-        """
 
 
 class Inbox(Protocol):
@@ -310,63 +277,6 @@ class DeadLetters(Protocol):
 
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
         """Deletes a dead letter; False if it does not exist."""
-
-
-class EventBus(Protocol):
-    """The published events of each tenant, in order, and the subscriptions of its executions.
-
-    Commits publish events and open and close subscriptions. Each run that is subscribed gets each event that
-    is published after the commit which opened its subscription and that has one of its keys: once, in the
-    order of the bus, as an `event` message. It also gets earlier events that were not matched yet when its
-    subscription was opened.
-    """
-
-    async def publish(self, tenant: str, events: Sequence[CloudEvent]) -> int:
-        """Appends events to the bus of a tenant, in order and in one step; returns how many.
-
-        Leaves out an event whose `source` and `id` were published less than `UNSPOOL_EVENT_DEDUPLICATION`
-        seconds ago. So a call whose reply was lost can be repeated.
-
-        Raises:
-            ValueError: `unspool.eventstore.ids` does not allow the tenant.
-        """
-
-    async def receive_events(self, consumer: Consumer, limit: int, seconds: float) -> EventBatch | None:
-        """The oldest events of one tenant that are not matched with all subscriptions, at most `limit`.
-
-        Waits up to `seconds` for one; then returns None. Tenants are served in turn. Until the batch is
-        matched, other consumers do not get the tenant's events, unless this consumer is gone.
-        """
-
-    async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
-        """Sends each event to the runs that are subscribed to one of its keys; returns how many messages.
-
-        The store remembers in the same step how far it has matched. So a batch that is matched again, by
-        several consumers or after a crash, sends nothing twice. An event that many runs wait for is sent in
-        pieces.
-
-        Args:
-            batch: from `receive_events`.
-            keys_of: returns the keys of an event for the shapes that subscriptions of the tenant have.
-        """
-
-    async def published_events(
-        self, tenant: str, *, after: str | None = None, limit: int = 100
-    ) -> list[PublishedEvent]:
-        """Events on the bus after a position, oldest first; without a position the newest ones.
-
-        The bus keeps the events that are not matched, and the newest `KEPT_EVENTS` of all.
-
-        Raises:
-            ValueError: the position is not valid.
-        """
-
-    async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
-        """Returns when the bus has an event after a position, or any if it is None, or after `seconds`.
-
-        Raises:
-            ValueError: the position is not valid.
-        """
 
 
 class EventStore(

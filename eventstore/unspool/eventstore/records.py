@@ -1,13 +1,12 @@
 """The records that services and the store exchange."""
 
-import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
+from unspool.eventstore.published_events import CloudEvent, Subscription
 
 DEFAULT_TENANT: Final = "default"
 
@@ -83,34 +82,6 @@ class Parent(NamedTuple):
     """The number of executions above the sub-workflow."""
 
 
-class IdempotencyKey(NamedTuple):
-    """The key of executions of one workflow, all versions: at most one of them has it."""
-
-    tenant: str
-    namespace: str
-    name: str
-    value: str
-    """What the definition makes of the input."""
-
-    @classmethod
-    def of(cls, tenant: str, workflow: WorkflowRef, value: str) -> "IdempotencyKey":
-        """A key of a workflow."""
-        return cls(tenant, workflow.namespace, workflow.name, value)
-
-    @property
-    def digest(self) -> str:
-        """A hash of workflow and value, under which a store keeps the key of the tenant."""
-        text = f"{self.namespace}/{self.name}/{self.value}"
-        return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
-
-
-class EndedHolder(NamedTuple):
-    """An execution that had a key when it ended, and the version of its history then."""
-
-    execution: str
-    version: int
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
     """A request to start an execution."""
@@ -172,10 +143,6 @@ def start_message(start: Start) -> Message:
     if start.idempotency_key is not None:
         body["idempotencyKey"] = start.idempotency_key
     return Message(MessageKind.START, start.key.id, body)
-
-
-CloudEvent: TypeAlias = dict[str, Json]
-"""A CloudEvent 1.0 as a JSON object, with its data in `data` or `data_base64` (structured mode)."""
 
 
 class StartExecution(NamedTuple):
@@ -249,53 +216,6 @@ class Delivery(NamedTuple, Generic[Body]):
     def key(self) -> ExecutionKey:
         """The execution that the delivery belongs to."""
         return ExecutionKey(self.tenant, self.body.execution)
-
-
-class IndexEntry(NamedTuple):
-    """Where a subscription stands in the index of subscriptions. Both are opaque to the store."""
-
-    shape: str
-    """What the key is computed from: names of attributes, and expressions. Many subscriptions share one."""
-    key: str
-    """Digest of the shape with the values that an event must have, without blanks.
-
-    Events without this key need not be offered.
-    """
-
-
-class Subscription(NamedTuple):
-    """A run of an execution that listens for events."""
-
-    run: str
-    entries: tuple[IndexEntry, ...]
-    """An event with one of these keys is offered to the run, once."""
-
-
-Shapes: TypeAlias = tuple[str, ...]
-"""The shapes that open subscriptions have, each once.
-
-A store returns the same object until they change, so what is computed from them can be kept by identity.
-"""
-
-KeysOf: TypeAlias = Callable[[Shapes, CloudEvent], Sequence[str]]
-"""Returns the keys that an event has for these shapes."""
-
-
-class PublishedEvent(NamedTuple):
-    """An event on the bus of a tenant."""
-
-    position: str
-    """Opaque; increases along the bus."""
-    event: CloudEvent
-
-
-class EventBatch(NamedTuple):
-    """Published events of one tenant that are not matched with all subscriptions yet, oldest first."""
-
-    tenant: str
-    events: tuple[PublishedEvent, ...]
-    after: str
-    """The position up to which all events before were matched when the batch was received."""
 
 
 class IndexUpdate(NamedTuple):
@@ -445,30 +365,6 @@ class Renewal(StrEnum):
     """Held, but the workflow no longer needs the result."""
     LOST = "lost"
     """Another consumer holds it, or it is finished."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A delivery that failed too often."""
-
-    id: str
-    tenant: str
-    body: Message | TaskRequest
-    error: str
-    """One line."""
-    traceback: str
-    attempts: int
-    moved_at: int
-    """Milliseconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterPage:
-    """One page of dead letters, oldest first."""
-
-    items: tuple[DeadLetter, ...]
-    cursor: str | None
-    """Opaque; None on the last page."""
 
 
 @dataclass(frozen=True, slots=True)

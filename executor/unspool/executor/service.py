@@ -12,7 +12,13 @@ from typing import Final
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import EXECUTORS, Consumer, Delivery, Renewal, TaskRequest
+from unspool.eventstore.records import (
+    EXECUTORS,
+    Consumer,
+    Delivery,
+    Renewal,
+    TaskRequest,
+)
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.outcome import Handler

@@ -11,7 +11,12 @@ from typing import Final
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome
+from unspool.eventstore.records import (
+    Delivery,
+    ExecutionKey,
+    Message,
+    Outcome,
+)
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.children import Children
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key

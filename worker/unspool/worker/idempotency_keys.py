@@ -12,13 +12,12 @@ from typing import Final, Protocol
 
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.idempotency import POINTER, KeyInvalid, KeyRule, Reuse, key_rule_of
-from unspool.eventstore import port
+from unspool.eventstore import idempotency_keys, port
+from unspool.eventstore.idempotency_keys import EndedHolder, IdempotencyKey
 from unspool.eventstore.records import (
     Delivery,
-    EndedHolder,
     ExecutionKey,
     ExecutionRecord,
-    IdempotencyKey,
     Message,
     MessageKind,
     Start,
@@ -45,7 +44,7 @@ class NoKey(Exception):
         super().__init__(f"the idempotency key of {workflow} cannot be made from this input: {cause}")
 
 
-class _Store(port.Definitions, port.Histories, port.IdempotencyKeys, Protocol):
+class _Store(port.Definitions, port.Histories, idempotency_keys.IdempotencyKeys, Protocol):
     """The parts of a store that are used here."""
 
 
@@ -116,7 +115,7 @@ def retries_with_key(state: State, deliveries: Sequence[Delivery[Message]]) -> l
 
 
 async def keeps_its_key(
-    store: port.IdempotencyKeys, execution: ExecutionKey, workflow: WorkflowRef, state: State
+    store: idempotency_keys.IdempotencyKeys, execution: ExecutionKey, workflow: WorkflowRef, state: State
 ) -> bool:
     """Keeps the key of an execution that is about to be retried.
 
@@ -126,7 +125,7 @@ async def keeps_its_key(
     return await store.keep_key(key, execution.id, state.version)
 
 
-async def has_its_key(store: port.IdempotencyKeys, record: ExecutionRecord) -> bool:
+async def has_its_key(store: idempotency_keys.IdempotencyKeys, record: ExecutionRecord) -> bool:
     """Returns whether an execution still has its idempotency key; True if it never had one.
 
     Without the key it cannot be retried: another execution of the key may be under way.

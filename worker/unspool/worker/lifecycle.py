@@ -11,7 +11,8 @@ from unspool.definitions.cloud_events import SPEC_VERSION
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import CloudEvent, WorkflowRef
+from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.records import WorkflowRef
 from unspool.worker.interpreter.decide import Decision
 from unspool.worker.interpreter.state import ROOT
 

@@ -19,7 +19,14 @@ from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import WORKERS, Consumer, Delivery, ExecutionKey, Load, Message
+from unspool.eventstore.records import (
+    WORKERS,
+    Consumer,
+    Delivery,
+    ExecutionKey,
+    Load,
+    Message,
+)
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.batch_processor import BatchProcessor

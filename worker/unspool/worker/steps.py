@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.plan import Plan
+from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import (
     Commit,
     Delivery,
@@ -20,7 +21,6 @@ from unspool.eventstore.records import (
     PublishEvent,
     SendMessage,
     StartExecution,
-    Subscription,
 )
 from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE

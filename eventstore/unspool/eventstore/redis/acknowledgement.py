@@ -5,7 +5,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from unspool.eventstore.records import EXECUTORS, WORKERS, Delivery, Message, TaskRequest
+from unspool.eventstore.records import (
+    EXECUTORS,
+    WORKERS,
+    Delivery,
+    Message,
+    TaskRequest,
+)
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.session import Session
 

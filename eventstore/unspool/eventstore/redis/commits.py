@@ -8,7 +8,13 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 
 from unspool.eventstore.errors import NotFound, StoreError, StoreUnavailable
 from unspool.eventstore.events import encode_entry
-from unspool.eventstore.records import EXECUTORS, WORKERS, Commit, IndexUpdate, Outcome
+from unspool.eventstore.records import (
+    EXECUTORS,
+    WORKERS,
+    Commit,
+    IndexUpdate,
+    Outcome,
+)
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.batched_calls import by_shard
 from unspool.eventstore.redis.codec import encode_message, encode_outgoing, encode_task, encode_timer

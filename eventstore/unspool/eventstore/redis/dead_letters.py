@@ -7,12 +7,11 @@ import asyncio
 import re
 from typing import Any, Final, NamedTuple
 
+from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.records import (
     EXECUTORS,
     WORKERS,
-    DeadLetter,
-    DeadLetterPage,
     Delivery,
     ExecutionKey,
     Message,

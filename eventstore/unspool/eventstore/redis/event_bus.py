@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import orjson
 
-from unspool.eventstore.port import KEPT_EVENTS
-from unspool.eventstore.records import WORKERS, CloudEvent, Consumer, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.event_bus import KEPT_EVENTS
+from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis import keys, publishing, scripts
 from unspool.eventstore.redis.keys import Bus
 from unspool.eventstore.redis.matching import KeyedBatch, Matched, Matching

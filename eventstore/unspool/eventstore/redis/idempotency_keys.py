@@ -1,6 +1,6 @@
 """Idempotency keys: a hash of each shard has the executions. The shard is that of the digest of the key."""
 
-from unspool.eventstore.records import EndedHolder, IdempotencyKey
+from unspool.eventstore.idempotency_keys import EndedHolder, IdempotencyKey
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.session import Session
 

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from unspool.eventstore.records import WORKERS, EventBatch, KeysOf, Shapes
+from unspool.eventstore.published_events import EventBatch, KeysOf, Shapes
+from unspool.eventstore.records import WORKERS
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.positions import place_of

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from unspool.eventstore.cloud_events import digest_of
-from unspool.eventstore.records import CloudEvent
+from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument

@@ -15,7 +15,12 @@ from typing import Any, Final, Generic
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.port import HEARTBEAT_SECONDS
-from unspool.eventstore.records import WORKERS, Body, Consumer, Delivery
+from unspool.eventstore.records import (
+    WORKERS,
+    Body,
+    Consumer,
+    Delivery,
+)
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.acknowledgement import release
 from unspool.eventstore.redis.codec import Unreadable

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from unspool.eventstore.records import Commit, MessageKind, Subscription
+from unspool.eventstore.published_events import Subscription
+from unspool.eventstore.records import Commit, MessageKind
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.socket_connection import Argument
 

@@ -5,11 +5,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.records import (
-    DeadLetter,
-    DeadLetterPage,
     Delivery,
     Message,
     MessageKind,

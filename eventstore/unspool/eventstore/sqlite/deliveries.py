@@ -8,7 +8,13 @@ from typing import Final, TypeVar
 import orjson
 
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.records import Consumer, Delivery, Load, Message, TaskRequest
+from unspool.eventstore.records import (
+    Consumer,
+    Delivery,
+    Load,
+    Message,
+    TaskRequest,
+)
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.leases import (
     LIVE,

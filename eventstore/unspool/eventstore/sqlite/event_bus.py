@@ -8,7 +8,8 @@ from typing import Final
 import orjson
 
 from unspool.eventstore.ids import TENANT
-from unspool.eventstore.records import CloudEvent, Consumer, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.records import Consumer
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from unspool.eventstore.records import EndedHolder, IdempotencyKey
+from unspool.eventstore.idempotency_keys import EndedHolder, IdempotencyKey
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import StoreMixin
 

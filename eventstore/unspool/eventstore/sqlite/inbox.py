@@ -7,7 +7,12 @@ from typing import Final
 
 import orjson
 
-from unspool.eventstore.records import Consumer, Delivery, Message, MessageKind
+from unspool.eventstore.records import (
+    Consumer,
+    Delivery,
+    Message,
+    MessageKind,
+)
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import MESSAGES, Row, owner_of

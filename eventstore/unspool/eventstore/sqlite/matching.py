@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.eventstore.port import KEPT_EVENTS
-from unspool.eventstore.records import MessageKind, Shapes
+from unspool.eventstore.event_bus import KEPT_EVENTS
+from unspool.eventstore.published_events import Shapes
+from unspool.eventstore.records import MessageKind
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE
 from unspool.eventstore.sqlite.notifications import INBOX

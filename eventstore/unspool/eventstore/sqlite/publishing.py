@@ -8,7 +8,7 @@ import orjson
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.event_settings import EventSettings
-from unspool.eventstore.records import CloudEvent
+from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.notifications import EVENTS
 

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from unspool.eventstore.records import Commit, ExecutionKey, Subscription
+from unspool.eventstore.published_events import Subscription
+from unspool.eventstore.records import Commit, ExecutionKey
 from unspool.eventstore.sqlite.connection_thread import Transaction
 
 _CLOSE: Final = "DELETE FROM subscriptions WHERE tenant = ? AND execution = ? AND run = ? RETURNING number"

@@ -7,7 +7,13 @@ from typing import Any, Final
 
 import orjson
 
-from unspool.eventstore.records import Consumer, Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.records import (
+    Consumer,
+    Delivery,
+    Message,
+    Renewal,
+    TaskRequest,
+)
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of

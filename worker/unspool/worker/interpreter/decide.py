@@ -14,8 +14,8 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.events import Event
+from unspool.eventstore.published_events import IndexEntry
 from unspool.eventstore.records import (
-    IndexEntry,
     Message,
     MessageKind,
     Outgoing,

@@ -12,10 +12,9 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import derived_id
+from unspool.eventstore.published_events import CloudEvent, IndexEntry
 from unspool.eventstore.records import (
-    CloudEvent,
     ExecutionKey,
-    IndexEntry,
     Message,
     MessageKind,
     Outgoing,

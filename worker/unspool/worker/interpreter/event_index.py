@@ -13,7 +13,7 @@ import orjson
 from unspool.definitions.event_filter import EventFilter
 from unspool.definitions.expressions import Budget, Expression, ExpressionCompiler, ExpressionError
 from unspool.definitions.json_value import Json
-from unspool.eventstore.records import CloudEvent, IndexEntry
+from unspool.eventstore.published_events import CloudEvent, IndexEntry
 
 _MAX_CACHED: Final = 4096
 _NO_VARIABLES: Final[Mapping[str, Json]] = {}

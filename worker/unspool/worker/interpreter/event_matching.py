@@ -12,7 +12,7 @@ from unspool.definitions.event_filter import (
     Predicate,
 )
 from unspool.definitions.json_value import Json
-from unspool.eventstore.records import CloudEvent
+from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import Fault
 from unspool.worker.interpreter.scope import Scope
 

@@ -16,7 +16,8 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, Directive, Plan, TaskList
-from unspool.eventstore.records import CloudEvent, Status
+from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.records import Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault, TaskInterpreter
 from unspool.worker.interpreter.extended import Extended, Stage
 from unspool.worker.interpreter.flow import advance, complete, create, fail, finish

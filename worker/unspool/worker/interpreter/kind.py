@@ -5,7 +5,7 @@ from typing import Any
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Directive, TaskList
-from unspool.eventstore.records import CloudEvent
+from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.flow import advance, complete, fail
 from unspool.worker.interpreter.state import Purpose, Run

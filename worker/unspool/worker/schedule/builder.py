@@ -6,7 +6,14 @@ from typing import Final
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import derived_id
-from unspool.eventstore.records import ExecutionKey, Outgoing, Parent, Start, StartExecution, Timer
+from unspool.eventstore.records import (
+    ExecutionKey,
+    Outgoing,
+    Parent,
+    Start,
+    StartExecution,
+    Timer,
+)
 from unspool.worker.interpreter.decision_builder import SAME_TENANT
 from unspool.worker.schedule.evolve import COMPACTED, evolve, pointer_of
 from unspool.worker.schedule.state import AFTER, ScheduleState, state_to_json

@@ -9,7 +9,14 @@ from typing import Final, NamedTuple
 from unspool.definitions.json_value import Json
 from unspool.definitions.schedules import Schedule, parse_schedule
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, Timer, WorkflowRef
+from unspool.eventstore.records import (
+    Message,
+    MessageKind,
+    Outgoing,
+    Status,
+    Timer,
+    WorkflowRef,
+)
 from unspool.eventstore.semver import order
 from unspool.worker.schedule.builder import ScheduleBuilder
 from unspool.worker.schedule.rules import Missed, Rules

@@ -8,7 +8,13 @@ from unspool.definitions.document import load
 from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import SCHEDULE, schedule_key
 from unspool.eventstore.port import Definitions, Histories, Inbox
-from unspool.eventstore.records import Definition, Message, MessageKind, Start, Stored
+from unspool.eventstore.records import (
+    Definition,
+    Message,
+    MessageKind,
+    Start,
+    Stored,
+)
 from unspool.worker.schedule.state import TRIGGERS
 
 

@@ -5,7 +5,7 @@ from unspool.definitions.expressions import Budget, LimitExceeded
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.listen import Iterator, Listen, Strategy
-from unspool.eventstore.records import CloudEvent
+from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.event_index import index_entry
 from unspool.worker.interpreter.event_matching import expected_values, match

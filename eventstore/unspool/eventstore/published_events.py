@@ -1,0 +1,56 @@
+"""Records of published events, and of the subscriptions of executions to them."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from unspool.definitions.json_value import Json
+
+CloudEvent: TypeAlias = dict[str, Json]
+"""A CloudEvent 1.0 as a JSON object, with its data in `data` or `data_base64` (structured mode)."""
+
+
+class IndexEntry(NamedTuple):
+    """Where a subscription stands in the index of subscriptions. Both are opaque to the store."""
+
+    shape: str
+    """What the key is computed from: names of attributes, and expressions. Many subscriptions share one."""
+    key: str
+    """Digest of the shape with the values that an event must have, without blanks.
+
+    Events without this key need not be offered.
+    """
+
+
+class Subscription(NamedTuple):
+    """A run of an execution that listens for events."""
+
+    run: str
+    entries: tuple[IndexEntry, ...]
+    """An event with one of these keys is offered to the run, once."""
+
+
+Shapes: TypeAlias = tuple[str, ...]
+"""The shapes that open subscriptions have, each once.
+
+A store returns the same object until they change, so what is computed from them can be kept by identity.
+"""
+
+KeysOf: TypeAlias = Callable[[Shapes, CloudEvent], Sequence[str]]
+"""Returns the keys that an event has for these shapes."""
+
+
+class PublishedEvent(NamedTuple):
+    """An event on the bus of a tenant."""
+
+    position: str
+    """Opaque; increases along the bus."""
+    event: CloudEvent
+
+
+class EventBatch(NamedTuple):
+    """Published events of one tenant that are not matched with all subscriptions yet, oldest first."""
+
+    tenant: str
+    events: tuple[PublishedEvent, ...]
+    after: str
+    """The position up to which all events before were matched when the batch was received."""
