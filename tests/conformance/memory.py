@@ -18,9 +18,11 @@ from unspool.definitions.errors import DEFAULT_BASE
 from unspool.definitions.expressions import JqPool, source_problems
 from unspool.definitions.plan import Plan
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
+from unspool.eventstore.idempotency_keys import IdempotencyKey
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import (
     Commit,
+    Definition,
     ExecutionKey,
     Message,
     MessageKind,
@@ -33,6 +35,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.semver import precedence
 from unspool.executor.outcome import Handler
 from unspool.worker.children import Children
+from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import SAME_TENANT
 from unspool.worker.interpreter.event_index import EventKeys
 from unspool.worker.replay import verify
@@ -58,8 +61,10 @@ class MemoryEngine:
             return Outcome(REFUSED, problems=errors, warnings=warnings)
         self.environment.clear()
         self.environment.update(case.secrets)
-        plans = [plan_of(text, self.jq) for text in (case.definition, *case.workflows)]
-        running = _Running(self.handlers, plans, frozenset(case.members.get("unanswered", ())))
+        texts = (case.definition, *case.workflows)
+        plans = [plan_of(text, self.jq) for text in texts]
+        unanswered = frozenset(case.members.get("unanswered", ()))
+        running = _Running(self.handlers, plans, texts, self.jq, unanswered)
         main, failed = await running.run(case.input, case.steps)
         return Outcome(
             status=main.state.status.value,
@@ -85,12 +90,17 @@ class _Running:
 
     handlers: Mapping[str, Handler]
     plans: Sequence[Plan]
+    texts: Sequence[str]
+    """The texts of the plans."""
+    jq: JqPool
     unanswered: frozenset[str]
     """Names of tasks whose requests get no answer."""
     worlds: dict[str, World] = field(default_factory=dict)
     done: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By execution, how many requests were answered and how many outgoing messages delivered."""
     keys: EventKeys = field(default_factory=EventKeys)
+    holders: dict[IdempotencyKey, str] = field(default_factory=dict)
+    """The executions that have idempotency keys."""
 
     async def run(self, value: object, steps: list[Step]) -> tuple[World, list[str]]:
         """Runs until the execution has ended and every step is done."""
@@ -146,7 +156,9 @@ class _Running:
             events=(last,),
             outgoing=new,
         )
-        resolved = await Children(self, MAX_DEPTH, DEFAULT_BASE).resolve(commit)
+        resolved = await Children(self, IdempotencyKeys(self, self.jq), MAX_DEPTH, DEFAULT_BASE).resolve(
+            commit
+        )
         world.inbox += resolved.messages
         for each in resolved.outgoing:
             if isinstance(each, StartExecution):
@@ -174,6 +186,15 @@ class _Running:
         if version is None:
             version = max(versions, key=precedence, default=None)
         return WorkflowRef(namespace, name, version) if version in versions else None
+
+    async def definition(self, tenant: str, namespace: str, name: str, version: str) -> Definition:
+        """The definition of a plan."""
+        ref = WorkflowRef(namespace, name, version)
+        return Definition(ref, self.texts[self.plans.index(self._plan(ref))], 0)
+
+    async def claim_key(self, key: IdempotencyKey, execution: str, instead_of: object = None) -> str:
+        """The execution that has a key; a key is never free again here."""
+        return self.holders.setdefault(key, execution)
 
     def _plan(self, ref: WorkflowRef) -> Plan:
         return next(p for p in self.plans if WorkflowRef(p.namespace, p.name, p.version) == ref)
