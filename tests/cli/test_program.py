@@ -126,16 +126,21 @@ def test_closed_standard_streams_do_no_harm(home, closed):
 
 @pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
 @pytest.mark.parametrize(
+    ("output", "cause"), [("> /dev/full", "No space left on device"), (">&-", "it is closed")]
+)
+@pytest.mark.parametrize(
     "arguments",
     [
-        *("config", "config --json", "--help", "--version", "validate invalid.yaml"),
+        *("config", "config --json", "--help", "--version", "run --help", "validate invalid.yaml"),
+        *("deploy greet.yaml", "executions list", "dlq list"),
         """run greet.yaml --input '{"name": "Ada"}'""",
+        "dev --port 0",
     ],
 )
-def test_output_that_cannot_be_written_is_an_error_and_not_a_bug(home, arguments, unbuffered):
+def test_output_that_cannot_be_written_is_an_error_and_not_a_bug(home, arguments, output, cause, unbuffered):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m unspool.cli {arguments} > /dev/full"],
+        ["bash", "-c", f"{sys.executable} -m unspool.cli {arguments} {output}"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -144,7 +149,7 @@ def test_output_that_cannot_be_written_is_an_error_and_not_a_bug(home, arguments
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 2, done.stderr
-    assert "standard output cannot be written: No space left on device" in done.stderr
+    assert f"standard output cannot be written: {cause}" in done.stderr
     assert "bug" not in done.stderr
     assert "Exception ignored" not in done.stderr
 

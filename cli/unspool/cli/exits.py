@@ -67,7 +67,7 @@ def flush_output() -> None:
 
     Raises:
         BrokenPipeError: the reader closed the pipe.
-        CommandError: standard output cannot be written for another reason, such as a full disk.
+        CommandError: standard output is closed, or cannot be written for another reason, such as a full disk.
     """
     try:
         sys.stdout.flush()
@@ -75,7 +75,8 @@ def flush_output() -> None:
         _discard_output()
         if isinstance(error, BrokenPipeError):
             raise
-        raise CommandError(f"standard output cannot be written: {error.strerror}") from error
+        cause = "it is closed" if error.errno == errno.EBADF else error.strerror
+        raise CommandError(f"standard output cannot be written: {cause}") from error
 
 
 def _discard_output() -> None:

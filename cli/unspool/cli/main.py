@@ -96,11 +96,14 @@ def main() -> None:
 def _open_standard_streams() -> None:
     """Opens the standard streams that the caller closed.
 
-    Else the next opened file would get one of their numbers.
+    Otherwise the next opened file would get one of their numbers. A write to a closed standard output still
+    fails, because the results are lost. Messages to a closed standard error are discarded.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
+    for descriptor, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # gets the lowest free number, which is this one
     sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - for as long as the program runs
     sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
