@@ -36,13 +36,13 @@ newest:  ## run part of the tests with the newest versions instead of the locked
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(VENV)/bin/python -m pip install --quiet --editable '.[fast]' --group test
-	$(VENV)/bin/python -m pytest -m 'not chaos and not planted' $(NEWEST_TESTS) $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'not chaos and not planted' -n 2 $(NEWEST_TESTS) $(ARGS)
 
 demo: setup  ## run the order example against a sample service, then replay it
 	$(BIN)/python examples/demo.py $(ARGS)
 
 test: setup  ## run all tests except the long chaos runs; they start their own Redis
-	$(BIN)/python -m pytest -m 'not chaos and not planted' $(ARGS)
+	$(BIN)/python -m pytest -m 'not chaos and not planted' -n 2 $(ARGS)
 
 conformance: setup  ## run the conformance cases and write docs/conformance.md
 	$(BIN)/python -m tests.conformance $(ARGS)
