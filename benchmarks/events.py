@@ -37,20 +37,21 @@ async def one_of_many(url: str, redis_pid: int, listeners: int, events: int) -> 
         ref = await driver.deploy(store, workloads.listen("number"))
         with processes.services(url, "worker") as pids:
             await processes.wait_for_startup()
-            keys = await _start_listeners(store, ref, listeners)
             measured = [*pids, redis_pid]
-            used, times = processes.cpu_seconds(measured), []
-            for number in range(events):
-                place = number * (listeners // events) if listeners >= events else number % listeners
-                began = time.perf_counter()
-                await store.publish(driver.TENANT, [_event(place)])
-                await driver.ended(store, keys[place])
-                times.append((time.perf_counter() - began) * 1000)
-            used = processes.cpu_seconds(measured) - used
+            used, times = 0.0, []
+            while len(times) < events:  # few listeners are started again and again
+                keys = await _start_listeners(store, ref, listeners)
+                before = processes.cpu_seconds(measured)
+                for place in range(0, listeners, max(1, listeners // events)):
+                    began = time.perf_counter()
+                    await store.publish(driver.TENANT, [_event(place)])
+                    await driver.ended(store, keys[place])
+                    times.append((time.perf_counter() - began) * 1000)
+                used += processes.cpu_seconds(measured) - before
     return {
         "p50 ms": median(times),
         "p99 ms": percentile(times, 0.99),
-        "cpu us/event": used / events * 1e6,
+        "cpu us/event": used / len(times) * 1e6,
     }
 
 
