@@ -12,7 +12,9 @@ SPEC_VERSION: Final = "1.0"
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 _TEXTS: Final = frozenset({*_REQUIRED, "subject", "time", "datacontenttype", "dataschema", "data_base64"})
-_NAME: Final = re.compile(r"[a-z0-9]+")
+ATTRIBUTE_NAME: Final = re.compile(r"[a-z0-9]+")
+"""The form of the name of an attribute."""
+
 _TIME: Final = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
     r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
@@ -38,7 +40,7 @@ def _wrong_attributes(event: dict[str, Any]) -> Iterator[str]:
             continue
         if name in _TEXTS:
             yield from _wrong_text(name, value)
-        elif not _NAME.fullmatch(name):
+        elif not ATTRIBUTE_NAME.fullmatch(name):
             yield f"'{shown(name)}' is not a name of an attribute: use lower-case letters and digits"
         elif not isinstance(value, str | int):  # a boolean is an int
             yield f"attribute '{name}' must be text, a whole number or a boolean"

@@ -1,10 +1,10 @@
 """Checks of `emit` and `listen`: patterns, correlations and conditions that can never hold."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from unspool.definitions.cloud_events import ATTRIBUTE_NAME
 from unspool.definitions.compile_context import TaskNotCompilable
 from unspool.definitions.event_filter import is_pattern, pattern
 from unspool.definitions.findings import Findings
@@ -13,7 +13,6 @@ from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.splitting import bare_source, texts
 from unspool.definitions.spelling import shown
 
-_NAME: Final = re.compile(r"[a-z0-9]+")
 _NEVER: Final = frozenset({"false", "null"})
 
 
@@ -69,7 +68,7 @@ def _filters(strategy: Any, pointer: str) -> Iterator[tuple[dict[str, Any], str]
 
 def _check_names(attributes: Any, pointer: str, findings: Findings) -> None:
     for name in attributes if isinstance(attributes, dict) else ():
-        if not _NAME.fullmatch(name):
+        if not ATTRIBUTE_NAME.fullmatch(name):
             message = (
                 f"'{shown(name)}' is not an attribute of a CloudEvent: use lower-case letters and digits"
             )

@@ -1,7 +1,6 @@
 """Decides whether an event is one that a filter describes (inventory P5 to P7)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from unspool.definitions.event_filter import (
     Condition,
@@ -15,17 +14,6 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import Fault
 from unspool.worker.interpreter.scope import Scope
-
-NOTHING = object()
-
-
-class Match(NamedTuple):
-    """A filter that an event matches."""
-
-    filter: int
-    """Its place."""
-    keys: dict[str, Json]
-    """Values of correlations that had no expected value before."""
 
 
 def expected_values(scope: Scope, filter_: EventFilter) -> dict[str, Json]:
@@ -82,7 +70,7 @@ def _correlated(
     new: dict[str, Json] = {}
     for each in correlations:
         value = scope.evaluate(each.extract, event)
-        if value is None or keys.get(each.name, value) != value:
+        if value is None or not equal(keys.get(each.name, value), value):
             return None
         if each.name not in keys:
             new[each.name] = value

@@ -240,13 +240,15 @@ def _event_received(state: State, event: Event) -> None:
 
 
 def _event_processed(state: State, event: Event) -> None:
-    run = state.runs[str(event.run)]
-    output = event.data.get("output", run.data)
-    _listening(
-        state, event, lambda listening: listening.processed(output, skipped="output" not in event.data)
-    )
-    if "context" in event.data:
-        state.context = event.data["context"]
+    run, data = state.runs[str(event.run)], event.data
+
+    def processed(listening: Listening) -> Listening:
+        untransformed = run.data if listening.iterating else listening.item
+        return listening.processed(data.get("output", untransformed))
+
+    _listening(state, event, processed)
+    if "context" in data:
+        state.context = data["context"]
 
 
 def _correlation_completed(state: State, event: Event) -> None:

@@ -73,16 +73,10 @@ class Listening(NamedTuple):
         """Returns this with an iteration that runs tasks."""
         return self._replace(iterating=True)
 
-    def processed(self, output: Json, *, skipped: bool) -> Listening:
-        """Returns this after an iteration.
-
-        Args:
-            output: the output of the iteration.
-            skipped: whether the event itself is the output, because no tasks ran.
-        """
-        result = self.item if skipped and not self.iterating else output
+    def processed(self, output: Json) -> Listening:
+        """Returns this after an iteration with this output."""
         return self._replace(
-            outputs=self.outputs.insert(self.place, result),
+            outputs=self.outputs.insert(self.place, output),
             events=self.events if self.keeps else self.events.remove(self.place),
             place=self.place + 1,
             iterating=False,

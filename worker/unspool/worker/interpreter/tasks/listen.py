@@ -5,7 +5,7 @@ from unspool.definitions.expressions import Budget, LimitExceeded
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.listen import Iterator, Listen, Strategy
-from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.published_events import CloudEvent, IndexEntry
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.event_index import index_entry
 from unspool.worker.interpreter.event_matching import expected_values, match
@@ -31,6 +31,7 @@ class ListenInterpreter(InOrder):
             if body.condition is not None:
                 data["keep"] = True
         builder.emit("workflow.correlation-started", run, data)
+        subscribe(builder, builder.run(run.id), body)
         self._go_on(builder, run, body)
 
     def event_received(self, builder: DecisionBuilder, run: Run, body: Listen, event: CloudEvent) -> None:
@@ -59,7 +60,11 @@ class ListenInterpreter(InOrder):
         if place >= len(body.strategy.filters):
             data["until"] = True
         builder.add_size_of(event)
+        before = _index_entries(body, _progress(run))
         builder.emit("event.received", run, data)
+        after = _index_entries(body, _progress(builder.run(run.id)))
+        if after != before:  # a key is known now, or a filter needs no more events
+            builder.subscribe(run, after)
         self._go_on(builder, run, body)
 
     def tasks(self, body: Listen, child: Ended) -> TaskList:
@@ -72,15 +77,12 @@ class ListenInterpreter(InOrder):
         self._go_on(builder, run, body)
 
     def _go_on(self, builder: DecisionBuilder, run: Run, body: Listen) -> None:
-        """Stops to listen, processes the next event, or completes; whatever is next."""
+        """Stops listening if the strategy is met, processes events, and completes after the last one."""
         run = builder.run(run.id)
         listening = _progress(run)
-        if not listening.done:
-            if _is_met(builder, run, body, listening):
-                builder.emit("workflow.correlation-completed", run, _keys(listening))
-                builder.unsubscribe(run)
-            else:
-                subscribe(builder, run, body)
+        if not listening.done and _is_met(builder, run, body, listening):
+            builder.emit("workflow.correlation-completed", run, _keys(listening))
+            builder.unsubscribe(run)
         if body.each is not None:
             self._iterate(builder, run, body.each)
         listening = _progress(builder.run(run.id))
@@ -112,12 +114,16 @@ class ListenInterpreter(InOrder):
 
 def subscribe(builder: DecisionBuilder, run: Run, body: Listen) -> None:
     """Subscribes to the events of the filters that still wait for one."""
-    listening = _progress(run)
+    builder.subscribe(run, _index_entries(body, _progress(run)))
+
+
+def _index_entries(body: Listen, listening: Listening) -> tuple[IndexEntry, ...]:
+    """Where the filters that still wait for an event stand in the index, each place once."""
     entries = {
         index_entry(body.filters[place], listening.expected[place], listening.keys): None
         for place in open_filters(body, listening)
     }
-    builder.subscribe(run, tuple(entries))
+    return tuple(entries)
 
 
 def open_filters(body: Listen, listening: Listening) -> list[int]:
