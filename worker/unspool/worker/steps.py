@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -20,10 +19,9 @@ from unspool.eventstore.records import (
     Outgoing,
     PublishEvent,
     SendMessage,
-    StartExecution,
 )
 from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
-from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
+from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE, with_tenant
 from unspool.worker.lifecycle import lifecycle_events
 from unspool.worker.state_cache import CachedState
 
@@ -63,15 +61,19 @@ class Steps:
             return None
         commit_id = f"{self._id}-{next(self._numbers)}"
         read = max(0, len(deliveries) - unread)
-        commit = _commit_of(key, commit_id, known, decisions, deliveries[:read])
-        if self._lifecycle:
-            commit.outgoing += tuple(
-                PublishEvent(event)
-                for decision in decisions
-                for event in lifecycle_events(key.id, known.workflow, decision)
-            )
+        published = self._lifecycle_events(key, known, decisions) if self._lifecycle else ()
+        commit = _commit_of(key, commit_id, known, decisions, deliveries[:read], published)
         after = CachedState(known.workflow, decisions[-1].state, known.snapshot_version, commit_id)
         return Step(commit, after, deliveries[read:])
+
+    def _lifecycle_events(
+        self, key: ExecutionKey, known: CachedState, decisions: Sequence[Decision]
+    ) -> list[PublishEvent]:
+        return [
+            PublishEvent(event)
+            for decision in decisions
+            for event in lifecycle_events(key.id, known.workflow, decision)
+        ]
 
     def answers(
         self, plan: Plan, known: CachedState, deliveries: Sequence[Delivery[Message]]
@@ -136,6 +138,7 @@ def _commit_of(
     before: CachedState,
     decisions: Sequence[Decision],
     acknowledges: Sequence[Delivery[Message]],
+    published: Sequence[Outgoing],
 ) -> Commit:
     decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
     return Commit(
@@ -150,7 +153,7 @@ def _commit_of(
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
-        outgoing=tuple(_with_tenant(key.tenant, each) for each in decision.outgoing),
+        outgoing=(*(with_tenant(key.tenant, each) for each in decision.outgoing), *published),
         subscriptions=tuple(
             Subscription(run, index) for run, index in decision.subscriptions.items() if index is not None
         ),
@@ -171,14 +174,6 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
         outgoing=tuple(each for decision in decisions for each in decision.outgoing),
         subscriptions=dict(item for each in decisions for item in each.subscriptions.items()),
     )
-
-
-def _with_tenant(tenant: str, outgoing: Outgoing) -> Outgoing:
-    """A start with the tenant in its key; a message is unchanged."""
-    if not isinstance(outgoing, StartExecution):
-        return outgoing
-    start = outgoing.start
-    return StartExecution(replace(start, key=start.key._replace(tenant=tenant)))
 
 
 def _index_update(before: State, after: State) -> IndexUpdate | None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -35,6 +35,15 @@ MAX_DECISION_SIZE: Final = 2 * 1024 * 1024
 
 SAME_TENANT: Final = ""
 """Replaces the tenant of the execution, which the interpreter does not know."""
+
+
+def with_tenant(tenant: str, outgoing: Outgoing) -> Outgoing:
+    """A start with the tenant in its key in place of `SAME_TENANT`; anything else is unchanged."""
+    if not isinstance(outgoing, StartExecution):
+        return outgoing
+    start = outgoing.start
+    return StartExecution(replace(start, key=start.key._replace(tenant=tenant)))
+
 
 _LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
 """Timers that end everything inside their run."""

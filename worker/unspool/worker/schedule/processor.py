@@ -7,7 +7,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from typing import Final
 from uuid import uuid4
@@ -24,9 +23,8 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
     Outcome,
-    Outgoing,
-    StartExecution,
 )
+from unspool.worker.interpreter.decision_builder import with_tenant
 from unspool.worker.schedule.decide import Decision, decide
 from unspool.worker.schedule.history import StoredSchedule, stored_schedule
 from unspool.worker.schedule.rules import Rules
@@ -120,18 +118,10 @@ def _commit_of(
         events=decision.events,
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
-        outgoing=tuple(_within(key.tenant, each) for each in decision.outgoing),
+        outgoing=tuple(with_tenant(key.tenant, each) for each in decision.outgoing),
         index=_index_update(before.state, decision.state),
         acknowledges=acknowledges,
     )
-
-
-def _within(tenant: str, outgoing: Outgoing) -> Outgoing:
-    """The same with the tenant in the key of a start."""
-    if not isinstance(outgoing, StartExecution):
-        return outgoing
-    start = outgoing.start
-    return StartExecution(replace(start, key=start.key._replace(tenant=tenant)))
 
 
 def _index_update(before: ScheduleState, after: ScheduleState) -> IndexUpdate | None:
