@@ -1,4 +1,4 @@
-"""The Lua scripts. Each has one file, which documents it.
+"""The Lua scripts. Each has one file, which documents it. Some begin with functions of another file.
 
 Redis identifies a script by the hash of its text, not by a name (`FUNCTION`), so two releases can use one
 store during an upgrade. The scripts run on Redis 6.2, which has neither functions nor script flags (`#!lua`).
@@ -16,15 +16,17 @@ class Script(NamedTuple):
     sha: str
 
 
-def _script(name: str) -> Script:
-    source = resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+def _script(name: str, *, functions: str = "") -> Script:
+    files = resources.files(__package__)
+    names = [functions, name] if functions else [name]
+    source = "".join(files.joinpath(f"{each}.lua").read_text(encoding="utf-8") for each in names)
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
 ACKNOWLEDGE: Final = _script("acknowledge")
 CLAIM_KEY: Final = _script("claim_key")
 COMMIT: Final = _script("commit")
-DELIVER: Final = _script("deliver")
+DELIVER: Final = _script("deliver", functions="positions")
 DEREGISTER: Final = _script("deregister")
 DRAIN: Final = _script("drain")
 FINISH: Final = _script("finish")
@@ -32,9 +34,9 @@ FIRE: Final = _script("fire")
 HEARTBEAT: Final = _script("heartbeat")
 KEEP_KEY: Final = _script("keep_key")
 LOAD: Final = _script("load")
-MATCH: Final = _script("match")
+MATCH: Final = _script("match", functions="positions")
 MOVE_TO_DEAD_LETTERS: Final = _script("move_to_dead_letters")
-PUBLISH: Final = _script("publish")
+PUBLISH: Final = _script("publish", functions="positions")
 RECEIVE_EVENTS: Final = _script("receive_events")
 RECLAIM: Final = _script("reclaim")
 RELEASE: Final = _script("release")

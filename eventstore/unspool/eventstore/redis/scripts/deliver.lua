@@ -15,13 +15,7 @@ local source = ARGV[1]
 local before = redis.call('HGET', delivered, source)
 
 local function is_new(entry)
-  if not before then
-    return true
-  end
-  local ms, n = string.match(entry, '(%d+)-(%d+)')
-  local last_ms, last_n = string.match(before, '(%d+)-(%d+)')
-  ms, n, last_ms, last_n = tonumber(ms), tonumber(n), tonumber(last_ms), tonumber(last_n)
-  return ms > last_ms or (ms == last_ms and n > last_n)
+  return not before or is_after(entry, before)
 end
 
 local function start(key, value)

@@ -16,13 +16,6 @@
 local matched, runs, late, subscribers, inbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[7]
 local MOST = 1000 -- messages in one call; those of more than a KiB count as several
 
-local function is_after(position, other)
-  local ms, n = string.match(position, '(%d+)-(%d+)')
-  local other_ms, other_n = string.match(other, '(%d+)-(%d+)')
-  ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
-  return ms > other_ms or (ms == other_ms and n > other_n)
-end
-
 local known = redis.call('HMGET', matched, 'position', 'event', 'key', 'subscriber')
 local position, in_pieces = known[1] or '0-0', known[2]
 if not is_after(ARGV[3], position) then
