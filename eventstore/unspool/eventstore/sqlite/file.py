@@ -25,17 +25,8 @@ _NEW_COLUMNS: Final = {
 """The columns that release 0.1 did not have, as in `schema.sql`."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
-_IDEMPOTENCY_KEYS: Final = """
-    CREATE TABLE IF NOT EXISTS idempotency_keys (
-        tenant    TEXT NOT NULL,
-        digest    TEXT NOT NULL,
-        execution TEXT NOT NULL,
-        kept_at   INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (tenant, digest)
-    ) WITHOUT ROWID
-"""
-"""A table that release 0.1 did not have: the execution that has a key, and the version at which it ended and
-kept the key."""
+_NEW_TABLES: Final = {"buses": "events.sql", "idempotency_keys": "idempotency_keys.sql"}
+"""Tables that release 0.1 did not have, each with the script that adds it and those that belong to it."""
 
 _CACHE_KIBIBYTES: Final = 32_768
 _LARGEST_IDLE_WAL: Final = 64 * 1024 * 1024
@@ -104,7 +95,6 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
     _renew_index(connection)
     _add_columns(connection)
     _add_tables(connection)
-    connection.execute(_IDEMPOTENCY_KEYS)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path | None) -> bool:
@@ -165,17 +155,19 @@ def _add_columns(connection: sqlite3.Connection) -> None:
 
 
 def _add_tables(connection: sqlite3.Connection) -> None:
-    """Adds the tables of the event bus, which release 0.1 did not have. Its programs can use the file."""
-    if _has_bus(connection):
+    """Adds the tables that release 0.1 did not have. Programs of that release can still use the file."""
+    if all(_has_table(connection, table) for table in _NEW_TABLES):
         return
     connection.execute("BEGIN IMMEDIATE")
-    if not _has_bus(connection):
-        _execute(connection, "events.sql")
+    for table, script in _NEW_TABLES.items():
+        if not _has_table(connection, table):  # another process may have added it meanwhile
+            _execute(connection, script)
     connection.execute("COMMIT")
 
 
-def _has_bus(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'buses'").fetchone() is not None
+def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (table,)).fetchone() is not None
 
 
 def _execute(connection: sqlite3.Connection, script: str) -> None:
