@@ -1,15 +1,15 @@
 """`unspool executions cancel|suspend|resume|retry`: asks for an operation and waits for its effect."""
 
-import asyncio
 from typing import Final
 
 import click
 
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.representations import describe
+from unspool.cli.effects import takes_effect, wait_options
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.following import dead_letter_of, record_of
-from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import print_json, say
 from unspool.cli.stores import opened, url_of_execution
@@ -20,9 +20,6 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
 )
-from unspool.eventstore.waiting import done_before
-
-_WAIT_SECONDS: Final = 10.0
 
 _DONE: Final = {
     MessageKind.CANCEL: "cancelled",
@@ -39,17 +36,7 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
         kind.value, help=text, epilog=example(f"unspool executions {kind} 01JD8X4W0M2V5Z7Y3T6K9Q1B0C")
     )
     @click.argument("id_", metavar="ID")
-    @click.option(
-        "--wait/--no-wait", default=True, show_default=True, help="Wait until a worker has applied it."
-    )
-    @click.option(
-        "--timeout",
-        type=click.FloatRange(min=0),
-        metavar="SECONDS",
-        default=_WAIT_SECONDS,
-        show_default=True,
-        help="Exit with 4 after waiting this long.",
-    )
+    @wait_options
     @place_options
     @json_option
     @asynchronous
@@ -65,7 +52,7 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
             try:
                 await check_allowed_now(store, kind, record)
                 await store.send(place.tenant, Message(kind, id_, {}))
-                applied = wait and await _applied(store, kind, record, timeout)
+                applied = wait and await takes_effect(wait_for_effect(store, kind, record), timeout)
             except NotAllowed as reason:
                 raise CommandError(f"execution {id_} {reason}") from None
             latest = await record_of(store, record.key)
@@ -81,17 +68,6 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
             return Exit.GAVE_UP
 
     return operate
-
-
-async def _applied(
-    store: EventStore,
-    kind: MessageKind,
-    record: ExecutionRecord,
-    timeout: float,  # noqa: ASYNC109 - an option of the command
-) -> bool:
-    """Waits until the operation has taken effect; returns False after the timeout or a stop signal."""
-    with stop_signals() as stop:
-        return await done_before(wait_for_effect(store, kind, record), asyncio.sleep(timeout), stop.wait())
 
 
 def _outcome(kind: MessageKind, record: ExecutionRecord) -> str:

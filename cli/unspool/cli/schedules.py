@@ -1,19 +1,16 @@
 """`unspool schedules`: lists, pauses and resumes schedules."""
 
-import asyncio
-from typing import Final
-
 import click
 
 from unspool.api.representations import schedule_json
+from unspool.cli.effects import takes_effect, wait_options
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
 from unspool.cli.stores import opened, store_url
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, Message, MessageKind
-from unspool.eventstore.waiting import done_before
 from unspool.worker.schedule.operations import (
     PAUSED_BY,
     current_schedule,
@@ -22,8 +19,6 @@ from unspool.worker.schedule.operations import (
     wait_until_paused,
 )
 from unspool.worker.schedule.state import ScheduleState
-
-_WAIT_SECONDS: Final = 10.0
 
 
 @click.group(epilog=example("unspool schedules list"))
@@ -65,17 +60,7 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
 
     @click.command(name, help=text, epilog=example(f"unspool schedules {name} shop.report"))
     @click.argument("id_", metavar="ID")
-    @click.option(
-        "--wait/--no-wait", default=True, show_default=True, help="Wait until a worker has applied it."
-    )
-    @click.option(
-        "--timeout",
-        type=click.FloatRange(min=0),
-        metavar="SECONDS",
-        default=_WAIT_SECONDS,
-        show_default=True,
-        help="Exit with 4 after waiting this long.",
-    )
+    @wait_options
     @place_options
     @json_option
     @asynchronous
@@ -90,7 +75,9 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
             key = _key(place, id_)
             await _schedule(store, key)
             await store.send(place.tenant, Message(kind, key.id, {}))
-            applied = wait and await _applied(store, key, kind, timeout)
+            applied = wait and await takes_effect(
+                wait_until_paused(store, key, paused=PAUSED_BY[kind]), timeout
+            )
             state = await _schedule(store, key)
         if as_json:
             print_json(schedule_json(state), one_line=True)
@@ -104,18 +91,6 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
         return Exit.GAVE_UP
 
     return operate
-
-
-async def _applied(
-    store: EventStore,
-    key: ExecutionKey,
-    kind: MessageKind,
-    timeout: float,  # noqa: ASYNC109 - an option of the command
-) -> bool:
-    """Waits until the operation has taken effect; returns False after the timeout or a stop signal."""
-    with stop_signals() as stop:
-        effect = wait_until_paused(store, key, paused=PAUSED_BY[kind])
-        return await done_before(effect, asyncio.sleep(timeout), stop.wait())
 
 
 def _key(place: Place, id_: str) -> ExecutionKey:
