@@ -1,13 +1,16 @@
 """Request bodies: limited in size and time, and JSON that every later reader understands in the same way."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 
 from unspool.api.problems import HttpProblem
 from unspool.definitions.json_value import Json
 from unspool.eventstore import strict_json
+
+Decoded = TypeVar("Decoded")
 
 _THREAD_BYTES: Final = 1 << 16
 """Bodies of at least this many bytes are decoded on a thread."""
@@ -50,9 +53,14 @@ async def read_json(request: Request, max_bytes: int, seconds: float) -> Json:
         return {}
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise HttpProblem(415, f"the body is {kind}; send application/json")
+    return await decoded(body, decode_json)
+
+
+async def decoded(body: bytes, decode: Callable[[bytes], Decoded]) -> Decoded:
+    """Decodes a body; a large one on a thread, so that other requests do not wait."""
     if len(body) < _THREAD_BYTES:
-        return decode_json(body)
-    return await asyncio.to_thread(decode_json, body)
+        return decode(body)
+    return await asyncio.to_thread(decode, body)
 
 
 def decode_json(body: bytes) -> Json:

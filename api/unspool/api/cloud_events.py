@@ -4,13 +4,15 @@ Content modes are those of the HTTP Protocol Binding for CloudEvents 1.0: struct
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from unspool.api.bodies import decode_json, media_type, read_body
+from unspool.api.bodies import decode_json, decoded, media_type, read_body
 from unspool.api.calls import Call, json_response
 from unspool.api.events import SSE
 from unspool.api.problems import HttpProblem
@@ -29,8 +31,9 @@ _PREFIX: Final = "ce-"
 
 async def publish(call: Call) -> Response:
     """Publishes one event or a batch. If an event is not valid, none is published."""
-    events = await _events(call)
-    _check(events)
+    request, settings = call.request, call.services.settings
+    body = await read_body(request, settings.max_input_bytes, settings.body_seconds)
+    events = await decoded(body, partial(_events, request))
     await call.store.publish(call.tenant, events)
     return json_response({"accepted": len(events)}, 202)
 
@@ -48,11 +51,15 @@ async def stream(call: Call) -> Response:
     return StreamingResponse(_live(call, after, page, wanted), media_type=SSE)
 
 
-async def _events(call: Call) -> list[Any]:
-    """Reads the events of a request."""
-    request, settings = call.request, call.services.settings
+def _events(request: Request, body: bytes) -> list[Any]:
+    """Returns the events of a request, which are valid."""
+    events = _read(request, body)
+    _check(events)
+    return events
+
+
+def _read(request: Request, body: bytes) -> list[Any]:
     kind = media_type(request)
-    body = await read_body(request, settings.max_input_bytes, settings.body_seconds)
     if kind == BATCH:
         events = decode_json(body)
         if not isinstance(events, list):
