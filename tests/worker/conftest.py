@@ -1,7 +1,8 @@
 """Worlds for the interpreter (`world.py`)."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,11 +12,23 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.definitions.plan import Plan
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
 
 HEADER = """\
 document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}
 """
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
+    """An empty store; a test that uses it runs on both."""
+    on_redis = request.param == "redis"
+    url = request.getfixturevalue("redis_database") if on_redis else f"sqlite:///{tmp_path}/store.sqlite3"
+    opened = await open_store(url, {})
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 import asyncio
 
-from tests.worker.test_service import (  # noqa: F401 - a fixture
-    HEAD,
+from tests.worker.test_service import (
     TENANT,
     deploy,
     ended,
     output,
     start,
-    store,
     working,
 )
 
@@ -32,7 +30,7 @@ def paid(order, id_=None):
     }
 
 
-async def listening(store, keys):  # noqa: F811 - the fixture
+async def listening(store, keys):
     """Waits until executions wait for events."""
     async with asyncio.timeout(20):
         for key in keys:
@@ -40,7 +38,7 @@ async def listening(store, keys):  # noqa: F811 - the fixture
                 await store.wait_for_version(key, record.version, 10)
 
 
-async def test_each_event_reaches_its_execution_once(store, jq):  # noqa: F811
+async def test_each_event_reaches_its_execution_once(store, jq):
     text = await deploy(store, ORDER)
     async with working(store, jq, "w1"), working(store, jq, "w2"):
         keys = [await start(store, f"e{n}", {"order": n}) for n in range(60)]
@@ -55,7 +53,7 @@ async def test_each_event_reaches_its_execution_once(store, jq):  # noqa: F811
         assert verify(plan, key.id, history) is None
 
 
-async def test_an_event_reaches_every_execution_that_listens(store, jq):  # noqa: F811
+async def test_an_event_reaches_every_execution_that_listens(store, jq):
     await deploy(store, "do: [{l: {listen: {to: {any: [{with: {type: paid}}]}}}}]")
     async with working(store, jq):
         keys = [await start(store, f"e{n}") for n in range(20)]
@@ -64,7 +62,7 @@ async def test_an_event_reaches_every_execution_that_listens(store, jq):  # noqa
         assert [await output(store, key) for key in keys] == [[{"order": 1}]] * 20
 
 
-async def test_executions_talk_with_events(store, jq):  # noqa: F811
+async def test_executions_talk_with_events(store, jq):
     ask = """do: [{e: {emit: {event: {with: {type: question, data: {n: 1}}}}}},
       {l: {listen: {to: {one: {with: {type: answer}}}}}}]"""
     answer = """do: [{l: {listen: {to: {one: {with: {type: question}}}}}},
@@ -85,13 +83,13 @@ async def test_executions_talk_with_events(store, jq):  # noqa: F811
         assert await output(store, first) == [2]
 
 
-async def listening_or_ended(store, key):  # noqa: F811
+async def listening_or_ended(store, key):
     async with asyncio.timeout(20):
         while not ((record := await store.execution(key)).status.ended or record.status is Status.WAITING):
             await store.wait_for_version(key, record.version, 10)
 
 
-async def test_events_wait_for_a_worker(store, jq):  # noqa: F811
+async def test_events_wait_for_a_worker(store, jq):
     await deploy(store, "do: [{l: {listen: {to: {any: [{with: {type: paid}}], until: 'length == 50'}}}}]")
     async with working(store, jq, "w1"):
         key = await start(store, "e")
@@ -101,7 +99,7 @@ async def test_events_wait_for_a_worker(store, jq):  # noqa: F811
         assert await output(store, key) == [{"order": n} for n in range(50)]
 
 
-async def test_events_go_on_while_workers_come_and_go(store, jq):  # noqa: F811
+async def test_events_go_on_while_workers_come_and_go(store, jq):
     await deploy(store, "do: [{l: {listen: {to: {any: [{with: {type: paid}}], until: 'length == 200'}}}}]")
     async with working(store, jq, "w0"):
         key = await start(store, "e")

@@ -5,14 +5,13 @@ import time
 from typing import Any
 
 import pytest
-from tests.worker.test_service import (  # noqa: F401 - a fixture
+from tests.worker.test_service import (
     TENANT,
     deploy,
     ended,
     executing,
     output,
     start,
-    store,
     working,
 )
 
@@ -47,24 +46,24 @@ WAIT = "do: [{a: {wait: PT1H}}]"
 CALL = "{call: http, with: {method: post, endpoint: http://h, body: '${ . }'}}"
 
 
-async def deploy_keyed(store, tasks: str, ref=CHILD, key: str = "${ .k }", reuse: str = "never") -> str:  # noqa: F811
+async def deploy_keyed(store, tasks: str, ref=CHILD, key: str = "${ .k }", reuse: str = "never") -> str:
     text = KEYED % (ref.name, key, reuse) + tasks
     await store.put_definition(TENANT, Definition(ref, text, 0))
     return text
 
 
-async def start_keyed(store, keys: IdempotencyKeys, input_: Any, ref=CHILD) -> tuple[str, bool]:  # noqa: F811
+async def start_keyed(store, keys: IdempotencyKeys, input_: Any, ref=CHILD) -> tuple[str, bool]:
     now = time.time_ns() // 1_000_000
     found = await keys.resolve(Start(ExecutionKey(TENANT, new_id(now)), ref, input_, now))
     return found.key.id, await store.start(found)
 
 
-async def of_workflow(store, name: str = "child") -> list[str]:  # noqa: F811
+async def of_workflow(store, name: str = "child") -> list[str]:
     page = await store.executions(TENANT, ExecutionFilter(workflow=("test", name)), limit=200)
     return [record.key.id for record in page.items]
 
 
-async def until(store, key: ExecutionKey, type_: str) -> Event:  # noqa: F811
+async def until(store, key: ExecutionKey, type_: str) -> Event:
     """Waits for an event."""
     async with asyncio.timeout(20):
         while True:
@@ -82,7 +81,7 @@ def key_of(id_: str) -> ExecutionKey:
 # -- starts
 
 
-async def test_many_starts_of_one_key_make_one_execution(store, jq):  # noqa: F811
+async def test_many_starts_of_one_key_make_one_execution(store, jq):
     await deploy_keyed(store, WAIT)
     processes = [IdempotencyKeys(store, jq) for _ in range(3)]
 
@@ -94,7 +93,7 @@ async def test_many_starts_of_one_key_make_one_execution(store, jq):  # noqa: F8
     assert len({*answers[::2]} | {*answers[1::2]}) <= 4
 
 
-async def test_a_claim_whose_process_ended_is_taken_by_the_next_start(store, jq):  # noqa: F811
+async def test_a_claim_whose_process_ended_is_taken_by_the_next_start(store, jq):
     await deploy_keyed(store, WAIT)
     keys = IdempotencyKeys(store, jq)
     claimed = await keys.resolve(Start(key_of("claimed"), CHILD, {"k": "x"}, 1))
@@ -104,7 +103,7 @@ async def test_a_claim_whose_process_ended_is_taken_by_the_next_start(store, jq)
     assert await start_keyed(store, keys, {"k": "x"}) == ("claimed", False)
 
 
-async def test_all_versions_share_a_key_and_other_workflows_do_not(store, jq):  # noqa: F811
+async def test_all_versions_share_a_key_and_other_workflows_do_not(store, jq):
     second, other = CHILD._replace(version="2.0.0"), CHILD._replace(name="other")
     for ref in (CHILD, second, other):
         await deploy_keyed(store, WAIT, ref)
@@ -117,7 +116,7 @@ async def test_all_versions_share_a_key_and_other_workflows_do_not(store, jq):  
 
 @pytest.mark.parametrize(("reuse", "free"), [("never", False), ("ended", True)])
 async def test_a_key_is_free_once_its_execution_has_ended_if_the_definition_says_so(
-    store,  # noqa: F811
+    store,
     jq,
     reuse,
     free,
@@ -134,7 +133,7 @@ async def test_a_key_is_free_once_its_execution_has_ended_if_the_definition_says
         assert all((id_ != first) is free for id_, _ in answers)
 
 
-async def test_the_key_is_in_the_history(store, jq):  # noqa: F811
+async def test_the_key_is_in_the_history(store, jq):
     text = await deploy_keyed(store, WAIT, key="sync:${ .k }")
     id_, _ = await start_keyed(store, IdempotencyKeys(store, jq), {"k": 1})
     async with working(store, jq):
@@ -145,7 +144,7 @@ async def test_the_key_is_in_the_history(store, jq):  # noqa: F811
     assert verify(compile_plan(load(text).value, jq), id_, history) is None
 
 
-async def test_an_input_without_a_key(store, jq):  # noqa: F811
+async def test_an_input_without_a_key(store, jq):
     await deploy_keyed(store, WAIT)
     with pytest.raises(NoKey, match=r"test/child:1\.0\.0 .* it is null"):
         await start_keyed(store, IdempotencyKeys(store, jq), {})
@@ -154,7 +153,7 @@ async def test_an_input_without_a_key(store, jq):  # noqa: F811
 # -- retries
 
 
-async def faulted(store, jq, keys) -> str:  # noqa: F811
+async def faulted(store, jq, keys) -> str:
     await deploy_keyed(
         store, "do: [{a: {raise: {error: {type: https://e, status: 500}}}}]", CHILD, reuse="ended"
     )
@@ -164,7 +163,7 @@ async def faulted(store, jq, keys) -> str:  # noqa: F811
     return id_
 
 
-async def test_a_retry_keeps_the_key(store, jq):  # noqa: F811
+async def test_a_retry_keeps_the_key(store, jq):
     keys = IdempotencyKeys(store, jq)
     id_ = await faulted(store, jq, keys)
     before = await store.execution(key_of(id_))
@@ -177,7 +176,7 @@ async def test_a_retry_keeps_the_key(store, jq):  # noqa: F811
     assert (await start_keyed(store, keys, {"k": 1}))[1]  # it has ended again
 
 
-async def test_without_the_key_there_is_no_retry(store, jq):  # noqa: F811
+async def test_without_the_key_there_is_no_retry(store, jq):
     keys = IdempotencyKeys(store, jq)
     id_ = await faulted(store, jq, keys)
     second, created = await start_keyed(store, keys, {"k": 1})
@@ -192,7 +191,7 @@ async def test_without_the_key_there_is_no_retry(store, jq):  # noqa: F811
     assert "workflow.retried" not in [event.type for event in await store.history(key_of(id_))]
 
 
-async def test_a_retry_and_a_start_at_once_leave_one_under_way(store, jq):  # noqa: F811
+async def test_a_retry_and_a_start_at_once_leave_one_under_way(store, jq):
     keys = IdempotencyKeys(store, jq)
     await deploy_keyed(store, f"do: [{{a: {CALL}}}]", reuse="ended")
     for n in range(5):
@@ -220,7 +219,7 @@ def _executor(n: int) -> Consumer:
 # -- parents
 
 
-async def test_all_parents_get_the_output_of_the_one_child(store, jq):  # noqa: F811
+async def test_all_parents_get_the_output_of_the_one_child(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}, output: {{as: .got}}}}}}]")
     await deploy_keyed(store, f"do: [{{a: {CALL}}}, {{b: {{set: {{got: '${{ .k }}'}}}}}}]")
     async with working(store, jq, "w1"), working(store, jq, "w2"):
@@ -236,7 +235,7 @@ async def test_all_parents_get_the_output_of_the_one_child(store, jq):  # noqa: 
     assert joined == [child]
 
 
-async def test_histories_of_parents_and_child_replay(store, jq):  # noqa: F811
+async def test_histories_of_parents_and_child_replay(store, jq):
     parent_text = await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     child_text = await deploy_keyed(store, f"do: [{{a: {CALL}}}]")
     async with working(store, jq):
@@ -254,7 +253,7 @@ async def test_histories_of_parents_and_child_replay(store, jq):  # noqa: F811
     assert verify(compile_plan(load(child_text).value, jq), child, await store.history(key_of(child))) is None
 
 
-async def test_the_error_of_a_joined_child_names_it(store, jq):  # noqa: F811
+async def test_the_error_of_a_joined_child_names_it(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     await deploy_keyed(store, "do: [{a: {raise: {error: {type: https://e, status: 409, detail: 'no'}}}}]")
     id_, _ = await start_keyed(store, IdempotencyKeys(store, jq), {"k": 1})
@@ -266,7 +265,7 @@ async def test_the_error_of_a_joined_child_names_it(store, jq):  # noqa: F811
     assert error["detail"] == f"no (sub-workflow test/child, execution {id_})"
 
 
-async def test_only_the_parent_that_started_a_child_cancels_it(store, jq):  # noqa: F811
+async def test_only_the_parent_that_started_a_child_cancels_it(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     await deploy_keyed(store, WAIT)
     async with working(store, jq):
@@ -287,7 +286,7 @@ async def test_only_the_parent_that_started_a_child_cancels_it(store, jq):  # no
     assert "was cancelled" in (await store.last_event(third)).data["error"]["detail"]
 
 
-async def test_a_child_that_is_not_awaited_is_started_once(store, jq):  # noqa: F811
+async def test_a_child_that_is_not_awaited_is_started_once(store, jq):
     task = RUN.replace("run: {", "run: {await: false, ")
     await deploy(store, f"do: [{{a: {{{task}}}}}, {{b: {{{task}}}}}]")
     await deploy_keyed(store, WAIT)
@@ -300,7 +299,7 @@ async def test_a_child_that_is_not_awaited_is_started_once(store, jq):  # noqa: 
     assert "workflow.joined" not in [event.type for event in await store.history(key_of(child))]
 
 
-async def test_input_without_a_key_faults_the_task(store, jq):  # noqa: F811
+async def test_input_without_a_key_faults_the_task(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     await deploy_keyed(store, WAIT)
     async with working(store, jq):
@@ -312,7 +311,7 @@ async def test_input_without_a_key_faults_the_task(store, jq):  # noqa: F811
 
 
 @pytest.mark.parametrize("depth", [0, 2])
-async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):  # noqa: F811
+async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):
     chain = [CHILD, *(CHILD._replace(name=f"below{n}") for n in range(depth))]
     for ref, below in zip(chain, [*chain[1:], CHILD], strict=True):
         await deploy_keyed(store, f"do: [{{b: {{{RUN.replace('child', below.name)}}}}}]", ref)
@@ -324,7 +323,7 @@ async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):  
     assert f"execution {id_} has the idempotency key" in error["detail"]
 
 
-async def test_a_child_that_is_claimed_by_its_parent_and_started_by_another(store, jq):  # noqa: F811
+async def test_a_child_that_is_claimed_by_its_parent_and_started_by_another(store, jq):
     """The parent gets the result, although the record of the child does not name it."""
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     await deploy_keyed(store, "do: [{a: {set: {x: 1}}}]")
@@ -337,7 +336,7 @@ async def test_a_child_that_is_claimed_by_its_parent_and_started_by_another(stor
     assert len(await of_workflow(store)) == 20
 
 
-async def test_keys_in_real_jq(store, jq):  # noqa: F811
+async def test_keys_in_real_jq(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     await deploy_keyed(store, "do: [{a: {set: {x: 1}}}]", key="${ def f: [.k] | implode; f }")
     async with working(store, jq):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.worker.test_service import TENANT, deploy, ended, output, start, store, working  # noqa: F401 - a fixture
+from tests.worker.test_service import TENANT, deploy, ended, output, start, working
 
 from unspool.eventstore.records import Message, MessageKind, Status
 
@@ -11,11 +11,11 @@ def short(event):
     return event["type"].removeprefix("io.serverlessworkflow.").removesuffix(".v1")
 
 
-async def published(store):  # noqa: F811 - the fixture
+async def published(store):
     return [each.event for each in await store.published_events(TENANT, limit=1000)]
 
 
-async def test_the_lifecycle_of_an_execution(store, jq):  # noqa: F811
+async def test_the_lifecycle_of_an_execution(store, jq):
     await deploy(store, "do: [{a: {set: {x: 1}}}, {b: {raise: {error: {type: 'x:e', status: 409}}}}]")
     async with working(store, jq, lifecycle_events=True):
         await ended(store, await start(store, "e"))
@@ -55,7 +55,7 @@ async def test_the_lifecycle_of_an_execution(store, jq):  # noqa: F811
     assert faulted["data"]["error"] == {"type": "x:e", "status": 409, "instance": "/do/1/b"}
 
 
-async def test_tasks_are_suspended_and_resumed_with_their_workflow(store, jq):  # noqa: F811
+async def test_tasks_are_suspended_and_resumed_with_their_workflow(store, jq):
     await deploy(store, "do: [{a: {listen: {to: {one: {with: {type: t}, correlate: {k: {from: .data}}}}}}}]")
     async with working(store, jq, lifecycle_events=True):
         key = await start(store, "e")
@@ -88,7 +88,7 @@ async def test_tasks_are_suspended_and_resumed_with_their_workflow(store, jq):  
     assert found["workflow.completed"]["outputUri"] == "/api/v1/executions/e"
 
 
-async def test_nothing_is_published_unless_it_is_set(store, jq):  # noqa: F811
+async def test_nothing_is_published_unless_it_is_set(store, jq):
     await deploy(store, "do: [{a: {set: {x: 1}}}]")
     async with working(store, jq):
         await ended(store, await start(store, "e"))

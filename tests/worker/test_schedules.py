@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.built_in import schedule_key
 from unspool.eventstore.ids import derived_id
-from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     WORKERS,
@@ -49,15 +47,6 @@ HEAD = "document: {dsl: '1.0.3', namespace: shop, name: %s, version: '%s'}\n"
 TASKS = "do: [{a: {set: {x: 1}}}]\n"
 FAIL = "do: [{a: {raise: {error: {type: 'https://example.com/e', status: 500}}}}]\n"
 NAP = "do: [{a: {wait: {minutes: 10}}}]\n"
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
-    on_redis = request.param == "redis"
-    url = request.getfixturevalue("redis_database") if on_redis else f"sqlite:///{tmp_path}/store.sqlite3"
-    opened = await open_store(url, {})
-    yield opened
-    await opened.close()
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,15 +41,6 @@ TENANT = "default"
 REF = WorkflowRef("test", "w", "1.0.0")
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: '1.0.0'}\n"
 CALL = "{call: http, with: {method: post, endpoint: http://h, body: '${ . }'}}"
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
-    on_redis = request.param == "redis"
-    url = request.getfixturevalue("redis_database") if on_redis else f"sqlite:///{tmp_path}/store.sqlite3"
-    opened = await open_store(url, {})
-    yield opened
-    await opened.close()
 
 
 @contextlib.asynccontextmanager

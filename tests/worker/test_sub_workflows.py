@@ -1,7 +1,7 @@
 """`run: workflow` (inventory A9, I62, I63)."""
 
 import pytest
-from tests.worker.test_service import deploy, ended, output, start, store, working  # noqa: F401 - a fixture
+from tests.worker.test_service import deploy, ended, output, start, working
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
@@ -83,7 +83,7 @@ def test_a_timeout_cancels_the_child(world):
     assert run.outgoing[1:] == [SendMessage(Message(MessageKind.CANCEL, child.key.id, {}))]
 
 
-async def test_end_to_end(store, jq):  # noqa: F811 - the fixture
+async def test_end_to_end(store, jq):
     child = f"{{b: {{{RUN}, input: {{from: '{{n: $item}}'}}}}}}"
     await deploy(store, f"do: [{{f: {{for: {{in: '[range(20)]'}}, do: [{child}]}}}}]")
     await deploy(store, "do: [{a: {set: {never: true}}}]", CHILD)
@@ -101,7 +101,7 @@ def children_of(history: list[Event]) -> list[str]:
     return [event.data["child"] for event in history if event.type == "child.started"]
 
 
-async def test_an_unknown_workflow_and_input_that_its_schema_refuses(store, jq):  # noqa: F811
+async def test_an_unknown_workflow_and_input_that_its_schema_refuses(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     async with working(store, jq):
         key = await start(store, "unknown")
@@ -117,7 +117,7 @@ async def test_an_unknown_workflow_and_input_that_its_schema_refuses(store, jq):
         assert error["instance"] == "/do/0/b"
 
 
-async def test_recursion_ends_at_the_depth_limit_and_verifies(store, jq):  # noqa: F811
+async def test_recursion_ends_at_the_depth_limit_and_verifies(store, jq):
     text = await deploy(store, f"do: [{{b: {{{RUN}}}}}]", CHILD)
     async with working(store, jq, max_depth=5):
         key = await start(store, "top", ref=CHILD)
@@ -128,7 +128,7 @@ async def test_recursion_ends_at_the_depth_limit_and_verifies(store, jq):  # noq
     assert verify(compile_plan(load(text).value, jq), key.id, history) is None
 
 
-async def test_cancelling_the_parent_cancels_the_child(store, jq):  # noqa: F811
+async def test_cancelling_the_parent_cancels_the_child(store, jq):
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
     await deploy(store, "do: [{a: {wait: PT1H}}]", CHILD)
     async with working(store, jq):
