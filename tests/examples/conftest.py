@@ -5,11 +5,13 @@ import importlib.util
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from tests.examples.server import Serve, Server, running_server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -33,16 +35,21 @@ def examples() -> Path:
     return EXAMPLES
 
 
-@pytest.fixture(scope="session")
-def sample_service() -> ModuleType:
-    """The module of the sample service; it is a script, not part of a package."""
-    spec = importlib.util.spec_from_file_location("sample_service", EXAMPLES / "sample_service.py")
+def script(name: str) -> ModuleType:
+    """Returns the module of an example; it is a script, not part of a package."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # its dataclasses need it there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def sample_service() -> ModuleType:
+    """The module of the sample service."""
+    return script("sample_service")
 
 
 @pytest.fixture
@@ -85,3 +92,30 @@ def run(shop: Any, call: Callable[..., Awaitable[Ran]]) -> Callable[..., Awaitab
         return await call("run", str(EXAMPLES / example), "--input", text)
 
     return run
+
+
+@pytest.fixture
+async def serve(tmp_path: Path, examples: Path) -> AsyncIterator[Serve]:
+    """Starts `unspool dev` with examples deployed; it ends with the test."""
+    async with AsyncExitStack() as open_servers:
+
+        async def serve(*names: str, **settings: str) -> Server:
+            files = [examples / name for name in names]
+            return await open_servers.enter_async_context(running_server(tmp_path, files, **settings))
+
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def crm_service() -> ModuleType:
+    """The module of the CRM."""
+    return script("crm_service")
+
+
+@pytest.fixture
+async def crm(crm_service: ModuleType) -> AsyncIterator[Any]:
+    """A running CRM at `crm.address`."""
+    crm = crm_service.Crm()
+    async with crm_service.running_crm(crm) as address:
+        crm.address = address
+        yield crm

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
+from tests.examples.server import Serve
 
 ORDER = {"order": "A-1", "sku": "lamp", "quantity": 2, "amount": 64.5}
 
@@ -27,6 +25,8 @@ EXAMPLES = {
     "sync-once.yaml",
     "match-two-streams.yaml",
     "journal-and-sandbox.yaml",
+    "data-sync.yaml",
+    "data-sync-entity.yaml",
 }
 
 
@@ -192,56 +192,8 @@ async def test_a_scheduled_workflow_shows_when_it_runs_and_can_be_run_by_hand(
 # -- approval-by-event.yaml and match-two-streams.yaml, with a server
 
 
-class Server:
-    """`unspool dev` with examples deployed."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def start(self, name: str, **members: Any) -> str:
-        path = f"/api/v1/workflows/examples/{name}/executions"
-        async with self._session.post(path, json={"input": members}) as answer:
-            return str((await answer.json())["id"])
-
-    async def execution(self, id_: str) -> Any:
-        async with self._session.get(f"/api/v1/executions/{id_}") as answer:
-            return await answer.json()
-
-    async def reaches(self, id_: str, status: str) -> Any:
-        async with asyncio.timeout(20):
-            while (found := await self.execution(id_))["status"] != status:
-                await asyncio.sleep(0.02)
-        return found
-
-    async def publish(self, type_: str, **data: Any) -> None:
-        event = {"specversion": "1.0", "id": uuid4().hex, "source": "/test", "type": type_, "data": data}
-        headers = {"Content-Type": "application/cloudevents+json"}
-        async with self._session.post("/api/v1/events", data=json.dumps(event), headers=headers) as answer:
-            assert answer.status == 202
-
-
-@pytest.fixture
-async def server(tmp_path: Path, examples: Path) -> AsyncIterator[Server]:
-    program = Path(sys.executable).with_name("unspool")
-    files = [
-        str(examples / name)
-        for name in ("approval-by-event.yaml", "match-two-streams.yaml", "sync-once.yaml")
-    ]
-    process = await asyncio.create_subprocess_exec(
-        program, "dev", *files, "--port", "0", env={"HOME": str(tmp_path)}, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(20):
-            address = (await process.stdout.readline()).decode().strip()
-        async with aiohttp.ClientSession(address) as session:
-            yield Server(session)
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def test_an_order_is_approved_by_an_event(server: Server) -> None:
+async def test_an_order_is_approved_by_an_event(serve: Serve) -> None:
+    server = await serve("approval-by-event.yaml")
     ids = [await server.start("approval-by-event", order=o, amount=9, deadline="PT1M") for o in ("A", "B")]
     for id_ in ids:
         await server.reaches(id_, "waiting")
@@ -250,12 +202,14 @@ async def test_an_order_is_approved_by_an_event(server: Server) -> None:
     assert (await server.execution(ids[0]))["status"] == "waiting"
 
 
-async def test_an_order_is_rejected_at_the_deadline(server: Server) -> None:
+async def test_an_order_is_rejected_at_the_deadline(serve: Serve) -> None:
+    server = await serve("approval-by-event.yaml")
     id_ = await server.start("approval-by-event", order="A", amount=9, deadline="PT0.1S")
     assert (await server.reaches(id_, "completed"))["output"] == {"approved": False, "by": "deadline"}
 
 
-async def test_the_two_events_of_one_order_are_matched(server: Server) -> None:
+async def test_the_two_events_of_one_order_are_matched(serve: Serve) -> None:
+    server = await serve("match-two-streams.yaml")
     id_ = await server.start("match-two-streams")
     await server.reaches(id_, "waiting")
     await server.publish("parcel.packed", orderId="A", weight=3)
@@ -292,7 +246,8 @@ async def test_an_order_does_not_fail_because_the_journal_does(
     assert not shop.messages
 
 
-async def test_a_second_start_joins_the_run_that_goes(server: Server) -> None:
+async def test_a_second_start_joins_the_run_that_goes(serve: Serve) -> None:
+    server = await serve("sync-once.yaml")
     ids = [await server.start("sync-once", org="acme", kind="users") for _ in range(3)]
     other = await server.start("sync-once", org="acme", kind="orders")
     assert len({*ids}) == 1

@@ -1,0 +1,69 @@
+"""The data sync in two tiers: order of dependencies, pages, checkpoints, and one run for one entity."""
+
+from typing import Any
+
+from tests.examples.server import Serve
+
+FILES = ("data-sync.yaml", "data-sync-entity.yaml")
+
+
+async def test_all_entities_are_copied_in_the_order_of_their_dependencies(crm: Any, serve: Serve) -> None:
+    server = await serve(*FILES)
+    done = await server.reaches(await server.start("data-sync", service=crm.address), "completed")
+    assert done["output"]["rows"] == 125
+    assert {entity["result"] for entity in done["output"]["entities"]} == {"copied"}
+    place = {entity: crm.order.index(entity) for entity in crm.order}
+    assert place["teams"] < place["users"] < min(place["deals"], place["notes"])
+    assert place["files"] < place["notes"]
+    assert {entity: len(rows) for (_, entity), rows in crm.copies.items()} == dict.fromkeys(crm.order, 25)
+
+
+async def test_a_delta_copies_only_new_rows_and_a_full_copy_all(crm: Any, serve: Serve) -> None:
+    server = await serve(*FILES)
+    await server.reaches(await server.start("data-sync", service=crm.address), "completed")
+    crm.rows["users"] += 3
+    delta = await server.reaches(await server.start("data-sync", service=crm.address), "completed")
+    assert delta["output"]["rows"] == 3
+    full = await server.start("data-sync", service=crm.address, mode="full")
+    assert (await server.reaches(full, "completed"))["output"]["rows"] == 128
+    assert len(crm.copies["acme", "users"]) == 28
+
+
+async def test_a_hard_dependency_that_fails_skips_and_a_soft_one_does_not(crm: Any, serve: Serve) -> None:
+    crm.entities = [
+        {"name": "teams"},
+        {"name": "users", "requires": ["teams"]},
+        {"name": "deals", "requires": ["users"]},
+        {"name": "notes", "after": ["teams"]},
+    ]
+    crm.broken = {"teams"}
+    server = await serve(*FILES)
+    done = await server.reaches(await server.start("data-sync", service=crm.address), "completed")
+    results = {entity["name"]: entity["result"] for entity in done["output"]["entities"]}
+    assert results == {"teams": "failed", "users": "skipped", "deals": "skipped", "notes": "copied"}
+
+
+async def test_entities_that_wait_for_each_other_are_named(crm: Any, serve: Serve) -> None:
+    crm.entities = [{"name": "a", "requires": ["b"]}, {"name": "b", "after": ["a"]}]
+    server = await serve(*FILES)
+    failed = await server.reaches(await server.start("data-sync", service=crm.address), "faulted")
+    assert "entities wait for each other: a, b" in failed["error"]["detail"]
+
+
+async def test_too_many_requests_slow_the_copy_down(crm: Any, serve: Serve) -> None:
+    crm.seconds_between = 0.25  # longer than the sleep between two pages
+    server = await serve(*FILES)
+    id_ = await server.start("data-sync-entity", service=crm.address, entity="users", mode="full")
+    assert (await server.reaches(id_, "completed"))["output"] == {"entity": "users", "rows": 25}
+    assert crm.refused > 0
+    assert crm.pages["users"] == 3, "a page was read twice"
+
+
+async def test_the_first_tier_joins_a_copy_that_was_started_by_hand(crm: Any, serve: Serve) -> None:
+    crm.seconds_between, crm.page_size = 0.1, 2
+    server = await serve(*FILES)
+    by_hand = await server.start("data-sync-entity", service=crm.address, entity="teams", mode="full")
+    done = await server.reaches(await server.start("data-sync", service=crm.address), "completed")
+    assert done["output"]["rows"] == 125
+    assert crm.pages["teams"] == 13, "the entity was copied by two executions"
+    assert (await server.execution(by_hand))["status"] == "completed"
