@@ -33,6 +33,7 @@ from unspool.eventstore.records import (
     TaskRequest,
     WorkflowRef,
 )
+from unspool.eventstore.texts import Texts
 
 HEARTBEAT_SECONDS: Final = 1.0
 """Interval of heartbeats."""
@@ -280,7 +281,7 @@ class DeadLetters(Protocol):
 
 
 class EventStore(
-    Definitions, Histories, IdempotencyKeys, Inbox, Tasks, Timers, DeadLetters, EventBus, Protocol
+    Definitions, Texts, Histories, IdempotencyKeys, Inbox, Tasks, Timers, DeadLetters, EventBus, Protocol
 ):
     """The complete store."""
 

@@ -137,10 +137,15 @@ class TenantKeys(NamedTuple):
     definitions: str
     """Set: namespaces and names."""
     definition_prefix: str
+    text_prefix: str
 
     def definition(self, namespace: str, name: str) -> str:
         """Hash: the versions of a definition."""
         return f"{self.definition_prefix}{namespace}/{name}"
+
+    def text(self, sha256: str) -> str:
+        """String: a text, by its hash."""
+        return f"{self.text_prefix}{sha256}"
 
 
 class Keys:
@@ -195,4 +200,5 @@ def _tenant_keys(tenant: str, shards: int) -> TenantKeys:
         bus=Bus(tenant, f"{bus}events", f"{bus}ids", f"{bus}delivered", f"{bus}state"),
         definitions=f"{prefix}definitions",
         definition_prefix=f"{prefix}definition:",
+        text_prefix=f"{prefix}text:",
     )

@@ -16,11 +16,13 @@ from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.texts import RedisTexts
 from unspool.eventstore.redis.timers import RedisTimers
 
 
 class RedisStore(
     RedisDefinitions,
+    RedisTexts,
     RedisHistories,
     RedisLoading,
     RedisCommits,

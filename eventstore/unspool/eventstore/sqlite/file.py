@@ -25,7 +25,11 @@ _NEW_COLUMNS: Final = {
 """The columns that release 0.1 did not have, as in `schema.sql`."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
-_NEW_TABLES: Final = {"buses": "events.sql", "idempotency_keys": "idempotency_keys.sql"}
+_NEW_TABLES: Final = {
+    "buses": "events.sql",
+    "idempotency_keys": "idempotency_keys.sql",
+    "texts": "texts.sql",
+}
 """Tables that release 0.1 did not have, each with the script that adds it and those that belong to it."""
 
 _CACHE_KIBIBYTES: Final = 32_768

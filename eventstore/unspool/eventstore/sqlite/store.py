@@ -19,11 +19,13 @@ from unspool.eventstore.sqlite.matching import KnownShapes
 from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.tasks import SqliteTasks
+from unspool.eventstore.sqlite.texts import SqliteTexts
 from unspool.eventstore.sqlite.timers import SqliteTimers
 
 
 class SqliteStore(
     SqliteDefinitions,
+    SqliteTexts,
     SqliteCommits,
     SqliteHistories,
     SqliteIdempotencyKeys,

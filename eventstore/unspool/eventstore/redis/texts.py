@@ -1,0 +1,21 @@
+"""Texts by their hash: a string for each."""
+
+from unspool.eventstore.redis.session import Session
+from unspool.eventstore.texts import checked_text, sha256_of
+
+
+class RedisTexts:
+    """The texts of the store."""
+
+    _session: Session
+
+    async def put_text(self, tenant: str, text: str) -> str:
+        """See `Texts`."""
+        sha256 = sha256_of(text)
+        await self._session.call("SET", self._session.keys.tenant(tenant).text(sha256), text.encode())
+        return sha256
+
+    async def text(self, tenant: str, sha256: str) -> str | None:
+        """See `Texts`."""
+        stored = await self._session.call("GET", self._session.keys.tenant(tenant).text(sha256))
+        return checked_text(stored, sha256)
