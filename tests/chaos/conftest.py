@@ -1,6 +1,8 @@
 """Stores, services and settings of the chaos tests."""
 
+import logging
 import os
+import random
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.harness import Harness
 from tests.chaos.inspection import Inspection, RedisInspection, SqliteInspection
 from tests.chaos.ledger import Ledger
+from tests.chaos.random_faults import RandomFaults
+from tests.conftest import RedisServer
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
@@ -71,3 +75,17 @@ def executions() -> int:
 def seconds(executions: int) -> float:
     """How long the executions may take after the last one has started."""
     return float(os.environ.get("UNSPOOL_CHAOS_SECONDS", 60 + executions))
+
+
+@pytest.fixture
+def seed() -> int:
+    """Seed of the random faults; a failed test shows it. `UNSPOOL_CHAOS_SEED` repeats it."""
+    seed = int(os.environ.get("UNSPOOL_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+    logging.getLogger(__name__).warning("UNSPOOL_CHAOS_SEED=%s", seed)
+    return seed
+
+
+@pytest.fixture
+def random_faults(fleet: Fleet, server: RedisServer | None, seed: int) -> RandomFaults:
+    """Faults of the services and of Redis; none happens yet."""
+    return RandomFaults(fleet, server, seed)

@@ -21,8 +21,13 @@ SETTINGS = {
     "UNSPOOL_EXECUTOR_STOP_GRACE_SECONDS": "0.5",
     "UNSPOOL_SNAPSHOT_EVERY": "8",
     "UNSPOOL_JQ_SECONDS": "30",
+    "UNSPOOL_SCHEDULE_MISSED": "all",
 }
-"""Leases end, tasks are released and snapshots are used within a short run."""
+"""Leases end, tasks are released and snapshots are used within a short run. No occurrence may be left out."""
+
+
+NO_STORE = 5
+"""The exit code of a service that cannot reach the store when it starts; its supervisor starts it again."""
 
 
 @dataclass
@@ -116,6 +121,12 @@ class Fleet:
                 command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **SETTINGS}
             )
 
+    def supervise(self) -> None:
+        """Starts the processes again that could not reach the store when they started."""
+        for name, process in tuple(self.processes.items()):
+            if name not in self._busy and process.poll() == NO_STORE:
+                self._spawn(name)
+
     def died(self) -> list[str]:
         """The processes that ended without a fault."""
         return [name for name, process in self.processes.items() if process.poll() is not None]
@@ -128,6 +139,7 @@ class Fleet:
         deadline = time.monotonic() + 30
         while not all(self._is_up(name) for name in names):
             assert time.monotonic() < deadline, self.logs()
+            self.supervise()
             await asyncio.sleep(0.02)
 
     def end(self) -> None:

@@ -29,7 +29,7 @@ class RandomFaults:
 
         All processes run again then.
         """
-        causing = asyncio.create_task(self._cause())
+        causing, supervising = asyncio.create_task(self._cause()), asyncio.create_task(self._supervise())
         try:
             yield
             await self._enough.wait()
@@ -37,6 +37,14 @@ class RandomFaults:
             causing.cancel()
             await asyncio.gather(causing, return_exceptions=True)
             await asyncio.gather(*self._under_way)
+            supervising.cancel()
+            await asyncio.gather(supervising, return_exceptions=True)
+            await self._fleet.all_up()
+
+    async def _supervise(self) -> None:
+        while True:
+            self._fleet.supervise()
+            await asyncio.sleep(0.1)
 
     async def _cause(self) -> None:
         kinds = [self._kill, self._kill, self._start_slowly, self._pause, self._restart]

@@ -32,8 +32,8 @@ async def test_the_late_commit_of_a_suspended_worker_is_refused(harness: Harness
     await harness.fleet.suspend("worker-0", harness.inspection.blocks)
     assert (await harness.store.last_event(key)).type == "timer.scheduled"
     await asyncio.sleep(BLOCK_SECONDS + 0.2)  # a read that began before the suspension takes no message then
-    await harness.fleet.start("worker-1")
     await harness.store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))
+    await harness.fleet.start("worker-1")  # it receives that message before it takes over the other one
     await harness.event(key, "workflow.cancelled")
     assert (await harness.store.execution(key)).version < 10  # the late commit has more events
     await harness.nothing_left()

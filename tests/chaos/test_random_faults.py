@@ -15,7 +15,6 @@ import pytest
 from tests.chaos.harness import TENANT, completed
 from tests.chaos.ledger import Arrivals, serving
 from tests.chaos.oracle import check_execution
-from tests.chaos.random_faults import RandomFaults
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
@@ -116,13 +115,15 @@ async def number_of_orders(store: EventStore) -> int:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1500)
-async def test_orders_survive_faults(store, fleet, server, inspection, executions, seconds, shop, patient_jq):
+async def test_orders_survive_faults(
+    store, fleet, random_faults, inspection, executions, seconds, shop, patient_jq
+):
     shop, app = shop
     arrivals = Arrivals()
     await store.put_definition(TENANT, Definition(REF, ORDER_TEXT, 0))
     await store.put_definition(TENANT, Definition(PARENT_REF, PARENT_TEXT, 0))
     await fleet.start(*SERVICES)
-    async with serving(app, arrivals) as address, RandomFaults(fleet, server, 7).happening():
+    async with serving(app, arrivals) as address, random_faults.happening():
         keys = await start_all(store, executions, address)
         deadline = time.monotonic() + seconds
         await asyncio.gather(*(completed(store, key, deadline) for key in keys))
@@ -137,7 +138,6 @@ async def test_orders_survive_faults(store, fleet, server, inspection, execution
     assert len(shop.reservations) == len(shop.shipments) == executions
     assert len(shop.messages) == 2 * executions
     await nothing_left(inspection)
-    await fleet.all_up()
     await fleet.stop()
     assert inspection.leftovers() == {}
 
