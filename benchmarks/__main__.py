@@ -3,7 +3,8 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +24,16 @@ async def _used_memory(url: str) -> int:
         return int((await client.info("memory"))["used_memory"])
 
 
-async def _one_of_many(listeners: int, count: int, url: str, redis_pid: int) -> Figures:
-    return await events.one_of_many(url, redis_pid, listeners, count)
+@contextmanager
+def _redis() -> Iterator[tuple[str, list[int]]]:
+    with processes.redis() as (url, pid):
+        yield url, [pid]
+
+
+@contextmanager
+def _sqlite() -> Iterator[tuple[str, list[int]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/store.sqlite3", []
 
 
 def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
@@ -89,12 +98,19 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
             lambda u, _: tenants.start_to_receipt(u, 500, 500 // scale)
         ),
         **{
-            f"event for one of {number}, redis": on_redis(partial(_one_of_many, number, 500 // scale))
-            for number in (10, 10_000, 100_000 // scale)
+            f"{workload}, {store}": partial(measurement, place, *sizes)
+            for workload, measurement, *sizes in (
+                (
+                    "event for one of many",
+                    events.one_of_many,
+                    (10, 10_000 // scale, 100_000 // scale),
+                    500 // scale,
+                ),
+                ("events matched", events.matched_in_a_second, 10_000 // scale),
+                ("event for 10 000", events.for_everyone, 10_000),
+            )
+            for store, place in (("redis", _redis), ("sqlite", _sqlite))
         },
-        "events matched, redis": on_redis(lambda u, _: events.matched_in_a_second(u, 5_000 // scale)),
-        "events matched, sqlite": on_sqlite(lambda u: events.matched_in_a_second(u, 5_000 // scale)),
-        "event for 10 000, redis": on_redis(lambda u, _: events.for_everyone(u, 10_000)),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
         "long history, redis": on_redis(lambda u, _: m.long_history(u, 25_000 // scale)),
     }

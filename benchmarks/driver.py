@@ -17,6 +17,8 @@ from unspool.eventstore.records import (
 )
 
 TENANT = "default"
+LIMIT_SECONDS = 120.0
+"""How long an execution may take."""
 
 
 def now() -> int:
@@ -44,7 +46,7 @@ async def start_many(store: EventStore, ref: WorkflowRef, count: int, value: Any
     return keys
 
 
-async def ended(store: EventStore, key: ExecutionKey, seconds: float = 120) -> ExecutionRecord:
+async def ended(store: EventStore, key: ExecutionKey, seconds: float = LIMIT_SECONDS) -> ExecutionRecord:
     """Waits until an execution has ended."""
     deadline = time.monotonic() + seconds
     version = 0

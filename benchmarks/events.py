@@ -1,9 +1,15 @@
 """What an event costs: from its publication to the commit of the execution that listens for it."""
 
 import asyncio
+import random
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from itertools import count
 from statistics import median
+from typing import Self
+
+import aiohttp
 
 from benchmarks import driver, processes, workloads
 from benchmarks.measurements import Figures, percentile
@@ -16,7 +22,15 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 
+Place = Callable[[], AbstractContextManager[tuple[str, list[int]]]]
+"""Makes an empty store; its URL, and the ids of its processes."""
+
 _BATCH = 100
+_ROUND = 10
+"""Events for the listeners of one store, before the next store gets as many."""
+
+_PAUSE_SECONDS = 0.005
+"""Time between two events, so that each finds an idle worker."""
 
 _ids = count()
 
@@ -31,59 +45,127 @@ def _event(number: int) -> CloudEvent:
     }
 
 
-async def one_of_many(url: str, redis_pid: int, listeners: int, events: int) -> Figures:
-    """Events for one each of many executions that listen for the same type with other correlation values."""
-    async with processes.opened(url) as store:
+class _Listeners:
+    """Executions that listen for one event each, on a store with a worker and an API of its own."""
+
+    def __init__(
+        self, size: int, store: EventStore, ref: WorkflowRef, engine: Sequence[int], api: tuple[str, int]
+    ) -> None:
+        self.size = size
+        self.times: list[float] = []
+        self.engine_seconds = 0.0
+        self.api_seconds = 0.0
+        self._store = store
+        self._ref = ref
+        self._engine = [*engine]
+        self._api_url, self._api = api
+        self._keys: list[ExecutionKey] = []
+        self._left: list[int] = []
+        self._version = 0
+
+    @classmethod
+    async def opened(cls, stack: AsyncExitStack, place: Place, size: int) -> Self:
+        url, pids = stack.enter_context(place())
+        store = await stack.enter_async_context(processes.opened(url))
         ref = await driver.deploy(store, workloads.listen("number"))
-        with processes.services(url, "worker") as pids:
-            await processes.wait_for_startup()
-            measured = [*pids, redis_pid]
-            used, times = 0.0, []
-            while len(times) < events:  # few listeners are started again and again
-                keys = await _start_listeners(store, ref, listeners)
-                before = processes.cpu_seconds(measured)
-                for place in range(0, listeners, max(1, listeners // events)):
-                    began = time.perf_counter()
-                    await store.publish(driver.TENANT, [_event(place)])
-                    await driver.ended(store, keys[place])
-                    times.append((time.perf_counter() - began) * 1000)
-                used += processes.cpu_seconds(measured) - before
-    return {
-        "p50 ms": median(times),
-        "p99 ms": percentile(times, 0.99),
-        "cpu us/event": used / len(times) * 1e6,
-    }
+        workers = stack.enter_context(processes.services(url, "worker"))
+        api = stack.enter_context(processes.api(url))
+        return cls(size, store, ref, [*pids, *workers], api)
+
+    async def start(self) -> None:
+        """Starts all listeners."""
+        self._keys = await _start_listeners(self._store, self._ref, self.size)
+        self._left = random.sample(range(self.size), self.size)
+        record = await self._store.execution(self._keys[0])
+        assert record is not None
+        self._version = record.version
+
+    async def publish_some(self, client: aiohttp.ClientSession) -> None:
+        """Sends some events, one at a time, each for another listener."""
+        if len(self._left) < _ROUND:
+            await self.start()
+            await asyncio.sleep(0.05)
+        engine, api = processes.cpu_seconds(self._engine), processes.cpu_seconds([self._api])
+        for _ in range(_ROUND):
+            self.times.append(await self._publish(client, self._left.pop()))
+        self.engine_seconds += processes.cpu_seconds(self._engine) - engine
+        self.api_seconds += processes.cpu_seconds([self._api]) - api
+
+    async def _publish(self, client: aiohttp.ClientSession, number: int) -> float:
+        """Sends an event; returns the milliseconds from the request to the commit of the listener."""
+        waiting = asyncio.create_task(
+            self._store.wait_for_version(self._keys[number], self._version, driver.LIMIT_SECONDS)
+        )
+        await asyncio.sleep(_PAUSE_SECONDS)
+        began = time.perf_counter()
+        url = f"{self._api_url}/api/v1/events"
+        async with client.post(
+            url, json=_event(number), headers={"Content-Type": "application/cloudevents+json"}
+        ) as response:
+            assert response.status == 202, await response.text()
+        await waiting
+        return (time.perf_counter() - began) * 1000
 
 
-async def matched_in_a_second(url: str, listeners: int) -> Figures:
+async def one_of_many(place: Place, sizes: Sequence[int], events: int) -> Figures:
+    """Events for one each of many executions that listen for the same type with other correlation values.
+
+    Each size has a store, a worker and an API of its own. They get events in turn, a few each time, so that
+    other programs on the machine affect all sizes alike.
+    """
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(aiohttp.ClientSession())
+        every = [await _Listeners.opened(stack, place, size) for size in sizes]
+        await processes.wait_for_startup()
+        for listeners in every:
+            await listeners.start()
+        for number in range(events // _ROUND):
+            for place_ in range(len(every)):
+                await every[(number + place_) % len(every)].publish_some(client)
+    figures: Figures = {}
+    for each in every:
+        figures[f"p50 ms, {each.size}"] = median(each.times)
+        figures[f"p99 ms, {each.size}"] = percentile(each.times, 0.99)
+        figures[f"cpu us/event, {each.size}"] = each.engine_seconds / len(each.times) * 1e6
+    figures["cpu us/event of the API"] = (
+        sum(each.api_seconds for each in every) / sum(len(each.times) for each in every) * 1e6
+    )
+    return figures
+
+
+async def matched_in_a_second(place: Place, listeners: int) -> Figures:
     """One event for each of many executions, published in batches."""
-    async with processes.opened(url) as store:
-        ref = await driver.deploy(store, workloads.listen("number"))
-        with processes.services(url, "worker"):
-            await processes.wait_for_startup()
-            keys = await _start_listeners(store, ref, listeners)
-            began = time.perf_counter()
-            for first in range(0, listeners, _BATCH):
-                places = range(first, min(first + _BATCH, listeners))
-                await store.publish(driver.TENANT, [_event(place) for place in places])
-            await driver.all_ended(store, ref, keys)
-            return {"events/s": listeners / (time.perf_counter() - began)}
+    with place() as (url, pids):
+        async with processes.opened(url) as store:
+            ref = await driver.deploy(store, workloads.listen("number"))
+            with processes.services(url, "worker") as workers:
+                await processes.wait_for_startup()
+                keys = await _start_listeners(store, ref, listeners)
+                before, began = processes.cpu_seconds([*pids, *workers]), time.perf_counter()
+                for first in range(0, listeners, _BATCH):
+                    places = range(first, min(first + _BATCH, listeners))
+                    await store.publish(driver.TENANT, [_event(number) for number in places])
+                await driver.all_ended(store, ref, keys)
+                elapsed = time.perf_counter() - began
+                used = processes.cpu_seconds([*pids, *workers]) - before
+    return {"events/s": listeners / elapsed, "cpu us/event": used / listeners * 1e6}
 
 
-async def for_everyone(url: str, listeners: int) -> Figures:
-    """One event that all executions listen for."""
-    async with processes.opened(url) as store:
-        ref = await driver.deploy(store, workloads.listen())
-        with processes.services(url, "worker"):
-            await processes.wait_for_startup()
-            keys = await _start_listeners(store, ref, listeners)
-            began = time.perf_counter()
-            await store.publish(driver.TENANT, [_event(0)])
-            await driver.all_ended(store, ref, keys)
-            elapsed = time.perf_counter() - began
-            for key in keys[:: max(1, listeners // 100)]:
-                history = await store.history(key)
-                assert [event.type for event in history].count("event.received") == 1
+async def for_everyone(place: Place, listeners: int) -> Figures:
+    """One event that all executions listen for. Each must get it once."""
+    with place() as (url, _):
+        async with processes.opened(url) as store:
+            ref = await driver.deploy(store, workloads.listen())
+            with processes.services(url, "worker"):
+                await processes.wait_for_startup()
+                keys = await _start_listeners(store, ref, listeners)
+                began = time.perf_counter()
+                await store.publish(driver.TENANT, [_event(0)])
+                await driver.all_ended(store, ref, keys)
+                elapsed = time.perf_counter() - began
+                for key in keys:
+                    history = await store.history(key)
+                    assert [event.type for event in history].count("event.received") == 1, key
     return {"s": elapsed, "executions/s": listeners / elapsed}
 
 
