@@ -64,6 +64,11 @@ def test_the_readme_shows_what_the_example_prints(tmp_path: Path) -> None:
     assert json.loads(output) == json.loads(printed)  # indented for people only
 
 
+def test_the_schema_for_editors_is_current() -> None:
+    printed = subprocess.check_output([UNSPOOL, "schema"], text=True, timeout=30)
+    assert (ROOT / "docs/workflow.schema.json").read_text() == printed, "run `make schema`"
+
+
 def test_the_readme_names_demo_and_test_near_its_top() -> None:
     top = (ROOT / "README.md").read_text().partition("```yaml")[0]
     rules = (ROOT / "Makefile").read_text()

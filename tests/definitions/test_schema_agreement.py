@@ -19,6 +19,7 @@ from unspool.definitions.document import load
 from unspool.definitions.findings import Findings, TooManyProblems
 from unspool.definitions.problems import Severity
 from unspool.definitions.schema import check_structure
+from unspool.definitions.schema.editor import editor_schema
 from unspool.definitions.schema.rules import source
 
 Json = Any
@@ -30,6 +31,21 @@ VALUES: list[Json] = [
     None, True, 5, 1.5, -3, "", "x", "a b", "PT1S", "1.0.0", "${ .a }", "${ .a\n| .b }", "http://x/${ .a }/b",
     [], {}, {"a": 1}, ["x"], [{"a": 1}], {"use": "x"}, {"seconds": 1}, {"minutes": 1.0},
 ]  # fmt: skip
+
+
+UNSPOOL: list[Json] = [
+    {
+        "document": {
+            "dsl": "1.0.3",
+            "namespace": "n",
+            "name": "settings",
+            "version": "1.0.0",
+            "metadata": {"unspool": {"idempotencyKey": "${ .id }", "reuse": "ended"}},
+        },
+        "do": [{"a": {"for": {"in": ".x"}, "metadata": {"unspool": {"concurrency": 3}}, "do": []}}],
+    }
+]
+"""A document with the settings that only Unspool knows."""
 
 
 def places(value: Json, path: Path_ = ()) -> Iterator[tuple[Path_, Json]]:
@@ -199,10 +215,16 @@ def test_mutated_examples_get_the_official_verdict(
     assert MUTATIONS // 4 < refusals < 3 * MUTATIONS // 4
 
 
-def test_the_checker_agrees_with_any_validator_of_our_schema(examples: list[Json]) -> None:
-    validator = jsonschema_rs.Draft202012Validator(source())
-    mutator = Mutator(examples, seed=3)
+VALIDATORS = {
+    "source": jsonschema_rs.Draft202012Validator(source()),
+    "editor": jsonschema_rs.Draft7Validator(editor_schema()),
+}
+
+
+@pytest.mark.parametrize("schema", VALIDATORS)
+def test_the_checker_agrees_with_any_validator_of_our_schemas(examples: list[Json], schema: str) -> None:
+    mutator = Mutator([*examples, *UNSPOOL], seed=3)
     for _ in range(MUTATIONS):
         document = mutator.mutated()
         if not any(isinstance(value, float) and value.is_integer() for _, value in places(document)):
-            assert accepted(document) == validator.is_valid(document), json.dumps(document)
+            assert accepted(document) == VALIDATORS[schema].is_valid(document), json.dumps(document)

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jsonschema
 import pytest
 from tests.examples.server import Serve
+
+from unspool.definitions.document import load
 
 ORDER = {"order": "A-1", "sku": "lamp", "quantity": 2, "amount": 64.5}
 
@@ -37,6 +40,15 @@ def test_no_example_is_forgotten(examples: Path) -> None:
 async def test_examples_are_valid(examples: Path, call: Any) -> None:
     ran = await call("validate", *(str(examples / name) for name in EXAMPLES))
     assert ran.code == 0, ran.output
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_editors_find_the_schema_of_an_example_and_accept_it(examples: Path, name: str) -> None:
+    text = (examples / name).read_text()
+    mark = "# yaml-language-server: $schema="
+    assert text.startswith(mark)
+    schema = examples / text.partition("\n")[0].removeprefix(mark)
+    jsonschema.Draft7Validator(json.loads(schema.read_text())).validate(load(text).value)
 
 
 async def test_hello(call: Any, examples: Path) -> None:

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 COMMANDS: Final = {
     "run": Entry("run:run", "Run a definition to its end in this process."),
     "validate": Entry("validate:validate", "Check definitions."),
+    "schema": Entry("schema:schema", "Print the JSON Schema of definitions, for editors."),
     "dev": Entry("dev:dev", "Run all services in one process, for development."),
     "deploy": Entry("deploy:deploy", "Store definitions."),
     "start": Entry("start:start", "Start an execution."),

@@ -1,4 +1,4 @@
-"""Checks `metadata.unspool.concurrency`, which lets the iterations of a `for` run side by side."""
+"""Checks where `metadata.unspool.concurrency` is, which lets the iterations of a `for` run side by side."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -6,7 +6,6 @@ from typing import Any, Final
 from unspool.definitions.findings import Findings
 from unspool.definitions.json_pointer import child
 from unspool.definitions.schema import Occurrence
-from unspool.definitions.tasks.for_each import MAX_CONCURRENCY, is_concurrency
 
 _MARK: Final = ("metadata", "unspool", "concurrency")
 
@@ -31,8 +30,6 @@ def _check(task: dict[str, Any], pointer: str, findings: Findings) -> None:
     mark = child(pointer, *_MARK)
     if "for" not in task:
         findings.warning(mark, "'concurrency' has no effect here: only a 'for' has iterations", at_key=True)
-    elif not is_concurrency(task["metadata"]["unspool"]["concurrency"]):
-        findings.error(mark, f"'concurrency' must be a whole number from 1 to {MAX_CONCURRENCY}")
     elif "while" in task:
         findings.error(
             child(pointer, "while"),
