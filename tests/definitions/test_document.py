@@ -136,7 +136,7 @@ DEEP_BY_ALIASES = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n" + "".join(
         ("x: &x k\n*x : 1", "an alias cannot be a key"),
         ("y:\n  <<: 1\n", "'<<' merges a mapping, or a list of mappings"),
         ("x: &m {a: 1}\ny:\n  <<: [*m, 2]\n", "'<<' merges a mapping, or a list of mappings"),
-        ("a: 1\n---\nb: 2", "a second document begins here; a file holds one workflow"),
+        ("a: 1\n---\nb: 2", "a second document begins here; a file holds only one"),
         ("", "the document is empty"),
         ("# nothing\n", "the document is empty"),
         ("~", "a workflow is a mapping; it begins with 'document:'"),

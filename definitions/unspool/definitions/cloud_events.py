@@ -12,6 +12,9 @@ SPEC_VERSION: Final = "1.0"
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 _TEXTS: Final = frozenset({*_REQUIRED, "subject", "time", "datacontenttype", "dataschema", "data_base64"})
+RESERVED: Final = _TEXTS | {"data"}
+"""Names of members of an event that are not extension attributes."""
+
 ATTRIBUTE_NAME: Final = re.compile(r"[a-z0-9]+")
 """The form of the name of an attribute."""
 

@@ -14,6 +14,7 @@ from unspool.definitions.yaml_events import Position
 MAX_BYTES: Final = 1024 * 1024
 
 _START: Final = Position(1, 1)
+_WORKFLOW: Final = "a workflow is a mapping; it begins with 'document:'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,15 @@ class Document:
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 
 
-def load(text: str | bytes, *, name: str = "the definition") -> Document:
+def load(text: str | bytes, *, name: str = "the definition", mapping: str = _WORKFLOW) -> Document:
     """Reads a document in YAML 1.2 (core schema) or JSON; bytes are UTF-8.
 
     It does not check whether the document is a valid workflow; see `unspool.definitions.checks`.
+
+    Args:
+        text: the document.
+        name: its name in messages.
+        mapping: the message if the document is not a mapping.
 
     Raises:
         DefinitionInvalid: the text is not valid, holds values that JSON cannot hold, or exceeds a limit:
@@ -77,7 +83,7 @@ def load(text: str | bytes, *, name: str = "the definition") -> Document:
         plain = _decoded(text)
         root = compose(plain)
         if not isinstance(root.value, dict):
-            raise _invalid("a workflow is a mapping; it begins with 'document:'", root.position)
+            raise _invalid(mapping, root.position)
     except DefinitionInvalid as invalid:
         raise DefinitionInvalid(invalid.problems, name) from invalid.__cause__
     return Document(plain, root.value, name, root)

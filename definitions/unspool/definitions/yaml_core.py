@@ -115,7 +115,7 @@ class _Composer:
         self.documents += 1
         if self.documents > 1:
             position = position_of_mark(event.start_mark)
-            self.fail("a second document begins here; a file holds one workflow", position)
+            self.fail("a second document begins here; a file holds only one", position)
 
     def finish(self) -> Node:
         """Returns the tree after the last event."""

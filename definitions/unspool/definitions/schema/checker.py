@@ -49,8 +49,13 @@ def check_structure(document: Document, findings: Findings) -> list[Occurrence]:
             at_key=True,
         )
         return []
+    return check_with_rule(document, workflow(), findings)
+
+
+def check_with_rule(document: Document, rule: Rule, findings: Findings) -> list[Occurrence]:
+    """Checks a document against a schema as `rules.linked` returns it; else as `check_structure`."""
     checker = _Checker(findings)
-    checker.visit(_Place(document.value, workflow(), "", None))
+    checker.visit(_Place(document.value, rule, "", None))
     return checker.occurrences
 
 

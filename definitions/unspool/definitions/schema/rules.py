@@ -1,4 +1,4 @@
-"""The schema `workflow.yaml`. Each `$ref` is replaced by its target."""
+"""The schema `workflow.yaml`, and schemas of its kind. Each `$ref` is replaced by its target."""
 
 from functools import cache
 from importlib.resources import files
@@ -20,7 +20,11 @@ def source() -> Rule:
 @cache
 def workflow() -> Rule:
     """Returns the schema of a workflow, with all references replaced."""
-    root = source()
+    return linked(source())
+
+
+def linked(root: Rule) -> Rule:
+    """Replaces all references of a schema, and returns it."""
     _link(root, root, set())
     return root
 
