@@ -13,10 +13,11 @@ import pytest
 
 from unspool.api.app import create_app
 from unspool.api.engine import Engine
+from unspool.api.hooks.configuration import Hooks
 from unspool.api.server import listen, serve
 from unspool.api.settings import ApiSettings
 from unspool.definitions.expressions import JqPool
-from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.opening import open_store
@@ -152,9 +153,15 @@ class Api:
 
 
 @asynccontextmanager
-async def run_api(store: EventStore, engine: Engine, settings: ApiSettings) -> AsyncIterator[Api]:
+async def run_api(
+    store: EventStore,
+    engine: Engine,
+    settings: ApiSettings,
+    hooks: Hooks | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Api]:
     """Runs the API until the block ends."""
-    app = create_app(store, engine, settings, SystemClock())
+    app = create_app(store, engine, settings, clock or SystemClock(), hooks)
     stop = asyncio.Event()
     with listen(settings) as listening:
         port = listening.getsockname()[1]

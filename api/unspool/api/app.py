@@ -22,6 +22,8 @@ from unspool.api import (
 )
 from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
+from unspool.api.hooks import endpoint as webhooks
+from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import Metrics
 from unspool.api.problems import HANDLERS
 from unspool.api.request_guard import RequestGuard
@@ -51,6 +53,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/executions/{{id}}/retry": {"POST": executions.operation(MessageKind.RETRY)},
     f"{V1}/events": {"POST": cloud_events.publish},
     f"{V1}/events/stream": {"GET": cloud_events.stream},
+    f"{V1}/hooks/{{name}}": {"POST": webhooks.receive},
     f"{V1}/schedules": {"GET": schedules.list_schedules},
     f"{V1}/schedules/{{id}}/pause": {"POST": schedules.operation(MessageKind.SUSPEND)},
     f"{V1}/schedules/{{id}}/resume": {"POST": schedules.operation(MessageKind.RESUME)},
@@ -67,10 +70,12 @@ RESOURCES: dict[str, dict[str, Handler]] = {
 version can be named `executions`."""
 
 
-def create_app(store: EventStore, engine: Engine, settings: ApiSettings, clock: Clock) -> Starlette:
+def create_app(
+    store: EventStore, engine: Engine, settings: ApiSettings, clock: Clock, hooks: Hooks | None = None
+) -> Starlette:
     """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does."""
     keys = IdempotencyKeys(store, engine.jq)
-    services = Services(store, engine, settings, clock, Metrics(), keys, asyncio.Event())
+    services = Services(store, engine, settings, clock, Metrics(), keys, hooks or Hooks(), asyncio.Event())
     app = Starlette(
         routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
         middleware=[Middleware(RequestGuard, metrics=services.metrics, hosts=settings.hosts)],

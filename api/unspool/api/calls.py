@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from unspool.api.engine import Engine
+from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import Metrics
 from unspool.api.problems import HttpProblem
 from unspool.api.settings import ApiSettings
@@ -37,6 +38,7 @@ class Services:
     clock: Clock
     metrics: Metrics
     keys: IdempotencyKeys
+    hooks: Hooks
     closing: asyncio.Event
     """Set when the API stops. Handlers that wait then answer with the current state."""
 

@@ -54,7 +54,7 @@ async def stream(call: Call) -> Response:
 def _events(request: Request, body: bytes) -> list[Any]:
     """Returns the events of a request, which are valid."""
     events = _read(request, body)
-    _check(events)
+    check_events(events)
     return events
 
 
@@ -87,8 +87,8 @@ def _data(content_type: str, body: bytes) -> dict[str, Json]:
         raise HttpProblem(400, "the body is not UTF-8") from None
 
 
-def _check(events: list[Json]) -> None:
-    """Raises 422 with every problem of every event."""
+def check_events(events: list[Any]) -> None:
+    """Raises `HttpProblem` 422 with every problem of every event."""
     batch = len(events) > 1
     found = [
         {"pointer": f"/{place}" if batch else "", "message": message}

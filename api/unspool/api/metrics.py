@@ -16,6 +16,14 @@ class RequestLabels(NamedTuple):
     status: int
 
 
+class HookLabels(NamedTuple):
+    """The labels of a request to a webhook. Their number is bounded: only configured webhooks count."""
+
+    name: str
+    result: str
+    """`accepted`, `unauthorized`, `no_secret`, `rejected` or `unavailable`."""
+
+
 @dataclass(slots=True)
 class Metrics:
     """Counters since the start of this process."""
@@ -24,10 +32,11 @@ class Metrics:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Seconds spent per route, including waits and streams."""
     in_progress: int = 0
+    hooks: Counter[HookLabels] = field(default_factory=Counter)
 
     def exposition(self) -> str:
         """Returns the counters in the Prometheus text format."""
-        return "\n".join([*self._requests(), *self._seconds(), *self._in_progress(), ""])
+        return "\n".join([*self._requests(), *self._seconds(), *self._in_progress(), *self._hooks(), ""])
 
     def _requests(self) -> Iterator[str]:
         yield "# HELP unspool_api_requests_total Requests answered by this process."
@@ -46,3 +55,9 @@ class Metrics:
         yield "# HELP unspool_api_requests_in_progress Requests in progress, including waits and streams."
         yield "# TYPE unspool_api_requests_in_progress gauge"
         yield f"unspool_api_requests_in_progress {self.in_progress}"
+
+    def _hooks(self) -> Iterator[str]:
+        yield "# HELP unspool_hooks_total Requests to webhooks, by what became of them."
+        yield "# TYPE unspool_hooks_total counter"
+        for (name, result), count in sorted(self.hooks.items()):
+            yield f'unspool_hooks_total{{name="{name}",result="{result}"}} {count}'

@@ -40,6 +40,8 @@ class ApiSettings:
         least=0,
     )
 
+    hooks: str = setting("UNSPOOL_HOOKS", "", "YAML file with the webhooks; see docs/events.md")
+
     @property
     def hosts(self) -> frozenset[str] | None:
         """The host names the API answers to, in lower case; None for any.

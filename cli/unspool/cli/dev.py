@@ -10,7 +10,7 @@ from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import Node
 from unspool.cli.options import Place, example, place_options
 from unspool.cli.output import say
-from unspool.cli.serving import serve_api
+from unspool.cli.serving import configured_hooks, serve_api
 from unspool.cli.stores import opened, store_url, without_password
 
 
@@ -31,6 +31,7 @@ async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     documents = [valid_document(file) for file in files]
+    hooks = configured_hooks()
     url = store_url(place)
     with stop_signals() as stop:
         async with opened(url) as store:
@@ -39,7 +40,7 @@ async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
                 say(f"deployed {identity(document)}")
             async with Node(store, url, allow_shell=True):
                 say(f"store    {without_password(url)}")
-                await serve_api(store, stop, port=port, up=_print_address)
+                await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)
     return 0
 
 

@@ -63,13 +63,14 @@ async def _serve(service: str, url: str | None) -> int:
 @asynchronous
 async def api(host: str | None, port: int | None, url: str | None) -> int:
     """Serve the HTTP API. SIGTERM stops it gracefully."""
-    from unspool.cli.serving import serve_api  # noqa: PLC0415 - the other services need no server
+    from unspool.cli.serving import configured_hooks, serve_api  # noqa: PLC0415 - the other services need no server
 
     start_service_logging()
+    hooks = configured_hooks()
     url = url or default_url(os.environ)
     with stop_signals() as stop:
         async with opened(url) as store:
-            await serve_api(store, stop, host=host, port=port, up=_log_address)
+            await serve_api(store, stop, host=host, port=port, hooks=hooks, up=_log_address)
     return 0
 
 

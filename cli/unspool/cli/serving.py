@@ -1,19 +1,30 @@
 """Serves the HTTP API inside a command."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+
+import click
 
 from unspool.api.app import create_app
 from unspool.api.engine import Engine
+from unspool.api.hooks.configuration import Hooks, read_hooks
 from unspool.api.server import listen, serve
 from unspool.api.settings import ApiSettings
 from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
+from unspool.cli.terminal import printable
+from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
+from unspool.executor.secrets import LocalSecrets
+from unspool.executor.settings import ExecutorSettings
+
+log = logging.getLogger(__name__)
 
 
 async def serve_api(
@@ -22,6 +33,7 @@ async def serve_api(
     *,
     host: str | None = None,
     port: int | None = None,
+    hooks: Hooks | None = None,
     up: Callable[[str], None],
 ) -> None:
     """Serves the API on an open store until `stop` is set.
@@ -31,6 +43,7 @@ async def serve_api(
         stop: set it to stop the API gracefully.
         host: replaces `UNSPOOL_API_HOST`.
         port: replaces `UNSPOOL_API_PORT`; 0 takes a free one.
+        hooks: the webhooks, from `configured_hooks`.
         up: called with the URL as soon as connections are accepted.
 
     Raises:
@@ -51,4 +64,31 @@ async def serve_api(
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")
     with jq_pool(os.environ) as jq:
-        await serve(create_app(store, Engine(jq), settings, SystemClock()), settings, stop, socket)
+        await serve(create_app(store, Engine(jq), settings, SystemClock(), hooks), settings, stop, socket)
+
+
+def configured_hooks() -> Hooks:
+    """Returns the webhooks in the file that `UNSPOOL_HOOKS` names; none if it is not set.
+
+    Logs a warning for each webhook that has no secret yet. If the file is not valid, prints all its problems.
+
+    Raises:
+        BadSetting: a setting is not valid.
+        CommandError: the file cannot be read, or is not valid.
+    """
+    file = from_environment(ApiSettings, os.environ).hooks
+    if not file:
+        return Hooks()
+    secrets = LocalSecrets(os.environ, from_environment(ExecutorSettings, os.environ).secrets_dir)
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        raise CommandError(f"UNSPOOL_HOOKS: {file}: {error.strerror}") from None
+    try:
+        hooks = Hooks(read_hooks(text, file), secrets)
+    except DefinitionInvalid as invalid:
+        click.echo(printable(str(invalid)), err=True)
+        raise CommandError(f"UNSPOOL_HOOKS: {file} is not a valid file of webhooks") from None
+    for name in hooks.without_secret():
+        log.warning("the webhook '%s' refuses everything: no secret of it has a value", name)
+    return hooks

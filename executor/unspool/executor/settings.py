@@ -40,7 +40,7 @@ class ExecutorSettings:
         "Largest body of an HTTP response, decompressed",
     )
     secrets_dir: str = setting(
-        "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows"
+        "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows and webhooks"
     )
     allow_shell: bool = setting("UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used")
     shell_max_output_bytes: int = setting(
