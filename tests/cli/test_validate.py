@@ -77,6 +77,25 @@ def test_an_error_in_an_expression_has_its_place_in_the_file(unspool, home):
     assert unspool("run", "typo.yaml").stderr.startswith(says)
 
 
+PARENT = """\
+document: {dsl: '1.0.3', namespace: shop, name: parent, version: 1.0.0}
+do:
+- pay: {run: {workflow: {namespace: shop, name: gret}}}
+"""
+
+
+def test_a_sub_workflow_in_none_of_several_files_is_a_warning(unspool, home):
+    (home / "parent.yaml").write_text(PARENT)
+    result = unspool("validate", "parent.yaml", "greet.yaml")
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr.startswith(
+        "parent.yaml:3:49: no workflow 'shop/gret' in these files, did you mean 'greet'? (/do/0/pay/run/"
+    )
+    assert unspool("validate", "parent.yaml").stderr == "", "it may be deployed already"
+    (home / "parent.yaml").write_text(PARENT.replace("gret", "greet"))
+    assert unspool("validate", "parent.yaml", "greet.yaml").stderr == ""
+
+
 SCHEDULED = """\
 document: {dsl: '1.0.3', namespace: test, name: nightly, version: 1.0.0}
 schedule: {cron: '30 2 * * *'}

@@ -10,6 +10,7 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool, SourceProblem, source_problems
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE
 from unspool.definitions.problems import MAX_PROBLEMS, Problem, Severity
+from unspool.definitions.semantics import known_workflows
 from unspool.definitions.semantics.expressions import MAX_IN_TEXT
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: 1.0.0}\n"
@@ -579,6 +580,9 @@ def test_events(task: str, says: list[str]) -> None:
     assert messages(f"do:\n- a: {task}\n") == says
 
 
+NEVER = "this condition never holds, so only a timeout or a cancellation ends the task"
+
+
 @pytest.mark.parametrize(
     ("task", "says"),
     [
@@ -586,9 +590,88 @@ def test_events(task: str, says: list[str]) -> None:
         ("{listen: {to: {one: {with: {type: t}, correlate: {k: {from: .x}}}}}}", ["/do/0/a/listen/to/one/correlate/k: 'k' is used once and has no 'expect', so it is compared with nothing"]),
         ("{listen: {to: {all: [{with: {type: t}, correlate: {k: {from: .x}}}, {with: {type: u}, correlate: {k: {from: .y}}}]}}}", []),
         ("{listen: {to: {any: [{with: {type: t}, correlate: {k: {from: .x}}}], until: 'length > 2'}}}", []),
+        ("{listen: {to: {any: [], until: '1 > 2'}}}", [f"/do/0/a/listen/to/until: {NEVER}"]),
+        ("{listen: {to: {any: [], until: empty}}}", [f"/do/0/a/listen/to/until: {NEVER}"]),
+        ("{listen: {to: {any: [], until: '\"a\" | length == 2'}}}", [f"/do/0/a/listen/to/until: {NEVER}"]),
+        ("{listen: {to: {any: [], until: '1 < 2'}}}", []),
+        ("{listen: {to: {any: [], until: 'now > 2'}}}", []),
+        ("{listen: {to: {any: [], until: '.temperature > 38'}}}", ["/do/0/a/listen/to/until: '.temperature' fails: the input of 'until' is the list of the events up to now; the last one is '.[-1]'"]),
+        ("{listen: {to: {any: [], until: '$context.x and .done'}}}", []),
+        ("{listen: {to: {any: [], until: '(.done // .[0].done) or any(.[]; .done)'}}}", []),
+        ("{listen: {to: {any: [], until: '.[-1].temperature > 38'}}}", []),
+        ("{listen: {to: {any: [], until: {all: []}}}}", ["/do/0/a/listen/to/until/all: this needs no event, so it is met at once"]),
+        ("{listen: {to: {any: [], until: {any: []}}}}", []),
+        ("{listen: {to: {any: [], until: {one: {with: {type: ''}}}}}}", ["/do/0/a/listen/to/until/one/with/type: no event matches: 'type' is never empty"]),
+        ("{listen: {to: {one: {with: {data: '${ 1 == 2 }'}}}}}", ["/do/0/a/listen/to/one/with/data: no event matches: this expression is never true"]),
+        ("{listen: {to: {one: {with: {data: '${ .x == 2 }', subject: ''}}}}}", []),
+        ("{listen: {to: {any: [{with: {type: t}, correlate: {k: {from: .x}}}, {with: {type: u}, correlate: {k: {from: .x}}}]}}}", [f"/do/0/a/listen/to/any/{n}/correlate/k: one event is enough here, so 'k' is compared with nothing" for n in (0, 1)]),
+        ("{listen: {to: {any: [{with: {type: t}, correlate: {k: {from: .x}}}], until: {one: {with: {type: u}, correlate: {k: {from: .x}}}}}}}", []),
+        ("{listen: {to: {any: [{with: {type: t}, correlate: {k: {from: .x}}}], until: {one: {with: {type: u}, correlate: {j: {from: .x}}}}}}}", ["/do/0/a/listen/to/until/one/correlate/j: 'j' is used once and has no 'expect', so it is compared with nothing"]),
         ("{emit: {event: {}}}", ["/do/0/a/emit/event: this event has no type, so the task faults; write its attributes in 'with'"]),
     ],
 )  # fmt: skip
 def test_warnings_of_events(task: str, says: list[str]) -> None:
     """Inventory I40, P2, P7."""
     assert messages(f"do:\n- a: {task}\n", Severity.WARNING) == says
+
+
+def test_the_events_of_a_schedule_are_checked() -> None:
+    text = "schedule: {on: {any: [{with: {type: 'a(', orderId: x}}], until: 'false'}}\ndo: []\n"
+    assert messages(text) == [
+        "/schedule/on/any/0/with/type: 'a(' is not a regular expression, or one with look-around or a back-reference",
+        "/schedule/on/any/0/with/orderId: 'orderId' is not an attribute of a CloudEvent: use lower-case letters and digits",
+    ]
+    assert messages(text, Severity.WARNING) == [
+        "/schedule/on/until: this condition never holds, so the schedule starts nothing"
+    ]
+
+
+LISTEN = "{listen: {to: {one: {with: {type: x}}}}}"
+WAITS = "waits for events each time that a task is extended, which then waits too"
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        (LISTEN, [f"/use/extensions/0/e/before/0/b: this task {WAITS}"]),
+        (f"{{do: [{{c: {LISTEN}}}]}}", [f"/use/extensions/0/e/before/0/b/do/0/c: this task {WAITS}"]),
+        ("{call: ask}", [f"/use/extensions/0/e/before/0/b: the function 'ask' {WAITS}"]),
+        ("{call: outer}", [f"/use/extensions/0/e/before/0/b: the function 'outer' {WAITS}"]),
+        ("{call: other}", []),
+    ],
+)
+def test_waiting_inside_an_extension(task: str, says: list[str]) -> None:
+    functions = f"{{ask: {LISTEN}, outer: {{do: [{{c: {{call: ask}}}}]}}, other: {{call: other}}}}"
+    extensions = f"[{{e: {{extend: set, before: [{{b: {task}}}]}}}}]"
+    text = f"use: {{functions: {functions}, extensions: {extensions}}}\ndo: [{{a: {{set: {{x: 1}}}}}}]\n"
+    assert messages(text, Severity.WARNING) == says
+
+
+# -- sub-workflows
+
+
+@pytest.mark.parametrize(
+    ("workflow", "says"),
+    [
+        ("{namespace: shop, name: pay}", []),
+        ("{namespace: shop, name: pay, version: latest}", []),
+        ("{namespace: shop, name: pay, version: '1.1.0'}", []),
+        ("{namespace: shop, name: pay, version: '2.0.0'}", ["version: 'shop/pay' has no version '2.0.0' in these files, only 1.0.0, 1.1.0"]),
+        ("{namespace: shop, name: pai}", ["name: no workflow 'shop/pai' in these files, did you mean 'pay'?"]),
+        ("{namespace: shp, name: pay}", ["name: no workflow 'shp/pay' in these files, did you mean 'shop/pay'?"]),
+        ("{namespace: other, name: x}", ["name: no workflow 'other/x' in these files"]),
+    ],
+)  # fmt: skip
+def test_sub_workflows_that_are_not_there(workflow: str, says: list[str]) -> None:
+    document = load(f"{HEAD}do: [{{a: {{run: {{workflow: {workflow}}}}}}}]\n")
+    known = known_workflows(
+        [
+            {"document": {"namespace": "shop", "name": "pay", "version": "1.1.0"}},
+            {"document": {"namespace": "shop", "name": "pay", "version": "1.0.0"}},
+            {"document": {"namespace": "shop"}},
+            {"document": 5},
+        ]
+    )
+    found = check(document, workflows=known)
+    assert [f"{each.pointer.rpartition('/')[2]}: {each.message}" for each in found] == says
+    assert check(document) == ()

@@ -14,6 +14,7 @@ from unspool.definitions.checks import check, parse_definition
 from unspool.definitions.document import Document, load
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
+from unspool.definitions.semantics import Workflows
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 from unspool.worker.schedule.deployment import Store, deploy
@@ -32,18 +33,26 @@ class Checked(NamedTuple):
         return all(problem.severity is not Severity.ERROR for problem in self.problems)
 
 
-def checked(name: str) -> Checked:
-    """Checks a file's definition.
+def loaded(name: str) -> Document | DefinitionInvalid:
+    """Returns a file's document, or why its text could not be read.
 
     Raises:
         CommandError: the file cannot be read.
     """
+    text = read_file(name)
     try:
-        document = load(read_file(name), name=name)
-        with jq_pool(os.environ) as jq:
-            return Checked(document, check(document, expression_problems=partial(source_problems, jq=jq)))
+        return load(text, name=name)
     except DefinitionInvalid as invalid:
-        return Checked(None, invalid.problems)
+        return invalid
+
+
+def checked(found: Document | DefinitionInvalid, workflows: Workflows | None) -> Checked:
+    """Checks a definition. `workflows` are all that its sub-workflows can be; None: any."""
+    if isinstance(found, DefinitionInvalid):
+        return Checked(None, found.problems)
+    with jq_pool(os.environ) as jq:
+        problems_of = partial(source_problems, jq=jq)
+        return Checked(found, check(found, expression_problems=problems_of, workflows=workflows))
 
 
 def valid_document(name: str) -> Document:

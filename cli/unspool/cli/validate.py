@@ -1,18 +1,21 @@
 """`unspool validate`: prints every problem of every file."""
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from unspool.cli.documents import checked
+from unspool.cli.documents import Checked, checked, loaded
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, say
 from unspool.cli.terminal import printable
 from unspool.cli.upcoming import upcoming
 from unspool.definitions.document import Document
-from unspool.definitions.problems import Problem, Severity
+from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
+from unspool.definitions.semantics import known_workflows
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.settings import from_environment
 from unspool.worker.schedule.settings import ScheduleSettings
@@ -25,22 +28,39 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
     """Check definitions and print every problem as FILE:LINE:COLUMN: MESSAGE (POINTER).
 
     Warnings go to standard error and do not change the exit code. So do the next occurrences of a valid
-    schedule; with --json they are an object on standard output.
+    schedule; with --json they are an object on standard output. Of several files, a sub-workflow that is in
+    none of them is a warning.
     """
+    documents = {file: _loaded(file) for file in files}
+    workflows = known_workflows(_definitions(documents.values())) if len(documents) > 1 else None
     valid = True
-    for file in files:
-        try:
-            document, problems = found = checked(file)
-        except CommandError as unreadable:
-            say(f"unspool: {unreadable}")
+    for file, found in documents.items():
+        if isinstance(found, CommandError):
+            say(f"unspool: {found}")
             valid = False
-            continue
-        for problem in problems:
-            _print(file, problem, as_json=as_json)
-        if found.valid and document is not None and "schedule" in document.value:
-            _print_occurrences(file, document, as_json=as_json)
-        valid = valid and found.valid
+        else:
+            valid = _print_problems(file, checked(found, workflows), as_json=as_json) and valid
     return Exit.DONE if valid else Exit.INVALID
+
+
+def _loaded(file: str) -> Document | DefinitionInvalid | CommandError:
+    try:
+        return loaded(file)
+    except CommandError as unreadable:
+        return unreadable
+
+
+def _definitions(found: Iterable[object]) -> Iterator[Mapping[str, Any]]:
+    return (document.value for document in found if isinstance(document, Document))
+
+
+def _print_problems(file: str, found: Checked, *, as_json: bool) -> bool:
+    """Prints what was found in a file. Returns whether its definition is valid."""
+    for problem in found.problems:
+        _print(file, problem, as_json=as_json)
+    if found.valid and found.document is not None and "schedule" in found.document.value:
+        _print_occurrences(file, found.document, as_json=as_json)
+    return found.valid
 
 
 def _print(file: str, problem: Problem, *, as_json: bool) -> None:

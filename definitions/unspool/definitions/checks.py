@@ -6,6 +6,7 @@ from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.schema import check_structure
 from unspool.definitions.semantics import (
     ExpressionProblems,
+    Workflows,
     check_case_flow,
     check_concurrency,
     check_events,
@@ -14,12 +15,16 @@ from unspool.definitions.semantics import (
     check_flow,
     check_references,
     check_schedule,
+    check_sub_workflows,
     check_values,
 )
 
 
 def check(
-    document: Document, *, expression_problems: ExpressionProblems | None = None
+    document: Document,
+    *,
+    expression_problems: ExpressionProblems | None = None,
+    workflows: Workflows | None = None,
 ) -> tuple[Problem, ...]:
     """Returns all errors and warnings of a definition, in the order of the text.
 
@@ -27,6 +32,8 @@ def check(
         document: the result of `load`.
         expression_problems: returns what is wrong with the source of an expression, which has no `${ }`.
             If it is None, the syntax of expressions is not checked.
+        workflows: all workflows that sub-workflows can be, as `known_workflows` returns them. If it is None,
+            any workflow may exist.
     """
     findings = Findings(document)
     try:
@@ -39,6 +46,7 @@ def check(
         check_extensions(occurrences, findings)
         check_values(occurrences, findings)
         check_schedule(findings)
+        check_sub_workflows(occurrences, findings, workflows)
         check_expressions(occurrences, findings, expression_problems)
     except TooManyProblems:
         pass

@@ -8,10 +8,12 @@ from unspool.definitions.semantics.extensions import check_extensions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.references import check_references
 from unspool.definitions.semantics.schedules import check_schedule
+from unspool.definitions.semantics.sub_workflows import Workflows, check_sub_workflows, known_workflows
 from unspool.definitions.semantics.values import check_values
 
 __all__ = [
     "ExpressionProblems",
+    "Workflows",
     "check_case_flow",
     "check_concurrency",
     "check_events",
@@ -20,5 +22,7 @@ __all__ = [
     "check_flow",
     "check_references",
     "check_schedule",
+    "check_sub_workflows",
     "check_values",
+    "known_workflows",
 ]
