@@ -102,7 +102,7 @@ def test_data_that_is_no_json_is_refused(jq: JqPool) -> None:
 
 
 def test_a_computed_number_beyond_64_bits_comes_back_as_a_float(jq: JqPool) -> None:
-    assert jq.run("12345678901234567890123 + 0", None, {}) == 1.2345678901234568e22
+    assert jq.run("1000000000000 * 1000000000000", None, {}) == 1e24
 
 
 def through(source: str) -> str:
@@ -161,12 +161,12 @@ def test_so_do_those_at_the_edges(jq: JqPool, number: int) -> None:
     ["12345678901234567890123", "[-12345678901234567890123]", '{a: "12345678901234567890123" | tonumber}'],
 )
 def test_a_longer_integer_that_is_not_computed_is_an_error(jq: JqPool, source: str) -> None:
-    with pytest.raises(EvaluationError, match=r"integer -?12345678901234567890123 .*pass it as a string"):
+    with pytest.raises(EvaluationError, match=r"number -?12345678901234567890123 .*pass it as a string"):
         evaluated(jq, source, None)
 
 
 def test_a_message_shows_the_start_of_a_very_long_integer(jq: JqPool) -> None:
-    with pytest.raises(EvaluationError, match=r"integer 1{40}\.\.\. has"):
+    with pytest.raises(EvaluationError, match=r"number 1{40}\.\.\. cannot"):
         evaluated(jq, '"1" * 5000 | tonumber', None)
 
 
@@ -181,7 +181,6 @@ def test_a_message_shows_the_start_of_a_very_long_integer(jq: JqPool) -> None:
         (".", 5e-324, "5e-324"),
         (".", 1.5, "1.5"),
         ("1e3", None, "1000"),
-        (". + 1", 2**53, "9007199254740992"),
         ("1e1000", None, "1.7976931348623157e+308"),
         ("-1e1000", None, "-1.7976931348623157e+308"),
         ("nan", None, "null"),

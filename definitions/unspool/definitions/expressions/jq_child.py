@@ -34,8 +34,8 @@ PROGRAMS_KEPT = 256
 NOBODY_UID = 65534
 LARGEST_DOUBLE = sys.float_info.max
 DIGITS_SHOWN = 40
-NEEDS_CARE = re.compile(r"[0-9]{19}|[0-9]E")
-"""Integers that may have more than 64 bits, and numbers that the source writes with an exponent."""
+NEEDS_CARE = re.compile(r"(?<![.0-9])[0-9]{16,}\.|[0-9]{19}|[0-9]E")
+"""Numbers that may have more than 64 bits, and those that the source writes with a point or an exponent."""
 
 HIDDEN = (
     *("env", "input", "inputs", "input_filename", "input_line_number", "debug", "stderr", "halt"),
@@ -118,7 +118,7 @@ def answer(request: bytes, programs: Programs) -> bytes:
 
 
 class InexactNumber(Exception):
-    """An integer of more than 64 bits that a double cannot hold; the text names it."""
+    """A number beyond 2^53 whose digits JSON cannot keep here; the text names it."""
 
 
 def encoded(text: str) -> bytes:
@@ -135,22 +135,34 @@ def encoded(text: str) -> bytes:
 
 
 def integer(digits: str) -> int | float:
-    """The number, exactly. Raises `InexactNumber`."""
+    """The number of plain digits, exactly. Raises `InexactNumber`."""
     if len(digits) <= 20 and -(2**63) <= (exact := int(digits)) < 2**64:
         return exact
     rounded = float(digits)
     if Decimal(repr(rounded)) == Decimal(digits):  # as jq writes a double that it has computed
         return rounded
-    shown = digits if len(digits) <= DIGITS_SHOWN else digits[:DIGITS_SHOWN] + "..."
-    raise InexactNumber(shown)
+    raise inexact(digits)
 
 
 def double(digits: str) -> int | float:
-    """The nearest finite double; an integer when the source writes one as `1e3`."""
+    """The nearest finite double of a number with a point or an exponent; beyond 2^53 with all its digits.
+
+    Raises `InexactNumber`.
+    """
     number = max(-LARGEST_DOUBLE, min(LARGEST_DOUBLE, float(digits)))
-    # Data never comes with such an exponent below 1e16.
-    written_in_source = "E" in digits and abs(number) < 2**53
-    return int(number) if written_in_source and number.is_integer() else number
+    if abs(number) < 2**53:
+        # Data never comes with such an exponent below 1e16.
+        return int(number) if "E" in digits and number.is_integer() else number
+    if abs(number) == LARGEST_DOUBLE or Decimal(repr(number)) == (exact := Decimal(digits)):
+        return number
+    if exact == exact.to_integral_value() and -(2**63) <= exact < 2**64:
+        return int(exact)
+    raise inexact(digits)
+
+
+def inexact(digits: str) -> InexactNumber:
+    """The error about a number, of which it shows the start."""
+    return InexactNumber(digits if len(digits) <= DIGITS_SHOWN else digits[:DIGITS_SHOWN] + "...")
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:

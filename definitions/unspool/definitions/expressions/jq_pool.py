@@ -15,6 +15,7 @@ import orjson
 from unspool.definitions.expressions import jq_messages
 from unspool.definitions.expressions.errors import EvaluationError, ExpressionError, LimitExceeded
 from unspool.definitions.expressions.fair_pool import FairPool
+from unspool.definitions.expressions.jq_integers import jq_program
 from unspool.definitions.expressions.jq_process import JqProcess, JqProcessEnded
 from unspool.definitions.expressions.lexer import NOW, tokenize, variables
 from unspool.definitions.json_value import Json
@@ -46,21 +47,26 @@ class JqPool:
         """See `JqRunner`.
 
         Raises:
-            EvaluationError: jq reports an error, or the result has an integer of more than 64 bits.
+            EvaluationError: jq reports an error, would change the digits of an integer, or the result has a
+                number whose digits cannot be kept.
             LimitExceeded: the call takes too much time or memory, or the result has more than a mebibyte.
         """
         try:
             body = orjson.dumps({"v": dict(variables), "d": value})
         except TypeError as error:
             raise ExpressionError(f"the data is no JSON that jq can read: {error}") from None
-        reply = self._ask(self._children, _request("run", source, variables) + body, tenant)
+        program = jq_program(source)
+        form = program.for_data(body)
+        reply = self._ask(self._children, _request("run", form, variables) + body, tenant)
+        if form is program.source and reply[:1] == b"V" and (exact := program.after(reply)) is not None:
+            reply = self._ask(self._children, _request("run", exact, variables) + body, tenant)
         if reply[:1] == b"V":
             return _decoded(reply[1:])
         if reply[:1] == b"E":
             raise EvaluationError(jq_messages.of_evaluation(reply[1:].decode()))
         if reply[:1] == b"I":
             number = reply[1:].decode()
-            raise EvaluationError(f"the integer {number} has more than 64 bits; pass it as a string")
+            raise EvaluationError(f"the number {number} cannot be kept exact; pass it as a string")
         if reply[:1] == b"L":
             raise _result_too_large()
         return None

@@ -64,6 +64,14 @@ def tokenize(source: str) -> tuple[Token, ...]:
     Raises:
         ExpressionError: too long, not jq, or a forbidden name.
     """
+    found = scan(source)
+    for token in every(found):
+        _refuse(token)
+    return found
+
+
+def scan(source: str) -> tuple[Token, ...]:
+    """Splits an expression into tokens. Raises `ExpressionError` if it is too long or not jq."""
     try:
         size = len(source.encode())
     except UnicodeEncodeError:
@@ -73,8 +81,6 @@ def tokenize(source: str) -> tuple[Token, ...]:
     found, end = _Scanner(source).tokens(0, inside=0)
     if end < len(source):
         raise ExpressionError(f"unexpected ')' at column {end + 1}", end)
-    for token in _every(found):
-        _refuse(token)
     return found
 
 
@@ -168,12 +174,13 @@ def _keys_marked(tokens: list[Token]) -> tuple[Token, ...]:
     return tuple(marked)
 
 
-def _every(tokens: tuple[Token, ...]) -> Iterator[Token]:
+def every(tokens: tuple[Token, ...]) -> Iterator[Token]:
+    """Yields all tokens, those inside of strings too."""
     for token in tokens:
         yield token
         for part in token.parts:
             if not isinstance(part, str):
-                yield from _every(part)
+                yield from every(part)
 
 
 def _refuse(token: Token) -> None:
@@ -185,7 +192,7 @@ def _refuse(token: Token) -> None:
 
 def variables(tokens: tuple[Token, ...]) -> frozenset[str]:
     """The names of all variables that occur, bound inside the expression or not; `NOW` if `now` does."""
-    found = {token.text[1:].lstrip() for token in _every(tokens) if token.kind == "variable"}
-    if any(token.kind == "name" and token.text == "now" for token in _every(tokens)):
+    found = {token.text[1:].lstrip() for token in every(tokens) if token.kind == "variable"}
+    if any(token.kind == "name" and token.text == "now" for token in every(tokens)):
         found.add(NOW)
     return frozenset(found)
