@@ -128,6 +128,14 @@ def test_an_old_spelling_is_accepted_with_a_warning() -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", ["basic", "bearer", "digest", "oauth2", "oidc"])
+def test_an_expression_in_place_of_the_members_of_a_scheme_is_accepted_with_a_warning(scheme: str) -> None:
+    """Inventory K1."""
+    text = HEAD + f"do: []\nuse: {{authentications: {{a: {{{scheme}: '${{ .x }}'}}}}}}\n"
+    (problem,) = check(load(text))
+    assert (problem.severity, problem.pointer) == (Severity.WARNING, f"/use/authentications/a/{scheme}")
+
+
 def test_expressions_may_have_several_lines() -> None:
     """Inventory D3."""
     assert messages(HEAD + "do:\n- a:\n    wait: |\n      ${\n        .x\n      }\n") == []

@@ -128,6 +128,8 @@ def officially_written(document: Json) -> Json:
 
 def _officially(name: str, member: Json, path: Path_) -> Json:
     if isinstance(member, str) and re.fullmatch(r"\s*\$\{.+\}\s*", member, re.DOTALL):
+        if name in {"basic", "bearer", "digest", "oauth2", "oidc"}:
+            return {"use": "x"}  # K1: an expression in place of the members of a scheme
         if name in {"time", "instance"}:
             return "x"  # D14: an expression where the official `oneOf` matches twice
         return "${ . }"  # D3: expressions of several lines

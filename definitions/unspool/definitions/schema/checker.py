@@ -122,6 +122,8 @@ class _Checker:
         if message is not None:
             self.findings.error(place.pointer, message)
             return False
+        if "x-warning" in place.rule:
+            self.findings.warning(place.pointer, place.rule["x-warning"])
         instead = place.rule.get("x-instead", {})
         if instead and place.value in instead:
             self.findings.warning(place.pointer, f"'{place.value}' is written '{instead[place.value]}'")
