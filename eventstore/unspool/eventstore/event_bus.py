@@ -53,7 +53,8 @@ class EventBus(Protocol):
     ) -> list[PublishedEvent]:
         """Events on the bus after a position, oldest first; without a position the newest ones.
 
-        The bus keeps the events that are not matched, and the newest `KEPT_EVENTS` of all.
+        The bus keeps the events that are not matched, those that sinks have not passed (`EventSinks`), and
+        the newest `KEPT_EVENTS` of all.
 
         Raises:
             ValueError: the position is not valid.

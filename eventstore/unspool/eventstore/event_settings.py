@@ -14,3 +14,13 @@ class EventSettings:
         3600.0,
         "Seconds in which an event with the same source and id is published only once; 0: no such check",
     )
+    kept_for_sinks: int = setting(
+        "UNSPOOL_EVENT_SINK_BACKLOG",
+        100_000,
+        "Events of a tenant that are kept for a sink that is away, at most; then the oldest are dropped",
+    )
+    sink_expiry_hours: float = setting(
+        "UNSPOOL_EVENT_SINK_EXPIRY",
+        168.0,
+        "Hours after which the place of a sink that is no longer configured is forgotten",
+    )

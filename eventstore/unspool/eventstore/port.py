@@ -33,6 +33,7 @@ from unspool.eventstore.records import (
     TaskRequest,
     WorkflowRef,
 )
+from unspool.eventstore.sinks import EventSinks
 from unspool.eventstore.texts import Texts
 
 HEARTBEAT_SECONDS: Final = 1.0
@@ -281,7 +282,17 @@ class DeadLetters(Protocol):
 
 
 class EventStore(
-    Definitions, Texts, Histories, IdempotencyKeys, Inbox, Tasks, Timers, DeadLetters, EventBus, Protocol
+    Definitions,
+    Texts,
+    Histories,
+    IdempotencyKeys,
+    Inbox,
+    Tasks,
+    Timers,
+    DeadLetters,
+    EventBus,
+    EventSinks,
+    Protocol,
 ):
     """The complete store."""
 

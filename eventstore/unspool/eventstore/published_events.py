@@ -48,9 +48,9 @@ class PublishedEvent(NamedTuple):
 
 
 class EventBatch(NamedTuple):
-    """Published events of one tenant that are not matched with all subscriptions yet, oldest first."""
+    """Published events of one tenant that come next for a reader of the bus, oldest first."""
 
     tenant: str
     events: tuple[PublishedEvent, ...]
     after: str
-    """The position up to which all events before were matched when the batch was received."""
+    """The position up to which the reader had passed all events when the batch was received."""

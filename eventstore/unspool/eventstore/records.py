@@ -12,7 +12,8 @@ DEFAULT_TENANT: Final = "default"
 
 WORKERS: Final = "workers"
 EXECUTORS: Final = "executors"
-"""The roles of consumers."""
+SENDERS: Final = "senders"
+"""The roles of consumers. Senders send published events to sinks."""
 
 
 class Status(StrEnum):
@@ -391,7 +392,7 @@ class Consumer:
     """A process that receives deliveries."""
 
     role: str
-    """`WORKERS` or `EXECUTORS`."""
+    """`WORKERS`, `EXECUTORS` or `SENDERS`."""
     name: str
     """Unique among live consumers."""
     queues: frozenset[str] = field(default_factory=frozenset)

@@ -7,6 +7,7 @@ the same work; the positions alone decide what is sent.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,9 +19,10 @@ from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis import keys, publishing, scripts
 from unspool.eventstore.redis.keys import Bus
 from unspool.eventstore.redis.matching import KeyedBatch, Matched, Matching
+from unspool.eventstore.redis.pending_buses import PendingBuses, is_after
 from unspool.eventstore.redis.positions import place_of
 from unspool.eventstore.redis.queues import RedisQueues
-from unspool.eventstore.redis.unmatched_buses import UnmatchedBuses
+from unspool.eventstore.sinks import log_dropped
 
 _MAX_DELETED: Final = 250
 """Events that one call deletes, at most."""
@@ -33,7 +35,7 @@ class RedisEventBus(RedisQueues):
 
     def __init__(self) -> None:
         super().__init__()
-        self._unmatched = UnmatchedBuses(self._session)
+        self._unmatched = PendingBuses(self._session, self._has_unmatched)
         self._matching = Matching(self._session)
         self._receiving = asyncio.Lock()
         self._held: dict[str, str] = {}
@@ -80,9 +82,9 @@ class RedisEventBus(RedisQueues):
         bus = self._session.keys.tenant(tenant).bus
         if after is None:
             entries = await self._session.call("XREVRANGE", bus.events, "+", "-", "COUNT", limit)
-            return _published(entries[::-1])
+            return published(entries[::-1])
         place_of(after)
-        return _published(await self._session.call("XRANGE", bus.events, f"({after}", "+", "COUNT", limit))
+        return published(await self._session.call("XRANGE", bus.events, f"({after}", "+", "COUNT", limit))
 
     async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
         """See `EventBus`."""
@@ -117,15 +119,26 @@ class RedisEventBus(RedisQueues):
             return None
         self._held[tenant] = consumer.name
         self._unmatched.add(tenant)  # behind the others: there may be more events
-        return EventBatch(tenant, tuple(_published(reply[1])), reply[0].decode())
+        return EventBatch(tenant, tuple(published(reply[1])), reply[0].decode())
 
     async def _settle(self, bus: Bus, matched: Sequence[Matched]) -> None:
         """Notes the position that all shards have matched, and deletes old events."""
         position = min((each.position for each in matched), key=place_of)
-        values = (position, self._held.pop(bus.tenant, ""), KEPT_EVENTS, _MAX_DELETED)
-        while await self._session.run(scripts.SETTLE, (bus.state, bus.events), values) == _MAX_DELETED:
-            pass
+        most = self._session.events.kept_for_sinks
+        values = (position, self._held.pop(bus.tenant, ""), KEPT_EVENTS, _MAX_DELETED, max(most, KEPT_EVENTS))
+        deleted, lost = _MAX_DELETED, Counter[bytes]()
+        while deleted == _MAX_DELETED:
+            deleted, *dropped = await self._session.run(
+                scripts.SETTLE, (bus.state, bus.events, bus.sinks), (*values, *self._session.sinks)
+            )
+            lost.update(dict(zip(dropped[::2], dropped[1::2], strict=True)))
+        for sink, count in lost.items():
+            log_dropped(sink.decode(), bus.tenant, count)
+
+    async def _has_unmatched(self, bus: Bus) -> bool:
+        return is_after(*await self._session.call("HMGET", bus.state, "newest", "matched"))
 
 
-def _published(entries: Sequence[Any]) -> list[PublishedEvent]:
+def published(entries: Sequence[Any]) -> list[PublishedEvent]:
+    """The events of entries of a bus."""
     return [PublishedEvent(id_.decode(), orjson.loads(fields[1])) for id_, fields in entries]

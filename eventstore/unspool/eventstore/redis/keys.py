@@ -14,6 +14,8 @@ from unspool.eventstore.records import ExecutionKey, Status
 
 META: Final = "unspool:meta"
 TENANTS: Final = "unspool:tenants"
+SINKS: Final = "unspool:sinks"
+"""Hash: the registered sinks, each with the time when it was last kept (ms)."""
 PUBLISHED_CHANNEL: Final = "unspool:published"
 """Channel: tenants with new events on their bus."""
 TIMERS_CHANNEL: Final = "unspool:timers"
@@ -126,7 +128,12 @@ class Bus(NamedTuple):
     delivered: str
     """Hash: the last outbox entry that was published here, by its shard."""
     state: str
-    """Hash: `newest` event, position `matched` by all shards, `holder` of events that are being matched."""
+    """Hash: `newest` event, how many were `published`, position `matched` by all shards, `holder` of events
+    that are being matched."""
+    sinks: str
+    """Hash, with the name of a sink after each field: `position`, `holder` of events that are being sent,
+    events `passed`, `sent`, `refused` and `dropped`, `failures`, the last `failure`, `since` when it fails
+    (ms)."""
 
 
 class TenantKeys(NamedTuple):
@@ -197,7 +204,7 @@ def _tenant_keys(tenant: str, shards: int) -> TenantKeys:
     bus = f"unspool:{{{tenant}:bus}}:"
     return TenantKeys(
         shards=tuple(Shard(tenant, number) for number in range(shards)),
-        bus=Bus(tenant, f"{bus}events", f"{bus}ids", f"{bus}delivered", f"{bus}state"),
+        bus=Bus(tenant, f"{bus}events", f"{bus}ids", f"{bus}delivered", f"{bus}state", f"{bus}sinks"),
         definitions=f"{prefix}definitions",
         definition_prefix=f"{prefix}definition:",
         text_prefix=f"{prefix}text:",

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from unspool.eventstore.records import (
     EXECUTORS,
+    SENDERS,
     WORKERS,
     Body,
     Consumer,
@@ -37,7 +38,7 @@ class RedisQueues:
     _session: Session
 
     def __init__(self) -> None:
-        self._members = {role: Members(self._session, role) for role in (WORKERS, EXECUTORS)}
+        self._members = {role: Members(self._session, role) for role in (WORKERS, EXECUTORS, SENDERS)}
         self._heartbeats: dict[Consumer, Heartbeats] = {}
         self._inbox_readers: dict[Consumer, Reader[Message]] = {}
         self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}

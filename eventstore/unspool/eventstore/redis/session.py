@@ -47,6 +47,8 @@ class Session:
         self._data_lost = False
         self._tenants = {DEFAULT_TENANT}
         self._tenants_read_at: float | None = None
+        self.sinks: tuple[str, ...] = ()
+        """The registered sinks, as read with the tenants."""
         self._commands = self.connection(settings.reply_seconds)
         self.notifications = Notifications(self._open_socket, settings.reply_seconds)
         """Notifications of new versions and timers."""
@@ -135,9 +137,12 @@ class Session:
         read_at = self._tenants_read_at
         if fresh or read_at is None or now - read_at >= HEARTBEAT_SECONDS:
             # The check finds a Redis that was emptied without breaking the connection.
-            stored, _ = await asyncio.gather(
-                self.call("SMEMBERS", keys.TENANTS), self.check_identity(self.call)
+            stored, sinks, _ = await asyncio.gather(
+                self.call("SMEMBERS", keys.TENANTS),
+                self.call("HKEYS", keys.SINKS),
+                self.check_identity(self.call),
             )
+            self.sinks = tuple(sink.decode() for sink in sinks)
             self._tenants |= {tenant.decode() for tenant in stored}
             self._tenants_read_at = now
         return self._tenants

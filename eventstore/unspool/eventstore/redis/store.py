@@ -16,6 +16,7 @@ from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.sinks import RedisSinks
 from unspool.eventstore.redis.texts import RedisTexts
 from unspool.eventstore.redis.timers import RedisTimers
 
@@ -31,6 +32,7 @@ class RedisStore(
     RedisTimers,
     RedisDeadLetters,
     RedisEventBus,
+    RedisSinks,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 
@@ -56,6 +58,7 @@ class RedisStore(
         RedisQueues.__init__(self)
         RedisTimers.__init__(self)
         RedisEventBus.__init__(self)
+        RedisSinks.__init__(self)
 
     async def open(self) -> None:
         """See `EventStore`."""
@@ -66,6 +69,7 @@ class RedisStore(
         """See `EventStore`."""
         await self._close_timers()
         await self._close_bus()
+        await self._close_sinks()
         await self._close_readers()
         await self._session.close()
 

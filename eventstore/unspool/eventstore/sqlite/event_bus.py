@@ -10,6 +10,7 @@ import orjson
 from unspool.eventstore.ids import TENANT
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
 from unspool.eventstore.records import Consumer
+from unspool.eventstore.sinks import log_dropped
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of
@@ -24,9 +25,11 @@ _NEXT_BUS: Final = (
     " ORDER BY tenant <= ?, tenant LIMIT 1"
 )
 _HOLD: Final = "UPDATE buses SET holder = ? WHERE tenant = ?"
-_AFTER: Final = (
+AFTER: Final = (
     "SELECT position, event FROM bus_events WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?"
 )
+"""The events after a position."""
+
 _NEWEST: Final = "SELECT position, event FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT ?"
 _NO_SHAPES: Final = KnownShapes(0, ())
 
@@ -61,13 +64,16 @@ class SqliteEventBus(SqliteDeliveries):
         events = _keyed(batch, keys_of, self._shapes.get(tenant, _NO_SHAPES).shapes)
         while batch.events:
             version = self._shapes.get(tenant, _NO_SHAPES).version
-            work = partial(match_piece, tenant=tenant, version=version, events=events)
+            most = self._events.kept_for_sinks
+            work = partial(match_piece, tenant=tenant, version=version, events=events, kept_for_sinks=most)
             result: Piece | KnownShapes = await self._database.write(work, durable=False)
             if isinstance(result, KnownShapes):
                 self._shapes[tenant] = result
                 events = _keyed(batch, keys_of, result.shapes)
                 continue
             sent += result.sent
+            for dropped in result.dropped:
+                log_dropped(dropped.sink, tenant, dropped.events)
             if result.complete:
                 break
         return sent
@@ -77,11 +83,11 @@ class SqliteEventBus(SqliteDeliveries):
     ) -> list[PublishedEvent]:
         """See `EventBus`."""
         position = () if after is None else (_number(after),)
-        query, parameters = _AFTER if position else _NEWEST, (tenant, *position, limit)
+        query, parameters = AFTER if position else _NEWEST, (tenant, *position, limit)
         rows = await self._database.read(
             lambda transaction: transaction.execute(query, parameters).fetchall()
         )
-        return [_published(*row) for row in sorted(rows)]
+        return [published(*row) for row in sorted(rows)]
 
     async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
         """See `EventBus`."""
@@ -103,8 +109,8 @@ class SqliteEventBus(SqliteDeliveries):
         tenant, matched = bus
         self._served_last = tenant
         transaction.execute(_HOLD, (owner, tenant))
-        rows = transaction.execute(_AFTER, (tenant, matched, limit)).fetchall()
-        return EventBatch(tenant, tuple(_published(*row) for row in rows), str(matched))
+        rows = transaction.execute(AFTER, (tenant, matched, limit)).fetchall()
+        return EventBatch(tenant, tuple(published(*row) for row in rows), str(matched))
 
 
 def _keyed(batch: EventBatch, keys_of: KeysOf, shapes: tuple[str, ...]) -> list[Keyed]:
@@ -118,7 +124,8 @@ def _keyed(batch: EventBatch, keys_of: KeysOf, shapes: tuple[str, ...]) -> list[
     ]
 
 
-def _published(position: int, event: bytes) -> PublishedEvent:
+def published(position: int, event: bytes) -> PublishedEvent:
+    """An event of a row of the bus."""
     return PublishedEvent(str(position), orjson.loads(event))
 
 

@@ -28,6 +28,7 @@ _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
 _NEW_TABLES: Final = {
     "buses": "events.sql",
     "idempotency_keys": "idempotency_keys.sql",
+    "sinks": "sinks.sql",
     "texts": "texts.sql",
 }
 """Tables that release 0.1 did not have, each with the script that adds it and those that belong to it."""

@@ -5,12 +5,12 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.published_events import Shapes
 from unspool.eventstore.records import MessageKind
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE
 from unspool.eventstore.sqlite.notifications import INBOX
+from unspool.eventstore.sqlite.retention import Dropped, delete_old
 
 _MAX_MESSAGES: Final = 1_000
 """Messages in one transaction, at most: others wait for it."""
@@ -30,10 +30,6 @@ _GOT: Final = "INSERT INTO bus_receivers (tenant, execution, run) VALUES (?, ?, 
 _FORGET_RECEIVERS: Final = "DELETE FROM bus_receivers WHERE tenant = ?"
 _ADVANCE: Final = "UPDATE buses SET matched = ?, sent_to = ? WHERE tenant = ?"
 _LET_GO: Final = "UPDATE buses SET holder = NULL WHERE tenant = ?"
-_DELETE_OLD: Final = (
-    "DELETE FROM bus_events WHERE tenant = ? AND position <= ? AND position <"
-    " (SELECT position FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT 1 OFFSET ?)"
-)
 
 
 class KnownShapes(NamedTuple):
@@ -57,10 +53,11 @@ class Piece(NamedTuple):
     sent: int
     complete: bool
     """Whether all events are matched."""
+    dropped: Sequence[Dropped] = ()
 
 
 def match_piece(
-    transaction: Transaction, tenant: str, version: int, events: Sequence[Keyed]
+    transaction: Transaction, tenant: str, version: int, events: Sequence[Keyed], kept_for_sinks: int
 ) -> Piece | KnownShapes:
     """Sends the next messages; or changes nothing and returns the shapes, if they have another version."""
     current, matched, sent_to = transaction.execute(_BUS, (tenant,)).fetchone()
@@ -85,8 +82,8 @@ def match_piece(
         matched, sent_to = keyed.position, 0
     transaction.execute(_ADVANCE, (matched, 0, tenant))
     transaction.execute(_LET_GO, (tenant,))
-    transaction.execute(_DELETE_OLD, (tenant, matched, tenant, KEPT_EVENTS - 1))
-    return Piece(sent, complete=True)
+    dropped = delete_old(transaction, tenant, matched, kept_for_sinks)
+    return Piece(sent, complete=True, dropped=dropped)
 
 
 def _subscribed(

@@ -4,6 +4,7 @@ from typing import Final
 
 import orjson
 
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.records import Message
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.database import Database
@@ -20,6 +21,7 @@ class StoreMixin:
 
     _database: Database
     _publisher: Publisher
+    _events: EventSettings
 
 
 def message_row(tenant: str, message: Message) -> MessageRow:

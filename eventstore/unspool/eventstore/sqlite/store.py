@@ -18,6 +18,7 @@ from unspool.eventstore.sqlite.index import SqliteIndex
 from unspool.eventstore.sqlite.matching import KnownShapes
 from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.sinks import SqliteSinks
 from unspool.eventstore.sqlite.tasks import SqliteTasks
 from unspool.eventstore.sqlite.texts import SqliteTexts
 from unspool.eventstore.sqlite.timers import SqliteTimers
@@ -35,6 +36,7 @@ class SqliteStore(
     SqliteTimers,
     SqliteDeadLetters,
     SqliteEventBus,
+    SqliteSinks,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
 
@@ -57,11 +59,13 @@ class SqliteStore(
             monotonic: the clock of leases and heartbeats, the same for all processes.
         """
         self._database = Database(path, settings, clock or SystemClock(), monotonic)
-        self._publisher = Publisher(events or EventSettings(), self._database.clock)
+        self._events = events or EventSettings()
+        self._publisher = Publisher(self._events, self._database.clock)
         self._registered: set[str] = set()
         self._next_due_at: int | None = None
         self._shapes: dict[str, KnownShapes] = {}
         self._served_last = ""
+        self._sent_last: dict[str, str] = {}
 
     async def open(self) -> None:
         """See `EventStore`."""

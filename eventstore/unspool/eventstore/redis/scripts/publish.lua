@@ -46,6 +46,7 @@ for value = 5, #ARGV, 3 do
 end
 if newest then
   redis.call('HSET', state, 'newest', newest)
+  redis.call('HINCRBY', state, 'published', count)
   redis.call('PUBLISH', ARGV[3], ARGV[4])
 end
 if window > 0 then

@@ -1,10 +1,11 @@
-"""Which tenants have events that are not matched, as far as one process knows.
+"""Which tenants have events that a reader of the buses has not passed, as far as one process knows.
 
 Publishers announce their tenant on a channel. An announcement can be missed, so the process also looks at
 each bus from time to time: at a part of them every second. Idle tenants cost no more than that.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from math import ceil
 from typing import Final
@@ -27,11 +28,13 @@ _LOOK_AT_ALL_SECONDS: Final = 10.0
 _START: Final = b"0-0"
 
 
-class UnmatchedBuses:
-    """The tenants whose bus may have events that are not matched, in the order in which they are served."""
+class PendingBuses:
+    """The tenants whose bus may have events for a reader, in the order in which they are served."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, is_pending: Callable[[Bus], Awaitable[bool]]) -> None:
+        """`is_pending` returns whether a bus has events that the reader has not passed."""
         self._session = session
+        self._is_pending = is_pending
         self._tenants: dict[str, None] = {}
         self._watch: Watch | None = None
         self._watching = AsyncExitStack()
@@ -67,7 +70,7 @@ class UnmatchedBuses:
         self._tenants[tenant] = None
 
     def remove(self, tenant: str) -> None:
-        """Removes a tenant: another consumer matches its events, or there are none."""
+        """Removes a tenant: another consumer works on its events, or there are none."""
         self._tenants.pop(tenant, None)
 
     async def close(self) -> None:
@@ -88,11 +91,12 @@ class UnmatchedBuses:
         self._first = first + share
         some = (tenants[first:] + tenants[:first])[:share]
         buses = [self._session.keys.tenant(tenant).bus for tenant in some]
-        unmatched = await asyncio.gather(*(self._is_unmatched(bus) for bus in buses))
-        for tenant, has_events in zip(some, unmatched, strict=True):
+        pending = await asyncio.gather(*(self._is_pending(bus) for bus in buses))
+        for tenant, has_events in zip(some, pending, strict=True):
             if has_events:
                 self.add(tenant)
 
-    async def _is_unmatched(self, bus: Bus) -> bool:
-        newest, matched = await self._session.call("HMGET", bus.state, "newest", "matched")
-        return newest is not None and place_of(newest.decode()) > place_of((matched or _START).decode())
+
+def is_after(newest: bytes | None, position: bytes | None) -> bool:
+    """Whether a bus has an event after a position: None is no event, and the position before all events."""
+    return newest is not None and place_of(newest.decode()) > place_of((position or _START).decode())
