@@ -19,6 +19,7 @@ from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.settings import from_environment, settings_of
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.transports.settings import TransportSettings
 from unspool.timer_service import TimerSettings
 from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.settings import WorkerSettings
@@ -31,6 +32,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
     TimerSettings,
     ApiSettings,
     EventSettings,
+    TransportSettings,
     RedisSettings,
     SqliteSettings,
 )

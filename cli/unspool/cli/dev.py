@@ -7,7 +7,7 @@ import click
 from unspool.cli.documents import deploy_document, identity, valid_document
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
-from unspool.cli.node import Node
+from unspool.cli.node import SERVICES, Node
 from unspool.cli.options import Place, example, place_options
 from unspool.cli.output import say
 from unspool.cli.serving import configured_hooks, serve_api
@@ -38,7 +38,7 @@ async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
             for document in documents:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
-            async with Node(store, url, allow_shell=True):
+            async with Node(store, url, services=SERVICES, allow_shell=True):
                 say(f"store    {without_password(url)}")
                 await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)
     return 0

@@ -7,11 +7,14 @@ from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
+
+SERVICES: Final = ("worker", "executor", "timer", "transports")
+"""All services that a node can run."""
 
 
 class Service(Protocol):
@@ -37,7 +40,8 @@ class Node:
         store: an open store; the node leaves it open.
         url: the store's URL; calls of tasks to its address are refused.
         environment: holds the settings.
-        services: the services to run: `worker`, `executor`, `timer`.
+        services: the services to run: `worker`, `executor`, `timer`, `transports`. Several processes of a
+            deployment send events together, so a process for one execution does not run `transports`.
         allow_shell: whether `run: shell` is allowed; None uses `UNSPOOL_ALLOW_SHELL`.
 
     Raises:
@@ -62,7 +66,12 @@ class Node:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        openers = {"worker": self._open_worker, "executor": self._open_executor, "timer": self._open_timer}
+        openers = {
+            "worker": self._open_worker,
+            "executor": self._open_executor,
+            "timer": self._open_timer,
+            "transports": self._open_transports,
+        }
         async with AsyncExitStack() as stack:
             services = [await openers[name](stack) for name in self._services]
             group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -114,3 +123,9 @@ class Node:
         from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415
 
         return TimerService(self._store, from_environment(TimerSettings, self._environment))
+
+    async def _open_transports(self, stack: AsyncExitStack) -> Service:
+        from unspool.executor.transports.opening import opened_transports  # noqa: PLC0415
+
+        transports = opened_transports(self._store, self._environment, self._name)
+        return await stack.enter_async_context(transports)

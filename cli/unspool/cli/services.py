@@ -20,25 +20,25 @@ log = logging.getLogger(__name__)
 @store_option
 def worker(url: str | None) -> int:
     """Run a worker. It interprets executions. SIGTERM stops it gracefully."""
-    return _serve("worker", url)
+    return _serve(["worker"], url)
 
 
 @click.command(epilog=example("UNSPOOL_ALLOW_SHELL=true unspool executor --store redis://localhost:6379/0"))
 @store_option
 def executor(url: str | None) -> int:
-    """Run an executor. It runs the calls and commands of tasks. SIGTERM stops it gracefully."""
-    return _serve("executor", url)
+    """Run an executor. It runs the calls and commands of tasks, and sends events. SIGTERM stops it."""
+    return _serve(["executor", "transports"], url)
 
 
 @click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
 @store_option
 def timer(url: str | None) -> int:
     """Run a timer service. It fires due timers. SIGTERM stops it gracefully."""
-    return _serve("timer", url)
+    return _serve(["timer"], url)
 
 
 @asynchronous
-async def _serve(service: str, url: str | None) -> int:
+async def _serve(services: list[str], url: str | None) -> int:
     from unspool.cli.node import Node  # noqa: PLC0415 - the API alone needs no engine
 
     start_service_logging()
@@ -46,11 +46,11 @@ async def _serve(service: str, url: str | None) -> int:
     with stop_signals() as stop:
         async with (
             opened(url) as store,
-            Node(store, url, services=[service]),
+            Node(store, url, services=services),
         ):
-            log.info("%s is up", service, extra={"action": "started", "store": without_password(url)})
+            log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
             await stop.wait()
-            log.info("%s stops", service, extra={"action": "stopping"})
+            log.info("%s stops", services[0], extra={"action": "stopping"})
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Transports of events beside the API: sinks, to which published events are sent."""
