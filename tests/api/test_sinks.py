@@ -1,0 +1,60 @@
+"""Sinks of events in health checks and metrics."""
+
+import re
+
+import pytest
+
+from unspool.api.sinks import sink_json
+from unspool.eventstore.records import SENDERS, Consumer
+from unspool.eventstore.sinks import SinkProgress, SinkStatus
+
+SENDER = Consumer(SENDERS, "s1")
+
+
+@pytest.fixture
+async def failing(api):
+    """A sink that got one of three events and then failed."""
+    await api.store.keep_sinks(["http"])
+    events = [{"specversion": "1.0", "id": f"{n}", "source": "/s", "type": "t"} for n in range(3)]
+    await api.store.publish("default", events)
+    batch = await api.store.receive_for_sink(SENDER, "http", 10, 0)
+    first = batch.events[0].position
+    progress = SinkProgress("default", batch.after, first, 1, failure="answers 503")
+    await api.store.record_progress(SENDER, "http", progress)
+    return batch
+
+
+async def test_a_dead_sink_is_shown_and_leaves_the_api_ready(api, failing):
+    shown = await api.get("//health/ready")
+
+    since = shown["sinks"]["http"].pop("since")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", since)
+    assert shown == {
+        "status": "ready",
+        "sinks": {"http": {"status": "failing", "lag": 2, "error": "answers 503"}},
+    }
+    last = failing.events[-1].position
+    await api.store.record_progress(SENDER, "http", SinkProgress("default", failing.after, last, 2))
+    assert (await api.get("//health/ready"))["sinks"] == {"http": {"status": "works", "lag": 0}}
+
+
+def test_a_sink_to_which_no_process_sends_is_shown():
+    sink = SinkStatus("http", 1_000, lag=7)
+    assert sink_json(sink, 61_000)["status"] == "works"
+    assert sink_json(sink, 240_000) == {"status": "unserved", "lag": 7}
+
+
+async def test_metrics_have_the_figures_of_sinks(api, failing):
+    text = await api.get("//metrics")
+    for line in ("lag{", "sent_total{", "refused_total{", "dropped_total{", "failures_total{", "failing{"):
+        assert f'unspool_event_sink_{line}sink="http"}} ' in text
+    assert 'unspool_event_sink_lag{sink="http"} 2\n' in text
+    assert 'unspool_event_sink_sent_total{sink="http"} 1\n' in text
+    assert 'unspool_event_sink_failing{sink="http"} 1\n' in text
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
+
+
+async def test_metrics_do_not_need_the_store(api):
+    await api.store.close()
+    assert "unspool_api_requests_in_progress 1" in await api.get("//metrics")
