@@ -114,6 +114,24 @@ async def test_a_client_that_disconnects_early_starts_nothing(deployed):
     assert (await deployed.get("/executions"))["items"] == []
 
 
+async def test_trailers_are_not_headers(deployed):
+    """A proxy in front sets or removes headers; what comes after the body could have passed it."""
+    reader, writer = await connect(deployed)
+    writer.write(head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\nX-Tenant: other\r\n\r\n")
+    assert b" 202 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    assert len((await deployed.get("/executions"))["items"]) == 1
+
+
+async def test_headers_have_a_limit(deployed):
+    for line in ("X-Other: " + "x" * 1_000_000, "\r\n".join(f"X-{n}: x" for n in range(100_000))):
+        reader, writer = await connect(deployed)
+        writer.write(head(line, "Content-Length: 0"))
+        assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+    assert (await deployed.get("/executions"))["items"] == []
+
+
 async def connect(api):
     return await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
 

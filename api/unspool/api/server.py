@@ -10,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from unspool.api.calls import Services
+from unspool.api.http_protocol import protocol
 from unspool.api.settings import ApiSettings
 
 BACKLOG: Final = 1024
@@ -56,6 +57,7 @@ async def serve(app: Starlette, settings: ApiSettings, stop: asyncio.Event, on: 
     services: Services = app.state.services
     config = uvicorn.Config(
         app,
+        http=protocol,
         lifespan="off",
         log_config=None,
         access_log=False,
