@@ -85,8 +85,13 @@ class Token:
             word, _, given = given.partition(b" ")
             if word.lower() != b"bearer":
                 raise Refused
-        _compare([given.strip()], [text.encode() for text in known])
+        _compare([given.strip()], [as_bytes(text) for text in known])
         return None
+
+
+def as_bytes(secret: str) -> bytes:
+    """Returns a secret as it is in the environment: a value that is not UTF-8 has surrogates in Python."""
+    return secret.encode("utf-8", "surrogateescape")
 
 
 class Encoding(NamedTuple):
@@ -123,7 +128,7 @@ class Signature:
     """How much the time may differ from now, in milliseconds."""
     algorithm: str = "sha256"
     encoding: Encoding = HEX
-    key: Callable[[str], bytes] = str.encode
+    key: Callable[[str], bytes] = as_bytes
     """The key of a secret. Raises `ValueError` if the secret cannot be one."""
     scheme: str = "Signature"
 
