@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from unspool.definitions.expressions import JqPool
+
+# A busy machine makes single examples slow. The tests of time limits measure them themselves.
+settings.register_profile("unspool", deadline=None)
+settings.load_profile("unspool")
 
 
 class RedisServer:
