@@ -243,7 +243,7 @@ def problems(schedule: str) -> list[Problem]:
     [
         ("{cron: '0 25 * * *'}", 21, "/schedule/cron: '25' is not a valid hour"),
         ("{cron: 0 0 31 2 *}", 22, "/schedule/cron: it never fires"),
-        ("{every: {seconds: 0}}", 12, "/schedule/every: 'every' must be longer than no time"),
+        ("{every: {seconds: 0}}", 12, "/schedule/every: 'every' must be longer than zero"),
         ("{every: '${ .x }'}", 19, "/schedule/every: a schedule has no data for an expression"),
         ("{after: PT1X}", 19, "/schedule/after: 'PT1X' is not an ISO 8601 duration"),
         ("{}", 1, "/schedule: a schedule needs at least one of every, cron, after, on"),

@@ -13,7 +13,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 
 _SPECIAL_IN_PATTERNS: Final = re.compile(r"[\\^$*+?()\[\]{}|]")
-"""What makes a text a regular expression. A dot alone does not: event types and addresses have dots."""
+"""Characters of a regular expression. A dot alone is not enough: event types and addresses have dots."""
 
 _PATH_OF_VARIABLE: Final = re.compile(r"\s*\$[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\s*", re.ASCII)
 
@@ -34,7 +34,7 @@ class Predicate:
 
 
 Condition: TypeAlias = "Pattern | Predicate | Mapping[str, Condition] | tuple[Condition, ...] | Literal"
-"""What a value must meet. An object needs only the members that are named, and an array each item."""
+"""A condition on a value. An object needs only the members that are named, an array needs each item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What an event must be."""
+    """A filter of events."""
 
     literals: Mapping[str, str]
     """Attributes that are compared with a text of the definition."""

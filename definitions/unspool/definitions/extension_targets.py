@@ -25,11 +25,11 @@ _TARGETS: Final = {
     "try": "try",
     "wait": "wait",
 }
-"""What extensions call the tasks that have a member."""
+"""The names that extensions have for tasks, by a member of the task."""
 
 
 def target_of(task: Mapping[str, Any]) -> str:
-    """Returns what extensions call tasks of this kind; empty if it has no kind."""
+    """Returns the name that extensions have for tasks of this kind; empty if the task has no kind."""
     return next((target for member, target in _TARGETS.items() if member in task), "")
 
 

@@ -8,7 +8,7 @@ from unspool.definitions.scalar_positions import ScalarPositions
 
 
 class TooManyProblems(Exception):
-    """As many problems are found as one check reports."""
+    """The limit of problems that one check reports is reached."""
 
 
 @dataclass(slots=True)

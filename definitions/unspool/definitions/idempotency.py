@@ -31,7 +31,7 @@ class Reuse(StrEnum):
 
 
 class KeyInvalid(Exception):
-    """The definition makes no valid key of an input; the text is the cause and quotes no data."""
+    """The definition does not make a valid key from an input. The text is the cause and quotes no data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class KeyRule:
         """Returns the key of an input. Its work is bounded.
 
         Raises:
-            KeyInvalid: the expression fails, or the result is no valid key.
+            KeyInvalid: the expression fails, or the result is not a valid key.
         """
         if self._template is None:
             raise KeyInvalid(self._defect)

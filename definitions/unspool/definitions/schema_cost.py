@@ -45,7 +45,7 @@ Schema = dict[str, Any]
 
 
 class SchemaRejected(ValueError):
-    """The work of the schema has no acceptable limit, or the schema refers to something outside of itself."""
+    """The schema can need too much work, or refers to something outside of itself."""
 
 
 @dataclass(slots=True)

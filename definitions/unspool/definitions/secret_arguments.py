@@ -29,7 +29,7 @@ _ONLY_SECRET: Final = re.compile(r'\s*\$secrets(?:\.\w+|\["[^"\\]*"\])+\s*')
 
 
 def names_read(source: str) -> dict[str, int]:
-    """The secrets that a text reads by name, each with the offset where it does."""
+    """Returns the secrets that a text reads by name, each with the offset of its first use."""
     found: dict[str, int] = {}
     for match in _READ.finditer(source):
         found.setdefault("".join(name or "" for name in match.groups()), match.start())
@@ -37,7 +37,7 @@ def names_read(source: str) -> dict[str, int]:
 
 
 def first_read(source: str) -> int:
-    """The offset of the first `$secrets`; 0 if there is none."""
+    """Returns the offset of the first `$secrets`; 0 if there is none."""
     found = _ANY.search(source)
     return found.start() if found else 0
 
@@ -56,7 +56,7 @@ class SecretText:
     """The other variables that it reads; the worker knows their values."""
 
     def request(self, value: Json, variables: Mapping[str, Json]) -> dict[str, Json]:
-        """The text with what its expressions read, for a task request."""
+        """Returns the text and the values that its expressions read, for a task request."""
         request: dict[str, Json] = {
             "at": self.pointer,
             "text": self.text,
@@ -88,7 +88,7 @@ class SecretTexts:
         return tuple(self.context.builder.use.get("secrets") or ())
 
     def taken(self, value: Json, pointer: str) -> Json:
-        """The value with `null` in place of each text that reads a secret."""
+        """Returns the value with `null` in place of each text that reads a secret."""
         if isinstance(value, str):
             return None if self.take(value, pointer, self.context.template(value), "value") else value
         if isinstance(value, dict):
@@ -98,7 +98,7 @@ class SecretTexts:
         return value
 
     def take(self, text: str, pointer: str, compiled: Evaluable, syntax: Syntax) -> bool:
-        """Whether a text reads a secret; then it is collected."""
+        """Collects a text if it reads a secret; returns whether it does."""
         hidden = {"secrets", "authorization"} if self.secret_authorization else {"secrets"}
         if not compiled.variables & hidden:
             return False
@@ -109,7 +109,7 @@ class SecretTexts:
         return True
 
     def arguments(self, evaluated: Arguments) -> Arguments:
-        """The arguments of the task: the evaluated ones, and the texts."""
+        """Returns the arguments of the task: the evaluated ones, and the texts."""
         if not self.found and not self.declared:
             return evaluated
         reads = evaluated.variables.union(*(text.variables for text in self.found))
@@ -142,7 +142,7 @@ class SecretArguments:
 def evaluated_text(
     request: Mapping[str, Any], known: Mapping[str, Json], budget: Budget, jq: JqRunner | None, *, loose: bool
 ) -> Json:
-    """The value of one text of a task request.
+    """Returns the value of one text of a task request.
 
     Args:
         request: as `SecretText.request` makes it.

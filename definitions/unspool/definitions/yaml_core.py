@@ -40,7 +40,7 @@ class Node:
     """Levels of collections, this one included."""
 
 
-# libyaml 0.2.6 and later has its own limit, and reaches it first where it reads ahead.
+# libyaml 0.2.6 and later has its own limit, and reaches it first if it reads ahead.
 _TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
 
 

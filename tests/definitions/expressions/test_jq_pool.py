@@ -95,9 +95,9 @@ def test_results_are_limited(jq: JqPool) -> None:
 
 
 def test_data_that_is_no_json_is_refused(jq: JqPool) -> None:
-    with pytest.raises(ExpressionError, match="no JSON"):
+    with pytest.raises(ExpressionError, match="as JSON"):
         jq.run(".", {"a": object()}, {})
-    with pytest.raises(ExpressionError, match="no JSON"):
+    with pytest.raises(ExpressionError, match="as JSON"):
         jq.run(".", 2**70, {})
 
 

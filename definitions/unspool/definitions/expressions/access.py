@@ -11,7 +11,7 @@ from unspool.definitions.json_value import Json
 
 
 def member(value: Json, name: str) -> Json:
-    """`.name`: null where there is none."""
+    """Returns `.name`; null if there is none."""
     if isinstance(value, dict):
         return value.get(name)
     if value is None:
@@ -20,7 +20,7 @@ def member(value: Json, name: str) -> Json:
 
 
 def index(value: Json, at: Json, frame: Frame) -> Json:
-    """`.[at]`."""
+    """Returns `.[at]`."""
     if isinstance(at, str):
         return member(value, at)
     if is_number(at):
@@ -52,7 +52,7 @@ def _slice_object(value: Json, at: dict[str, Json], frame: Frame) -> Json:
 
 
 def cut(value: Json, start: Json, end: Json, frame: Frame) -> Json:
-    """`.[start:end]`: the start is rounded down, the end up; what is outside is left out."""
+    """Returns `.[start:end]`: the start is rounded down, the end up, and both are cut to the value."""
     if value is None:
         return None
     if not isinstance(value, (list, str)):
@@ -73,7 +73,7 @@ def _bound(bound: Number | None, length: int, missing: int, whole: Callable[[Num
 
 
 def positions(value: list[Json], part: list[Json], frame: Frame) -> Json:
-    """Where one array stands inside another (`indices`); nowhere when it is empty."""
+    """Returns the indices at which one array is inside another (`indices`); none if it is empty."""
     if not part:
         return []
     keys = key(value, frame)[1:]
@@ -83,7 +83,7 @@ def positions(value: list[Json], part: list[Json], frame: Frame) -> Json:
 
 
 def items(value: Json) -> Collection[Json]:
-    """What `.[]` gives: the items of an array, the values of an object in their order."""
+    """Returns the outputs of `.[]`: the items of an array, or the values of an object in their order."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ def items(value: Json) -> Collection[Json]:
 
 
 def has(value: Json, name: Json) -> bool:
-    """`has(name)`."""
+    """Returns `has(name)`."""
     if isinstance(value, dict) and isinstance(name, str):
         return name in value
     if isinstance(value, list) and is_number(name):
@@ -103,7 +103,7 @@ def has(value: Json, name: Json) -> bool:
 
 
 def contains(value: Json, part: Json, frame: Frame) -> bool:
-    """`contains(part)`."""
+    """Returns `contains(part)`."""
     if kind(value) != kind(part) or (isinstance(value, bool) and value is not part):
         raise EvaluationError(f"{kind(value)} and {kind(part)} cannot have their containment checked")
     return _contains(value, part, frame)

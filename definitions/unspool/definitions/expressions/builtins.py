@@ -51,7 +51,7 @@ def _string(value: Json, use: str, frame: Frame) -> str:
 
 
 def keys_in_order(value: Json, frame: Frame) -> list[Json]:
-    """`keys_unsorted`."""
+    """Returns `keys_unsorted`."""
     if not isinstance(value, (dict, list)):
         raise EvaluationError(f"{kind(value)} has no keys")
     charge(frame, len(value))
@@ -59,7 +59,7 @@ def keys_in_order(value: Json, frame: Frame) -> list[Json]:
 
 
 def total(values: list[Json], frame: Frame) -> Json:
-    """`add` of these values; null for none."""
+    """Returns `add` of these values; null if there are none."""
     if values and all(type(value) is str for value in values):
         charge_text(frame, sum(map(len, values)) + 16 * len(values))
         return "".join(values)
@@ -120,15 +120,15 @@ def _mathematical(function: Callable[[float], float]) -> Callable[[Json, Frame],
 
 
 def finite(function: Callable[..., float], *operands: float) -> Json:
-    """The result of a mathematical function.
+    """Returns the result of a mathematical function.
 
     Raises:
-        EvaluationError: it is no finite number.
+        EvaluationError: it is not a finite number.
     """
     try:
         return computed(function(*operands))
     except (ValueError, OverflowError):
-        raise EvaluationError("the result is no finite number") from None
+        raise EvaluationError("the result is not a finite number") from None
 
 
 def _absolute(value: Json, frame: Frame) -> Json:
@@ -158,7 +158,7 @@ def _transposed(value: Json, frame: Frame) -> list[Json]:
 
 
 def flatten(value: Json, depth: Json, frame: Frame) -> list[Json]:
-    """`flatten(depth)`."""
+    """Returns `flatten(depth)`."""
     if less(depth, 0, frame):
         raise EvaluationError("flatten depth must not be negative")
     return _flattened(value, depth, frame)
@@ -180,7 +180,7 @@ def _flattened(value: Json, depth: Json, frame: Frame) -> list[Json]:
 
 
 def join(value: Json, separator: Json, frame: Frame) -> str:
-    """`join(separator)`: null is an empty text, arrays and objects are refused."""
+    """Returns `join(separator)`. Null is an empty text; arrays and objects are errors."""
     pieces: list[Json] = []
     for item in items(value):
         charge(frame, ITEM)
@@ -195,14 +195,14 @@ def join(value: Json, separator: Json, frame: Frame) -> str:
 
 
 def entries(value: Json, frame: Frame) -> list[Json]:
-    """`to_entries`."""
+    """Returns `to_entries`."""
     names = keys_in_order(value, frame)
     charge(frame, ITEM * len(names))
     return [{"key": name, "value": value[name]} for name in names]
 
 
 def from_entries(value: Json, frame: Frame) -> dict[str, Json]:
-    """`from_entries`."""
+    """Returns `from_entries`."""
     made: dict[str, Json] = {}
     for entry in items(value):
         charge(frame, ITEM)

@@ -1,4 +1,4 @@
-"""From the syntax tree to closures.
+"""Compiles the syntax tree to closures.
 
 Work is bounded: the subset has no recursion by the author, so between two outputs of a construct that has
 several (`,`, `.[]`, `range`) every closure runs at most once. Each such output is charged with the size of
@@ -53,11 +53,11 @@ from unspool.definitions.expressions.syntax import (
 from unspool.definitions.json_value import Json
 
 _INEXACT_OPERANDS: Final = frozenset({"-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">="})
-"""Operators to which only the value of a number matters, not how it was written."""
+"""Operators that use only the value of a number, not how it was written."""
 
 
 def size(node: Node) -> int:
-    """The number of nodes of a tree."""
+    """Returns the number of nodes of a tree."""
     return 1 + sum(map(size, children(node)))
 
 
@@ -73,7 +73,7 @@ class Closures(PathClosures):
         self.code = self.compile(node)
 
     def compile(self, node: Node) -> Code:  # noqa: C901, PLR0911, PLR0912 -- one case per kind of node
-        """The code of a part of the expression.
+        """Returns the code of a part of the expression.
 
         Raises:
             OutsideSubset: the part is outside the subset.
@@ -137,7 +137,7 @@ class Closures(PathClosures):
         return self.frame_size - 1
 
     def _with_variable(self, name: str, *bodies: Node) -> tuple[int, list[Code]]:
-        """The place of a variable and the code of what sees it."""
+        """Returns the place of a variable, and the code of the parts in which it exists."""
         place = self._new_place()
         self._bound.append((name, place))
         codes = [self.compile(body) for body in bodies]

@@ -1,6 +1,6 @@
-"""Compiled expressions and how they combine.
+"""Compiled expressions, and how they are combined.
 
-Most expressions have exactly one output, and then a plain closure computes it; generators are made only for
+Most expressions have exactly one output, which a plain closure computes; generators are made only for
 those that can have none or several. Outputs are produced as they are asked for, in the order of jq.
 """
 
@@ -13,24 +13,24 @@ from unspool.definitions.expressions.frame import Frame, Many, One
 from unspool.definitions.json_value import Json
 
 _MOST_OPERANDS: Final = 50
-"""Operands of one construct of which one has several outputs: each is a Python frame when evaluated."""
+"""The most operands of a construct of which one has several outputs: each is a Python frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A compiled expression; `one` when it has exactly one output."""
+    """A compiled expression. It has `one` if it has exactly one output."""
 
     many: Many
     one: One | None = None
 
 
 def single(run: One) -> Code:
-    """Code with exactly one output."""
+    """Returns code with exactly one output."""
     return Code(lambda value, frame: (run(value, frame),), run)
 
 
 def applied(operation: Callable[..., Json], outer: Code, inner: Code) -> Code:
-    """`operation(inner, outer, frame)` for all pairs, the outer operand varying slowest."""
+    """Returns the code of `operation(inner, outer, frame)` for all pairs; the outer one varies slowest."""
     if outer.one is not None and inner.one is not None:
         slow, fast = outer.one, inner.one
 
@@ -49,7 +49,7 @@ def applied(operation: Callable[..., Json], outer: Code, inner: Code) -> Code:
 
 
 def product(codes: Sequence[Code], build: Callable[[Sequence[Json], Frame], Json]) -> Code:
-    """`build` of one output of each, for all combinations; the first varies slowest."""
+    """Returns the code of `build` for all combinations of outputs; the first varies slowest."""
     runs = [code.one for code in codes if code.one is not None]
     if len(runs) == len(codes):
         return single(lambda value, frame: build([run(value, frame) for run in runs], frame))
@@ -73,7 +73,7 @@ def _combinations(codes: Sequence[Code], value: Json, frame: Frame) -> Iterator[
 
 
 def piped(parts: Sequence[Code]) -> Code:
-    """Each part applied to the outputs of the one before it."""
+    """Returns code that applies each part to the outputs of the one before it."""
     code = parts[0]
     for part in parts[1:]:
         code = _then(code, part)

@@ -22,14 +22,14 @@ class ExpressionCompiler:
     """Compiles expressions, each once: the same source gives the same object."""
 
     def __init__(self, *, jq: JqRunner | None, mode: Mode = "strict") -> None:
-        """Takes what runs expressions outside the subset (None: they do not compile) and `evaluate.mode`."""
+        """Takes `evaluate.mode`, and what runs expressions outside the subset (None: they do not compile)."""
         self.loose = mode == "loose"
         """Whether a text that does not compile or fails as an expression is a plain text."""
         self._jq = jq
         self._compiled: dict[str, Expression] = {}
 
     def expression(self, source: str) -> Expression:
-        """A field that is an expression by its type, bare or wrapped in `${ }` (inventory D4).
+        """Compiles a field that is an expression by its type, with or without `${ }` (inventory D4).
 
         Raises:
             ExpressionError: it is not valid jq, is too long, or uses a name that authors cannot use.
@@ -37,7 +37,7 @@ class ExpressionCompiler:
         return self._compile(_unwrapped(source))
 
     def template(self, value: Json) -> Template:
-        """A value whose strings may hold `${ }`; in loose mode any string is tried (inventory D2, D5).
+        """Compiles a value whose strings may hold `${ }`; in loose mode any may be one (inventory D2, D5).
 
         Keys are not expressions. Raises `ExpressionError`.
         """
@@ -53,7 +53,7 @@ class ExpressionCompiler:
         return Template.of_constant(value)
 
     def text(self, value: str) -> Template:
-        """A string that may hold `${ }`. Raises `ExpressionError`."""
+        """Compiles a string that may hold `${ }`. Raises `ExpressionError`."""
         if not self.loose:
             return self._strict(split(value), value)
         parts = split(value)
@@ -65,7 +65,7 @@ class ExpressionCompiler:
             return Template.of_constant(value)
 
     def shell_command(self, text: str) -> Template:
-        """A command line: `${NAME}` belongs to the shell (inventory D7). Raises `ExpressionError`."""
+        """Compiles a command; `${NAME}` in it is for the shell (inventory D7). Raises `ExpressionError`."""
         return self._strict(split(text, shell_parameters=True), text)
 
     def _strict(self, parts: tuple[Part, ...], text: str) -> Template:
@@ -112,7 +112,11 @@ def _checked(source: str, jq: JqRunner) -> str | None:
 
 
 def closures_of(source: str) -> ClosureExpression | None:
-    """The expression as closures; None when it is outside the subset. Raises `ExpressionError`."""
+    """Compiles an expression to closures. Returns None if it is outside the subset.
+
+    Raises:
+        ExpressionError: it is empty, too long, not jq, or uses a name that authors cannot use.
+    """
     tokens = tokenize(source)
     if not tokens:
         raise ExpressionError("the expression is empty")

@@ -10,7 +10,7 @@ from unspool.definitions.json_value import Json
 
 
 def comma(parts: Sequence[Code], cost: int) -> Code:
-    """`a, b`."""
+    """Returns the code of `a, b`."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for part in parts:
@@ -21,7 +21,7 @@ def comma(parts: Sequence[Code], cost: int) -> Code:
 
 
 def logical(left: Code, right: Code, *, decided: bool) -> Code:
-    """`and` is decided by a false left side, `or` by a true one."""
+    """Returns the code of `and` and `or`. A false left side decides `and`, a true one decides `or`."""
     if left.one is not None and right.one is not None:
         first, second = left.one, right.one
 
@@ -42,7 +42,7 @@ def logical(left: Code, right: Code, *, decided: bool) -> Code:
 
 
 def alternative(left: Code, right: Code) -> Code:
-    """`a // b`."""
+    """Returns the code of `a // b`."""
     if left.one is not None and right.one is not None:
         first, second = left.one, right.one
 
@@ -65,7 +65,7 @@ def alternative(left: Code, right: Code) -> Code:
 
 
 def conditional(pairs: Sequence[tuple[Code, Code]], otherwise: Code) -> Code:
-    """`if`, with its conditions and branches."""
+    """Returns the code of `if`, with its conditions and branches."""
     code = otherwise
     for condition, then in reversed(pairs):
         code = _choice(condition, then, code)
@@ -85,7 +85,7 @@ def _choice(condition: Code, then: Code, otherwise: Code) -> Code:
 
 
 def bound(source: Code, place: int, body: Code) -> Code:
-    """`source as $name | body`."""
+    """Returns the code of `source as $name | body`."""
     if source.one is not None and body.one is not None:
         start, finish = source.one, body.one
 
@@ -104,7 +104,7 @@ def bound(source: Code, place: int, body: Code) -> Code:
 
 
 def attempted(body: Code, handler: Code | None = None) -> Code:
-    """`body?` and `try body catch handler`; the handler does not read the error."""
+    """Returns the code of `body?` and `try body catch handler`. The handler does not read the error."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         try:

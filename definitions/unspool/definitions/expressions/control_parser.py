@@ -36,7 +36,7 @@ CONTROL: Final = frozenset({"reduce", "foreach", "try", "break"})
 """Names that start a term of their own."""
 
 Pattern = str | tuple[tuple[Node, "Pattern"], ...]
-"""What stands after `as`: the name of a variable, or keys and the patterns of the values there."""
+"""What follows `as`: the name of a variable, or keys and the patterns of their values."""
 
 
 class ControlParser(TokenReader, ABC):
@@ -139,7 +139,7 @@ class ControlParser(TokenReader, ABC):
         return tuple(parts)
 
     def _member(self) -> list[tuple[Node, Pattern]]:
-        """A key with its pattern; `$name` is the key and a variable, `$name: pattern` both."""
+        """Parses a key with its pattern; `$name` is the key and a variable, `$name: pattern` both."""
         token = self._take()
         if token.kind == "variable":
             name = token.text[1:]
@@ -160,7 +160,7 @@ def _names(pattern: Pattern) -> list[str]:
 
 
 def bound(pattern: Pattern, source: Node, body: Node, depth: int = 0) -> Node:
-    """`source as pattern | body`, with a variable for each value that a pattern takes apart."""
+    """Returns the tree of `source as pattern | body`, with a variable for each value inside the pattern."""
     if isinstance(pattern, str):
         return Bind(source, pattern, body)
     whole = f"#{len(_names(pattern))}.{depth}"

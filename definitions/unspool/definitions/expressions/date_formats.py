@@ -47,7 +47,7 @@ class Time(NamedTuple):
 
 
 def _pieces(pattern: str) -> list[tuple[str, str]]:
-    """The codes and the texts between them, combined codes resolved.
+    """Returns the codes and the texts between them; combined codes are resolved.
 
     Raises:
         OutsideSubset: the pattern ends within a code, or holds the end of a C string.
@@ -68,7 +68,7 @@ def _pieces(pattern: str) -> list[tuple[str, str]]:
 
 
 def _iso_week(time: Time) -> tuple[int, int]:
-    """The year and the number of the week by ISO 8601."""
+    """Returns the year and the number of the week by ISO 8601."""
     thursday = time.day_of_year - (time.weekday - 1) % 7 + 3
     year = time.year
     if thursday < 0:
@@ -119,7 +119,7 @@ _WRITERS: Final[Mapping[str, Callable[[Time], str]]] = MappingProxyType(
 
 
 def writer(pattern: str, zone: str) -> Callable[[Time], str | None]:
-    """`strftime`: what writes a time; it returns None where jq has no room for the text.
+    """Returns a function that writes a time (`strftime`). It returns None if jq has no room for the text.
 
     Raises:
         OutsideSubset: the pattern has other codes.
@@ -144,7 +144,7 @@ def writer(pattern: str, zone: str) -> Callable[[Time], str | None]:
 
 
 class _Parsed:
-    """What has been read: fields as in C, and which of them were given."""
+    """The fields that have been read, as in C, and which of them were given."""
 
     def __init__(self) -> None:
         self.year = 1900
@@ -154,7 +154,7 @@ class _Parsed:
         self.afternoon = False
 
     def finished(self) -> list[Json]:
-        """The broken-down time, with the weekday and the day of the year where they follow."""
+        """Returns the broken-down time, with the weekday and the day of the year if they follow from it."""
         given = self.given
         if self.afternoon and "half" in given:
             self.hour += 12
@@ -174,7 +174,7 @@ class _Parsed:
 
 
 def _starts(year: int) -> list[int]:
-    """The day of the year on which each month starts."""
+    """Returns the day of the year on which each month starts."""
     first = days_until(year, 0, 1)
     return [days_until(year, month, 1) - first for month in range(12)]
 
@@ -315,7 +315,7 @@ def _reads(code: str, text: str) -> list[_Read]:
 
 
 def reader(pattern: str) -> Callable[[str], list[Json]]:
-    """`strptime`: what reads a text to a broken-down time. It raises `EvaluationError`.
+    """Returns a function that reads a broken-down time (`strptime`). It raises `EvaluationError`.
 
     Raises:
         OutsideSubset: the pattern has other codes.

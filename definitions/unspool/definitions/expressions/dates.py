@@ -19,10 +19,10 @@ from unspool.definitions.json_value import Json
 
 _DAY: Final = 86_400
 _FIELDS: Final = 6
-"""Fields of a broken-down time that count; the weekday and the day of the year follow from them."""
+"""Fields of a broken-down time that are used; the weekday and the day of the year follow from them."""
 _INT: Final = 2**31
 _FURTHEST: Final = 2.0**56
-"""Seconds; the year does not fit a C integer well before that."""
+"""Seconds. The year stops fitting a C integer long before."""
 
 
 def _broken_down(value: Json, name: str) -> list[Json]:
@@ -37,7 +37,7 @@ def _broken_down(value: Json, name: str) -> list[Json]:
 
 
 def _time(seconds: int) -> Time | None:
-    """None if the year does not fit a C integer."""
+    """Returns the broken-down time; None if the year does not fit a C integer."""
     days, rest = divmod(seconds, _DAY)
     year, month, day = date_of(days)
     if not is_year(year):
@@ -48,7 +48,7 @@ def _time(seconds: int) -> Time | None:
 
 
 def _seconds(value: list[Json], name: str) -> int:
-    """The seconds of a broken-down time whose fields may exceed their ranges (C `timegm`)."""
+    """Returns the seconds of a broken-down time whose fields may exceed their ranges (C `timegm`)."""
     fields = [0, 0, 0, 0, 0, 0]
     for place, field in enumerate(value[: _FIELDS + 2]):
         if not is_number(field):

@@ -20,7 +20,7 @@ _URI: Final = re.compile(r"(?:[^%]+|%[0-9a-fA-F]{2})*", re.ASCII)
 
 
 def explode(value: Json, frame: Frame) -> list[Json]:
-    """`explode`: the code points of a string."""
+    """Returns `explode`: the code points of a string."""
     if not isinstance(value, str):
         raise EvaluationError(f"{kind(value)} cannot be exploded")
     charge_text(frame, len(value))
@@ -29,7 +29,7 @@ def explode(value: Json, frame: Frame) -> list[Json]:
 
 
 def implode(value: Json, frame: Frame) -> str:
-    """`implode`: the string of code points; what is no code point becomes U+FFFD."""
+    """Returns `implode`: the string of code points; a number that is not a code point becomes U+FFFD."""
     if not isinstance(value, list):
         raise EvaluationError("implode input must be an array")
     charge(frame, ITEM * len(value))
@@ -44,7 +44,7 @@ def _code_point(number: int) -> int:
 
 
 def from_base64(value: Json, frame: Frame) -> str:
-    """`@base64d`: the text up to the first `=`, decoded."""
+    """Returns `@base64d`: the text up to the first `=`, decoded."""
     text = to_string(value, frame)
     charge_text(frame, 16 * len(text))
     digits = text.partition("=")[0]
@@ -56,7 +56,7 @@ def from_base64(value: Json, frame: Frame) -> str:
 
 
 def from_uri(value: Json, frame: Frame) -> str:
-    """`@urid`: percent-encoded bytes, decoded."""
+    """Returns `@urid`: percent-encoded bytes, decoded."""
     text = to_string(value, frame)
     charge_text(frame, 16 * len(text))
     if _URI.fullmatch(text):
@@ -66,7 +66,7 @@ def from_uri(value: Json, frame: Frame) -> str:
 
 
 def _decoded(data: bytes, frame: Frame) -> str:
-    """UTF-8 as text, with U+FFFD for bytes that are none, as many as jq writes."""
+    """Decodes UTF-8. Bytes that are not valid become U+FFFD, as many as jq writes."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -88,7 +88,7 @@ def _character(sequence: bytes) -> str:
 
 
 def _sequence_length(data: bytes, at: int) -> int:
-    """The bytes that jq reads as one code point, valid or not."""
+    """Returns how many bytes jq reads as one code point, valid or not."""
     first = data[at]
     if first < 0xC2 or first > 0xF4:
         return 1

@@ -19,15 +19,18 @@ class JqRunner(Protocol):
     """Runs real jq isolated in child processes. Thread-safe; a call blocks up to the time limit."""
 
     def run(self, source: str, value: Json, variables: Mapping[str, Json]) -> Json:
-        """The first output, or None. Raises `ExpressionError`."""
+        """Returns the first output; None if there is none. Raises `ExpressionError`."""
         ...
 
     def check(self, source: str, known: frozenset[str] | None = None) -> str | None:
-        """Why this is not valid jq, given the variables that exist (None: any); None if it is valid."""
+        """Returns why a source is not valid jq; None if it is valid.
+
+        `known` has the variables that exist; None accepts any.
+        """
         ...
 
     def for_tenant(self, tenant: str) -> "JqRunner":
-        """The same runner for one tenant: tenants take turns, so that none delays the others."""
+        """Returns the same runner for one tenant. It serves tenants in turn, so none delays the others."""
         ...
 
     def close(self) -> None:
@@ -63,7 +66,7 @@ class Expression(Protocol):
         ...
 
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
-        """Its first output, or None when it has none; variables that are missing are null.
+        """Returns the first output; None if there is none. Missing variables are null.
 
         Raises:
             ExpressionError: it fails, or exceeds a limit.
@@ -71,7 +74,7 @@ class Expression(Protocol):
         ...
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """`evaluate`, charged to a budget shared with other expressions."""
+        """Evaluates as `evaluate` does, within a budget that other expressions share."""
         ...
 
 

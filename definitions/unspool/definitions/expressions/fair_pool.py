@@ -23,7 +23,7 @@ class FairPool(Generic[_Item]):
         self._lock = Lock()
 
     def take(self, tenant: str) -> _Item:
-        """Waits for an item and returns it: of free ones the most recently used."""
+        """Waits for a free item and returns it; if there are several, the one that was used last."""
         with self._lock:
             if self._free:
                 self._queue.start(tenant)

@@ -1,4 +1,4 @@
-"""Builtins that take expressions, and those with no or several outputs."""
+"""Builtins that take expressions, and builtins with no or several outputs."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -90,7 +90,7 @@ def _with_entries(cost: int, body: Code) -> Code:
 
 
 def _by_outputs(value: Json, frame: Frame, cost: int, body: Code) -> list[tuple[Key, Json]]:
-    """Each item with its key: the outputs of an expression."""
+    """Returns each item with its key: the outputs of an expression."""
     inside = list(items(value))
     charge(frame, cost * len(inside))
     keys = sort_keys([list(body.many(item, frame)) for item in inside], frame)
@@ -144,7 +144,7 @@ def _max_by(cost: int, body: Code) -> Code:
 
 
 def _of_items(build: Build) -> Build:
-    """`sort` and the like: the item itself is the key."""
+    """Returns the builder of builtins such as `sort`, for which the item itself is the key."""
 
     def built(cost: int) -> Code:
         by_value = build(cost, single(lambda value, _: value)).one
@@ -164,7 +164,7 @@ def _of_items(build: Build) -> Build:
 
 
 def _quantifier(*, decided: bool) -> Build:
-    """`any(generator; condition)` is decided by a true output, `all` by a false one."""
+    """Returns the builder of `any(generator; condition)` or `all`: true decides `any`, false `all`."""
 
     def built(_: int, generator: Code, condition: Code) -> Code:
         def one(value: Json, frame: Frame) -> bool:
@@ -289,7 +289,7 @@ def _limit(_: int, count: Code, stream: Code) -> Code:
 
 
 def _count(wanted: Json, frame: Frame) -> float:
-    """A number of outputs, checked when jq checks it: at the first output."""
+    """Returns a number of outputs. It is checked when jq checks it: at the first output."""
     if not is_number(wanted):
         subtract(wanted, 1, frame)  # raises
     return float(wanted)

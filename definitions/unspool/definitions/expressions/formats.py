@@ -18,7 +18,7 @@ _HTML: Final = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&apo
 
 
 def _row(name: str, separator: str, text: Callable[[str], str]) -> Callable[[Json, Frame], str]:
-    """A format of arrays of scalars."""
+    """Returns a function that writes arrays of scalars in a format."""
 
     def written(value: Json, frame: Frame) -> str:
         if not isinstance(value, list):

@@ -61,7 +61,7 @@ class _Function:
 
 
 def expanded(node: Node) -> Node:
-    """The program without functions.
+    """Returns the program without functions.
 
     Raises:
         OutsideSubset: a function is recursive, or the program becomes too large.
@@ -112,14 +112,14 @@ class _Expansion:
                 return _rebuilt(node, inside)
 
     def _variable(self, context: _Context, name: str) -> tuple[str, _Context]:
-        """A unique name for a variable: none is seen where it is not meant."""
+        """Returns a unique name for a variable, so that variables with the same name do not mix."""
         self._variables += 1
         fresh = f"{name}#{self._variables}"
         return fresh, replace(context, names={**context.names, name: fresh})
 
     def _defined(self, node: Define, context: _Context, depth: int) -> Node:
         key = (node.name, len(node.parameters))
-        if key == ("recurse", 0):  # also what `..` is in the tree
+        if key == ("recurse", 0):  # `..` is the same in the tree
             raise OutsideSubset
         within = replace(context, functions={**context.functions, key: None})
         function = _Function(node.parameters, node.body, within)
@@ -145,7 +145,7 @@ class _Expansion:
 
 
 def _rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:  # noqa: C901, PLR0911, PLR0912 -- one case per kind
-    """The node with its parts changed; kinds that bind names are left to the caller."""
+    """Returns the node with its parts changed. It is not for nodes that bind names."""
     match node:
         case Path(base, steps):
             return Path(change(base), tuple(_step(step, change) for step in steps))

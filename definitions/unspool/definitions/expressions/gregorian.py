@@ -9,14 +9,14 @@ _EPOCH: Final = 719_468
 
 
 def days_until(year: int, month: int, day: int) -> int:
-    """The days from 1970-01-01 to a date."""
+    """Returns the days from 1970-01-01 to a date."""
     era, of_era = divmod(year - (month < 2), 400)
     from_march = (153 * ((month + 10) % 12) + 2) // 5 + day - 1
     return era * _ERA + of_era * 365 + of_era // 4 - of_era // 100 + from_march - _EPOCH
 
 
 def date_of(days: int) -> tuple[int, int, int]:
-    """Year, month and day of a number of days since 1970-01-01."""
+    """Returns year, month and day of a number of days since 1970-01-01."""
     era, of_era = divmod(days + _EPOCH, _ERA)
     year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
     from_march = of_era - (365 * year + year // 4 - year // 100)

@@ -11,12 +11,12 @@ _UNDEFINED: Final = re.compile(r"\b([A-Za-z_]\w*)/0 is not defined", re.ASCII)
 
 
 def undefined_variable(name: str, known: Iterable[str]) -> str:
-    """The message about a variable that does not exist, with the known one nearest to it."""
+    """Returns the message about a variable that does not exist, with the known one nearest to it."""
     return f"${name} is not defined here{did_you_mean(f'${name}', [f'${other}' for other in known])}"
 
 
 def hyphenated_key(tokens: tuple[Token, ...], message: str) -> str:
-    """The end of a message about an undefined function `c` in `.a.b-c`: the key was probably `"b-c"`."""
+    """Returns the end of a message about an undefined function `c` in `.a.b-c`: probably a key `"b-c"`."""
     undefined = _UNDEFINED.search(message)
     if undefined is None:
         return ""

@@ -48,11 +48,11 @@ PRELUDE = "".join(
 )
 
 AS_TEXT = 'error(if type == "string" then . else "(not a string): \\(tojson)" end)'
-"""Raises an error again, an error that is no text with all digits of its numbers."""
+"""Raises an error again. An error that is not text becomes text, with all digits of its numbers."""
 
 
 def confine(memory: int) -> None:
-    """Gives up what jq does not need: memory, files, processes, the privileges of root."""
+    """Gives up all that jq does not need: memory, files, processes, the privileges of root."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -73,7 +73,7 @@ class Programs:
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     def compiled(self, source: str, names: list[str]) -> Any:
-        """The compiled program. Raises ValueError when the source is not valid jq."""
+        """Returns the compiled program. Raises ValueError when the source is not valid jq."""
         key = " ".join([*names, "|", source])
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -87,7 +87,7 @@ class Programs:
 
 
 def wrapped(source: str, names: list[str]) -> str:
-    """The program that runs an expression and gives its output as JSON text.
+    """Returns the program that runs an expression and gives its output as JSON text.
 
     The variables come with the input, because the binding can bind them at compile time only.
     """
@@ -135,7 +135,7 @@ def encoded(text: str) -> bytes:
 
 
 def integer(digits: str) -> int | float:
-    """The number of plain digits, exactly. Raises `InexactNumber`."""
+    """Returns the number that plain digits mean, exactly. Raises `InexactNumber`."""
     if len(digits) <= 20 and -(2**63) <= (exact := int(digits)) < 2**64:
         return exact
     rounded = float(digits)
@@ -145,7 +145,7 @@ def integer(digits: str) -> int | float:
 
 
 def double(digits: str) -> int | float:
-    """The nearest finite double of a number with a point or an exponent; beyond 2^53 with all its digits.
+    """Returns the finite double nearest to a number with a point or an exponent; beyond 2^53, all its digits.
 
     Raises `InexactNumber`.
     """
@@ -161,7 +161,7 @@ def double(digits: str) -> int | float:
 
 
 def inexact(digits: str) -> InexactNumber:
-    """The error about a number, of which it shows the start."""
+    """Returns the error about a number. It shows the start of a long one."""
     return InexactNumber(digits if len(digits) <= DIGITS_SHOWN else digits[:DIGITS_SHOWN] + "...")
 
 

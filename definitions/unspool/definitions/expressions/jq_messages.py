@@ -18,7 +18,7 @@ _WITH_KEY: Final = re.compile(rf"\b(with {_KIND}) [(\"].*$", re.DOTALL)
 
 
 def of_evaluation(message: str) -> str:
-    """The message of an expression that fails."""
+    """Returns the message of an expression that fails."""
     if _INDEXED.match(message):
         message = _WITH_KEY.sub(r"\1", message)
     for pattern, replacement in _OTHER:
@@ -27,6 +27,6 @@ def of_evaluation(message: str) -> str:
 
 
 def of_compilation(message: str) -> str:
-    """The message of source that is not valid jq: its first line, without the program's name."""
+    """Returns the message about a source that is not valid jq: its first line, without the program's name."""
     first = message.partition("\n")[0].removeprefix("jq: error: ").rstrip(":")
     return first.replace(" at <top-level>,", " at").strip() or "it is not valid jq"

@@ -40,7 +40,7 @@ class JqPool:
         self._checkers = FairPool[JqProcess | None]([None])
 
     def for_tenant(self, tenant: str) -> "TenantJqRunner":
-        """A runner on these children whose calls take turns as calls of this tenant."""
+        """Returns a runner on these children for the calls of a tenant; tenants are served in turn."""
         return TenantJqRunner(self, tenant)
 
     def run(self, source: str, value: Json, variables: Mapping[str, Json], tenant: str = _NO_TENANT) -> Json:
@@ -54,7 +54,7 @@ class JqPool:
         try:
             body = orjson.dumps({"v": dict(variables), "d": value})
         except TypeError as error:
-            raise ExpressionError(f"the data is no JSON that jq can read: {error}") from None
+            raise ExpressionError(f"jq cannot read the data as JSON: {error}") from None
         program = jq_program(source)
         form = program.for_data(body)
         reply = self._ask(self._children, _request("run", form, variables) + body, tenant)

@@ -105,7 +105,7 @@ def _pipe_of(stream: IO[bytes] | None) -> int:
 
 
 def _module_folders() -> list[str]:
-    """The folders of the two modules of the child, which starts without site-packages."""
+    """Returns the folders of the two modules of the child, which starts without site-packages."""
     found = [find_spec(name) for name in ("jq", "orjson")]
     origins = [Path(spec.origin) for spec in found if spec is not None and spec.origin is not None]
     return sorted({str((path.parent if path.stem == "__init__" else path).parent) for path in origins})

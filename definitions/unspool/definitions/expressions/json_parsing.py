@@ -1,7 +1,7 @@
 """`fromjson`: JSON text to values, as lenient as jq.
 
-jq accepts numbers such as `+1`, `01`, `.5` and `5.`. It replaces the second half of a surrogate pair where it
-stands alone, and refuses the first half. An integer of more than 64 bits and numbers that are not finite are
+jq accepts numbers such as `+1`, `01`, `.5` and `5.`. It replaces the second half of a surrogate pair if it
+is alone, and refuses the first half. An integer of more than 64 bits and numbers that are not finite are
 errors here.
 """
 
@@ -24,7 +24,7 @@ _ESCAPE: Final = re.compile(
 
 
 def from_json(value: Json, frame: Frame) -> Json:
-    """`fromjson`."""
+    """Returns `fromjson`."""
     if not isinstance(value, str):
         raise EvaluationError(f"{kind(value)}: only strings can be parsed")
     charge_text(frame, len(value))
@@ -37,7 +37,7 @@ def from_json(value: Json, frame: Frame) -> Json:
     try:
         return _DECODER.decode(_STRING_OR_WORD.sub(_as_in_json, text))
     except json.JSONDecodeError as error:
-        raise EvaluationError(f"the text is no JSON at line {error.lineno}, column {error.colno}") from None
+        raise EvaluationError(f"the text is not JSON at line {error.lineno}, column {error.colno}") from None
 
 
 def _without_half_pairs(text: str) -> str:
@@ -53,7 +53,7 @@ def _whole_pair(escape: re.Match[str]) -> str:
 
 
 def _as_in_json(word: re.Match[str]) -> str:
-    """A number as JSON writes it; anything else as it is."""
+    """Returns a number as JSON writes it; anything else as it is."""
     number = _NUMBER.fullmatch(word[1] or "")
     if number is None:
         return word[0]
@@ -64,7 +64,7 @@ def _as_in_json(word: re.Match[str]) -> str:
 
 
 def exact_integer(digits: str) -> int | float:
-    """An integer of up to 64 bits, exactly. Raises `EvaluationError` if it has more."""
+    """Returns an integer of up to 64 bits, exactly. Raises `EvaluationError` if it has more."""
     if len(digits) <= 20 and SMALLEST <= (whole := int(digits)) <= LARGEST:
         return whole if whole or digits[0] != "-" else -0.0
     raise EvaluationError(f"the integer {shown(digits)} has more than 64 bits; pass it as a string")

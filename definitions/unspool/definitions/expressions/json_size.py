@@ -16,11 +16,11 @@ MAX_DEPTH: Final = 200
 """Levels of a value; an event around it adds a few, and JSON ends at 254 (orjson)."""
 
 _SCALAR: Final = 4
-"""Characters of a value that is no text and holds nothing, and of the punctuation around any value."""
+"""Characters of a value that is neither text nor a collection, and of the punctuation around any value."""
 
 
 def json_size(value: Json) -> int:
-    """About how many characters a value has as JSON, each part counted as often as it occurs.
+    """Returns about how many characters a value has as JSON. Each part counts as often as it occurs.
 
     Raises:
         LimitExceeded: it is too large or too deep.

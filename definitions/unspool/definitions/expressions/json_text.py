@@ -19,7 +19,7 @@ _PLAIN_UP_TO: Final = 15
 
 
 def to_text(number: float) -> str:
-    """A number that is not an int, as text."""
+    """Returns a number that is not an int as text."""
     if number.is_integer() and abs(number) < EXACT:
         return "-0" if not number and str(number)[0] == "-" else repr(number)
     mantissa, _, exponent = repr(number).partition("e")
@@ -42,7 +42,7 @@ def _placed(digits: str, point: int) -> str:
 
 
 def to_json(value: Json, frame: Frame) -> str:
-    """Compact JSON, objects in the order of their members (`tojson`)."""
+    """Returns a value as compact JSON, with members in their order (`tojson`)."""
     pieces: list[str] = []
     _write(value, pieces, frame)
     charge_text(frame, sum(map(len, pieces)))
@@ -50,7 +50,7 @@ def to_json(value: Json, frame: Frame) -> str:
 
 
 def start_of_json(value: Json, characters: int, frame: Frame) -> str:
-    """`tojson`, cut after this many characters of an array or an object."""
+    """Returns `tojson`, cut after this many characters of an array or an object."""
     if not isinstance(value, (list, dict)):
         return to_json(value, frame)
     charge_text(frame, characters)
@@ -64,7 +64,7 @@ def start_of_json(value: Json, characters: int, frame: Frame) -> str:
 
 
 def to_string(value: Json, frame: Frame) -> str:
-    """A string as it is, anything else as JSON (`tostring`)."""
+    """Returns a string as it is, anything else as JSON (`tostring`)."""
     return value if type(value) is str else to_json(value, frame)
 
 

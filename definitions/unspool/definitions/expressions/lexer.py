@@ -1,4 +1,4 @@
-"""All tokens of jq. Forbidden names are refused here, inside and outside the subset."""
+"""Splits jq into tokens, and refuses forbidden names, inside and outside the subset."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ LONGEST_SOURCE: Final = 16 * 1024
 """Bytes of an expression (UTF-8)."""
 
 DEEPEST_NESTING: Final = 64
-"""Interpolations, brackets and operators inside one another in the subset."""
+"""Levels of interpolations, brackets and operators in the subset."""
 
 _HOST: Final = "expressions do not see the process they run in"
 _MODULES: Final = "there are no modules"
@@ -89,7 +89,7 @@ class _Scanner:
         self._source = source
 
     def tokens(self, start: int, inside: int) -> tuple[tuple[Token, ...], int]:
-        """The tokens from `start` to the end, or to the parenthesis that ends an interpolation."""
+        """Returns the tokens from `start` to the end, or to the parenthesis that ends an interpolation."""
         if inside > DEEPEST_NESTING:
             raise ExpressionError("strings are nested too deeply")
         found: list[Token] = []
@@ -159,7 +159,7 @@ def _append(parts: list[str | tuple[Token, ...]], text: str) -> None:
 
 
 def _keys_marked(tokens: list[Token]) -> tuple[Token, ...]:
-    """Object keys become `key` tokens: `{env: 1}` and `{env}` name members, not the builtin."""
+    """Marks object keys as `key` tokens: `{env: 1}` and `{env}` name members, not the builtin."""
     enclosing: list[str] = []
     marked: list[Token] = []
     for position, token in enumerate(tokens):
@@ -191,7 +191,7 @@ def _refuse(token: Token) -> None:
 
 
 def variables(tokens: tuple[Token, ...]) -> frozenset[str]:
-    """The names of all variables that occur, bound inside the expression or not; `NOW` if `now` does."""
+    """Returns the names of all variables that occur, bound in the expression or not; `NOW` for `now`."""
     found = {token.text[1:].lstrip() for token in every(tokens) if token.kind == "variable"}
     if any(token.kind == "name" and token.text == "now" for token in every(tokens)):
         found.add(NOW)

@@ -23,7 +23,7 @@ class _Break(Exception):
 
 
 def labelled(place: int, body: Code) -> Code:
-    """`label $name | body`."""
+    """Returns the code of `label $name | body`."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         label = frame[place] = _Break()
@@ -37,7 +37,7 @@ def labelled(place: int, body: Code) -> Code:
 
 
 def broken(place: int) -> Code:
-    """`break $name`."""
+    """Returns the code of `break $name`."""
 
     def many(_: Json, frame: Frame) -> Iterable[Json]:
         raise frame[place]
@@ -46,7 +46,7 @@ def broken(place: int) -> Code:
 
 
 def reduced(cost: int, place: int, source: Code, start: Code, update: Code) -> Code:
-    """`reduce`: the last output of each update is the next state, null when there is none."""
+    """Returns the code of `reduce`. The last output of an update is the next state; null if it has none."""
     step = _last(update)
 
     def run(value: Json, frame: Frame, state: Json) -> Json:
@@ -76,7 +76,7 @@ def _last(update: Code) -> One:
 
 
 def iterated(cost: int, place: int, source: Code, start: Code, update: Code, extract: Code) -> Code:
-    """`foreach`: as `reduce`, with an output for each state."""
+    """Returns the code of `foreach`: as `reduce`, with an output for each state."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for begin in start.many(value, frame):
@@ -102,7 +102,7 @@ class _Failed:
 
 
 def _unfolded(cost: int, next_values: Many, value: Json, frame: Frame) -> Iterator[Json]:
-    """A value, then all that an expression makes of it, depth first."""
+    """Yields a value, then all that an expression makes of it, depth first."""
     pending: list[Json | _Failed] = [value]
     while pending:
         reached = pending.pop()
@@ -136,7 +136,7 @@ def _selected(condition: Code) -> Code:
 
 
 def _one(condition: Code) -> One:
-    """A condition with one output; real jq runs the others."""
+    """Returns the function of a condition with one output. Real jq runs conditions with several."""
     if condition.one is None:
         raise OutsideSubset
     return condition.one

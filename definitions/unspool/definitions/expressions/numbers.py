@@ -15,7 +15,7 @@ from unspool.definitions.expressions.errors import EvaluationError
 Number = int | float
 
 EXACT: Final = 2**53
-"""Integers up to here are exact as doubles."""
+"""Integers up to this one are exact as doubles."""
 
 SMALLEST: Final = -(2**63)
 LARGEST: Final = 2**64 - 1
@@ -26,10 +26,10 @@ _SHOWN: Final = 40
 
 
 def computed(value: Number) -> Number:
-    """The result of a computation with doubles: an integer where it is one exactly, else a double.
+    """Returns the result of a computation with doubles: an integer where it is one exactly, else a double.
 
     Raises:
-        EvaluationError: it is no finite number.
+        EvaluationError: it is not a finite number.
     """
     if type(value) is int and -EXACT <= value <= EXACT:
         return value
@@ -41,12 +41,12 @@ def computed(value: Number) -> Number:
         # -0 stays a double: jq writes it "-0"
         return int(double) if double or math.copysign(1.0, double) > 0 else double
     if not math.isfinite(double):
-        raise EvaluationError("the result is no finite number")
+        raise EvaluationError("the result is not a finite number")
     return double
 
 
 def integer(exact: int, *operands: Number) -> Number:
-    """An integer result, exact up to 64 bits; a longer one is a double, as in jq.
+    """Returns an integer result, exact up to 64 bits; a longer one is a double, as in jq.
 
     Raises:
         EvaluationError: it has more than 64 bits, and an operand is an integer beyond 2^53.
@@ -62,7 +62,7 @@ def integer(exact: int, *operands: Number) -> Number:
 
 
 def calculated(operate: Callable[[Any, Any], Any], left: Number, right: Number) -> Number:
-    """The result of an operator on two numbers: of doubles as in jq, else exact.
+    """Returns the result of an operator on two numbers: of doubles as in jq, else exact.
 
     With an integer beyond 2^53, a result with a fraction is the nearest double.
 
@@ -92,7 +92,7 @@ def is_double(value: Number) -> bool:
 
 
 def from_text(text: str) -> Number:
-    """The number that a text shows with a fraction or an exponent; an integer beyond 2^53 keeps its digits.
+    """Returns the number of a text with a fraction or an exponent; an integer beyond 2^53 keeps its digits.
 
     Raises:
         EvaluationError: it is not finite, or beyond 2^53 and the nearest double has other digits.
@@ -111,17 +111,17 @@ def from_text(text: str) -> Number:
 
 
 def shown(digits: str) -> str:
-    """A number for a message: its start if it is long."""
+    """Returns a number for a message; only the start of a long one."""
     return digits if len(digits) <= _SHOWN else digits[:_SHOWN] + "..."
 
 
 def truncated(value: Number) -> int:
-    """Rounded towards zero, within the range of a C integer of 64 bits."""
+    """Returns a number rounded towards zero, within the range of a C integer of 64 bits."""
     return max(-(2**63), min(2**63 - 1, math.trunc(value)))
 
 
 def rounded(value: Number) -> Number:
-    """To the nearest integer, halves away from zero (C `round`)."""
+    """Returns the nearest integer; halves are rounded away from zero (C `round`)."""
     whole = math.trunc(value)
     if abs(value - whole) >= 0.5:
         whole += 1 if value > 0 else -1

@@ -21,7 +21,7 @@ from unspool.definitions.json_value import Json
 
 
 def add(left: Json, right: Json, frame: Frame) -> Json:
-    """`+`: numbers, strings, arrays, objects (the right one wins); null changes nothing."""
+    """Returns `left + right`: numbers, strings, arrays, objects (the right wins). Null changes nothing."""
     one, other = type(left), type(right)
     if one is int and other is int:
         total = left + right
@@ -45,7 +45,7 @@ def add(left: Json, right: Json, frame: Frame) -> Json:
 
 
 def subtract(left: Json, right: Json, frame: Frame) -> Json:
-    """`-`: numbers; an array without the items of another."""
+    """Returns `left - right`: numbers; an array without the items of another."""
     if type(left) is int and type(right) is int:
         return integer(left - right, left, right)
     if is_number(left) and is_number(right):
@@ -57,7 +57,7 @@ def subtract(left: Json, right: Json, frame: Frame) -> Json:
 
 
 def multiply(left: Json, right: Json, frame: Frame) -> Json:
-    """`*`: numbers; a string repeated; objects merged deeply."""
+    """Returns `left * right`: numbers; a string repeated; objects merged deeply."""
     if type(left) is int and type(right) is int:
         product = left * right
         # The sign of a zero is lost in integers; jq keeps it.
@@ -93,7 +93,7 @@ def _merged(left: dict[str, Json], right: dict[str, Json], frame: Frame) -> dict
 
 
 def divide(left: Json, right: Json, frame: Frame) -> Json:
-    """`/`: numbers; a string split by another."""
+    """Returns `left / right`: numbers; a string split by another."""
     if is_number(left) and is_number(right):
         if not right:
             raise EvaluationError("number and number cannot be divided because the divisor is zero")
@@ -104,7 +104,7 @@ def divide(left: Json, right: Json, frame: Frame) -> Json:
 
 
 def split(text: str, separator: str, frame: Frame) -> list[str]:
-    """The pieces of a text between the separators; its characters when there is none."""
+    """Returns the pieces of a text between the separators; its characters if there is no separator."""
     charge(frame, ITEM * (text.count(separator) + 1) + (len(text) >> 4))
     if not text:
         return []
@@ -112,7 +112,7 @@ def split(text: str, separator: str, frame: Frame) -> list[str]:
 
 
 def remainder(left: Json, right: Json, _: Frame) -> Json:
-    """`%`: of the numbers cut to integers, with the sign of the left one."""
+    """Returns `left % right` of the numbers cut to integers. It has the sign of the left one."""
     if not (is_number(left) and is_number(right)):
         raise _cannot_be("divided (remainder)", left, right)
     dividend, divisor = _whole(left), abs(_whole(right))
@@ -128,7 +128,7 @@ def _whole(number: Number) -> int:
 
 
 def negate(value: Json) -> Json:
-    """`-value`."""
+    """Returns `-value`."""
     if not is_number(value):
         raise EvaluationError(f"{kind(value)} cannot be negated")
     if type(value) is int:

@@ -12,7 +12,7 @@ _PLAIN: Final = frozenset({str, int, float})
 
 
 def kind(value: Json) -> str:
-    """The name of a value's type, as `type` gives it."""
+    """Returns the name of a value's type, as `type` gives it."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -30,12 +30,12 @@ def holds(value: Json) -> bool:
 
 
 def is_number(value: Json) -> bool:
-    """Whether it is a number; booleans are none."""
+    """Whether it is a number; a boolean is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def key(value: Json, frame: Frame) -> Key:
-    """A tuple that sorts, compares and hashes as the value does in jq."""
+    """Returns a tuple that sorts, compares and hashes as the value does in jq."""
     charge(frame, ITEM)
     if value is None:
         return (0,)
@@ -52,7 +52,7 @@ def key(value: Json, frame: Frame) -> Key:
 
 
 def equal(left: Json, right: Json, frame: Frame) -> bool:
-    """`==`."""
+    """Returns `left == right`."""
     if left is right:
         return True
     one, other = type(left), type(right)
@@ -64,7 +64,7 @@ def equal(left: Json, right: Json, frame: Frame) -> bool:
 
 
 def less(left: Json, right: Json, frame: Frame) -> bool:
-    """`<`."""
+    """Returns `left < right`."""
     one, other = type(left), type(right)
     if one is other and one in _PLAIN:
         return bool(left < right)
@@ -72,7 +72,7 @@ def less(left: Json, right: Json, frame: Frame) -> bool:
 
 
 def sort_keys(items: list[Json], frame: Frame) -> list[Key]:
-    """The keys of all items, with the sorting charged for as well."""
+    """Returns the keys of all items. Charges for sorting them, too."""
     before = frame[0]
     keys = [key(item, frame) for item in items]
     # Comparing two keys can cost as much as the shorter one is long, log n times for each.

@@ -51,11 +51,11 @@ _KEYWORDS: Final = frozenset(
     ("as", "and", "or", "if", "then", "elif", "else", "end", "def", "catch", "label")
 )
 _LONGEST_CHAIN: Final = 100
-"""Operators, steps or pipes in a row: each is a Python frame when evaluated."""
+"""The most operators, steps or pipes in a row: each is a Python frame when evaluated."""
 
 
 def parse(tokens: tuple[Token, ...]) -> Node:
-    """The tree of an expression.
+    """Returns the tree of an expression.
 
     Raises:
         OutsideSubset: it is outside the subset, or not jq.
@@ -83,7 +83,7 @@ class _Parser(ControlParser):
         return self._row(",", self._item, Comma)
 
     def _item(self) -> Node:
-        """An expression without commas; after `as`, `label` and `def`, all that follows is the body."""
+        """Parses an expression without commas; all that follows `as`, `label` and `def` is the body."""
         if self._accept("def"):
             return self._nested(self._definition)
         if self._accept("label"):
@@ -287,7 +287,7 @@ class _Parser(ControlParser):
         return key, value
 
     def _key(self, token: Token) -> tuple[Node, Node | None]:
-        """A key, and the value it has when none is written."""
+        """Parses a key. Returns it, and the value that it has if none is written."""
         match token.kind:
             case "key":
                 name: Node = Literal(token.text)
@@ -308,7 +308,7 @@ class _Parser(ControlParser):
 
 
 def _number(text: str) -> Literal:
-    """Integers stay exact in 64 bits; real jq runs numbers that it reads differently from Python."""
+    """Parses a number. Integers stay exact in 64 bits; real jq runs numbers that it reads unlike Python."""
     if text.isdecimal():
         whole = int(text) if len(text) <= 20 else LARGEST + 1
         if whole > LARGEST:

@@ -1,4 +1,4 @@
-"""Compiles path expressions: the part of the compiler behind `path(…)`, `del(…)` and assignments."""
+"""Compiles path expressions: the part of the compiler for `path(…)`, `del(…)` and assignments."""
 
 from abc import ABC, abstractmethod
 
@@ -31,14 +31,14 @@ class PathClosures(ABC):
 
     @abstractmethod
     def compile(self, node: Node) -> Code:
-        """The code of an expression as values."""
+        """Returns the code of an expression as values."""
 
     @abstractmethod
     def _new_place(self) -> int:
-        """A free place for a variable in the frame."""
+        """Returns a free place for a variable in the frame."""
 
     def places_of(self, node: Node) -> PathCode:  # noqa: C901, PLR0911 -- one case per kind of node
-        """The code of a path expression. Raises `OutsideSubset`."""
+        """Returns the code of a path expression. Raises `OutsideSubset`."""
         match node:
             case Identity():
                 return path_code.identity

@@ -1,4 +1,4 @@
-"""Path expressions: what may stand in `path(…)`, `del(…)` and on the left of an assignment.
+"""Path expressions: they can be in `path(…)`, in `del(…)` and on the left of an assignment.
 
 Each output is a path, as a tuple of keys and indices, and the value that it leads to.
 """
@@ -24,17 +24,17 @@ PathCode = Callable[[Place, Frame], Iterable[Place]]
 
 
 def identity(place: Place, _: Frame) -> Iterable[Place]:
-    """`.`."""
+    """Returns the place itself (`.`)."""
     return (place,)
 
 
 def nothing(_place: Place, _frame: Frame) -> Iterable[Place]:
-    """`empty`."""
+    """Returns no place (`empty`)."""
     return ()
 
 
 def piped(parts: Sequence[PathCode]) -> PathCode:
-    """Each part applied to the places of the one before it."""
+    """Returns code that applies each part to the places of the one before it."""
     if len(parts) == 1:
         return parts[0]
     first, rest = parts[0], piped(parts[1:])
@@ -47,7 +47,7 @@ def piped(parts: Sequence[PathCode]) -> PathCode:
 
 
 def comma(parts: Sequence[PathCode], cost: int) -> PathCode:
-    """`a, b`."""
+    """Returns the code of `a, b`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for part in parts:
@@ -58,7 +58,7 @@ def comma(parts: Sequence[PathCode], cost: int) -> PathCode:
 
 
 def indexed(base: PathCode, at: Code, *, optional: bool) -> PathCode:
-    """`base[at]`."""
+    """Returns the code of `base[at]`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for name in at.many(place[1], frame):
@@ -82,7 +82,7 @@ def _stepped(path: tuple[Json, ...], value: Json, name: Json, frame: Frame) -> P
 
 
 def iterated(base: PathCode, cost: int, *, optional: bool) -> PathCode:
-    """`base[]`."""
+    """Returns the code of `base[]`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for path, value in base(place, frame):
@@ -98,7 +98,7 @@ def iterated(base: PathCode, cost: int, *, optional: bool) -> PathCode:
 
 
 def conditional(condition: Code, then: PathCode, otherwise: PathCode) -> PathCode:
-    """`if`: the condition is a value, the branches are paths."""
+    """Returns the code of `if`: the condition is a value, the branches are paths."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for output in condition.many(place[1], frame):
@@ -108,7 +108,7 @@ def conditional(condition: Code, then: PathCode, otherwise: PathCode) -> PathCod
 
 
 def alternative(left: PathCode, right: PathCode) -> PathCode:
-    """`a // b`."""
+    """Returns the code of `a // b`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         found = False
@@ -123,7 +123,7 @@ def alternative(left: PathCode, right: PathCode) -> PathCode:
 
 
 def attempted(body: PathCode) -> PathCode:
-    """`(body)?`."""
+    """Returns the code of `(body)?`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         try:
@@ -135,7 +135,7 @@ def attempted(body: PathCode) -> PathCode:
 
 
 def bound(source: Code, place_of_variable: int, body: PathCode) -> PathCode:
-    """`source as $name | body`."""
+    """Returns the code of `source as $name | body`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for output in source.many(place[1], frame):
@@ -146,7 +146,7 @@ def bound(source: Code, place_of_variable: int, body: PathCode) -> PathCode:
 
 
 def selected(condition: Code) -> PathCode:
-    """`select(condition)`."""
+    """Returns the code of `select(condition)`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for output in condition.many(place[1], frame):
@@ -157,7 +157,7 @@ def selected(condition: Code) -> PathCode:
 
 
 def first(body: PathCode) -> PathCode:
-    """`first(body)`."""
+    """Returns the code of `first(body)`."""
 
     def run(place: Place, frame: Frame) -> Iterable[Place]:
         for reached in body(place, frame):
@@ -168,7 +168,7 @@ def first(body: PathCode) -> PathCode:
 
 
 def limited(count: Code, body: PathCode) -> PathCode:
-    """`limit(count; body)`."""
+    """Returns the code of `limit(count; body)`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for wanted in count.many(place[1], frame):
@@ -187,7 +187,7 @@ def limited(count: Code, body: PathCode) -> PathCode:
 
 
 def at_path(at: Code) -> PathCode:
-    """`getpath(path)`."""
+    """Returns the code of `getpath(path)`."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         for steps in at.many(place[1], frame):
@@ -202,7 +202,7 @@ def at_path(at: Code) -> PathCode:
 
 
 def recursed(cost: int) -> PathCode:
-    """`..`: the value, then everything inside it, from the outside in."""
+    """Returns the code of `..`: the value, then everything inside it, outermost first."""
 
     def run(place: Place, frame: Frame) -> Iterator[Place]:
         pending = [iter((place,))]
@@ -221,7 +221,7 @@ def recursed(cost: int) -> PathCode:
 
 
 def outputs(places: PathCode) -> Code:
-    """The values that a path expression leads to."""
+    """Returns the code of the values that a path expression leads to."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for _, reached in places(((), value), frame):
@@ -231,7 +231,7 @@ def outputs(places: PathCode) -> Code:
 
 
 def of_kinds(*kinds: str) -> PathCode:
-    """`strings` and the like."""
+    """Returns the code of builtins such as `strings`."""
     return lambda place, _: (place,) if kind(place[1]) in kinds else ()
 
 

@@ -45,7 +45,7 @@ PATH_FILTERS: Final[Mapping[str, Callable[[int, PathCode], Code]]] = MappingProx
 
 
 def paths(cost: int, condition: Code | None = None) -> Code:
-    """`paths` and `paths(condition)`."""
+    """Returns the code of `paths` and `paths(condition)`."""
     everything = recursed(cost)
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
@@ -62,7 +62,7 @@ def paths(cost: int, condition: Code | None = None) -> Code:
 
 
 def set_path(_: int, path: Code, new: Code) -> Code:
-    """`setpath(path; new)`."""
+    """Returns the code of `setpath(path; new)`."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for at in path.many(value, frame):
@@ -81,12 +81,12 @@ def _steps(path: Json) -> tuple[Json, ...]:
 
 
 def value_at(value: Json, path: Json, frame: Frame) -> Json:
-    """`getpath(path)`."""
+    """Returns `getpath(path)`."""
     return get_path(value, _steps(path), frame)
 
 
 def delete_paths(value: Json, paths: Json, frame: Frame) -> Json:
-    """`delpaths(paths)`."""
+    """Returns `delpaths(paths)`."""
     if not isinstance(paths, list):
         raise EvaluationError("paths must be an array")
     charge(frame, ITEM * len(paths))
@@ -94,7 +94,7 @@ def delete_paths(value: Json, paths: Json, frame: Frame) -> Json:
 
 
 def walk(cost: int, body: Code) -> Code:
-    """`walk(body)`: applies it to everything inside the value, then to the value."""
+    """Returns the code of `walk(body)`: the body is applied to all values inside, then to the value."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         charge(frame, cost)
@@ -116,7 +116,7 @@ def walk(cost: int, body: Code) -> Code:
 
 
 def assigned(operator: str, cost: int, places: PathCode, right: Code) -> Code:
-    """`=`, `|=`, `+=` and the like; all but `|=` have one output for each one of the right side."""
+    """Returns the code of an assignment. All but `|=` have one output for each output of the right side."""
     if operator == "|=":
         return single(lambda value, frame: _updated(value, frame, cost, places, right.many))
     operate = OPERATIONS.get(operator[:-1])

@@ -12,7 +12,7 @@ from unspool.definitions.json_value import Json
 
 
 def chain(base: One | None, names: tuple[str, ...]) -> One:
-    """Members of members, from the input or from a base."""
+    """Returns the code of members of members, from the input or from a base."""
     if base is not None:
         follow = chain(None, names)
         return lambda value, frame: follow(base(value, frame), frame)
@@ -29,7 +29,7 @@ def chain(base: One | None, names: tuple[str, ...]) -> One:
 
 
 def constant_names(steps: tuple[Index | Slice | Iterate, ...]) -> tuple[str, ...]:
-    """The names at the start of a path that are constant and not optional."""
+    """Returns the names at the start of a path that are constant and not optional."""
     names: list[str] = []
     for step in steps:
         match step:
@@ -41,7 +41,7 @@ def constant_names(steps: tuple[Index | Slice | Iterate, ...]) -> tuple[str, ...
 
 
 def indexed(base: Code, at: Code, *, optional: bool) -> Code:
-    """`base[at]`."""
+    """Returns the code of `base[at]`."""
     return _optional(base, at) if optional else applied(index, at, base)
 
 
@@ -59,7 +59,7 @@ def _optional(base: Code, at: Code) -> Code:
 
 
 def sliced(base: Code, start: Code, end: Code, *, optional: bool) -> Code:
-    """`base[start:end]`."""
+    """Returns the code of `base[start:end]`."""
     if not optional:
         return product((start, end, base), lambda chosen, frame: cut(chosen[2], chosen[0], chosen[1], frame))
 
@@ -78,7 +78,7 @@ def sliced(base: Code, start: Code, end: Code, *, optional: bool) -> Code:
 
 
 def iterated(base: Code, cost: int, *, optional: bool) -> Code:
-    """`base[]`; each output is charged."""
+    """Returns the code of `base[]`. It charges for each output."""
 
     def many(value: Json, frame: Frame) -> Iterator[Json]:
         for target in base.many(value, frame):

@@ -16,7 +16,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant. `exact` is false of a number whose spelling jq would keep in its text, such as 1.10."""
+    """A constant. `exact` is false if it is a number that jq would write as the source does, such as 1.10."""
 
     value: Json
     exact: bool = True
@@ -55,7 +55,7 @@ class Iterate:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Steps from a base; `optional` steps have no output where they would fail."""
+    """Steps from a base. An `optional` step that fails has no output instead."""
 
     base: "Node"
     steps: tuple[Index | Slice | Iterate, ...]
@@ -206,7 +206,7 @@ Node = (
 
 
 def children(node: Node) -> tuple[Node, ...]:  # noqa: C901, PLR0911, PLR0912 -- one case per kind
-    """The expressions directly inside one."""
+    """Returns the expressions directly inside a node."""
     match node:
         case Path(base, steps):
             return (base, *(inner for step in steps for inner in _operands(step)))

@@ -74,7 +74,7 @@ _IN_INTERPOLATION: Final = re.compile(r'[()"]|#[^\n]*')
 
 
 def _closing_brace(text: str, at: int) -> int | None:
-    """The position of the brace that closes an expression, ignoring braces in strings."""
+    """Returns the position of the brace that closes an expression; None if there is none. Skips strings."""
     open_braces = 1
     while match := _BRACES.search(text, at):
         at = match.end()
@@ -93,7 +93,7 @@ def _closing_brace(text: str, at: int) -> int | None:
 
 
 def _string_end(text: str, at: int) -> int | None:
-    """Behind the quote that ends a string; its interpolations may hold strings in turn."""
+    """Returns the position after a string, whose interpolations may hold strings; None without an end."""
     open_parentheses: list[int] = []
     while match := (_IN_INTERPOLATION if open_parentheses and open_parentheses[-1] else _IN_STRING).search(
         text, at
@@ -131,10 +131,10 @@ class Template:
     variables: frozenset[str]
     guarded: bool
     fill: Fill
-    """`evaluate`, charged to a given budget."""
+    """Evaluates as `evaluate` does, within a given budget."""
 
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
-        """The value with all expressions evaluated, which share one budget.
+        """Returns the value with all expressions evaluated. They share one budget.
 
         Raises:
             ExpressionError: one of them fails.
@@ -142,22 +142,22 @@ class Template:
         return self.fill(value, variables, Budget())
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """`evaluate`, charged to a budget shared with other templates."""
+        """Evaluates as `evaluate` does, within a budget that other templates share."""
         return self.fill(value, variables, budget)
 
     @classmethod
     def of_constant(cls, constant: Json) -> "Template":
-        """A value as it is."""
+        """Returns the template of a value without expressions."""
         return cls(True, _NO_VARIABLES, False, lambda _value, _variables, _budget: constant)
 
     @classmethod
     def of_expression(cls, expression: Expression) -> "Template":
-        """The result of an expression."""
+        """Returns the template of an expression."""
         return cls(False, expression.variables, expression.guarded, expression.evaluate_within)
 
     @classmethod
     def of_array(cls, items: "list[Template]") -> "Template":
-        """An array of which some item is not constant."""
+        """Returns the template of an array; not all items are constant."""
         fills = tuple(item.fill for item in items)
         return cls._of(
             items, lambda value, variables, budget: [fill(value, variables, budget) for fill in fills]
@@ -165,7 +165,7 @@ class Template:
 
     @classmethod
     def of_object(cls, members: "dict[str, Template]") -> "Template":
-        """An object of which some member is not constant."""
+        """Returns the template of an object; not all members are constant."""
         fills = tuple((name, member.fill) for name, member in members.items())
         return cls._of(
             list(members.values()),
@@ -174,7 +174,7 @@ class Template:
 
     @classmethod
     def of_text(cls, parts: "list[str | Expression]") -> "Template":
-        """A text in which expressions are replaced by their results, written as `tostring` does."""
+        """Returns the template of a text; results of expressions are written into it as `tostring` does."""
         return cls._of(
             [cls.of_expression(part) for part in parts if not isinstance(part, str)],
             lambda value, variables, budget: "".join(
@@ -186,7 +186,7 @@ class Template:
         )
 
     def or_else(self, literal: str) -> "Template":
-        """The same, and the literal where it fails (loose mode, inventory D2)."""
+        """Returns a template whose value is a literal if this one fails (loose mode, inventory D2)."""
         fill = self.fill
 
         def tried(value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
@@ -206,7 +206,7 @@ class Template:
 
 
 def written(result: Json, budget: Budget) -> str:
-    """A result within a text, as `tostring` writes it (inventory D7). Raises `LimitExceeded`."""
+    """Returns a result for a text, as `tostring` writes it (inventory D7). Raises `LimitExceeded`."""
     frame = [budget.left]
     try:
         text = to_string(result, frame)

@@ -22,15 +22,15 @@ class TenantQueue(Generic[_Entry]):
         return bool(self._waiting)
 
     def tenants(self) -> list[str]:
-        """The tenants whose entries wait."""
+        """Returns the tenants whose entries wait."""
         return list(self._waiting)
 
     def oldest(self) -> list[_Entry]:
-        """The first entry of each tenant that waits."""
+        """Returns the first entry of each tenant that waits."""
         return [entries[0] for entries in self._waiting.values()]
 
     def count(self, tenant: str) -> int:
-        """How many entries of the tenant wait."""
+        """Returns how many entries of the tenant wait."""
         return len(self._waiting.get(tenant, ()))
 
     def take_last(self, tenant: str, count: int) -> list[_Entry]:

@@ -1,6 +1,6 @@
 """Changes of values at paths: `setpath`, `delpaths`, and assignments.
 
-A change copies the arrays and objects on the way to its place. A sequence of changes copies each of them
+A change copies the arrays and objects along its path. A sequence of changes copies each of them
 once: `Draft` changes the copies that it made itself in place.
 """
 
@@ -30,14 +30,14 @@ class Draft:
         """By id, the arrays and objects made here that nothing else refers to."""
 
     def at(self, path: Path) -> Json:
-        """`getpath`: the value at a path. It may be kept elsewhere, so it is not changed in place later."""
+        """Returns the value at a path (`getpath`). The caller may keep it; it is never changed in place."""
         found = get_path(self.value, path, self._frame)
         if id(found) in self._copies:
             self._copies.clear()
         return found
 
     def set(self, path: Path, new: Json) -> None:
-        """`setpath`. Raises `EvaluationError` if the path does not fit the value."""
+        """Sets the value at a path (`setpath`). Raises `EvaluationError` if the path does not fit."""
         if len(path) > _MAX_PATH:
             raise LimitExceeded(f"a path of more than {_MAX_PATH} steps")
         self.value = self._set(self.value, path, 0, new)
@@ -69,7 +69,7 @@ class Draft:
         return changed
 
     def _own(self, value: Json, empty: Json) -> Json:
-        """The value if it was made here, else a copy."""
+        """Returns the value if it was made here, else a copy."""
         if id(value) in self._copies:
             return value
         copy = empty if value is None else value.copy()
@@ -81,11 +81,11 @@ class Draft:
 def _step(name: Json) -> Json:
     if isinstance(name, (str, int, float)) and not isinstance(name, bool):
         return name
-    raise EvaluationError(f"{kind(name)} is no step of a path that can be changed")
+    raise EvaluationError(f"{kind(name)} is not a step of a path that can be changed")
 
 
 def get_path(value: Json, path: Iterable[Json], frame: Frame) -> Json:
-    """`getpath(path)`: null where the path leaves the value."""
+    """Returns `getpath(path)`; null if the path leads out of the value."""
     for name in path:
         charge(frame, ITEM)
         value = index(value, name, frame)
@@ -93,7 +93,7 @@ def get_path(value: Json, path: Iterable[Json], frame: Frame) -> Json:
 
 
 def without(value: Json, paths: Iterable[Path], frame: Frame) -> Json:
-    """`delpaths`: without what stands at these paths; the last ones are removed first.
+    """Returns `delpaths`: the value without these paths. The last ones are removed first.
 
     A path inside another one of them is ignored.
     """
@@ -113,7 +113,7 @@ def without(value: Json, paths: Iterable[Path], frame: Frame) -> Json:
 
 class _Deletion(Draft):
     def delete(self, path: Path) -> None:
-        """Removes what stands at one path."""
+        """Removes the value at one path."""
         *way, last = path
         parent = self.value
         for name in way:
@@ -132,7 +132,7 @@ class _Deletion(Draft):
             del self._parent(way)[at]
 
     def _parent(self, way: list[Json]) -> Json:
-        """The array or object at a path, made changeable."""
+        """Returns the array or object at a path, as one that can be changed in place."""
         found = get_path(self.value, way, self._frame)
         if id(found) in self._copies:
             return found

@@ -46,10 +46,10 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 class BadCron(ValueError):
-    """The text is no cron expression, or one that never fires."""
+    """The text is not a cron expression, or it never fires."""
 
     def __init__(self, message: str, offset: int = 0) -> None:
-        """`offset` is the index of the character at which the wrong part begins."""
+        """Takes the message, and the index of the character at which the wrong part begins."""
         super().__init__(message)
         self.offset = offset
 
@@ -68,7 +68,7 @@ class Cron:
         return next(dropwhile(lambda found: found <= time, occurrences), None)
 
     def newest(self, first: int, until: int, most: int) -> list[int]:
-        """Returns the occurrences from `first` to `until`, both included; of these the `most` newest."""
+        """Returns the newest occurrences from `first` to `until`, both included; at most `most`."""
         local = _local(until, self.zone)
         # The repeated local times after this one are earlier than `until`, too.
         begin = local.replace(tzinfo=None) + _repeated(local) + _SECOND
@@ -78,9 +78,9 @@ class Cron:
         return list(islice(wanted, most))[::-1]
 
     def _occurrences(self, start: datetime, *, backwards: bool) -> Iterator[int]:
-        """Yields the occurrences before or after a local time; none of them twice."""
+        """Yields the occurrences before or after a local time, each once."""
         last = None
-        # A year beyond those that `datetime` has ends the iteration as well.
+        # The iteration also ends at a year that `datetime` does not have.
         try:
             for local in CronSim(self.fields, start.replace(tzinfo=None), reverse=backwards):
                 found = _instant(local, self.zone)
@@ -141,7 +141,7 @@ def _is_valid(number: int, text: str) -> bool:
 
 
 def _check_that_it_fires(cron: Cron, offset: int) -> None:
-    """The fields are right one by one; together they may name a day that no month has."""
+    """Checks the fields together: valid ones can name a day that no month has. Raises `BadCron`."""
     try:
         fires = next(CronSim(cron.fields, _EPOCH.replace(year=2000)), None) is not None
     except CronSimError:

@@ -24,7 +24,7 @@ class Interval:
         return self._occurrence(self._count(time) + 1)
 
     def newest(self, first: int, until: int, most: int) -> list[int]:
-        """Returns the occurrences from `first` to `until`, both included; of these the `most` newest."""
+        """Returns the newest occurrences from `first` to `until`, both included; at most `most`."""
         last = self._count(until)
         begin = max(self._count(first - 1) + 1, last - most + 1)
         return [self._occurrence(number) for number in range(begin, last + 1)]

@@ -18,7 +18,7 @@ class Series(Protocol):
         """Returns the first occurrence after a time; None if there is none."""
 
     def newest(self, first: int, until: int, most: int) -> list[int]:
-        """Returns the occurrences from `first` to `until`, both included; of these the `most` newest."""
+        """Returns the newest occurrences from `first` to `until`, both included; at most `most`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Schedule:
 
 
 def parse_schedule(value: Mapping[str, Json], zone: tzinfo) -> Schedule:
-    """Reads a schedule. `on` is ignored: it is no time.
+    """Reads a schedule. `on` is ignored, because it is not a time.
 
     Raises:
         BadCron: `cron` is not valid.
-        BadDuration: `every` or `after` is not valid, or `every` is no time at all.
+        BadDuration: `every` or `after` is not valid, or `every` is zero.
     """
     every, cron, after = (value.get(name) for name in ("every", "cron", "after"))
     return Schedule(
@@ -61,5 +61,5 @@ def parse_interval(value: Json) -> Duration:
     """
     duration = parse_duration(value)
     if not duration.milliseconds_from(0):
-        raise BadDuration("'every' must be longer than no time")
+        raise BadDuration("'every' must be longer than zero")
     return duration

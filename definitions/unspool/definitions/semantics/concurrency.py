@@ -33,7 +33,7 @@ def _check(task: dict[str, Any], pointer: str, findings: Findings) -> None:
     elif "while" in task:
         findings.error(
             child(pointer, "while"),
-            "iterations that run side by side have no order, so there is nothing for 'while' to stop; "
+            "iterations that run side by side have no order, so 'while' cannot stop the later ones; "
             "remove 'while' or 'concurrency'",
             at_key=True,
         )

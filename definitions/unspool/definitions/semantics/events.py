@@ -144,7 +144,7 @@ def _check_patterns(attributes: Any, pointer: str, findings: Findings) -> None:
 
 
 def _warn_of_single_keys(strategy: dict[str, Any], filters: list[_Filter], findings: Findings) -> None:
-    """Warns of a key without `expect` that only one event has to match: it is compared with nothing."""
+    """Warns of a key without `expect` that only one event has to match: nothing is compared."""
     keys = [
         (name, key, child(found.pointer, "correlate", name), found.until)
         for found in filters

@@ -22,7 +22,7 @@ _PROCESSES: Final = frozenset({"shell", "script", "container"})
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
     """Returns the variables that exist at a place; None under `use`, because that depends on the user.
 
-    Under `document` there are none: what is there is evaluated before there is an execution.
+    Under `document` there are none: expressions there are evaluated before an execution exists.
 
     The variables of a task exist in all parts of the task. Where they have no value, they are null: for
     example `catch.as` in the output of a task that did not fail.

@@ -10,7 +10,7 @@ from unspool.definitions.plan import Evaluable
 
 @dataclass(frozen=True, slots=True)
 class CallFunction:
-    """The function to call, and what to call it with."""
+    """The function to call, and its input."""
 
     name: str
     task: str

@@ -59,7 +59,7 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
 
 
 def _without_use(policy: Json) -> Json:
-    """The policy with an expression in place of each scheme that is a secret (inventory K1)."""
+    """Returns the policy with an expression in place of each scheme that is a secret (inventory K1)."""
     if not isinstance(policy, dict):
         return policy
     return {scheme: _secret(spec["use"]) if _is_use(spec) else spec for scheme, spec in policy.items()}

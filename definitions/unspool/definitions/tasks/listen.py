@@ -30,7 +30,7 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Iterator:
-    """What is done with each event (dsl-reference.md, "Subscription Iterator")."""
+    """How each event is processed (dsl-reference.md, "Subscription Iterator")."""
 
     item: str
     at: str
@@ -41,7 +41,7 @@ class Iterator:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """The events to wait for, and what is done with them."""
+    """The events to wait for, and how they are processed."""
 
     strategy: Strategy
     condition: Evaluable | None
@@ -53,7 +53,7 @@ class Listen:
 
     @property
     def filters(self) -> tuple[EventFilter, ...]:
-        """All filters; those of `until` are behind those of the strategy."""
+        """All filters: first those of the strategy, then those of `until`."""
         return self.strategy.filters + (self.until.filters if self.until is not None else ())
 
 

@@ -1,4 +1,4 @@
-"""`switch`: continues where the first case that holds says (dsl-reference.md, "Switch")."""
+"""`switch`: continues as the first case that holds says (dsl-reference.md, "Switch")."""
 
 from dataclasses import dataclass
 
