@@ -95,6 +95,10 @@ class Fleet:
             finally:
                 self.resume(name)
 
+    async def up(self, name: str) -> None:
+        """Waits until a process is up that was started again."""
+        await self._until_up([name])
+
     async def _replace(self, name: str, how: signal.Signals, seconds: float) -> None:
         with self._exclusively(name):
             self.processes[name].send_signal(how)
@@ -136,7 +140,7 @@ class Fleet:
         await self._until_up(self.processes)
 
     async def _until_up(self, names: Collection[str]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90  # seven processes start at once
         while not all(self._is_up(name) for name in names):
             assert time.monotonic() < deadline, self.logs()
             self.supervise()

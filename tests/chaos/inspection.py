@@ -12,9 +12,9 @@ class Inspection(Protocol):
     """The queues of a store."""
 
     def leftovers(self) -> dict[str, int]:
-        """Messages, tasks, timers, outbox entries and dead letters that are stored, by place.
+        """Messages, tasks, timers, outbox entries, dead letters and subscriptions that are stored, by place.
 
-        Empty if there are none.
+        Also buses with events that are not matched. Empty if there is nothing.
         """
 
     def delivered_messages(self) -> int:
@@ -39,8 +39,15 @@ class RedisInspection:
                     sizes[key] = admin.xlen(key)
                     for group in admin.xinfo_groups(key):
                         sizes[f"pending {key}"] = group["pending"]
-                elif key.endswith("}:timers"):
+                elif key.endswith(("}:timers", "}:subscribers")):
                     sizes[key] = admin.zcard(key)
+                elif key.endswith(("}:subscriptions", "}:shapes")):
+                    sizes[key] = admin.hlen(key)
+                elif key.endswith(("}:matched:late", "}:matched:runs")):
+                    sizes[key] = admin.scard(key)
+                elif key.endswith(":bus}:state"):
+                    newest, matched = admin.hmget(key, "newest", "matched")
+                    sizes[key] = newest is not None and newest != matched
         return {key: size for key, size in sizes.items() if size}
 
     def delivered_messages(self) -> int:
@@ -57,6 +64,13 @@ class RedisInspection:
         return False
 
 
+TABLES = (
+    *("inbox", "tasks", "timers", "dead_letters"),
+    *("subscriptions", "subscription_keys", "shapes", "bus_receivers"),
+)
+"""The tables of a SQLite store that are empty when nothing is under way."""
+
+
 class SqliteInspection:
     """The tables of a SQLite store."""
 
@@ -65,10 +79,8 @@ class SqliteInspection:
 
     def leftovers(self) -> dict[str, int]:
         """See `Inspection`."""
-        sizes = {
-            table: self._number(f"SELECT count(*) FROM {table}")
-            for table in ("inbox", "tasks", "timers", "dead_letters")
-        }
+        sizes = {table: self._number(f"SELECT count(*) FROM {table}") for table in TABLES}
+        sizes["buses"] = self._number("SELECT count(*) FROM buses WHERE newest > matched OR sent_to > 0")
         return {table: size for table, size in sizes.items() if size}
 
     def delivered_messages(self) -> int:

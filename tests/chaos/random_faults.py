@@ -18,7 +18,7 @@ class RandomFaults:
     def __init__(self, fleet: Fleet, server: RedisServer | None, seed: int) -> None:
         self._fleet = fleet
         self._server = server
-        self._chance = random.Random(seed)
+        self.chance = random.Random(seed)
         self._under_way: set[asyncio.Task[None]] = set()
         self._rounds = ROUNDS
         self._enough = asyncio.Event()
@@ -51,8 +51,8 @@ class RandomFaults:
         if self._server is not None:
             kinds += [self._cut_connections, self._restart_redis]
         while True:
-            for kind in self._chance.sample(kinds, len(kinds)):
-                await asyncio.sleep(self._chance.uniform(0.2, 1.0))
+            for kind in self.chance.sample(kinds, len(kinds)):
+                await asyncio.sleep(self.chance.uniform(0.2, 1.0))
                 self._fleet.faults[kind.__name__] += 1
                 await self._begin(kind)
             self._rounds -= 1
@@ -60,7 +60,10 @@ class RandomFaults:
                 self._enough.set()
 
     async def _begin(self, fault: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Runs a fault beside the next ones, at most two at a time."""
+        """Runs a fault beside the next ones, at most two at a time.
+
+        The fault ends when its process is up again. So services work between faults on a slow machine, too.
+        """
         while len(self._under_way) >= 2:
             await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         task = asyncio.create_task(fault())
@@ -68,17 +71,23 @@ class RandomFaults:
         task.add_done_callback(self._under_way.discard)
 
     async def _kill(self) -> None:
-        await self._fleet.kill_and_start(self._fleet.pick(self._chance), 0)
+        name = self._fleet.pick(self.chance)
+        await self._fleet.kill_and_start(name, 0)
+        await self._fleet.up(name)
 
     async def _start_slowly(self) -> None:
-        await self._fleet.kill_and_start(self._fleet.pick(self._chance), self._chance.uniform(1, 3))
+        name = self._fleet.pick(self.chance)
+        await self._fleet.kill_and_start(name, self.chance.uniform(1, 3))
+        await self._fleet.up(name)
 
     async def _restart(self) -> None:
-        await self._fleet.stop_and_start(self._fleet.pick(self._chance))
+        name = self._fleet.pick(self.chance)
+        await self._fleet.stop_and_start(name)
+        await self._fleet.up(name)
 
     async def _pause(self) -> None:
         """Mostly longer than the leases."""
-        await self._fleet.pause(self._fleet.pick(self._chance), self._chance.uniform(1, 8))
+        await self._fleet.pause(self._fleet.pick(self.chance), self.chance.uniform(1, 8))
 
     async def _cut_connections(self) -> None:
         with self._server.admin as admin:

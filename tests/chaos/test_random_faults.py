@@ -1,6 +1,7 @@
-"""Executions of the order example under random faults: each ends as it does without faults.
+"""Executions under random faults: each ends as it does without faults.
 
-Every fourth order is a sub-workflow of another execution.
+Orders of the example; every fourth is a sub-workflow of another execution. Executions that talk with events.
+A schedule.
 """
 
 import asyncio
@@ -12,21 +13,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.chaos.conversations import Conversations
 from tests.chaos.harness import TENANT, completed
 from tests.chaos.ledger import Arrivals, serving
 from tests.chaos.oracle import check_execution
+from tests.chaos.ticking import Ticking, executions_of
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    Definition,
-    ExecutionFilter,
-    ExecutionKey,
-    Start,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Definition, ExecutionKey, Start, WorkflowRef
 from unspool.eventstore.retry import retry_until_available
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -46,6 +43,9 @@ ORDERS_PER_PARENT = 4
 SECONDS_OF_STARTS = 12
 """So that executions are in flight during all faults."""
 
+ORDERS_PER_CONVERSATION = 6
+"""For so many orders there is one group of executions that talk."""
+
 SERVICES = ("worker-0", "worker-1", "worker-2", "executor-0", "executor-1", "timer-0", "timer-1")
 
 
@@ -61,85 +61,98 @@ def shop():
     return shop, create_app(shop)
 
 
+@dataclass
+class Orders:
+    """The executions of orders, and what their service got."""
+
+    store: EventStore
+    count: int
+    arrivals: Arrivals
+
+    async def deploy(self) -> None:
+        """Deploys the orders and their parents."""
+        await self.store.put_definition(TENANT, Definition(REF, ORDER_TEXT, 0))
+        await self.store.put_definition(TENANT, Definition(PARENT_REF, PARENT_TEXT, 0))
+
+    async def start(self, address: str) -> None:
+        """Starts all, over some seconds."""
+        for number, key in enumerate(self.keys):
+            ref = REF if number % ORDERS_PER_PARENT else PARENT_REF
+            start = Start(key, ref, order(number, address), time.time_ns() // 1_000_000)
+            await retry_until_available(partial(self.store.start, start))
+            await asyncio.sleep(SECONDS_OF_STARTS / self.count)
+
+    @property
+    def keys(self) -> list[ExecutionKey]:
+        """The executions that were started: orders and parents."""
+        return [ExecutionKey(TENANT, f"order-{number}") for number in range(self.count)]
+
+    async def completed(self, deadline: float) -> None:
+        """Waits until all have completed."""
+        await asyncio.gather(*(completed(self.store, key, deadline) for key in self.keys))
+
+    async def check(self, jq: JqPool) -> None:
+        """Checks the histories and outputs. Nothing was done that no history asked for."""
+        order_plan, parent_plan = (compile_plan(load(text).value, jq) for text in (ORDER_TEXT, PARENT_TEXT))
+        requested: set[str] = set()
+        for number, started in enumerate(self.keys):
+            key = started
+            tracking = {"order": f"O-{number}", "tracking": f"TRACK-O-{number}", "status": "shipped"}
+            if number % ORDERS_PER_PARENT == 0:
+                history = await check_execution(
+                    self.store, key, parent_plan, self.arrivals.first(), "workflow.completed"
+                )
+                assert history[-1].data["output"] == tracking
+                [child] = [event.data["child"] for event in history if event.type == "child.started"]
+                key = ExecutionKey(TENANT, child)
+            history = await check_execution(
+                self.store, key, order_plan, self.arrivals.first(), "workflow.completed"
+            )
+            assert history[-1].data["output"] == tracking
+            requested |= {f"{key.id}/{event.run}" for event in history if event.type == "task.requested"}
+            requested.add(f"{key.id}/payment")
+        assert set(self.arrivals.first()) <= requested
+        # None is doubled, none is without a parent.
+        assert len(await executions_of(self.store, REF)) == self.count
+
+
 def order(number: int, address: str) -> dict[str, object]:
     return {"service": address, "order": f"O-{number}", "sku": "lamp", "quantity": 1, "amount": 9.5}
 
 
-async def start_all(store: EventStore, count: int, address: str) -> list[ExecutionKey]:
-    keys = [ExecutionKey(TENANT, f"order-{number}") for number in range(count)]
-    for number, key in enumerate(keys):
-        ref = REF if number % ORDERS_PER_PARENT else PARENT_REF
-        start = Start(key, ref, order(number, address), time.time_ns() // 1_000_000)
-        await retry_until_available(partial(store.start, start))
-        await asyncio.sleep(SECONDS_OF_STARTS / count)
-    return keys
-
-
-@dataclass
-class Orders:
-    """The ended executions of orders, and what their service got."""
-
-    store: EventStore
-    arrivals: Arrivals
-    jq: JqPool
-
-    async def check(self, number: int, key: ExecutionKey) -> set[str]:
-        """Checks an order, and its parent if it has one; returns the idempotency keys of its tasks."""
-        tracking = {"order": f"O-{number}", "tracking": f"TRACK-O-{number}", "status": "shipped"}
-        if number % ORDERS_PER_PARENT == 0:
-            key = await self._check_parent(key, tracking)
-        plan = compile_plan(load(ORDER_TEXT).value, self.jq)
-        history = await check_execution(self.store, key, plan, self.arrivals.first(), "workflow.completed")
-        assert history[-1].data["output"] == tracking
-        runs = {f"{key.id}/{event.run}" for event in history if event.type == "task.requested"}
-        return runs | {f"{key.id}/payment"}
-
-    async def _check_parent(self, key: ExecutionKey, output: dict[str, str]) -> ExecutionKey:
-        """Checks the parent of an order; returns the key of the order."""
-        plan = compile_plan(load(PARENT_TEXT).value, self.jq)
-        history = await check_execution(self.store, key, plan, self.arrivals.first(), "workflow.completed")
-        assert history[-1].data["output"] == output
-        [child] = [event.data["child"] for event in history if event.type == "child.started"]
-        return ExecutionKey(TENANT, child)
-
-
-async def number_of_orders(store: EventStore) -> int:
-    """How many executions of the order example there are: none is doubled, none is without a parent."""
-    wanted, count, cursor = ExecutionFilter(workflow=(REF.namespace, REF.name)), 0, None
-    while True:
-        page = await store.executions(TENANT, wanted, limit=500, cursor=cursor)
-        count, cursor = count + len(page.items), page.cursor
-        if cursor is None:
-            return count
-
-
 @pytest.mark.chaos
 @pytest.mark.timeout(1500)
-async def test_orders_survive_faults(
+async def test_executions_survive_faults(
     store, fleet, random_faults, inspection, executions, seconds, shop, patient_jq
 ):
     shop, app = shop
-    arrivals = Arrivals()
-    await store.put_definition(TENANT, Definition(REF, ORDER_TEXT, 0))
-    await store.put_definition(TENANT, Definition(PARENT_REF, PARENT_TEXT, 0))
+    orders = Orders(store, executions, Arrivals())
+    groups = -(-executions // ORDERS_PER_CONVERSATION)
+    conversations = Conversations(store, groups, random_faults.chance, seconds)
+    ticking = Ticking(store, 250)
+    await orders.deploy()
     await fleet.start(*SERVICES)
-    async with serving(app, arrivals) as address, random_faults.happening():
-        keys = await start_all(store, executions, address)
+    async with serving(app, orders.arrivals) as address, random_faults.happening():
+        await ticking.deploy()
+        await asyncio.gather(orders.start(address), conversations.run(SECONDS_OF_STARTS))
         deadline = time.monotonic() + seconds
-        await asyncio.gather(*(completed(store, key, deadline) for key in keys))
+        await asyncio.gather(orders.completed(deadline), conversations.completed(deadline), ticking.pause())
     assert fleet.died() == [], fleet.logs()
-    ended = Orders(store, arrivals, patient_jq)
-    requested = {run for number, key in enumerate(keys) for run in await ended.check(number, key)}
-    # I5: nothing was done that no history asked for, and nothing took effect twice.
-    assert set(arrivals.first()) <= requested
-    assert await number_of_orders(store) == executions
-    orders = Counter(payment["order"] for payment in shop.payments.values())
-    assert orders == Counter(f"O-{number}" for number in range(executions))
-    assert len(shop.reservations) == len(shop.shipments) == executions
-    assert len(shop.messages) == 2 * executions
+    await orders.check(patient_jq)
+    await conversations.check(patient_jq)
+    await ticking.check(patient_jq)
+    check_shop(shop, executions)
     await nothing_left(inspection)
     await fleet.stop()
     assert inspection.leftovers() == {}
+
+
+def check_shop(shop, executions: int) -> None:
+    """Each effect happened once."""
+    paid = Counter(payment["order"] for payment in shop.payments.values())
+    assert paid == Counter(f"O-{number}" for number in range(executions))
+    assert len(shop.reservations) == len(shop.shipments) == executions
+    assert len(shop.messages) == 2 * executions
 
 
 async def nothing_left(inspection) -> None:
