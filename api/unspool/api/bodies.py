@@ -1,4 +1,4 @@
-"""Request bodies: limited in size and time, and JSON that every later reader understands in the same way."""
+"""Request bodies: limited in size and time, and JSON that all later readers understand in the same way."""
 
 import asyncio
 from collections.abc import Callable

@@ -29,7 +29,7 @@ class Engine:
     """
 
     def __init__(self, jq: JqRunner) -> None:
-        """`jq` checks and runs expressions outside the compiled subset."""
+        """Takes `jq`, which checks and runs expressions outside the compiled subset."""
         self.jq = jq
 
     def check(self, text: str, tenant: str) -> CheckResult:

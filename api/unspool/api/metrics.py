@@ -57,7 +57,7 @@ class Metrics:
         yield f"unspool_api_requests_in_progress {self.in_progress}"
 
     def _hooks(self) -> Iterator[str]:
-        yield "# HELP unspool_hooks_total Requests to webhooks, by what became of them."
+        yield "# HELP unspool_hooks_total Requests to webhooks, by result."
         yield "# TYPE unspool_hooks_total counter"
         for (name, result), count in sorted(self.hooks.items()):
             yield f'unspool_hooks_total{{name="{name}",result="{result}"}} {count}'

@@ -61,7 +61,7 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
 
 
 def _parent_json(parent: Parent | None) -> dict[str, Json] | None:
-    """The parent, unless it is a schedule: callers cannot read that one as an execution."""
+    """Returns the parent; None if it is a schedule, which callers cannot read as an execution."""
     if parent is None or is_built_in(parent.execution):
         return None
     return {"execution": parent.execution, "run": parent.run}
@@ -119,7 +119,7 @@ async def start_conflict(
         store: the store of the execution.
         record: the existing execution.
         workflow: the workflow to start.
-        version: the version that the caller named; if none or `latest`, another version is no difference.
+        version: the version that the caller named; if none or `latest`, the version may differ.
         input_: the input to start with.
     """
     if version in {None, "", "latest"}:

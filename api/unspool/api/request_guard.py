@@ -80,7 +80,7 @@ class RequestGuard:
 
 
 async def reject_cross_site(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers 403 to a page of another site that uses its visitor's browser to change data."""
+    """Answers 403 to a page of another site that changes data through the browser of its visitor."""
     response = problem_response(Request(scope), 403, "requests from pages of other sites are refused")
     await response(scope, receive, send)
 
@@ -99,7 +99,7 @@ def _host(scope: Scope) -> str:
 
 
 def _is_cross_site(scope: Scope) -> bool:
-    """Whether a page of another site sent this.
+    """Returns whether a page of another site sent the request.
 
     Browsers send `Origin` with every unsafe request; programs do not.
     """

@@ -27,7 +27,7 @@ class Received:
     """When it was received, in milliseconds since 1970."""
 
     def header(self, name: str) -> bytes | None:
-        """The value of a header, whose name is in lower case; None if it is absent.
+        """Returns the value of a header, whose name is in lower case; None if it is absent.
 
         A header that was sent twice has no value: proxies and services differ in which one they read.
 
@@ -43,7 +43,7 @@ class Received:
         return values[0].strip(b" \t") if values else None
 
     def header_text(self, name: str) -> str | None:
-        """The value of a header as text; None if it is absent or empty.
+        """Returns the value of a header as text; None if it is absent or empty.
 
         Raises:
             BadHeader: see `header`; or the value is not UTF-8.

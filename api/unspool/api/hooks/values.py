@@ -28,7 +28,7 @@ class HeaderValue:
         return f"header {self.name}"
 
     def text(self, received: Received, _data: Json) -> str | None:
-        """The value; None if the header is absent or empty.
+        """Returns the value; None if the header is absent or empty.
 
         Raises:
             BadHeader: the header cannot be read.
@@ -48,7 +48,7 @@ class MemberValue:
         return f"member {self.path} of the body"
 
     def text(self, _received: Received, data: Json) -> str | None:
-        """The member, which is text or a whole number; None if there is no such member.
+        """Returns the member, which is text or a whole number; None if there is no such member.
 
         Raises:
             HttpProblem: 422, if the member cannot be an attribute of an event.
@@ -75,7 +75,7 @@ class Template:
     parts: tuple[str | Value, ...]
 
     def text(self, received: Received, data: Json) -> str:
-        """The text with its values.
+        """Returns the text with its values.
 
         Raises:
             BadHeader: a header cannot be read.
@@ -86,12 +86,12 @@ class Template:
         )
 
     def headers(self) -> list[str]:
-        """The names of the headers that it reads, in lower case."""
+        """Returns the names of the headers that it reads, in lower case."""
         return [part.name for part in self.parts if isinstance(part, HeaderValue)]
 
 
 def required(value: Value, received: Received, data: Json) -> str:
-    """A value that must be there.
+    """Returns a value that must be there.
 
     Raises:
         BadHeader: a header cannot be read.

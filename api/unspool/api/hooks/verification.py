@@ -215,7 +215,7 @@ def milliseconds(text: bytes) -> int | None:
 
 
 def _values(names: tuple[str, ...], secrets: SecretProvider) -> Iterator[str]:
-    """Yields the values of secrets. A secret without text, which anybody could know, counts as absent."""
+    """Yields the values of secrets. A secret without text counts as absent: it can be guessed."""
     values = [value for name in names if isinstance(value := secrets.secret(name), str) and value.strip()]
     if not values:
         raise NoSecret
