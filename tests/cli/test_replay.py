@@ -153,7 +153,7 @@ def test_a_history_of_a_definition_that_cannot_be_compiled_verifies(program, uns
     assert verified.json["diverges"] is False
 
 
-def test_a_file_whose_events_make_no_history_is_bad_input(exported, unspool, home):
+def test_a_file_whose_events_do_not_form_a_history_is_bad_input(exported, unspool, home):
     lines = exported.read_text().splitlines()
     first = json.loads(lines[0])
     del first["data"]["input"]
@@ -161,7 +161,7 @@ def test_a_file_whose_events_make_no_history_is_bad_input(exported, unspool, hom
     for options in [("--verify",), ("--definition", changed(home)), ()]:
         result = unspool("replay", "past.jsonl", *options)
         assert result.code == 2
-        assert "make no history" in result.stderr
+        assert "do not form a history" in result.stderr
 
 
 def test_a_closed_pipe_ends_a_replay_of_all(past, home):

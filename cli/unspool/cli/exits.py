@@ -63,7 +63,7 @@ def report(error: BaseException) -> int:
 
 
 def flush_output() -> None:
-    """Writes all buffered output; after an error it discards the output, which Python else writes at exit.
+    """Writes all buffered output; after an error it discards the output, which Python would write at exit.
 
     Raises:
         BrokenPipeError: the reader closed the pipe.

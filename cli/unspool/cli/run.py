@@ -145,5 +145,8 @@ def _run_version(ref: WorkflowRef, text: str) -> WorkflowRef:
 
 
 def _environment(*, private: bool) -> Mapping[str, str]:
-    """A run's own file need not survive a power failure, so commits do not wait for the disk."""
+    """Returns the settings of a run.
+
+    Its own file need not survive a power failure, so commits do not wait for the disk.
+    """
     return {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal", **os.environ} if private else os.environ

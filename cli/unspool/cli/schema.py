@@ -8,7 +8,7 @@ from unspool.definitions.schema.editor import editor_schema
 
 
 @click.command(epilog=example("unspool schema > workflow.schema.json"))
-@click.option("--json", "as_json", is_flag=True, help="Without effect: the schema is always JSON.")
+@click.option("--json", "as_json", is_flag=True, help="No effect: the schema is always JSON.")
 def schema(as_json: bool) -> None:  # noqa: ARG001 - the option is accepted by every command that prints data
     """Print the JSON Schema (draft 7) of definitions, for editors.
 

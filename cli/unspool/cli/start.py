@@ -53,7 +53,7 @@ async def start(
 ) -> int:
     """Start an execution and print its id. Without VERSION, the latest version is started.
 
-    If an execution has the idempotency key that the definition makes of the input, its id is printed.
+    If an execution has the idempotency key that the definition makes from the input, its id is printed.
     """
     if id_ is not None and not ids.EXECUTION_ID.fullmatch(id_):
         raise CommandError(f"an id must match {ids.EXECUTION_ID.pattern}")

@@ -17,7 +17,7 @@ async def start_or_join(store: EventStore, start: Start) -> tuple[Start, bool]:
     standard error says so.
 
     Raises:
-        CommandError: the definition makes no valid key of the input.
+        CommandError: the definition does not make a valid key from the input.
     """
     with jq_pool(os.environ) as jq:
         try:

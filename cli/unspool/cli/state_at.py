@@ -65,7 +65,7 @@ def _state(history: History, at: int) -> dict[str, Any]:
     try:
         return state_json(state_at(history.execution, history.events, at))
     except CorruptHistory as error:  # a file can contain anything
-        raise CommandError(f"the events make no history: {error}") from error
+        raise CommandError(f"the events do not form a history: {error}") from error
 
 
 def _keyed(state: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ MAX_RUNS: Final = 50
 """The number of runs whose files are kept; older ones are deleted."""
 
 _QUIET_SECONDS: Final = 60
-"""A file without writes for this time belongs to an ended run: a live one writes heartbeats."""
+"""A file without writes for this time belongs to an ended run, because a live one writes heartbeats."""
 
 
 @asynccontextmanager

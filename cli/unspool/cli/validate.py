@@ -27,9 +27,9 @@ from unspool.worker.schedule.settings import ScheduleSettings
 def validate(files: tuple[str, ...], as_json: bool) -> int:
     """Check definitions and print every problem as FILE:LINE:COLUMN: MESSAGE (POINTER).
 
-    Warnings go to standard error and do not change the exit code. So do the next occurrences of a valid
-    schedule; with --json they are an object on standard output. Of several files, a sub-workflow that is in
-    none of them is a warning.
+    Warnings go to standard error and do not change the exit code. The next occurrences of a valid schedule go
+    to standard error, too; with --json they are an object on standard output. With several files, there is a
+    warning for each sub-workflow that none of them defines.
     """
     documents = {file: _loaded(file) for file in files}
     workflows = known_workflows(_definitions(documents.values())) if len(documents) > 1 else None

@@ -100,7 +100,7 @@ class Verifier:
         try:
             return VerificationResult(history, self._verify(history, text))
         except CorruptHistory as error:
-            raise CommandError(f"the events make no history: {error}") from error
+            raise CommandError(f"the events do not form a history: {error}") from error
 
     def _verify(self, history: History, text: str) -> Divergence | None:
         plan = self._plans.get(text)
