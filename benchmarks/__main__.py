@@ -37,7 +37,7 @@ def _sqlite() -> Iterator[tuple[str, list[int]]]:
 
 
 def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
-    """The measurements by name; `scale` divides their sizes."""
+    """Returns the measurements by name; `scale` divides their sizes."""
 
     def on_redis(
         measurement: Callable[[str, int], Awaitable[Figures]], fsync: str = "everysec"

@@ -1,4 +1,4 @@
-"""What an event costs: from its publication to the commit of the execution that listens for it."""
+"""Measures events, from the publication to the commit of the execution that listens."""
 
 import asyncio
 import random
@@ -23,11 +23,11 @@ from unspool.eventstore.records import (
 )
 
 Place = Callable[[], AbstractContextManager[tuple[str, list[int]]]]
-"""Makes an empty store; its URL, and the ids of its processes."""
+"""Makes an empty store; yields its URL, and the ids of its processes."""
 
 _BATCH = 100
 _ROUND = 10
-"""Events for the listeners of one store, before the next store gets as many."""
+"""The events that one store gets before the next store gets as many."""
 
 _PAUSE_SECONDS = 0.005
 """Time between two events, so that each finds an idle worker."""
@@ -108,10 +108,10 @@ class _Listeners:
 
 
 async def one_of_many(place: Place, sizes: Sequence[int], events: int) -> Figures:
-    """Events for one each of many executions that listen for the same type with other correlation values.
+    """Measures events for one of many executions, which listen for one type with different correlations.
 
-    Each size has a store, a worker and an API of its own. They get events in turn, a few each time, so that
-    other programs on the machine affect all sizes alike.
+    Each size has a store, a worker and an API of its own. They get a few events each, one after
+    another, so that other programs on the machine affect all sizes alike.
     """
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession())
@@ -134,7 +134,7 @@ async def one_of_many(place: Place, sizes: Sequence[int], events: int) -> Figure
 
 
 async def matched_in_a_second(place: Place, listeners: int) -> Figures:
-    """One event for each of many executions, published in batches."""
+    """Measures one event for each of many executions, published in batches."""
     with place() as (url, pids):
         async with processes.opened(url) as store:
             ref = await driver.deploy(store, workloads.listen("number"))
@@ -152,7 +152,7 @@ async def matched_in_a_second(place: Place, listeners: int) -> Figures:
 
 
 async def for_everyone(place: Place, listeners: int) -> Figures:
-    """One event that all executions listen for. Each must get it once."""
+    """Measures one event that all executions listen for. Each must get it once."""
     with place() as (url, _):
         async with processes.opened(url) as store:
             ref = await driver.deploy(store, workloads.listen())

@@ -19,7 +19,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def durable_steps(url: str, redis_pid: int | None, roles: tuple[str, ...], count: int) -> Figures:
-    """Executions of five executor tasks each, all started at once."""
+    """Measures executions of five executor tasks each, all started at once."""
     steps = 5
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.sequence(steps))
@@ -47,7 +47,7 @@ async def durable_steps(url: str, redis_pid: int | None, roles: tuple[str, ...],
 
 
 async def in_worker_steps(url: str, roles: tuple[str, ...], count: int, steps: int) -> Figures:
-    """Executions of `set` and `switch` only."""
+    """Measures executions of `set` and `switch` only."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.in_worker(steps))
         with processes.services(url, *roles):
@@ -60,7 +60,7 @@ async def in_worker_steps(url: str, roles: tuple[str, ...], count: int, steps: i
 
 
 async def latency(url: str, roles: tuple[str, ...], text: str, count: int) -> Figures:
-    """One execution of a definition at a time, from start to result."""
+    """Measures one execution of a definition at a time, from start to result."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, text)
         with processes.services(url, *roles):
@@ -75,7 +75,7 @@ async def latency(url: str, roles: tuple[str, ...], text: str, count: int) -> Fi
 
 
 async def timers(url: str, count: int) -> Figures:
-    """Executions that sleep for a second, started at once: how late each wakes."""
+    """Measures how late executions wake that sleep for a second and are started at once."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.sleep(1))
         with processes.services(url, "worker", "timer"):
@@ -87,7 +87,7 @@ async def timers(url: str, count: int) -> Figures:
 
 
 async def timers_in_a_second(url: str, count: int) -> Figures:
-    """Executions that sleep, and are due evenly over one second: how late each wakes."""
+    """Measures how late sleeping executions wake that are due evenly over one second."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.sleep_until())
         with processes.services(url, "worker", "timer"):
@@ -114,7 +114,7 @@ def _lateness(histories: list[list[Event]]) -> Figures:
 
 
 async def sleepers(url: str, memory: Callable[[], Any], count: int) -> Figures:
-    """Memory in Redis for executions that sleep in their only task."""
+    """Measures the memory in Redis of executions that sleep in their only task."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.sleep(3600))
         with processes.services(url, "worker"):
@@ -131,7 +131,7 @@ async def sleepers(url: str, memory: Callable[[], Any], count: int) -> Figures:
 
 
 async def long_history(url: str, steps: int) -> Figures:
-    """One execution of many executor tasks: what a step costs as the history grows."""
+    """Measures the cost of a step while the history of one execution grows."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.loop())
         with processes.services(url, "worker", "executor"):
@@ -150,7 +150,7 @@ async def long_history(url: str, steps: int) -> Figures:
 
 
 async def list_side_by_side(url: str, concurrency: int, counts: tuple[int, ...]) -> Figures:
-    """A loop with one executor task for each item, side by side: the cost of an item."""
+    """Measures the cost of an item in a loop that runs one executor task for each, side by side."""
     figures: Figures = {}
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.side_by_side(concurrency))

@@ -23,7 +23,7 @@ STOP_SECONDS = 5.0
 """How long a process may take to end before it is killed."""
 
 _CPUCLOCK_SCHED = 2
-"""With the id of a process, the clock of its processor time in nanoseconds (Linux, `clock_getcpuclockid`)."""
+"""With the id of a process, the clock of its processor time (Linux, `clock_getcpuclockid`)."""
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
@@ -52,7 +52,7 @@ def redis_program() -> str:
 
 @contextlib.contextmanager
 def redis(fsync: str = "everysec") -> Iterator[tuple[str, int]]:
-    """A Redis server with an append-only file; its URL and process id."""
+    """Runs a Redis server with an append-only file; yields its URL and process id."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         options = ["--port", str(port), "--save", "", "--appendonly", "yes", "--appendfsync", fsync]
@@ -82,7 +82,7 @@ def wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def services(url: str, *roles: str, **environment: str) -> Iterator[list[int]]:
-    """Services as processes, each `worker`, `executor`, `timer` or several with `+`; their process ids."""
+    """Runs services as processes, each `worker`, `executor`, `timer` or several with `+`; yields ids."""
     command = [sys.executable, "-m", "benchmarks.service"]
     started = [
         subprocess.Popen([*command, role, url], cwd=ROOT, env=os.environ | environment) for role in roles
@@ -98,7 +98,7 @@ def services(url: str, *roles: str, **environment: str) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def api(url: str) -> Iterator[tuple[str, int]]:
-    """The HTTP API as a process; its URL and process id."""
+    """Runs the HTTP API as a process; yields its URL and process id."""
     port = free_port()
     program = Path(sys.executable).with_name("unspool")
     command = [program, "api", "--store", url, "--port", str(port)]
@@ -120,7 +120,7 @@ async def opened(url: str) -> AsyncIterator[EventStore]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Processor time these processes have used so far. Raises `ProcessEnded` when one of them has ended."""
+    """Returns the processor time of processes in seconds. Raises `ProcessEnded` if one of them has ended."""
     total = 0.0
     for pid in pids:
         try:

@@ -18,7 +18,7 @@ Results = dict[str, Figures | Failure]
 def record(
     measurements: Mapping[str, Callable[[], Awaitable[Figures]]], file: Path | None, seconds: float
 ) -> bool:
-    """Runs the measurements; prints each result and writes all so far to `file`. Whether all succeeded.
+    """Runs the measurements; prints each result and writes all so far to `file`. Returns whether none failed.
 
     A measurement that takes longer than `seconds` fails.
     """

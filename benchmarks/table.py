@@ -14,7 +14,7 @@ from benchmarks.recording import Failure, Results
 
 
 def medians(runs: list[Results]) -> Results:
-    """The median of each figure over the runs that have it; a failure if every run failed."""
+    """Returns the median of each figure over the runs that have it; a failure if every run failed."""
     names = dict.fromkeys(name for run in runs for name in run)
     return {name: _median([run[name] for run in runs if name in run]) for name in names}
 
@@ -27,7 +27,7 @@ def _median(results: list[Figures | Failure]) -> Figures | Failure:
 
 
 def tables(results: Results) -> str:
-    """Markdown: a table for each workload, a column for each figure that every row of it has.
+    """Returns Markdown: a table for each workload, a column for each figure that all its rows have.
 
     A row of an engine that failed has the cause after its name.
     """

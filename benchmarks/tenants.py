@@ -1,4 +1,4 @@
-"""How long a message takes to its worker with many tenants, beside a timer service that fires timers."""
+"""Measures the way of a message to its worker with many tenants, while a timer service fires timers."""
 
 import asyncio
 import time
@@ -69,7 +69,7 @@ class _Receiver:
 
 
 async def start_to_receipt(url: str, tenants: int, count: int) -> Figures:
-    """One start at a time, of the tenants in turn: how long until a worker has its message.
+    """Measures the time from a start to the receipt of its message; one start at a time, tenant by tenant.
 
     Each sets a timer, so the timer service wakes for each start twice.
     """
@@ -97,7 +97,7 @@ async def start_to_receipt(url: str, tenants: int, count: int) -> Figures:
 
 
 async def _start(store: EventStore, tenants: int, count: int, pause: float = 0.0) -> dict[str, float]:
-    """Starts executions of the tenants in turn; returns the time of each start by id."""
+    """Starts executions, tenant by tenant; returns the time of each start by id."""
     started: dict[str, float] = {}
     for number in range(count):
         key = ExecutionKey(f"tenant-{number * 37 % tenants}", new_id(driver.now()))

@@ -5,19 +5,19 @@ CALL = "{call: http, with: {method: post, endpoint: http://bench, body: '${ . }'
 
 
 def sequence(steps: int) -> str:
-    """`steps` executor tasks one after another."""
+    """Returns a definition with `steps` executor tasks, one after another."""
     tasks = "".join(f"  - step{number}: {CALL}\n" for number in range(steps))
     return HEAD.format(name=f"sequence-{steps}") + "do:\n" + tasks
 
 
 def fan_out(width: int) -> str:
-    """`width` executor tasks in parallel."""
+    """Returns a definition with `width` executor tasks in parallel."""
     branches = "".join(f"        - branch{number}: {CALL}\n" for number in range(width))
     return HEAD.format(name=f"fan-out-{width}") + "do:\n  - all:\n      fork:\n       branches:\n" + branches
 
 
 def in_worker(steps: int) -> str:
-    """`set` and `switch` in turn, `steps` in total."""
+    """Returns a definition with `set` and `switch` alternately, `steps` in total."""
     return (
         HEAD.format(name=f"in-worker-{steps}")
         + f"""\
@@ -29,7 +29,7 @@ do:
 
 
 def loop() -> str:
-    """One executor task after another, as many as the input says."""
+    """Returns a definition with one executor task after another, as many as the input says."""
     return (
         HEAD.format(name="loop")
         + f"""\
@@ -42,7 +42,7 @@ do:
 
 
 def side_by_side(concurrency: int) -> str:
-    """One executor task for each item of a list, side by side."""
+    """Returns a definition with one executor task for each item of a list, side by side."""
     call = CALL.replace("${ . }", "${ $item }")
     return (
         HEAD.format(name=f"side-by-side-{concurrency}")
@@ -57,7 +57,7 @@ do:
 
 
 def sleep(seconds: float) -> str:
-    """One wait."""
+    """Returns a definition with one wait."""
     duration = f"{{milliseconds: {round(seconds * 1000)}}}"
     return (
         HEAD.format(name=f"sleep-{str(seconds).replace('.', '-')}") + f"do:\n  - nap: {{wait: {duration}}}\n"
@@ -65,7 +65,7 @@ def sleep(seconds: float) -> str:
 
 
 def sleep_until() -> str:
-    """One wait, until the time in the input, in milliseconds since 1970."""
+    """Returns a definition that waits until the time in the input, in milliseconds since 1970."""
     started = "$workflow.startedAt.epoch.milliseconds"
     return (
         HEAD.format(name="sleep-until")
@@ -74,7 +74,7 @@ def sleep_until() -> str:
 
 
 def listen(member: str | None = None) -> str:
-    """Listens for one event; with a member, for one whose data has the same value there as the input."""
+    """Returns a definition that listens for one event; with a member, one with the value of the input."""
     correlate = (
         f", correlate: {{key: {{from: .data.{member}, expect: '${{ .{member} }}'}}}}" if member else ""
     )

@@ -17,7 +17,7 @@ Measurements = dict[str, Callable[[], Awaitable[Figures]]]
 
 
 def measure_peers(scale: int) -> Measurements:
-    """The measurements of the peers that are installed, by name; `scale` divides their sizes.
+    """Returns the measurements of the installed peers by name; `scale` divides their sizes.
 
     For each that is not, a line on standard error says how to install it.
     """

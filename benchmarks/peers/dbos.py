@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parent / "programs" / "dbos_program.py"
 
 @contextlib.asynccontextmanager
 async def database(postgres_programs: Path | None) -> AsyncIterator[tuple[str, dict[str, int]]]:
-    """The URL and the processes of an empty database; it is SQLite if `postgres_programs` is None."""
+    """Yields URL and processes of an empty database; it is SQLite if `postgres_programs` is None."""
     if postgres_programs:
         with postgres.server(postgres_programs) as (url, pid):
             yield url, {"postgres": pid}
@@ -26,20 +26,20 @@ async def database(postgres_programs: Path | None) -> AsyncIterator[tuple[str, d
 
 
 async def durable_steps(postgres_programs: Path | None, count: int) -> Figures:
-    """Workflows of five steps each, all started at once."""
+    """Measures workflows of five steps each, all started at once."""
     steps = 5
     [seconds], used = await _run(postgres_programs, "throughput", count, steps)
     return figures.of_throughput(count * steps, count, seconds, used)
 
 
 async def latency(postgres_programs: Path | None, workload: str, size: int, count: int) -> Figures:
-    """One workflow at a time, from start to result."""
+    """Measures one workflow at a time, from start to result."""
     times, _ = await _run(postgres_programs, workload, count, size)
     return figures.of_latency(times)
 
 
 async def timers(postgres_programs: Path | None, count: int) -> Figures:
-    """Workflows that sleep for a second, started at once: how late the code after the sleep runs."""
+    """Measures how late the code after a sleep of a second runs, in workflows started at once."""
     late, _ = await _run(postgres_programs, "timers", count, 1000)
     return figures.of_lateness(late)
 
@@ -47,7 +47,7 @@ async def timers(postgres_programs: Path | None, count: int) -> Figures:
 async def _run(
     postgres_programs: Path | None, workload: str, count: int, size: int
 ) -> tuple[list[float], dict[str, float]]:
-    """The values the program printed, and the processor time used between `began` and `ended`."""
+    """Returns what the program printed, and the processor time between `began` and `ended`."""
     async with database(postgres_programs) as (url, pids):
         arguments = [str(PROGRAM), workload, url, str(count), str(size)]
         program = await asyncio.create_subprocess_exec(

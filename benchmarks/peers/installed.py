@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Absolute, because processes start in other folders; a virtual environment needs its link unresolved.
+# Absolute, because processes start in other folders. Not resolved, because a virtual environment is found
+# by the link to its interpreter.
 PYTHON = str(Path(os.environ.get("UNSPOOL_BENCH_PEERS_PYTHON") or sys.executable).absolute())
 
 _INTERPRETER = "then UNSPOOL_BENCH_PEERS_PYTHON=peers/bin/python"
@@ -19,7 +20,7 @@ HOW_TO_INSTALL_POSTGRES = "apt-get install postgresql, or put the folder of `pos
 
 
 def has_modules(*names: str) -> bool:
-    """Whether the peers' interpreter can import these."""
+    """Returns whether the peers' interpreter can import these modules."""
     command = [PYTHON, "-c", "import " + ", ".join(names)]
     return subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=60).returncode == 0
 
@@ -30,7 +31,7 @@ def restate_server() -> str | None:
 
 
 def postgres() -> Path | None:
-    """The folder with `initdb` and `postgres`: the one on PATH, or the newest that Debian installed."""
+    """Returns the folder of `initdb` and `postgres`: that on PATH, or the newest that Debian installed."""
     if found := shutil.which("postgres"):
         return Path(found).resolve().parent
     installed = Path("/usr/lib/postgresql").glob("*/bin")

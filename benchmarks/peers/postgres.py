@@ -17,7 +17,7 @@ ACCOUNT = "postgres" if os.geteuid() == 0 else None
 
 @contextlib.contextmanager
 def server(programs: Path) -> Iterator[tuple[str, int]]:
-    """A new cluster on 127.0.0.1; a URL in it (DBOS creates the database) and the server's process id."""
+    """Runs a new cluster; yields a URL in it (DBOS creates the database) and the server's process id."""
     port = processes.free_port()
     with tempfile.TemporaryDirectory() as folder:
         if ACCOUNT:

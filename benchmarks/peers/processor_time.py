@@ -8,17 +8,17 @@ from benchmarks import processes
 
 
 def used(pids: dict[str, int]) -> dict[str, float]:
-    """Seconds of processor time so far, by name of the process. Raises `ProcessEnded` when one has ended."""
+    """Returns the processor time in seconds by process. Raises `ProcessEnded` if one has ended."""
     return {name: processes.cpu_seconds([pid]) + _of_descendants(pid) for name, pid in pids.items()}
 
 
 def since(before: dict[str, float], pids: dict[str, int]) -> dict[str, float]:
-    """Seconds of processor time since `before` was read. Raises `ProcessEnded` when a process has ended."""
+    """Returns the processor time in seconds since `before`. Raises `ProcessEnded` if one has ended."""
     return {name: now - before[name] for name, now in used(pids).items()}
 
 
 def _of_descendants(pid: int) -> float:
-    """Without those that end meanwhile."""
+    """Returns the seconds of all descendants; those that end during the call are left out."""
     seconds = 0.0
     for child in _children(pid):
         with contextlib.suppress(processes.ProcessEnded):

@@ -1,4 +1,4 @@
-"""The workloads on Restate, over its HTTP ingress: that is the only way in."""
+"""The workloads on Restate, over its HTTP ingress, which is the only interface."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ WITHOUT_FSYNC = Configuration(
 
 
 async def durable_steps(server: str, configuration: Configuration, count: int) -> Figures:
-    """Invocations of five steps each, all started at once."""
+    """Measures invocations of five steps each, all started at once."""
     steps = 5
     async with running(server, configuration) as restate:
         await _warm_up(restate)
@@ -33,7 +33,7 @@ async def durable_steps(server: str, configuration: Configuration, count: int) -
 
 
 async def latency(server: str, configuration: Configuration, handler: str, size: int, count: int) -> Figures:
-    """One invocation at a time, from request to response."""
+    """Measures one invocation at a time, from request to response."""
     async with running(server, configuration) as restate:
         await _warm_up(restate)
         times = []
@@ -45,7 +45,7 @@ async def latency(server: str, configuration: Configuration, handler: str, size:
 
 
 async def timers(server: str, configuration: Configuration, count: int) -> Figures:
-    """Invocations that sleep for a second, started at once: how late the code after the sleep runs."""
+    """Measures how late the code after a sleep of a second runs, in invocations started at once."""
     async with running(server, configuration) as restate:
         await _warm_up(restate)
         invocations = await restate.send_many("nap", count, 1000)

@@ -64,7 +64,7 @@ class Restate:
         return await self._post(f"{self._ingress}/Bench/{handler}", size)
 
     async def send_many(self, handler: str, count: int, size: int) -> list[str]:
-        """Starts invocations without waiting for results; their identifiers."""
+        """Starts invocations without waiting for results; returns their identifiers."""
         send = f"{self._ingress}/Bench/{handler}/send"
         sent: list[dict[str, str]] = []
         for _ in range(0, count, STARTED_TOGETHER):
@@ -73,7 +73,7 @@ class Restate:
         return [each["invocationId"] for each in sent]
 
     async def output(self, invocation: str) -> Any:
-        """The result of an invocation that has ended."""
+        """Returns the result of an invocation that has ended."""
         async with self._http.get(f"{self._ingress}/restate/invocation/{invocation}/output") as response:
             response.raise_for_status()
             return await response.json()
@@ -92,7 +92,7 @@ class Restate:
 
 @contextlib.asynccontextmanager
 async def running(server: str, configuration: Configuration) -> AsyncIterator[Restate]:
-    """A server with an empty store and a registered handler; both stop with the block."""
+    """Runs a server with an empty store and a registered handler; both stop with the block."""
     ingress, admin, fabric, handler = (processes.free_port() for _ in range(4))
     environment = {
         "RESTATE_BIND_IP": "127.0.0.1",
@@ -108,7 +108,7 @@ async def running(server: str, configuration: Configuration) -> AsyncIterator[Re
     # Without the timeout Granian waits for the server to close its connections.
     serve += ["--workers", str(configuration.handlers), "--workers-kill-timeout", "1"]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        environment["TMPDIR"] = folder  # where the server leaves folders behind
+        environment["TMPDIR"] = folder  # the server does not remove the folders that it creates there
         options = ["--no-logo", "--production", "--auto-provision", "true", "--cluster-name", "bench"]
         store = ["--base-dir", folder]
         started = {

@@ -42,13 +42,13 @@ async def fan_out(width: int) -> int:
 
 @DBOS.workflow()
 async def nap(milliseconds: int) -> float:
-    """The time when the code after the sleep runs."""
+    """Returns the time at which the code after the sleep runs."""
     await DBOS.sleep_async(milliseconds / 1000)
     return time.time()
 
 
 def throughput(count: int, steps: int) -> list[float]:
-    """All at once; the seconds that all took."""
+    """Runs all at once; returns the seconds that all took."""
     began = time.perf_counter()
     handles = [DBOS.start_workflow(sequence, steps) for _ in range(count)]
     for handle in handles:
@@ -57,7 +57,7 @@ def throughput(count: int, steps: int) -> list[float]:
 
 
 def latency(count: int, steps: int) -> list[float]:
-    """One after another; milliseconds from start to result of each."""
+    """Runs one after another; returns the milliseconds from start to result of each."""
     times = []
     for _ in range(count):
         began = time.perf_counter()
@@ -67,7 +67,7 @@ def latency(count: int, steps: int) -> list[float]:
 
 
 async def wide(count: int, width: int) -> list[float]:
-    """One after another; milliseconds from start to result of each."""
+    """Runs one after another; returns the milliseconds from start to result of each."""
     times = []
     for _ in range(count):
         began = time.perf_counter()
@@ -77,7 +77,7 @@ async def wide(count: int, width: int) -> list[float]:
 
 
 async def timers(count: int, milliseconds: int) -> list[float]:
-    """All at once; by how many milliseconds each wakes after the time that DBOS recorded."""
+    """Runs all at once; returns by how many milliseconds each wakes after the time that DBOS recorded."""
     handles = []
     for _ in range(0, count, STARTED_TOGETHER):
         starting = (DBOS.start_workflow_async(nap, milliseconds) for _ in range(STARTED_TOGETHER))

@@ -28,7 +28,7 @@ async def fan_out(context: restate.Context, width: int) -> int:
 
 @bench.handler()
 async def nap(context: restate.Context, milliseconds: int) -> float:
-    """By how many milliseconds the code after the sleep runs late."""
+    """Returns by how many milliseconds the code after the sleep runs late."""
     began = time.time()
     await context.sleep(timedelta(milliseconds=milliseconds))
     return (time.time() - began) * 1000 - milliseconds
