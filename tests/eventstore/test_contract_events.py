@@ -385,6 +385,15 @@ async def test_only_one_consumer_at_a_time_gets_the_events_of_a_tenant(store, ot
     assert batch.events == (event,)
 
 
+async def test_a_consumer_gets_the_events_that_it_holds_again(store, make):
+    """It may have failed to match them, and another consumer of the same process asked meanwhile."""
+    await store.publish("default", [make.event()])
+    batch = await store.receive_events(make.worker, 10, 0)
+
+    assert await store.receive_events(make.second_worker, 10, 0) is None
+    assert await store.receive_events(make.worker, 10, 0) == batch
+
+
 async def test_the_events_of_a_consumer_that_is_gone_go_to_another(adapter, store, other, make):
     await store.publish("default", [make.event()])
     await store.receive_events(make.worker, 10, 0)

@@ -107,9 +107,11 @@ class RedisEventBus(RedisQueues):
 
     async def _take_events(self, consumer: Consumer, tenant: str, limit: int) -> EventBatch | None:
         """The oldest events of a tenant, unless there are none or a live consumer matches them."""
-        self._unmatched.remove(tenant)
         bus = self._session.keys.tenant(tenant).bus
         holder = (await self._session.call("HGET", bus.state, "holder") or b"").decode()
+        self._unmatched.remove(tenant)
+        if holder != consumer.name and any(each.name == holder for each in self._heartbeats):
+            self._unmatched.add(tenant)  # for that consumer, which asks the same object
         await self._members[WORKERS].refresh()
         gone = "" if holder in self._members[WORKERS].live() else holder
         reply = await self._session.run(
