@@ -38,7 +38,7 @@ def index_entry(filter_: EventFilter, expected: dict[str, Json], keys: Mapping[s
     }
     names, sources = sorted(values), sorted(extracted)
     shape = orjson.dumps([type_, names, sources]).decode()
-    return IndexEntry(shape, _key(shape, [*map(values.get, names), *map(extracted.get, sources)]))
+    return IndexEntry(shape, key_of(shape, [*map(values.get, names), *map(extracted.get, sources)]))
 
 
 class _Shape(NamedTuple):
@@ -48,7 +48,7 @@ class _Shape(NamedTuple):
     names: list[str]
     extracts: list[Expression]
 
-    def key_of(self, event: CloudEvent) -> str | None:
+    def key_for(self, event: CloudEvent) -> str | None:
         """Returns the key that an event has for this shape; None if it lacks a value."""
         values = [event.get(name) for name in self.names]
         try:
@@ -56,7 +56,7 @@ class _Shape(NamedTuple):
             values += (each.evaluate_within(event, _NO_VARIABLES, budget) for each in self.extracts)
         except ExpressionError:
             return None
-        return None if None in values else _key(self.text, values)
+        return None if None in values else key_of(self.text, values)
 
 
 class EventKeys:
@@ -70,7 +70,7 @@ class EventKeys:
         """Returns the keys of an event for these shapes."""
         by_type = self._by_type(shapes)
         candidates = (*by_type.get(event.get("type"), ()), *by_type.get(None, ()))
-        return [key for shape in candidates if (key := shape.key_of(event)) is not None]
+        return [key for shape in candidates if (key := shape.key_for(event)) is not None]
 
     def _by_type(self, shapes: tuple[str, ...]) -> dict[str | None, list[_Shape]]:
         """Returns the shapes by event type, read once for each tuple."""
@@ -88,7 +88,7 @@ class EventKeys:
         return by_type
 
 
-def _key(shape: str, values: list[Json]) -> str:
+def key_of(shape: str, values: list[Json]) -> str:
     """Digests a shape and its values. Equal values have one key."""
     text = orjson.dumps([shape, [_canonical(value) for value in values]], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=15).hexdigest()

@@ -1,6 +1,7 @@
 """Decides whether an event is one that a filter describes (inventory P5 to P7)."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from unspool.definitions.event_filter import (
     Condition,
@@ -11,14 +12,20 @@ from unspool.definitions.event_filter import (
     Predicate,
 )
 from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Evaluable
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import Fault
-from unspool.worker.interpreter.scope import Scope
 
 
-def expected_values(scope: Scope, filter_: EventFilter) -> dict[str, Json]:
-    """Reads the values that a filter compares with. Raises `Fault`."""
-    data = scope.run.input
+class Scope(Protocol):
+    """Where expressions are evaluated."""
+
+    def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
+        """Returns the value of an expression. Raises `Fault`."""
+
+
+def expected_values(scope: Scope, filter_: EventFilter, data: Json) -> dict[str, Json]:
+    """Reads the values that a filter compares with, from the data of the task. Raises `Fault`."""
     attributes = {name: scope.evaluate(value, data) for name, value in filter_.expected.items()}
     keys = {
         each.name: scope.evaluate(each.expect, data)

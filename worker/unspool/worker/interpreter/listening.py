@@ -10,8 +10,8 @@ from typing import NamedTuple
 import orjson
 from rpds import HashTrieMap
 
+from unspool.definitions.event_consumption import Read
 from unspool.definitions.json_value import Json
-from unspool.definitions.tasks.listen import Read
 
 
 class Listening(NamedTuple):

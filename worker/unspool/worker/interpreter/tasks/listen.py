@@ -3,10 +3,11 @@
 from unspool.definitions import errors
 from unspool.definitions.expressions import Budget, LimitExceeded
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import TaskList
-from unspool.definitions.tasks.listen import Iterator, Listen, Strategy
+from unspool.definitions.plan import Evaluable, TaskList
+from unspool.definitions.tasks.listen import Iterator, Listen
 from unspool.eventstore.published_events import CloudEvent, IndexEntry
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
+from unspool.worker.interpreter.event_consumption import is_met, open_places
 from unspool.worker.interpreter.event_index import index_entry
 from unspool.worker.interpreter.event_matching import expected_values, match
 from unspool.worker.interpreter.flow import check, complete, create, exported
@@ -23,12 +24,12 @@ class ListenInterpreter(InOrder):
         """Subscribes. Only events that are published from now on are consumed."""
         scope = Scope(builder, run)
         data: dict[str, Json] = {
-            "filters": [expected_values(scope, each) for each in body.filters],
+            "filters": [expected_values(scope, each, run.input) for each in body.to.filters],
             "read": body.read,
         }
         if body.each is not None:
             data["foreach"] = True
-            if body.condition is not None:
+            if body.to.condition is not None:
                 data["keep"] = True
         builder.emit("workflow.correlation-started", run, data)
         subscribe(builder, builder.run(run.id), body)
@@ -40,7 +41,7 @@ class ListenInterpreter(InOrder):
         builder.budget = Budget()
         scope = Scope(builder, run)
         for place in open_filters(body, listening):
-            keys = match(scope, body.filters[place], listening.expected[place], listening.keys, event)
+            keys = match(scope, body.to.filters[place], listening.expected[place], listening.keys, event)
             if keys is not None:
                 self._consume(builder, run, body, place, keys, event)
                 return
@@ -57,7 +58,7 @@ class ListenInterpreter(InOrder):
         data: dict[str, Json] = {"filter": place, "event": event}
         if keys:
             data["keys"] = keys
-        if place >= len(body.strategy.filters):
+        if place >= len(body.to.strategy.filters):
             data["until"] = True
         builder.add_size_of(event)
         before = _index_entries(body, _progress(run))
@@ -120,43 +121,24 @@ def subscribe(builder: DecisionBuilder, run: Run, body: Listen) -> None:
 def _index_entries(body: Listen, listening: Listening) -> tuple[IndexEntry, ...]:
     """Where the filters that still wait for an event stand in the index, each place once."""
     entries = {
-        index_entry(body.filters[place], listening.expected[place], listening.keys): None
+        index_entry(body.to.filters[place], listening.expected[place], listening.keys): None
         for place in open_filters(body, listening)
     }
     return tuple(entries)
 
 
 def open_filters(body: Listen, listening: Listening) -> list[int]:
-    """Returns the places of the filters that may consume an event, in the order in which they are asked.
-
-    Those of `until` come first: their events are not consumed by the strategy too (inventory I49).
-    """
-    if listening.done:
-        return []
-    first = len(body.strategy.filters)
-    until = _open(body.until, first, listening) if body.until is not None else []
-    return until + _open(body.strategy, 0, listening)
-
-
-def _open(strategy: Strategy, first: int, listening: Listening) -> list[int]:
-    places = range(first, first + len(strategy.filters))
-    return [place for place in places if not (strategy.all and place in listening.filters)]
+    """Returns the places of the filters that may consume an event, in the order in which they are asked."""
+    return [] if listening.done else open_places(body.to, listening.filters)
 
 
 def _is_met(builder: DecisionBuilder, run: Run, body: Listen, listening: Listening) -> bool:
-    """Whether enough events are consumed (inventory P1, P2, P3). Raises `Fault`."""
-    if body.until is not None:
-        return _consumed_enough(body.until, len(body.strategy.filters), listening)
-    if body.condition is not None:
-        return listening.received > 0 and Scope(builder, run).holds(
-            body.condition, listening.consumed_events()
-        )
-    return _consumed_enough(body.strategy, 0, listening)
+    """Whether enough events are consumed. Raises `Fault`."""
 
+    def holds(condition: Evaluable) -> bool:
+        return Scope(builder, run).holds(condition, listening.consumed_events())
 
-def _consumed_enough(strategy: Strategy, first: int, listening: Listening) -> bool:
-    consumed = [place for place in listening.filters if first <= place < first + len(strategy.filters)]
-    return len(consumed) == len(strategy.filters) if strategy.all else bool(consumed)
+    return is_met(body.to, listening.filters, listening.received, holds)
 
 
 def _keys(listening: Listening) -> dict[str, Json]:
