@@ -1,5 +1,6 @@
 """`unspool schedules`, and schedules in `deploy`, `run` and `dev`."""
 
+import json
 import signal
 import time
 
@@ -86,10 +87,20 @@ def test_dev_runs_schedules(home, shared, start_program, unspool):
     assert process.returncode == 0
 
 
-def test_deploy_says_that_events_start_nothing_yet(shared, home, unspool):
+def test_an_event_starts_a_workflow(services, home, unspool):
     (home / "events.yaml").write_text(
         REPORT.replace("every: {milliseconds: 100}", "on: {one: {with: {type: t}}}")
     )
-    result = unspool("deploy", "events.yaml")
-    assert (result.code, "schedule.on" in result.stderr) == (0, True)
-    assert unspool("schedules", "list", "--json").lines == []
+    assert "schedule.on" in unspool("validate", "events.yaml").stderr
+    assert unspool("deploy", "events.yaml").code == 0
+    [item] = unspool("schedules", "list", "--json").lines
+    assert (item["next"], item["last"], item["lastExecution"]) == (None, None, None)
+    number = 0
+    while not item["lastExecution"]:  # a worker may begin the schedule after the first events
+        number += 1
+        (home / "event.json").write_text(
+            json.dumps({"specversion": "1.0", "id": str(number), "source": "/s", "type": "t"})
+        )
+        assert unspool("events", "publish", "event.json").code == 0
+        [item] = unspool("schedules", "list", "--json").lines
+    assert unspool("executions", "show", item["lastExecution"], "--json").json["input"] == [None]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unspool.definitions.checks import check
@@ -103,6 +103,7 @@ def test_the_second_of_two_equal_local_times_is_later_than_the_occurrences_of_th
     ]
 
 
+@settings(deadline=None)
 @given(
     expression=st.sampled_from(
         ["*/7 * * * *", "0 0 2 * * *", "30 1-3 * * *", "*/20 30 2 * * 0", "0 */5 * * *", "15 10 L * *"]
@@ -122,6 +123,7 @@ def test_backwards_finds_the_same_as_forwards(
     assert cron.newest(0, forwards[-1], 1) == forwards[-1:]
 
 
+@settings(deadline=None)
 @given(
     expression=st.sampled_from(["17 * * * *", "*/5 2 * * *", "0 0,1,2,3 * * *"]),
     zone=st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE]),
@@ -169,6 +171,7 @@ def test_bad_cron(expression: str, offset: int, says: str) -> None:
     assert bad.value.offset == offset
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("0123456789*/,-#?LWAMONJ @ ²\t"), max_size=40) | st.text(max_size=20))
 def test_any_text_is_a_cron_or_a_bad_one(text: str) -> None:
     try:
@@ -198,6 +201,7 @@ def test_a_fixed_rate_begins_after_one_interval() -> None:
     assert every.newest(2600, 3000, 9) == []
 
 
+@settings(deadline=None)
 @given(
     months=st.integers(0, 14),
     milliseconds=st.integers(0, 3 * DAY),

@@ -624,6 +624,13 @@ def test_the_events_of_a_schedule_are_checked() -> None:
     assert messages(text, Severity.WARNING) == [
         "/schedule/on/until: this condition never holds, so the schedule starts nothing"
     ]
+    assert messages("schedule: {on: {all: []}}\ndo: []\n") == [
+        "/schedule/on/all: no event starts this workflow; 'all' needs a filter"
+    ]
+    assert messages("schedule: {on: {all: []}}\ndo: []\n", Severity.WARNING) == []
+    assert messages("schedule: {on: {any: []}}\ndo: []\n", Severity.WARNING) == [
+        "/schedule/on/any: every event starts this workflow or is held for it, also what its own executions publish"
+    ]
 
 
 LISTEN = "{listen: {to: {one: {with: {type: x}}}}}"

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unspool.definitions.schedules import parse_schedule
@@ -54,8 +54,8 @@ class World:
 
     def send(self, kind: MessageKind, **body: Any) -> "World":
         message, rules = Message(kind, ID, body), Rules(self.zone, self.missed)
-        decision = decide(self.state, message, self.now, rules)
-        assert decide(self.state, message, self.now, rules) == decision, "decide is not a function"
+        decision = decide(self.state, [message], self.now, rules, {})
+        assert decide(self.state, [message], self.now, rules, {}) == decision, "decide is not a function"
         after = self.state
         for event in decision.events:
             after = evolve(after, event)
@@ -252,6 +252,7 @@ def test_a_little_late_is_not_missed() -> None:
     assert run.started == [HOUR]
 
 
+@settings(deadline=None)
 @given(
     missed=st.sampled_from(Missed),
     schedule=st.sampled_from(

@@ -276,7 +276,6 @@ async def test_deployments_at_the_same_time_end_with_the_highest_version(store, 
 
 async def test_definitions_without_a_schedule_have_none(store):
     await deployed(store, "")
-    await deployed(store, "{on: {one: {with: {type: t}}}}", "1.1.0")
     assert await current_schedules(store, TENANT) == []
     assert await store.execution(KEY) is None
 
@@ -317,7 +316,7 @@ async def begin_at(store: EventStore, at: int) -> None:
     consumer = Consumer(WORKERS, "then")
     [delivery] = await store.receive_messages(consumer, 10, 5)
     rules = ScheduleSettings().rules
-    decision = decide(ScheduleState(KEY.id), delivery.body, at, rules)
+    decision = decide(ScheduleState(KEY.id), [delivery.body], at, rules, {})
     commit = Commit(
         key=KEY,
         commit_id="then",

@@ -5,7 +5,7 @@ import click
 from unspool.cli.documents import deploy_document, identity, valid_document
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
-from unspool.cli.output import print_line, say
+from unspool.cli.output import print_line
 from unspool.cli.stores import opened, store_url
 from unspool.definitions.document import Document
 from unspool.eventstore.records import Stored
@@ -20,14 +20,12 @@ async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
     """Store definitions. Nothing is stored unless all are valid.
 
     A stored definition never changes: a changed one needs a new version. To deploy the same text again is not
-    an error. A definition with a `schedule` starts to run by itself.
+    an error. A definition with a `schedule` is started by time or by events from then on.
     """
     documents = [valid_document(file) for file in files]
     async with opened(store_url(place)) as store:
         for document in documents:
             _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
-            if "on" in document.value.get("schedule", {}):
-                say(f"note: this release cannot execute `schedule.on`: no event starts {identity(document)}")
     return 0
 
 

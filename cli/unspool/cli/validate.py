@@ -80,3 +80,5 @@ def _print_occurrences(file: str, document: Document, *, as_json: bool) -> None:
     for trigger, occurrences in times.items():
         then = ", then that long after each end" if trigger == "after" else ""
         say(f"{file}: schedule.{trigger}, next: {', '.join(occurrences)}{then}")
+    if "on" in document.value["schedule"]:
+        say(f"{file}: schedule.on, when events match")

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from unspool.definitions.expressions import JqRunner
+from unspool.definitions.schedules.event_trigger import event_trigger_of
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
@@ -32,9 +33,10 @@ from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.batch_processor import BatchProcessor
 from unspool.worker.children import Children
 from unspool.worker.correlator import Correlator
+from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.idempotency_keys import IdempotencyKeys
-from unspool.worker.plan_cache import PlanCache
+from unspool.worker.plan_cache import MOST, PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.schedule.settings import ScheduleSettings
@@ -88,7 +90,16 @@ class WorkerService:
             steps,
             children,
             self._threads,
-            ScheduleProcessor(store, self._clock.now, rules, settings.cached_states),
+            ScheduleProcessor(
+                store,
+                self._clock.now,
+                rules,
+                DefinitionCache(
+                    store, lambda text, tenant: event_trigger_of(text, jq.for_tenant(tenant)), MOST
+                ),
+                self._threads,
+                settings.cached_states,
+            ),
         )
         self._batch_processor = BatchProcessor(store, plans, states, steps, children)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}

@@ -94,7 +94,7 @@ class Steps:
         deadline = time.monotonic() + MAX_DECISION_SECONDS
         decisions, events, size = [], 0, 0
         for place, message in enumerate(messages, 1):
-            decision = decide(plan, state, message, now, error_base=self._error_base, enough=_in_time())
+            decision = decide(plan, state, message, now, error_base=self._error_base, enough=in_time())
             if decision.events or decision.outgoing:
                 decisions.append(decision)
                 state = decision.state
@@ -109,7 +109,7 @@ class Steps:
         return decisions, 0
 
 
-def _in_time() -> Callable[[int], bool]:
+def in_time() -> Callable[[int], bool]:
     """Cuts a decision that takes long, because other work waits for the event loop."""
     deadline = time.monotonic() + MAX_DECISION_SECONDS
     return lambda events: events >= MAX_EVENTS or time.monotonic() > deadline

@@ -39,7 +39,7 @@ class Schedule:
 
 
 def parse_schedule(value: Mapping[str, Json], zone: tzinfo) -> Schedule:
-    """Reads a schedule. `on` is ignored, because it is not a time.
+    """Reads a schedule. `on` is ignored, because it is not a time; `event_trigger.py` reads it.
 
     Raises:
         BadCron: `cron` is not valid.

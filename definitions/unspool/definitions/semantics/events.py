@@ -17,6 +17,8 @@ from unspool.definitions.spelling import shown
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 """The attributes that each event has, and that are never empty."""
 
+_TRIGGER: Final = "/schedule/on"
+
 _ENDS_NEVER: Final = "only a timeout or a cancellation ends the task"
 
 
@@ -40,7 +42,7 @@ def check_events(occurrences: Iterable[Occurrence], findings: Findings) -> None:
             _check_strategy(listened.get("to"), child(found.pointer, "listen", "to"), findings)
     schedule = findings.document.value.get("schedule")
     if isinstance(schedule, dict):
-        _check_strategy(schedule.get("on"), "/schedule/on", findings)
+        _check_strategy(schedule.get("on"), _TRIGGER, findings)
     _warn_of_waiting_extensions(tasks, findings)
 
 
@@ -89,7 +91,7 @@ def _check_condition(until: str, pointer: str, findings: Findings) -> None:
     for source, _ in bare_source(until):
         member = member_of_list(source)
         if constant(source) is Constant.NEVER:
-            what = "the schedule starts nothing" if pointer.startswith("/schedule/") else _ENDS_NEVER
+            what = "the schedule starts nothing" if pointer.startswith(_TRIGGER) else _ENDS_NEVER
             findings.warning(pointer, f"this condition never holds, so {what}")
         elif member is not None:
             message = (
@@ -100,12 +102,25 @@ def _check_condition(until: str, pointer: str, findings: Findings) -> None:
 
 
 def _warn_of_empty(strategy: dict[str, Any], pointer: str, findings: Findings) -> None:
-    """Warns of a list without events: it needs none, so it is met at once."""
+    """Reports a list without events: it needs none, so it is met at once, or it matches all."""
+    if pointer == _TRIGGER:
+        _check_trigger(strategy, findings)
+        strategy = {**strategy, "all": None}
     until = strategy.get("until")
     parts = [(strategy, pointer), (until if isinstance(until, dict) else {}, child(pointer, "until"))]
     for part, place in parts:
         if part.get("all") == []:
             findings.warning(child(place, "all"), "this needs no event, so it is met at once", at_key=True)
+
+
+def _check_trigger(strategy: dict[str, Any], findings: Findings) -> None:
+    """Reports a schedule that no event triggers, and one that every event triggers (inventory C4)."""
+    if strategy.get("all") == []:
+        message = "no event starts this workflow; 'all' needs a filter"
+        findings.error(child(_TRIGGER, "all"), message, at_key=True)
+    if strategy.get("any") == []:
+        message = "every event starts this workflow or is held for it, also what its own executions publish"
+        findings.warning(child(_TRIGGER, "any"), message, at_key=True)
 
 
 def _warn_of_impossible(attributes: Any, pointer: str, findings: Findings) -> None:

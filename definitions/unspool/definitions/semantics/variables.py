@@ -22,7 +22,8 @@ _PROCESSES: Final = frozenset({"shell", "script", "container"})
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
     """Returns the variables that exist at a place; None under `use`, because that depends on the user.
 
-    Under `document` there are none: expressions there are evaluated before an execution exists.
+    Under `document` there are none, and under `schedule` only `runtime`: they are evaluated before
+    an execution exists.
 
     The variables of a task exist in all parts of the task. Where they have no value, they are null: for
     example `catch.as` in the output of a task that did not fail.
@@ -32,6 +33,8 @@ def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] 
         return None
     if steps[:1] == ["document"]:
         return frozenset()
+    if steps[:1] == ["schedule"]:
+        return frozenset({"runtime"})
     names = set(ARGUMENTS)
     part: Any = definition
     for step in steps:

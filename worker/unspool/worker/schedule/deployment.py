@@ -48,6 +48,6 @@ async def _follow_latest(store: Store, tenant: str, deployed: Definition, now: i
 
 
 def _schedule_of(text: str) -> Mapping[str, Json] | None:
-    """The schedule of a checked definition; None if nothing in it is a time."""
+    """The schedule of a checked definition; None if it has none."""
     schedule = load(text).value.get("schedule") or {}
     return schedule if any(name in schedule for name in TRIGGERS) else None

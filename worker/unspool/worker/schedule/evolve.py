@@ -9,7 +9,8 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Status, WorkflowRef
-from unspool.worker.schedule.state import AFTER, TRIGGERS, ScheduleState, Trigger, state_from_json
+from unspool.worker.schedule.sets import PendingSets
+from unspool.worker.schedule.state import AFTER, ON, TRIGGERS, ScheduleState, Trigger, state_from_json
 
 COMPACTED: Final = "schedule.compacted"
 """The event that holds a whole state. A history may begin with it."""
@@ -48,11 +49,13 @@ def _deployed(state: ScheduleState, event: Event) -> ScheduleState:
         for name in TRIGGERS
         if name in schedule
     }
+    same_events = triggers.get(ON) == state.triggers.get(ON)
     return replace(
         state,
         workflow=WorkflowRef(**event.data["workflow"]),
         schedule=schedule,
         triggers=triggers,
+        sets=state.sets if same_events else PendingSets(),
         started_at=event.time if state.started_at is None else state.started_at,
     )
 
@@ -85,7 +88,19 @@ def _started(state: ScheduleState, event: Event) -> ScheduleState:
     due, execution = event.data["dueAt"], event.data["execution"]
     awaited = execution if _trigger_of(event) == AFTER else None
     after = _changed(state, event, due=None, timer=None, execution=awaited, ended_at=None)
-    return replace(after, last=due, last_execution=execution)
+    return replace(after, last=due, last_execution=execution, sets=_without_set(state, event))
+
+
+def _without_set(state: ScheduleState, event: Event) -> PendingSets:
+    return state.sets.removed(event.data["set"]) if "set" in event.data else state.sets
+
+
+def _received(state: ScheduleState, event: Event) -> ScheduleState:
+    return replace(state, sets=state.sets.received(event.data), grown=state.grown + event.data["size"])
+
+
+def _dropped(state: ScheduleState, event: Event) -> ScheduleState:
+    return replace(state, sets=_without_set(state, event))
 
 
 def _missed(state: ScheduleState, event: Event) -> ScheduleState:
@@ -115,4 +130,6 @@ _APPLY: Final[Mapping[str, Callable[[ScheduleState, Event], ScheduleState]]] = {
     "occurrence.started": _started,
     "occurrences.missed": _missed,
     "execution.ended": _ended,
+    "event.received": _received,
+    "correlation.dropped": _dropped,
 }

@@ -1,20 +1,23 @@
-"""Processes the messages of schedules: load, decide, commit. One message, one commit.
+"""Processes the messages of schedules: load, decide, commit. One commit answers many messages.
 
 Failures are for the caller, which retries and moves messages to the dead letter queue.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Final
 from uuid import uuid4
 
+from unspool.definitions.json_value import Json
+from unspool.definitions.schedules.event_trigger import EventTrigger
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import (
     Commit,
     Delivery,
@@ -23,84 +26,143 @@ from unspool.eventstore.records import (
     Message,
     MessageKind,
     Outcome,
+    WorkflowRef,
 )
+from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.interpreter.decision_builder import with_tenant
+from unspool.worker.schedule.builder import EventTriggers
+from unspool.worker.schedule.cache import ScheduleCache
 from unspool.worker.schedule.decide import Decision, decide
 from unspool.worker.schedule.history import StoredSchedule, stored_schedule
 from unspool.worker.schedule.rules import Rules
-from unspool.worker.schedule.state import ScheduleState
+from unspool.worker.schedule.state import ON, ScheduleState
+from unspool.worker.steps import in_time
+from unspool.worker.tenant_threads import TenantThreads
 
 log = logging.getLogger(__name__)
 
 _MAX_CONFLICTS: Final = 8
-"""Conflicts after which a message is released, for another worker or for later."""
+"""Conflicts after which messages are released, for another worker or for later."""
 
 
 class ScheduleProcessor:
     """Processes schedules. At any time, at most one caller processes a schedule."""
 
-    def __init__(self, store: EventStore, now: Callable[[], int], rules: Rules, most: int) -> None:
-        """`most` is how many states it keeps in memory."""
+    def __init__(
+        self,
+        store: EventStore,
+        now: Callable[[], int],
+        rules: Rules,
+        triggers: DefinitionCache[EventTrigger | None],
+        threads: TenantThreads,
+        most: int,
+    ) -> None:
+        """Takes the threads for expressions in real jq, and how many states to keep in memory."""
         self._store = store
         self._now = now
         self._rules = rules
-        self._most = most
-        self._states: OrderedDict[ExecutionKey, StoredSchedule] = OrderedDict()
+        self._triggers = triggers
+        self._threads = threads
+        self._states = ScheduleCache(most)
         self._me = uuid4().hex
         self._made = count()
 
     async def process(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
-        """Answers messages of one schedule, one after the other."""
-        for delivery in deliveries:
+        """Answers messages of one schedule, in order."""
+        while deliveries:
             try:
-                await self._answer(key, delivery)
+                deliveries = await self._answer(key, deliveries)
             except BaseException:
-                self._states.pop(key, None)  # the commit may have been applied; the stored history shows it
+                self._states.take(key)  # the commit may have been applied; the stored history shows it
                 raise
 
-    async def _answer(self, key: ExecutionKey, delivery: Delivery[Message]) -> None:
+    async def _answer(
+        self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
+    ) -> Sequence[Delivery[Message]]:
+        """Answers messages with one commit. Returns those that need another one."""
         for _ in range(_MAX_CONFLICTS):
-            cached = self._states.pop(key, None)
+            cached = self._states.take(key)
             known = cached or await stored_schedule(self._store, key)
             if known is None:
                 log.warning("no such schedule", extra={"action": "orphan_message", "execution": key.id})
-                await self._store.acknowledge([delivery])
-                return
-            # Another worker may have the start message.
-            opening = known.opening if delivery.body.kind is not MessageKind.START else None
-            decision = decide(known.state, opening or delivery.body, self._now(), self._rules)
+                await self._store.acknowledge(deliveries)
+                return ()
+            decision, read = await self._decide(key, known, deliveries)
             if decision.events:
-                applied = await self._apply(key, known, decision, () if opening else (delivery,))
-                if applied and not opening:
-                    return
-            elif cached is None:  # only a state that was just read proves that it was processed before
-                await self._store.acknowledge([delivery])
-                return
-        await self._store.release([delivery])
+                outcome = await self._apply(key, known, decision, deliveries[:read])
+                if outcome is Outcome.ANSWERED:  # another worker has an event; the others come back
+                    break
+                if outcome is not Outcome.CONFLICT:
+                    return deliveries[read:]
+            elif cached is None or await self._is_current(key, known):
+                # Only the present state proves that nothing has to be done.
+                await self._store.acknowledge(deliveries[:read])
+                self._states.put(key, known)
+                return deliveries[read:]
+        await self._store.release(deliveries)
+        return ()
+
+    async def _decide(
+        self, key: ExecutionKey, known: StoredSchedule, deliveries: Sequence[Delivery[Message]]
+    ) -> tuple[Decision, int]:
+        """The decision, and how many of the messages it read."""
+        messages = [delivery.body for delivery in deliveries]
+        added = 0
+        if known.opening is not None and messages[0].kind is not MessageKind.START:
+            messages.insert(0, known.opening)  # another worker may have the start message
+            added = 1
+        triggers = await self._event_triggers(key.tenant, known.state, messages)
+        work = partial(decide, known.state, messages, self._now(), self._rules, triggers, enough=in_time())
+        if any(trigger.guarded for trigger in triggers.values()):
+            decision = await self._threads.run(key, work)
+        else:
+            decision = work()
+        return decision, max(0, decision.read - added)
+
+    async def _event_triggers(
+        self, tenant: str, state: ScheduleState, messages: Sequence[Message]
+    ) -> EventTriggers:
+        """The events that start the present version, and those that the messages deploy."""
+        refs = {state.workflow} if ON in state.triggers else set()
+        for message in messages:
+            if message.kind is MessageKind.START:
+                refs |= _deployed_with_events(message.body["input"])
+            elif message.kind is MessageKind.DEPLOY:
+                refs |= _deployed_with_events(message.body)
+        triggers = {ref: await self._triggers.of(tenant, ref) for ref in refs if ref is not None}
+        return {ref: trigger for ref, trigger in triggers.items() if trigger is not None}
+
+    async def _is_current(self, key: ExecutionKey, known: StoredSchedule) -> bool:
+        record = await self._store.execution(key)
+        return record is not None and (record.version, record.commit_id) == (
+            known.state.version,
+            known.commit_id,
+        )
 
     async def _apply(
         self,
         key: ExecutionKey,
         known: StoredSchedule,
         decision: Decision,
-        acknowledges: tuple[Delivery[Message], ...],
-    ) -> bool:
-        """Commits a decision. Returns False on a conflict."""
+        acknowledges: Sequence[Delivery[Message]],
+    ) -> Outcome:
+        """Commits a decision. Keeps its state if it was applied."""
         commit_id = f"{self._me}-{next(self._made)}"
         commit = _commit_of(key, commit_id, known, decision, acknowledges)
-        if await self._store.commit(commit) is Outcome.CONFLICT:
-            return False
-        self._keep(key, StoredSchedule(decision.state, commit_id))
-        _log_missed(key, decision.events)
+        outcome = await self._store.commit(commit)
+        if outcome in {Outcome.CONFLICT, Outcome.ANSWERED}:
+            return outcome
+        self._states.put(key, StoredSchedule(decision.state, commit_id))
+        _log_problems(key, decision.events)
         if decision.obsolete_before:
             with suppress(StoreError):  # the next one does it
                 await self._store.trim_history(key, decision.obsolete_before)
-        return True
+        return outcome
 
-    def _keep(self, key: ExecutionKey, after: StoredSchedule) -> None:
-        if len(self._states) >= self._most:
-            self._states.popitem(last=False)
-        self._states[key] = after
+
+def _deployed_with_events(body: dict[str, Json]) -> set[WorkflowRef]:
+    """The definition that a deployment names, if events start it."""
+    return {WorkflowRef(*body["workflow"])} if ON in (body["schedule"] or ()) else set()
 
 
 def _commit_of(
@@ -108,8 +170,9 @@ def _commit_of(
     commit_id: str,
     before: StoredSchedule,
     decision: Decision,
-    acknowledges: tuple[Delivery[Message], ...],
+    acknowledges: Sequence[Delivery[Message]],
 ) -> Commit:
+    subscriptions = decision.subscriptions.items()
     return Commit(
         key=key,
         commit_id=commit_id,
@@ -119,8 +182,10 @@ def _commit_of(
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         outgoing=tuple(with_tenant(key.tenant, each) for each in decision.outgoing),
+        subscriptions=tuple(Subscription(run, index) for run, index in subscriptions if index is not None),
+        subscriptions_closed=tuple(run for run, index in subscriptions if index is None),
         index=_index_update(before.state, decision.state),
-        acknowledges=acknowledges,
+        acknowledges=tuple(acknowledges),
     )
 
 
@@ -130,7 +195,8 @@ def _index_update(before: ScheduleState, after: ScheduleState) -> IndexUpdate | 
     return IndexUpdate(after.status, after.started_at if before.version == 0 else None)
 
 
-def _log_missed(key: ExecutionKey, events: Sequence[Event]) -> None:
+def _log_problems(key: ExecutionKey, events: Sequence[Event]) -> None:
+    """Warns of what was not started. Faults of a schedule are in no execution (inventory C7)."""
     for event in events:
         if event.type == "occurrences.missed":
             log.warning(
@@ -139,3 +205,11 @@ def _log_missed(key: ExecutionKey, events: Sequence[Event]) -> None:
                 rfc3339(event.data["before"]),
                 extra={"action": "schedule_missed", "execution": key.id, "trigger": event.task},
             )
+    dropped = [event.data["events"] for event in events if event.type == "correlation.dropped"]
+    if dropped:
+        log.warning(
+            "a schedule holds too many events, so %d incomplete sets were dropped, with %d events",
+            len(dropped),
+            sum(dropped),
+            extra={"action": "events_dropped", "execution": key.id},
+        )

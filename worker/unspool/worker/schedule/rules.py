@@ -4,6 +4,8 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
+from unspool.definitions.event_consumption import Read
+
 
 class Missed(StrEnum):
     """What happens to occurrences that were due while nothing could start them."""
@@ -17,7 +19,9 @@ class Missed(StrEnum):
 
 
 class Rules(NamedTuple):
-    """How schedules read times, and what happens to missed ones."""
+    """How schedules read times and events, and what happens to missed times."""
 
     zone: tzinfo
     missed: Missed
+    read: Read = Read.DATA
+    """How events are read that start a workflow, if its author does not say it (inventory C5)."""

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from unspool.definitions.event_consumption import Read
 from unspool.eventstore.settings import BadSetting, setting
 from unspool.worker.schedule.rules import Missed, Rules
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSettings:
-    """How times are read, and what happens to missed ones."""
+    """How times and events are read, and what happens to missed times."""
 
     timezone: str = setting("UNSPOOL_TIMEZONE", "UTC", "Time zone of `cron`, such as Europe/Berlin")
     missed: str = setting(
@@ -19,13 +20,21 @@ class ScheduleSettings:
         "What happens to missed occurrences of a schedule: 'once' starts the newest, 'all' up to a thousand,"
         " 'skip' none",
     )
+    read: str = setting(
+        "UNSPOOL_SCHEDULE_READ",
+        Read.DATA.value,
+        "What an execution gets of the events that start it, if `schedule.read` is absent: 'data', 'envelope'"
+        " or 'raw'",
+    )
 
     def __post_init__(self) -> None:
-        """Raises `BadSetting` for an unknown zone or policy."""
+        """Raises `BadSetting` for an unknown zone or value."""
         if self.missed not in set(Missed):
             raise BadSetting(
                 f"UNSPOOL_SCHEDULE_MISSED must be one of {', '.join(Missed)}, not {self.missed!r}"
             )
+        if self.read not in set(Read):
+            raise BadSetting(f"UNSPOOL_SCHEDULE_READ must be one of {', '.join(Read)}, not {self.read!r}")
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -41,4 +50,4 @@ class ScheduleSettings:
     @property
     def rules(self) -> Rules:
         """What `decide` needs of them."""
-        return Rules(self.zone, Missed(self.missed))
+        return Rules(self.zone, Missed(self.missed), Read(self.read))

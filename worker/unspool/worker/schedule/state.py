@@ -1,4 +1,4 @@
-"""The state of a schedule: what triggers it, and when each trigger is due next."""
+"""The state of a schedule: what triggers it, when each trigger is due next, and which events it holds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,18 @@ from typing import Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Status, WorkflowRef
+from unspool.worker.schedule.sets import PendingSets
 
-TRIGGERS: Final = ("every", "cron", "after")
-"""The members of a schedule that are times. Each works alone (inventory C6)."""
+TIMES: Final = ("every", "cron", "after")
+"""The triggers that are times."""
 
 AFTER: Final = "after"
+
+ON: Final = "on"
+"""The trigger that is events. It is also the run that is subscribed to them."""
+
+TRIGGERS: Final = (*TIMES, ON)
+"""The members of a schedule that start executions. Each works alone (inventory C6)."""
 
 
 class Trigger(NamedTuple):
@@ -31,7 +38,7 @@ class Trigger(NamedTuple):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing will happen by itself."""
+        """Whether no time is set, and no execution is awaited."""
         return self.due is None and self.execution is None
 
 
@@ -54,6 +61,10 @@ class ScheduleState:
     last_execution: str | None = None
     compacted_at: int = 0
     """Number of the newest event that holds a whole state."""
+    sets: PendingSets = field(default_factory=PendingSets)
+    """Events that wait for others."""
+    grown: int = 0
+    """About how many characters of events the history has since it was compacted."""
 
     @property
     def status(self) -> Status:
@@ -63,6 +74,11 @@ class ScheduleState:
         if not self.triggers:
             return Status.COMPLETED
         return Status.SUSPENDED if self.paused else Status.WAITING
+
+    @property
+    def idle(self) -> list[str]:
+        """The triggers that are times and have none set, and wait for nothing else."""
+        return [name for name, trigger in self.triggers.items() if name in TIMES and trigger.idle]
 
     @property
     def next(self) -> int | None:
@@ -82,6 +98,7 @@ def state_to_json(state: ScheduleState) -> dict[str, Json]:
         "startedAt": state.started_at,
         "last": state.last,
         "lastExecution": state.last_execution,
+        "sets": state.sets.to_json(),
     }
 
 
@@ -99,4 +116,5 @@ def state_from_json(execution: str, version: int, value: Mapping[str, Json]) -> 
         value["last"],
         value["lastExecution"],
         compacted_at=version,
+        sets=PendingSets.from_json(value["sets"]) if "sets" in value else PendingSets(),
     )
