@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from unspool.definitions import resource
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.tasks import call_http, run_shell
 from unspool.eventstore.settings import BadSetting
@@ -13,6 +14,7 @@ from unspool.executor.http.call import HttpCall
 from unspool.executor.outbound import open_session
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.resource import ResourceFetch
 from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets, SecretProvider
 from unspool.executor.settings import ExecutorSettings
@@ -45,6 +47,7 @@ async def default_handlers(
             handlers: dict[str, Handler] = {
                 call_http.QUEUE: HttpCall(session, settings),
                 run_shell.QUEUE: ShellRun(settings, groups),
+                resource.QUEUE: ResourceFetch(session, settings),
             }
             provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
             yield {queue: SecretHandler(handler, provider, jq) for queue, handler in handlers.items()}

@@ -34,7 +34,21 @@ class Faulted:
         )
 
 
-Outcome = Completed | Faulted
+@dataclass(frozen=True, slots=True)
+class FetchedText:
+    """The task has fetched a text. It is stored by its hash, and the execution gets the hash."""
+
+    text: str
+    media_type: str = ""
+    """Without parameters; empty if it is not known."""
+
+    def stored(self, sha256: str) -> Completed:
+        """The outcome after the text was stored."""
+        known = {"mediaType": self.media_type} if self.media_type else {}
+        return Completed({"sha256": sha256, **known})
+
+
+Outcome = Completed | Faulted | FetchedText
 
 
 class Handler(Protocol):

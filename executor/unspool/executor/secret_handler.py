@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unspool.definitions import errors
@@ -15,7 +15,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.secret_arguments import SECRETS, evaluated_text
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import Mask, current
-from unspool.executor.outcome import Completed, Faulted, Handler, Outcome, Rejected
+from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome, Rejected
 from unspool.executor.secrets import SecretProvider
 
 _AUTHENTICATION = "/endpoint/authentication"
@@ -111,6 +111,8 @@ def _masked_defect(error: Exception, mask: Mask) -> HandlerDefect:
 
 
 def _masked(outcome: Outcome, mask: Mask) -> Outcome:
+    if isinstance(outcome, FetchedText):
+        return replace(outcome, text=mask.text(outcome.text))
     if isinstance(outcome, Completed):
         return Completed(mask.value(outcome.output))
     return Faulted(WorkflowError.from_json(mask.value(outcome.error.to_json())))

@@ -39,6 +39,18 @@ class ExecutorSettings:
         4 * MEBIBYTE,
         "Largest body of an HTTP response, decompressed",
     )
+    resource_max_bytes: int = setting(
+        "UNSPOOL_RESOURCE_MAX_BYTES", 4 * MEBIBYTE, "Largest text of an external resource"
+    )
+    resource_timeout_seconds: float = setting(
+        "UNSPOOL_RESOURCE_TIMEOUT_SECONDS", 30.0, "Longest time to fetch an external resource"
+    )
+    resources_dir: str = setting(
+        "UNSPOOL_RESOURCES_DIR", "", "Directory of the external resources with file: or relative addresses"
+    )
+    catalog: str = setting(
+        "UNSPOOL_CATALOG", "", "The default catalog of functions: a directory, or an http or https address"
+    )
     secrets_dir: str = setting(
         "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows and webhooks"
     )

@@ -15,7 +15,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
+from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
 
 log = logging.getLogger(__name__)
@@ -69,8 +69,15 @@ class TaskRunner:
             tried = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
             await self._move_to_dead_letters(tried, f"{type(cause).__name__}: {cause}", trace)
         else:
-            message = self._validated(outcome).message(delivery.body)
+            message = self._validated(await self._stored(delivery.tenant, outcome)).message(delivery.body)
             await retry_until_available(lambda: self._store.finish_task(delivery, message))
+
+    async def _stored(self, tenant: str, outcome: Outcome) -> Completed | Faulted:
+        """The outcome; a text that was fetched is stored before its hash is sent."""
+        if not isinstance(outcome, FetchedText):
+            return outcome
+        text = outcome.text
+        return outcome.stored(await retry_until_available(lambda: self._store.put_text(tenant, text)))
 
     async def discard(self, delivery: Delivery[TaskRequest]) -> None:
         """Acknowledges a task without a result."""
@@ -107,7 +114,7 @@ class TaskRunner:
         with suppress(NotFound):  # another executor has finished it meanwhile
             await retry_until_available(lambda: self._store.move_to_dead_letters(delivery, error, trace))
 
-    def _validated(self, outcome: Outcome) -> Outcome:
+    def _validated(self, outcome: Completed | Faulted) -> Completed | Faulted:
         """The outcome if it can be stored; otherwise a `runtime` error, so that the task finishes."""
         value = outcome.output if isinstance(outcome, Completed) else outcome.error.to_json()
         try:

@@ -48,6 +48,17 @@ class HttpCall:
         except Rejected as rejected:
             return Faulted(rejected.error)
 
+    async def get(self, request: TaskRequest) -> HttpResponse:
+        """The response to a request without a body, after redirects. It takes no limit of time.
+
+        Raises:
+            Rejected: there is no response with success.
+        """
+        response, last = await self._follow(prepare(request))
+        if not _is_success(response.status, redirect=False):
+            raise Rejected(status_error(last, response))
+        return response
+
     async def _output(self, request: HttpRequest) -> Json:
         response, request = await self._follow(request)
         if not _is_success(response.status, redirect=request.redirect):

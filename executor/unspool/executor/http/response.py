@@ -58,13 +58,13 @@ def content(body: bytes, content_type: str) -> Json:
     if _JSON.fullmatch(kind):
         return _json(body, content_type)
     if kind.startswith("text/"):
-        return _text(body, content_type)
+        return text(body, content_type)
     return to_base64(body)
 
 
 def _json(body: bytes, content_type: str) -> Json:
     if "charset" in content_type.lower() or body[:3] == codecs.BOM_UTF8:
-        body = _text(body, content_type).encode("utf-8", "replace")
+        body = text(body, content_type).encode("utf-8", "replace")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -74,7 +74,8 @@ def _json(body: bytes, content_type: str) -> Json:
     return value
 
 
-def _text(body: bytes, content_type: str) -> str:
+def text(body: bytes, content_type: str) -> str:
+    """The body as text, in the encoding that its content type names, else UTF-8."""
     named = _CHARSET.search(content_type)
     try:
         name = codecs.lookup(named[1]).name if named else "utf-8"

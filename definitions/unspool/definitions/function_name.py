@@ -1,0 +1,50 @@
+"""The names by which functions are called (dsl.md, "Using Cataloged Functions"; inventory J24)."""
+
+import re
+from typing import Final, NamedTuple
+
+DEFAULT_CATALOG: Final = "default"
+"""The catalog that the runtime provides."""
+
+_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+"""A name or a version. It becomes a part of a path, so it cannot have a slash or begin with a dot."""
+_CATALOGED: Final = re.compile(rf"({_PART}):({_PART})@([^:@/\s]+)")
+_URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+
+
+class CatalogedFunction(NamedTuple):
+    """A function of a catalog: `name:version@catalog`."""
+
+    name: str
+    version: str
+    catalog: str
+
+    @property
+    def path(self) -> str:
+        """Where its definition is in the catalog (inventory R1)."""
+        return f"functions/{self.name}/{self.version}/function.yaml"
+
+
+def cataloged(name: str) -> CatalogedFunction | None:
+    """The function of a catalog that a name means, if it has that form."""
+    found = _CATALOGED.fullmatch(name)
+    return None if found is None else CatalogedFunction(*found.groups())
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is the address of a function's definition."""
+    return _URL.fullmatch(name) is not None
+
+
+def malformed(name: str) -> str | None:
+    """What is wrong with a name that has an `@` and is not `name:version@catalog`; None without an `@`."""
+    before, at, catalog = name.rpartition("@")
+    if not at:
+        return None
+    function, _, version = before.partition(":")
+    for what, part in (("name", function), ("version", version), ("catalog", catalog)):
+        if not part:
+            return f"there is no {what}"
+        if what != "catalog" and not re.fullmatch(_PART, part):
+            return f"the {what} '{part}' has other characters than letters, digits and _ . + -"
+    return f"the catalog '{catalog}' has a character that names of catalogs cannot have"

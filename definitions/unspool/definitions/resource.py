@@ -1,0 +1,69 @@
+"""External resources: texts outside of a definition that tasks need (dsl-reference.md, "External Resource").
+
+A task that needs one has a `ResourceReference`. The worker evaluates its address, and an executor fetches the
+text, which `fetched.py` compiles. Within one execution a text is fetched once for each *key*: what it is used
+as, its address, and the authentication.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from unspool.definitions.expressions import Budget
+from unspool.definitions.json_value import Json
+from unspool.definitions.uri_template import Address
+
+if TYPE_CHECKING:  # a plan has references
+    from unspool.definitions.plan import Evaluable
+
+QUEUE: Final = "resource"
+
+
+class ResourceKind(StrEnum):
+    """What a resource is used as."""
+
+    FUNCTION = "function"
+    SCHEMA = "schema"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReference:
+    """A resource that a task needs. Its value as an `Evaluable` is its complete address."""
+
+    kind: ResourceKind
+    written: Address
+    complete: Callable[[str], str] = field(compare=False)
+    """Makes the complete address of the one that is written."""
+    authentication: "Evaluable | None" = None
+    """The arguments of the request beside the address."""
+    mark: str = ""
+    """Tells keys of one address with different authentications apart."""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of the expression arguments that the address reads."""
+        return self.written.variables
+
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> str:
+        """Returns the complete address. Raises `ExpressionError`."""
+        return self.complete(self.written.evaluate_within(value, variables, budget))
+
+    def key(self, address: str) -> str:
+        """The key of the text at an address."""
+        return f"{self.kind} {address}{self.mark}"
+
+
+def kind_of(key: str) -> ResourceKind:
+    """What the text with a key is used as. Raises `ValueError`."""
+    return ResourceKind(key.partition(" ")[0])
+
+
+def name_of(key: str) -> str:
+    """The address in a key, with the mark of its authentication. It names a function in pointers."""
+    return key.partition(" ")[2]
+
+
+def address_of(key: str) -> str:
+    """The address in a key."""
+    return name_of(key).partition(" ")[0]

@@ -1,0 +1,109 @@
+"""The handler of the `resource` queue: fetches the texts of external resources (inventory K7, L1, R1-R4).
+
+Over HTTP they are fetched as by a call: the same limits of addresses, the same rules for redirects. Files are
+read from two directories of the operator, and never from outside of them.
+"""
+
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+import aiohttp
+
+from unspool.definitions.errors import WorkflowError, communication, configuration
+from unspool.definitions.json_value import Json
+from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_catalog
+from unspool.eventstore.records import TaskRequest
+from unspool.executor.http.call import HttpCall
+from unspool.executor.http.response import text
+from unspool.executor.outcome import Faulted, FetchedText, Outcome, Rejected
+from unspool.executor.settings import ExecutorSettings
+
+_ACCEPT: Final = "application/yaml, application/json, text/*;q=0.9, */*;q=0.5"
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
+_HTTP: Final = ("http://", "https://")
+
+
+class ResourceFetch:
+    """Fetches one text for each request."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: ExecutorSettings) -> None:
+        self._settings = settings
+        limits = replace(settings, http_max_response_bytes=settings.resource_max_bytes)
+        self._http = HttpCall(session, limits)
+
+    async def __call__(self, request: TaskRequest) -> Outcome:
+        """Fetches a text. Every failure becomes an error that the workflow can catch."""
+        endpoint = request.arguments["endpoint"]
+        try:
+            async with asyncio.timeout(self._settings.resource_timeout_seconds):
+                return await self._fetch(request, endpoint["uri"])
+        except TimeoutError:
+            seconds = self._settings.resource_timeout_seconds
+            detail = f"{_shown(endpoint['uri'])} was not fetched within {seconds:g} s"
+            return Faulted(communication(detail, title="Timed out"))
+        except Rejected as rejected:
+            return Faulted(rejected.error)
+
+    async def _fetch(self, request: TaskRequest, address: str) -> FetchedText:
+        scheme, _, path = address.partition(":")
+        if scheme == CATALOG:
+            catalog = self._settings.catalog
+            if catalog.startswith(_HTTP):
+                return await self._get(request, {"uri": of_catalog(absolute(catalog), path)})
+            return await self._read(address, catalog, path, "UNSPOOL_CATALOG")
+        if scheme == FILE:
+            return await self._read(address, self._settings.resources_dir, path, "UNSPOOL_RESOURCES_DIR")
+        return await self._get(request, request.arguments["endpoint"])
+
+    async def _get(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
+        arguments: dict[str, Json] = {
+            "method": "GET",
+            "endpoint": endpoint,
+            "redirect": True,
+            "headers": {"Accept": _ACCEPT},
+        }
+        response = await self._http.get(request._replace(arguments=arguments))
+        content_type = response.headers.get("Content-Type", "")
+        media_type = content_type.partition(";")[0].strip().lower()
+        if not _MEDIA_TYPE.fullmatch(media_type):
+            media_type = ""
+        return FetchedText(await asyncio.to_thread(text, response.body, content_type), media_type)
+
+    async def _read(self, address: str, directory: str, path: str, setting: str) -> FetchedText:
+        if not directory:
+            detail = f"{_shown(address)}: this executor has no such directory ({setting} is not set)"
+            raise Rejected(configuration(detail, title="No directory"))
+        most = self._settings.resource_max_bytes
+        content = await asyncio.to_thread(_content, Path(directory), unquote(path), most)
+        if content is None:
+            raise Rejected(_missing(address))
+        if len(content) > most:
+            detail = f"{_shown(address)} is larger than {most} bytes"
+            raise Rejected(communication(detail, title="Response too large"))
+        return FetchedText(text(content, ""))
+
+
+def _content(directory: Path, path: str, most: int) -> bytes | None:
+    """The first bytes of a file in a directory; None if there is no such file inside it."""
+    try:
+        root = directory.resolve()
+        file = (root / path.lstrip("/")).resolve()
+        if not (file.is_relative_to(root) and file.is_file()):
+            return None
+        with file.open("rb") as opened:
+            return opened.read(most + 1)
+    except (OSError, ValueError):
+        return None
+
+
+def _missing(address: str) -> WorkflowError:
+    return communication(f"there is no file {_shown(address)}", title="Not Found", status=404)
+
+
+def _shown(address: str) -> str:
+    """An address without its query, which may contain keys."""
+    return address.partition("?")[0]
