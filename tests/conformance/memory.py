@@ -33,7 +33,7 @@ from unspool.eventstore.records import (
     start_message,
 )
 from unspool.eventstore.semver import precedence
-from unspool.executor.outcome import Handler
+from unspool.executor.outcome import Completed, FetchedText, Handler
 from unspool.worker.children import Children
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import SAME_TENANT
@@ -128,7 +128,7 @@ class _Running:
 
     def _add(self, id_: str, plan: Plan) -> World:
         now = max((world.now for world in self.worlds.values()), default=1_000_000)
-        world = World(plan, lambda _: PENDING, id_, now)
+        world = World(plan, lambda _: PENDING, id_, now, jq=self.jq)
         self.worlds[id_], self.done[id_] = world, (0, 0)
         return world
 
@@ -208,6 +208,8 @@ class _Running:
         self.done[id_] = answered + 1, delivered
         if request.run not in world.withdrawn and request.task.rpartition("/")[2] not in self.unanswered:
             outcome = await self.handlers[request.queue](request)
+            if isinstance(outcome, FetchedText):
+                outcome = Completed(world.fetched(request, outcome.text))
             world.inbox.append(outcome.message(request))
         return True
 

@@ -37,7 +37,7 @@ def world(jq: JqPool) -> Callable[..., World]:
 
     def make(definition: str, answer: Answer = echo) -> World:
         text = HEADER + textwrap.dedent(definition)
-        return World(compile_plan(load(text).value, jq), answer)
+        return World(compile_plan(load(text).value, jq), answer, jq=jq)
 
     return make
 

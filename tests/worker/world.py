@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unspool.definitions.errors import WorkflowError
+from unspool.definitions.expressions import JqRunner
+from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event, decode_entry, encode_entry
 from unspool.eventstore.records import (
@@ -14,6 +16,8 @@ from unspool.eventstore.records import (
     Outgoing,
     TaskRequest,
 )
+from unspool.eventstore.texts import sha256_of
+from unspool.executor.outcome import FetchedText
 from unspool.worker.interpreter import State, decide, evolve
 from unspool.worker.replay import verify
 
@@ -36,6 +40,8 @@ class World:
     inbox: list[Message] = field(default_factory=list)
     timers: dict[str, int] = field(default_factory=dict)
     subscriptions: dict[str, Any] = field(default_factory=dict)
+    jq: JqRunner | None = None
+    """For expressions in functions that were fetched."""
 
     def __post_init__(self) -> None:
         self.state = State(self.execution)
@@ -83,12 +89,22 @@ class World:
     def reply(self, request: TaskRequest, result: Any) -> None:
         if result is PENDING:
             return
+        if isinstance(result, FetchedText):
+            result = self.fetched(request, result.text)
         if isinstance(result, WorkflowError):
             body = {"run": request.run, "error": result.to_json()}
             self.inbox.append(Message(MessageKind.TASK_FAULTED, self.execution, body))
         else:
             body = {"run": request.run, "output": result}
             self.inbox.append(Message(MessageKind.TASK_COMPLETED, self.execution, body))
+
+    def fetched(self, request: TaskRequest, text: str) -> dict[str, str]:
+        """Adds a text to the plan; returns the result of the request."""
+        [key] = [key for key, each in self.state.resources.items() if each.request == request.run]
+        sha256 = sha256_of(text)
+        found = {(key, sha256): compile_fetched(key, text, self.jq)}
+        self.plan = self.plan.with_resources({**self.plan.resources, **found})
+        return {"sha256": sha256}
 
     def pass_time(self, until: Callable[["World"], bool] = lambda world: not world.timers) -> "World":
         """Fires timers in the order they are due until a condition holds, by default until none is set."""

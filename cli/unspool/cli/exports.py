@@ -1,12 +1,13 @@
 """Histories in files: one event a line, as `history --json` prints it.
 
-The first line has one more member, `execution`: the id, the workflow and the text of its definition. So a
-file can be replayed and verified without its store.
+The first line has one more member, `execution`: the id, the workflow, the text of its definition, and the
+texts of external resources by their hashes. So a file can be replayed and verified without its store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import orjson
@@ -17,6 +18,8 @@ from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import ExecutionRecord, WorkflowRef
+from unspool.eventstore.texts import Texts
+from unspool.worker.resource_cache import fetched_in
 
 _DEEPEST: Final = 254
 """Levels of nesting of an event: its data can be deeper than input from outside. This is orjson's limit."""
@@ -31,9 +34,24 @@ class History(NamedTuple):
     definition: str | None
     """The definition's text."""
     events: Sequence[Event]
+    texts: Mapping[str, str] = MappingProxyType({})
+    """The texts of external resources, by hash."""
 
 
-def write_export(path: str, record: ExecutionRecord, definition: str | None, events: Sequence[Event]) -> None:
+async def texts_of(store: Texts, tenant: str, events: Sequence[Event]) -> dict[str, str]:
+    """Returns the texts of the external resources that a history names, by hash."""
+    hashes = {sha256 for _, sha256 in fetched_in(events)}
+    found = {sha256: await store.text(tenant, sha256) for sha256 in sorted(hashes)}
+    return {sha256: text for sha256, text in found.items() if text is not None}
+
+
+def write_export(
+    path: str,
+    record: ExecutionRecord,
+    definition: str | None,
+    events: Sequence[Event],
+    texts: Mapping[str, str],
+) -> None:
     """Writes a history to a file, and replaces an existing one.
 
     Raises:
@@ -46,6 +64,8 @@ def write_export(path: str, record: ExecutionRecord, definition: str | None, eve
             "workflow": record.workflow._asdict(),
             "definition": definition,
         }
+        if texts:
+            lines[0]["execution"]["resources"] = dict(texts)
     try:
         Path(path).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     except OSError as error:
@@ -73,7 +93,8 @@ def read_export(path: str) -> History:
         about = first.get("execution", {})
         workflow = about.get("workflow")
         named = str(WorkflowRef(**workflow)) if workflow else ""
-        return History(str(about.get("id", "")), named, about.get("definition"), events)
+        texts = {str(sha256): str(text) for sha256, text in about.get("resources", {}).items()}
+        return History(str(about.get("id", "")), named, about.get("definition"), events, texts)
     except (AttributeError, KeyError, TypeError):
         raise CommandError(
             f"{place}: `execution` is not in the form that `unspool history --export` writes"

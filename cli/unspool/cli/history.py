@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import click
 
 from unspool.api.representations import event_json
-from unspool.cli.exports import write_export
+from unspool.cli.exports import texts_of, write_export
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
@@ -41,9 +41,10 @@ async def history(id_: str, export: str | None, tree: bool, place: Place, as_jso
         record = await record_of(store, ExecutionKey(place.tenant, id_))
         events = await store.history(record.key)
         definition = await store.definition(place.tenant, *record.workflow)
+        texts = await texts_of(store, place.tenant, events) if export else {}
         nested = await _with_children(store, record.key, events, {id_}) if tree else []
     if export:
-        write_export(export, record, definition.text if definition else None, events)
+        write_export(export, record, definition.text if definition else None, events, texts)
         say(f"wrote {len(events)} events to {export}")
     elif tree:
         _print_tree(nested, as_json=as_json)

@@ -11,7 +11,7 @@ import click
 from unspool.cli.documents import valid_document
 from unspool.cli.executions import list_all
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.exports import History, read_export
+from unspool.cli.exports import History, read_export, texts_of
 from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
@@ -117,7 +117,9 @@ async def _stored_histories(place: Place, filter_: ExecutionFilter) -> AsyncGene
 async def _stored_history(store: EventStore, record: ExecutionRecord) -> History:
     definition = await store.definition(record.key.tenant, *record.workflow)
     events = await store.history(record.key)
-    return History(record.key.id, str(record.workflow), definition.text if definition else None, events)
+    texts = await texts_of(store, record.key.tenant, events)
+    text = definition.text if definition else None
+    return History(record.key.id, str(record.workflow), text, events, texts)
 
 
 async def _verify(

@@ -108,9 +108,16 @@ def _details(run: dict[str, Any]) -> str:
 def _awaited(entry: dict[str, Any]) -> str:
     if entry["waitsFor"] == "timer":
         return f"its {entry['purpose']} timer, due {rfc3339(entry['dueAt'])}"
-    return {"executor": "an executor", "worker": "a worker", "event": "an event", "child": "a sub-workflow"}[
-        entry["waitsFor"]
-    ]
+    return _AWAITED[entry["waitsFor"]]
+
+
+_AWAITED: Final = {
+    "executor": "an executor",
+    "worker": "a worker",
+    "event": "an event",
+    "child": "a sub-workflow",
+    "resource": "an external resource",
+}
 
 
 def _change(change: Change) -> str:

@@ -13,9 +13,10 @@ from unspool.definitions.compile import plan_of
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
-from unspool.eventstore.errors import CorruptHistory
+from unspool.eventstore.errors import CorruptHistory, NotFound
 from unspool.eventstore.events import Event
 from unspool.worker.replay import Divergence, verify
+from unspool.worker.resource_cache import plan_for_replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class Verifier:
             changed: text of the definition to use; None uses the history's own.
 
         Raises:
-            CommandError: the history has no definition, or the events do not form a history.
+            CommandError: the history has no definition, a text of an external resource is missing, or the
+                events do not form a history.
         """
         text = history.definition if changed is None else changed
         if text is None:
@@ -101,11 +103,15 @@ class Verifier:
             return VerificationResult(history, self._verify(history, text))
         except CorruptHistory as error:
             raise CommandError(f"the events do not form a history: {error}") from error
+        except NotFound as error:
+            raise CommandError(f"{history.execution}: {error}") from error
 
     def _verify(self, history: History, text: str) -> Divergence | None:
         plan = self._plans.get(text)
         if plan is None:
             plan = self._plans[text] = plan_of(text, self._jq)
+        if plan.needs_resources:
+            plan = plan_for_replay(plan, history.events, history.texts, self._jq)
         return verify(plan, history.execution, history.events, error_base=self._error_base)
 
 

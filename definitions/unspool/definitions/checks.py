@@ -65,8 +65,17 @@ def parse_definition(
         DefinitionInvalid: the definition has errors; the exception holds all of them.
     """
     document = load(text, name=name)
+    require_valid(document, expression_problems=expression_problems)
+    return document
+
+
+def require_valid(document: Document, *, expression_problems: ExpressionProblems | None = None) -> None:
+    """Checks a document. Warnings are ignored.
+
+    Raises:
+        DefinitionInvalid: the definition has errors; the exception holds all of them.
+    """
     problems = check(document, expression_problems=expression_problems)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
-        raise DefinitionInvalid(errors, name)
-    return document
+        raise DefinitionInvalid(errors, document.name)

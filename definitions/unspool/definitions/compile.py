@@ -9,8 +9,10 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.extension_targets import pointers_by_target
 from unspool.definitions.extensions import compile_extensions
+from unspool.definitions.function_name import cataloged, is_address
 from unspool.definitions.plan import Body, Extension, Plan, Task
-from unspool.definitions.tasks.call_function import compile_function_call
+from unspool.definitions.resource_reference import schema_reference
+from unspool.definitions.tasks.call_function import compile_external_call, compile_function_call
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.emit import compile_emit
@@ -58,7 +60,8 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
     builder = PlanBuilder(
         ExpressionCompiler(jq=jq, mode=mode),
         use,
-        _compile_body,
+        compile_body,
+        schema_reference,
         extensions_by_target=pointers_by_target(use.get("extensions", ())),
     )
     CompileContext("", builder).task(_as_task(definition), definition["document"]["name"], scope="", index=0)
@@ -94,6 +97,7 @@ def _plan(
         tasks=MappingProxyType(tasks),
         extensions=MappingProxyType(dict(extensions)),
         guarded=guarded,
+        needs_resources=any(task.resources for task in tasks.values()),
     )
 
 
@@ -102,7 +106,8 @@ def _as_task(definition: Mapping[str, Any]) -> dict[str, Any]:
     return {name: definition[name] for name in ("do", "input", "output", "timeout") if name in definition}
 
 
-def _compile_body(task: dict[str, Any], context: CompileContext) -> Body:
+def compile_body(task: dict[str, Any], context: CompileContext) -> Body:
+    """Compiles the part of a task that depends on its kind. Raises `TaskNotCompilable`."""
     return next(compile_kind for kind, compile_kind in _KINDS.items() if kind in task)(task, context)
 
 
@@ -111,6 +116,8 @@ def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
         return compile_http_call(task, context)
     if task["call"] in context.builder.use.get("functions", {}):
         return compile_function_call(task, context)
+    if cataloged(task["call"]) is not None or is_address(task["call"]):
+        return compile_external_call(task, context)
     return Unsupported(_UNSUPPORTED.format(f"`call: {task['call']}`"))
 
 

@@ -25,7 +25,9 @@ from unspool.definitions.plan import (
     Evaluable,
     Task,
     TaskList,
+    resources_of,
 )
+from unspool.definitions.resource import ResourceReference
 from unspool.definitions.tasks.request import Unsupported
 from unspool.definitions.uri_template import Address, UriTemplate
 
@@ -37,6 +39,7 @@ class TaskNotCompilable(Exception):
 Compiled = TypeVar("Compiled", Expression, Template)
 
 CompileBody = Callable[[dict[str, Any], "CompileContext"], Body]
+ReferToSchema = Callable[[Json, "CompileContext"], ResourceReference]
 
 
 @dataclass(slots=True)
@@ -46,6 +49,10 @@ class PlanBuilder:
     expressions: ExpressionCompiler
     use: Mapping[str, Any]
     compile_body: CompileBody
+    refer_to_schema: ReferToSchema
+    """Makes the reference to the schema at an endpoint."""
+    base: str = ""
+    """The address of the text, for relative addresses in it; empty for a workflow."""
     tasks: dict[str, Task] = field(default_factory=dict)
     extensions_by_target: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Pointers of extensions by the kind of tasks that they extend."""
@@ -103,13 +110,20 @@ class CompileContext:
             extensions=self._extensions(spec),
         )
         try:
+            body = self.builder.compile_body(spec, self)
+            steps = (
+                self.data_step(spec.get("input"), "from"),
+                self.data_step(spec.get("output"), "as"),
+                self.data_step(spec.get("export"), "as"),
+            )
             task = make(
-                body=self.builder.compile_body(spec, self),
-                input=self.data_step(spec.get("input"), "from"),
-                output=self.data_step(spec.get("output"), "as"),
-                export=self.data_step(spec.get("export"), "as"),
+                body=body,
+                input=steps[0],
+                output=steps[1],
+                export=steps[2],
                 timeout=self.timeout(spec.get("timeout")),
                 then=spec.get("then", Directive.CONTINUE),
+                resources=resources_of(body, *steps),
             )
         except TaskNotCompilable as error:
             task = make(body=Unsupported(str(error)))
@@ -142,11 +156,9 @@ class CompileContext:
             return None
         return self.duration((self.named("timeouts", spec) if isinstance(spec, str) else spec)["after"])
 
-    def _schema(self, spec: dict[str, Any]) -> DataSchema:
+    def _schema(self, spec: dict[str, Any]) -> DataSchema | ResourceReference:
         if "document" not in spec:
-            raise TaskNotCompilable(
-                "a schema from a `resource` is not read yet; write it inline, as `document`"
-            )
+            return self.builder.refer_to_schema(spec["resource"]["endpoint"], self)
         try:
             return DataSchema.compile(spec["document"])
         except BadSchema as error:

@@ -89,6 +89,20 @@ def load(text: str | bytes, *, name: str = "the definition", mapping: str = _WOR
     return Document(plain, root.value, name, root)
 
 
+def as_function(document: Document, name: str) -> Document:
+    """Returns a workflow whose only function is this document. Positions are those in the document's text."""
+    functions = {name: document.value}
+    workflow: dict[str, Json] = {
+        "document": {"dsl": "1.0.3", "namespace": "function", "name": "function", "version": "1.0.0"},
+        "use": {"functions": functions},
+        "do": [{"call": {"call": name}}],
+    }
+    own = document._root  # noqa: SLF001 - of the same class
+    inner = Node(functions, _START, members={name: own})
+    use = Node(workflow["use"], _START, members={"functions": inner})
+    return Document(document.text, workflow, document.name, Node(workflow, _START, members={"use": use}))
+
+
 def _decoded(text: str | bytes) -> str:
     _check_size(len(text))
     try:

@@ -21,23 +21,23 @@ class CatalogedFunction(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where its definition is in the catalog (inventory R1)."""
+        """The path of its definition in the catalog (inventory R1)."""
         return f"functions/{self.name}/{self.version}/function.yaml"
 
 
 def cataloged(name: str) -> CatalogedFunction | None:
-    """The function of a catalog that a name means, if it has that form."""
+    """Returns the function of a catalog that a name means; None if it has another form."""
     found = _CATALOGED.fullmatch(name)
     return None if found is None else CatalogedFunction(*found.groups())
 
 
 def is_address(name: str) -> bool:
-    """Whether a name is the address of a function's definition."""
+    """Returns whether a name is the address of a function's definition."""
     return _URL.fullmatch(name) is not None
 
 
 def malformed(name: str) -> str | None:
-    """What is wrong with a name that has an `@` and is not `name:version@catalog`; None without an `@`."""
+    """Returns what is wrong with a name that has an `@` and is not `name:version@catalog`; None without an `@`."""
     before, at, catalog = name.rpartition("@")
     if not at:
         return None

@@ -5,7 +5,7 @@ their list.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -14,6 +14,7 @@ from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.durations import Duration
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
+from unspool.definitions.resource import ResourceReference
 
 
 class Evaluable(Protocol):
@@ -40,7 +41,7 @@ class DataStep:
     """One step of the data flow: an `input`, `output` or `export` with its transformation and its schema."""
 
     transform: Evaluable | None = None
-    schema: DataSchema | None = None
+    schema: DataSchema | ResourceReference | None = None
 
 
 IDENTITY: Final = DataStep()
@@ -56,7 +57,17 @@ class DurationTemplate:
 
 
 class Body(Protocol):
-    """The part of a task that depends on its kind; the classes are in `unspool.definitions.tasks`."""
+    """The part of a task that depends on its kind; the classes are in `unspool.definitions.tasks`.
+
+    A body that needs external resources has them in `resources`, a tuple of `ResourceReference`.
+    """
+
+
+def resources_of(body: Body, *steps: DataStep) -> tuple[ResourceReference, ...]:
+    """Returns the resources that a task needs: schemas of its data, and those of its kind."""
+    schemas = tuple(step.schema for step in steps if isinstance(step.schema, ResourceReference))
+    own: tuple[ResourceReference, ...] = getattr(body, "resources", ())
+    return schemas + own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +92,8 @@ class Task:
     then: str = Directive.CONTINUE
     extensions: tuple[str, ...] = ()
     """Pointers of the extensions that extend tasks of its kind, in the order of declaration."""
+    resources: tuple[ResourceReference, ...] = ()
+    """What must be fetched before it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,36 @@ class Extension:
     after: TaskList
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedFunction:
+    """A function from an external resource."""
+
+    pointer: str
+    """The pointer of its task: as if it were declared in `use.functions`, by its address."""
+    tasks: Mapping[str, Task]
+    guarded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedSchema:
+    """A schema from an external resource."""
+
+    schema: DataSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An external resource that cannot be used."""
+
+    cause: str
+
+
+Fetched = FetchedFunction | FetchedSchema | Unusable
+
+FetchedByHash = Mapping[tuple[str, str], Fetched]
+"""External resources by key and hash. An execution can have fetched an unusable text and then another one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A compiled definition."""
@@ -133,8 +176,21 @@ class Plan:
     """The extensions by their pointers."""
     guarded: bool
     """Whether its expressions may call jq processes. Then decisions block, and run in a thread."""
+    needs_resources: bool = False
+    """Whether a task needs external resources."""
+    resources: FetchedByHash = field(default_factory=dict)
+    """Those that the execution has fetched. They are not a part of the definition."""
 
     @property
     def root(self) -> Task:
         """The workflow as a task."""
         return self.tasks[""]
+
+    def with_resources(self, fetched: FetchedByHash) -> "Plan":
+        """Returns the plan for an execution that has fetched these resources."""
+        functions = [each for each in fetched.values() if isinstance(each, FetchedFunction)]
+        tasks = {**self.tasks}
+        for function in functions:
+            tasks |= function.tasks
+        guarded = self.guarded or any(function.guarded for function in functions)
+        return replace(self, tasks=MappingProxyType(tasks), resources=fetched, guarded=guarded)

@@ -50,20 +50,20 @@ class ResourceReference:
         return self.complete(self.written.evaluate_within(value, variables, budget))
 
     def key(self, address: str) -> str:
-        """The key of the text at an address."""
+        """Returns the key of the text at an address."""
         return f"{self.kind} {address}{self.mark}"
 
 
 def kind_of(key: str) -> ResourceKind:
-    """What the text with a key is used as. Raises `ValueError`."""
+    """Returns what the text with a key is used as. Raises `ValueError`."""
     return ResourceKind(key.partition(" ")[0])
 
 
 def name_of(key: str) -> str:
-    """The address in a key, with the mark of its authentication. It names a function in pointers."""
+    """Returns the address in a key, with the mark of its authentication. It names a function in pointers."""
     return key.partition(" ")[2]
 
 
 def address_of(key: str) -> str:
-    """The address in a key."""
+    """Returns the address in a key."""
     return name_of(key).partition(" ")[0]

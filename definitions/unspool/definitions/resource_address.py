@@ -33,7 +33,7 @@ _DOCUMENT: Final = re.compile(r".*\.(?:ya?ml|json)", re.IGNORECASE)
 
 
 def absolute(address: str, base: str = "") -> str:
-    """The complete address, without its fragment.
+    """Returns the complete address, without its fragment.
 
     Args:
         address: as an author wrote it, with the values of its variables.
@@ -51,7 +51,7 @@ def absolute(address: str, base: str = "") -> str:
 
 
 def of_catalog(base: str, path: str) -> str:
-    """The address of a file of a catalog.
+    """Returns the address of a file of a catalog.
 
     Args:
         base: the complete address of the catalog.
@@ -64,7 +64,7 @@ def of_catalog(base: str, path: str) -> str:
 
 
 def of_function(address: str) -> str:
-    """The complete address of the definition of a function (inventory J24).
+    """Returns the complete address of the definition of a function (inventory J24).
 
     On GitHub, `OWNER/REPOSITORY/PATH@REF` is a path at a branch, a tag or a commit. On GitHub and GitLab, the
     path of a directory means its `function.yaml`.
@@ -80,7 +80,7 @@ def of_function(address: str) -> str:
 
 
 def _github_page(owner: str = "", repository: str = "", *rest: str) -> str | None:
-    """The path of a page for a path on GitHub; None if it is not inside a repository."""
+    """Returns the path of a page for a path on GitHub; None if it is not inside a repository."""
     if not rest or rest[0] in _PAGES:
         return "/".join(("", owner, repository, *rest)) if len(rest) > 1 else None
     path, _, ref = "/".join(rest).partition("@")
@@ -92,7 +92,7 @@ def _definition_in(address: str) -> str:
 
 
 def _raw(address: str) -> str:
-    """The address of the raw file, for a page on GitHub or GitLab; any other address is unchanged."""
+    """Returns the address of the raw file, for a page on GitHub or GitLab; any other address is unchanged."""
     parts = urlsplit(address)
     if parts.hostname in _GITHUB:
         match _segments(parts.path):
@@ -104,7 +104,7 @@ def _raw(address: str) -> str:
 
 
 def _with_branch(base: str) -> str:
-    """The address of a catalog; a whole repository on GitHub or GitLab means its default branch."""
+    """Returns the address of a catalog; a whole repository on GitHub or GitLab means its default branch."""
     parts = urlsplit(base)
     path = parts.path.rstrip("/")
     if parts.hostname in _GITHUB and len(_segments(path)) == 2:
@@ -124,5 +124,5 @@ def _segments(path: str) -> list[str]:
 
 
 def _inside(path: str) -> str:
-    """A path without `..` above its root, and without a `/` at its start."""
+    """Returns a path without `..` above its root, and without a `/` at its start."""
     return normpath(f"/{path.lstrip('/')}").lstrip("/")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+import orjson
+
 from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.expressions import Budget, ExpressionCompiler, JqRunner
 from unspool.definitions.expressions.template import split
@@ -40,6 +42,21 @@ def first_read(source: str) -> int:
     """Returns the offset of the first `$secrets`; 0 if there is none."""
     found = _ANY.search(source)
     return found.start() if found else 0
+
+
+def with_secrets(policy: Json) -> Json:
+    """Returns an authentication policy with an expression in place of each scheme that is a secret (inventory K1)."""
+    if not isinstance(policy, dict):
+        return policy
+    return {scheme: _secret(spec["use"]) if _is_use(spec) else spec for scheme, spec in policy.items()}
+
+
+def _is_use(spec: Json) -> bool:
+    return isinstance(spec, dict) and isinstance(spec.get("use"), str)
+
+
+def _secret(name: str) -> str:
+    return "${ $secrets[" + orjson.dumps(name).decode() + "] }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +172,7 @@ def evaluated_text(
         ExpressionError: an expression fails.
     """
     compiler = ExpressionCompiler(jq=jq, mode="loose" if loose else "strict")
-    context = CompileContext("", PlanBuilder(compiler, {}, _no_tasks))
+    context = CompileContext("", PlanBuilder(compiler, {}, _no_tasks, _no_tasks))
     compile_text = {
         "value": context.template,
         "address": context.address,
@@ -165,5 +182,5 @@ def evaluated_text(
     return evaluable.evaluate_within(request.get("input"), {**request["variables"], **known}, budget)
 
 
-def _no_tasks(_task: dict[str, Any], _context: CompileContext) -> Any:
+def _no_tasks(_task: Any, _context: CompileContext) -> Any:
     raise AssertionError("a text has no tasks")

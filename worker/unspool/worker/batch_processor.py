@@ -26,6 +26,7 @@ from unspool.worker.children import Children
 from unspool.worker.execution_processor import APPLIED
 from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.plan_cache import PlanCache
+from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
 from unspool.worker.steps import Step, Steps
 
@@ -39,8 +40,15 @@ class BatchProcessor:
     """Processes many executions at once. At any time, at most one caller processes an execution."""
 
     def __init__(
-        self, store: EventStore, plans: PlanCache, states: StateCache, steps: Steps, children: Children
+        self,
+        store: EventStore,
+        plans: PlanCache,
+        resources: ResourceCache,
+        states: StateCache,
+        steps: Steps,
+        children: Children,
     ) -> None:
+        self._resources = resources
         self._children = children
         self._store = store
         self._plans = plans
@@ -108,6 +116,9 @@ class BatchProcessor:
         if known is None:
             return None
         plan = self._plans.cached(key.tenant, known.workflow)
+        if plan is not None and plan.needs_resources:
+            messages = [delivery.body for delivery in deliveries]
+            plan = self._resources.at_once(key.tenant, plan, known.state, messages)
         if plan is None or plan.guarded or retries_with_key(known.state, deliveries):
             return None
         return self._steps.step(key, plan, known, deliveries)

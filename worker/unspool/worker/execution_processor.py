@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from unspool.definitions.plan import Plan
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
@@ -22,6 +23,7 @@ from unspool.worker.children import Children
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
+from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.state_cache import CachedState, StateCache, starting_state
 from unspool.worker.steps import Step, Steps
@@ -51,9 +53,11 @@ class ExecutionProcessor:
         children: Children,
         threads: TenantThreads,
         schedules: ScheduleProcessor,
+        resources: ResourceCache,
     ) -> None:
         """Takes the threads for decisions with expressions in real jq, and the processor of schedules."""
         self._schedules = schedules
+        self._resources = resources
         self._children = children
         self._store = store
         self._plans = plans
@@ -157,7 +161,7 @@ class ExecutionProcessor:
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> None:
         """Acknowledges messages that change nothing, after their answers, if any, are sent."""
-        plan = await self._plans.of(key.tenant, known.workflow)
+        plan = await self._plan(key, known, deliveries)
         for answer in self._steps.answers(plan, known, deliveries):
             await self._store.send(key.tenant, answer)
         await self._store.acknowledge(deliveries)
@@ -175,11 +179,21 @@ class ExecutionProcessor:
     async def _step(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> Step | None:
-        plan = await self._plans.of(key.tenant, known.workflow)
+        plan = await self._plan(key, known, deliveries)
         if plan.guarded:  # an expression may block until the time limit of jq ends it
             work = partial(self._steps.step, key, plan, known, deliveries)
             return await self._threads.run(key, work)
         return self._steps.step(key, plan, known, deliveries)
+
+    async def _plan(
+        self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
+    ) -> Plan:
+        """The plan of an execution, with the external resources that it has fetched."""
+        plan = await self._plans.of(key.tenant, known.workflow)
+        if not plan.needs_resources:
+            return plan
+        messages = [delivery.body for delivery in deliveries]
+        return await self._resources.plan(key.tenant, plan, known.state, messages)
 
     async def _commit(self, step: Step) -> Outcome:
         """Commits a step. Keeps its state if it was applied."""

@@ -71,8 +71,10 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     """The message that caused the first decision in these events."""
     first = next((event for event in events if event.type not in _PRELUDE), events[0])
     kind, data = _ONLY_CAUSE.get(first.type), first.data
+    if first.type == "resource.faulted" and "sha256" in data:
+        kind = MessageKind.TASK_COMPLETED  # the text was fetched, and could not be used
     if kind is not None:
-        return Message(kind, state.execution, _body_of(kind, first))
+        return Message(kind, state.execution, _body_of(state, kind, first))
     run = state.runs.get(first.run or "")
     if run is not None and run.phase is Phase.AWAITING:
         return _end_of_child(state, run, data)
@@ -84,7 +86,7 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
 
 
-def _body_of(kind: MessageKind, first: Event) -> dict[str, Json]:
+def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
     """The body of a message whose event has all that was in it."""
     data = first.data
     match kind:
@@ -96,6 +98,11 @@ def _body_of(kind: MessageKind, first: Event) -> dict[str, Json]:
             return {"run": first.run, **data}
         case MessageKind.EVENT:
             return {"run": first.run, "event": data["event"]}
+        case MessageKind.TASK_COMPLETED:
+            output = {name: value for name, value in data.items() if name in {"sha256", "mediaType"}}
+            return {"run": state.resources[data["resource"]].request, "output": output}
+        case MessageKind.TASK_FAULTED:
+            return {"run": state.resources[data["resource"]].request, "error": data["error"]}
         case MessageKind.TIMER_FIRED:
             return {"timer": data["timer"]}
         case _:
@@ -118,6 +125,8 @@ _ONLY_CAUSE: Final = {
     "workflow.started": MessageKind.START,
     "timer.fired": MessageKind.TIMER_FIRED,
     "event.received": MessageKind.EVENT,
+    "resource.fetched": MessageKind.TASK_COMPLETED,
+    "resource.faulted": MessageKind.TASK_FAULTED,
     "workflow.cancelled": MessageKind.CANCEL,
     "workflow.suspended": MessageKind.SUSPEND,
     "workflow.resumed": MessageKind.RESUME,

@@ -38,6 +38,7 @@ from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.plan_cache import MOST, PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
+from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.settings import WorkerSettings
@@ -76,6 +77,7 @@ class WorkerService:
         self._consumer = Consumer(WORKERS, name)
         self._clock = StoreClock(store, clock or SystemClock())
         states = StateCache(store, settings.cached_states, settings.snapshot_every)
+        resources = ResourceCache(store, jq)
         plans, steps = (
             PlanCache(store, jq),
             Steps(self._clock.now, settings.error_base, lifecycle=settings.lifecycle_events),
@@ -100,8 +102,9 @@ class WorkerService:
                 self._threads,
                 settings.cached_states,
             ),
+            resources,
         )
-        self._batch_processor = BatchProcessor(store, plans, states, steps, children)
+        self._batch_processor = BatchProcessor(store, plans, resources, states, steps, children)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
         """The executions that are being processed, each with its asyncio task."""
         self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}

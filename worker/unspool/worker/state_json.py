@@ -49,6 +49,8 @@ def _next(state: State, run: Run) -> Mapping[str, Json]:
     match run.phase:
         case Phase.REQUESTED:
             return {"task": run.task, "waitsFor": "executor"}
+        case Phase.FETCHING:
+            return {"task": run.task, "waitsFor": "resource"}
         case Phase.AWAITING:
             return {"task": run.task, "waitsFor": "child", "execution": run.joined or run.child}
         case Phase.LISTENING:

@@ -7,7 +7,6 @@ from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.document import load
 from unspool.definitions.event_consumption import Consumption, Read, compile_consumption
 from unspool.definitions.expressions import ExpressionCompiler, JqRunner
-from unspool.definitions.plan import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +42,13 @@ def event_trigger_of(text: str, jq: JqRunner | None) -> EventTrigger | None:
     if "on" not in schedule:
         return None
     mode = definition.get("evaluate", {}).get("mode", "strict")
-    builder = PlanBuilder(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _no_task)
+    builder = PlanBuilder(ExpressionCompiler(jq=jq, mode=mode), definition.get("use", {}), _no_task, _no_task)
     events = compile_consumption(schedule["on"], CompileContext("/schedule/on", builder))
     read = Read(schedule["read"]) if "read" in schedule else None
     return EventTrigger(events, read, builder.guarded)
 
 
-def _no_task(_: dict[str, Any], context: CompileContext) -> Body:
+def _no_task(_: Any, context: CompileContext) -> Any:
     raise AssertionError(f"there are no tasks in {context.pointer}")
 
 

@@ -1,10 +1,10 @@
 """Checks that the reusable components that are used exist (inventory B9, S1, U2, U12)."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from unspool.definitions.findings import Findings
+from unspool.definitions.function_name import DEFAULT_CATALOG, cataloged, is_address, malformed
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.splitting import is_whole
 from unspool.definitions.spelling import did_you_mean, shown
@@ -20,9 +20,6 @@ _COMPONENTS: Final = {
 
 _ALL: Final = ("functions", "catalogs", *(component for _, component in _COMPONENTS.values()))
 _BUILT_IN_CALLS: Final = ("http", "grpc", "openapi", "asyncapi", "a2a", "mcp")
-_DEFAULT_CATALOG: Final = "default"
-_URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
-_CATALOGED: Final = re.compile(r"(?P<name>[^:@\s]+):(?P<version>[^:@\s]+)@(?P<catalog>[^:@\s]+)")
 
 
 Names = Mapping[str, None]
@@ -60,10 +57,14 @@ def _check_component(occurrence: Occurrence, known: Mapping[str, Names], finding
 def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings: Findings) -> None:
     """Checks that a function is declared, in a catalog, or at a URL (inventory J24)."""
     name = occurrence.value
-    if name in known["functions"] or _URL.fullmatch(name):
+    if name in known["functions"] or is_address(name):
         return
-    if (cataloged := _CATALOGED.fullmatch(name)) is not None:
-        _check_catalog(cataloged["catalog"], occurrence, known["catalogs"], findings)
+    if (function := cataloged(name)) is not None:
+        _check_catalog(function.catalog, occurrence, known["catalogs"], findings)
+        return
+    if (wrong := malformed(name)) is not None:
+        form = "a function of a catalog is called by name:version@catalog"
+        findings.error(occurrence.pointer, f"'{shown(name)}': {shown(wrong, 120)}; {form}")
         return
     suggestion = did_you_mean(name, (*known["functions"], *_BUILT_IN_CALLS))
     otherwise = suggestion or "; a function of a catalog is called by name:version@catalog"
@@ -71,6 +72,6 @@ def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings
 
 
 def _check_catalog(name: str, occurrence: Occurrence, known: Names, findings: Findings) -> None:
-    if name != _DEFAULT_CATALOG and name not in known:
+    if name != DEFAULT_CATALOG and name not in known:
         suggestion = did_you_mean(name, known)
         findings.error(occurrence.pointer, f"no catalog '{shown(name)}' in use.catalogs{suggestion}")

@@ -1,5 +1,6 @@
 """The variables that exist at a place of a definition (inventory E2, E12, E13)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -17,6 +18,12 @@ RESERVED: Final = ARGUMENTS | {"ENV", "__loc__", NOW}
 _CALLS: Final = frozenset({"http", "grpc", "openapi", "asyncapi", "a2a", "mcp"})
 _PROCESSES: Final = frozenset({"shell", "script", "container"})
 """Calls and processes whose arguments an executor evaluates."""
+
+
+_OF_RESOURCE: Final = re.compile(
+    r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource)/endpoint/authentication(?:/|$)"
+)
+"""Pointers of authentications of catalogs and of external schemas."""
 
 
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
@@ -47,7 +54,7 @@ def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] 
 def secrets_allowed_at(definition: Mapping[str, Any], pointer: str) -> bool:
     """Returns whether `$secrets` can be read at a place: only where an executor evaluates it."""
     steps = parts(pointer)
-    allowed = steps[:2] == ["use", "authentications"] or steps[:2] == ["use", "catalogs"]
+    allowed = steps[:2] == ["use", "authentications"] or _OF_RESOURCE.search(pointer) is not None
     part: Any = definition
     for previous, step in zip(["", *steps], steps, strict=False):
         of_call = step == "with" and isinstance(part, dict) and part.get("call") in _CALLS

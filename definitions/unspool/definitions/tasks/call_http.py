@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.secret_arguments import SecretTexts
+from unspool.definitions.secret_arguments import SecretTexts, with_secrets
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
@@ -43,7 +41,7 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     arguments = task["with"]
     endpoint = arguments["endpoint"]
     address, policy = context.endpoint(endpoint)
-    policy = _without_use(policy)
+    policy = with_secrets(policy)
     texts = SecretTexts(context)
     authentication = None
     if policy is not None:
@@ -56,18 +54,3 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     reads = rest.variables.union(*(part.variables for part in (uri, authentication) if part is not None))
     evaluated = HttpArguments(uri, authentication, rest, reads)
     return Request(QUEUE, texts.arguments(evaluated), None if policy is None else context.template(policy))
-
-
-def _without_use(policy: Json) -> Json:
-    """Returns the policy with an expression in place of each scheme that is a secret (inventory K1)."""
-    if not isinstance(policy, dict):
-        return policy
-    return {scheme: _secret(spec["use"]) if _is_use(spec) else spec for scheme, spec in policy.items()}
-
-
-def _is_use(spec: Json) -> bool:
-    return isinstance(spec, dict) and isinstance(spec.get("use"), str)
-
-
-def _secret(name: str) -> str:
-    return "${ $secrets[" + orjson.dumps(name).decode() + "] }"

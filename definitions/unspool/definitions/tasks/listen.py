@@ -7,7 +7,8 @@ from typing import Any
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.event_consumption import Consumption, Read, compile_consumption
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import DataStep, TaskList
+from unspool.definitions.plan import DataStep, TaskList, resources_of
+from unspool.definitions.resource import ResourceReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Listen:
     to: Consumption
     read: Read
     each: Iterator | None
+
+    @property
+    def resources(self) -> tuple[ResourceReference, ...]:
+        """The schemas of iterations that are external resources."""
+        return () if self.each is None else resources_of(self.each, self.each.output, self.each.export)
 
 
 def compile_listen(task: dict[str, Json], context: CompileContext) -> Listen:

@@ -29,10 +29,12 @@ from unspool.worker.interpreter.flow import (
     begin_workflow,
     cancel,
     complete,
+    continue_workflow,
     fail,
     set_timeout,
     start,
 )
+from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State, Waiting
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
@@ -135,6 +137,8 @@ def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:
 def _task_completed(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     run = _pending(builder, body)
     if run is None:
+        if builder.state.resources:
+            resource_fetched(builder, body)
         return
     try:
         task = builder.task_of(run)
@@ -147,6 +151,8 @@ def _task_faulted(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     run = _pending(builder, body)
     if run is not None:
         fail(builder, run, WorkflowError.from_json(body["error"]))
+    elif builder.state.resources:
+        resource_faulted(builder, body)
 
 
 def _pending(builder: DecisionBuilder, body: dict[str, Json]) -> Run | None:
@@ -276,6 +282,8 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
             _set_timeout_again(builder, scope.id)
         for scope in builder.state.in_phase(Phase.LISTENING):
             _listen_again(builder, scope)
+    elif builder.state.last_run == 0 and builder.plan.root.resources:
+        continue_workflow(builder)
     elif builder.state.last_run == 0:
         # No task ever began, because the input is invalid. The input of an execution never changes.
         fail(builder, root, WorkflowError.from_json(error))

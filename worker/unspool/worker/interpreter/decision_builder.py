@@ -209,6 +209,12 @@ class DecisionBuilder:
         if run.phase is Phase.REQUESTED and self.tasks.pop(run.id, None) is None:
             self.tasks_cancelled.append(run.id)
 
+    def withdraw_resources(self) -> None:
+        """Cancels the requests for external resources."""
+        for resource in self.state.resources.values():
+            if resource.sha256 is None and self.tasks.pop(resource.request, None) is None:
+                self.tasks_cancelled.append(resource.request)
+
     def schedule(self, run: Run, purpose: Purpose, due_at: int) -> None:
         """Sets a timer for a run."""
         timer = f"{run.id}/{purpose}/{self.state.version + 1}"  # see `_set_at`

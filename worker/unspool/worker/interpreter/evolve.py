@@ -24,6 +24,7 @@ from unspool.worker.interpreter.state import (
     PendingTimer,
     Phase,
     Purpose,
+    Resource,
     Run,
     State,
     Waiting,
@@ -85,6 +86,9 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
             (*state.faulted_runs, root) if status is Status.FAULTED and root is not None else ()
         )
         state.runs, state.timers, state.waiting = HashTrieMap(), HashTrieMap(), ()
+        if state.resources:
+            fetched = {key: each for key, each in state.resources.items() if each.sha256 is not None}
+            state.resources = HashTrieMap(fetched)
 
     return ended
 
@@ -297,6 +301,40 @@ def _extended(run: Run) -> Extended:
     return run.extended
 
 
+# -- external resources
+
+
+def _resource_requested(state: State, event: Event) -> None:
+    resource = Resource(f"resource-{event.seq}", (str(event.run),))
+    state.resources = state.resources.insert(event.data["resource"], resource)
+    _move(state, event, Phase.FETCHING)
+
+
+def _resource_awaited(state: State, event: Event) -> None:
+    key = event.data["resource"]
+    resource = state.resources[key]
+    awaited = resource._replace(waiting=(*resource.waiting, str(event.run)))
+    state.resources = state.resources.insert(key, awaited)
+    _move(state, event, Phase.FETCHING)
+
+
+def _resource_fetched(state: State, event: Event) -> None:
+    """The runs that waited for it can start. The workflow itself has started; only its tasks have not."""
+    key = event.data["resource"]
+    resource = state.resources[key]
+    for run in resource.waiting:
+        waiting = state.runs.get(run)
+        if waiting is not None and waiting.phase is Phase.FETCHING:
+            _put(state, waiting._replace(phase=Phase.RUNNING if run == ROOT else Phase.CREATED))
+    fetched = resource._replace(waiting=(), sha256=event.data["sha256"])
+    state.resources = state.resources.insert(key, fetched)
+
+
+def _resource_faulted(state: State, event: Event) -> None:
+    """It can be fetched again. The runs that waited for it fault next."""
+    state.resources = state.resources.remove(event.data["resource"])
+
+
 # -- timers
 
 
@@ -347,6 +385,10 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "workflow.correlation-completed": _correlation_completed,
     "extension.started": _extension_started,
     "extension.completed": _extension_completed,
+    "resource.requested": _resource_requested,
+    "resource.awaited": _resource_awaited,
+    "resource.fetched": _resource_fetched,
+    "resource.faulted": _resource_faulted,
     "timer.scheduled": _timer_scheduled,
     "timer.fired": _timer_fired,
     "timer.cancelled": _timer_cancelled,

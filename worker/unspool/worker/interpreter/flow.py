@@ -1,6 +1,6 @@
 """The steps of a task that are the same for all kinds (dsl.md, "Data Flow", "Task Flow"; inventory F1-F13).
 
-    created -> if -> input.schema -> input.from -> started -> the work of its kind
+    created -> if -> external resources -> input.schema -> input.from -> started -> the work of its kind
             -> output.as -> output.schema -> export.as -> export.schema -> completed -> the next task
 
 A kind adds only its own work: `begin` is called, and it calls `complete` or raises a `Fault`. The lists of
@@ -15,9 +15,11 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
+from unspool.definitions.resource import ResourceReference
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.records import MessageKind
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
+from unspool.worker.interpreter.resources import has_timeout, has_to_wait, schema_of
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run
 
@@ -59,17 +61,38 @@ def begin_workflow(builder: DecisionBuilder, raw: Json, origin: dict[str, Json])
     builder.state.input, builder.state.started_at = raw, builder.now  # for `$workflow`
     invalid = None
     try:
-        check(root.input, raw, "input")
+        if not root.resources:
+            check(builder, run, root.input, raw, "input")
         if root.input.transform is not None:
             data["data"] = Scope(builder, run).evaluate(root.input.transform, raw)
     except Fault as fault:
         invalid = fault.error.at("/input")
     builder.emit("workflow.started", None, data)
-    run = builder.run(ROOT)
-    if invalid is not None:
-        fail(builder, run, invalid)
+    if root.resources:
+        continue_workflow(builder)
+    elif invalid is not None:
+        fail(builder, builder.run(ROOT), invalid)
     else:
-        _begin(builder, run, root)
+        _begin(builder, builder.run(ROOT), root)
+
+
+def continue_workflow(builder: DecisionBuilder) -> None:
+    """Begins with the tasks of a workflow with external schemas, once it has them."""
+    root, run = builder.plan.root, builder.run(ROOT)
+    try:
+        if has_to_wait(builder, run, root):
+            return
+    except Fault as fault:
+        fail(builder, builder.run(ROOT), fault.error.at("/"))
+        return
+    try:
+        check(builder, run, root.input, run.raw, "input")
+        if root.input.transform is not None:  # its value is in the state; it may have failed
+            Scope(builder, run).evaluate(root.input.transform, run.raw)
+    except Fault as fault:
+        fail(builder, run, fault.error.at("/input"))
+        return
+    _begin(builder, run, root)
 
 
 def start(builder: DecisionBuilder, run: Run) -> None:
@@ -80,14 +103,16 @@ def start(builder: DecisionBuilder, run: Run) -> None:
         if task.condition is not None and not Scope(builder, run).holds(task.condition, run.raw):
             _skip(builder, run, task)
             return
+        if task.resources and has_to_wait(builder, run, task):
+            return
         data: dict[str, Json] = {}
-        check(task.input, run.raw, "input")
+        check(builder, run, task.input, run.raw, "input")
         if task.input.transform is not None:
             data["input"] = Scope(builder, run).evaluate(task.input.transform, run.raw)
         if task.extensions and (extensions := builder.extensions.applying(builder, run)):
             data["extensions"] = extensions
     except Fault as fault:
-        fail(builder, run, fault.error)
+        fail(builder, builder.run(run.id), fault.error)
         return
     builder.emit("task.started", run, data)
     _begin(builder, builder.run(run.id), task)
@@ -103,8 +128,9 @@ def _begin(builder: DecisionBuilder, run: Run, task: Task) -> None:
 
 def set_timeout(builder: DecisionBuilder, run: Run) -> None:
     """Sets the timeout of a run and everything inside it (inventory N1, N3). Raises `Fault`."""
-    timeout = builder.task_of(run).timeout
-    if timeout is not None:
+    task = builder.task_of(run)
+    timeout = task.timeout
+    if timeout is not None and not (task.resources and has_timeout(builder, run)):
         builder.schedule(
             run, Purpose.TIMEOUT, Scope(builder, run).duration(timeout, run.input).due(builder.now)
         )
@@ -142,7 +168,7 @@ def complete(
     raw = output = run.input if raw_output is INPUT else raw_output
     if transform is not None:
         output = Scope(builder, run, names, raw).evaluate(transform, raw)
-    check(task.output, output, "output")
+    check(builder, run, task.output, output, "output")
     if run.parent is None:
         _end(builder, run, "workflow.completed", {"output": output})
         return
@@ -164,7 +190,7 @@ def exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
     context = scope.builder.state.context
     if export.transform is not None:
         data["context"] = context = scope.evaluate(export.transform, output)
-    check(export, context, "exported context")
+    check(scope.builder, scope.run, export, context, "exported context")
     return data
 
 
@@ -219,6 +245,8 @@ def cancel(builder: DecisionBuilder, root: Run) -> None:
 def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -> None:
     cancel_children(builder, root)
     builder.clear_timers(root)
+    if builder.state.resources:
+        builder.withdraw_resources()
     waiting, parent = builder.state.waiting, builder.state.parent
     builder.emit(how, None, data)
     if parent is not None:
@@ -248,8 +276,13 @@ def advance(builder: DecisionBuilder, run: Run, tasks: TaskList, child: Ended) -
     return True
 
 
-def check(step: DataStep, value: Json, what: str) -> None:
+def check(builder: DecisionBuilder, run: Run, step: DataStep, value: Json, what: str) -> None:
     """Checks data with the schema of a step. Raises `Fault`."""
-    problems = step.schema.problems(value) if step.schema is not None else ()
+    schema = step.schema
+    if schema is None:
+        return
+    if isinstance(schema, ResourceReference):
+        schema = schema_of(builder, run, schema)
+    problems = schema.problems(value)
     if problems:
         raise Fault(errors.validation(f"{what}: " + "; ".join(problems)))

@@ -21,6 +21,7 @@ from unspool.worker.interpreter.state import (
     PendingTimer,
     Phase,
     Purpose,
+    Resource,
     Run,
     State,
     Waiting,
@@ -45,6 +46,7 @@ def dump_state(state: State) -> bytes:
             "runs": [_dump_run(run) for run in state.runs.values()],
             "timers": {id_: list(timer) for id_, timer in state.timers.items()},
             _FAULTED_RUNS: [_dump_run(run) for run in faulted],
+            "resources": {key: list(resource) for key, resource in state.resources.items()},
         }
     )
 
@@ -66,6 +68,9 @@ def _state(members: dict[str, Json]) -> State:
         "timers": HashTrieMap({id_: _load_timer(*timer) for id_, timer in members["timers"].items()}),
         "parent": Parent(*members["parent"]) if members.get("parent") else None,
         "waiting": tuple(Waiting(*waiting) for waiting in members.get("waiting", ())),
+        "resources": HashTrieMap(
+            {key: _load_resource(*resource) for key, resource in members.get("resources", {}).items()}
+        ),
         "faulted_runs": tuple(map(_load_run, members.pop(_FAULTED_RUNS))),
     }
     return State(**members)
@@ -73,6 +78,10 @@ def _state(members: dict[str, Json]) -> State:
 
 def _load_timer(run: str, purpose: str, due_at: int) -> PendingTimer:
     return PendingTimer(run, Purpose(purpose), due_at)
+
+
+def _load_resource(request: str, waiting: list[str], sha256: str | None) -> Resource:
+    return Resource(request, tuple(waiting), sha256)
 
 
 def _dump_run(run: Run) -> Json:

@@ -37,6 +37,8 @@ class Phase(StrEnum):
     """It waits for the sub-workflow that it has started."""
     LISTENING = "listening"
     """It waits for events."""
+    FETCHING = "fetching"
+    """It is not started: an executor fetches an external resource that it needs."""
 
 
 class Purpose(StrEnum):
@@ -104,6 +106,17 @@ class Waiting(NamedTuple):
     """The id of the sub-workflow in its history."""
 
 
+class Resource(NamedTuple):
+    """An external resource that is being fetched, or was fetched."""
+
+    request: str
+    """Id of the request."""
+    waiting: tuple[str, ...] = ()
+    """The runs that have waited for it."""
+    sha256: str | None = None
+    """The hash of its text, once it was fetched. From then on the execution uses this text."""
+
+
 class PendingTimer(NamedTuple):
     """A timer that is set."""
 
@@ -143,6 +156,8 @@ class State:
     idempotency_key: str | None = None
     waiting: tuple[Waiting, ...] = ()
     """The executions that joined this one, in order. Empty once it has ended: then they get the result."""
+    resources: HashTrieMap[str, Resource] = field(default_factory=HashTrieMap)
+    """External resources by key."""
 
     def copy(self) -> State:
         """A copy to which events can be applied in place."""
@@ -184,6 +199,6 @@ class State:
         return False
 
 
-_BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED, Phase.AWAITING})
+_BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED, Phase.AWAITING, Phase.FETCHING})
 
 _members: Final = attrgetter(*(member.name for member in fields(State)))

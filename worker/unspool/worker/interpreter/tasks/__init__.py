@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from unspool.definitions.plan import Body
-from unspool.definitions.tasks.call_function import CallFunction
+from unspool.definitions.tasks.call_function import CallExternalFunction, CallFunction
 from unspool.definitions.tasks.do import Do
 from unspool.definitions.tasks.emit import Emit
 from unspool.definitions.tasks.for_each import For, ParallelFor
@@ -34,6 +34,7 @@ from unspool.worker.interpreter.tasks.try_catch import TryInterpreter
 from unspool.worker.interpreter.tasks.wait import WaitInterpreter
 
 INTERPRETERS: Final[Mapping[type[Body], TaskInterpreter]] = {
+    CallExternalFunction: CallFunctionInterpreter(),
     CallFunction: CallFunctionInterpreter(),
     Do: DoInterpreter(),
     Emit: EmitInterpreter(),

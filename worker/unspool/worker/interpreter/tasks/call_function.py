@@ -1,17 +1,20 @@
-"""`call` of a function: its task runs inside the call, with its own data flow (inventory B5, B10, J4)."""
+"""`call` of a function: its task runs inside the call, with its own data flow (B5, B10, J4, J24)."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.plan import Directive
-from unspool.definitions.tasks.call_function import CallFunction
+from unspool.definitions.tasks.call_function import CallExternalFunction, CallFunction
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.flow import complete, create, fail
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.resources import function_of
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
+
+Call: TypeAlias = CallFunction | CallExternalFunction
 
 MAX_DEPTH: Final = 32
 """Maximum depth of nested calls."""
@@ -20,7 +23,7 @@ MAX_DEPTH: Final = 32
 class CallFunctionInterpreter(Kind):
     """Runs the task of a function."""
 
-    def begin(self, builder: DecisionBuilder, run: Run, body: CallFunction) -> None:
+    def begin(self, builder: DecisionBuilder, run: Run, body: Call) -> None:
         """Creates a run of the function's task; the arguments are its raw input."""
         if _depth(builder, run) > MAX_DEPTH:
             detail = f"the function '{body.name}' is called within more than {MAX_DEPTH} other calls"
@@ -28,17 +31,22 @@ class CallFunctionInterpreter(Kind):
         data = {}
         if body.arguments is not None:
             data["arguments"] = Scope(builder, run).evaluate(body.arguments, run.input)
-        create(builder, builder.plan.tasks[body.task], run, data)
+        if isinstance(body, CallFunction):
+            pointer = body.task
+        else:
+            pointer = function_of(builder, run, body.reference).pointer
+        create(builder, builder.plan.tasks[pointer], run, data)
 
-    def child_completed(self, builder: DecisionBuilder, run: Run, body: CallFunction, child: Ended) -> None:
+    def child_completed(self, builder: DecisionBuilder, run: Run, body: Call, child: Ended) -> None:
         """Completes with the output of the function; `end` also ends the runs around it (inventory H3)."""
         complete(builder, run, child.output, Directive.END if child.directive == Directive.END else None)
 
     def child_faulted(
-        self, builder: DecisionBuilder, run: Run, body: CallFunction, child: Ended, error: WorkflowError
+        self, builder: DecisionBuilder, run: Run, body: Call, child: Ended, error: WorkflowError
     ) -> None:
         """Faults with the error of the function; the place of its error is the call (inventory O4)."""
-        inside = error.instance == body.task or (error.instance or "").startswith(f"{body.task}/")
+        place, function = error.instance or "", child.task.pointer
+        inside = place == function or place.startswith(f"{function}/")
         fail(builder, run, replace(error, instance=run.task) if inside else error)
 
 
@@ -46,6 +54,6 @@ def _depth(builder: DecisionBuilder, run: Run) -> int:
     """The number of function calls around this run, this one included."""
     depth, current = 0, run
     while current.parent is not None:
-        depth += isinstance(builder.task_of(current).body, CallFunction)
+        depth += isinstance(builder.task_of(current).body, Call)
         current = builder.run(current.parent)
     return depth

@@ -107,7 +107,7 @@ class ListenInterpreter(InOrder):
         output = value
         if each.output.transform is not None:
             data["output"] = output = scope.evaluate(each.output.transform, value)
-        check(each.output, output, "output")
+        check(builder, run, each.output, output, "output")
         after = scope._replace(names={**scope.names, "output": output})
         data |= exported(after, each.export, output)
         builder.emit("event.processed", run, data)

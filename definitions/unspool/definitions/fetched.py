@@ -1,0 +1,66 @@
+"""Compiles the texts of external resources.
+
+A function gets nothing from the workflow that calls it except its arguments: no components of `use`, no
+secrets, no extensions. It has been written by somebody else.
+"""
+
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from unspool.definitions.checks import require_valid
+from unspool.definitions.compile import compile_body
+from unspool.definitions.compile_context import CompileContext, PlanBuilder
+from unspool.definitions.data_schema import BadSchema, DataSchema
+from unspool.definitions.document import Document, as_function, load
+from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner, source_problems
+from unspool.definitions.json_pointer import child
+from unspool.definitions.plan import Fetched, FetchedFunction, FetchedSchema, Unusable
+from unspool.definitions.problems import DefinitionInvalid
+from unspool.definitions.resource import ResourceKind, address_of, kind_of, name_of
+from unspool.definitions.resource_reference import schema_reference
+
+_SHOWN: Final = 3
+"""Problems that the cause of an unusable text names."""
+
+_MAPPING: Final = {
+    ResourceKind.FUNCTION: "a function is a task, which is a mapping",
+    ResourceKind.SCHEMA: "a schema in a file is a mapping",
+}
+_FUNCTIONS: Final = "/use/functions"
+
+
+def compile_fetched(key: str, text: str, jq: JqRunner) -> Fetched:
+    """Compiles a text for what it is used as.
+
+    Args:
+        key: the key of the resource.
+        text: what was fetched.
+        jq: runs the expressions that do not compile to closures.
+
+    Returns:
+        `Unusable` with the cause, if the text is not valid.
+    """
+    try:
+        document = load(text, name=address_of(key), mapping=_MAPPING[kind_of(key)])
+        if kind_of(key) is ResourceKind.FUNCTION:
+            return _function(key, document, jq)
+        return FetchedSchema(DataSchema.compile(document.value))
+    except DefinitionInvalid as invalid:
+        shown, others = invalid.problems[:_SHOWN], invalid.problems[_SHOWN:]
+        causes = "; ".join(f"{each.line}:{each.column}: {each.message}" for each in shown)
+        more = f"; and {len(others)} more problems" if others else ""
+        return Unusable(f"{address_of(key)}:{causes}{more}")
+    except (BadSchema, ExpressionError) as error:
+        return Unusable(f"{address_of(key)}: {error}")
+
+
+def _function(key: str, document: Document, jq: JqRunner) -> FetchedFunction:
+    address, name = address_of(key), name_of(key)
+    require_valid(as_function(document, name), expression_problems=partial(source_problems, jq=jq))
+    builder = PlanBuilder(
+        ExpressionCompiler(jq=jq, mode="strict"), {}, compile_body, schema_reference, base=address
+    )
+    pointer = child(_FUNCTIONS, name)
+    CompileContext(pointer, builder).task(document.value, name, scope=_FUNCTIONS, index=0)
+    return FetchedFunction(pointer, MappingProxyType(builder.tasks), guarded=builder.guarded)
