@@ -15,6 +15,9 @@ from unspool.executor.secrets import variable
 HERE: Final = Path(__file__).parent
 NAMESPACE: Final = "conformance"
 
+CATALOG: Final = HERE / "catalog"
+"""The default catalog."""
+
 SERVICES: Final = {"http://service.test": "127.0.0.1", "http://other.test": "localhost"}
 """The addresses that cases call, and the names under which the stand-in of a case is reached."""
 
