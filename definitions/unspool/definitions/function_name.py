@@ -37,7 +37,7 @@ def is_address(name: str) -> bool:
 
 
 def malformed(name: str) -> str | None:
-    """Returns what is wrong with a name that has an `@` and is not `name:version@catalog`; None without an `@`."""
+    """Returns what is wrong with a name that has an `@` and another form; None without an `@`."""
     before, at, catalog = name.rpartition("@")
     if not at:
         return None

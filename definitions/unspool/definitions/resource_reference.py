@@ -53,7 +53,7 @@ def function_reference(name: str, context: CompileContext) -> ResourceReference:
 
 
 def _cataloged_reference(function: CatalogedFunction, context: CompileContext) -> ResourceReference:
-    """Returns the reference. A catalog that is declared goes before the default catalog of the same name (inventory R3)."""
+    """Returns the reference. A catalog of the workflow may be called `default`, too (inventory R3)."""
     if function.catalog in context.builder.use.get("catalogs", {}):
         endpoint = context.named("catalogs", function.catalog)["endpoint"]
 

@@ -45,7 +45,7 @@ def first_read(source: str) -> int:
 
 
 def with_secrets(policy: Json) -> Json:
-    """Returns an authentication policy with an expression in place of each scheme that is a secret (inventory K1)."""
+    """Returns a policy with an expression in place of each scheme that is a secret (inventory K1)."""
     if not isinstance(policy, dict):
         return policy
     return {scheme: _secret(spec["use"]) if _is_use(spec) else spec for scheme, spec in policy.items()}
