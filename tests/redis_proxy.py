@@ -4,7 +4,7 @@ import asyncio
 
 
 class RedisProxy:
-    """Stands between a store and Redis, and misbehaves when told to."""
+    """Forwards bytes between a store and Redis, and fails when a test asks for it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -28,11 +28,11 @@ class RedisProxy:
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     def lose_the_reply_to(self, request: bytes) -> None:
-        """Lets one request with these bytes through, swallows the reply and breaks the connection."""
+        """Forwards one request with these bytes, drops the reply and closes the connection."""
         self._doomed = request
 
     def freeze(self) -> None:
-        """Becomes a black hole: nothing breaks, nothing arrives."""
+        """Stops forwarding: no connection breaks and nothing arrives."""
         self._flowing.clear()
 
     def refuse(self) -> None:

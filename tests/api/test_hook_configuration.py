@@ -76,5 +76,5 @@ def test_a_secret_in_the_place_of_its_name_is_not_shown():
             assert secret not in str(raised.value)
 
 
-def test_no_file_is_no_webhook():
+def test_without_a_file_there_is_no_webhook():
     assert Hooks().by_name == read_hooks(b"{}", "f") == {}

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: what becomes of what services send. Verification has its own tests."""
+"""Webhooks over HTTP: the events for requests of services. Verification has its own tests."""
 
 import json
 import logging

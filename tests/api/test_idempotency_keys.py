@@ -38,7 +38,7 @@ def url(request, tmp_path) -> str:
 
 @pytest.fixture
 async def processes(url, running_api):
-    """Two API processes, as far as the store can tell."""
+    """Two API processes on one store, as seen by the store."""
     async with AsyncExitStack() as stack:
         running = []
         for _ in range(2):

@@ -31,7 +31,7 @@ async def services(store: EventStore, jq: JqPool) -> AsyncIterator[None]:
 
 
 async def items(api: Any, holds: Callable[[list[Any]], bool] = bool) -> list[Any]:
-    """The schedules, as soon as a condition holds."""
+    """Returns the schedules, as soon as a condition holds."""
     async with asyncio.timeout(10):
         while True:
             body = await api.get("/schedules")
@@ -98,7 +98,7 @@ async def test_unknown_schedules(api, id_):
     await api.post(f"/schedules/{id_}/resume", 404)
 
 
-async def test_schedules_are_no_executions(api, services):
+async def test_schedules_are_not_executions(api, services):
     await api.deploy(REPORT)
     await items(api, lambda found: found[0]["next"] is not None)
     for path in ("", "/events", "/state"):

@@ -1,4 +1,4 @@
-"""A definition that tries to leak secrets in every way leaves none behind (inventory E14, S3)."""
+"""A definition tries to leak secrets in many ways; none is found afterwards (inventory E14, S3)."""
 # ruff: noqa: E501 - a task of the definition is a few long lines
 
 import base64
@@ -115,7 +115,7 @@ async def echo() -> AsyncIterator[str]:
 
 
 def needles() -> list[bytes]:
-    """What must not be found: a part of the secrets that no encoding changes, and their base64."""
+    """Returns what must not be found: a part of the secrets that no encoding changes, and their base64."""
     found = [b"S3cr3tCanary", b"3tCanary0815", PASSWORD[:12].encode(), PASSWORD[-12:].encode()]
     parts = [CANARY[:16].encode(), PASSWORD.encode()]
     return found + [base64.b64encode(b"\0" * shift + part)[4:-4] for part in parts for shift in range(3)]

@@ -95,7 +95,7 @@ def test_the_table_names_the_cause_of_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_peer_that_hangs_is_ended_after_the_limit(tmp_path: Path) -> None:
-    """Also if it ignores SIGTERM."""
+    """The peer ignores SIGTERM, too."""
     figures = tmp_path / "figures.json"
     hanging = program(tmp_path / "python", PYTHON_THAT_HANGS.format(folder=tmp_path))
     ended = run(

@@ -50,18 +50,18 @@ async def store(url):
 
 
 @pytest.fixture
-def patient_jq() -> Iterator[JqPool]:
-    """Runs the slow expressions of the programs when histories are verified."""
+def jq_for_verification() -> Iterator[JqPool]:
+    """Runs the slow expressions of the programs with a long time limit, when histories are verified."""
     with JqPool(seconds=30) as pool:
         yield pool
 
 
 @pytest.fixture
-async def harness(store, fleet, inspection, patient_jq) -> AsyncIterator[Harness]:
+async def harness(store, fleet, inspection, jq_for_verification) -> AsyncIterator[Harness]:
     """A store, services and a ledger for chosen faults."""
     ledger = Ledger()
     async with ledger.running() as address:
-        yield Harness(store, fleet, inspection, ledger, address, patient_jq)
+        yield Harness(store, fleet, inspection, ledger, address, jq_for_verification)
         ledger.gate.set()
 
 

@@ -56,13 +56,13 @@ class Fleet:
         assert set(codes.values()) <= {0}, f"{codes}\n{self.logs()}"
 
     async def kill(self, name: str) -> None:
-        """Kills a process for good, as the out-of-memory killer does."""
+        """Kills a process, as the out-of-memory killer does; it is not started again."""
         process = self.processes.pop(name)
         process.kill()
         await asyncio.to_thread(process.wait)
 
     async def suspend(self, name: str, blocks: Callable[[], bool]) -> None:
-        """Stops a process until `resume`, at a moment when it does not block the store."""
+        """Suspends a process until `resume`, while it does not block the store."""
         while True:
             self.processes[name].send_signal(signal.SIGSTOP)
             if not await asyncio.to_thread(blocks):
@@ -75,7 +75,7 @@ class Fleet:
         self.processes[name].send_signal(signal.SIGCONT)
 
     def pick(self, chance: random.Random) -> str:
-        """A process without a fault at present."""
+        """Returns a process that has no fault at present."""
         return chance.choice([name for name in self.processes if name not in self._busy])
 
     async def kill_and_start(self, name: str, seconds: float) -> None:
@@ -132,7 +132,7 @@ class Fleet:
                 self._spawn(name)
 
     def died(self) -> list[str]:
-        """The processes that ended without a fault."""
+        """Returns the processes that ended without a fault."""
         return [name for name, process in self.processes.items() if process.poll() is not None]
 
     async def all_up(self) -> None:
@@ -147,7 +147,7 @@ class Fleet:
             await asyncio.sleep(0.02)
 
     def end(self) -> None:
-        """Kills what still runs."""
+        """Kills the processes that still run."""
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -159,5 +159,5 @@ class Fleet:
         return self.folder / f"{name}-{self.starts[name]}.log"
 
     def logs(self) -> str:
-        """The last lines of all logs."""
+        """Returns the last lines of all logs."""
         return "\n".join(path.read_text()[-1500:] for path in sorted(self.folder.glob("*.log")))

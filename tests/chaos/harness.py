@@ -45,7 +45,7 @@ class Received(NamedTuple):
 
 @dataclass
 class Harness:
-    """What a test of chosen faults works with."""
+    """The parts that a test of chosen faults uses."""
 
     store: EventStore
     fleet: Fleet
@@ -91,7 +91,7 @@ class Harness:
             await asyncio.sleep(0.02)
 
     async def receive(self, count: int) -> list[Received]:
-        """Waits for so many messages while no worker runs; they stay in the inbox. Returns all there are."""
+        """Waits for so many messages while no worker runs. Returns all; they stay in the inbox."""
         observer = Consumer(WORKERS, "observer")
         found: list[Received] = []
         deadline = time.monotonic() + BOUND
@@ -102,7 +102,7 @@ class Harness:
         return found
 
     async def _receive(self, observer: Consumer, enough: bool, deadline: float) -> list[Delivery[Message]]:
-        """The next messages; if there are enough, those of the next half second."""
+        """Returns the next messages; if there are enough, those of the next half second."""
         while not (deliveries := await self.store.receive_messages(observer, 100, 0.5)):
             if enough:
                 return []

@@ -1,4 +1,4 @@
-"""Reads what is left in a store's queues and tables, past the port."""
+"""Reads the queues and tables of a store without its port."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ class Inspection(Protocol):
         """
 
     def delivered_messages(self) -> int:
-        """Number of messages that a worker took and did not acknowledge."""
+        """Returns the number of messages that a worker took and did not acknowledge."""
 
     def blocks(self) -> bool:
         """Whether a suspended process keeps others from writing."""

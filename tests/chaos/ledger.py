@@ -31,11 +31,11 @@ class Arrivals(list[Arrival]):
         return await handler(request)
 
     def to(self, place: str) -> list[str]:
-        """The keys of the requests to a place."""
+        """Returns the keys of the requests to a place."""
         return [arrival.key for arrival in self if arrival.path.startswith(f"/{place}/")]
 
     def first(self) -> dict[str, int]:
-        """When each key arrived first."""
+        """Returns when each key arrived first."""
         return {arrival.key: arrival.at for arrival in reversed(self)}
 
 

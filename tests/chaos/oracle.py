@@ -1,4 +1,4 @@
-"""What holds for every execution, with all faults."""
+"""Checks that hold for every execution, with all faults."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ async def check_execution(
 
 
 def check_history(history: list[Event], end: str) -> None:
-    """No hole, no repeat: every run ends once, every timer fires and every event is received at most once."""
+    """Checks that events are numbered without gaps, and that runs, timers and events end or come once."""
     assert [event.seq for event in history] == list(range(1, len(history) + 1))
     ends = Counter(event.run for event in history if event.type in ENDS)
     assert set(ends.values()) <= {1}
@@ -57,7 +57,7 @@ def check_history(history: list[Event], end: str) -> None:
 
 
 def check_times(key: ExecutionKey, history: list[Event], arrivals: Mapping[str, int]) -> None:
-    """No timer fires before it is due: neither by the history, nor by the request that follows it."""
+    """Checks that no timer fires early, by the history and by the request that follows it."""
     due = {event.data["timer"]: event.data["dueAt"] for event in history if event.type == "timer.scheduled"}
     for place, event in enumerate(history):
         if event.type != "timer.fired":
@@ -71,7 +71,7 @@ def check_times(key: ExecutionKey, history: list[Event], arrivals: Mapping[str, 
 
 
 async def check_snapshot(store: EventStore, key: ExecutionKey, history: list[Event]) -> None:
-    """A snapshot is the fold of the history up to its version."""
+    """Checks that a snapshot is the fold of the history up to its version."""
     [loaded] = await store.load([key], ALL_ENTRIES)
     assert loaded is not None
     if loaded.snapshot is not None:
@@ -82,5 +82,5 @@ async def check_snapshot(store: EventStore, key: ExecutionKey, history: list[Eve
 
 
 def comparable(state: State) -> State | None:
-    """A state as a snapshot holds it: JSON knows no tuples."""
+    """Returns a state as a snapshot holds it: JSON has no tuples."""
     return load_state(dump_state(state))

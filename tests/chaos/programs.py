@@ -45,10 +45,10 @@ PROGRAMS = {
 
 
 def text_of(program: str) -> str:
-    """The definition of a program."""
+    """Returns the definition of a program."""
     return _HEAD % program + PROGRAMS[program]
 
 
 def ref_of(program: str) -> WorkflowRef:
-    """Its identity."""
+    """Returns its identity."""
     return WorkflowRef("chaos", program, "1.0.0")

@@ -25,7 +25,7 @@ class RandomFaults:
 
     @asynccontextmanager
     async def happening(self) -> AsyncIterator[None]:
-        """Until the end of the block, and until each kind has happened `ROUNDS` times.
+        """Causes faults until the end of the block, and until each kind has happened `ROUNDS` times.
 
         All processes run again then.
         """
@@ -86,7 +86,7 @@ class RandomFaults:
         await self._fleet.up(name)
 
     async def _pause(self) -> None:
-        """Mostly longer than the leases."""
+        """Suspends a process, mostly for longer than the leases."""
         await self._fleet.pause(self._fleet.pick(self.chance), self.chance.uniform(1, 8))
 
     async def _cut_connections(self) -> None:

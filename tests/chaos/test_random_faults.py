@@ -38,13 +38,13 @@ do:
     run: { workflow: { namespace: examples, name: order-fulfilment, version: latest } }
 """
 ORDERS_PER_PARENT = 4
-"""Of so many orders one has a parent."""
+"""One of so many orders has a parent."""
 
 SECONDS_OF_STARTS = 12
 """So that executions are in flight during all faults."""
 
 ORDERS_PER_CONVERSATION = 6
-"""For so many orders there is one group of executions that talk."""
+"""One group of executions that send events to each other, for so many orders."""
 
 SERVICES = ("worker-0", "worker-1", "worker-2", "executor-0", "executor-1", "timer-0", "timer-1")
 
@@ -63,7 +63,7 @@ def shop():
 
 @dataclass
 class Orders:
-    """The executions of orders, and what their service got."""
+    """The executions of orders, and the requests to their service."""
 
     store: EventStore
     count: int
@@ -123,7 +123,7 @@ def order(number: int, address: str) -> dict[str, object]:
 @pytest.mark.chaos
 @pytest.mark.timeout(1500)
 async def test_executions_survive_faults(
-    store, fleet, random_faults, inspection, executions, seconds, shop, patient_jq
+    store, fleet, random_faults, inspection, executions, seconds, shop, jq_for_verification
 ):
     shop, app = shop
     orders = Orders(store, executions, Arrivals())
@@ -138,9 +138,9 @@ async def test_executions_survive_faults(
         deadline = time.monotonic() + seconds
         await asyncio.gather(orders.completed(deadline), conversations.completed(deadline), ticking.pause())
     assert fleet.died() == [], fleet.logs()
-    await orders.check(patient_jq)
-    await conversations.check(patient_jq)
-    await ticking.check(patient_jq)
+    await orders.check(jq_for_verification)
+    await conversations.check(jq_for_verification)
+    await ticking.check(jq_for_verification)
     check_shop(shop, executions)
     await nothing_left(inspection)
     await fleet.stop()

@@ -43,14 +43,14 @@ async def until_nothing_is_left(inspection: Inspection) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(180)
-async def test_each_occurrence_is_one_execution(store, fleet, server, inspection, patient_jq, seed):
+async def test_each_occurrence_is_one_execution(store, fleet, server, inspection, jq_for_verification, seed):
     await fleet.start(*SERVICES)
     ticking = Ticking(store, 50)
     await ticking.deploy()
     await faults(fleet, server, random.Random(seed))
     await fleet.all_up()
     await ticking.pause()
-    count = await ticking.check(patient_jq)
+    count = await ticking.check(jq_for_verification)
     assert count >= len(SERVICES) * KILLS
     await until_nothing_is_left(inspection)
     assert fleet.died() == [], fleet.logs()

@@ -1,4 +1,4 @@
-"""A workflow with a short schedule, and what holds when the schedule is paused."""
+"""A workflow with a short schedule, and the checks when the schedule is paused."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ do:
 
 
 async def executions_of(store: EventStore, workflow: WorkflowRef) -> list[ExecutionRecord]:
-    """All executions of a workflow."""
+    """Returns all executions of a workflow."""
     wanted, found, cursor = ExecutionFilter(workflow=workflow[:2]), [], None
     while True:
         page = await store.executions(TENANT, wanted, limit=500, cursor=cursor)
@@ -115,7 +115,7 @@ class Ticking:
 
 
 def derived_ids(state: ScheduleState, milliseconds: int) -> list[ExecutionKey]:
-    """The executions of all occurrences of `every`, up to the last one that was started, in order.
+    """Returns the executions of all occurrences of `every`, up to the last that was started, in order.
 
     Times and ids are computed from the text of decision 9, without the code of schedules.
     """

@@ -1,4 +1,4 @@
-"""The program, run as users run it, and the definitions it is run with."""
+"""The program, run as users run it, and definitions for it."""
 
 import asyncio
 import json

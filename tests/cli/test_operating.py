@@ -159,7 +159,7 @@ def test_a_port_in_use_is_bad_usage(shared, start_program, program):
     assert port in result.stderr
 
 
-def test_deploying_twice_is_no_error_but_another_text_is(shared, unspool, home):
+def test_deploying_twice_is_not_an_error_but_another_text_is(shared, unspool, home):
     assert "deployed" in unspool("deploy", "greet.yaml").stdout
     assert unspool("deploy", "greet.yaml", "--json").lines == [
         {"namespace": "shop", "name": "greet", "version": "1.0.0", "created": False}

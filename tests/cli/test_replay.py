@@ -103,7 +103,7 @@ def test_a_changed_definition_shows_the_first_difference(exported, past, unspool
     assert unspool("replay", past, "--definition", "greet.yaml", *STORE).code == 0
 
 
-def test_another_version_alone_is_no_difference(past, unspool, home):
+def test_another_version_alone_is_not_a_difference(past, unspool, home):
     """A changed definition gets a new version; the version alone must not count as a difference."""
     (home / "next.yaml").write_text((home / "greet.yaml").read_text().replace("'1.0.0'", "'1.0.1'"))
     assert unspool("replay", past, "--definition", "next.yaml", *STORE).code == 0

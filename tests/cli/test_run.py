@@ -204,7 +204,7 @@ def test_ctrl_c_ends_the_wait_for_standard_input(start_program, arguments):
 
 
 def unread(pipe: TextIO) -> int:
-    """Number of unread bytes in a pipe."""
+    """Returns the number of unread bytes in a pipe."""
     return struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"    "))[0]
 
 

@@ -1,4 +1,4 @@
-"""Cases of the conformance suite: small workflows in YAML with what must come of them.
+"""Cases of the conformance suite: small workflows in YAML with their expected outcome.
 
 README.md of this directory describes the format.
 """
@@ -137,7 +137,7 @@ class Case:
         return bool(self.members.get("virtual_time"))
 
     def with_services(self, port: int) -> "Case":
-        """The case with the real addresses of its stand-in."""
+        """Returns the case with the real addresses of its stand-in."""
         text = json.dumps(self.members)
         for written, host in SERVICES.items():
             text = text.replace(written, f"http://{host}:{port}")
@@ -153,7 +153,7 @@ def _text(definition: Any, name: str) -> str:
 
 
 def _events(written: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Events with the attributes that a case leaves out."""
+    """Returns events with the attributes that a case leaves out."""
     return [
         {"specversion": "1.0", "id": str(number), "source": "/case", **event}
         for number, event in enumerate(written)

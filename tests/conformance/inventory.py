@@ -28,7 +28,7 @@ def _sections() -> Iterator[Section]:
 
 
 def _reasons() -> Iterator[tuple[str, str]]:
-    """Each number with its reason; `I40-45` names several."""
+    """Yields each number with its reason; `I40-45` names several."""
     for numbers, reason in _read("not_covered.yaml").items():
         letter, (first, _, last) = numbers[0], numbers[1:].partition("-")
         for number in range(int(first), int(last or first) + 1):

@@ -142,7 +142,7 @@ class _Running:
                 moved = await self._deliver(id_, world) or await self._answer(id_, world) or moved
 
     async def _deliver(self, id_: str, world: World) -> bool:
-        """Delivers what an execution has for others."""
+        """Delivers the starts, messages and events of an execution."""
         answered, delivered = self.done[id_]
         new = tuple(world.outgoing[delivered:])
         if not new:
@@ -181,19 +181,19 @@ class _Running:
     async def resolve(
         self, tenant: str, namespace: str, name: str, version: str | None = None
     ) -> WorkflowRef | None:
-        """The workflow of a name, as a store resolves it."""
+        """Returns the workflow of a name, as a store resolves it."""
         versions = [p.version for p in self.plans if (p.namespace, p.name) == (namespace, name)]
         if version is None:
             version = max(versions, key=precedence, default=None)
         return WorkflowRef(namespace, name, version) if version in versions else None
 
     async def definition(self, tenant: str, namespace: str, name: str, version: str) -> Definition:
-        """The definition of a plan."""
+        """Returns the definition of a plan."""
         ref = WorkflowRef(namespace, name, version)
         return Definition(ref, self.texts[self.plans.index(self._plan(ref))], 0)
 
     async def claim_key(self, key: IdempotencyKey, execution: str, instead_of: object = None) -> str:
-        """The execution that has a key; a key is never free again here."""
+        """Returns the execution that has a key. A key is never free again here."""
         return self.holders.setdefault(key, execution)
 
     def _plan(self, ref: WorkflowRef) -> Plan:

@@ -1,4 +1,4 @@
-"""What came of a case, and how it differs from what the case expects."""
+"""The outcome of a case, and how it differs from what the case expects."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ REFUSED = "refused"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case on one engine."""
+    """The outcome of a case on one engine."""
 
     status: str
     output: Any = None
@@ -31,7 +31,7 @@ class Outcome:
 
 
 def differences(case: Case, outcome: Outcome) -> list[str]:
-    """What is different from the case's expectation; one line each."""
+    """Returns the differences from what the case expects; one line each."""
     expected = case.members
     found = list(outcome.failed_steps)
     if outcome.status != _status(expected):
@@ -55,7 +55,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def event_text(type_: str, task: str | None) -> str:
-    """An event as cases write it."""
+    """Returns an event as cases write it."""
     return f"{type_} {task}" if task else type_
 
 

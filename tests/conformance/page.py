@@ -27,7 +27,7 @@ _HEAD: Final = "| number | what it says | case | result |\n|---|---|---|---|\n"
 
 
 def render(results: Mapping[str, str]) -> str:
-    """The page.
+    """Returns the page.
 
     Args:
         results: by the id of a case, its result, if it is not `PASSES`.

@@ -32,7 +32,7 @@ class StandIn:
         return web.Response(status=501)
 
     def problems(self) -> list[str]:
-        """What was different from the case, once it is over."""
+        """Returns what was different from the case, after its end."""
         missing = [each for each in self.waiting if not each.optional]
         return [*self.differences, *(f"no request: {each.method} {each.target}" for each in missing)]
 

@@ -142,7 +142,7 @@ def test_rules(jq):
         assert key_rule_of(with_settings(settings), jq) is None
 
 
-def test_a_failing_expression_is_no_key_in_loose_mode(jq):
+def test_a_failing_expression_gives_no_key_in_loose_mode(jq):
     rule = key_rule_of(with_settings("idempotencyKey: '${ .a | error }'") + "evaluate: {mode: loose}\n", jq)
     with pytest.raises(KeyInvalid):
         rule.key_of({"a": "x"})

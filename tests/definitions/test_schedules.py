@@ -21,7 +21,7 @@ DAY = 86_400_000
 
 
 def at(text: str, zone: tzinfo = UTC) -> int:
-    """The first time with this local time, in milliseconds."""
+    """Returns the first time with this local time, in milliseconds."""
     return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
 
 
@@ -211,7 +211,7 @@ def test_a_fixed_rate_begins_after_one_interval() -> None:
 def test_intervals_do_not_drift(months: int, milliseconds: int, since: int, offset: int) -> None:
     """An occurrence is a multiple of the interval after the start, however it is found."""
     if not months:
-        milliseconds += DAY  # else the comparison below is long
+        milliseconds += DAY  # otherwise the comparison below is long
     every = Interval(Duration(months, milliseconds), since)
     times = [Duration(months * n, milliseconds * n).due(since) for n in range(1, 3300)]
     time_ = since + offset

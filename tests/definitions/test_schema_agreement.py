@@ -168,7 +168,10 @@ def _scalar_as_text(value: Json, *, lists: bool) -> Json:
 
 
 def refused_on_purpose(document: Json) -> bool:
-    """A1: only DSL 1.0.x; integers with a fraction; two authentication schemes, one of them malformed."""
+    """Returns whether our schema refuses a document on purpose.
+
+    A1: only DSL 1.0.x; integers with a fraction; two authentication schemes, one of them malformed.
+    """
     dsl = document.get("document", {}).get("dsl") if isinstance(document.get("document"), dict) else None
     if isinstance(dsl, str) and not dsl.startswith("1.0."):
         return True

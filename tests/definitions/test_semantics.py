@@ -314,7 +314,7 @@ def test_formats_and_languages_that_are_not_supported() -> None:
 
 
 def expressions_in(text: str) -> list[tuple[str, str]]:
-    """Pointer and source of every expression, in the order of the text."""
+    """Returns pointer and source of every expression, in the order of the text."""
     found = check(
         load(HEAD + text), expression_problems=lambda source, _: [SourceProblem(f"<{source.strip()}>", 0)]
     )
@@ -528,7 +528,7 @@ def test_other_metadata_of_a_loop_is_free(metadata: str) -> None:
     assert messages(f"do: [{{a: {{for: {{in: .}}, metadata: {metadata}, do: []}}}}]\n") == []
 
 
-def test_concurrency_of_another_task_is_warned_of() -> None:
+def test_concurrency_of_another_task_has_a_warning() -> None:
     text = "do: [{a: {do: [], metadata: {unspool: {concurrency: 2}}}}]\n"
     assert messages(text) == []
     [found] = messages(text, Severity.WARNING)

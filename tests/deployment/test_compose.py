@@ -120,7 +120,7 @@ def _redis_options() -> dict[str, str]:
 
 
 def _environment(service: dict[str, Any], redis: str, port: int) -> dict[str, str]:
-    """A container's environment, with addresses of this machine instead of those of Compose's network."""
+    """Returns a container's environment, with addresses of this machine."""
     here = {"redis://redis:6379/0": redis, "0.0.0.0": "127.0.0.1", "8080": str(port)}
     given = {name: here.get(value, value) for name, value in service["environment"].items()}
     return {"PATH": os.environ["PATH"], **given}

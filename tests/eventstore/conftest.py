@@ -1,4 +1,4 @@
-"""The stores under contract, and makers of what is put into them."""
+"""The stores of the contract suite, and makers of their records."""
 
 import asyncio
 import time
@@ -54,7 +54,7 @@ class Adapter:
     clock: Stopwatch = field(default_factory=Stopwatch)
 
     def new_store(self) -> EventStore:
-        """Another store on the same database, as another process would have it."""
+        """Returns another store on the same database, as another process would have it."""
         if self.name == "memory":
             pytest.skip("a database in memory belongs to one store")
         return self.make(self.clock)
@@ -110,7 +110,7 @@ async def other(adapter: Adapter, store: EventStore) -> AsyncIterator[EventStore
 
 
 class Make:
-    """Makes records; what is not said is something sensible."""
+    """Makes records, with sensible defaults."""
 
     worker = Consumer("workers", "w1")
     second_worker = Consumer("workers", "w2")
@@ -137,7 +137,7 @@ class Make:
     def commit(
         self, key: ExecutionKey | None = None, after: int = 0, count: int = 1, **changes: Any
     ) -> Commit:
-        """A commit of `count` events after number `after`."""
+        """Returns a commit of `count` events after number `after`."""
         values: dict[str, Any] = {
             "commit_id": f"c{after}",
             "expected_version": after,
@@ -161,11 +161,11 @@ class Make:
         return required | attributes
 
     def entry(self, **attributes: str) -> IndexEntry:
-        """Where a subscription stands that wants these attributes; its shape is their names."""
+        """Returns the index entry of a subscription to these attributes; its shape is their names."""
         return IndexEntry(",".join(attributes), ",".join(f"{n}={v}" for n, v in attributes.items()))
 
     def subscription(self, run: str = "r1", *entries: IndexEntry) -> Subscription:
-        """By default to the events of type `paid`."""
+        """Returns a subscription, by default to the events of type `paid`."""
         return Subscription(run, entries or (self.entry(type="paid"),))
 
     def timer(self, id_: str = "t1", due_at: int = 1) -> Timer:
@@ -178,7 +178,7 @@ def make() -> Make:
 
 
 def keys_of(shapes: Shapes, event: CloudEvent) -> list[str]:
-    """The keys of an event for the shapes of `Make.entry`."""
+    """Returns the keys of an event for the shapes of `Make.entry`."""
     return [
         ",".join(f"{name}={event[name]}" for name in shape.split(","))
         for shape in shapes
@@ -187,7 +187,7 @@ def keys_of(shapes: Shapes, event: CloudEvent) -> list[str]:
 
 
 class Hands:
-    """Drives a store as services do: in loops, until what is wanted has come."""
+    """Receives from a store as services do: in loops, until everything has arrived."""
 
     def __init__(self, make: Make) -> None:
         self._make = make
@@ -207,7 +207,7 @@ class Hands:
         return await self.gather(count, lambda: store.receive_tasks(executor, 100, 0.1))
 
     async def gather(self, count: int, take: Callable[[], Awaitable[Sequence[Any]]]) -> list[Any]:
-        """Takes until there are so many; more are as wrong as fewer."""
+        """Takes until there are so many. Fails if there are more."""
         taken: list[Any] = []
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(taken) < count:
@@ -216,7 +216,7 @@ class Hands:
         return taken
 
     async def nothing_waits(self, store: EventStore) -> bool:
-        """Whether neither the inbox nor the tasks of the queue `http` have anything to receive."""
+        """Returns whether neither the inbox nor the queue `http` has anything to receive."""
         return not (
             await store.receive_messages(self._make.worker, 100, 0)
             or await store.receive_tasks(self._make.executor, 100, 0)
@@ -244,14 +244,14 @@ class Hands:
         return [(body.execution, body.body["run"], body.body["event"]["id"]) for body in bodies]
 
     async def started(self, store: EventStore, key: ExecutionKey | None = None) -> ExecutionKey:
-        """Starts an execution and does away with its message."""
+        """Starts an execution and acknowledges its message."""
         start = self._make.start(key)
         assert await store.start(start)
         await store.acknowledge(await self.messages(store))
         return start.key
 
     async def requested(self, store: EventStore, *tasks: TaskRequest) -> ExecutionKey:
-        """Starts an execution that asks for tasks in its first commit."""
+        """Starts an execution that requests tasks in its first commit."""
         key = await self.started(store)
         await store.commit(self._make.commit(key, tasks=tasks))
         return key

@@ -38,7 +38,7 @@ def say(*words: object) -> None:
 def step(
     key: ExecutionKey, version: int, name: str, cause: tuple[Delivery[Message], ...], goes_on: bool
 ) -> Commit:
-    """The next step of an execution: two events, a task, a timer and, if `goes_on`, a message to itself."""
+    """Returns a step: two events, a task, a timer and, if `goes_on`, a message to the execution itself."""
     events = tuple(
         Event(seq, "task.completed", 1, "/do/0/step", None, {"by": name})
         for seq in (version + 1, version + 2)
@@ -56,7 +56,7 @@ def step(
 
 
 async def race(store: SqliteStore, name: str, steps: int) -> None:
-    """Also reclaims held messages, so that both processes often work on the same execution."""
+    """Commits steps. Also reclaims held messages, so that both processes often work on one execution."""
     consumer = Consumer("workers", name)
     chance = random.Random(name)
     say("ready")

@@ -106,8 +106,8 @@ async def test_an_older_commit_sent_again_conflicts(store, make, hands):
     assert await store.commit(first) is Outcome.CONFLICT
 
 
-async def test_a_commit_on_a_history_that_is_no_more_conflicts(store, make, hands):
-    """After a crash that took the last moments, another commit may have led to the very same version."""
+async def test_a_commit_on_a_history_that_was_lost_conflicts(store, make, hands):
+    """After a crash that lost the last commits, another commit may have led to the same version."""
     key = await hands.started(store)
     await store.commit(make.commit(key, commit_id="after the crash"))
 
@@ -145,7 +145,7 @@ async def test_one_rival_wins(store, make, hands):
     assert await hands.nothing_waits(store)
 
 
-async def test_a_failing_call_takes_none_down_that_travel_with_it(store, make, hands):
+async def test_a_failing_call_does_not_affect_others_of_its_batch(store, make, hands):
     keys = [make.key(f"e{i}") for i in range(6)]
     for key in keys:
         await hands.started(store, key)
@@ -187,8 +187,8 @@ async def test_commits_made_together_have_an_outcome_each(store, make, hands):
     assert await store.commit_all([]) == []
 
 
-async def test_of_many_commits_made_together_each_has_all_its_parts(store, make, hands):
-    """So many that several share a shard, and of all shapes; every fifth is refused, wherever it lies."""
+async def test_each_of_many_commits_made_together_has_all_its_parts(store, make, hands):
+    """So many that several share a shard, and of all shapes. Every fifth is refused, in any shard."""
     keys = [make.key(f"e{i}") for i in range(200)]
     for key in keys:
         await store.start(make.start(key))
@@ -241,7 +241,7 @@ async def test_the_same_id_in_two_tenants_are_two_executions(store, make, hands)
     assert (await hands.messages(store))[0].key == ours
 
 
-async def test_what_one_commit_asks_for_and_cancels_is_cancelled(store, make, hands):
+async def test_tasks_that_one_commit_requests_and_cancels_are_cancelled(store, make, hands):
     key = await hands.started(store)
 
     await store.commit(
@@ -261,7 +261,7 @@ async def test_what_one_commit_asks_for_and_cancels_is_cancelled(store, make, ha
     assert fired.body.body == {"timer": "t2"}
 
 
-async def test_a_cancelled_commit_is_made_or_not_but_never_half(store, make, hands):
+async def test_a_cancelled_commit_is_made_completely_or_not_at_all(store, make, hands):
     key = await hands.started(store)
     calling = asyncio.ensure_future(store.commit(make.commit(key, tasks=(make.task(),))))
     await asyncio.sleep(0)

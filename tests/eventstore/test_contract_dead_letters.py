@@ -124,7 +124,7 @@ async def test_letters_come_in_pages(store, make, hands):
     made = [await dead_lettered(store, make, hands, n=n) for n in range(5)]
     page = await store.dead_letters("default", limit=2)
     found = [*page.items]
-    assert await store.discard("default", made[1])  # the page goes on behind it all the same
+    assert await store.discard("default", made[1])  # the next page begins after it nevertheless
     while page.cursor is not None:
         page = await store.dead_letters("default", limit=2, cursor=page.cursor)
         found += page.items
@@ -156,7 +156,7 @@ async def test_invalid_ids(store, id_):
 
 
 async def test_a_requeued_task_of_a_cancelled_run_is_not_delivered(store, make, hands):
-    """It was cancelled after it became a dead letter; its execution goes on (F34)."""
+    """It was cancelled after it became a dead letter, and its execution continues (F34)."""
     key = await hands.requested(store, make.task("r1"), make.task("r2"))
     letters = {
         delivery.body.run: await store.move_to_dead_letters(delivery, "boom", "")

@@ -30,7 +30,7 @@ async def test_the_latest_is_the_highest_by_precedence_not_by_text_or_time(store
     assert await store.resolve("default", "shop", "order") == latest.ref
 
 
-async def test_of_versions_that_differ_in_build_metadata_the_latest_is_always_the_same(store, make):
+async def test_the_latest_of_versions_that_differ_in_build_metadata_is_always_the_same(store, make):
     for build in ("b", "d", "a", "e", "c"):
         await store.put_definition("default", make.definition(f"1.0.0+{build}"))
 
@@ -39,7 +39,7 @@ async def test_of_versions_that_differ_in_build_metadata_the_latest_is_always_th
     assert versions == [f"1.0.0+{build}" for build in "abcde"]
 
 
-async def test_what_is_not_there_is_none(store, make):
+async def test_an_unknown_definition_is_none(store, make):
     await store.put_definition("default", make.definition("1.0.0"))
 
     for find in (store.definition, store.resolve):

@@ -129,7 +129,7 @@ async def test_a_bus_is_read_by_position(store, make):
 @pytest.mark.parametrize(
     "position", ["", "x", "-", "1-2-3", "1-", "9" * 30, "1 OR 1", "99999999999999999999-0"]
 )
-async def test_what_is_no_position_is_refused(store, position):
+async def test_a_text_that_is_not_a_position_is_refused(store, position):
     with pytest.raises(ValueError, match="position"):
         await store.published_events("default", after=position)
     if position:
@@ -137,12 +137,12 @@ async def test_what_is_no_position_is_refused(store, position):
             await store.wait_for_events("default", position, 0)
 
 
-async def test_no_tenant_has_a_name_that_is_none(store, make):
+async def test_names_that_no_tenant_can_have(store, make):
     with pytest.raises(ValueError, match="tenant"):
         await store.publish("a}:{b", [make.event()])
 
 
-async def test_whoever_waits_for_events_is_woken(store, make):
+async def test_a_call_that_waits_for_events_is_woken(store, make):
     loop = asyncio.get_running_loop()
     began = loop.time()
     await store.wait_for_events("default", None, 0.1)
@@ -176,7 +176,7 @@ async def test_a_consumer_that_waits_gets_events_at_once(store, make):
     async with asyncio.timeout(5):
         batch = await waiting
 
-    assert time.monotonic() - began < 0.9  # it does not only look every second
+    assert time.monotonic() - began < 0.9  # it does not only read every second
     assert (batch.tenant, [each.event for each in batch.events]) == ("default", [make.event()])
 
 

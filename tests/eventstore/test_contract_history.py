@@ -1,4 +1,4 @@
-"""Starts, histories, snapshots, and waiting for news of an execution."""
+"""Starts, histories, snapshots, and waiting for new events of an execution."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ async def test_a_second_start_changes_nothing(store, make, hands):
     assert await hands.nothing_waits(store)
 
 
-async def test_of_many_starts_at_once_one_is_first(store, make, hands):
+async def test_one_of_many_starts_at_once_is_first(store, make, hands):
     made = await asyncio.gather(*(store.start(make.start(input=i)) for i in range(20)))
 
     assert sum(made) == 1

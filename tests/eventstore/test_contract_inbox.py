@@ -79,7 +79,7 @@ async def test_receiving_ends_with_nothing(store, make):
     assert 0.15 < time.monotonic() - begun < 5
 
 
-async def test_what_is_acknowledged_is_gone(store, make, hands):
+async def test_acknowledged_messages_are_gone(store, make, hands):
     await store.send("default", make.message(n=1))
     taken = await hands.messages(store)
 
@@ -104,7 +104,7 @@ async def test_a_late_acknowledgement_removes_nothing_else(store, make, hands):
     assert [d.body.body["n"] for d in await hands.messages(store)] == [2]
 
 
-async def test_what_is_released_comes_again_and_counts_as_no_attempt(store, make, hands):
+async def test_a_released_message_comes_again_and_counts_as_no_attempt(store, make, hands):
     for n in range(3):
         await store.send("default", make.message(n=n))
     taken = await hands.messages(store, 3)
@@ -116,7 +116,7 @@ async def test_what_is_released_comes_again_and_counts_as_no_attempt(store, make
     assert [(d.body.body["n"], d.attempts) for d in again] == [(1, 1), (2, 1)]
 
 
-async def test_release_wakes_who_waits(store, make, hands):
+async def test_release_wakes_a_waiting_consumer(store, make, hands):
     await store.send("default", make.message())
     taken = await hands.messages(store)
     receiving = asyncio.ensure_future(store.receive_messages(make.second_worker, 10, 60))
@@ -139,14 +139,14 @@ async def test_a_late_release_takes_nothing_from_the_new_holder(store, make, han
     assert await hands.nothing_waits(store)
 
 
-async def test_what_a_live_consumer_holds_is_not_reclaimed(store, make, hands):
+async def test_messages_of_a_live_consumer_are_not_reclaimed(store, make, hands):
     await store.send("default", make.message())
     await hands.messages(store)
 
     assert await store.reclaim_messages(make.second_worker, 10, 60) == []
 
 
-async def test_what_is_out_longer_than_the_lease_is_reclaimed(store, make, hands):
+async def test_messages_held_longer_than_the_lease_are_reclaimed(store, make, hands):
     await store.send("default", make.message())
     [first] = await hands.messages(store)
 
@@ -190,7 +190,7 @@ async def test_a_beat_keeps_a_consumer_alive(store, adapter, make, hands):
         assert await store.reclaim_messages(make.second_worker, 10, 600) == []
 
 
-async def test_what_a_leaving_consumer_holds_goes_to_others_at_once(store, make, hands):
+async def test_messages_of_a_deregistered_consumer_go_to_others_at_once(store, make, hands):
     await store.send("default", make.message())
     await hands.messages(store)
 

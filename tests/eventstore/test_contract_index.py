@@ -14,7 +14,7 @@ ANY = ExecutionFilter()
 
 
 async def ids(store, wanted=ANY, tenant="default", limit=50):
-    """All ids, read in pages of a size."""
+    """Returns all ids, read in pages of a size."""
     found, cursor = [], None
     while True:
         page = await store.executions(tenant, wanted, limit=limit, cursor=cursor)
@@ -112,7 +112,7 @@ async def test_filters(store, make, limit):
 @pytest.mark.parametrize(
     "cursor", ["x", "1", "-1_a", "1_a/b", "0;DROP", "\ud800", "bnVsbA==", "1" * 5_000, "WzEsIDJd"]
 )
-async def test_a_cursor_that_is_none_of_ours(store, cursor):
+async def test_a_cursor_that_no_list_gave_is_refused(store, cursor):
     with pytest.raises(ValueError, match="cursor"):
         await store.executions("default", ANY, cursor=cursor)
 

@@ -75,7 +75,7 @@ class Item:
 
     @property
     def fact(self) -> bytes:
-        """What a delivery of it says; comparable."""
+        """What a delivery of it has, in a form that can be compared."""
         return fact(self.tenant, self.body, self.attempts)
 
 
@@ -84,7 +84,7 @@ def fact(tenant: str, body: Message | TaskRequest, attempts: int) -> bytes:
 
 
 def chosen(items: list, numbers: list[int]) -> list:
-    """Some of the items, each once; which ones, the numbers say."""
+    """Returns some of the items, each once. The numbers choose them."""
     return [items[i] for i in sorted({number % len(items) for number in numbers})] if items else []
 
 
@@ -113,7 +113,7 @@ class Comparison(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         try:
-            self.everything_is_alike()
+            self.compare_all()
         finally:
             self.does(self.store.close())
             self.runner.close()
@@ -236,7 +236,7 @@ class Comparison(RuleBasedStateMachine):
         self.take(executor, TaskRequest, lambda: self.store.receive_tasks(executor, 100, 0))
 
     def take(self, consumer: Consumer, kind: type, receive: Any) -> None:
-        """Takes until everything that waits has come."""
+        """Takes until everything that waits has arrived."""
         waiting = [item for item in self.items if isinstance(item.body, kind) and not item.holder]
         deliveries = self.does(receive())
         give_up_at = time.monotonic() + 5
@@ -248,7 +248,7 @@ class Comparison(RuleBasedStateMachine):
         assert Counter(fact(d.tenant, d.body, d.attempts) for d in deliveries) == Counter(
             i.fact for i in waiting
         )
-        # Several may be alike; which of them is which makes no difference.
+        # Several may be equal, so any of them can be chosen.
         by_fact = sorted(deliveries, key=lambda d: fact(d.tenant, d.body, d.attempts))
         for item, delivery in zip(sorted(waiting, key=lambda i: i.fact), by_fact, strict=True):
             item.delivery = delivery
@@ -319,7 +319,7 @@ class Comparison(RuleBasedStateMachine):
         due = sum(due_at == DUE for due_at in self.timers.values())
         fired = self.does(self.store.fire_due_timers(limit))
         assert fired.count == min(due, limit)
-        # Among timers due at the same moment the order is the store's; the messages tell which have fired.
+        # The store chooses the order of timers due at the same time. The messages show which have fired.
         if fired.count == due:
             for key, id_ in [timer for timer, due_at in self.timers.items() if due_at == DUE]:
                 del self.timers[key, id_]
@@ -338,7 +338,7 @@ class Comparison(RuleBasedStateMachine):
             self.dead.append((id_, copy.copy(item)))
 
     @rule(number=pick, requeues=st.booleans())
-    def empty_a_grave(self, number: int, requeues: bool) -> None:
+    def requeue_or_discard(self, number: int, requeues: bool) -> None:
         for id_, item in chosen(self.dead, [number]):
             act = self.store.requeue if requeues else self.store.discard
             assert self.does(act(item.tenant, id_))
@@ -350,9 +350,9 @@ class Comparison(RuleBasedStateMachine):
     # What can be seen
 
     @rule()
-    def everything_is_alike(self) -> None:
+    def compare_all(self) -> None:
         for key in KEYS:
-            self.an_execution_is_alike(key)
+            self.compare_execution(key)
         for tenant in ("default", "other"):
             page = self.does(self.store.executions(tenant, ExecutionFilter()))
             known = [key for key in self.executions if key.tenant == tenant]
@@ -363,7 +363,7 @@ class Comparison(RuleBasedStateMachine):
                 (letter.id, fact(tenant, letter.body, letter.attempts)) for letter in letters
             ) == Counter((id_, item.fact) for id_, item in self.dead if item.tenant == tenant)
 
-    def an_execution_is_alike(self, key: ExecutionKey) -> None:
+    def compare_execution(self, key: ExecutionKey) -> None:
         execution = self.executions.get(key)
         record = self.does(self.store.execution(key))
         history = self.does(self.store.history(key))

@@ -1,4 +1,4 @@
-"""What commits have for other executions: atomic with the commit, in order, applied once."""
+"""Starts and messages for other executions in commits: atomic with the commit, in order, applied once."""
 
 import asyncio
 from contextlib import suppress

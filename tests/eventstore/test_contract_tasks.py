@@ -215,7 +215,7 @@ async def test_a_released_task_comes_again_and_counts_as_no_attempt(store, make,
     assert (again.body, again.attempts) == (taken[0].body, 1)
 
 
-async def test_a_leaving_executors_tasks_go_to_others_at_once(store, make, hands):
+async def test_tasks_of_a_deregistered_executor_go_to_others_at_once(store, make, hands):
     await hands.requested(store, make.task())
     await hands.tasks(store)
 
@@ -227,7 +227,7 @@ async def test_a_leaving_executors_tasks_go_to_others_at_once(store, make, hands
 
 async def test_queues_are_served_by_live_executors(store, adapter, make):
     async def served(queues) -> None:
-        """A store may cache what it saw for one heartbeat."""
+        """Waits until these queues are served. A store may cache the answer for one heartbeat."""
         async with asyncio.timeout(5):
             while await store.queues_served() != queues:
                 await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ from unspool.eventstore.redis import RedisSettings, RedisStore
 
 
 class Clock:
-    """A monotonic clock that stands still until it is moved."""
+    """A monotonic clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -51,7 +51,7 @@ async def other(redis_database, clock, store) -> AsyncIterator[RedisStore]:
 
 
 async def wait_until_gone(clock: Clock, watcher: RedisStore, alive: Consumer) -> None:
-    """Lets the time pass after which a consumer without heartbeats counts as gone."""
+    """Waits until a consumer without heartbeats counts as gone."""
     for _ in range(int(CONSUMER_TIMEOUT_SECONDS / HEARTBEAT_SECONDS)):
         await watcher.heartbeat(alive)
         await watcher.reclaim_messages(alive, 1, 3600)
@@ -164,7 +164,7 @@ async def test_a_dead_worker_is_forgotten_and_comes_back_as_new(
 
 
 async def test_tasks_of_a_dead_executor_reach_others_of_its_queue(store, other, clock, make, hands):
-    """The consumer that notices it does not serve that queue."""
+    """The consumer that notices the death does not serve that queue."""
     shell = Consumer("executors", "x9", frozenset({"shell"}))
     await hands.requested(store, make.task(queue="shell"))
     await hands.tasks(other, consumer=shell)
@@ -397,7 +397,7 @@ async def test_with_many_tenants_deliveries_of_deregistered_consumers_are_announ
         for key in keys:
             await other.start(make.start(key))
         await hands.messages(other, 10, leaver)
-        await asyncio.sleep(HEARTBEAT_SECONDS)  # by then the other worker has seen the leaver
+        await asyncio.sleep(HEARTBEAT_SECONDS)  # the other worker knows by then that this one has stopped
         taken = await taken_over(store.receive_messages(make.worker, 100, 30), leaver)
         while len(taken) < 10:
             taken += await store.receive_messages(make.worker, 100, 30)

@@ -51,14 +51,14 @@ async def direct(redis_database) -> AsyncIterator[RedisStore]:
 
 
 async def until(condition) -> None:
-    """Waits for what is about to happen."""
+    """Waits until a condition holds."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)
 
 
 async def persist(call):
-    """As services do: again, while the store is away."""
+    """Repeats a call while the store is unavailable, as services do."""
     async with asyncio.timeout(15):
         while True:
             try:
@@ -89,7 +89,7 @@ async def test_a_commit_whose_reply_is_lost_is_made_once(proxied, proxy, make, h
     assert len(await hands.tasks(proxied)) == 1
 
 
-async def test_what_cannot_be_repeated_safely_is_not_repeated(proxied, proxy, direct, make, hands):
+async def test_calls_that_cannot_be_repeated_safely_are_not_repeated(proxied, proxy, direct, make, hands):
     await direct.start(make.start())
     await hands.messages(direct)
     proxy.lose_the_reply_to(b"XADD")
@@ -181,7 +181,7 @@ def _outstanding(admin) -> int:
     return sum(admin.xpending(inbox, "workers")["pending"] for inbox in admin.keys("*:inbox"))
 
 
-async def test_a_redis_that_says_nothing_is_given_up(proxied, proxy):
+async def test_a_redis_that_does_not_answer_is_given_up(proxied, proxy):
     proxy.freeze()
 
     with pytest.raises(StoreUnavailable, match="not answered"):
@@ -210,7 +210,7 @@ async def test_nothing_acknowledged_is_lost_when_redis_is_killed(own_redis, make
     for key in keys:
         await store.start(make.start(key))
     committed = dict.fromkeys(keys, 0)
-    each = 600  # so many that they cannot all be made before the killing comes about
+    each = 600  # so many that they cannot all be made before Redis is killed
 
     async def work(key: ExecutionKey) -> None:
         while committed[key] < each:
@@ -283,7 +283,7 @@ async def test_a_full_memory_tears_no_commit_and_lets_results_in(own_redis, make
         with pytest.raises(StoreUnavailable, match=r"OOM|memory"):
             await store.start(make.start(make.key("two")))
         await store.finish_task(task, make.result(task.body))
-        await store.heartbeat(make.executor)  # else all consumers would look dead
+        await store.heartbeat(make.executor)  # otherwise all consumers would seem dead
         admin.config_set("maxmemory", "0")
 
     assert (await store.execution(key)).version == 1
@@ -337,7 +337,9 @@ async def test_a_cancelled_task_is_not_requeued_after_its_mark_has_expired(direc
 
 
 @pytest.mark.parametrize("loss", ["flushed", "restarted empty"])
-async def test_services_end_with_a_clear_word_when_redis_loses_its_data(own_redis, make, hands, caplog, loss):
+async def test_services_end_with_a_clear_message_when_redis_loses_its_data(
+    own_redis, make, hands, caplog, loss
+):
     """An executor with a running task, a worker and a timer service; no other error is logged before."""
     store = RedisStore(own_redis.url, RedisSettings())
     await store.open()

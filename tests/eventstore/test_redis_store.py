@@ -44,7 +44,7 @@ async def test_no_tenant_reaches_out_of_the_hash_tag(store, make, tenant, redis_
 
 
 @pytest.mark.parametrize("id_", ["", "x}:{y", "a/b", "a b", "a\r\nSET x 1", "ä", "one\n", "x" * 129])
-async def test_no_execution_has_an_id_that_is_none(store, make, id_):
+async def test_ids_that_no_execution_can_have(store, make, id_):
     with pytest.raises(ValueError, match="execution id"):
         await store.start(make.start(make.key(id_)))
 
@@ -106,7 +106,7 @@ async def test_a_store_of_another_layout_is_refused(redis_database, redis_server
     await store.close()
 
 
-async def test_settings_that_lose_data_are_warned_of(own_redis, caplog):
+async def test_settings_that_lose_data_have_a_warning(own_redis, caplog):
     with own_redis.admin as admin:
         admin.config_set("appendonly", "no")
         admin.config_set("maxmemory-policy", "allkeys-lru")
@@ -117,7 +117,7 @@ async def test_settings_that_lose_data_are_warned_of(own_redis, caplog):
     assert [record.action for record in caplog.records] == ["redis_not_durable", "redis_evicts"]
 
 
-async def test_a_user_who_may_not_look_at_settings_can_work(own_redis, make, hands):
+async def test_a_user_without_access_to_settings_can_work(own_redis, make, hands):
     with own_redis.admin as admin:
         rules = "on >secret ~unspool:* resetchannels &unspool:* +@all -config -client -keys -@dangerous"
         admin.execute_command("ACL", "SETUSER", "unspool", *rules.split())
@@ -129,7 +129,7 @@ async def test_a_user_who_may_not_look_at_settings_can_work(own_redis, make, han
     await store.close()
 
 
-async def test_who_waits_for_a_version_is_woken_at_once(store, make):
+async def test_a_wait_for_a_version_ends_at_once(store, make):
     await store.start(make.start())
     loop = asyncio.get_running_loop()
     waiting = [asyncio.create_task(store.wait_for_version(make.key(), 0, 30)) for _ in range(20)]
@@ -145,7 +145,7 @@ async def test_who_waits_for_a_version_is_woken_at_once(store, make):
     assert loop.time() - started >= 0.3
 
 
-async def test_who_waits_is_woken_although_its_connection_broke(store, make, redis_server):
+async def test_a_wait_for_a_version_ends_although_its_connection_broke(store, make, redis_server):
     await store.start(make.start())
     waiting = asyncio.create_task(store.wait_for_version(make.key(), 0, 30))
     with redis_server.admin as admin:

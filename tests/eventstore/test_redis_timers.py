@@ -1,4 +1,4 @@
-"""Timers of many tenants on Redis: only shards with due timers are asked, and no timer is lost."""
+"""Timers of many tenants on Redis: only shards with due timers are read, and no timer is lost."""
 
 import asyncio
 from collections import Counter
@@ -163,7 +163,7 @@ async def test_a_lost_notification_in_a_store_of_few_shards(redis_database, stop
     await store.close()
 
 
-async def test_all_shards_are_looked_at_after_the_connection_was_lost(store, keys, redis_server):
+async def test_all_shards_are_read_after_the_connection_was_lost(store, keys, redis_server):
     await store.fire_due_timers()
     with redis_server.admin as admin:
         admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")

@@ -1,4 +1,4 @@
-"""What is specific to SQLite: its files, its errors, its groups of calls, closing."""
+"""Files, errors, grouped calls and closing of SQLite stores."""
 
 import asyncio
 import shutil
@@ -67,7 +67,7 @@ async def test_commits_are_as_durable_as_asked_for(path, make, setting, level):
         return found
 
     async def level_during(call) -> int:
-        """The level of the transaction that runs the call."""
+        """Returns the level of the transaction that runs the call."""
         return (await asyncio.gather(call, level_now()))[1]
 
     async with opened(path, synchronous=setting) as store:

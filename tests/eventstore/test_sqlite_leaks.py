@@ -49,7 +49,7 @@ def _open_files(path: Path) -> list[str]:
         try:
             names.append(str(descriptor.readlink()))
         except FileNotFoundError:
-            continue  # the descriptor of this very listing
+            continue  # the descriptor of this listing itself
     return [name for name in names if name.startswith(str(path))]
 
 

@@ -41,7 +41,7 @@ def lock(tmp_path):
 
 
 async def until_available(call):
-    """Repeats a call at once until the store is available."""
+    """Repeats a call, without a pause, until the store is available."""
     while True:
         try:
             return await call()

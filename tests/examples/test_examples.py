@@ -84,7 +84,9 @@ async def test_an_order_is_paid_told_and_shipped(run: Any, shop: Any) -> None:
     assert set(calls_of(shop).values()) == {1}, "a request was sent twice"
 
 
-async def test_an_outage_is_waited_for_and_the_customer_pays_once(run: Any, shop: Any) -> None:
+async def test_the_order_waits_for_the_end_of_an_outage_and_the_customer_pays_once(
+    run: Any, shop: Any
+) -> None:
     shop.outage = 0.5  # with the shop's seed: two attempts fail, the third succeeds
     ran = await run("order-fulfilment.yaml", **{**ORDER, "order": "A-1001"})
     assert ran.json["status"] == "shipped"
@@ -112,14 +114,14 @@ async def test_a_disputed_payment_is_paid_back(run: Any, shop: Any) -> None:
     assert not shop.shipments
 
 
-async def test_what_is_out_of_stock_undoes_nothing(run: Any, shop: Any) -> None:
+async def test_an_order_that_is_out_of_stock_undoes_nothing(run: Any, shop: Any) -> None:
     ran = await run("order-fulfilment.yaml", **{**ORDER, "sku": "chair", "quantity": 4})
     assert ran.json["status"] == "cancelled"
     assert calls_of(shop) == {("POST", "/reservations", 409): 1}
     assert shop.stock["chair"] == 3
 
 
-async def test_an_order_that_is_none_is_refused(run: Any, shop: Any) -> None:
+async def test_an_invalid_order_is_refused(run: Any, shop: Any) -> None:
     ran = await run("order-fulfilment.yaml", order="A-1")
     assert ran.code == 1
     assert "validation" in ran.errors.splitlines()[-1]
@@ -142,7 +144,7 @@ async def test_quotes_come_back_in_the_order_of_the_list(run: Any, shop: Any, co
 # -- poll-until-done.yaml
 
 
-async def test_an_export_is_looked_at_until_it_is_done(run: Any, shop: Any) -> None:
+async def test_an_export_is_polled_until_it_is_done(run: Any, shop: Any) -> None:
     shop.polls_until_done = 4
     ran = await run("poll-until-done.yaml", every="PT0.05S")
     assert ran.json == {"export": "export-1", "rows": 42}
@@ -258,7 +260,7 @@ async def test_an_order_does_not_fail_because_the_journal_does(
     assert not shop.messages
 
 
-async def test_a_second_start_joins_the_run_that_goes(serve: Serve) -> None:
+async def test_a_second_start_joins_the_running_execution(serve: Serve) -> None:
     server = await serve("sync-once.yaml")
     ids = [await server.start("sync-once", org="acme", kind="users") for _ in range(3)]
     other = await server.start("sync-once", org="acme", kind="orders")

@@ -26,7 +26,7 @@ def kind(outcome: Faulted) -> tuple[str, int]:
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncIterator[str]:
-    """The URL of a server that answers every request with these bytes."""
+    """Runs a server that answers every request with these bytes; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -419,7 +419,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("http", [ExecutorSettings(http_timeout_seconds=0.1)], indirect=True)
     async def test_a_call_ends_with_the_executors_limit(self, http, service) -> None:
-        """A drip of bytes does not keep it alive."""
+        """Single bytes that arrive slowly do not extend it."""
 
         async def drip(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse()

@@ -90,7 +90,7 @@ async def executor(tmp_path: Path, request_command: RequestCommand) -> AsyncIter
 
 
 async def pids_of(file: Path, count: int, eventually) -> list[int]:
-    """The process ids in a file, when `count` have been written."""
+    """Returns the process ids in a file, when `count` have been written."""
 
     def written() -> list[int]:
         return [int(pid) for pid in file.read_text().splitlines()] if file.exists() else []

@@ -213,7 +213,7 @@ def test_a_name_does_not_lead_out_of_the_directory(tmp_path, name):
 def test_forms_of_a_secret_are_masked(form):
     text = Mask([SECRET]).text(f"<{form}>")
     assert "***" in text
-    assert len(text) <= len("<***>") + 12  # what stands before and after it in base64
+    assert len(text) <= len("<***>") + 12  # the text before and after it in base64
     assert Mask([{"a": [SECRET]}]).value({form: [form]}) == {text[1:-1]: [text[1:-1]]}
 
 

@@ -46,7 +46,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 class Engine:
-    """Takes the part of the worker: requests tasks by commits and receives their results."""
+    """Acts as the worker: requests tasks by commits and receives their results."""
 
     def __init__(self, store: EventStore):
         self.store = store

@@ -44,7 +44,7 @@ def world(jq: JqPool) -> Callable[..., World]:
 
 @pytest.fixture(scope="session")
 def interpreted() -> Callable[[Plan, Random], World]:
-    """Runs a plan on an empty list to its end; messages arrive in an order of chance."""
+    """Runs a plan on an empty list to its end; messages arrive in a random order."""
 
     def interpret(plan: Plan, chance: Random) -> World:
         run = World(plan, lambda _: PENDING).start([])

@@ -77,7 +77,7 @@ async def test_executions_talk_with_events(store, jq):
         await ended(store, second)
         published = await store.published_events(TENANT)
         assert [each.event["type"] for each in published] == ["question", "answer"]
-        # The first may have begun to listen after the answer: then the same answer again reaches it.
+        # If the first began to listen after the answer, it gets the same answer again.
         await listening_or_ended(store, first)
         await store.publish(TENANT, [{**published[-1].event, "id": "again"}])
         assert await output(store, first) == [2]

@@ -148,7 +148,7 @@ def test_work_that_cannot_begin_at_resume_faults_the_task(world, pending):
     assert run.send(MessageKind.RESUME).output == ["/do/0/f/fork/branches/0/t/try/0/a", {"n": 1}]
 
 
-def test_of_two_that_were_held_up_the_second_goes_with_the_fault_of_the_first(world, pending):
+def test_a_branch_that_was_held_up_is_cancelled_by_the_fault_of_another(world, pending):
     run = world(
         using(
             extension("set", before=f"{{c: {{{CALL}}}}}"),

@@ -1,4 +1,4 @@
-"""Idempotency keys: one execution for one key, whatever starts it, and all who wait for it get its result."""
+"""Idempotency keys: each has one execution, from any start, and all that wait for it get its result."""
 
 import asyncio
 import time

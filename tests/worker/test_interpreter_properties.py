@@ -13,7 +13,7 @@ from unspool.worker.interpreter import State, evolve, fold
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.replay import state_at
 
-# -- workflows over a list of numbers: every task appends to it, so the output tells the path
+# -- workflows over a list of numbers: every task appends to it, so the output shows the path
 
 FUNCTIONS = {
     "pair": {"do": [{"first": {"set": "${ . + [100] }"}}, {"second": {"set": "${ . + [200] }"}}]},
@@ -92,7 +92,7 @@ def scopes(children: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dic
 
 
 def raising(pair: tuple[list[dict[str, Any]], bytes]) -> list[dict[str, Any]]:
-    # One type of error a workflow: of two that race in a fork, either may win.
+    # One type of error in a workflow: if two race in a fork, either may win.
     tasks, type_ = pair
     return orjson.loads(orjson.dumps(tasks).replace(b"x:raised", type_))
 
@@ -134,7 +134,7 @@ class Raised(Exception):
 
 
 class Model:
-    """What the tasks of a workflow make of their input."""
+    """A model of how the tasks of a workflow change their input."""
 
     def __init__(self, extensions: list[dict[str, Any]]) -> None:
         self.extensions = [extension for item in extensions for extension in item.values()]
@@ -239,7 +239,7 @@ def test_laws_of_every_history(interpreted, jq, workflow, seed):
     assert len(ends) == len(set(ends))  # I3
     assert history[-1].type in {"workflow.completed", "workflow.faulted"}
     state = State("execution")
-    for event in history:  # I4: folding on from a snapshot taken anywhere is the same as never stopping
+    for event in history:  # I4: the fold from any snapshot is the same as the fold of the whole history
         revived = load_state(dump_state(state))
         assert revived == state
         state = evolve(revived, event)

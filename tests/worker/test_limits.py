@@ -1,4 +1,4 @@
-"""What definitions may make of data: results, and decisions, of bounded size and depth."""
+"""Limits of data: the results and decisions of definitions have a bounded size and depth."""
 
 import pytest
 

@@ -31,7 +31,7 @@ do:
 
 
 class Service:
-    """Doubles numbers, and counts what is asked of it."""
+    """Doubles numbers, and counts its requests."""
 
     def __init__(self) -> None:
         self.asked: Counter[int] = Counter()
@@ -47,7 +47,7 @@ class Service:
             self.asked[number] += 1
             self.keys.add(request.headers["Idempotency-Key"])
             self.changed.notify_all()
-        await asyncio.sleep(0.02)  # the work that it does
+        await asyncio.sleep(0.02)  # the time that its work takes
         self.now -= 1
         return web.json_response(number * 2)
 

@@ -108,7 +108,7 @@ async def behind_a_slow_expression(store: EventStore, *ids: str) -> tuple[Execut
 
 
 async def received(store: EventStore, seconds: float, load: Load) -> list[Delivery[Message]]:
-    """What another worker with a load receives, at the latest after some seconds."""
+    """Returns what another worker with a load receives within some seconds."""
     end = time.monotonic() + seconds
     found: list[Delivery[Message]] = []
     while not found and time.monotonic() < end:

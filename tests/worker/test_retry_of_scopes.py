@@ -1,4 +1,4 @@
-"""`retry` of an execution whose fork, loop or try faulted although all tasks in it had completed."""
+"""`retry` of an execution whose fork, loop or try faulted although all its tasks had completed."""
 
 import pytest
 

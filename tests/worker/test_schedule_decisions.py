@@ -1,4 +1,4 @@
-"""What schedules decide, in virtual time (inventory C1-C3, C6, C7, C9)."""
+"""The decisions of schedules, in virtual time (inventory C1-C3, C6, C7, C9)."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ def workflow(version: str) -> list[str]:
 
 @dataclass
 class World:
-    """One schedule. Its timers fire when time passes; executions end when the test says so."""
+    """One schedule. Its timers fire when time passes; a test ends its executions."""
 
     missed: Missed = Missed.ONCE
     zone: Any = UTC
@@ -85,7 +85,7 @@ class World:
         return self
 
     def outage(self, time: int) -> "World":
-        """Lets time pass while nothing works; then what is due fires."""
+        """Lets time pass while no service runs; then all due timers fire."""
         self.now = time
         return self.until(time)
 
@@ -101,7 +101,7 @@ class World:
 
     @property
     def started(self) -> list[int]:
-        """The times of the occurrences that were started, from the beginning."""
+        """Returns the times of the occurrences that were started, from the beginning."""
         return [event.data["dueAt"] - BEGIN for event in self.history if event.type == "occurrence.started"]
 
     def types(self) -> list[str]:
@@ -263,7 +263,7 @@ def test_a_little_late_is_not_missed() -> None:
 def test_occurrences_are_started_once_and_in_order(
     missed: Missed, schedule: Any, steps: list[tuple[bool, int]]
 ) -> None:
-    """With `all`, none is left out, whatever outages there are."""
+    """With `all`, none is left out, with any outages."""
     run = World(missed).deploy(schedule)
     for outage, milliseconds in steps:
         (run.outage if outage else run.until)(run.now + milliseconds)
@@ -329,7 +329,7 @@ def test_a_new_version_takes_over() -> None:
 
 
 def test_a_trigger_that_did_not_change_goes_on() -> None:
-    """Else a schedule would never fire if versions are deployed more often."""
+    """Otherwise a schedule would never fire if versions are deployed more often."""
     run = World().deploy({"every": "PT10S", "cron": "0 0 * * *"})
     for minor in range(1, 5):
         run.until(run.now + 6 * SECOND).deploy({"every": "PT10S"}, f"1.{minor}.0")
@@ -370,7 +370,7 @@ def test_a_new_version_of_a_paused_schedule_is_paused() -> None:
     assert run.started == [HOUR + SECOND]
 
 
-def test_what_other_executions_understand_changes_nothing() -> None:
+def test_messages_of_other_kinds_change_nothing() -> None:
     run = World().deploy({"every": "PT10S"})
     before = run.state
     for kind in (MessageKind.CANCEL, MessageKind.RETRY, MessageKind.CONTINUE, MessageKind.TASK_COMPLETED):
@@ -394,7 +394,7 @@ def test_a_history_can_begin_with_a_compaction() -> None:
         assert fold(ScheduleState(ID), left) == run.state
 
 
-def test_what_is_kept_of_a_history_does_not_grow() -> None:
+def test_the_kept_part_of_a_history_does_not_grow() -> None:
     run = World().deploy({"every": "PT1S"})
     for _ in range(40):
         run.until(run.now + MINUTE)

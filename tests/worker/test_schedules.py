@@ -85,7 +85,7 @@ async def deployed(
 
 
 async def executions(store: EventStore, tenant: str = TENANT) -> list[ExecutionRecord]:
-    """All executions that lists show, oldest first."""
+    """Returns all executions that lists show, oldest first."""
     found: list[ExecutionRecord] = []
     cursor = None
     while True:
@@ -118,7 +118,7 @@ async def state_of(store: EventStore) -> ScheduleState:
 
 
 async def pause(store: EventStore) -> ScheduleState:
-    """Pauses the schedule. What it has started by then is all that it starts."""
+    """Pauses the schedule. It starts no more executions after that."""
     await store.send(TENANT, Message(MessageKind.SUSPEND, KEY.id, {}))
     await wait_until_paused(store, KEY, paused=True)
     return await state_of(store)
@@ -330,7 +330,7 @@ async def begin_at(store: EventStore, at: int) -> None:
 
 
 async def test_a_schedule_has_a_short_history(store, jq):
-    """However many occurrences there were."""
+    """It does not depend on the number of occurrences."""
     async with running(store, jq):
         await deployed(store, "{every: {milliseconds: 4}}")
         state = await state_of(store)

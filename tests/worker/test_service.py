@@ -1,4 +1,4 @@
-"""The worker on real stores: what it commits, what it survives, what it gives up."""
+"""The worker on real stores: its commits, faults that it survives, messages that it gives up."""
 
 import asyncio
 import contextlib
@@ -133,7 +133,7 @@ do:
             assert verify(plan, key.id, history) is None
 
 
-async def test_what_comes_after_a_decision_that_was_cut_verifies(store, jq):
+async def test_events_after_a_decision_that_was_cut_verify(store, jq):
     text = await deploy(store, "do: [{l: {for: {in: '[range(2000)]'}, do: [{a: {set: {x: 1}}}]}}]")
     key = await start(store, "e")
     await store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))  # in one batch with the start
@@ -143,7 +143,7 @@ async def test_what_comes_after_a_decision_that_was_cut_verifies(store, jq):
     assert verify(compile_plan(load(text).value, jq), key.id, history) is None
 
 
-async def test_a_worker_takes_over_what_another_one_knew(store, jq):
+async def test_a_worker_continues_the_executions_of_another(store, jq):
     tasks = "do: [{l: {for: {in: '[range(60)]'}, do: [{a: %s}]}}]" % CALL  # noqa: UP031 - braces
     await deploy(store, tasks)
     async with executing(store):
@@ -158,7 +158,7 @@ async def test_a_worker_takes_over_what_another_one_knew(store, jq):
             assert await output(store, key) == 7
 
 
-async def test_a_worker_does_not_build_on_what_a_crash_of_redis_took(redis_database, jq):
+async def test_a_worker_does_not_build_on_events_that_a_crash_of_redis_took(redis_database, jq):
     store = await open_store(redis_database, {})
     text = await deploy(store, f"do: [{{f: {{fork: {{branches: [{{a: {CALL}}}, {{b: {CALL}}}]}}}}}}]")
     plan = compile_plan(load(text).value, jq)
@@ -190,13 +190,13 @@ def completed(run: str, value: Any) -> Message:
 
 
 def keys_of(url: str) -> dict[bytes, bytes]:
-    """All that is in a Redis."""
+    """Returns all data of a Redis."""
     with redis.Redis.from_url(url) as client:
         return {key: client.dump(key) for key in client.scan_iter()}
 
 
 def bring_back(url: str, kept: dict[bytes, bytes]) -> None:
-    """Puts a Redis back to an earlier moment, as a crash that takes the last of its file does."""
+    """Puts a Redis back to an earlier state, as a crash that loses the end of its file does."""
     with redis.Redis.from_url(url) as client, client.pipeline(transaction=True) as pipeline:
         pipeline.flushdb()
         for key, value in kept.items():
@@ -256,7 +256,7 @@ async def test_one_bad_message_in_a_batch_becomes_a_dead_letter_alone(store, jq)
 
     async with executing(store, lambda n: answered.append(n) or n):
         async with asyncio.timeout(10):
-            while len(answered) < len(keys):  # with no worker about: they wait, and come in one batch
+            while len(answered) < len(keys):  # no worker runs, so they arrive in one batch
                 await asyncio.sleep(0.01)
         async with working(store, jq, "w2"):
             assert [await output(store, key) for key in keys] == list(range(60))
@@ -294,7 +294,7 @@ async def test_what_cannot_be_compiled_faults_with_the_cause(store, jq, tasks):
 
 
 async def test_messages_behind_slow_ones_stay_with_their_worker(store, jq):
-    # Else they would go from worker to worker, each time delivered once more, until they look like poison.
+    # Otherwise each delivery to another worker would count as an attempt, and they would become dead letters.
     await deploy(
         store,
         "do: [{a: {set: {n: '${ [limit(200000; repeat(1))] | try error catch length }'}}}]",
@@ -367,7 +367,7 @@ async def test_a_cancellation_that_overtakes_the_start_still_counts(store, jq):
 
 
 async def settled(store: EventStore) -> None:
-    """Waits until no message is left that anybody could still answer."""
+    """Waits until no message is left that a worker could still answer."""
     late = Consumer("workers", "late")
     async with asyncio.timeout(10):
         await store.deregister(Consumer("workers", "slow"))
@@ -394,7 +394,7 @@ async def test_cancel_reaches_an_execution(store, jq):
 
 
 async def commits_of(store: EventStore, key: ExecutionKey) -> list[list[Event]]:
-    """The events of each commit."""
+    """Returns the events of each commit."""
     commits: list[list[Event]] = []
     seen = 0
     while True:
@@ -409,7 +409,7 @@ async def commits_of(store: EventStore, key: ExecutionKey) -> list[list[Event]]:
 async def waiting_results(
     store: EventStore, jq: JqPool, branch: str, branches: int, result: Any
 ) -> ExecutionKey:
-    """An execution that forks; the results of all branches wait for a worker."""
+    """Starts an execution that forks. The results of all branches wait for a worker."""
     tasks = ", ".join(f"{{b{number}: {branch}}}" for number in range(branches))
     await deploy(store, f"do: [{{f: {{fork: {{branches: [{tasks}]}}, output: {{as: '${{ length }}'}}}}}}]")
     key = await start(store, "wide", 1)

@@ -1,7 +1,7 @@
-"""Histories and snapshots as every release has written them stay readable for ever.
+"""Histories and snapshots of all releases stay readable for ever.
 
 A file is made once, with the release it is named after, by `python -m tests.worker.test_stored_formats FILE`,
-and never again: if one of these tests fails, it is the reading that has to be mended.
+and is never made again. If one of these tests fails, the code that reads must be repaired.
 """
 
 import base64
@@ -69,7 +69,7 @@ def test_a_snapshot_is_read_or_passed_over(stored) -> None:
 
 
 def make(path: Path) -> None:
-    """Runs an execution of everything there is, and keeps what is stored of it."""
+    """Runs an execution with all kinds of tasks, and keeps its history and its snapshot."""
     entries, snapshots = [], []
     with JqPool() as jq:
         plan = compile_plan(load(EVERYTHING).value, jq)

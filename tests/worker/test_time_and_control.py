@@ -113,7 +113,7 @@ def test_cancel_reaches_everything(world, pending):
 
 
 def test_timers_are_cancelled_in_the_order_in_which_they_were_set(world):
-    """In any other they would come in another order when the history is interpreted again."""
+    """In any other order, the events would differ when the history is interpreted again."""
     waits = ", ".join(f"{{w{n}: {{wait: {{hours: {n + 1}}}}}}}" for n in range(12))
     run = world(f"do: [{{f: {{fork: {{branches: [{waits}]}}}}}}]").start({}).send(MessageKind.CANCEL)
     set_ = [event.data["timer"] for event in run.history if event.type == "timer.scheduled"]
@@ -209,7 +209,7 @@ def test_retry_after_the_workflows_timeout(world):
 
 
 @pytest.mark.parametrize("inner", ["timeout: {after: PT1S}, wait: PT20S", "wait: PT1S"])
-def test_of_timers_due_at_once_the_outermost_timeout_wins(world, inner):
+def test_the_outermost_of_the_timeouts_due_at_once_wins(world, inner):
     # N3: in any order in which a store reports them
     run = world(f"""
         do:

@@ -276,7 +276,7 @@ def test_the_caught_error_is_seen_by_the_trys_own_output_and_export(world, do):
     assert run.state.context == 503
 
 
-def test_without_an_error_there_is_none_to_see(world):
+def test_the_error_is_null_if_nothing_failed(world):
     run = world("do: [{t: {try: [{a: {set: {v: 1}}}], catch: {}, output: {as: '[.v, $error]'}}}]")
     assert run.start({}).output == [1, None]
 

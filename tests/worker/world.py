@@ -1,4 +1,4 @@
-"""A world for the interpreter: executors answer by script, time passes in jumps, decide is real."""
+"""A simulation around the interpreter: executors answer by script, and time passes in jumps."""
 
 import heapq
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Answer = Callable[[TaskRequest], Any]
 
 @dataclass
 class World:
-    """Runs one execution of a plan to its end, or until it waits for what the script does not say."""
+    """Runs one execution of a plan to its end, or until the script has no answer."""
 
     plan: Plan
     answer: Answer
@@ -78,7 +78,7 @@ class World:
             assert timer.id not in self.timers, "a timer id was used twice"
             self.timers[timer.id] = timer.due_at
         for timer_id in decision.timers_cancelled:
-            if timer_id != message.body.get("timer"):  # that one is gone already
+            if timer_id != message.body.get("timer"):  # it has fired already
                 del self.timers[timer_id]
         for request in decision.tasks:
             self.requests.append(request)
@@ -117,7 +117,7 @@ class World:
             self.send(MessageKind.TIMER_FIRED, timer=timer)
         return self
 
-    # -- what one asks of it
+    # -- results
 
     @property
     def output(self) -> Any:

@@ -145,7 +145,7 @@ def test_a_long_source_is_evaluated(compiler: ExpressionCompiler, source: str, v
 
 @pytest.fixture
 def compiler_with_time() -> Iterator[ExpressionCompiler]:
-    """Compiling what jq refuses takes jq a while, above all on a busy machine."""
+    """It has a long time limit: jq needs a while to refuse a source, mostly on a busy machine."""
     with JqPool(size=1, seconds=30.0) as jq:
         yield ExpressionCompiler(jq=jq)
 

@@ -235,7 +235,7 @@ PROGRAMS = st.recursive(st.one_of(LITERALS, ATOMS, PLAIN), _with, max_leaves=6)
 
 
 def by_jq(source: str, values: list[Any], outer: Any) -> list[Any]:
-    """The result for each value: a list of one, or None for an error."""
+    """Returns the result for each value: a list of one, or None for an error."""
     try:
         program = jq.compile(f". as $w | $w.outer as $outer | $w.value | {source}")
     except ValueError:
@@ -266,7 +266,7 @@ def by_closures(source: str, values: list[Any], outer: Any) -> list[Any] | None:
 
 
 def canonical(value: Any) -> str:
-    """As JSON, in which 1 and 1.0 are the same and true is neither."""
+    """Returns JSON in which 1 and 1.0 are the same and true is neither."""
 
     def whole(value: Any) -> Any:
         if isinstance(value, float) and value.is_integer():

@@ -18,7 +18,7 @@ def evaluate(source: str, value: Any = None) -> Any:
 
 
 def exact(value: Any) -> Any:
-    """The value, for a comparison in which an integer and a double differ."""
+    """Returns a text of the value, in which an integer and a double differ."""
     return json.dumps(value)
 
 
@@ -191,7 +191,7 @@ def test_every_integer_result_is_exact() -> None:
         "a",
     ],
 )
-def test_implode_treats_what_is_no_code_point_as_jq_does(codes: Any) -> None:
+def test_implode_treats_invalid_code_points_as_jq_does(codes: Any) -> None:
     try:
         real = jq.compile("implode | tojson").input_value(codes).first()
     except ValueError:

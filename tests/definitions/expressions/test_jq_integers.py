@@ -21,7 +21,7 @@ def evaluate(jq: JqPool, source: str, value: Any = None) -> Any:
 
 
 def written(value: Any) -> str:
-    """The value for a comparison in which an integer and a double differ."""
+    """Returns a text of the value, in which an integer and a double differ."""
     return json.dumps(value)
 
 
@@ -216,7 +216,7 @@ def test_results_are_exact_or_errors(jq: JqPool) -> None:
     ],
 )
 def test_all_else_is_as_in_jq(jq: JqPool, source: str) -> None:
-    """`1e2 | . * 1`, which is no constant, makes the exact form run."""
+    """The exact form runs because of `1e2`."""
     program = f"[{source}, (1e2 | . * 1)]"
     expected = real_jq.compile(program).input_value(3).first()
     assert written(evaluate(jq, program, 3)) == written(expected)

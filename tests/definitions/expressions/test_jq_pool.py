@@ -22,7 +22,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 def status(pid: int) -> list[str]:
-    """State and parent of a process and so on (proc(5)); empty when there is none."""
+    """Returns state, parent and so on of a process (proc(5)); empty if there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -94,7 +94,7 @@ def test_results_are_limited(jq: JqPool) -> None:
         jq.run("reduce range(2000) as $i (null; [.])", None, {})
 
 
-def test_data_that_is_no_json_is_refused(jq: JqPool) -> None:
+def test_data_that_is_not_json_is_refused(jq: JqPool) -> None:
     with pytest.raises(ExpressionError, match="as JSON"):
         jq.run(".", {"a": object()}, {})
     with pytest.raises(ExpressionError, match="as JSON"):
@@ -106,7 +106,7 @@ def test_a_computed_number_beyond_64_bits_comes_back_as_a_float(jq: JqPool) -> N
 
 
 def through(source: str) -> str:
-    """The same expression, with a definition, which the compiled subset does not have: it runs in real jq."""
+    """Returns an expression with the same result that runs in real jq, because of its regular expression."""
     return f'("" | test("x") | empty), ({source})'
 
 

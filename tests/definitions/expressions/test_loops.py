@@ -43,7 +43,7 @@ def test_d13_loops_pass_integers_on(source: str, expected: Any) -> None:
         "def f: 1; 2 | g",
     ],
 )
-def test_what_stays_with_jq(source: str) -> None:
+def test_expressions_that_need_real_jq(source: str) -> None:
     with pytest.raises(Exception, match="needs jq"):
         ExpressionCompiler(jq=None).expression(source)
 

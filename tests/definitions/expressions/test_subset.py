@@ -73,7 +73,7 @@ def test_a_text_of_more_digits_is_an_error_that_names_it(compiler: ExpressionCom
 @pytest.mark.parametrize(
     "source", [".a.b", "$context.n", ".a + 1", "[.[] | length]", 'map(select(.x == "y"))']
 )
-def test_the_usual_never_needs_a_child(source: str) -> None:
+def test_usual_expressions_never_need_a_child(source: str) -> None:
     assert not ExpressionCompiler(jq=None).expression(source).guarded
 
 
@@ -144,7 +144,7 @@ def test_no_number_is_infinite(compiler: ExpressionCompiler, source: str) -> Non
         expression.evaluate({"a": 1e200, "b": 1.7e308, "c": 1.7e308}, {})
 
 
-def test_booleans_are_no_numbers(compiler: ExpressionCompiler) -> None:
+def test_booleans_are_not_numbers(compiler: ExpressionCompiler) -> None:
     assert evaluate(compiler, "[true == 1, false < 0, (true | type)]") == [False, True, "boolean"]
     with pytest.raises(ExpressionError, match="boolean and number cannot be added"):
         evaluate(compiler, "true + 1")
@@ -156,7 +156,7 @@ def test_d11_no_output_is_null(compiler: ExpressionCompiler, source: str) -> Non
 
 
 @pytest.mark.parametrize("source", ["1, 2", "1, error", "def f: 1, error; f"])
-def test_d11_of_several_outputs_the_first_counts(compiler: ExpressionCompiler, source: str) -> None:
+def test_d11_the_first_of_several_outputs_counts(compiler: ExpressionCompiler, source: str) -> None:
     assert evaluate(compiler, source) == 1
 
 
@@ -216,7 +216,7 @@ def test_messages_are_short(compiler: ExpressionCompiler) -> None:
     ],
 )
 @pytest.mark.parametrize("real", [False, True])
-def test_an_error_that_is_no_text_shows_its_json(
+def test_an_error_that_is_not_a_text_shows_its_json(
     compiler: ExpressionCompiler, source: str, message: str, real: bool
 ) -> None:
     with pytest.raises(ExpressionError) as raised:
@@ -225,7 +225,7 @@ def test_an_error_that_is_no_text_shows_its_json(
 
 
 @pytest.mark.parametrize("source", ["error([range(100000)])", 'error({a: ("x" * 1000000)})'])
-def test_of_a_large_error_the_message_shows_the_start(source: str) -> None:
+def test_the_message_shows_the_start_of_a_large_error(source: str) -> None:
     with pytest.raises(ExpressionError) as raised:
         ExpressionCompiler(jq=None).expression(source).evaluate(None, {})
     assert len(str(raised.value)) == 512
@@ -235,7 +235,9 @@ def test_of_a_large_error_the_message_shows_the_start(source: str) -> None:
 @pytest.mark.parametrize(
     "source", ["", " ", "(", ".a |", "nothing", "1) | (2", ".a}", "'a'", '"\\q"', "\ud800", "1\0"]
 )
-def test_d10_what_is_no_jq_does_not_compile(compiler: ExpressionCompiler, jq: JqPool, source: str) -> None:
+def test_d10_a_text_that_is_not_jq_does_not_compile(
+    compiler: ExpressionCompiler, jq: JqPool, source: str
+) -> None:
     with pytest.raises(ExpressionError):
         compiler.expression(source)
     assert problem(source, jq=jq)
