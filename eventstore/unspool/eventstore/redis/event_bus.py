@@ -56,7 +56,7 @@ class RedisEventBus(RedisQueues):
             if consumer not in self._heartbeats:
                 await self.heartbeat(consumer)  # so that it counts as alive
             while True:
-                await self._unmatched.refresh()
+                await self._unmatched.refresh(all_before=seconds <= 0)
                 for tenant in self._unmatched.tenants():
                     if batch := await self._take_events(consumer, tenant, limit):
                         return batch
@@ -71,7 +71,7 @@ class RedisEventBus(RedisQueues):
             return 0
         keyed = KeyedBatch(batch, keys_of)
         tenant = self._session.keys.tenant(batch.tenant)
-        matched = await asyncio.gather(*(self._matching.match(shard, keyed) for shard in tenant.shards))
+        matched = await self._matching.match(tenant.shards, keyed)
         await self._settle(tenant.bus, matched)
         return sum(each.sent for each in matched)
 
@@ -107,21 +107,27 @@ class RedisEventBus(RedisQueues):
 
     async def _take_events(self, consumer: Consumer, tenant: str, limit: int) -> EventBatch | None:
         """The oldest events of a tenant, unless there are none or a live consumer matches them."""
-        bus = self._session.keys.tenant(tenant).bus
-        holder = (await self._session.call("HGET", bus.state, "holder") or b"").decode()
         self._unmatched.remove(tenant)
-        if holder != consumer.name and any(each.name == holder for each in self._heartbeats):
+        bus = self._session.keys.tenant(tenant).bus
+        matched, events, holder = await self._receive(bus, consumer, "", limit)
+        if holder is not None and await self._is_gone(holder.decode()):
+            matched, events, holder = await self._receive(bus, consumer, holder.decode(), limit)
+        if holder is not None and any(each.name == holder.decode() for each in self._heartbeats):
             self._unmatched.add(tenant)  # for that consumer, which asks the same object
-        await self._members[WORKERS].refresh()
-        gone = "" if holder in self._members[WORKERS].live() else holder
-        reply = await self._session.run(
-            scripts.RECEIVE_EVENTS, (bus.state, bus.events), (consumer.name, gone, limit)
-        )
-        if reply is None or not reply[1]:
+        if not events:
             return None
         self._held[tenant] = consumer.name
         self._unmatched.add(tenant)  # behind the others: there may be more events
-        return EventBatch(tenant, tuple(published(reply[1])), reply[0].decode())
+        return EventBatch(tenant, tuple(published(events)), matched.decode())
+
+    async def _receive(self, bus: Bus, consumer: Consumer, gone: str, limit: int) -> Any:
+        return await self._session.run(
+            scripts.RECEIVE_EVENTS, (bus.state, bus.events), (consumer.name, gone, limit)
+        )
+
+    async def _is_gone(self, holder: str) -> bool:
+        await self._members[WORKERS].refresh()
+        return holder not in self._members[WORKERS].live()
 
     async def _settle(self, bus: Bus, matched: Sequence[Matched]) -> None:
         """Notes the position that all shards have matched, and deletes old events."""
@@ -129,13 +135,16 @@ class RedisEventBus(RedisQueues):
         most = self._session.events.kept_for_sinks
         values = (position, self._held.pop(bus.tenant, ""), KEPT_EVENTS, _MAX_DELETED, max(most, KEPT_EVENTS))
         deleted, lost = _MAX_DELETED, Counter[bytes]()
+        noted = self._unmatched.noted(bus.tenant)
         while deleted == _MAX_DELETED:
-            deleted, *dropped = await self._session.run(
+            deleted, left, *dropped = await self._session.run(
                 scripts.SETTLE, (bus.state, bus.events, bus.sinks), (*values, *self._session.sinks)
             )
             lost.update(dict(zip(dropped[::2], dropped[1::2], strict=True)))
         for sink, count in lost.items():
             log_dropped(sink.decode(), bus.tenant, count)
+        if not left and noted is not None:
+            self._unmatched.remove(bus.tenant, noted)
 
     async def _has_unmatched(self, bus: Bus) -> bool:
         return is_after(*await self._session.call("HMGET", bus.state, "newest", "matched"))

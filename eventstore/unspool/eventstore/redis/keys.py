@@ -53,7 +53,6 @@ class Shard:
         "number",
         "outbox",
         "shapes",
-        "shapes_version",
         "statuses",
         "subscribers",
         "subscriptions",
@@ -79,8 +78,7 @@ class Shard:
         self.subscribers = f"{prefix}subscribers"  # sorted set: `<key> <execution> <run>`, all with score 0
         self.subscriptions = f"{prefix}subscriptions"  # hash: index entries by `<execution> <run>`
         self.shapes = f"{prefix}shapes"  # hash: how many index entries have a shape
-        self.shapes_version = f"{prefix}shapes:version"  # string: the last commit that changed them
-        self.matched = f"{prefix}matched"  # hash: position on the bus up to which events were matched here
+        self.matched = f"{prefix}matched"  # hash: last `position` matched, version of the `shapes`
         self.matched_runs = f"{prefix}matched:runs"  # set: runs that have an event sent in pieces
         self.matched_late = f"{prefix}matched:late"  # set: runs that were subscribed meanwhile
         self.idempotency_keys = f"{prefix}keys"  # hash: the execution that has a key, by its digest

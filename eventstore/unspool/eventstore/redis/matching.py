@@ -1,11 +1,15 @@
-"""Matches events with the subscriptions of one shard: calls of `match.lua`.
+"""Matches events with the subscriptions of shards: calls of `match.lua`.
 
 The keys of an event depend on the shapes of the subscriptions. This process keeps the shapes of each shard,
 with their version. The script refuses keys that were computed from older shapes and returns the current ones.
+Shards with the same shapes are matched in one call, because a call costs more than a shard.
 """
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -72,6 +76,18 @@ class KeyedBatch:
         return event
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a shard has come in a batch."""
+
+    shard: Shard
+    place: int = 0
+    """The number of the next event."""
+    sent: int = 0
+    position: str = ""
+    done: bool = False
+
+
 class Matching:
     """Matches events with the subscriptions of shards."""
 
@@ -80,32 +96,44 @@ class Matching:
         self._known: dict[Shard, _Known] = {}
         """The shapes of the shards that have subscriptions."""
 
-    async def match(self, shard: Shard, batch: KeyedBatch) -> Matched:
-        """Sends the events of a batch to the runs of one shard that are subscribed to them."""
-        sent, place, after = 0, 0, batch.after
-        while True:
-            known = self._known.get(shard, _NO_SHAPES)
-            end, values = _call(batch, batch.keys(known.shapes), place)
-            upto = batch.positions[end - 1]
-            status, *answer = await self._run(shard, (known.version, after, upto, *values))
-            if status == _OTHER_SHAPES:
-                self._learn(shard, *answer)
-                continue
-            if status == _BEHIND:
-                return Matched(sent, answer[0].decode())
-            count, position = answer[0], answer[1].decode()
-            sent += count
-            if count:
-                self._session.announce(WORKERS, (shard,))
-            if place_of(position) >= place_of(upto):
-                place, after = end, upto
-            if place == len(batch.positions):
-                return Matched(sent, position)
+    async def match(self, shards: Sequence[Shard], batch: KeyedBatch) -> list[Matched]:
+        """Sends the events of a batch to the runs of some shards that are subscribed to them."""
+        every = [_Progress(shard) for shard in shards]
+        waiting = every
+        while waiting:
+            together: defaultdict[tuple[Shapes, int], list[_Progress]] = defaultdict(list)
+            for each in waiting:
+                together[self._known_of(each.shard).shapes, each.place].append(each)
+            await asyncio.gather(*(self._match_next(some, batch, *at) for at, some in together.items()))
+            waiting = [each for each in waiting if not each.done]
+        return [Matched(each.sent, each.position) for each in every]
 
-    async def _run(self, shard: Shard, values: Sequence[Argument]) -> Any:
-        names = (shard.matched, shard.matched_runs, shard.matched_late, shard.subscribers)
-        shapes = (shard.shapes_version, shard.shapes)
-        return await self._session.run(scripts.MATCH, (*names, *shapes, shard.inbox), values)
+    async def _match_next(
+        self, every: Sequence[_Progress], batch: KeyedBatch, shapes: Shapes, place: int
+    ) -> None:
+        """Matches the next events with shards that have the same shapes, from the same place on."""
+        end, events = _arguments(batch, batch.keys(shapes), place)
+        after, upto = batch.positions[place - 1] if place else batch.after, batch.positions[end - 1]
+        names = [name for each in every for name in _names(each.shard)]
+        versions = [self._known_of(each.shard).version for each in every]
+        answers = await self._session.run(scripts.MATCH, names, (after, upto, *versions, *events))
+        receivers = []
+        for each, (status, *answer) in zip(every, answers, strict=True):
+            if status == _OTHER_SHAPES:
+                self._learn(each.shard, *answer)
+            elif status == _BEHIND:
+                each.position, each.done = answer[0].decode(), True
+            else:
+                count, each.position = answer[0], answer[1].decode()
+                each.sent += count
+                if count:
+                    receivers.append(each.shard)
+                if place_of(each.position) >= place_of(upto):
+                    each.place, each.done = end, end == len(batch.positions)
+        self._session.announce(WORKERS, receivers)
+
+    def _known_of(self, shard: Shard) -> _Known:
+        return self._known.get(shard, _NO_SHAPES)
 
     def _learn(self, shard: Shard, version: bytes, shapes: Sequence[bytes]) -> None:
         """Keeps the shapes of a shard; those of another shard of the tenant, if they are equal."""
@@ -118,7 +146,13 @@ class Matching:
         self._known[shard] = _Known(version, next(same, new))
 
 
-def _call(batch: KeyedBatch, keys: Sequence[Sequence[str]], first: int) -> tuple[int, list[Argument]]:
+def _names(shard: Shard) -> tuple[str, ...]:
+    """The keys of a shard, in the order of the script."""
+    matched = (shard.matched, shard.matched_runs, shard.matched_late, shard.subscribers)
+    return (*matched, shard.shapes, shard.inbox)
+
+
+def _arguments(batch: KeyedBatch, keys: Sequence[Sequence[str]], first: int) -> tuple[int, list[Argument]]:
     """Arguments for the next events that one call can take, and the number of the event after these."""
     values: list[Argument] = []
     count = size = 0

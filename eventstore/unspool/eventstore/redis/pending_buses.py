@@ -7,6 +7,7 @@ each bus from time to time: at a part of them every second. Idle tenants cost no
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from itertools import count
 from math import ceil
 from typing import Final
 
@@ -35,20 +36,25 @@ class PendingBuses:
         """`is_pending` returns whether a bus has events that the reader has not passed."""
         self._session = session
         self._is_pending = is_pending
-        self._tenants: dict[str, None] = {}
+        self._tenants: dict[str, int] = {}
+        """Each with the number of its last announcement."""
+        self._numbers = count(1)
         self._watch: Watch | None = None
         self._watching = AsyncExitStack()
         self._first = 0
         self._looked_at: float | None = None
 
-    async def refresh(self) -> None:
-        """Reads the announcements of all publications that were answered before, and looks if it is time."""
+    async def refresh(self, *, all_before: bool) -> None:
+        """Reads the announcements that have arrived, and looks if it is time.
+
+        With `all_before` it waits for those of all publications that were answered before.
+        """
         if self._watch is None or self._watch.over:
             await self._watching.aclose()
             watch = self._session.notifications.watch(keys.PUBLISHED_CHANNEL, ALL_TOPICS)
             self._watch = await self._watching.enter_async_context(watch)
             self._looked_at = None  # announcements before were missed
-        else:
+        elif all_before:
             await self._session.notifications.catch_up()
         self._watch.forget()
         for topic in [*self._watch.topics]:
@@ -67,11 +73,19 @@ class PendingBuses:
 
     def add(self, tenant: str) -> None:
         """Adds a tenant behind the others, unless it is there."""
-        self._tenants[tenant] = None
+        self._tenants[tenant] = next(self._numbers)
 
-    def remove(self, tenant: str) -> None:
-        """Removes a tenant: another consumer works on its events, or there are none."""
-        self._tenants.pop(tenant, None)
+    def noted(self, tenant: str) -> int | None:
+        """A number that changes when the tenant is added again; None if it is not there."""
+        return self._tenants.get(tenant)
+
+    def remove(self, tenant: str, noted: int | None = None) -> None:
+        """Removes a tenant: another consumer works on its events, or there are none.
+
+        With the number `noted`, only if the tenant was not added again since.
+        """
+        if noted is None or self._tenants.get(tenant) == noted:
+            self._tenants.pop(tenant, None)
 
     async def close(self) -> None:
         """Ends the subscription; `changed` returns."""

@@ -76,7 +76,7 @@ class RedisSinks(RedisQueues):
             if consumer not in self._heartbeats:
                 await self.heartbeat(consumer)  # so that it counts as alive
             while True:
-                await reader.buses.refresh()
+                await reader.buses.refresh(all_before=seconds <= 0)
                 for tenant in reader.buses.tenants():
                     if tenant not in skip and (
                         batch := await self._take_for_sink(reader, consumer, sink, tenant, limit)

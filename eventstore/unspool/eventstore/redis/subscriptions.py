@@ -24,8 +24,7 @@ def has_events(commit: Commit) -> bool:
 
 def subscription_keys(shard: Shard) -> tuple[str, ...]:
     """The keys of a shard that a change of subscriptions needs, in the order of the script."""
-    of_subscriptions = (shard.subscribers, shard.subscriptions, shard.shapes, shard.shapes_version)
-    return (*of_subscriptions, shard.matched, shard.matched_late)
+    return (shard.subscribers, shard.subscriptions, shard.shapes, shard.matched, shard.matched_late)
 
 
 def event_arguments(commit: Commit, subscribers: int) -> list[Argument]:

@@ -3,8 +3,8 @@
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
 --       11 runs of dead-lettered tasks that are not cancelled; then the queues that get tasks, and
 --       the outbox if a step has an entry for it, and if a step opens or closes subscriptions: subscribers,
---       subscriptions, shapes, version of the shapes, how far events are matched, runs that are subscribed while an
---       event is sent in pieces; then of each step: execution, history, input
+--       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
+--       pieces; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       the number of its arguments after this one; negative if the step concerns published events,
@@ -124,8 +124,8 @@ local function subscribe(run, index)
     redis.call('ZADD', KEYS[subscribers], 0, index[i] .. ' ' .. run)
   end
   redis.call('HSET', KEYS[subscribers + 1], run, cmsgpack.pack(index))
-  if redis.call('HEXISTS', KEYS[subscribers + 4], 'event') == 1 then
-    redis.call('SADD', KEYS[subscribers + 5], run)
+  if redis.call('HEXISTS', KEYS[subscribers + 3], 'event') == 1 then
+    redis.call('SADD', KEYS[subscribers + 4], run)
   end
   count_shapes(index, 1)
 end
@@ -224,7 +224,7 @@ end
 
 -- The version changes if a shape came or went.
 if subscribers then
-  local shapes, version = KEYS[subscribers + 2], KEYS[subscribers + 3]
+  local shapes, matched = KEYS[subscribers + 2], KEYS[subscribers + 3]
   local came_or_went = false
   for shape, change in pairs(changed_shapes) do
     local count = change ~= 0 and redis.call('HINCRBY', shapes, shape, change)
@@ -234,9 +234,9 @@ if subscribers then
     came_or_went = came_or_went or count == 0 or (count and count == change)
   end
   if redis.call('EXISTS', shapes) == 0 then
-    redis.call('DEL', version)
+    redis.call('HDEL', matched, 'shapes')
   elseif came_or_went then
-    redis.call('SET', version, last_subscriber)
+    redis.call('HSET', matched, 'shapes', last_subscriber)
   end
 end
 

@@ -3,15 +3,18 @@
 -- KEYS  1 state of the bus, 2 events, 3 sinks of the bus
 -- ARGV  1 position that all shards have matched, 2 consumer that has matched, or '', 3 how many of the newest events
 --       stay, 4 how many to delete at most, 5 how many matched events stay for sinks at most; then the registered sinks
--- Returns {how many were deleted}, and each sink that had not passed all of them with the number of those.
+-- Returns {how many were deleted, 1 if there are events that are not matched, else 0}, and each sink that had not passed
+--       all of the deleted events with the number of those.
 
 local state, events, sinks = KEYS[1], KEYS[2], KEYS[3]
 local matched, kept, most, kept_for_sinks = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
 redis.call('HSET', state, 'matched', matched)
-if redis.call('HGET', state, 'holder') == ARGV[2] then
+local known = redis.call('HMGET', state, 'holder', 'newest')
+if known[1] == ARGV[2] then
   redis.call('HDEL', state, 'holder')
 end
+local left = known[2] and is_after(known[2], matched) and 1 or 0
 
 local function delete(last, count)
   local ids = {}
@@ -44,7 +47,7 @@ end
 
 -- Moves the sinks that had not passed deleted events behind these.
 local function drop(ids, found)
-  local result = {#ids}
+  local result = {#ids, left}
   for sink, position in pairs(found) do
     local count = 0
     for _, id in ipairs(ids) do
@@ -63,7 +66,7 @@ end
 
 local excess = redis.call('XLEN', events) - kept
 if excess <= 0 then
-  return {0}
+  return {0, left}
 end
 local found = positions()
 local passed = matched
@@ -74,4 +77,4 @@ local ids = delete(passed, excess)
 if #ids < math.min(excess, most) and excess - #ids > kept_for_sinks - kept then
   return drop(delete(matched, excess - #ids - (kept_for_sinks - kept)), found)
 end
-return {#ids}
+return {#ids, left}
