@@ -1,4 +1,5 @@
-"""A small shop that the examples call: stock, payments, messages, quotes, exports and approvals.
+"""A small shop that the examples call: stock, payments, messages, quotes, exports,
+approvals and bookings.
 
     python examples/sample_service.py --port 8099
 
@@ -57,6 +58,14 @@ class Shop:
     shipments: dict[str, Any] = field(default_factory=dict)
     exports: dict[str, int] = field(default_factory=dict)
     approvals: dict[str, Any] = field(default_factory=dict)
+    bookings: dict[str, Any] = field(default_factory=dict)
+    """By path."""
+    fully_booked: bool = False
+    """Whether bookings are refused."""
+    lost_bookings: int = 0
+    """Number of bookings that are made but answered with an error."""
+    lost_cancellations: int = 0
+    """Number of cancellations that answer 503."""
     most_quotes_at_once: int = 0
     _quotes_at_once: int = 0
     _attempts: Counter[str] = field(default_factory=Counter)
@@ -176,6 +185,27 @@ class Shop:
         approval["reminders"] += 1
         return web.json_response(approval)
 
+    # -- bookings of flights, hotels and cars; a repeated request has no further effect
+
+    async def book(self, request: web.Request) -> web.Response:
+        """Books, unless everything is booked."""
+        if self.fully_booked:
+            return problem(409, "everything is booked")
+        seat = f"{request.match_info['what']}-{len(self.bookings) + 1}"
+        booking = self.bookings.setdefault(request.path, {"seat": seat, **await request.json()})
+        if self.lost_bookings:
+            self.lost_bookings -= 1
+            return problem(500, "the booking was made, but this answer does not say so")
+        return web.json_response(booking)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancels a booking, if there is one."""
+        if self.lost_cancellations:
+            self.lost_cancellations -= 1
+            return problem(503, "no answer")
+        self.bookings.pop(request.path, None)
+        return web.Response(status=204)
+
     # -- middleware
 
     @web.middleware
@@ -232,6 +262,8 @@ def create_app(shop: Shop) -> web.Application:
             web.get("/approvals/{id}", shop.approval),
             web.put("/approvals/{id}", shop.decide),
             web.post("/approvals/{id}/reminders", shop.remind),
+            web.put("/{what:flights|hotels|cars}/{id}", shop.book),
+            web.delete("/{what:flights|hotels|cars}/{id}", shop.cancel),
         ]
     )
     return app

@@ -28,6 +28,7 @@ EXAMPLES = {
     "sync-once.yaml",
     "match-two-streams.yaml",
     "journal-and-sandbox.yaml",
+    "saga-trip.yaml",
     "data-sync.yaml",
     "data-sync-entity.yaml",
 }
