@@ -34,6 +34,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.sinks import EventSinks
+from unspool.eventstore.sources import EventSources
 from unspool.eventstore.texts import Texts
 
 HEARTBEAT_SECONDS: Final = 1.0
@@ -292,6 +293,7 @@ class EventStore(
     DeadLetters,
     EventBus,
     EventSinks,
+    EventSources,
     Protocol,
 ):
     """The complete store."""

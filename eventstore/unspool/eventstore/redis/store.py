@@ -17,6 +17,7 @@ from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.sinks import RedisSinks
+from unspool.eventstore.redis.sources import RedisSources
 from unspool.eventstore.redis.texts import RedisTexts
 from unspool.eventstore.redis.timers import RedisTimers
 
@@ -33,6 +34,7 @@ class RedisStore(
     RedisDeadLetters,
     RedisEventBus,
     RedisSinks,
+    RedisSources,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 

@@ -29,6 +29,7 @@ _NEW_TABLES: Final = {
     "buses": "events.sql",
     "idempotency_keys": "idempotency_keys.sql",
     "sinks": "sinks.sql",
+    "sources": "sources.sql",
     "texts": "texts.sql",
 }
 """Tables that release 0.1 did not have, each with the script that adds it and those that belong to it."""

@@ -19,6 +19,7 @@ from unspool.eventstore.sqlite.matching import KnownShapes
 from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.sinks import SqliteSinks
+from unspool.eventstore.sqlite.sources import SqliteSources
 from unspool.eventstore.sqlite.tasks import SqliteTasks
 from unspool.eventstore.sqlite.texts import SqliteTexts
 from unspool.eventstore.sqlite.timers import SqliteTimers
@@ -37,6 +38,7 @@ class SqliteStore(
     SqliteDeadLetters,
     SqliteEventBus,
     SqliteSinks,
+    SqliteSources,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
 
