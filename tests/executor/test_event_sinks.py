@@ -103,7 +103,7 @@ async def sending(
     store: EventStore, receiver: Receiver, name: str = "s1", **environment: str
 ) -> AsyncIterator[TransportService]:
     settings = {"UNSPOOL_EVENT_SINK_URL": receiver.url, "UNSPOOL_EVENT_SINK_LONGEST_PAUSE": "0.05"}
-    async with opened_transports(store, settings | environment, name) as service:
+    async with opened_transports(store, "sqlite://", settings | environment, name) as service:
         running = asyncio.create_task(service.run())
         await registered(store, service)
         try:
@@ -330,7 +330,9 @@ async def test_after_a_kill_another_sender_repeats_at_most_a_part_and_loses_noth
 ):
     """The first sender is cut off between a request and the record of its progress."""
     second = await open_store(store_url, {})
-    async with opened_transports(store, {"UNSPOOL_EVENT_SINK_URL": receiver.url}, "s1") as service:
+    async with opened_transports(
+        store, "sqlite://", {"UNSPOOL_EVENT_SINK_URL": receiver.url}, "s1"
+    ) as service:
         running = asyncio.create_task(service.run())
         await registered(store, service)
         await publish(store, range(300))
@@ -398,12 +400,12 @@ async def test_events_wait_while_a_secret_is_missing(store, receiver, tmp_path):
 @pytest.mark.parametrize("url", ["ftp://host/x", "host", "http://", "/events", "http://[", "redis://h/0"])
 async def test_an_address_that_is_none_is_refused(store, url):
     with pytest.raises(BadSetting, match="UNSPOOL_EVENT_SINK_URL"):
-        async with opened_transports(store, {"UNSPOOL_EVENT_SINK_URL": url}, "s1"):
+        async with opened_transports(store, "sqlite://", {"UNSPOOL_EVENT_SINK_URL": url}, "s1"):
             pass
 
 
 async def test_without_sinks_the_service_only_waits(store):
-    async with opened_transports(store, {}, "s1") as service:
+    async with opened_transports(store, "sqlite://", {}, "s1") as service:
         running = asyncio.create_task(service.run())
         await publish(store, [1])
         assert await store.sinks() == []

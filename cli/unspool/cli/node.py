@@ -127,5 +127,5 @@ class Node:
     async def _open_transports(self, stack: AsyncExitStack) -> Service:
         from unspool.executor.transports.opening import opened_transports  # noqa: PLC0415
 
-        transports = opened_transports(self._store, self._environment, self._name)
+        transports = opened_transports(self._store, self._url, self._environment, self._name)
         return await stack.enter_async_context(transports)

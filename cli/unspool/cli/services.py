@@ -26,7 +26,7 @@ def worker(url: str | None) -> int:
 @click.command(epilog=example("UNSPOOL_ALLOW_SHELL=true unspool executor --store redis://localhost:6379/0"))
 @store_option
 def executor(url: str | None) -> int:
-    """Run an executor. It runs the calls and commands of tasks, and sends events. SIGTERM stops it."""
+    """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it."""
     return _serve(["executor", "transports"], url)
 
 

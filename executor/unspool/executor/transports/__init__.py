@@ -1,1 +1,1 @@
-"""Transports of events beside the API: sinks, to which published events are sent."""
+"""Transports of events beside the API: sinks, to which published events are sent, and streams of others."""

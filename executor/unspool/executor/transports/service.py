@@ -1,4 +1,4 @@
-"""The service that sends published events to sinks."""
+"""The service that sends published events to sinks, and publishes events from streams of others."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.executor.transports.settings import TransportSettings
 from unspool.executor.transports.sink import Sink
 from unspool.executor.transports.sink_loop import SinkLoop
+from unspool.executor.transports.stream_source import StreamSource
 
 _KEEP_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 5.0
@@ -20,15 +21,21 @@ _DEREGISTER_SECONDS: Final = 2.0
 
 
 class TransportService:
-    """Sends published events to all sinks until it is stopped.
+    """Serves all sinks and streams until it is stopped.
 
     Several processes may run it with the same sinks; one of them sends the events of a tenant to a sink.
     """
 
     def __init__(
-        self, store: EventStore, sinks: Sequence[Sink], settings: TransportSettings, name: str
+        self,
+        store: EventStore,
+        sinks: Sequence[Sink],
+        settings: TransportSettings,
+        name: str,
+        sources: Sequence[StreamSource] = (),
     ) -> None:
         self._store = store
+        self._sources = sources
         self._consumer = Consumer(SENDERS, name)
         self._names = [sink.name for sink in sinks]
         self._loops = [
@@ -38,13 +45,14 @@ class TransportService:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Runs until `stop`. Then it finishes calls of sinks for some seconds.
+        """Runs until `stop`. Then it finishes calls of sinks and streams for some seconds.
 
-        What is cut off after that is sent again by another process.
+        What is cut off after that is sent or published again by another process.
         """
         await retry_until_available(self._keep_once)
         async with asyncio.TaskGroup() as group:
-            sending = [group.create_task(loop.run(), name="transports send") for loop in self._loops]
+            working = [group.create_task(loop.run(), name="transports send") for loop in self._loops]
+            working += [group.create_task(each.run(), name="transports read") for each in self._sources]
             duties = [group.create_task(self._keep_sinks(), name="transports keep sinks")]
             if self._loops:
                 heartbeats = run_periodically(HEARTBEAT_SECONDS, self._heartbeat)
@@ -52,9 +60,11 @@ class TransportService:
             await self._stopping.wait()
             for loop in self._loops:
                 loop.stop()
-            if sending:
-                await asyncio.wait(sending, timeout=_GRACE_SECONDS)
-            for task in (*sending, *duties):
+            for source in self._sources:
+                source.stop()
+            if working:
+                await asyncio.wait(working, timeout=_GRACE_SECONDS)
+            for task in (*working, *duties):
                 task.cancel()
         await self._shut_down()
 

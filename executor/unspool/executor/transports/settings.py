@@ -7,12 +7,27 @@ from unspool.eventstore.settings import setting
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
-    """Where published events are sent to."""
+    """Where published events are sent to, and where events come from."""
 
     sink_url: str = setting(
         "UNSPOOL_EVENT_SINK_URL",
         "",
         "HTTP address that gets every published event; empty for none",
+        secret=True,
+    )
+    sink_stream: str = setting(
+        "UNSPOOL_EVENT_SINK_STREAM",
+        "",
+        "Redis stream that gets every published event: a name, or redis://HOST:PORT/DB?stream=NAME",
+        secret=True,
+    )
+    sink_stream_length: int = setting(
+        "UNSPOOL_EVENT_SINK_STREAM_LENGTH", 100_000, "Entries that this stream keeps, about"
+    )
+    source_streams: str = setting(
+        "UNSPOOL_EVENTS_STREAM",
+        "",
+        "Redis streams whose entries are published, as names or URLs, separated by blanks",
         secret=True,
     )
     sink_batch: int = setting(
