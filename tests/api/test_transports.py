@@ -1,10 +1,10 @@
-"""Sinks of events in health checks and metrics."""
+"""Sinks and sources of events in health checks and metrics."""
 
 import re
 
 import pytest
 
-from unspool.api.sinks import sink_json
+from unspool.api.transports import Transports
 from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.sinks import SinkProgress, SinkStatus
 
@@ -40,8 +40,8 @@ async def test_a_dead_sink_is_shown_and_leaves_the_api_ready(api, failing):
 
 def test_a_sink_to_which_no_process_sends_is_shown():
     sink = SinkStatus("http", 1_000, lag=7)
-    assert sink_json(sink, 61_000)["status"] == "works"
-    assert sink_json(sink, 240_000) == {"status": "unserved", "lag": 7}
+    assert Transports([sink], [], 61_000).json() == {"sinks": {"http": {"status": "works", "lag": 7}}}
+    assert Transports([sink], [], 240_000).json() == {"sinks": {"http": {"status": "unserved", "lag": 7}}}
 
 
 async def test_metrics_have_the_figures_of_sinks(api, failing):
@@ -53,6 +53,20 @@ async def test_metrics_have_the_figures_of_sinks(api, failing):
     assert 'unspool_event_sink_failing{sink="http"} 1\n' in text
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
+
+
+async def test_sources_are_shown(api):
+    await api.store.record_source('a "b" \\', published=7, refused=2)
+    await api.store.record_source("orders", failure="cannot be reached")
+
+    shown = await api.get("//health/ready")
+    assert shown["status"] == "ready"
+    assert shown["sources"]['a "b" \\'] == {"status": "works"}
+    assert shown["sources"]["orders"]["error"] == "cannot be reached"
+    text = await api.get("//metrics")
+    assert 'unspool_event_source_published_total{source="a \\"b\\" \\\\"} 7\n' in text
+    assert 'unspool_event_source_refused_total{source="a \\"b\\" \\\\"} 2\n' in text
+    assert 'unspool_event_source_failing{source="orders"} 1\n' in text
 
 
 async def test_metrics_do_not_need_the_store(api):

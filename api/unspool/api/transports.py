@@ -1,55 +1,87 @@
-"""The sinks of published events, as health checks and metrics show them."""
+"""The sinks and sources of events, as health checks and metrics show them."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.port import EventStore
 from unspool.eventstore.sinks import SinkStatus
+from unspool.eventstore.sources import SourceStatus
 
 _UNSERVED_MILLISECONDS: Final = 180_000
-"""Senders keep their sinks every minute. After this time without one, no process sends to the sink."""
+"""Processes record every minute which sinks and sources they serve. After this time none does."""
 
-_MEASURES: Final = (
+_SINK_MEASURES: Final = (
     ("lag", "gauge", "Events that were not sent to the sink yet."),
     ("sent_total", "counter", "Events that were sent to the sink."),
     ("refused_total", "counter", "Events that the sink refused and that were left out."),
-    (
-        "dropped_total",
-        "counter",
-        "Events that were deleted before the sink got them.",
-    ),
+    ("dropped_total", "counter", "Events that were deleted before the sink got them."),
     ("failures_total", "counter", "Attempts to send events that failed."),
     ("failing", "gauge", "1 if events of a tenant cannot be sent now, else 0."),
 )
+_SOURCE_MEASURES: Final = (
+    ("published_total", "counter", "Events from the source that were published."),
+    ("refused_total", "counter", "Entries of the source that were no events and were left out."),
+    ("failing", "gauge", "1 if the source cannot be read now, else 0."),
+)
+_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-def sink_json(sink: SinkStatus, now: int) -> dict[str, Json]:
-    """A sink in the answer of a health check; `now` is in milliseconds since 1970."""
-    if sink.failing_since is not None:
-        since = rfc3339(sink.failing_since)
-        return {"status": "failing", "lag": sink.lag, "since": since, "error": sink.failure}
-    unserved = now - sink.kept_at > _UNSERVED_MILLISECONDS
-    return {"status": "unserved" if unserved else "works", "lag": sink.lag}
+class Transports(NamedTuple):
+    """The state of all sinks and sources."""
+
+    sinks: Sequence[SinkStatus]
+    sources: Sequence[SourceStatus]
+    now: int
+    """The store's clock, milliseconds since 1970."""
+
+    @classmethod
+    async def of(cls, store: EventStore) -> "Transports":
+        """Reads it from a store."""
+        sinks, sources = await store.sinks(), await store.sources()
+        return cls(sinks, sources, await store.now() if sinks or sources else 0)
+
+    def json(self) -> dict[str, Json]:
+        """The members of the answer of a health check: none without sinks and sources."""
+        shown: dict[str, Json] = {}
+        if self.sinks:
+            shown["sinks"] = {
+                sink.name: {**self._state(sink, sink.kept_at), "lag": sink.lag} for sink in self.sinks
+            }
+        if self.sources:
+            shown["sources"] = {source.name: self._state(source, source.seen_at) for source in self.sources}
+        return shown
+
+    def exposition(self) -> str:
+        """Returns the figures in the Prometheus text format. They are those of the whole store."""
+        lines = [*_lines("sink", _SINK_MEASURES, self.sinks)]
+        lines += _lines("source", _SOURCE_MEASURES, self.sources)
+        return "".join(f"{line}\n" for line in lines)
+
+    def _state(self, status: SinkStatus | SourceStatus, served_at: int) -> dict[str, Json]:
+        if status.failing_since is not None:
+            since = rfc3339(status.failing_since)
+            return {"status": "failing", "since": since, "error": status.failure}
+        unserved = self.now - served_at > _UNSERVED_MILLISECONDS
+        return {"status": "unserved" if unserved else "works"}
 
 
-def sink_exposition(sinks: Sequence[SinkStatus]) -> str:
-    """Returns the figures of sinks in the Prometheus text format. They are those of the whole store."""
-    return "".join(f"{line}\n" for line in _lines(sinks))
-
-
-def _lines(sinks: Sequence[SinkStatus]) -> Iterator[str]:
-    if not sinks:
+def _lines(
+    kind: str, measures: Sequence[tuple[str, str, str]], all_of_kind: Sequence[SinkStatus | SourceStatus]
+) -> Iterator[str]:
+    if not all_of_kind:
         return
-    for name, kind, text in _MEASURES:
-        yield f"# HELP unspool_event_sink_{name} {text}"
-        yield f"# TYPE unspool_event_sink_{name} {kind}"
-        for sink in sinks:
-            yield f'unspool_event_sink_{name}{{sink="{sink.name}"}} {_value(sink, name)}'
+    for name, type_, text in measures:
+        yield f"# HELP unspool_event_{kind}_{name} {text}"
+        yield f"# TYPE unspool_event_{kind}_{name} {type_}"
+        for each in all_of_kind:
+            label = each.name.translate(_ESCAPES)
+            yield f'unspool_event_{kind}_{name}{{{kind}="{label}"}} {_value(each._asdict(), name)}'
 
 
-def _value(sink: SinkStatus, name: str) -> int:
+def _value(figures: Mapping[str, Any], name: str) -> int:
     if name == "failing":
-        return int(sink.failing_since is not None)
-    value: int = getattr(sink, name.removesuffix("_total"))
+        return int(figures["failing_since"] is not None)
+    value: int = figures[name.removesuffix("_total")]
     return value
