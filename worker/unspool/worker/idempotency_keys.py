@@ -85,6 +85,10 @@ class IdempotencyKeys:
         holder = await self._holder(key, rule.reuse, start)
         return replace(start, key=ExecutionKey(tenant, holder), idempotency_key=value)
 
+    async def has_rule(self, tenant: str, workflow: WorkflowRef) -> bool:
+        """Whether the executions of a definition have keys. Raises `NotFound`: it is not stored."""
+        return await self._rules.of(tenant, workflow) is not None
+
     def resolves_at_once(self, tenant: str, workflow: WorkflowRef) -> bool:
         """Whether `resolve` neither reads the definition nor waits for a jq process."""
         if not self._rules.has(tenant, workflow):

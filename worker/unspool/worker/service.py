@@ -82,7 +82,8 @@ class WorkerService:
             PlanCache(store, jq),
             Steps(self._clock.now, settings.error_base, lifecycle=settings.lifecycle_events),
         )
-        children = Children(store, IdempotencyKeys(store, jq), settings.max_depth, settings.error_base)
+        keys = IdempotencyKeys(store, jq)
+        children = Children(store, keys, settings.max_depth, settings.error_base)
         self._threads = TenantThreads(settings.jq_processes)
         rules = (schedules or ScheduleSettings()).rules
         self._execution_processor = ExecutionProcessor(
@@ -99,6 +100,7 @@ class WorkerService:
                 DefinitionCache(
                     store, lambda text, tenant: event_trigger_of(text, jq.for_tenant(tenant)), MOST
                 ),
+                keys,
                 self._threads,
                 settings.cached_states,
             ),

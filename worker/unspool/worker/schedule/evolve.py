@@ -86,9 +86,15 @@ def _scheduled(state: ScheduleState, event: Event) -> ScheduleState:
 
 def _started(state: ScheduleState, event: Event) -> ScheduleState:
     due, execution = event.data["dueAt"], event.data["execution"]
-    awaited = execution if _trigger_of(event) == AFTER else None
+    awaited = event.data.get("child", execution) if _trigger_of(event) == AFTER else None
     after = _changed(state, event, due=None, timer=None, execution=awaited, ended_at=None)
     return replace(after, last=due, last_execution=execution, sets=_without_set(state, event))
+
+
+def _failed(state: ScheduleState, event: Event) -> ScheduleState:
+    """An `after` that failed waits for an operator or a new version: its input would be the same again."""
+    after = _changed(state, event, due=None, timer=None, ended_at=None)
+    return replace(after, sets=_without_set(state, event))
 
 
 def _without_set(state: ScheduleState, event: Event) -> PendingSets:
@@ -128,6 +134,7 @@ _APPLY: Final[Mapping[str, Callable[[ScheduleState, Event], ScheduleState]]] = {
     "schedule.resumed": _resumed,
     "occurrence.scheduled": _scheduled,
     "occurrence.started": _started,
+    "occurrence.failed": _failed,
     "occurrences.missed": _missed,
     "execution.ended": _ended,
     "event.received": _received,

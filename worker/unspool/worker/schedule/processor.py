@@ -29,11 +29,13 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.definition_cache import DefinitionCache
+from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import with_tenant
 from unspool.worker.schedule.builder import EventTriggers
 from unspool.worker.schedule.cache import ScheduleCache
 from unspool.worker.schedule.decide import Decision, decide
 from unspool.worker.schedule.history import StoredSchedule, stored_schedule
+from unspool.worker.schedule.keyed_starts import with_keys
 from unspool.worker.schedule.rules import Rules
 from unspool.worker.schedule.state import ON, ScheduleState
 from unspool.worker.steps import in_time
@@ -54,6 +56,7 @@ class ScheduleProcessor:
         now: Callable[[], int],
         rules: Rules,
         triggers: DefinitionCache[EventTrigger | None],
+        keys: IdempotencyKeys,
         threads: TenantThreads,
         most: int,
     ) -> None:
@@ -62,6 +65,7 @@ class ScheduleProcessor:
         self._now = now
         self._rules = rules
         self._triggers = triggers
+        self._keys = keys
         self._threads = threads
         self._states = ScheduleCache(most)
         self._me = uuid4().hex
@@ -147,6 +151,7 @@ class ScheduleProcessor:
         acknowledges: Sequence[Delivery[Message]],
     ) -> Outcome:
         """Commits a decision. Keeps its state if it was applied."""
+        decision = await with_keys(self._keys, key.tenant, known.state, decision)
         commit_id = f"{self._me}-{next(self._made)}"
         commit = _commit_of(key, commit_id, known, decision, acknowledges)
         outcome = await self._store.commit(commit)
@@ -204,6 +209,12 @@ def _log_problems(key: ExecutionKey, events: Sequence[Event]) -> None:
                 rfc3339(event.data["from"]),
                 rfc3339(event.data["before"]),
                 extra={"action": "schedule_missed", "execution": key.id, "trigger": event.task},
+            )
+        elif event.type == "occurrence.failed":
+            log.warning(
+                "a schedule could not start an execution: %s",
+                event.data["cause"],
+                extra={"action": "schedule_failed", "execution": key.id, "trigger": event.task},
             )
     dropped = [event.data["events"] for event in events if event.type == "correlation.dropped"]
     if dropped:

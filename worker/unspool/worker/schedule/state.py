@@ -32,7 +32,7 @@ class Trigger(NamedTuple):
     timer: str | None = None
     """The timer that is set for it."""
     execution: str | None = None
-    """The execution whose end `after` waits for."""
+    """The execution whose end `after` waits for, as it was decided; it may have joined another one."""
     ended_at: int | None = None
     """When the last execution ended, for `after`."""
 
