@@ -33,6 +33,19 @@ class Server:
                 await asyncio.sleep(0.02)
         return found
 
+    async def executions(self, name: str, status: str = "") -> list[Any]:
+        """Returns the executions of an example, with this status if one is given."""
+        query = {"workflow": f"examples/{name}", **({"status": status} if status else {})}
+        async with self._session.get("/api/v1/executions", params=query) as answer:
+            assert answer.status == 200
+            return list((await answer.json())["items"])
+
+    async def call_webhook(self, name: str, body: Any, token: str) -> int:
+        """Sends a body to a webhook with a bearer token; returns the status of the answer."""
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self._session.post(f"/api/v1/hooks/{name}", json=body, headers=headers) as answer:
+            return answer.status
+
     async def publish(self, type_: str, **data: Any) -> None:
         event = {"specversion": "1.0", "id": uuid4().hex, "source": "/test", "type": type_, "data": data}
         headers = {"Content-Type": "application/cloudevents+json"}

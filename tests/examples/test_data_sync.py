@@ -1,5 +1,7 @@
 """The data sync in two tiers: order of dependencies, pages, checkpoints, and one run for one entity."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from tests.examples.server import Serve
@@ -67,3 +69,29 @@ async def test_the_first_tier_joins_a_copy_that_was_started_by_hand(crm: Any, se
     assert done["output"]["rows"] == 125
     assert crm.pages["teams"] == 13, "the entity was copied by two executions"
     assert (await server.execution(by_hand))["status"] == "completed"
+
+
+async def test_a_webhook_copies_one_entity_once_for_each_delivery(
+    crm: Any, serve: Serve, examples: Path, tmp_path: Path
+) -> None:
+    entity = tmp_path / "entity.yaml"  # an execution that starts by itself has the address of the definition
+    text = (examples / "data-sync-entity.yaml").read_text()
+    entity.write_text(text.replace("http://127.0.0.1:8098", crm.address))
+    server = await serve(
+        str(entity),
+        "data-sync-on-change.yaml",
+        UNSPOOL_HOOKS=str(examples / "webhooks" / "crm.yaml"),
+        UNSPOOL_SECRET_CRM_TOKEN="a long random text",
+    )
+    change = {"delivery": "1", "org": "acme", "entity": "users"}
+    assert await server.call_webhook("crm", change, "a wrong text") == 401
+    for _ in range(3):
+        assert await server.call_webhook("crm", change, "a long random text") == 202
+    async with asyncio.timeout(20):
+        while len(crm.copies.get(("acme", "users"), {})) < 25:
+            await asyncio.sleep(0.02)
+        while len(await server.executions("data-sync-on-change", "completed")) < 1:
+            await asyncio.sleep(0.02)
+    assert len(await server.executions("data-sync-on-change")) == 1
+    assert len(await server.executions("data-sync-entity")) == 1
+    assert set(crm.copies) == {("acme", "users")}

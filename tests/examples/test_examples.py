@@ -31,6 +31,7 @@ EXAMPLES = {
     "saga-trip.yaml",
     "data-sync.yaml",
     "data-sync-entity.yaml",
+    "data-sync-on-change.yaml",
 }
 
 
