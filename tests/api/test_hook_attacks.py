@@ -2,10 +2,18 @@
 
 import asyncio
 
+import orjson
 import pytest
-from tests.api.webhooks import HELLO, HELLO_SUM, HOOKS, SECRETS, counts, published, send
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.api.webhooks import HELLO, HELLO_SUM, HOOKS, NOW, SECRETS, counts, published, send
 
 from unspool.api.hooks.configuration import Hooks, read_hooks
+from unspool.api.hooks.event import event_of
+from unspool.api.hooks.received import Received
+from unspool.api.hooks.verification import Refused
+from unspool.api.problems import HttpProblem
+from unspool.definitions.cloud_events import problems_of
 from unspool.executor.secrets import LocalSecrets
 
 SIGNATURE = b"X-Hub-Signature-256: " + HELLO_SUM.encode()
@@ -105,3 +113,46 @@ async def test_a_secret_that_is_not_utf_8(store, running_api):
         assert await raw(api, TEXT, b"Authorization: Bearer a\xfe", name=b"bearer") == 401
         assert await raw(api, TEXT, SIGNATURE) == 401
         await send(api, "standard", 401, webhook_signature="v1,", webhook_id="a", webhook_timestamp="1")
+
+
+CONFIGURED = read_hooks(HOOKS.encode(), "f")
+BYTES = st.binary(max_size=60) | st.sampled_from(
+    [b"sha256=", b"v0=", b"v1,", b"t=1700000000,v1=", b"1700000000", b"Bearer ", HELLO_SUM.encode(), b""]
+)
+READ = """
+x-hub-signature-256 stripe-signature x-slack-signature x-slack-request-timestamp webhook-id webhook-signature
+webhook-timestamp x-gitlab-token authorization x-key x-sum x-time x-id content-type content-encoding x-note
+x-delivery x-github-event
+"""
+NAMES = st.sampled_from(READ.split())
+KINDS = st.sampled_from([b"application/json", b"text/x", b"application/x-www-form-urlencoded", b"a/b", b""])
+BODIES = st.binary(max_size=60) | st.sampled_from(
+    [b"{}", b'{"id": []}', b'{"entry": [{"id": 1}]}', b"a=%F", b"&&"]
+)
+
+
+@given(
+    headers=st.lists(st.tuples(NAMES, BYTES), max_size=8),
+    kind=KINDS,
+    body=BODIES,
+    name=st.sampled_from(sorted(CONFIGURED)),
+)
+def test_anything_is_refused_or_makes_a_valid_event(headers, kind, body, name):
+    hook = CONFIGURED[name]
+    secrets = LocalSecrets({f"UNSPOOL_SECRET_{key}": value for key, value in SECRETS.items()})
+    sent = [(key.encode(), value) for key, value in [*headers, ("content-type", kind)]]
+    received = Received(sent, body, NOW)
+    try:
+        repetition = hook.verification.verify(received, secrets)
+    except Refused:
+        assert hook.kind != "none"
+        repetition = None
+    else:
+        assert hook.kind == "none"  # no signature is right by accident
+    try:
+        event = event_of(hook, received, repetition)
+    except HttpProblem as problem:
+        assert problem.status in {400, 415, 422}
+    else:
+        assert problems_of(event) == []
+        assert orjson.loads(orjson.dumps(event)) == event
