@@ -8,6 +8,7 @@ from typing import Final
 from unspool.definitions.expressions.errors import EvaluationError
 from unspool.definitions.expressions.frame import ITEM, Frame, charge, charge_copy, charge_text
 from unspool.definitions.expressions.numbers import (
+    EXACT,
     LARGEST,
     SMALLEST,
     Number,
@@ -94,9 +95,12 @@ def _merged(left: dict[str, Json], right: dict[str, Json], frame: Frame) -> dict
 
 def divide(left: Json, right: Json, frame: Frame) -> Json:
     """Returns `left / right`: numbers; a string split by another."""
-    if is_number(left) and is_number(right):
+    one, other = type(left), type(right)
+    if (one is int or one is float) and (other is int or other is float):
         if not right:
             raise EvaluationError("number and number cannot be divided because the divisor is zero")
+        if -EXACT <= left <= EXACT and -EXACT <= right <= EXACT:
+            return computed(left / right)
         return calculated(operator.truediv, left, right)
     if isinstance(left, str) and isinstance(right, str):
         return split(left, right, frame)
