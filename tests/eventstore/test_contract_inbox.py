@@ -319,3 +319,31 @@ async def test_the_number_of_other_free_consumers(store, adapter, make):
         adapter.clock.ahead += HEARTBEAT_SECONDS
         await store.heartbeat(make.worker)
     assert await store.others_free(make.worker) == 0
+
+
+async def test_the_first_entries_of_new_tenants_are_delivered_at_once(store, other, make):
+    """Consumers that wait learn of a tenant when it is added: ten of them do not take ten seconds."""
+    key = make.key("one", "default")
+    await other.start(make.start(key))
+    await store.acknowledge(await store.receive_messages(make.worker, 10, 5))
+
+    async def arrives(receiving) -> None:
+        async with asyncio.timeout(5):
+            while not (found := await receiving()):
+                pass
+        await store.acknowledge(found)
+
+    began = time.monotonic()
+    for n in range(10):
+        key = make.key("one", f"new-{n}")
+        receiving = [
+            asyncio.create_task(arrives(lambda: store.receive_messages(make.worker, 10, 30))),
+            asyncio.create_task(arrives(lambda: store.receive_tasks(make.executor, 10, 30))),
+        ]
+        await asyncio.wait(receiving, timeout=0.02)
+        await other.start(make.start(key))
+        await receiving[0]
+        await other.commit(make.commit(key, tasks=(make.task(),)))
+        await receiving[1]
+
+    assert time.monotonic() - began < 6

@@ -26,10 +26,11 @@ Connect = Callable[[Callable[[Any], None], Callable[[StoreError], None]], Awaita
 class Watch:
     """A subscription to one topic."""
 
-    __slots__ = ("_event", "over", "topics")
+    __slots__ = ("_event", "_notified", "over", "topics")
 
-    def __init__(self) -> None:
+    def __init__(self, notified: Callable[[], None] | None = None) -> None:
         self._event = asyncio.Event()
+        self._notified = notified
         self.topics: dict[bytes, None] = {}
         """For a watch of all topics: the notified topics, in order. The owner of the watch removes them."""
         self.over = False
@@ -53,6 +54,8 @@ class Watch:
         """Makes `changed` return."""
         self.over = self.over or over
         self._event.set()
+        if self._notified is not None:
+            self._notified()
 
 
 class _Channel:
@@ -106,8 +109,15 @@ class Notifications:
         self._pings: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def watch(self, name: str, topic: str) -> AsyncIterator[Watch]:
+    async def watch(
+        self, name: str, topic: str, notified: Callable[[], None] | None = None
+    ) -> AsyncIterator[Watch]:
         """Watches a topic of a channel until the context ends. No notification after entry is missed.
+
+        Args:
+            name: the channel.
+            topic: the topic, or `ALL_TOPICS`.
+            notified: called at once after each notification, and when the watch is over.
 
         Raises:
             StoreUnavailable: Redis cannot be reached.
@@ -117,7 +127,7 @@ class Notifications:
         if channel is None:
             channel = self._channels[name] = _Channel()
             socket.send(("SUBSCRIBE", name))
-        watch = Watch()
+        watch = Watch(notified)
         channel.add(topic.encode(), watch)
         try:
             await self._answered(socket, channel.subscribed)

@@ -23,6 +23,7 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.acknowledgement import release
+from unspool.eventstore.redis.blocking_read import BlockingRead
 from unspool.eventstore.redis.codec import Unreadable
 from unspool.eventstore.redis.connection import Call
 from unspool.eventstore.redis.deregistration import deregister
@@ -30,12 +31,20 @@ from unspool.eventstore.redis.failures import GroupMissing
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.leases import IdleEntries, IdleEntry
 from unspool.eventstore.redis.members import Members, shards_of
+from unspool.eventstore.redis.positions import place_of
 from unspool.eventstore.redis.ready_shards import ReadyShards
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
-from unspool.eventstore.redis.streams import NO_STREAMS, Selection, Streams, streams_of, without
+from unspool.eventstore.redis.streams import (
+    NO_STREAMS,
+    Selection,
+    Streams,
+    make_groups,
+    streams_of,
+    without,
+)
 
-_FROM_THE_START: Final = "0"
+_FROM_THE_START: Final = "0-0"
 _MAX_SELECTIONS: Final = 8
 
 
@@ -52,7 +61,7 @@ class Reader(Generic[Body]):
         self._decode: Callable[[bytes], Body] = decode
         reply_timeout = BLOCK_SECONDS + session.settings.reply_seconds
         self._connection = session.connection(reply_timeout, self._on_connect)
-        self._client: int | None = None
+        self._blocking_read = BlockingRead(session)
         self._receive_lock = asyncio.Lock()
         self._refresh_lock = asyncio.Lock()
         self._begin_with = 0
@@ -110,18 +119,14 @@ class Reader(Generic[Body]):
 
     async def close(self) -> None:
         """Closes the connection; a waiting `receive` fails."""
-        self._unblock()
+        self._session.new_tenants.ignore(self._on_new_tenant)
+        self._blocking_read.abandon()
         await self._ready.close()
         await self._connection.close()
 
     async def _on_connect(self, call: Call) -> None:
         await self._session.check_identity(call)
-        try:
-            self._client = await call("CLIENT", "ID")
-        except StoreUnavailable:
-            raise
-        except StoreError:  # this user may not call it: an abandoned read then ends when Redis notices
-            self._client = None
+        await self._blocking_read.connected(call)
 
     async def _receive(self, limit: int, deadline: float) -> list[Delivery[Body]]:
         clock = asyncio.get_running_loop().time
@@ -172,6 +177,8 @@ class Reader(Generic[Body]):
             await self._ready.wait(min(left, max(0.0, self._read_all_at - clock())))
 
     async def _take_ready(self, limit: int) -> list[Delivery[Body]]:
+        if self._refreshed_at is None:  # the shards of a new tenant are not in `_own_shards` yet
+            return []
         shards = self._ready.take(self._own_shards)
         if not shards:
             return []
@@ -211,11 +218,14 @@ class Reader(Generic[Body]):
     async def _wait(self, limit: int, seconds: float) -> list[Delivery[Body]]:
         streams = self._own
         if not streams.names:  # more workers than shards, or it is full
-            await asyncio.sleep(seconds)
+            await self._blocking_read.sleep(seconds)
+            return []
+        if self._refreshed_at is None:  # there is a new tenant
             return []
         numbers = {name.encode(): number for number, name in enumerate(streams.names)}
         share = max(1, limit // len(numbers))
-        reply = await self._connection.call(
+        reply = await self._blocking_read.read(
+            self._connection,
             "XREADGROUP", "GROUP", *self._group_and_name, "COUNT", share,
             "BLOCK", max(1, int(seconds * 1000)), "STREAMS", *streams.names, *[">"] * len(numbers),
         )  # fmt: skip
@@ -274,7 +284,7 @@ class Reader(Generic[Body]):
         for number, entry, times in _triples(claimed):
             name = streams.names[number - 1]
             self._last_seen[name] = max(
-                self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=_age
+                self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=place_of
             )
             found += await self._deliveries(streams, number - 1, [entry], times)
         rows = zip(idle[::4], idle[1::4], idle[2::4], idle[3::4], strict=True)
@@ -317,12 +327,17 @@ class Reader(Generic[Body]):
         async with self._refresh_lock:
             now = self._session.monotonic()
             if self._refreshed_at is None or now - self._refreshed_at >= HEARTBEAT_SECONDS:
-                await self._refresh()
-                self._refreshed_at = now
+                self._refreshed_at = now  # first: a tenant may be added meanwhile
+                try:
+                    await self._refresh()
+                except BaseException:
+                    self._refreshed_at = None
+                    raise
             self._select()
 
     async def _refresh(self) -> None:
-        tenants = await self._session.tenants()
+        missed = await self._session.new_tenants.listen(self._on_new_tenant)
+        tenants = await self._session.tenants(fresh=missed)
         await self._members.refresh()
         name = self._consumer.name
         workers = self._members.owners(name) if self._consumer.role == WORKERS else frozenset[str]()
@@ -356,31 +371,21 @@ class Reader(Generic[Body]):
 
     async def _make_groups(self, streams: Streams) -> None:
         missing = [name for name in streams.names if name not in self._grouped]
-        # From 0: entries added before the group existed are delivered too.
-        made = await asyncio.gather(
-            *(
-                self._session.call("XGROUP", "CREATE", name, self._consumer.role, "0", "MKSTREAM")
-                for name in missing
-            ),
-            return_exceptions=True,
-        )
-        for name, outcome in zip(missing, made, strict=True):
-            if isinstance(outcome, BaseException) and "BUSYGROUP" not in str(outcome):
-                raise outcome
-            self._grouped.add(name)
+        await make_groups(self._session, self._consumer.role, missing)
+        self._grouped.update(missing)
 
     def _reply_lost(self) -> None:
         """Makes the next `receive` read entries whose reply was lost."""
         self._connection.drop()
-        self._unblock()
+        self._blocking_read.abandon()
         self._drain_due = True
         self._drain_until = asyncio.get_running_loop().time() + 2 * BLOCK_SECONDS
 
-    def _unblock(self) -> None:
-        # Redis may notice a closed connection late. Until then the blocked read would take entries, for
-        # example those that this consumer releases because it stops.
-        if self._client is not None:
-            self._session.unblock(self._client)
+    def _on_new_tenant(self) -> None:
+        """Makes a waiting `receive` read the streams of a new tenant too."""
+        self._refreshed_at = None
+        self._ready.wake()
+        self._blocking_read.end()
 
     async def _on_groups_lost(self, error: StoreError) -> StoreError:
         await self._session.check_identity(self._session.call)
@@ -395,7 +400,3 @@ class Reader(Generic[Body]):
 
 def _triples(flat: list[Any]) -> Iterator[tuple[int, Any, int]]:
     return zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-
-
-def _age(id_: str) -> tuple[int, ...]:
-    return tuple(map(int, id_.split("-")))

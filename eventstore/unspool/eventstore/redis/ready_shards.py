@@ -63,6 +63,11 @@ class ReadyShards:
         if self._watch and not self._watch.topics:
             await self._watch.changed(seconds)
 
+    def wake(self) -> None:
+        """Makes `wait` return."""
+        if self._watch:
+            self._watch.wake()
+
     async def close(self) -> None:
         """Ends the subscription; `wait` returns."""
         if self._watch:

@@ -13,6 +13,7 @@ from unspool.eventstore.records import DEFAULT_TENANT
 from unspool.eventstore.redis import keys
 from unspool.eventstore.redis.connection import Call, Connection
 from unspool.eventstore.redis.keys import Keys, Shard
+from unspool.eventstore.redis.new_tenants import NewTenants
 from unspool.eventstore.redis.notifications import Notifications
 from unspool.eventstore.redis.scripts import Script
 from unspool.eventstore.redis.settings import RedisSettings
@@ -52,6 +53,7 @@ class Session:
         self._commands = self.connection(settings.reply_seconds)
         self.notifications = Notifications(self._open_socket, settings.reply_seconds)
         """Notifications of new versions and timers."""
+        self.new_tenants = NewTenants(self.notifications, self._tenants.update)
         self.call = self._commands.call
         """Sends a command on the shared connection."""
 
@@ -107,6 +109,7 @@ class Session:
         """Closes the shared connections."""
         self.closed = True
         await self._commands.close()
+        await self.new_tenants.close()
         await self.notifications.close()
 
     @property
@@ -127,7 +130,8 @@ class Session:
         """Registers a tenant for all readers; call it before the first write to a stream of the tenant."""
         if tenant not in self._tenants:
             self.keys.tenant(tenant)  # refuses an invalid name
-            await self.call("SADD", keys.TENANTS, tenant)
+            if await self.call("SADD", keys.TENANTS, tenant):
+                self._commands.post("PUBLISH", keys.TENANTS_CHANNEL, tenant)
             self._tenants.add(tenant)
         await self.tenants()  # updates `has_many_tenants`
 

@@ -1,10 +1,12 @@
 """The streams a consumer reads."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.session import Session
 
 
 class Streams(NamedTuple):
@@ -53,3 +55,15 @@ def without(tenants: frozenset[str], shards: Sequence[Shard]) -> Sequence[Shard]
 def streams_of(consumer: Consumer, shards: Sequence[Shard]) -> Streams:
     """The streams of some shards that a consumer may read, by its role."""
     return inboxes(shards) if consumer.role == WORKERS else queues(shards, sorted(consumer.queues))
+
+
+async def make_groups(session: Session, role: str, names: Sequence[str]) -> None:
+    """Creates the consumer group of a role for streams; a group that exists is left as it is."""
+    # From 0: entries added before the group existed are delivered too.
+    made = await asyncio.gather(
+        *(session.call("XGROUP", "CREATE", name, role, "0", "MKSTREAM") for name in names),
+        return_exceptions=True,
+    )
+    for outcome in made:
+        if isinstance(outcome, BaseException) and "BUSYGROUP" not in str(outcome):
+            raise outcome
