@@ -1,18 +1,27 @@
 """A definition tries to leak secrets in many ways; none is found afterwards (inventory E14, S3)."""
 # ruff: noqa: E501 - a task of the definition is a few long lines
 
+import asyncio
 import base64
 import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
 from aiohttp import web
 
 from unspool.cli.node import Node
+from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.opening import open_store
+from unspool.eventstore.records import TaskRequest
+from unspool.executor.outcome import Outcome
+from unspool.executor.secret_handler import SecretHandler
+from unspool.executor.secrets import LocalSecrets
+from unspool.executor.service import ExecutorService
+from unspool.executor.settings import ExecutorSettings
 
 CANARY = 'S3cr3tCanary0815/+"x"%41&='
 PASSWORD = "Passw0rdCanary4711"
@@ -136,14 +145,24 @@ def everything_in_redis(url: str) -> bytes:
         return b"".join(key + repr(readers[client.type(key)](key)).encode() for key in keys)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-async def test_no_secret_is_left_anywhere(kind, request, tmp_path: Path, echo, running_api, caplog):
-    url = (
-        f"sqlite:///{tmp_path}/data/store.db"
-        if kind == "sqlite"
-        else request.getfixturevalue("redis_database")
-    )
+@pytest.fixture(params=["sqlite", "redis"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    if request.param == "redis":
+        return str(request.getfixturevalue("redis_database"))
     (tmp_path / "data").mkdir()
+    return f"sqlite:///{tmp_path}/data/store.db"
+
+
+def everything_in(url: str, tmp_path: Path) -> bytes:
+    """Returns all data of a store."""
+    if url.startswith("redis"):
+        return everything_in_redis(url)
+    files = sorted((tmp_path / "data").rglob("*"))
+    return b"".join(file.read_bytes() for file in files if file.is_file())
+
+
+async def test_no_secret_is_left_anywhere(url, tmp_path: Path, echo, running_api, caplog):
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "db").write_text(json.dumps({"username": "ann", "password": PASSWORD}))
     environment = {"UNSPOOL_SECRET_CANARY": CANARY, "UNSPOOL_SECRETS_DIR": str(tmp_path / "secrets")}
@@ -161,10 +180,62 @@ async def test_no_secret_is_left_anywhere(kind, request, tmp_path: Path, echo, r
             await api.get(f"{path}/state"),
             await api.get("/dlq"),
         ]
-    files = b"".join(file.read_bytes() for file in sorted((tmp_path / "data").rglob("*")) if file.is_file())
-    left = files if kind == "sqlite" else everything_in_redis(url)
+    left = everything_in(url, tmp_path)
     await store.close()
     everything = left + json.dumps(answers).encode() + caplog.text.encode()
     assert [needle for needle in needles() if needle in everything] == []
     assert json.dumps(answers).count("***") > 12
     assert b"$secrets.canary" in json.dumps(answers).encode()
+
+
+BROKEN = """\
+document: {dsl: '1.0.3', namespace: test, name: broken, version: '1.0.0'}
+use: {secrets: [canary]}
+do:
+  - send:
+      call: http
+      with: {method: post, endpoint: http://localhost, headers: {X-Key: '${ $secrets.canary }'}}
+"""
+
+
+async def broken(request: TaskRequest) -> Outcome:
+    """A handler with a bug: it shows its arguments in the text, the cause and the local names of its error."""
+    key = request.arguments["headers"]["X-Key"]
+    assert key == CANARY
+    try:
+        {}[key]
+    except KeyError as error:
+        coded = base64.b64encode(f"Bearer {key}".encode()).decode()
+        raise RuntimeError(f"cannot send {request.arguments} {quote(key)} {coded}") from error
+
+
+async def test_no_secret_is_in_a_dead_letter(url, tmp_path: Path, running_api, caplog):
+    caplog.set_level(logging.DEBUG)
+    store = await open_store(url, {})
+    handler = SecretHandler(broken, LocalSecrets({"UNSPOOL_SECRET_CANARY": CANARY}, ""), None)
+    executor = ExecutorService(store, {"http": handler}, ExecutorSettings(), "x1", SystemClock())
+    async with running_api(store) as api, Node(store, url, services=("worker",)):
+        running = asyncio.create_task(executor.run())
+        await api.deploy(BROKEN)
+        run = await api.post("/workflows/test/broken/executions", 202, json={"input": {}})
+
+        async def letter() -> str:
+            async with asyncio.timeout(20):
+                while not (items := (await api.get(f"/dlq?execution={run['id']}"))["items"]):
+                    await asyncio.sleep(0.05)
+            return str(items[0]["id"])
+
+        first = await letter()
+        answers = [await api.get(f"/dlq/{first}")]
+        await api.post(f"/dlq/{first}/requeue", 202)
+        answers.append(await api.get(f"/dlq/{await letter()}"))  # it fails in the same way
+        executor.stop()
+        await running
+    left = everything_in(url, tmp_path)
+    await store.close()
+    for answer in answers:
+        assert answer["error"].startswith("HandlerDefect: RuntimeError: cannot send")
+        assert "KeyError: '***'" in answer["traceback"]
+        assert "${ $secrets.canary }" in json.dumps(answer["body"])
+    everything = left + json.dumps(answers).encode() + caplog.text.encode()
+    assert [needle for needle in needles() if needle in everything] == []
