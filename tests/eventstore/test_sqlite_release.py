@@ -1,0 +1,107 @@
+"""A file that release 0.1.0 has written opens, and works on, with this release: also with events."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from unspool.definitions.expressions import JqPool
+from unspool.eventstore.records import (
+    Definition,
+    ExecutionKey,
+    PublishEvent,
+    Start,
+    Status,
+    WorkflowRef,
+)
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.timer_service.service import TimerService, TimerSettings
+from unspool.worker.service import WorkerService
+from unspool.worker.settings import WorkerSettings
+
+DUMP = Path(__file__).parent / "stores" / "0.1.0.sql"
+
+LISTEN = """
+document: {dsl: '1.0.3', namespace: shop, name: listening, version: '1.0.0'}
+do:
+- paid: {listen: {to: {one: {with: {type: paid}}}}}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(DUMP.read_text())
+    return path
+
+
+@pytest.fixture
+def jq() -> Iterator[JqPool]:
+    with JqPool() as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def served(path: Path, jq: JqPool):
+    """The store, with a worker and a timer service."""
+    store = SqliteStore(path, SqliteSettings())
+    await store.open()
+    services = [WorkerService(store, jq, WorkerSettings(), "w1"), TimerService(store, TimerSettings())]
+    tasks = [asyncio.create_task(service.run()) for service in services]
+    try:
+        yield store
+    finally:
+        for service in services:
+            service.stop()
+        await asyncio.gather(*tasks)
+        await store.close()
+
+
+async def until(store: SqliteStore, id_: str, status: Status) -> ExecutionKey:
+    key = ExecutionKey("default", id_)
+    async with asyncio.timeout(20):
+        while (record := await store.execution(key)).status is not status:
+            await store.wait_for_version(key, record.version, 1)
+    return key
+
+
+async def test_its_executions_go_on(path, jq):
+    async with served(path, jq) as store:
+        for id_, paid in (("waiting", 6), ("pending", 8)):
+            key = await until(store, id_, Status.COMPLETED)
+            history = await store.history(key)
+            assert history[0].type == "workflow.started"
+            assert history[-1].data["output"] == {"paid": paid}
+
+
+async def test_events_work_in_it(path, jq):
+    async with served(path, jq) as store:
+        ref = WorkflowRef("shop", "listening", "1.0.0")
+        await store.put_definition("default", Definition(ref, LISTEN, 0))
+        await store.start(Start(ExecutionKey("default", "listening"), ref, None, 0))
+        await until(store, "listening", Status.WAITING)
+        event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "paid", "data": 7}
+        assert await store.publish("default", [event, event]) == 1
+        key = await until(store, "listening", Status.COMPLETED)
+        assert (await store.history(key))[-1].data["output"] == [7]
+
+
+async def test_its_executions_can_publish_and_subscribe(path, make, hands):
+    store = SqliteStore(path, SqliteSettings())
+    await store.open()
+    [start] = await hands.messages(store)
+    key = ExecutionKey("default", "pending")
+    commit = make.commit(
+        key,
+        acknowledges=(start,),
+        subscriptions=(make.subscription(),),
+        outgoing=(PublishEvent(make.event()),),
+    )
+    await store.commit(commit)
+    await hands.matched(store)
+    assert await hands.events(store, 1) == [("pending", "r1", "e1")]
+    await store.close()
