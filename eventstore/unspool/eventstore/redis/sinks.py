@@ -1,7 +1,7 @@
 """Sinks: each bus has a hash with the position of every sink on it."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from unspool.eventstore.published_events import EventBatch
@@ -99,13 +99,8 @@ class RedisSinks(RedisQueues):
         kept = await self._kept_sinks()
         tenants = sorted(await self._session.tenants()) if kept else []
         buses = [self._session.keys.tenant(tenant).bus for tenant in tenants]
-        return [
-            summed(
-                SinkStatus(name, at),
-                await asyncio.gather(*(self._sink_status(bus, name) for bus in buses)),
-            )
-            for name, at in sorted(kept.items())
-        ]
+        parts = await asyncio.gather(*(self._statuses_on(bus, kept) for bus in buses))
+        return [summed(SinkStatus(name, kept[name]), (part[name] for part in parts)) for name in sorted(kept)]
 
     async def _close_sinks(self) -> None:
         for reader in self._sink_readers.values():
@@ -142,13 +137,13 @@ class RedisSinks(RedisQueues):
         self, reader: _Reader, consumer: Consumer, sink: str, tenant: str, limit: int
     ) -> EventBatch | None:
         """The next events of a tenant, unless there are none or a live consumer sends them."""
-        reader.buses.remove(tenant)
         bus = self._session.keys.tenant(tenant).bus
         holder = (await self._session.call("HGET", bus.sinks, f"holder {sink}") or b"").decode()
         gone = holder if holder and not await self._is_live(holder) else ""
         reply = await self._session.run(
             scripts.RECEIVE_FOR_SINK, (bus.sinks, bus.events), (sink, consumer.name, gone, limit)
         )
+        reader.buses.remove(tenant)  # not before: the call may be cancelled
         if reply is None or not reply[1]:
             return None
         reader.buses.add(tenant)  # behind the others: there may be more events
@@ -163,24 +158,30 @@ class RedisSinks(RedisQueues):
             await members.refresh()
         return sender in members.live()
 
-    async def _sink_status(self, bus: Bus, sink: str) -> SinkStatus:
-        total, values = await asyncio.gather(
-            self._session.call("HGET", bus.state, "published"),
-            self._session.call("HMGET", bus.sinks, *_fields(sink)),
+    async def _statuses_on(self, bus: Bus, sinks: Collection[str]) -> dict[str, SinkStatus]:
+        """The status of sinks on one bus."""
+        total, reply = await asyncio.gather(
+            self._session.call("HGET", bus.state, "published"), self._session.call("HGETALL", bus.sinks)
         )
-        known = dict(zip(_FIELDS, values, strict=True))
-        since = known["since"]
-        return SinkStatus(
-            name=sink,
-            kept_at=0,
-            lag=int(total or 0) - int(known["passed"] or 0),
-            sent=int(known["sent"] or 0),
-            refused=int(known["refused"] or 0),
-            dropped=int(known["dropped"] or 0),
-            failures=int(known["failures"] or 0),
-            failing_since=int(since) if since else None,
-            failure=(known["failure"] or b"").decode(),
-        )
+        fields = dict(zip(reply[::2], reply[1::2], strict=True))
+        return {sink: _status(sink, int(total or 0), fields) for sink in sinks}
+
+
+def _status(sink: str, published: int, fields: Mapping[bytes, bytes]) -> SinkStatus:
+    def number(field: str) -> int:
+        return int(fields.get(f"{field} {sink}".encode(), 0))
+
+    return SinkStatus(
+        name=sink,
+        kept_at=0,
+        lag=published - number("passed"),
+        sent=number("sent"),
+        refused=number("refused"),
+        dropped=number("dropped"),
+        failures=number("failures"),
+        failing_since=number("since") or None,
+        failure=fields.get(f"failure {sink}".encode(), b"").decode(),
+    )
 
 
 def _fields(sink: str) -> list[str]:
