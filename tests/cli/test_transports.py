@@ -1,5 +1,6 @@
 """`unspool dev` and `unspool executor` transport events; a run of one execution does not."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -8,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from unspool.eventstore.opening import open_store
 
 EMIT = """\
 document: {dsl: '1.0.3', namespace: shop, name: emit, version: '1.0.0'}
@@ -22,13 +25,21 @@ class Address:
 
     def __init__(self) -> None:
         self.events: queue.Queue[Any] = queue.Queue()
-        events = self.events
+        self.arrived: queue.Queue[bool] = queue.Queue()
+        self.hold = threading.Event()
+        self.hold.set()
+        events, arrived, hold = self.events, self.arrived, self.hold
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                events.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(202)
-                self.end_headers()
+                event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                arrived.put(True)
+                hold.wait()
+                events.put(event)
+                with contextlib.suppress(ConnectionError):
+                    self.send_response(202)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
 
             def log_message(self, *arguments: Any) -> None:
                 pass
@@ -70,6 +81,38 @@ def test_events_reach_the_address(start_program, program, home, address, service
             process.terminate()
             process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+def test_a_killed_executor_loses_no_event(start_program, home, address, run_coroutine):
+    """The address holds the first event until its sender is killed; another executor sends everything."""
+    store = f"sqlite:///{home}/store.db"
+    run_coroutine(publish(store, range(1), register=True))
+    address.hold.clear()
+    settings = {"UNSPOOL_EVENT_SINK_URL": address.url}
+    with start_program("executor", "--store", store, **settings) as first:
+        address.arrived.get(timeout=20)
+        with start_program("executor", "--store", store, **settings) as second:
+            run_coroutine(publish(store, range(1, 50)))
+            first.kill()
+            address.hold.set()
+            first.communicate(timeout=20)
+            got = []
+            while "49" not in got:
+                got.append(address.events.get(timeout=20)["id"])
+            second.terminate()
+            second.communicate(timeout=20)
+    assert second.returncode == 0
+    assert list(dict.fromkeys(got)) == [f"{n}" for n in range(50)]
+
+
+async def publish(url, ids, *, register=False):
+    store = await open_store(url, {})
+    if register:
+        await store.keep_sinks(["http"])
+    await store.publish(
+        "default", [{"specversion": "1.0", "id": f"{n}", "source": "/shop", "type": "paid"} for n in ids]
+    )
+    await store.close()
 
 
 def test_a_run_of_one_execution_sends_nothing(program, home, address):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.transports.opening import opened_transports
 from unspool.executor.transports.service import TransportService
@@ -411,3 +413,29 @@ async def test_without_sinks_the_service_only_waits(store):
         assert await store.sinks() == []
         service.stop()
         await running
+
+
+async def test_large_events_are_sent_in_order(store, receiver):
+    async with sending(store, receiver, UNSPOOL_EVENT_SINK_BATCH="100"):
+        for first in range(0, 60, 20):
+            await store.publish(TENANT, [event(n, data="x" * 300_000) for n in range(first, first + 20)])
+        await publish(store, range(60, 300))
+        assert await receiver.got(300) == [f"{n}" for n in range(300)]
+
+
+async def test_a_restart_of_the_store_loses_no_event(own_redis, receiver):
+    store = await open_store(own_redis.url, {})
+    with own_redis.admin as admin:
+        admin.config_set("appendfsync", "always")
+    async with sending(store, receiver):
+        await publish(store, range(200))
+        await receiver.got(20)
+        own_redis.kill()
+        own_redis.start()
+        more = functools.partial(publish, store, range(200, 300))
+        await retry_until_available(more)
+        async with asyncio.timeout(30):
+            while f"{299}" not in receiver.accepted[TENANT]:
+                await asyncio.sleep(0.02)
+    await store.close()
+    assert list(dict.fromkeys(receiver.accepted[TENANT])) == [f"{n}" for n in range(300)]

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 100
 """Events that are read together, at most."""
 
+_READ_BYTES: Final = 4 << 20
+"""Size of the events that are read together, about: fewer are read if the last ones were large."""
+
 _TENANTS: Final = 8
 """Tenants whose events are sent at the same time, at most. Those of one tenant are sent in order."""
 
@@ -47,6 +50,7 @@ class SinkLoop:
         """By tenant."""
         self._singly: dict[str, int] = {}
         """By tenant, how many events are sent one at a time, because one of them was refused."""
+        self._limit = _BATCH
         self._changed = asyncio.Event()
         self._stopping = False
 
@@ -69,12 +73,12 @@ class SinkLoop:
         """The next events of a tenant. None if there are none, or if another tenant may be served now."""
         now = asyncio.get_running_loop().time()
         seconds = self._attempts.next_end(now, _WAIT_SECONDS)
-        skip = self._attempts.paused(now) | self._sending.keys()
+        skip = self._attempts.paused(now) | frozenset(self._sending)
         found: list[EventBatch | None] = []
 
         async def receive() -> None:
-            call = partial(self._store.receive_for_sink, self._consumer, self._sink.name, _BATCH, seconds)
-            found.append(await retry_until_available(partial(call, skip=frozenset(skip))))
+            what = (self._consumer, self._sink.name, self._limit, seconds, skip)
+            found.append(await retry_until_available(partial(self._store.receive_for_sink, *what)))
 
         await done_before(receive(), self._changed.wait())
         return found[0] if found else None
@@ -94,6 +98,8 @@ class SinkLoop:
         begun = loop.time()
         progress = SinkProgress(batch.tenant, batch.after, batch.after)
         encoded = [orjson.dumps(each.event) for each in batch.events]
+        size = sum(map(len, encoded))
+        self._limit = max(1, min(_BATCH, _READ_BYTES * len(encoded) // max(1, size)))
         first = 0
         while first < len(encoded) and loop.time() - begun < _RECORD_SECONDS and not self._stopping:
             end = self._end_of_call(batch.tenant, encoded, first)

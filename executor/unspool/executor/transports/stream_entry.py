@@ -36,7 +36,7 @@ def event_of(stream: str, entry: str, fields: Mapping[bytes, bytes]) -> CloudEve
     Raises:
         NoEvent: it is not one; says why in one line.
     """
-    if sum(len(name) + len(value) for name, value in fields.items()) > MAX_BYTES:
+    if size_of(fields) > MAX_BYTES:
         raise NoEvent(f"it is larger than {MAX_BYTES} bytes")
     try:
         event = _structured(fields[_EVENT]) if _EVENT in fields else _binary(fields)
@@ -51,6 +51,11 @@ def event_of(stream: str, entry: str, fields: Mapping[bytes, bytes]) -> CloudEve
     if problems := problems_of(event):
         raise NoEvent("; ".join(problems)[:500])
     return event
+
+
+def size_of(fields: Mapping[bytes, bytes]) -> int:
+    """The size of an entry in bytes."""
+    return sum(len(name) + len(value) for name, value in fields.items())
 
 
 def _structured(text: bytes) -> CloudEvent:

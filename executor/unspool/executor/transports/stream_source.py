@@ -20,7 +20,7 @@ from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.eventstore.waiting import done_before
 from unspool.executor.transports.redis_streams import StreamAddress, in_one_line
-from unspool.executor.transports.stream_entry import NoEvent, event_of
+from unspool.executor.transports.stream_entry import MAX_BYTES, NoEvent, event_of, size_of
 
 log = logging.getLogger(__name__)
 
@@ -141,18 +141,28 @@ class StreamSource:
     async def _publish(self, entries: Sequence[Entry]) -> tuple[int, int]:
         """Publishes and acknowledges entries; returns how many were published, and how many left out."""
         events: list[CloudEvent] = []
+        published = refused = size = 0
         for id_, fields in entries:
+            length = size_of(fields)
+            if size + length > MAX_BYTES:
+                published += await self._published(events)
+                events, size = [], 0
             try:
                 events.append(self._event_of(id_.decode(), fields))
+                size += length
             except NoEvent as error:
                 self._leave_out(id_.decode(), error)
-        published = 0
-        if events:
-            publish = partial(self._store.publish, self._address.tenant, events)
-            published = await retry_until_available(publish)
+                refused += 1
+        published += await self._published(events)
         ids = [id_ for id_, _ in entries]
         await self._client.xack(self._address.key, self._address.group, *ids)
-        return published, len(entries) - len(events)
+        return published, refused
+
+    async def _published(self, events: Sequence[CloudEvent]) -> int:
+        """Publishes events with one call; returns how many were not published before."""
+        if not events:
+            return 0
+        return await retry_until_available(partial(self._store.publish, self._address.tenant, events))
 
     def _event_of(self, id_: str, fields: dict[bytes, bytes]) -> CloudEvent:
         if not fields:  # an entry has at least one
