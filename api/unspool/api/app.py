@@ -28,6 +28,7 @@ from unspool.api.metrics import Metrics
 from unspool.api.problems import HANDLERS
 from unspool.api.request_guard import RequestGuard
 from unspool.api.settings import ApiSettings
+from unspool.api.transports import TransportReader
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
@@ -75,7 +76,17 @@ def create_app(
 ) -> Starlette:
     """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does."""
     keys = IdempotencyKeys(store, engine.jq)
-    services = Services(store, engine, settings, clock, Metrics(), keys, hooks or Hooks(), asyncio.Event())
+    services = Services(
+        store=store,
+        engine=engine,
+        settings=settings,
+        clock=clock,
+        metrics=Metrics(),
+        keys=keys,
+        hooks=hooks or Hooks(),
+        transports=TransportReader(store),
+        closing=asyncio.Event(),
+    )
     app = Starlette(
         routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
         middleware=[Middleware(RequestGuard, metrics=services.metrics, hosts=settings.hosts)],

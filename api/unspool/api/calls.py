@@ -15,6 +15,7 @@ from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import Metrics
 from unspool.api.problems import HttpProblem
 from unspool.api.settings import ApiSettings
+from unspool.api.transports import TransportReader
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.clock import Clock
@@ -39,6 +40,7 @@ class Services:
     metrics: Metrics
     keys: IdempotencyKeys
     hooks: Hooks
+    transports: TransportReader
     closing: asyncio.Event
     """Set when the API stops. Handlers that wait then answer with the current state."""
 

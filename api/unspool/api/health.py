@@ -1,14 +1,12 @@
 """Liveness, readiness and metrics of this API process, and the state of transports of events."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
 from unspool.api.metrics import MEDIA_TYPE
-from unspool.api.transports import Transports
 from unspool.eventstore.errors import StoreUnavailable
 
 PING_SECONDS: Final = 2.0
@@ -30,16 +28,13 @@ async def ready(call: Call) -> Response:
     try:
         async with asyncio.timeout(PING_SECONDS):
             await call.store.ping()
-            transports = await Transports.of(call.store)
     except TimeoutError:
         raise StoreUnavailable(f"no answer for {PING_SECONDS} seconds") from None
+    transports = await call.services.transports.read()
     return json_response({"status": "ready", **transports.json()})
 
 
 async def metrics(call: Call) -> Response:
-    """Returns the counters of this process and, unless the store is unavailable, those of transports."""
-    text = call.services.metrics.exposition()
-    with suppress(StoreUnavailable, TimeoutError):
-        async with asyncio.timeout(PING_SECONDS):
-            text += (await Transports.of(call.store)).exposition()
-    return Response(text, media_type=MEDIA_TYPE)
+    """Returns the counters of this process, and those of transports."""
+    transports = await call.services.transports.read()
+    return Response(call.services.metrics.exposition() + transports.exposition(), media_type=MEDIA_TYPE)

@@ -1,13 +1,20 @@
 """The sinks and sources of events, as health checks and metrics show them."""
 
+import asyncio
+import logging
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.sinks import SinkStatus
 from unspool.eventstore.sources import SourceStatus
+
+log = logging.getLogger(__name__)
 
 _UNSERVED_MILLISECONDS: Final = 180_000
 """Processes record every minute which sinks and sources they serve. After this time none does."""
@@ -25,6 +32,8 @@ _SOURCE_MEASURES: Final = (
     ("refused_total", "counter", "Entries of the source that were no events and were left out."),
     ("failing", "gauge", "1 if the source cannot be read now, else 0."),
 )
+_FRESH_SECONDS: Final = 2.0
+_WAIT_SECONDS: Final = 1.0
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -35,12 +44,6 @@ class Transports(NamedTuple):
     sources: Sequence[SourceStatus]
     now: int
     """The store's clock, milliseconds since 1970."""
-
-    @classmethod
-    async def of(cls, store: EventStore) -> "Transports":
-        """Reads it from a store."""
-        sinks, sources = await store.sinks(), await store.sources()
-        return cls(sinks, sources, await store.now() if sinks or sources else 0)
 
     def json(self) -> dict[str, Json]:
         """The members of the answer of a health check: none without sinks and sources."""
@@ -65,6 +68,38 @@ class Transports(NamedTuple):
             return {"status": "failing", "since": since, "error": status.failure}
         unserved = self.now - served_at > _UNSERVED_MILLISECONDS
         return {"status": "unserved" if unserved else "works"}
+
+
+class TransportReader:
+    """Reads the state of transports from the store, at most every two seconds.
+
+    It takes two calls to the store for each tenant. Neither a health check nor metrics wait long for it.
+    """
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._last = Transports((), (), 0)
+        self._reading: asyncio.Task[None] | None = None
+        self._read_at = -math.inf
+
+    async def read(self) -> Transports:
+        """The state; the last one that is known if the store is unavailable or slow."""
+        if self._reading is None and time.monotonic() - self._read_at >= _FRESH_SECONDS:
+            self._reading = asyncio.create_task(self._read())
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=_WAIT_SECONDS)
+        return self._last
+
+    async def _read(self) -> None:
+        try:
+            sinks, sources = await self._store.sinks(), await self._store.sources()
+            now = await self._store.now() if sinks or sources else 0
+            self._last = Transports(sinks, sources, now)
+        except StoreUnavailable as error:
+            log.info("the state of transports is not known: %s", error)
+        finally:
+            self._read_at = time.monotonic()
+            self._reading = None
 
 
 def _lines(
