@@ -43,15 +43,17 @@ async def default_handlers(
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
     async with open_session(policy, connections=settings.concurrency) as session:
         groups = ProcessGroups()
+        resources = ResourceFetch(session, settings)
         try:
             handlers: dict[str, Handler] = {
                 call_http.QUEUE: HttpCall(session, settings),
                 run_shell.QUEUE: ShellRun(settings, groups),
-                resource.QUEUE: ResourceFetch(session, settings),
+                resource.QUEUE: resources,
             }
             provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
             yield {queue: SecretHandler(handler, provider, jq) for queue, handler in handlers.items()}
         finally:
+            await resources.close()
             await asyncio.to_thread(groups.close)
 
 

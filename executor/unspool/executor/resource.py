@@ -7,11 +7,13 @@ read from two directories of the operator, and never from outside of them.
 import asyncio
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 import aiohttp
+import orjson
 
 from unspool.definitions.errors import WorkflowError, communication, configuration
 from unspool.definitions.json_value import Json
@@ -20,6 +22,7 @@ from unspool.eventstore.records import TaskRequest
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
 from unspool.executor.outcome import Faulted, FetchedText, Outcome, Rejected
+from unspool.executor.recent_texts import RecentTexts
 from unspool.executor.settings import ExecutorSettings
 
 _ACCEPT: Final = "application/yaml, application/json, text/*;q=0.9, */*;q=0.5"
@@ -34,30 +37,43 @@ class ResourceFetch:
         self._settings = settings
         limits = replace(settings, http_max_response_bytes=settings.resource_max_bytes)
         self._http = HttpCall(session, limits)
+        self._recent = RecentTexts(settings.resource_cache_seconds)
 
     async def __call__(self, request: TaskRequest) -> Outcome:
         """Fetches a text. Every failure becomes an error that the workflow can catch."""
-        endpoint = request.arguments["endpoint"]
         try:
-            async with asyncio.timeout(self._settings.resource_timeout_seconds):
-                return await self._fetch(request, endpoint["uri"])
-        except TimeoutError:
-            seconds = self._settings.resource_timeout_seconds
-            detail = f"{_shown(endpoint['uri'])} was not fetched within {seconds:g} s"
-            return Faulted(communication(detail, title="Timed out"))
+            return await self._fetch(request, request.arguments["endpoint"]["uri"])
         except Rejected as rejected:
             return Faulted(rejected.error)
+
+    async def close(self) -> None:
+        """Ends requests that nothing waits for any more."""
+        await self._recent.close()
 
     async def _fetch(self, request: TaskRequest, address: str) -> FetchedText:
         scheme, _, path = address.partition(":")
         if scheme == CATALOG:
             catalog = self._settings.catalog
             if catalog.startswith(_HTTP):
-                return await self._get(request, {"uri": of_catalog(absolute(catalog), path)})
+                return await self._get_recent(request, {"uri": of_catalog(absolute(catalog), path)})
             return await self._read(address, catalog, path, "UNSPOOL_CATALOG")
         if scheme == FILE:
             return await self._read(address, self._settings.resources_dir, path, "UNSPOOL_RESOURCES_DIR")
-        return await self._get(request, request.arguments["endpoint"])
+        return await self._get_recent(request, request.arguments["endpoint"])
+
+    async def _get_recent(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
+        # With the authentication in the key: a text is only for those who have the same credentials.
+        key = orjson.dumps(endpoint, option=orjson.OPT_SORT_KEYS).decode()
+        return await self._recent.get(key, partial(self._get_in_time, request, endpoint))
+
+    async def _get_in_time(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
+        seconds = self._settings.resource_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._get(request, endpoint)
+        except TimeoutError:
+            detail = f"{_shown(endpoint['uri'])} was not fetched within {seconds:g} s"
+            raise Rejected(communication(detail, title="Timed out")) from None
 
     async def _get(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
         arguments: dict[str, Json] = {

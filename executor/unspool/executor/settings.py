@@ -45,6 +45,11 @@ class ExecutorSettings:
     resource_timeout_seconds: float = setting(
         "UNSPOOL_RESOURCE_TIMEOUT_SECONDS", 30.0, "Longest time to fetch an external resource"
     )
+    resource_cache_seconds: float = setting(
+        "UNSPOOL_RESOURCE_CACHE_SECONDS",
+        10.0,
+        "How long an executor gives a text that it has fetched to further executions; 0: not at all",
+    )
     resources_dir: str = setting(
         "UNSPOOL_RESOURCES_DIR", "", "Directory of the external resources with file: or relative addresses"
     )
