@@ -69,3 +69,21 @@ def test_an_export_without_the_text_says_so(program, unspool, home, served):
     result = unspool("replay", "past.jsonl", "--verify")
     assert result.code == 2
     assert "/f.yaml is missing" in result.stderr
+
+
+def test_relative_addresses_of_a_file_that_is_run_begin_beside_it(program, home):
+    # L1
+    (home / "schemas").mkdir()
+    (home / "schemas/number.yaml").write_text("type: number")
+    schema = "input: {schema: {resource: {endpoint: schemas/number.yaml}}}\n"
+    file = definition(home, schema + "do: [{a: {set: '${ . }'}}]")
+    assert program("run", file, "--input", "7", *STORE).json == 7
+    assert program("run", file, "--input", '"x"', *STORE).code == 1
+
+
+def test_validate_reports_an_address_that_reads_what_changes(unspool, home):
+    address = "'${ $context.schemas }/a.json'"
+    do = f"do: [{{a: {{set: {{n: 1}}, output: {{schema: {{resource: {{endpoint: {address}}}}}}}}}}}]"
+    result = unspool("validate", definition(home, do))
+    assert result.code == 2
+    assert "$context cannot be read in the address of a resource" in result.stdout

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from unspool.cli.documents import deploy_document, identity, valid_document
+from unspool.cli.documents import beside, deploy_document, identity, valid_document
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import SERVICES, Node
@@ -38,7 +38,8 @@ async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
             for document in documents:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
-            async with Node(store, url, services=SERVICES, allow_shell=True):
+            environment = beside(files[0]) if files else os.environ
+            async with Node(store, url, environment=environment, services=SERVICES, allow_shell=True):
                 say(f"store    {without_password(url)}")
                 await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)
     return 0

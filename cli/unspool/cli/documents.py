@@ -1,7 +1,9 @@
 """Definitions in files."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -68,6 +70,16 @@ def valid_document(name: str) -> Document:
     except DefinitionInvalid as invalid:
         click.echo(printable(str(invalid)), err=True)
         raise CommandError(f"{name} is not a valid definition") from None
+
+
+def beside(file: str) -> Mapping[str, str]:
+    """Returns the environment, in which relative addresses of resources begin at the directory of a file.
+
+    A setting in the environment has priority.
+    """
+    if file == "-":
+        return os.environ
+    return {"UNSPOOL_RESOURCES_DIR": str(Path(file).resolve().parent), **os.environ}
 
 
 def identity(document: Document) -> WorkflowRef:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from unspool.cli.documents import as_definition, deploy_document, identity, valid_document
+from unspool.cli.documents import as_definition, beside, deploy_document, identity, valid_document
 from unspool.cli.exits import Exit
 from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.logs import start_logging
@@ -82,7 +82,8 @@ async def run(
         ref = await _deploy(store, place.tenant, documents)
         if is_terminal(sys.stderr):
             say(f"execution {key.id} of {ref}")
-        key, in_time = await _run(store, url, partial(Start, key, ref, input_), timeout)
+        start = partial(Start, key, ref, input_)
+        key, in_time = await _run(store, url, beside(file), start, timeout)
         record = await record_of(store, key)
         if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
             return await print_outcome(store, record, one_line=as_json)
@@ -93,6 +94,7 @@ async def run(
 async def _run(
     store: EventStore,
     url: str,
+    environment: Mapping[str, str],
     start_at: Callable[[int], Start],
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
 ) -> tuple[ExecutionKey, bool]:
@@ -101,7 +103,10 @@ async def _run(
     A stop signal or the timeout cancels an execution that was started here. Returns the execution, and False
     after the timeout.
     """
-    async with Node(store, url, allow_shell=True), live(Progress(), sys.stderr) as lines:
+    async with (
+        Node(store, url, environment=environment, allow_shell=True),
+        live(Progress(), sys.stderr) as lines,
+    ):
         with stop_signals() as stop:
             start, created = await start_or_join(store, start_at(SystemClock().now()))
             following = follow(store, start.key, lines.add)

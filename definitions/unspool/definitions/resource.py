@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from unspool.definitions.expressions import Budget
+from unspool.definitions.expressions import NOW, Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.uri_template import Address
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # a plan has references
     from unspool.definitions.plan import Evaluable
 
 QUEUE: Final = "resource"
+
+CHANGING: Final = frozenset({"authorization", "context", "input", NOW, "output", "secrets", "task"})
+"""Variables that addresses cannot read: their values can change while a task runs, or are secret."""
 
 
 class ResourceKind(StrEnum):

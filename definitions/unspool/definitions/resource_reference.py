@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import orjson
 
@@ -13,13 +12,10 @@ from unspool.definitions.expressions import Budget
 from unspool.definitions.function_name import DEFAULT_CATALOG, CatalogedFunction, cataloged
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.resource import ResourceKind, ResourceReference
+from unspool.definitions.resource import CHANGING, ResourceKind, ResourceReference
 from unspool.definitions.resource_address import CATALOG, absolute, of_catalog, of_function
 from unspool.definitions.secret_arguments import SecretTexts, with_secrets
 from unspool.definitions.uri_template import Address, UriTemplate
-
-_CHANGING: Final = frozenset({"authorization", "context", "input", "now", "output", "secrets", "task"})
-"""Variables that addresses cannot read: their values can change while a task runs, or are secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ def _reference(
     kind: ResourceKind, endpoint: Json, context: CompileContext, complete: Callable[[str], str]
 ) -> ResourceReference:
     address, policy = context.endpoint(endpoint)
-    if unusable := sorted(address.variables & _CHANGING):
+    if unusable := sorted(address.variables & CHANGING):
         raise TaskNotCompilable(
             f"the address of a {kind} cannot read ${unusable[0]}; it can read the raw input of the task, '.'"
         )

@@ -7,6 +7,7 @@ from typing import Final
 from unspool.definitions.expressions import NOW, ExpressionError, SourceProblem
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE, tokenize, variables
 from unspool.definitions.findings import Findings
+from unspool.definitions.resource import CHANGING
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.secret_arguments import first_read, names_read
 from unspool.definitions.semantics.references import Names, declared
@@ -18,7 +19,7 @@ from unspool.definitions.semantics.splitting import (
     sources_of_command,
     texts,
 )
-from unspool.definitions.semantics.variables import secrets_allowed_at, variables_at
+from unspool.definitions.semantics.variables import is_address_of_resource, secrets_allowed_at, variables_at
 from unspool.definitions.spelling import did_you_mean, shown
 
 ExpressionProblems = Callable[[str, frozenset[str] | None], Iterable[SourceProblem]]
@@ -40,6 +41,8 @@ def check_expressions(
     for role, pointer, (source, start) in _expressions(occurrences, findings):
         problems: Iterable[SourceProblem] = _too_long(source) or _unknown_secret(source, secrets)
         problems = problems or _misplaced_secret(source, findings, pointer)
+        if is_address_of_resource(pointer):
+            problems = problems or _reads_what_changes(source)
         if role == "idempotency-key":
             problems = problems or _reads_clock(source)
         # In loose mode a text that is not an expression is plain text (inventory D2).
@@ -117,6 +120,19 @@ def _reads_clock(source: str) -> list[SourceProblem]:
         return []
     offset = next((token.offset for token in tokens if token.text == "now"), 0)
     return [SourceProblem("'now' cannot be used here: an idempotency key depends on the input only", offset)]
+
+
+def _reads_what_changes(source: str) -> list[SourceProblem]:
+    """Returns a problem if the address of a resource reads what is not known before its task starts."""
+    try:
+        read = variables(tokenize(source))
+    except ExpressionError:
+        return []
+    for name in sorted(CHANGING & set(read)):
+        written = name if name == NOW else f"${name}"
+        message = f"{written} cannot be read in the address of a resource; '.' is the raw input of the task"
+        return [SourceProblem(message, max(0, source.find(written)))]
+    return []
 
 
 def _reads_secrets(source: str) -> bool:

@@ -26,6 +26,12 @@ _OF_RESOURCE: Final = re.compile(
 """Pointers of authentications of catalogs and of external schemas."""
 
 
+_ADDRESS: Final = re.compile(
+    r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource)/endpoint(?:/uri)?"
+)
+"""Pointers of their addresses."""
+
+
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
     """Returns the variables that exist at a place; None under `use`, because that depends on the user.
 
@@ -49,6 +55,11 @@ def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] 
         if isinstance(part, dict):
             names.update(_declared(part))
     return frozenset(names)
+
+
+def is_address_of_resource(pointer: str) -> bool:
+    """Returns whether a value is the address of a catalog or of an external schema."""
+    return _ADDRESS.search(pointer) is not None and _OF_RESOURCE.search(pointer) is None
 
 
 def secrets_allowed_at(definition: Mapping[str, Any], pointer: str) -> bool:
