@@ -1,7 +1,7 @@
 """Worlds for the interpreter (`world.py`)."""
 
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -15,6 +15,7 @@ from unspool.definitions.plan import Plan
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
+from unspool.executor.outcome import FetchedText
 
 HEADER = """\
 document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}
@@ -43,11 +44,14 @@ def world(jq: JqPool) -> Callable[..., World]:
 
 
 @pytest.fixture(scope="session")
-def interpreted() -> Callable[[Plan, Random], World]:
-    """Runs a plan on an empty list to its end; messages arrive in a random order."""
+def interpreted(jq: JqPool) -> Callable[..., World]:
+    """Runs a plan on an empty list to its end; messages arrive in a random order.
 
-    def interpret(plan: Plan, chance: Random) -> World:
-        run = World(plan, lambda _: PENDING).start([])
+    Takes the plan, the source of chance, and the texts of external resources by their addresses.
+    """
+
+    def interpret(plan: Plan, chance: Random, texts: Mapping[str, str]) -> World:
+        run = World(plan, lambda _: PENDING, jq=jq).start([])
         answered = 0
         while not run.state.status.ended:
             open_requests = run.requests[answered:]
@@ -60,7 +64,9 @@ def interpreted() -> Callable[[Plan, Random], World]:
                 run.requests.remove(request)
                 run.requests.insert(answered, request)
                 answered += 1
-                run.reply(request, request.arguments["body"])
+                fetches = request.queue == "resource"
+                text = texts[request.arguments["endpoint"]["uri"]] if fetches else ""
+                run.reply(request, FetchedText(text) if fetches else request.arguments["body"])
                 run.settle()
             else:
                 due = len(run.timers)

@@ -19,6 +19,11 @@ FUNCTIONS = {
     "pair": {"do": [{"first": {"set": "${ . + [100] }"}}, {"second": {"set": "${ . + [200] }"}}]},
     "nested": {"do": [{"inner": {"call": "pair"}}, {"wait": {"wait": {"milliseconds": 1}}}]},
 }
+PAIR, NESTED, ARRAY = (f"http://texts.test/{name}" for name in ("pair.yaml", "nested.yaml", "array.json"))
+EXTERNAL = {PAIR: FUNCTIONS["pair"], NESTED: {"do": [{"inner": {"call": PAIR}}, {"again": {"call": PAIR}}]}}
+TEXTS = {address: orjson.dumps(task).decode() for address, task in EXTERNAL.items()}
+TEXTS[ARRAY] = '{"type": "array"}'
+IS_ARRAY = {"schema": {"resource": {"endpoint": ARRAY}}}
 EVENT = {"with": {"type": "emitted", "data": "${ . }"}}
 A, B = {"with": {"type": "a"}}, {"with": {"type": "b", "data": [1]}, "correlate": {"n": {"from": ".data"}}}
 STRATEGIES = [
@@ -54,6 +59,8 @@ leaves = st.one_of(
     numbers.map(lambda n: {"call": "http", "with": HTTP, "output": {"as": f". + [{n}]"}}),
     numbers.map(lambda n: {"wait": {"milliseconds": n}}),
     st.sampled_from(sorted(FUNCTIONS)).map(lambda name: {"call": name}),
+    st.sampled_from(sorted(EXTERNAL)).map(lambda name: {"call": name}),
+    numbers.map(lambda n: {"set": f"${{ . + [{n}] }}", "input": IS_ARRAY, "output": IS_ARRAY}),
     numbers.map(lambda n: {"emit": {"event": EVENT}, "output": {"as": f".data + [{n}]"}}),
     st.tuples(numbers, st.sampled_from(STRATEGIES), st.sampled_from(ITERATORS)).map(
         lambda values: {
@@ -161,7 +168,8 @@ class Model:
             case {"call": "http"} | {"emit": _} | {"listen": _}:
                 return [*data, *added_by_output(task)]
             case {"call": name}:
-                return self.task(FUNCTIONS[name], data)
+                inside = Model([]) if name in EXTERNAL else self  # extensions do not apply there
+                return inside.task({**FUNCTIONS, **EXTERNAL}[name], data)
             case {"raise": {"error": {"type": type_}}}:
                 raise Raised(type_)
             case {"for": _, "do": tasks}:
@@ -218,7 +226,7 @@ def definition(tasks: list[dict[str, Any]], extensions: list[dict[str, Any]]) ->
 @settings(max_examples=150, deadline=None)
 @given(workflow=generated, seed=st.integers(0, 2**16))
 def test_generated_workflows_come_out_as_the_model_says(interpreted, jq, workflow, seed):
-    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed))
+    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed), TEXTS)
     tasks, extensions = workflow
     try:
         output = Model(extensions).tasks(tasks, [])
@@ -232,7 +240,7 @@ def test_generated_workflows_come_out_as_the_model_says(interpreted, jq, workflo
 @settings(max_examples=60, deadline=None)
 @given(workflow=generated, seed=st.integers(0, 2**16))
 def test_laws_of_every_history(interpreted, jq, workflow, seed):
-    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed))
+    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed), TEXTS)
     history = world.history
     assert [event.seq for event in history] == list(range(1, len(history) + 1))  # I2
     ends = [e.run for e in history if e.type in {"task.completed", "task.faulted", "task.cancelled"}]
@@ -250,7 +258,7 @@ def test_laws_of_every_history(interpreted, jq, workflow, seed):
 @settings(max_examples=60, deadline=None)
 @given(workflow=generated, seed=st.integers(0, 2**16), data=st.data())
 def test_repeated_and_late_messages_change_nothing(interpreted, jq, workflow, seed, data):
-    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed))
+    world = interpreted(compile_plan(definition(*workflow), jq), random.Random(seed), TEXTS)
     result = orjson.dumps(world.state.output)
     length = len(world.history)
     for request in world.requests:
