@@ -23,6 +23,7 @@ EXAMPLES = {
     "poll-until-done.yaml",
     "human-approval.yaml",
     "price-list.yaml",
+    "shared-price-list.yaml",
     "approval-by-event.yaml",
     "nightly-report.yaml",
     "sync-once.yaml",
@@ -58,13 +59,18 @@ async def test_hello(call: Any, examples: Path) -> None:
     assert ran.json == {"greeting": "Hello, Ada!"}
 
 
-async def test_a_function_is_called_with_other_inputs(call: Any, examples: Path) -> None:
-    ran = await call("run", str(examples / "price-list.yaml"), "--input", '{"book": 10, "lamp": 50}')
+FUNCTIONS = ("price-list.yaml", "shared-price-list.yaml")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+async def test_a_function_is_called_with_other_inputs(call: Any, examples: Path, name: str) -> None:
+    ran = await call("run", str(examples / name), "--input", '{"book": 10, "lamp": 50}')
     assert ran.json == {"book": 10.7, "lamp": 59.5}
 
 
-async def test_the_input_of_a_function_is_checked(call: Any, examples: Path) -> None:
-    ran = await call("run", str(examples / "price-list.yaml"), "--input", '{"book": "ten", "lamp": 50}')
+@pytest.mark.parametrize("name", FUNCTIONS)
+async def test_the_input_of_a_function_is_checked(call: Any, examples: Path, name: str) -> None:
+    ran = await call("run", str(examples / name), "--input", '{"book": "ten", "lamp": 50}')
     assert ran.code == 1
     assert '"instance":"/do/0/book"' in ran.errors
     assert "/net" in ran.errors
