@@ -227,9 +227,9 @@ def test_a_task_that_cannot_be_compiled_faults_only_when_it_is_reached(world):
     run = world("""
         do:
           - first: {set: {x: 1}}
-          - never: {if: 'false', input: {schema: {resource: {endpoint: http://h/s.json}}}, set: {y: 1}}
+          - never: {if: 'false', input: {schema: {document: {type: 7}}}, set: {y: 1}}
           - t:
-              try: [{a: {input: {schema: {resource: {endpoint: http://h/s.json}}}, set: {y: 1}}}]
+              try: [{a: {input: {schema: {document: {type: 7}}}, set: {y: 1}}}]
               catch: {do: [{h: {set: '${ $error }'}}]}
     """).start({})
     assert run.path()[0] == "first"

@@ -277,7 +277,7 @@ async def dead_letter_of(store: EventStore, key: ExecutionKey) -> DeadLetter:
 @pytest.mark.parametrize(
     "tasks",
     [
-        "do: [{a: {input: {schema: {resource: {endpoint: http://h/s.json}}}, set: {a: 1}}}]",
+        "do: [{a: {input: {schema: {document: {type: 7}}}, set: {a: 1}}}]",
         "do: [{a: {set: '${ nosuchfunction }'}}]",
     ],
 )
