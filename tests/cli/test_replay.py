@@ -143,7 +143,7 @@ def test_a_file_without_a_history_is_bad_input(text, unspool, home):
     assert unspool("replay", "odd.jsonl").code == 2
 
 
-def test_a_history_of_a_definition_that_cannot_be_compiled_verifies(program, unspool, home):
+def test_a_history_of_an_execution_without_its_schema_verifies(program, unspool, home):
     text = (home / "greet.yaml").read_text()
     schema = "input: {schema: {resource: {endpoint: http://localhost/s.json}}}\n"
     (home / "broken.yaml").write_text(text + schema)
