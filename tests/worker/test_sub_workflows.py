@@ -117,6 +117,74 @@ async def test_an_unknown_workflow_and_input_that_its_schema_refuses(store, jq):
         assert error["instance"] == "/do/0/b"
 
 
+UNAWAITED = "run: {await: false, workflow: {namespace: test, name: child}}"
+NO_CHILD = "there is no workflow test/child:latest"
+
+
+async def verified(store, jq, text: str, key) -> None:
+    assert verify(compile_plan(load(text).value, jq), key.id, await store.history(key)) is None
+
+
+@pytest.mark.parametrize("condition", ["true", '("a" | test("a"))'], ids=["batch", "real jq"])
+async def test_an_unknown_workflow_that_is_not_awaited(store, jq, condition):
+    text = await deploy(store, f"do: [{{a: {{set: {{x: 1}}}}}}, {{b: {{if: '{condition}', {UNAWAITED}}}}}]")
+    async with working(store, jq):
+        key = await start(store, "parent")
+        faulted = await ended(store, key)
+        assert faulted.status is Status.FAULTED
+        error = (await store.last_event(key)).data["error"]
+        assert error["type"].endswith("/configuration")
+        assert (error["detail"], error["instance"]) == (NO_CHILD, "/do/1/b")
+        await verified(store, jq, text, key)
+        await deploy(store, "do: [{a: {set: {y: 2}}}]", CHILD)
+        await store.send("default", Message(MessageKind.RETRY, "parent", {}))
+        await store.wait_for_version(key, faulted.version + 1, 10)
+        assert await output(store, key) == {"x": 1}
+        [child] = children_of(await store.history(key))
+        assert await output(store, key._replace(id=child)) == {"y": 2}
+        await verified(store, jq, text, key)
+
+
+async def test_the_error_of_an_unknown_workflow_that_is_not_awaited_can_be_caught(store, jq):
+    """Among others that exist, in a loop, and with an extension whose `after` list runs."""
+    await deploy(store, "do: [{a: {set: {y: 2}}}]", CHILD)
+    unknown = "run: {await: false, workflow: {namespace: test, name: child, version: 9.9.9}}"
+    text = await deploy(
+        store,
+        f"""
+use: {{extensions: [{{e: {{extend: run, after: [{{n: {{set: {{x: 1}}}}}}]}}}}]}}
+do:
+  - loop:
+      for: {{in: '[range(30)]'}}
+      do:
+        - known: {{{UNAWAITED}}}
+        - t:
+            try: [{{u: {{{unknown}}}}}]
+            catch: {{do: [{{c: {{set: '${{ [$error.detail, $item] }}'}}}}]}}
+""",
+    )
+    async with working(store, jq):
+        key = await start(store, "parent")
+        assert await output(store, key) == ["there is no workflow test/child:9.9.9", 29]
+    history = await store.history(key)
+    assert len(children_of(history)) == 30
+    await verified(store, jq, text, key)
+
+
+async def test_recursion_that_is_not_awaited_ends_at_the_depth_limit(store, jq):
+    text = await deploy(store, f"do: [{{b: {{{UNAWAITED}}}}}]", CHILD)
+    async with working(store, jq, max_depth=3):
+        key = await start(store, "top", ref=CHILD)
+        for _ in range(3):
+            assert (await ended(store, key)).status is Status.COMPLETED
+            [child] = children_of(await store.history(key))
+            key = key._replace(id=child)
+        assert (await ended(store, key)).status is Status.FAULTED
+        error = (await store.last_event(key)).data["error"]
+    assert "nested deeper than 3" in error["detail"]
+    await verified(store, jq, text, key)
+
+
 async def test_recursion_ends_at_the_depth_limit_and_verifies(store, jq):
     text = await deploy(store, f"do: [{{b: {{{RUN}}}}}]", CHILD)
     async with working(store, jq, max_depth=5):

@@ -1,7 +1,8 @@
 """Resolves the sub-workflows that a commit starts: their versions, their ids, and whether they may start.
 
 This is done after the decision and before the commit, because `decide` does no I/O. A sub-workflow that
-cannot start becomes a `child.ended` message to the execution itself, so a replay sees no difference.
+cannot start becomes a `child.ended` message to the execution itself, so a replay sees no difference. If its
+task does not wait for it, the messages must be decided again: `StartRefused` has the errors.
 
 A sub-workflow with an idempotency key may be an execution that was started elsewhere. So an execution that
 awaits it also sends it a `join` message, and learns its id from a `child.joined` message.
@@ -9,7 +10,7 @@ awaits it also sends it a `join` message, and learns its id from a `child.joined
 
 import asyncio
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
@@ -26,11 +27,23 @@ from unspool.eventstore.records import (
     Start,
     StartExecution,
     Status,
+    WorkflowRef,
 )
 from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
+from unspool.worker.interpreter.extended import Stage
+from unspool.worker.interpreter.tasks.run_workflow import TOO_DEEP, UNKNOWN
 
 _Resolved = tuple[Outgoing | Message, ...]
 """What is for other executions, and messages to the execution itself."""
+
+
+class StartRefused(Exception):
+    """Sub-workflows that no task waits for cannot start."""
+
+    def __init__(self, errors: dict[WorkflowRef, WorkflowError]) -> None:
+        """Takes the errors by the workflows, as the definition names them."""
+        super().__init__(", ".join(map(str, errors)))
+        self.errors = errors
 
 
 class Children:
@@ -43,16 +56,21 @@ class Children:
         self._error_base = error_base
 
     async def resolve(self, commit: Commit) -> Commit:
-        """The commit with the versions and ids of the sub-workflows that it starts."""
+        """The commit with the versions and ids of the sub-workflows that it starts. Raises `StartRefused`."""
         if not _starts_any(commit):
             return commit
         return await self._with_ids(commit, await self._with_versions(commit))
 
     async def resolve_at_once(self, commit: Commit) -> Commit | None:
-        """The same; None if a definition must be read first, or an expression needs a jq process."""
+        """The same; None if a definition must be read first, an expression needs a jq process, or a
+        sub-workflow that no task waits for cannot start.
+        """
         if not _starts_any(commit):
             return commit
-        outgoing = await self._with_versions(commit)
+        try:
+            outgoing = await self._with_versions(commit)
+        except StartRefused:
+            return None
         for each in outgoing:
             if isinstance(each, StartExecution) and not self._keys.resolves_at_once(
                 commit.key.tenant, each.start.workflow
@@ -61,21 +79,26 @@ class Children:
         return await self._with_ids(commit, outgoing)
 
     async def _with_versions(self, commit: Commit) -> _Resolved:
-        return tuple(await asyncio.gather(*(self._with_version(each) for each in commit.outgoing)))
+        """What the commit sends, with versions. Raises `StartRefused`."""
+        found = await asyncio.gather(*(self._with_version(each) for each in commit.outgoing))
+        refused = [each for each in found if isinstance(each, _Refused)]
+        unawaited = {each.start.workflow: each.error for each in refused if not _awaits(commit, each.parent)}
+        if unawaited:
+            raise StartRefused(unawaited)
+        return tuple(self._end_of(each) if isinstance(each, _Refused) else each for each in found)
 
-    async def _with_version(self, outgoing: Outgoing) -> Outgoing | Message:
+    async def _with_version(self, outgoing: Outgoing) -> "Outgoing | _Refused":
         if not isinstance(outgoing, StartExecution):
             return outgoing
         start = outgoing.start
         namespace, name, version = start.workflow
         if start.parent is not None and start.parent.depth > self._max_depth:
-            return self._refused(start, errors.configuration(_TOO_DEEP.format(self._max_depth), "Too deep"))
+            return _Refused(start, errors.configuration(_TOO_DEEP_DETAIL.format(self._max_depth), TOO_DEEP))
         found = await self._store.resolve(
             start.key.tenant, namespace, name, None if version == LATEST else version
         )
         if found is None:
-            error = errors.configuration(f"there is no workflow {start.workflow}", "Unknown workflow")
-            return self._refused(start, error)
+            return _Refused(start, errors.configuration(f"there is no workflow {start.workflow}", UNKNOWN))
         return StartExecution(replace(start, workflow=found))
 
     async def _with_ids(self, commit: Commit, resolved: _Resolved) -> Commit:
@@ -92,7 +115,7 @@ class Children:
         try:
             start = await self._keys.resolve(each.start)
         except NoKey as cause:
-            return (self._refused(each.start, errors.expression(str(cause), "No idempotency key")),)
+            return (self._end_of(_Refused(each.start, errors.expression(str(cause), "No idempotency key"))),)
         if start.idempotency_key is None or parent is None or not _awaits(commit, parent):
             return (StartExecution(start),)
         join = {"execution": parent.execution, "run": parent.run, "child": child}
@@ -101,7 +124,7 @@ class Children:
             return outgoing
         if await self._waits_for(start.key, parent):
             error = errors.configuration(_ITSELF.format(start.key.id), "Sub-workflow waits for itself")
-            return (self._refused(each.start, error),)
+            return (self._end_of(_Refused(each.start, error)),)
         joined = {"run": parent.run, "child": child, "execution": start.key.id}
         return (*outgoing, Message(MessageKind.CHILD_JOINED, parent.execution, joined))
 
@@ -113,15 +136,27 @@ class Children:
             above = None if record is None or record.parent is None else record.parent.execution
         return above is not None
 
-    def _refused(self, start: Start, error: WorkflowError) -> Message:
-        assert start.parent is not None  # only sub-workflows are started by commits
+    def _end_of(self, refused: "_Refused") -> Message:
+        """The message that a sub-workflow sends when it faults with this error."""
         body = {
-            "run": start.parent.run,
-            "child": start.key.id,
+            "run": refused.parent.run,
+            "child": refused.start.key.id,
             "status": Status.FAULTED.value,
-            "error": error.under(self._error_base).to_json(),
+            "error": refused.error.under(self._error_base).to_json(),
         }
-        return Message(MessageKind.CHILD_ENDED, start.parent.execution, body)
+        return Message(MessageKind.CHILD_ENDED, refused.parent.execution, body)
+
+
+class _Refused(NamedTuple):
+    """A sub-workflow that cannot start."""
+
+    start: Start
+    error: WorkflowError
+
+    @property
+    def parent(self) -> Parent:
+        assert self.start.parent is not None  # only sub-workflows are started by commits
+        return self.start.parent
 
 
 def _starts_any(commit: Commit) -> bool:
@@ -129,10 +164,17 @@ def _starts_any(commit: Commit) -> bool:
 
 
 def _awaits(commit: Commit, parent: Parent) -> bool:
-    """Whether a task waits for its sub-workflow. A task that does not has completed in the same commit."""
-    return not any(event.type == "task.completed" and event.run == parent.run for event in commit.events)
+    """Whether a task waits for its sub-workflow.
+
+    A task that does not has completed in the same commit, or its `after` lists have begun.
+    """
+    return not any(
+        event.type == "task.completed" or event.data.get("stage") == Stage.AFTER
+        for event in commit.events
+        if event.run == parent.run
+    )
 
 
 _ITSELF: Final = "execution {} has the idempotency key of the sub-workflow, and waits for this execution"
 
-_TOO_DEEP: Final = "sub-workflows are nested deeper than {} (UNSPOOL_MAX_DEPTH)"
+_TOO_DEEP_DETAIL: Final = "sub-workflows are nested deeper than {} (UNSPOOL_MAX_DEPTH)"

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from unspool.definitions.errors import WorkflowError
 from unspool.definitions.plan import Plan
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.errors import NotFound, StoreUnavailable
@@ -17,9 +18,10 @@ from unspool.eventstore.records import (
     ExecutionKey,
     Message,
     Outcome,
+    WorkflowRef,
 )
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.worker.children import Children
+from unspool.worker.children import Children, StartRefused
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
@@ -140,9 +142,8 @@ class ExecutionProcessor:
             if lost_key:
                 await self._store.acknowledge(lost_key)
                 return [delivery for delivery in deliveries if delivery not in lost_key]
-            step = await self._step(key, known, deliveries)
+            step, outcome = await self._committed(key, known, deliveries)
             if step is not None:
-                outcome = await self._commit(step)
                 if outcome in APPLIED:
                     return step.left
                 if outcome is Outcome.ANSWERED:  # another worker has the event; the others come back
@@ -176,14 +177,33 @@ class ExecutionProcessor:
         log.warning("not retried: no key", extra={"action": "retry_without_key", "execution": key.id})
         return retries
 
-    async def _step(
+    async def _committed(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
+    ) -> tuple[Step | None, Outcome | None]:
+        """Makes a step and commits it.
+
+        Decides again if a sub-workflow that no task waits for cannot start.
+        """
+        refused: dict[WorkflowRef, WorkflowError] = {}
+        while (step := await self._step(key, known, deliveries, refused)) is not None:
+            try:
+                return step, await self._commit(step)
+            except StartRefused as cause:
+                refused |= cause.errors
+        return None, None
+
+    async def _step(
+        self,
+        key: ExecutionKey,
+        known: CachedState,
+        deliveries: Sequence[Delivery[Message]],
+        refused: Mapping[WorkflowRef, WorkflowError],
     ) -> Step | None:
         plan = await self._plan(key, known, deliveries)
+        work = partial(self._steps.step, key, plan, known, deliveries, refused)
         if plan.guarded:  # an expression may block until the time limit of jq ends it
-            work = partial(self._steps.step, key, plan, known, deliveries)
             return await self._threads.run(key, work)
-        return self._steps.step(key, plan, known, deliveries)
+        return work()
 
     async def _plan(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]

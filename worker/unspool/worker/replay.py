@@ -17,6 +17,7 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind, Status
 from unspool.worker.interpreter import State, decide, fold
 from unspool.worker.interpreter.state import Phase, Run
+from unspool.worker.interpreter.tasks.run_workflow import refused_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,10 @@ def verify(
         message, at = cause_of(state, rest), rest[0].time
         # A long decision is cut, and the next one has a later time. So this one must not decide more events.
         most = len(next(list(group) for _, group in groupby(rest, key=attrgetter("time"))))
-        decision = decide(plan, state, message, at, error_base=error_base, enough=most.__le__)
+        refused = refused_in(plan, rest[:most])
+        decision = decide(
+            plan, state, message, at, error_base=error_base, enough=most.__le__, refused=refused
+        )
         difference = _difference(decision.events, rest)
         if difference is not None:
             return difference

@@ -1,11 +1,12 @@
 """A step: the decisions on some messages of an execution, and the one commit that stores them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 from uuid import uuid4
 
+from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.plan import Plan
 from unspool.eventstore.published_events import Subscription
@@ -19,8 +20,9 @@ from unspool.eventstore.records import (
     Outgoing,
     PublishEvent,
     SendMessage,
+    WorkflowRef,
 )
-from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
+from unspool.worker.interpreter import MAX_EVENTS, NONE_REFUSED, Decision, State, decide
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE, with_tenant
 from unspool.worker.lifecycle import lifecycle_events
 from unspool.worker.state_cache import CachedState
@@ -50,13 +52,21 @@ class Steps:
         self._numbers = count()
 
     def step(
-        self, key: ExecutionKey, plan: Plan, known: CachedState, deliveries: Sequence[Delivery[Message]]
+        self,
+        key: ExecutionKey,
+        plan: Plan,
+        known: CachedState,
+        deliveries: Sequence[Delivery[Message]],
+        refused: Mapping[WorkflowRef, WorkflowError] = NONE_REFUSED,
     ) -> Step | None:
-        """The step that messages cause; None if they cause no event. Then `answers` may have messages."""
+        """The step that messages cause; None if they cause no event. Then `answers` may have messages.
+
+        `refused` has the sub-workflows that cannot start.
+        """
         messages = [delivery.body for delivery in deliveries]
         if known.start is not None and messages[0].kind is not MessageKind.START:
             messages.insert(0, known.start)  # a cancellation may arrive before the start
-        decisions, unread = self._decisions(plan, known.state, messages)
+        decisions, unread = self._decisions(plan, known.state, messages, refused)
         if not any(decision.events for decision in decisions):
             return None
         commit_id = f"{self._id}-{next(self._numbers)}"
@@ -83,7 +93,13 @@ class Steps:
         outgoing = [each for decision in decisions for each in decision.outgoing]
         return [each.message for each in outgoing if isinstance(each, SendMessage)]
 
-    def _decisions(self, plan: Plan, state: State, messages: Sequence[Message]) -> tuple[list[Decision], int]:
+    def _decisions(
+        self,
+        plan: Plan,
+        state: State,
+        messages: Sequence[Message],
+        refused: Mapping[WorkflowRef, WorkflowError] = NONE_REFUSED,
+    ) -> tuple[list[Decision], int]:
         """Decisions, each on the state after the previous one; and how many messages were not read.
 
         They are for one commit, so they stop at the limits of one decision: events, size and time. A decision
@@ -94,7 +110,9 @@ class Steps:
         deadline = time.monotonic() + MAX_DECISION_SECONDS
         decisions, events, size = [], 0, 0
         for place, message in enumerate(messages, 1):
-            decision = decide(plan, state, message, now, error_base=self._error_base, enough=in_time())
+            decision = decide(
+                plan, state, message, now, error_base=self._error_base, enough=in_time(), refused=refused
+            )
             if decision.events or decision.outgoing:
                 decisions.append(decision)
                 state = decision.state

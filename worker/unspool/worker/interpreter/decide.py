@@ -22,6 +22,7 @@ from unspool.eventstore.records import (
     Status,
     TaskRequest,
     Timer,
+    WorkflowRef,
 )
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.extensions import Extensions
@@ -40,6 +41,7 @@ from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 
+NONE_REFUSED: Final[Mapping[WorkflowRef, WorkflowError]] = MappingProxyType({})
 NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
 
 
@@ -80,6 +82,7 @@ def decide(
     *,
     error_base: str = DEFAULT_BASE,
     enough: Callable[[int], bool] = MAX_EVENTS.__le__,
+    refused: Mapping[WorkflowRef, WorkflowError] = NONE_REFUSED,
 ) -> Decision:
     """Returns what happens next after a message.
 
@@ -91,8 +94,9 @@ def decide(
         error_base: base URI of standard errors.
         enough: gets the number of events; returns whether the decision stops there. The rest is then left
             for the next decision.
+        refused: the sub-workflows that cannot start, as the definition names them, with their errors.
     """
-    builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, _EXTENSIONS, error_base, enough)
+    builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, _EXTENSIONS, error_base, enough, refused)
     _HANDLERS[message.kind](builder, message.body)
     _start_ready(builder)
     if not builder.events:

@@ -120,6 +120,8 @@ class DecisionBuilder:
     error_base: str
     enough: Callable[[int], bool]
     """Gets the number of events; returns whether the decision stops there."""
+    refused: Mapping[WorkflowRef, WorkflowError]
+    """The sub-workflows that cannot start."""
     budget: Budget = field(default_factory=Budget)
     """The operations that expressions may still use for the current task."""
     size: int = 0

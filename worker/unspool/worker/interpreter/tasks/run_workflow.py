@@ -1,32 +1,62 @@
-"""`run: workflow`: starts another execution and can wait for it (inventory I62, I63)."""
+"""`run: workflow`: starts another execution and can wait for it (inventory I62, I63).
 
+Whether the workflow exists is known after the decision. If it does not, a task that waits gets the error
+as the end of the sub-workflow. A task that does not wait would have completed by then. So the messages are
+decided again, with the error in `refused`.
+"""
+
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Plan
 from unspool.definitions.tasks.run_workflow import RunWorkflow
+from unspool.eventstore.events import Event
 from unspool.eventstore.records import WorkflowRef
-from unspool.worker.interpreter.decision_builder import DecisionBuilder
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
+
+UNKNOWN: Final = "Unknown workflow"
+TOO_DEEP: Final = "Too deep"
+"""Titles of the errors of sub-workflows that cannot start."""
 
 
 class RunWorkflowInterpreter(Kind):
     """Starts a sub-workflow; the result arrives as a message."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: RunWorkflow) -> None:
-        """Starts it. If it is not awaited, completes with the input."""
+        """Starts it. If it is not awaited, completes with the input, or faults if it cannot start."""
         given = run.input if body.input is None else Scope(builder, run).evaluate(body.input, run.input)
-        builder.start_child(run, WorkflowRef(body.namespace, body.name, body.version), given)
+        workflow = WorkflowRef(body.namespace, body.name, body.version)
+        if not body.awaited and workflow in builder.refused:
+            raise Fault(builder.refused[workflow])
+        builder.start_child(run, workflow, given)
         if not body.awaited:
             complete(builder, run, INPUT)
 
     def answered(self, builder: DecisionBuilder, run: Run, body: RunWorkflow, output: Json) -> None:
         """Completes with the output of the sub-workflow."""
         complete(builder, run, None if body.returns_nothing else output)
+
+
+def refused_in(plan: Plan, events: Iterable[Event]) -> dict[WorkflowRef, WorkflowError]:
+    """Returns the sub-workflows that could not start, by the events of a decision, with their errors."""
+    refused = {}
+    for event in events:
+        task = plan.tasks.get(event.task or "") if event.type == "task.faulted" else None
+        if task is None or not isinstance(task.body, RunWorkflow) or task.body.awaited:
+            continue
+        error = event.data["error"]
+        if error.get("title") in {UNKNOWN, TOO_DEEP}:
+            workflow = WorkflowRef(task.body.namespace, task.body.name, task.body.version)
+            refused[workflow] = errors.configuration(error["detail"], error["title"])
+    return refused
 
 
 def error_of_child(builder: DecisionBuilder, run: Run, ended: dict[str, Json]) -> WorkflowError:
