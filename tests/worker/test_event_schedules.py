@@ -22,6 +22,8 @@ from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import ExecutionRecord, Message, MessageKind, Status
 from unspool.worker.schedule.operations import current_schedule, wait_until_paused
+from unspool.worker.service import WorkerService
+from unspool.worker.settings import WorkerSettings
 
 ONE = "{on: {one: {with: {type: t}}}, read: envelope}"
 PAIR = """{read: envelope, on: {all: [
@@ -200,3 +202,36 @@ async def test_expressions_in_real_jq_do_not_block_the_worker(store, jq):
         await listening(store)
         await store.publish(TENANT, [event("t", 1, "abb"), event("t", 2, "abc")])
         assert await outputs(store, 1) == [["abb"]]
+
+
+async def test_killed_workers_lose_and_repeat_nothing(store, jq):
+    """They stop at any moment, and others take over when their leases end."""
+    await deployed(store, PAIR, tasks=ECHO)
+    async with running(store, jq):
+        await listening(store)
+
+    async def publish() -> None:
+        for n in range(60):
+            await store.publish(TENANT, [event(type_, f"{type_}{n}", {"order": n}) for type_ in "ab"])
+            await asyncio.sleep(0.01)  # so that workers stop in between
+
+    publishing = asyncio.create_task(publish())
+    names = count()
+    while not publishing.done():
+        settings = WorkerSettings(lease_seconds=1)
+        workers = [WorkerService(store, jq, settings, f"killed{next(names)}") for _ in range(2)]
+        tasks = [asyncio.create_task(worker.run()) for worker in workers]
+        await asyncio.wait([publishing], timeout=0.2)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    last = WorkerService(store, jq, WorkerSettings(lease_seconds=1), "last")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(last.run())
+        try:
+            found = await outputs(store, 60)
+        finally:
+            last.stop()
+    assert sorted(one["data"]["order"] for one, _ in found) == [*range(60)]
+    assert (await state_of(store)).sets.events == 0
+    assert (await store.dead_letters(TENANT)).items == ()

@@ -1,7 +1,6 @@
 """`evolve(state, event) -> state`: what each event does to a schedule."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import reduce
 from typing import Final
 
@@ -32,7 +31,7 @@ def evolve(state: ScheduleState, event: Event) -> ScheduleState:
     if event.seq != state.version + 1:
         raise CorruptHistory(f"event {event.seq} of {state.execution} follows event {state.version}")
     try:
-        return replace(_APPLY[event.type](state, event), version=event.seq)
+        return _APPLY[event.type](state, event)._replace(version=event.seq)
     except KeyError as missing:
         raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: no {missing}") from missing
 
@@ -50,8 +49,7 @@ def _deployed(state: ScheduleState, event: Event) -> ScheduleState:
         if name in schedule
     }
     same_events = triggers.get(ON) == state.triggers.get(ON)
-    return replace(
-        state,
+    return state._replace(
         workflow=WorkflowRef(**event.data["workflow"]),
         schedule=schedule,
         triggers=triggers,
@@ -77,7 +75,7 @@ def _changed(state: ScheduleState, event: Event, **members: Json) -> ScheduleSta
     """The state with another value of some members of the event's trigger."""
     name = _trigger_of(event)
     trigger = state.triggers[name]._replace(**members)
-    return replace(state, triggers={**state.triggers, name: trigger})
+    return state._replace(triggers={**state.triggers, name: trigger})
 
 
 def _scheduled(state: ScheduleState, event: Event) -> ScheduleState:
@@ -88,13 +86,13 @@ def _started(state: ScheduleState, event: Event) -> ScheduleState:
     due, execution = event.data["dueAt"], event.data["execution"]
     awaited = event.data.get("child", execution) if _trigger_of(event) == AFTER else None
     after = _changed(state, event, due=None, timer=None, execution=awaited, ended_at=None)
-    return replace(after, last=due, last_execution=execution, sets=_without_set(state, event))
+    return after._replace(last=due, last_execution=execution, sets=_without_set(state, event))
 
 
 def _failed(state: ScheduleState, event: Event) -> ScheduleState:
     """An `after` that failed waits for an operator or a new version: its input would be the same again."""
     after = _changed(state, event, due=None, timer=None, ended_at=None)
-    return replace(after, sets=_without_set(state, event))
+    return after._replace(sets=_without_set(state, event))
 
 
 def _without_set(state: ScheduleState, event: Event) -> PendingSets:
@@ -102,11 +100,11 @@ def _without_set(state: ScheduleState, event: Event) -> PendingSets:
 
 
 def _received(state: ScheduleState, event: Event) -> ScheduleState:
-    return replace(state, sets=state.sets.received(event.data), grown=state.grown + event.data["size"])
+    return state._replace(sets=state.sets.received(event.data), grown=state.grown + event.data["size"])
 
 
 def _dropped(state: ScheduleState, event: Event) -> ScheduleState:
-    return replace(state, sets=_without_set(state, event))
+    return state._replace(sets=_without_set(state, event))
 
 
 def _missed(state: ScheduleState, event: Event) -> ScheduleState:
@@ -121,11 +119,11 @@ def _ended(state: ScheduleState, event: Event) -> ScheduleState:
 
 def _paused(state: ScheduleState, event: Event) -> ScheduleState:
     triggers = {name: trigger._replace(due=None, timer=None) for name, trigger in state.triggers.items()}
-    return replace(state, paused=True, triggers=triggers)
+    return state._replace(paused=True, triggers=triggers)
 
 
 def _resumed(state: ScheduleState, event: Event) -> ScheduleState:
-    return replace(state, paused=False)
+    return state._replace(paused=False)
 
 
 _APPLY: Final[Mapping[str, Callable[[ScheduleState, Event], ScheduleState]]] = {

@@ -1,7 +1,6 @@
 """Schedules as they are stored."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -46,7 +45,7 @@ class StoredSchedule(NamedTuple):
         body = self.opening.body["input"]
         data = {"workflow": WorkflowRef(*body["workflow"])._asdict(), "schedule": body["schedule"]}
         deployed = evolve(self.state, Event(1, "schedule.deployed", 0, None, None, data))
-        return replace(deployed, version=0)
+        return deployed._replace(version=0)
 
 
 async def stored_schedule(store: Histories, key: ExecutionKey) -> StoredSchedule | None:

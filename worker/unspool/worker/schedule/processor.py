@@ -6,7 +6,6 @@ Failures are for the caller, which retries and moves messages to the dead letter
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import count
 from typing import Final
 from uuid import uuid4
@@ -116,11 +115,12 @@ class ScheduleProcessor:
             messages.insert(0, known.opening)  # another worker may have the start message
             added = 1
         triggers = await self._event_triggers(key.tenant, known.state, messages)
-        work = partial(decide, known.state, messages, self._now(), self._rules, triggers, enough=in_time())
-        if any(trigger.guarded for trigger in triggers.values()):
-            decision = await self._threads.run(key, work)
-        else:
-            decision = work()
+
+        def work() -> Decision:
+            return decide(known.state, messages, self._now(), self._rules, triggers, enough=in_time())
+
+        guarded = any(trigger.guarded for trigger in triggers.values())
+        decision = await self._threads.run(key, work) if guarded else work()
         return decision, max(0, decision.read - added)
 
     async def _event_triggers(

@@ -1,7 +1,7 @@
 """The state of a schedule: what triggers it, when each trigger is due next, and which events it holds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from unspool.definitions.json_value import Json
@@ -42,8 +42,7 @@ class Trigger(NamedTuple):
         return self.due is None and self.execution is None
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleState:
+class ScheduleState(NamedTuple):
     """A schedule as of one event."""
 
     execution: str
@@ -51,17 +50,17 @@ class ScheduleState:
     """Number of the last event."""
     workflow: WorkflowRef | None = None
     """The definition that it starts; None before the first event."""
-    schedule: Mapping[str, Json] = field(default_factory=dict)
+    schedule: Mapping[str, Json] = MappingProxyType({})
     """As the author wrote it; empty when the definition has none any more."""
     paused: bool = False
-    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    triggers: Mapping[str, Trigger] = MappingProxyType({})
     started_at: int | None = None
     last: int | None = None
     """The newest occurrence that was started."""
     last_execution: str | None = None
     compacted_at: int = 0
     """Number of the newest event that holds a whole state."""
-    sets: PendingSets = field(default_factory=PendingSets)
+    sets: PendingSets = PendingSets()
     """Events that wait for others."""
     grown: int = 0
     """About how many characters of events the history has since it was compacted."""
