@@ -33,9 +33,9 @@ class Server:
                 await asyncio.sleep(0.02)
         return found
 
-    async def executions(self, name: str, status: str = "") -> list[Any]:
+    async def executions(self, name: str, status: str = "", namespace: str = "examples") -> list[Any]:
         """Returns the executions of an example, with this status if one is given."""
-        query = {"workflow": f"examples/{name}", **({"status": status} if status else {})}
+        query = {"workflow": f"{namespace}/{name}", **({"status": status} if status else {})}
         async with self._session.get("/api/v1/executions", params=query) as answer:
             assert answer.status == 200
             return list((await answer.json())["items"])
