@@ -5,7 +5,8 @@ from typing import Final
 from unspool.eventstore.built_in import schedule_key
 from unspool.eventstore.ids import NAME
 from unspool.eventstore.port import Histories
-from unspool.eventstore.records import ExecutionKey, MessageKind
+from unspool.eventstore.records import ExecutionKey, MessageKind, WorkflowRef
+from unspool.eventstore.semver import order
 from unspool.worker.schedule.history import stored_schedule, stored_schedules
 from unspool.worker.schedule.state import ScheduleState
 
@@ -48,3 +49,17 @@ async def wait_until_paused(store: Histories, key: ExecutionKey, *, paused: bool
         if state is None or (state.paused is paused and state.version > 0):
             return
         await store.wait_for_version(key, state.version, _CHECK_SECONDS)
+
+
+async def wait_until_begun(store: Histories, tenant: str, workflow: WorkflowRef) -> None:
+    """Returns when the schedule of this version, or of a later one, has begun; or when it has ended."""
+    key = schedule_key(tenant, workflow.namespace, workflow.name)
+    while True:
+        state = await current_schedule(store, key)
+        if state is None or (state.version > 0 and _follows(state, workflow)):
+            return
+        await store.wait_for_version(key, state.version, _CHECK_SECONDS)
+
+
+def _follows(state: ScheduleState, workflow: WorkflowRef) -> bool:
+    return state.workflow is not None and order(state.workflow.version) >= order(workflow.version)
