@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks import events, measurements, processes, tenants, workloads
+from benchmarks import events, measurements, processes, sub_workflows, tenants, workloads
 from benchmarks.measurements import Figures
 from benchmarks.recording import record
 
@@ -34,6 +34,12 @@ def _redis() -> Iterator[tuple[str, list[int]]]:
 def _sqlite() -> Iterator[tuple[str, list[int]]]:
     with tempfile.TemporaryDirectory() as folder:
         yield f"sqlite:///{folder}/store.sqlite3", []
+
+
+async def _parent_of_many(place: events.Place, counts: tuple[int, ...], concurrency: int | None) -> Figures:
+    with place() as (url, _):
+        memory = partial(_used_memory, url) if url.startswith("redis") else None
+        return await sub_workflows.parent_of_many(url, memory, counts, concurrency)
 
 
 def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
@@ -88,6 +94,13 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
         "list side by side, redis": on_redis(
             lambda u, _: m.list_side_by_side(u, 10, (1_000 // scale, 10_000 // scale))
         ),
+        **{
+            f"10 000 sub-workflows, {kind}, {store}": partial(
+                _parent_of_many, place, (1_000 // scale, 10_000 // scale), concurrency
+            )
+            for kind, concurrency in (("100 at once", 100), ("not awaited", None))
+            for store, place in (("redis", _redis), ("sqlite", _sqlite))
+        },
         "2 000 one-second timers, redis": on_redis(lambda u, _: m.timers(u, 2000)),
         "2 000 one-second timers, sqlite": on_sqlite(lambda u: m.timers(u, 2000)),
         "10 000 timers in a second, redis": on_redis(lambda u, _: m.timers_in_a_second(u, 10_000)),

@@ -61,13 +61,17 @@ async def ended(store: EventStore, key: ExecutionKey, seconds: float = LIMIT_SEC
     raise TimeoutError(f"{key} has not ended")
 
 
-async def all_ended(store: EventStore, ref: WorkflowRef, keys: list[ExecutionKey]) -> list[ExecutionRecord]:
-    """Waits until many executions have ended, by polling."""
-    running = [Status.PENDING, Status.RUNNING, Status.WAITING]
+async def none_runs(store: EventStore, ref: WorkflowRef) -> None:
+    """Waits until no execution of a workflow runs, by polling."""
     workflow = (ref.namespace, ref.name)
-    for status in running:
+    for status in (Status.PENDING, Status.RUNNING, Status.WAITING):
         while (await store.executions(TENANT, ExecutionFilter(status, workflow), limit=1)).items:
             await asyncio.sleep(0.05)
+
+
+async def all_ended(store: EventStore, ref: WorkflowRef, keys: list[ExecutionKey]) -> list[ExecutionRecord]:
+    """Waits until many executions have ended, by polling."""
+    await none_runs(store, ref)
     records = await asyncio.gather(*(store.execution(key) for key in keys))
     found = [record for record in records if record is not None]
     assert all(record.status is Status.COMPLETED for record in found), found

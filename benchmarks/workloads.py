@@ -56,6 +56,31 @@ do:
     )
 
 
+def child() -> str:
+    """Returns the definition of a sub-workflow that sets its data."""
+    return HEAD.format(name="child") + "do:\n  - a: {set: {n: '${ .n }'}}\n"
+
+
+def parent(concurrency: int | None) -> str:
+    """Returns a definition with a sub-workflow for each item of a list.
+
+    At most `concurrency` run side by side. If it is None, they are started one after another and not awaited.
+    """
+    mark = "" if concurrency is None else f"metadata: {{unspool: {{concurrency: {concurrency}}}}}"
+    workflow = "{namespace: bench, name: child, version: 1.0.0, input: {n: '${ $item }'}}"
+    awaited = "false" if concurrency is None else "true"
+    return (
+        HEAD.format(name=f"parent-{concurrency or 'alone'}")
+        + f"""\
+do:
+  - all:
+      for: {{in: '[range(.of)]'}}
+      {mark}
+      do: [{{step: {{run: {{await: {awaited}, workflow: {workflow}}}}}}}]
+"""
+    )
+
+
 def sleep(seconds: float) -> str:
     """Returns a definition with one wait."""
     duration = f"{{milliseconds: {round(seconds * 1000)}}}"
