@@ -32,6 +32,8 @@ MEMBERS: Final = frozenset(
         "secrets",
         "http",
         "steps",
+        "publish",
+        "outputs",
         "unanswered",
         "virtual_time",
         "status",
@@ -130,6 +132,11 @@ class Case:
     def steps(self) -> list[Step]:
         steps = self.members.get("steps", ())
         return [Step(s["when"], s.get("do"), s.get("status"), _events(s.get("publish", ()))) for s in steps]
+
+    @property
+    def published(self) -> Sequence[Mapping[str, Any]]:
+        """The CloudEvents that start the workflow; empty if the case starts it."""
+        return _events(self.members.get("publish", ()))
 
     @property
     def virtual_time(self) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 
 from tests.conformance.case import Case, Step
 from tests.conformance.outcome import REFUSED, Outcome, event_text
+from tests.worker.event_schedule_world import World as ScheduleWorld
 from tests.worker.world import PENDING, World
 
 from unspool.definitions.checks import check
@@ -63,6 +64,8 @@ class MemoryEngine:
         self.environment.update(case.secrets)
         texts = (case.definition, *case.workflows)
         plans = [plan_of(text, self.jq) for text in texts]
+        if case.published:
+            return await self._scheduled(case, plans, texts)
         unanswered = frozenset(case.members.get("unanswered", ()))
         running = _Running(self.handlers, plans, texts, self.jq, unanswered)
         main, failed = await running.run(case.input, case.steps)
@@ -75,6 +78,22 @@ class MemoryEngine:
             elapsed_exactly=True,
             warnings=warnings,
             failed_steps=failed,
+        )
+
+    async def _scheduled(self, case: Case, plans: Sequence[Plan], texts: Sequence[str]) -> Outcome:
+        """Runs an execution for each start that the events of a case cause."""
+        schedule = ScheduleWorld().deploy(load(case.definition).value["schedule"], jq=self.jq)
+        schedule.publish(*map(dict, case.published))
+        ended = []
+        for start in schedule.starts:
+            running = _Running(self.handlers, plans, texts, self.jq, frozenset())
+            execution, _ = await running.run(start.input, [])
+            ended.append(execution.state)
+        faulted = [state for state in ended if state.error is not None]
+        return Outcome(
+            "faulted" if faulted else "completed",
+            error=faulted[0].error if faulted else None,
+            outputs=[state.output for state in ended],
         )
 
     def _check(self, text: str) -> Sequence[Problem]:

@@ -28,6 +28,8 @@ class Outcome:
     warnings: Sequence[Mapping[str, Any]] | None = None
     """None if the engine does not show them."""
     failed_steps: Sequence[str] = ()
+    outputs: Sequence[Any] = ()
+    """Those of all executions that events started."""
 
 
 def differences(case: Case, outcome: Outcome) -> list[str]:
@@ -39,6 +41,8 @@ def differences(case: Case, outcome: Outcome) -> list[str]:
         found.append(f"status: {outcome.status} ({shown}), expected {_status(expected)}")
     if "output" in expected and not same(outcome.output, expected["output"]):
         found.append(f"output: {_shown(outcome.output)}, expected {_shown(expected['output'])}")
+    if "outputs" in expected and not same(_sorted(outcome.outputs), _sorted(expected["outputs"])):
+        found.append(f"outputs: {_shown(outcome.outputs)}, expected {_shown(expected['outputs'])}")
     found += _error_differences(outcome.error, expected)
     found += _event_differences(outcome.events, expected)
     found += _problem_differences("problem", outcome.problems, expected.get("problems", ()))
@@ -52,6 +56,11 @@ def differences(case: Case, outcome: Outcome) -> list[str]:
 def same(one: Any, other: Any) -> bool:
     """Whether two values are the same JSON; the order of members does not count."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _sorted(outputs: Sequence[Any]) -> list[Any]:
+    """The outputs in an order that does not depend on when they were there."""
+    return sorted(outputs, key=lambda output: json.dumps(output, sort_keys=True))
 
 
 def event_text(type_: str, task: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +68,8 @@ class _Client:
         if status == 422:
             return Outcome(REFUSED, problems=deployed["errors"])
         assert status == 201, deployed
+        if case.published:
+            return await self._scheduled(case, deployed)
         start = f"/workflows/{deployed['namespace']}/{deployed['name']}/executions"
         body = {"id": self.execution, "input": case.input}
         failed: Sequence[str] = []
@@ -83,6 +85,32 @@ class _Client:
             elapsed=_milliseconds(execution["startedAt"], execution["endedAt"]),
             failed_steps=failed,
         )
+
+    async def _scheduled(self, case: Case, deployed: dict[str, Any]) -> Outcome:
+        """Publishes the events of a case, and waits for as many executions as it expects."""
+        workflow = f"{deployed['namespace']}/{deployed['name']}"
+        schedule = workflow.replace("/", ".")
+        # It changes nothing, but is answered when a worker has begun the schedule.
+        await self._call(200, "POST", f"/schedules/{schedule}/resume?wait={SECONDS}")
+        await self._publish(case.published)
+        deadline = time.monotonic() + SECONDS
+        while True:
+            page = await self._call(200, "GET", f"/executions?workflow={workflow}&limit=100")
+            executions = [await self._call(200, "GET", f"/executions/{e['id']}") for e in page["items"]]
+            ended = all(each["endedAt"] for each in executions)
+            if (ended and len(executions) >= len(case.members["outputs"])) or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        faulted = [each for each in executions if each["status"] != "completed"]
+        return Outcome(
+            faulted[0]["status"] if faulted else "completed",
+            error=faulted[0].get("error") if faulted else None,
+            outputs=[each.get("output") for each in executions],
+        )
+
+    async def _publish(self, events: Sequence[Mapping[str, Any]]) -> None:
+        headers = {"Content-Type": "application/cloudevents-batch+json"}
+        await self._call(202, "POST", "/events", json=list(events), headers=headers)
 
     async def _deploy(self, text: str) -> tuple[int, Any]:
         return await self._request(
@@ -102,8 +130,7 @@ class _Client:
             if step.status not in {None, phase}:
                 failed.append(f"status after {step.when!r}: {phase}")
             if step.publish:
-                headers = {"Content-Type": "application/cloudevents-batch+json"}
-                await self._call(202, "POST", "/events", json=list(step.publish), headers=headers)
+                await self._publish(step.publish)
             if step.do is not None:
                 await self._call(200, "POST", f"/executions/{self.execution}/{step.do}?wait={SECONDS}")
         return failed
