@@ -150,6 +150,15 @@ async def test_a_corrupt_entry_is_detected(store, path, make):
         await store.last_event(make.key())
 
 
+async def test_a_corrupt_text_is_detected(store, path):
+    sha256 = await store.put_text("default", "set: 1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE texts SET text = CAST('set: 2' AS BLOB)")
+
+    with pytest.raises(CorruptHistory, match=sha256):
+        await store.text("default", sha256)
+
+
 async def test_a_file_that_is_locked_for_long_is_unavailable_until_it_is_unlocked(store, path, make):
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
