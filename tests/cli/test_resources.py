@@ -1,5 +1,6 @@
 """External resources on the command line: a replay uses the text of the execution (inventory L5, R5)."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -87,3 +88,29 @@ def test_validate_reports_an_address_that_reads_what_changes(unspool, home):
     result = unspool("validate", definition(home, do))
     assert result.code == 2
     assert "$context cannot be read in the address of a resource" in result.stdout
+
+
+def test_validate_checks_the_file_of_a_function(unspool, home):
+    # R1
+    (home / "function.yaml").write_text("input: {from: .n}\nset: ${ . * 2 }\n")
+    assert unspool("validate", "function.yaml").code == 0
+    (home / "function.yaml").write_text("call: http\nwith:\n  method: get\n  endpoint: ${ .a[ }\n")
+    result = unspool("validate", "function.yaml")
+    assert result.code == 2
+    assert result.stdout.startswith("function.yaml:4:")
+    assert result.stdout.rstrip().endswith("(/with/endpoint)")
+    (home / "function.json").write_text("[]")
+    assert "a function is a task" in unspool("validate", "function.json").stdout
+
+
+def test_the_state_shows_the_resources_and_their_hashes(program, unspool, home, served):
+    served["/f.yaml"] = "set: ${ 1 }"
+    program("run", definition(home, f"do: [{{a: {{call: '{served['url']}/f.yaml'}}}}]"), *STORE)
+    [execution] = unspool("executions", "list", "--json", *STORE).lines
+    sha256 = hashlib.sha256(b"set: ${ 1 }").hexdigest()
+    key = f"function {served['url']}/f.yaml"
+    replayed = unspool("replay", execution["id"], "--json", *STORE).json
+    assert replayed["state"]["resources"] == {key: sha256}
+    shown = unspool("replay", execution["id"], "--at", "3", *STORE).stdout
+    assert f"{key}  is being fetched" in shown
+    assert "waits for an external resource" in shown

@@ -86,7 +86,7 @@ async def test_another_worker_continues_with_the_text_that_was_fetched(store, te
     assert history[-1].data["output"] == [8, True]
     assert sorted(texts.asked) == ["/f.yaml", "/in.json"]
     stored = {sha256: await store.text("default", sha256) for _, sha256 in fetched_in(history)}
-    plan = plan_for_replay(plan_of(HEAD + text, jq), history, stored, jq)
+    plan = plan_for_replay(plan_of(HEAD + text, jq), fetched_in(history), stored, jq)
     assert verify(plan, KEY.id, history) is None
 
 

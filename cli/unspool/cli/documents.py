@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -13,13 +14,15 @@ from unspool.cli.jq import jq_pool
 from unspool.cli.options import read_file
 from unspool.cli.terminal import printable
 from unspool.definitions.checks import check, parse_definition
-from unspool.definitions.document import Document, load
+from unspool.definitions.document import Document, as_function, load
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 from unspool.worker.schedule.deployment import Store, deploy
+
+_FUNCTION: Final = "a function is a task, which is a mapping"
 
 
 class Checked(NamedTuple):
@@ -43,18 +46,33 @@ def loaded(name: str) -> Document | DefinitionInvalid:
     """
     text = read_file(name)
     try:
-        return load(text, name=name)
+        return load(text, name=name, mapping=_FUNCTION) if _is_function(name) else load(text, name=name)
     except DefinitionInvalid as invalid:
         return invalid
 
 
 def checked(found: Document | DefinitionInvalid, workflows: Workflows | None) -> Checked:
-    """Checks a definition. `workflows` are all that its sub-workflows can be; None: any."""
+    """Checks a definition. `workflows` are all that its sub-workflows can be; None: any.
+
+    A file with the name of files in catalogs has the definition of a function.
+    """
     if isinstance(found, DefinitionInvalid):
         return Checked(None, found.problems)
     with jq_pool(os.environ) as jq:
         problems_of = partial(source_problems, jq=jq)
+        if _is_function(found.name):
+            problems = check(as_function(found, "function"), expression_problems=problems_of)
+            return Checked(found, tuple(map(_of_function, problems)))
         return Checked(found, check(found, expression_problems=problems_of, workflows=workflows))
+
+
+def _is_function(name: str) -> bool:
+    return Path(name).stem == "function" and Path(name).suffix in {".json", ".yaml", ".yml"}
+
+
+def _of_function(problem: Problem) -> Problem:
+    """Returns a problem with its pointer in the file of the function."""
+    return replace(problem, pointer=problem.pointer.removeprefix("/use/functions/function"))
 
 
 def valid_document(name: str) -> Document:

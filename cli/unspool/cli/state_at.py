@@ -88,6 +88,8 @@ def print_state(shown: StateAt) -> None:
             _row(name, json_text(state[name]))
     for task, data in state["data"].items():
         _row("data", f"{task}  {json_text(data)}")
+    for key, sha256 in state.get("resources", {}).items():
+        _row("resource", f"{key}  {sha256 or 'is being fetched'}")
     for run in state["running"]:
         _row("running", f"{run['task']} (run {run['run']})  {run['phase']}{_details(run)}")
     for entry in state["next"]:

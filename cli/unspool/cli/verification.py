@@ -16,7 +16,7 @@ from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import CorruptHistory, NotFound
 from unspool.eventstore.events import Event
 from unspool.worker.replay import Divergence, verify
-from unspool.worker.resource_cache import plan_for_replay
+from unspool.worker.resource_cache import KeyAndHash, fetched_in, plan_for_replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class Verifier:
         self._jq = jq
         self._error_base = error_base
         self._plans: dict[str, Plan] = {}
+        self._with_resources: dict[tuple[str, frozenset[KeyAndHash]], Plan] = {}
 
     def verify(self, history: History, changed: str | None) -> VerificationResult:
         """Interprets a history again.
@@ -111,8 +112,15 @@ class Verifier:
         if plan is None:
             plan = self._plans[text] = plan_of(text, self._jq)
         if plan.needs_resources:
-            plan = plan_for_replay(plan, history.events, history.texts, self._jq)
+            plan = self._with_fetched(plan, text, history)
         return verify(plan, history.execution, history.events, error_base=self._error_base)
+
+    def _with_fetched(self, plan: Plan, text: str, history: History) -> Plan:
+        """The plan with the resources of a history. Many histories have the same."""
+        key = text, fetched_in(history.events)
+        plan = self._with_resources.get(key) or plan_for_replay(plan, key[1], history.texts, self._jq)
+        self._with_resources[key] = plan
+        return plan
 
 
 def print_result(result: VerificationResult) -> None:

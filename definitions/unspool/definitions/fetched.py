@@ -1,7 +1,7 @@
 """Compiles the texts of external resources.
 
-A function gets nothing from the workflow that calls it except its arguments: no components of `use`, no
-secrets, no extensions. It has been written by somebody else.
+A function can use no component of the workflow that calls it: none of `use`, no secrets, no extensions. It
+was written by somebody else.
 """
 
 from functools import partial

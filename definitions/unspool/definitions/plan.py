@@ -189,6 +189,8 @@ class Plan:
     def with_resources(self, fetched: FetchedByHash) -> "Plan":
         """Returns the plan for an execution that has fetched these resources."""
         functions = [each for each in fetched.values() if isinstance(each, FetchedFunction)]
+        if not functions:
+            return replace(self, resources=fetched)
         tasks = {**self.tasks}
         for function in functions:
             tasks |= function.tasks

@@ -18,7 +18,9 @@ from unspool.eventstore.records import Message, MessageKind
 from unspool.eventstore.texts import Texts
 from unspool.worker.interpreter import State
 
-MOST: Final = 500
+MOST_TEXTS: Final = 500
+MOST_PLANS: Final = 100
+"""Each has its own index of tasks."""
 
 KeyAndHash = tuple[str, str]
 """The key of a resource, and the hash of its text."""
@@ -51,8 +53,8 @@ class ResourceCache:
     def __init__(self, store: Texts, jq: JqRunner) -> None:
         self._store = store
         self._jq = jq
-        self._compiled: _Recent[Fetched] = _Recent(MOST)
-        self._plans: _Recent[Plan] = _Recent(MOST)
+        self._compiled: _Recent[Fetched] = _Recent(MOST_TEXTS)
+        self._plans: _Recent[Plan] = _Recent(MOST_PLANS)
         self._threads = ThreadPoolExecutor(1, "resource compiler")
 
     def at_once(self, tenant: str, plan: Plan, state: State, messages: Iterable[Message]) -> Plan | None:
@@ -100,19 +102,18 @@ def fetched_in(events: Iterable[Event]) -> frozenset[KeyAndHash]:
     )
 
 
-def plan_for_replay(plan: Plan, events: Iterable[Event], texts: Mapping[str, str], jq: JqRunner) -> Plan:
+def plan_for_replay(plan: Plan, named: Iterable[KeyAndHash], texts: Mapping[str, str], jq: JqRunner) -> Plan:
     """The plan with all resources that a history names.
 
     Args:
         plan: a plan.
-        events: the history.
+        named: the resources, as `fetched_in` finds them in the history.
         texts: the texts by hash.
         jq: runs the expressions of functions that do not compile to closures.
 
     Raises:
         NotFound: a text is missing.
     """
-    named = fetched_in(events)
     if missing := sorted(key for key, sha256 in named if sha256 not in texts):
         raise NotFound(f"the text of {missing[0]} is missing")
     return plan.with_resources({each: compile_fetched(each[0], texts[each[1]], jq) for each in named})

@@ -10,7 +10,10 @@ from unspool.worker.interpreter.state import Loop, PendingTimer, Phase, Run, Sta
 
 
 def state_json(state: State) -> dict[str, Any]:
-    """The state as JSON: status, data, context, running tasks, and what the execution waits for."""
+    """The state as JSON: status, data, context, running tasks, and what the execution waits for.
+
+    `resources` has the hashes of external resources by key; null while one is being fetched.
+    """
     runs = sorted(state.runs.values(), key=lambda run: int(run.id))
     members = {
         "version": state.version,
@@ -23,6 +26,8 @@ def state_json(state: State) -> dict[str, Any]:
         "data": {run.task or "/": run.data for run in runs if run.phase is Phase.RUNNING},
         "next": [_next(state, run) for run in runs if run.phase is not Phase.RUNNING],
     }
+    if state.resources:
+        members["resources"] = {key: each.sha256 for key, each in sorted(state.resources.items())}
     return {name: value for name, value in members.items() if value is not None}
 
 
