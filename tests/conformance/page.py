@@ -15,8 +15,8 @@ INTRODUCTION: Final = """\
 <!-- Written by `make conformance`. Change the cases, not this page. -->
 
 This page says what Unspool does for each requirement of the DSL that it knows, with the case that shows it.
-The numbers are those of [readings](readings.md). A case is a small workflow with its input and what must come
-of it; [the cases](../tests/conformance/README.md) are in `tests/conformance/cases`. Each one runs in three
+The numbers are those of [readings](readings.md). A case is a small workflow with its input and its expected
+outcome; [the cases](../tests/conformance/README.md) are in `tests/conformance/cases`. Each one runs in three
 ways, which must agree: with the interpreter alone in memory, and through the HTTP API with all services, on
 SQLite and on Redis. A case that takes days runs only in memory.
 
