@@ -17,6 +17,10 @@ class EventBus(Protocol):
     is published after the commit which opened its subscription and that has one of its keys: once, in the
     order of the bus, as an `event` message. It also gets earlier events that were not matched yet when its
     subscription was opened.
+
+    A subscription that was opened with `look_back` is first offered the events that were matched before it
+    was opened, if they have one of its keys, were published within `UNSPOOL_EVENT_RETENTION` seconds, and
+    were not consumed by a commit of its execution: once, in order, before all later events.
     """
 
     async def publish(self, tenant: str, events: Sequence[CloudEvent]) -> int:
@@ -33,7 +37,8 @@ class EventBus(Protocol):
         """The oldest events of one tenant that are not matched with all subscriptions, at most `limit`.
 
         Waits up to `seconds` for one; then returns None. Tenants are served in turn. Until the batch is
-        matched, other consumers do not get the tenant's events, unless this consumer is gone.
+        matched, other consumers do not get the tenant's events, unless this consumer is gone. A batch without
+        events says that runs look back.
         """
 
     async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
@@ -41,7 +46,7 @@ class EventBus(Protocol):
 
         The store remembers in the same step how far it has matched. So a batch that is matched again, by
         several consumers or after a crash, sends nothing twice. An event that many runs wait for is sent in
-        pieces.
+        pieces. Runs that look back are served first.
 
         Args:
             batch: from `receive_events`.
@@ -53,8 +58,8 @@ class EventBus(Protocol):
     ) -> list[PublishedEvent]:
         """Events on the bus after a position, oldest first; without a position the newest ones.
 
-        The bus keeps the events that are not matched, those that sinks have not passed (`EventSinks`), and
-        the newest `KEPT_EVENTS` of all.
+        The bus keeps the events that are not matched, those that sinks have not passed (`EventSinks`), those
+        of the retention time, and the newest `KEPT_EVENTS` of all.
 
         Raises:
             ValueError: the position is not valid.

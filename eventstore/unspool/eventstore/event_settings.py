@@ -14,6 +14,11 @@ class EventSettings:
         3600.0,
         "Seconds in which an event with the same source and id is published only once; 0: no such check",
     )
+    retention_seconds: float = setting(
+        "UNSPOOL_EVENT_RETENTION",
+        0.0,
+        "Seconds in which a task that begins to listen still gets events that were published before; 0: none",
+    )
     kept_for_sinks: int = setting(
         "UNSPOOL_EVENT_SINK_BACKLOG",
         100_000,

@@ -27,6 +27,8 @@ class Subscription(NamedTuple):
     run: str
     entries: tuple[IndexEntry, ...]
     """An event with one of these keys is offered to the run, once."""
+    look_back: bool = False
+    """Whether events of the retention time that were matched before are offered to it too, first."""
 
 
 Shapes: TypeAlias = tuple[str, ...]

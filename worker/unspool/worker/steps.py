@@ -9,7 +9,7 @@ from uuid import uuid4
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.plan import Plan
-from unspool.eventstore.published_events import Subscription
+from unspool.eventstore.published_events import CloudEvent, Subscription
 from unspool.eventstore.records import (
     Commit,
     Delivery,
@@ -173,9 +173,12 @@ def _commit_of(
         index=_index_update(before.state, decision.state),
         outgoing=(*(with_tenant(key.tenant, each) for each in decision.outgoing), *published),
         subscriptions=tuple(
-            Subscription(run, index) for run, index in decision.subscriptions.items() if index is not None
+            Subscription(run, index, run in decision.look_backs)
+            for run, index in decision.subscriptions.items()
+            if index is not None
         ),
         subscriptions_closed=tuple(run for run, index in decision.subscriptions.items() if index is None),
+        consumed=_consumed(decision, acknowledges),
         acknowledges=tuple(acknowledges),
     )
 
@@ -191,7 +194,15 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
         unfinished=decisions[-1].unfinished,
         outgoing=tuple(each for decision in decisions for each in decision.outgoing),
         subscriptions=dict(item for each in decisions for item in each.subscriptions.items()),
+        look_backs=frozenset(run for each in decisions for run in each.look_backs),
     )
+
+
+def _consumed(decision: Decision, acknowledges: Sequence[Delivery[Message]]) -> tuple[CloudEvent, ...]:
+    """The published events that a decision accepts."""
+    if not any(delivery.body.kind is MessageKind.EVENT for delivery in acknowledges):
+        return ()
+    return tuple(event.data["event"] for event in decision.events if event.type == "event.received")
 
 
 def _index_update(before: State, after: State) -> IndexUpdate | None:

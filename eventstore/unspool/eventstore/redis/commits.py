@@ -24,10 +24,10 @@ from unspool.eventstore.redis.outbox import Outbox
 from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 from unspool.eventstore.redis.subscriptions import (
-    changes_subscriptions,
     event_arguments,
     has_events,
     subscription_keys,
+    uses_subscriptions,
 )
 
 _MAX_STEPS: Final = 64
@@ -76,7 +76,8 @@ class RedisCommits:
 
     async def _run(self, shard: Shard, commits: list[Commit]) -> list[Outcome]:
         """Runs the script for commits of one shard."""
-        names, values = _call(shard, commits)
+        retention = self._session.retention
+        names, values = _call(shard, commits, retention)
         try:
             answers = await self._session.run(scripts.COMMIT, names, values)
         except StoreUnavailable:
@@ -85,6 +86,8 @@ class RedisCommits:
             self._session.announce(EXECUTORS, (shard,))
         if any(commit.messages for commit in commits):
             self._session.announce(WORKERS, (shard,))
+        if retention and any(each.look_back for commit in commits for each in commit.subscriptions):
+            self._session.post("PUBLISH", keys.PUBLISHED_CHANNEL, shard.tenant)
         if any(commit.outgoing for commit in commits):
             await self._deliver(shard, commits, answers)
         return [_outcome(answer) for answer in answers]
@@ -126,7 +129,7 @@ def _outcome(answer: Any) -> Outcome:
     return _OUTCOMES[answer]
 
 
-def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argument]]:
+def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list[str], list[Argument]]:
     """Keys and arguments of the commit script; `commit.lua` documents them."""
     names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses, shard.dlq_runs]
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
@@ -135,7 +138,7 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
     if any(commit.outgoing for commit in commits):
         names.append(shard.outbox)
     outbox = len(names)
-    if any(changes_subscriptions(commit) for commit in commits):
+    if any(uses_subscriptions(commit) for commit in commits):
         names += subscription_keys(shard)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit in commits:
@@ -145,7 +148,7 @@ def _call(shard: Shard, commits: Sequence[Commit]) -> tuple[list[str], list[Argu
         if commit.outgoing:
             step += (outbox, encode_outgoing(commit.outgoing))
         if has_events(commit):
-            step += event_arguments(commit, outbox + 1)
+            step += event_arguments(commit, outbox + 1, retention)
             values.append(-len(step))
         else:
             values.append(len(step))

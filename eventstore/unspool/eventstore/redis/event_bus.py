@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-import orjson
-
 from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
 from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis import keys, publishing, scripts
 from unspool.eventstore.redis.keys import Bus
+from unspool.eventstore.redis.look_backs import LookBacks
 from unspool.eventstore.redis.matching import KeyedBatch, Matched, Matching
 from unspool.eventstore.redis.pending_buses import PendingBuses, is_after
 from unspool.eventstore.redis.positions import place_of
+from unspool.eventstore.redis.publishing import published
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.sinks import log_dropped
 
@@ -36,7 +36,8 @@ class RedisEventBus(RedisQueues):
     def __init__(self) -> None:
         super().__init__()
         self._unmatched = PendingBuses(self._session, self._has_unmatched)
-        self._matching = Matching(self._session)
+        self._look_backs = LookBacks(self._session)
+        self._matching = Matching(self._session, self._look_backs)
         self._receiving = asyncio.Lock()
         self._held: dict[str, str] = {}
         """The consumer that received events of a tenant, until they are matched."""
@@ -67,10 +68,10 @@ class RedisEventBus(RedisQueues):
 
     async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
         """See `EventBus`."""
-        if not batch.events:
-            return 0
-        keyed = KeyedBatch(batch, keys_of)
         tenant = self._session.keys.tenant(batch.tenant)
+        if not batch.events:
+            return await self._look_backs.serve_all(tenant, keys_of)
+        keyed = KeyedBatch(batch, keys_of)
         matched = await self._matching.match(tenant.shards, keyed)
         await self._settle(tenant.bus, matched)
         return sum(each.sent for each in matched)
@@ -115,7 +116,8 @@ class RedisEventBus(RedisQueues):
         if holder is not None and any(each.name == holder.decode() for each in self._heartbeats):
             self._unmatched.add(tenant)  # for that consumer, which asks the same object
         if not events:
-            return None
+            looked = holder is None and await self._look_backs.any(self._session.keys.tenant(tenant))
+            return EventBatch(tenant, (), matched.decode()) if looked else None
         self._held[tenant] = consumer.name
         self._unmatched.add(tenant)  # behind the others: there may be more events
         return EventBatch(tenant, tuple(published(events)), matched.decode())
@@ -133,7 +135,14 @@ class RedisEventBus(RedisQueues):
         """Notes the position that all shards have matched, and deletes old events."""
         position = min((each.position for each in matched), key=place_of)
         most = self._session.events.kept_for_sinks
-        values = (position, self._held.pop(bus.tenant, ""), KEPT_EVENTS, _MAX_DELETED, max(most, KEPT_EVENTS))
+        values = (
+            position,
+            self._held.pop(bus.tenant, ""),
+            KEPT_EVENTS,
+            _MAX_DELETED,
+            max(most, KEPT_EVENTS),
+            self._session.retention,
+        )
         deleted, lost = _MAX_DELETED, Counter[bytes]()
         noted = self._unmatched.noted(bus.tenant)
         while deleted == _MAX_DELETED:
@@ -147,9 +156,5 @@ class RedisEventBus(RedisQueues):
             self._unmatched.remove(bus.tenant, noted)
 
     async def _has_unmatched(self, bus: Bus) -> bool:
-        return is_after(*await self._session.call("HMGET", bus.state, "newest", "matched"))
-
-
-def published(entries: Sequence[Any]) -> list[PublishedEvent]:
-    """The events of entries of a bus."""
-    return [PublishedEvent(id_.decode(), orjson.loads(fields[1])) for id_, fields in entries]
+        newest, matched = await self._session.call("HMGET", bus.state, "newest", "matched")
+        return is_after(newest, matched) or await self._look_backs.any(self._session.keys.tenant(bus.tenant))

@@ -44,6 +44,7 @@ class Shard:
 
     __slots__ = (
         "_prefix",
+        "accepted",
         "cancelled",
         "delivered",
         "dlq",
@@ -51,6 +52,7 @@ class Shard:
         "idempotency_keys",
         "inbox",
         "index",
+        "look_backs",
         "matched",
         "matched_late",
         "matched_runs",
@@ -83,9 +85,11 @@ class Shard:
         self.subscribers = f"{prefix}subscribers"  # sorted set: `<key> <execution> <run>`, all with score 0
         self.subscriptions = f"{prefix}subscriptions"  # hash: index entries by `<execution> <run>`
         self.shapes = f"{prefix}shapes"  # hash: how many index entries have a shape
-        self.matched = f"{prefix}matched"  # hash: last `position` matched, version of the `shapes`
+        self.matched = f"{prefix}matched"  # hash: last `position` matched, version of `shapes` …
         self.matched_runs = f"{prefix}matched:runs"  # set: runs that have an event sent in pieces
         self.matched_late = f"{prefix}matched:late"  # set: runs that were subscribed meanwhile
+        self.look_backs = f"{prefix}lookbacks"  # hash: what is still to be offered to runs that look back
+        self.accepted = f"{prefix}accepted"  # sorted set: events consumed lately, `<execution> <digest>`
         self.idempotency_keys = f"{prefix}keys"  # hash: the execution that has a key, by its digest
         self.index = f"{prefix}index"
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions

@@ -17,6 +17,7 @@ from unspool.eventstore.published_events import EventBatch, KeysOf, Shapes
 from unspool.eventstore.records import WORKERS
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.keys import Shard
+from unspool.eventstore.redis.look_backs import LookBacks
 from unspool.eventstore.redis.positions import place_of
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
@@ -29,6 +30,7 @@ _MAX_BYTES: Final = 1 << 20
 
 _OTHER_SHAPES: Final = 0
 _BEHIND: Final = -1
+_LOOK_BACK_FIRST: Final = 2
 
 
 class Matched(NamedTuple):
@@ -56,7 +58,7 @@ class KeyedBatch:
         self.after = batch.after
         self.positions = [event.position for event in batch.events]
         self._events = [event.event for event in batch.events]
-        self._keys_of = keys_of
+        self.keys_of = keys_of
         self._encoded: dict[int, bytes] = {}
         self._keys: dict[Shapes, list[list[str]]] = {(): [[]] * len(self._events)}
 
@@ -64,7 +66,7 @@ class KeyedBatch:
         """The keys of each event."""
         keys = self._keys.get(shapes)
         if keys is None:
-            keys = [sorted({*self._keys_of(shapes, event)}) for event in self._events]
+            keys = [sorted({*self.keys_of(shapes, event)}) for event in self._events]
             self._keys[shapes] = keys
         return keys
 
@@ -91,8 +93,9 @@ class _Progress:
 class Matching:
     """Matches events with the subscriptions of shards."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, look_backs: LookBacks) -> None:
         self._session = session
+        self._look_backs = look_backs
         self._known: dict[Shard, _Known] = {}
         """The shapes of the shards that have subscriptions."""
 
@@ -121,6 +124,9 @@ class Matching:
         for each, (status, *answer) in zip(every, answers, strict=True):
             if status == _OTHER_SHAPES:
                 self._learn(each.shard, *answer)
+            elif status == _LOOK_BACK_FIRST:
+                bus = self._session.keys.tenant(each.shard.tenant).bus
+                each.sent += await self._look_backs.serve(each.shard, bus, batch.keys_of)
             elif status == _BEHIND:
                 each.position, each.done = answer[0].decode(), True
             else:

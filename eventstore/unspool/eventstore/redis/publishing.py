@@ -1,12 +1,12 @@
 """Appends events to the bus of a tenant."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from unspool.eventstore.cloud_events import digest_of
-from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
@@ -45,3 +45,8 @@ async def _publish(session: Session, tenant: str, outbox: str, events: Sequence[
         values += (entry, digest_of(event), orjson.dumps(event))
     count: int = await session.run(scripts.PUBLISH, (bus.events, bus.ids, bus.delivered, bus.state), values)
     return count
+
+
+def published(entries: Sequence[Any]) -> list[PublishedEvent]:
+    """The events of entries of a bus."""
+    return [PublishedEvent(id_.decode(), orjson.loads(fields[1])) for id_, fields in entries]

@@ -40,6 +40,8 @@ class Session:
     ) -> None:
         self.settings = settings
         self.events = events
+        self.retention = int(events.retention_seconds * 1000)
+        """How long events are kept for runs that look back, in milliseconds."""
         self.monotonic = monotonic
         self.closed = False
         self._url = url

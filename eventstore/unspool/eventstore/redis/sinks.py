@@ -7,9 +7,9 @@ from typing import Final
 from unspool.eventstore.published_events import EventBatch
 from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.redis import keys, scripts
-from unspool.eventstore.redis.event_bus import published
 from unspool.eventstore.redis.keys import Bus
 from unspool.eventstore.redis.pending_buses import PendingBuses, is_after
+from unspool.eventstore.redis.publishing import published
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.sinks import SinkProgress, SinkStatus, log_forgotten, summed
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from unspool.eventstore.published_events import Subscription
+from unspool.eventstore.cloud_events import digest_of
+from unspool.eventstore.published_events import CloudEvent, Subscription
 from unspool.eventstore.records import Commit, MessageKind
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.socket_connection import Argument
@@ -10,36 +11,54 @@ from unspool.eventstore.redis.socket_connection import Argument
 _EVENT: Final = MessageKind.EVENT
 
 
-def changes_subscriptions(commit: Commit) -> bool:
-    """Whether a commit opens or closes subscriptions."""
-    return bool(commit.subscriptions or commit.subscriptions_closed)
+def uses_subscriptions(commit: Commit) -> bool:
+    """Whether a commit needs the keys of `subscription_keys`."""
+    return bool(commit.subscriptions or commit.subscriptions_closed or commit.consumed)
 
 
 def has_events(commit: Commit) -> bool:
     """Whether a commit opens or closes subscriptions, or acknowledges published events."""
-    return changes_subscriptions(commit) or any(
-        delivery.body.kind is _EVENT for delivery in commit.acknowledges
-    )
+    return uses_subscriptions(commit) or any(delivery.body.kind is _EVENT for delivery in commit.acknowledges)
 
 
 def subscription_keys(shard: Shard) -> tuple[str, ...]:
     """The keys of a shard that a change of subscriptions needs, in the order of the script."""
-    return (shard.subscribers, shard.subscriptions, shard.shapes, shard.matched, shard.matched_late)
+    subscribed = (shard.subscribers, shard.subscriptions, shard.shapes, shard.matched, shard.matched_late)
+    return (*subscribed, shard.look_backs, shard.accepted)
 
 
-def event_arguments(commit: Commit, subscribers: int) -> list[Argument]:
-    """The arguments of a step that has to do with published events; `subscribers` is the number of a key."""
-    execution = commit.key.id
+def event_arguments(commit: Commit, subscribers: int, retention: int) -> list[Argument]:
+    """The arguments of a step that has to do with published events.
+
+    Args:
+        commit: the step.
+        subscribers: the number of a key.
+        retention: how long events are kept for runs that look back, in milliseconds.
+    """
     values: list[Argument] = [] if commit.outgoing else [0, b""]  # in place of an outbox entry
-    values.append(subscribers if changes_subscriptions(commit) else 0)
-    closed = [f"{execution} {run}" for run in commit.subscriptions_closed]
-    values += (len(closed), *closed, len(commit.subscriptions))
-    for subscription in commit.subscriptions:
-        values += _opened(execution, subscription)
+    if uses_subscriptions(commit):
+        values += (subscribers, retention, *_changes(commit))
+    else:
+        values.append(0)
     ids = [delivery.id for delivery in commit.acknowledges if delivery.body.kind is _EVENT]
     return [*values, *ids, len(ids)]
 
 
+def accepted_member(execution: str, event: CloudEvent) -> bytes:
+    """How the set of accepted events names an event that an execution has consumed."""
+    return b"%b %b" % (execution.encode(), digest_of(event))
+
+
+def _changes(commit: Commit) -> list[Argument]:
+    execution = commit.key.id
+    consumed = [accepted_member(execution, event) for event in commit.consumed]
+    closed = [f"{execution} {run}" for run in commit.subscriptions_closed]
+    values: list[Argument] = [len(consumed), *consumed, len(closed), *closed, len(commit.subscriptions)]
+    for subscription in commit.subscriptions:
+        values += _opened(execution, subscription)
+    return values
+
+
 def _opened(execution: str, subscription: Subscription) -> list[Argument]:
     values = [value for entry in subscription.entries for value in entry]
-    return [f"{execution} {subscription.run}", len(values), *values]
+    return [f"{execution} {subscription.run}", int(subscription.look_back), len(values), *values]

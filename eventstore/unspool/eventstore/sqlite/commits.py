@@ -95,8 +95,9 @@ class SqliteCommits(StoreMixin):
     def _prepare(self, commit: Commit) -> _PreparedCommit:
         statements = [statement for statement in _statements(commit) if statement[1]]
         others = [self._prepare_outgoing(commit.key.tenant, each) for each in commit.outgoing]
-        if commit.subscriptions or commit.subscriptions_closed:
-            others.append(prepared_change(commit))
+        retention = int(self._events.retention_seconds * 1000)
+        if commit.subscriptions or commit.subscriptions_closed or commit.consumed:
+            others.append(prepared_change(commit, retention, self._database.clock))
         event_ids = [int(each.id) for each in commit.acknowledges if each.body.kind is MessageKind.EVENT]
         return _PreparedCommit(commit, _advance(commit), statements, _topics(commit), others, event_ids)
 

@@ -11,18 +11,25 @@ from unspool.eventstore.ids import TENANT
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
 from unspool.eventstore.records import Consumer
 from unspool.eventstore.sinks import log_dropped
+from unspool.eventstore.sqlite import look_backs
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of
 from unspool.eventstore.sqlite.matching import Keyed, KnownShapes, Piece, match_piece
 from unspool.eventstore.sqlite.notifications import EVENTS
+from unspool.eventstore.sqlite.retention import Kept
 
 _POSITION: Final = re.compile(r"[0-9]{1,18}")
-_ANY_UNMATCHED: Final = Precheck("SELECT 1 FROM buses WHERE newest > matched LIMIT 1")
+_ANY_UNMATCHED: Final = Precheck(
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM buses WHERE newest > matched) OR EXISTS (SELECT 1 FROM look_backs)"
+)
 _NEXT_BUS: Final = (
     "SELECT tenant, matched FROM buses WHERE newest > matched AND (holder IS NULL OR holder = ?"  # noqa: S608 - constant
     f" OR holder NOT IN (SELECT owner FROM consumers WHERE {LIVE}))"
     " ORDER BY tenant <= ?, tenant LIMIT 1"
+)
+_ANY_LOOK_BACK: Final = (
+    "SELECT look_backs.tenant, matched FROM look_backs JOIN buses ON buses.tenant = look_backs.tenant LIMIT 1"
 )
 _HOLD: Final = "UPDATE buses SET holder = ? WHERE tenant = ?"
 AFTER: Final = (
@@ -31,6 +38,9 @@ AFTER: Final = (
 """The events after a position."""
 
 _NEWEST: Final = "SELECT position, event FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT ?"
+_NEVER: Final = 1 << 62
+"""A time after all others, in milliseconds."""
+
 _NO_SHAPES: Final = KnownShapes(0, ())
 
 
@@ -61,12 +71,17 @@ class SqliteEventBus(SqliteDeliveries):
     async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
         """See `EventBus`."""
         tenant, sent = batch.tenant, 0
+        if not batch.events:
+            return await self._serve_look_backs(tenant, keys_of)
         events = _keyed(batch, keys_of, self._shapes.get(tenant, _NO_SHAPES).shapes)
-        while batch.events:
+        while True:
             version = self._shapes.get(tenant, _NO_SHAPES).version
-            most = self._events.kept_for_sinks
-            work = partial(match_piece, tenant=tenant, version=version, events=events, kept_for_sinks=most)
-            result: Piece | KnownShapes = await self._database.write(work, durable=False)
+            kept = Kept(self._events.kept_for_sinks, self._retained_since())
+            work = partial(match_piece, tenant=tenant, version=version, events=events, kept=kept)
+            result: Piece | KnownShapes | None = await self._database.write(work, durable=False)
+            if result is None:
+                sent += await self._serve_look_backs(tenant, keys_of)
+                continue
             if isinstance(result, KnownShapes):
                 self._shapes[tenant] = result
                 events = _keyed(batch, keys_of, result.shapes)
@@ -101,7 +116,26 @@ class SqliteEventBus(SqliteDeliveries):
             lambda: self._database.read(is_newer), frozenset({EVENTS}), seconds
         )
 
+    async def _serve_look_backs(self, tenant: str, keys_of: KeysOf) -> int:
+        """Offers retained events to the runs of a tenant that look back."""
+        sent = 0
+        while pages := await self._database.read(partial(look_backs.pages, tenant=tenant)):
+            for page in pages:
+                messages = look_backs.offered(page, keys_of)
+                work = partial(look_backs.offer, page=page, messages=messages)
+                sent += await self._database.write(work, durable=False)
+        return sent
+
+    def _retained_since(self) -> int:
+        """Events published at this time or later are retained."""
+        if not self._events.retention_seconds:
+            return _NEVER  # also if the clock was put back
+        return self._database.clock.now() - int(self._events.retention_seconds * 1000)
+
     def _take_events(self, transaction: Transaction, owner: str, limit: int) -> EventBatch | None:
+        looking = transaction.execute(_ANY_LOOK_BACK).fetchone()
+        if looking is not None:
+            return EventBatch(looking[0], (), str(looking[1]))
         live = live_parameters(self._database.monotonic(), self._database.outages)
         bus = transaction.execute(_NEXT_BUS, (owner, *live, self._served_last)).fetchone()
         if bus is None:

@@ -2,9 +2,10 @@
 
 -- Positions are never reused (AUTOINCREMENT): a reader continues after the last position it has seen.
 CREATE TABLE bus_events (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant   TEXT NOT NULL,
-    event    BLOB NOT NULL
+    position     INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant       TEXT NOT NULL,
+    event        BLOB NOT NULL,
+    published_at INTEGER NOT NULL
 );
 
 CREATE INDEX bus_events_by_tenant ON bus_events (tenant);
@@ -65,4 +66,33 @@ CREATE TABLE shapes (
     shape  TEXT NOT NULL,
     keys   INTEGER NOT NULL,
     PRIMARY KEY (tenant, shape)
+) WITHOUT ROWID;
+
+-- The runs that look back: each is still to be offered the events after one position up to another one, if they were
+-- published since a time.
+CREATE TABLE look_backs (
+    tenant    TEXT NOT NULL,
+    execution TEXT NOT NULL,
+    run       TEXT NOT NULL,
+    after     INTEGER NOT NULL,
+    upto      INTEGER NOT NULL,
+    since     INTEGER NOT NULL,
+    PRIMARY KEY (tenant, execution, run)
+) WITHOUT ROWID;
+
+-- The events that executions consumed lately, by the digest of source and id.
+CREATE TABLE accepted_events (
+    tenant      TEXT NOT NULL,
+    execution   TEXT NOT NULL,
+    digest      BLOB NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, execution, digest)
+) WITHOUT ROWID;
+
+CREATE INDEX accepted_events_by_time ON accepted_events (tenant, accepted_at);
+
+-- From when on `accepted_events` has all events of a tenant: before, some were not noted, or are forgotten.
+CREATE TABLE accepted_from (
+    tenant TEXT PRIMARY KEY,
+    since  INTEGER NOT NULL
 ) WITHOUT ROWID;

@@ -7,10 +7,11 @@ import orjson
 
 from unspool.eventstore.published_events import Shapes
 from unspool.eventstore.records import MessageKind
+from unspool.eventstore.sqlite import look_backs
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE
 from unspool.eventstore.sqlite.notifications import INBOX
-from unspool.eventstore.sqlite.retention import Dropped, delete_old
+from unspool.eventstore.sqlite.retention import Dropped, Kept, delete_old
 
 _MAX_MESSAGES: Final = 1_000
 """Messages in one transaction, at most: others wait for it."""
@@ -57,9 +58,14 @@ class Piece(NamedTuple):
 
 
 def match_piece(
-    transaction: Transaction, tenant: str, version: int, events: Sequence[Keyed], kept_for_sinks: int
-) -> Piece | KnownShapes:
-    """Sends the next messages; or changes nothing and returns the shapes, if they have another version."""
+    transaction: Transaction, tenant: str, version: int, events: Sequence[Keyed], kept: Kept
+) -> Piece | KnownShapes | None:
+    """Sends the next messages; or changes nothing and returns the shapes, if they have another version.
+
+    Returns None, without changes, if runs look back: they must get earlier events first.
+    """
+    if transaction.execute(look_backs.ANY, (tenant,)).fetchone():
+        return None
     current, matched, sent_to = transaction.execute(_BUS, (tenant,)).fetchone()
     if current != version:
         rows = transaction.execute(_SHAPES, (tenant,)).fetchall()
@@ -82,7 +88,7 @@ def match_piece(
         matched, sent_to = keyed.position, 0
     transaction.execute(_ADVANCE, (matched, 0, tenant))
     transaction.execute(_LET_GO, (tenant,))
-    dropped = delete_old(transaction, tenant, matched, kept_for_sinks)
+    dropped = delete_old(transaction, tenant, matched, kept)
     return Piece(sent, complete=True, dropped=dropped)
 
 

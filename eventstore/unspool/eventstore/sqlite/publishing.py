@@ -16,7 +16,7 @@ _FORGET: Final = "DELETE FROM bus_ids WHERE published_at <= ?"
 _REMEMBER: Final = (
     "INSERT INTO bus_ids (tenant, digest, published_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
-_APPEND: Final = "INSERT INTO bus_events (tenant, event) VALUES (?, ?)"
+_APPEND: Final = "INSERT INTO bus_events (tenant, event, published_at) VALUES (?, ?, ?)"
 _ADVANCE: Final = (
     "INSERT INTO buses (tenant, newest) VALUES (?, ?) ON CONFLICT DO UPDATE SET newest = excluded.newest"
 )
@@ -40,7 +40,7 @@ class Publisher:
             for digest, event in rows:
                 if self._window and not transaction.execute(_REMEMBER, (tenant, digest, now)).rowcount:
                     continue
-                newest = transaction.execute(_APPEND, (tenant, event)).lastrowid or 0
+                newest = transaction.execute(_APPEND, (tenant, event, now)).lastrowid or 0
                 count += 1
             if count:
                 transaction.execute(_ADVANCE, (tenant, newest))

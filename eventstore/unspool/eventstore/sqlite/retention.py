@@ -17,7 +17,7 @@ _SINKS: Final = (
     " LEFT JOIN sink_positions ON sink_positions.name = sinks.name AND tenant = ?"
 )
 _OLD: Final = (
-    "SELECT position FROM bus_events WHERE tenant = ? AND position <= ? AND position < ?"
+    "SELECT position FROM bus_events WHERE tenant = ? AND position <= ? AND position < ? AND published_at < ?"
     " ORDER BY position LIMIT ?"
 )
 _DELETE: Final = "DELETE FROM bus_events WHERE tenant = ? AND position <= ?"
@@ -35,33 +35,40 @@ class Dropped(NamedTuple):
     events: int
 
 
-def delete_old(transaction: Transaction, tenant: str, matched: int, kept_for_sinks: int) -> list[Dropped]:
-    """Deletes matched events, except the newest ones and those that sinks have not passed.
+class Kept(NamedTuple):
+    """Which matched events stay besides the newest ones."""
 
-    At most `kept_for_sinks` events stay for sinks. Returns what the sinks lose.
-    """
+    for_sinks: int
+    """How many stay at most for sinks that have not passed them."""
+    since: int
+    """Those published at this time or later stay, milliseconds since 1970."""
+
+
+def delete_old(transaction: Transaction, tenant: str, matched: int, kept: Kept) -> list[Dropped]:
+    """Deletes matched events that need not stay. Returns what sinks lose."""
     first_kept = _position(transaction, _NTH_NEWEST, tenant, KEPT_EVENTS - 1)
     if first_kept is None:
         return []
     sinks: list[tuple[str, int]] = transaction.execute(_SINKS, (tenant,)).fetchall()
     passed = min([matched, *(position for _, position in sinks)])
-    last = _last_old(transaction, tenant, passed, first_kept)
+    last = _last_old(transaction, tenant, passed, first_kept, kept.since)
     if last is not None:
         transaction.execute(_DELETE, (tenant, last))
     if passed >= min(matched, first_kept - 1):
         return []
-    return _drop(transaction, tenant, matched, max(kept_for_sinks, KEPT_EVENTS), sinks)
+    return _drop(transaction, tenant, matched, kept, sinks)
 
 
 def _drop(
-    transaction: Transaction, tenant: str, matched: int, kept: int, sinks: list[tuple[str, int]]
+    transaction: Transaction, tenant: str, matched: int, kept: Kept, sinks: list[tuple[str, int]]
 ) -> list[Dropped]:
     """Deletes matched events that sinks have not passed, except the newest ones."""
+    most = max(kept.for_sinks, KEPT_EVENTS)
     oldest = _position(transaction, _OLDEST, tenant)
-    if oldest is None or matched - oldest < kept:  # a cheap check: there cannot be more than this difference
+    if oldest is None or matched - oldest < most:  # a cheap check: there cannot be more than this difference
         return []
-    first_kept = _position(transaction, _NTH_NEWEST, tenant, kept - 1)
-    last = None if first_kept is None else _last_old(transaction, tenant, matched, first_kept)
+    first_kept = _position(transaction, _NTH_NEWEST, tenant, most - 1)
+    last = None if first_kept is None else _last_old(transaction, tenant, matched, first_kept, kept.since)
     if last is None:
         return []
     dropped: list[Dropped] = []
@@ -74,9 +81,9 @@ def _drop(
     return dropped
 
 
-def _last_old(transaction: Transaction, tenant: str, upto: int, before: int) -> int | None:
-    """The last of the oldest events up to a position and before another one."""
-    old = transaction.execute(_OLD, (tenant, upto, before, _MAX_DELETED)).fetchall()
+def _last_old(transaction: Transaction, tenant: str, upto: int, before: int, since: int) -> int | None:
+    """The last of the oldest events up to a position, before another one and before a time."""
+    old = transaction.execute(_OLD, (tenant, upto, before, since, _MAX_DELETED)).fetchall()
     return old[-1][0] if old else None
 
 

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from unspool.eventstore.clock import Clock
 from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import Commit, ExecutionKey
+from unspool.eventstore.sqlite import look_backs
 from unspool.eventstore.sqlite.connection_thread import Transaction
 
 _CLOSE: Final = "DELETE FROM subscriptions WHERE tenant = ? AND execution = ? AND run = ? RETURNING number"
@@ -23,15 +25,27 @@ _NEW_VERSION: Final = (
 )
 
 
-def prepared_change(commit: Commit) -> Callable[[Transaction], None]:
-    """The change of subscriptions by a commit, to be applied in its transaction."""
+def prepared_change(commit: Commit, retention: int, clock: Clock) -> Callable[[Transaction], None]:
+    """The change of subscriptions by a commit, to be applied in its transaction.
+
+    Args:
+        commit: the commit.
+        retention: how long events are kept for runs that look back, in milliseconds.
+        clock: the store's.
+    """
 
     def change(transaction: Transaction) -> None:
+        if commit.consumed:
+            look_backs.accept(transaction, commit.key, commit.consumed, clock.now(), retention)
         shapes: Counter[str] = Counter()
         for run in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):
             shapes.subtract(_close(transaction, commit.key, run))
+        for run in commit.subscriptions_closed:
+            look_backs.forget(transaction, commit.key, run)
         for subscription in commit.subscriptions:
             shapes.update(_open(transaction, commit.key, subscription))
+            if retention and subscription.look_back:
+                look_backs.note(transaction, commit.key, subscription.run, clock.now(), retention)
         came_or_went = [_count(transaction, commit.key.tenant, *counted) for counted in shapes.items()]
         if any(came_or_went):
             transaction.execute(_NEW_VERSION, (commit.key.tenant,))

@@ -63,6 +63,8 @@ class Decision(NamedTuple):
     """Starts of executions, messages to others, published events. The tenant of a start is `SAME_TENANT`."""
     subscriptions: Mapping[str, tuple[IndexEntry, ...] | None] = NO_SUBSCRIPTIONS
     """By run: what it is subscribed to from now on, or None if its subscription ends."""
+    look_backs: frozenset[str] = frozenset()
+    """The runs whose subscription begins with retained events."""
 
 
 _EXTENSIONS: Final = Extensions(INTERPRETERS)
@@ -112,6 +114,7 @@ def decide(
         unfinished=builder.full and builder.state.status is Status.RUNNING and bool(builder.ready),
         outgoing=tuple(builder.outgoing),
         subscriptions=builder.subscriptions or NO_SUBSCRIPTIONS,
+        look_backs=frozenset(builder.look_backs),
     )
 
 

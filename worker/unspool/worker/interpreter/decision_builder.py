@@ -134,6 +134,8 @@ class DecisionBuilder:
     outgoing: list[Outgoing] = field(default_factory=list)
     subscriptions: dict[str, tuple[IndexEntry, ...] | None] = field(default_factory=dict)
     """By run: what it is subscribed to now, or None if it no longer is."""
+    look_backs: set[str] = field(default_factory=set)
+    """The runs whose subscription begins with retained events."""
     ready: deque[str] = field(default_factory=deque)
     """Ids of runs that are created and not yet started, in the order of their creation."""
 
@@ -191,9 +193,14 @@ class DecisionBuilder:
         """Publishes an event."""
         self.outgoing.append(PublishEvent(event))
 
-    def subscribe(self, run: Run, index: tuple[IndexEntry, ...]) -> None:
-        """Subscribes a run to events, in place of those up to now."""
+    def subscribe(self, run: Run, index: tuple[IndexEntry, ...], *, look_back: bool = False) -> None:
+        """Subscribes a run to events, in place of those up to now.
+
+        With `look_back` it first gets the events that the store retains.
+        """
         self.subscriptions[run.id] = index
+        if look_back:
+            self.look_backs.add(run.id)
 
     def unsubscribe(self, run: Run) -> None:
         """Ends the subscription of a run."""

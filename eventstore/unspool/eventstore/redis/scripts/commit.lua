@@ -4,7 +4,7 @@
 --       11 runs of dead-lettered tasks that are not cancelled; then the queues that get tasks, and
 --       the outbox if a step has an entry for it, and if a step opens or closes subscriptions: subscribers,
 --       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
---       pieces; then of each step: execution, history, input
+--       pieces, runs that look back, events accepted lately; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       the number of its arguments after this one; negative if the step concerns published events,
@@ -15,9 +15,11 @@
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
 --       timers (due at, message), cancelled timers (message);
 --       and, only if it has outgoing effects or the next part: number of the key of the outbox or 0, the outbox entry;
---       and, only if it concerns published events: number of the key of subscribers or 0,
+--       and, only if it concerns published events: number of the key of subscribers or 0; if it is not 0, the time for
+--       which events are retained (ms; 0: they are not), accepted events with their number before them,
 --       closed subscriptions (execution and run) with their number before them,
---       opened ones (execution and run, number of shapes and keys, shapes and keys) with their number before them,
+--       opened ones (execution and run, whether it looks back, number of shapes and keys, shapes and keys) with their
+--       number before them,
 --       ids to acknowledge that belong to published events, with their number behind them
 -- Returns for each step: 1 committed, 0 conflict, 2 duplicate, 3 a published event was acknowledged before,
 -- -1 no such execution, or an error. A committed step with an outbox entry returns the id of the entry instead of 1, if
@@ -130,19 +132,79 @@ local function subscribe(run, index)
   count_shapes(index, 1)
 end
 
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- From when on the accepted events are complete: before, some were not noted, or are forgotten.
+local function complete_from()
+  return tonumber(redis.call('HGET', KEYS[subscribers + 3], 'complete_from') or 0)
+end
+
+-- Notes the count of runs that look back where `match` reads the position.
+local function count_look_backs()
+  redis.call('HSET', KEYS[subscribers + 3], 'look_backs', redis.call('HLEN', KEYS[subscribers + 5]))
+end
+
+-- Notes which events a run is to be offered: those after a time that were matched before.
+local function look_back(run, index, retention)
+  local since = math.max(milliseconds() - retention, complete_from())
+  local after = string.format('%.0f-18446744073709551615', since - 1)
+  local position = redis.call('HGET', KEYS[subscribers + 3], 'position')
+  if position and is_after(position, after) then
+    redis.call('HSET', KEYS[subscribers + 5], run, after .. ' ' .. position .. ' ' .. cjson.encode(index))
+    count_look_backs()
+  end
+end
+
+-- Notes the events that a step accepts, for as long as a look back could offer them again.
+local function accept(retention)
+  local first, count = at + 2, tonumber(ARGV[at + 1])
+  at = at + 1 + count
+  if count == 0 then
+    return
+  end
+  local now, accepted, complete = milliseconds(), KEYS[subscribers + 6], nil
+  if retention == 0 then
+    complete = now + 1
+  else
+    local forgotten = redis.call('ZREMRANGEBYSCORE', accepted, '-inf', now - retention)
+    complete = forgotten > 0 and math.max(now - retention + 1, complete_from())
+    for item = first, at do
+      redis.call('ZADD', accepted, now, ARGV[item])
+    end
+  end
+  if complete then
+    redis.call('HSET', KEYS[subscribers + 3], 'complete_from', string.format('%.0f', complete))
+  end
+end
+
+local function close(run)
+  unsubscribe(run)
+  if redis.call('HDEL', KEYS[subscribers + 5], run) == 1 then
+    count_look_backs()
+  end
+end
+
 -- Closes and opens the subscriptions of a step.
 local function change_subscriptions(commit)
   subscribers, changed_shapes, last_subscriber = tonumber(ARGV[at + 1]), changed_shapes or {}, commit
-  at = at + 1
-  each(function(item) unsubscribe(ARGV[item]) end, 1)
+  local retention = tonumber(ARGV[at + 2])
+  at = at + 2
+  accept(retention)
+  each(function(item) close(ARGV[item]) end, 1)
   at = at + 1
   for _ = 1, tonumber(ARGV[at]) do
-    local run, first, index = ARGV[at + 1], at + 3, {}
-    at = at + 2 + tonumber(ARGV[at + 2])
+    local run, looks_back, first, index = ARGV[at + 1], ARGV[at + 2] == '1', at + 4, {}
+    at = at + 3 + tonumber(ARGV[at + 3])
     for item = first, at do
       index[#index + 1] = ARGV[item]
     end
     subscribe(run, index)
+    if looks_back and retention > 0 then
+      look_back(run, index, retention)
+    end
   end
 end
 

@@ -7,7 +7,8 @@
 --       number of keys, keys
 -- Returns for each shard {1, messages sent, position up to which it has matched now}: if that is before argument 2, the
 --       caller repeats the call; or {0, version, shapes} without changes if the shapes are other ones;
---       or {-1, position} without changes if it has not matched all events up to argument 1.
+--       or {-1, position} without changes if it has not matched all events up to argument 1;
+--       or {2} without changes if runs look back: they must get earlier events first.
 --
 -- The shards have the same shapes, so an event has the same keys for all of them. No shard needs another one: a caller
 -- may ask each of them alone.
@@ -161,8 +162,10 @@ local function match_all()
 end
 
 -- The answer of the current shard. A caller that knows all, as usual, has its position and its version.
-local function answer(shapes_key, version, expected)
-  if position ~= ARGV[1] and not is_after(ARGV[2], position) then
+local function answer(shapes_key, version, expected, look_backs)
+  if look_backs and look_backs ~= '0' then
+    return {2}
+  elseif position ~= ARGV[1] and not is_after(ARGV[2], position) then
     return {1, 0, position}
   elseif position ~= ARGV[1] and is_after(ARGV[1], position) then
     return {-1, position}
@@ -176,12 +179,13 @@ events = read_events(3 + #KEYS / WIDTH)
 local answers, left = {}, MOST
 for first = 1, #KEYS, WIDTH do
   local number = #answers + 1
-  local stored = call('HMGET', KEYS[first], 'position', 'shapes', 'event', 'key', 'subscriber')
+  local stored = call('HMGET', KEYS[first], 'position', 'shapes', 'look_backs', 'event', 'key', 'subscriber')
   matched, runs, late = KEYS[first], KEYS[first + 1], KEYS[first + 2]
   subscribers, inbox = KEYS[first + 3], KEYS[first + 5]
-  position, in_pieces, known_key, known_subscriber = stored[1] or '0-0', stored[3], stored[4], stored[5]
+  position, in_pieces, known_key, known_subscriber = stored[1] or '0-0', stored[4], stored[5], stored[6]
   room = MOST
-  answers[number] = left > 0 and answer(KEYS[first + 4], stored[2] or '', ARGV[2 + number]) or {1, 0, position}
+  answers[number] = left > 0 and answer(KEYS[first + 4], stored[2] or '', ARGV[2 + number], stored[3])
+    or {1, 0, position}
   left = left - (MOST - room)
 end
 return answers

@@ -2,12 +2,14 @@
 --
 -- KEYS  1 state of the bus, 2 events, 3 sinks of the bus
 -- ARGV  1 position that all shards have matched, 2 consumer that has matched, or '', 3 how many of the newest events
---       stay, 4 how many to delete at most, 5 how many matched events stay for sinks at most; then the registered sinks
+--       stay, 4 how many to delete at most, 5 how many matched events stay for sinks at most,
+--       6 how long events are retained (ms); then the registered sinks
 -- Returns {how many were deleted, 1 if there are events that are not matched, else 0}, and each sink that had not passed
 --       all of the deleted events with the number of those.
 
 local state, events, sinks = KEYS[1], KEYS[2], KEYS[3]
 local matched, kept, most, kept_for_sinks = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local retention = tonumber(ARGV[6])
 
 redis.call('HSET', state, 'matched', matched)
 local known = redis.call('HMGET', state, 'holder', 'newest')
@@ -16,10 +18,19 @@ if known[1] == ARGV[2] then
 end
 local left = known[2] and is_after(known[2], matched) and 1 or 0
 
+-- The last position of events up to `last` that are not retained.
+local function not_retained(last)
+  if retention == 0 then
+    return last
+  end
+  local before = string.format('%.0f-0', redis.call('TIME')[1] * 1000 - retention)
+  return is_after(last, before) and before or last
+end
+
 local function delete(last, count)
   local ids = {}
   if count > 0 then
-    for _, entry in ipairs(redis.call('XRANGE', events, '-', last, 'COUNT', math.min(count, most))) do
+    for _, entry in ipairs(redis.call('XRANGE', events, '-', not_retained(last), 'COUNT', math.min(count, most))) do
       ids[#ids + 1] = entry[1]
     end
   end
@@ -32,7 +43,7 @@ end
 -- The position of each sink: of those that are registered, and of new ones that the caller does not know yet.
 local function positions()
   local found = {}
-  for i = 6, #ARGV do
+  for i = 7, #ARGV do
     found[ARGV[i]] = '0-0'
   end
   local fields = redis.call('HGETALL', sinks)

@@ -21,7 +21,7 @@ class ListenInterpreter(InOrder):
     """Subscribes to events, and runs `foreach` for each that it consumes, one after another."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Listen) -> None:
-        """Subscribes. Only events that are published from now on are consumed."""
+        """Subscribes to the events that are published from now on, and to those that the store retains."""
         scope = Scope(builder, run)
         data: dict[str, Json] = {
             "filters": [expected_values(scope, each, run.input) for each in body.to.filters],
@@ -32,7 +32,7 @@ class ListenInterpreter(InOrder):
             if body.to.condition is not None:
                 data["keep"] = True
         builder.emit("workflow.correlation-started", run, data)
-        subscribe(builder, builder.run(run.id), body)
+        subscribe(builder, builder.run(run.id), body, look_back=True)
         self._go_on(builder, run, body)
 
     def event_received(self, builder: DecisionBuilder, run: Run, body: Listen, event: CloudEvent) -> None:
@@ -113,9 +113,9 @@ class ListenInterpreter(InOrder):
         builder.emit("event.processed", run, data)
 
 
-def subscribe(builder: DecisionBuilder, run: Run, body: Listen) -> None:
+def subscribe(builder: DecisionBuilder, run: Run, body: Listen, *, look_back: bool = False) -> None:
     """Subscribes to the events of the filters that still wait for one."""
-    builder.subscribe(run, _index_entries(body, _progress(run)))
+    builder.subscribe(run, _index_entries(body, _progress(run)), look_back=look_back)
 
 
 def _index_entries(body: Listen, listening: Listening) -> tuple[IndexEntry, ...]:
