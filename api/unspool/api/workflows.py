@@ -12,6 +12,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.problems import Problem
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.worker.schedule.deployment import LISTENING_WITHIN
 from unspool.worker.schedule.deployment import deploy as deploy_definition
 
 JSON: Final = "application/json"
@@ -25,7 +26,10 @@ async def deploy(call: Call) -> Response:
     text = await _submitted(call)
     ref = await _checked(call, text)
     now = call.services.clock.now()
-    stored = await deploy_definition(call.store, call.tenant, Definition(ref, text, now), now)
+    definition = Definition(ref, text, now)
+    stored = await deploy_definition(
+        call.store, call.tenant, definition, now, listening_within=LISTENING_WITHIN
+    )
     if stored is Stored.DIFFERENT:
         raise HttpProblem(409, f"{ref} exists with another text; give the change a new version")
     location = f"/api/v1/workflows/{ref.namespace}/{ref.name}/{ref.version}"

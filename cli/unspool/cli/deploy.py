@@ -2,7 +2,7 @@
 
 import click
 
-from unspool.cli.documents import deploy_document, identity, valid_document
+from unspool.cli.documents import deploy_document, identity, listening, valid_document
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import print_line
@@ -26,6 +26,7 @@ async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
     async with opened(store_url(place)) as store:
         for document in documents:
             _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
+        await listening(store, place.tenant, documents)
     return 0
 
 

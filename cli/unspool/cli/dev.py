@@ -1,13 +1,10 @@
 """`unspool dev`: everything in one process."""
 
-import asyncio
 import os
-from collections.abc import Sequence
-from typing import Final
 
 import click
 
-from unspool.cli.documents import beside, deploy_document, identity, valid_document
+from unspool.cli.documents import beside, deploy_document, identity, listening, valid_document
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import SERVICES, Node
@@ -15,13 +12,7 @@ from unspool.cli.options import Place, example, place_options
 from unspool.cli.output import say
 from unspool.cli.serving import configured_hooks, serve_api
 from unspool.cli.stores import opened, store_url, without_password
-from unspool.definitions.document import Document
-from unspool.eventstore.port import EventStore
 from unspool.eventstore.waiting import done_before
-from unspool.worker.schedule.operations import wait_until_begun
-
-_LONGEST_BEGIN: Final = 10.0
-"""Seconds that workers have to begin the schedules before the API is opened anyway."""
 
 
 @click.command(epilog=example("unspool dev order.yaml payment.yaml --port 8080"))
@@ -50,23 +41,10 @@ async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
                 say(f"deployed {identity(document)}")
             environment = beside(files[0]) if files else os.environ
             async with Node(store, url, environment=environment, services=SERVICES, allow_shell=True):
-                await _begin_schedules(store, place.tenant, documents, stop)
+                await done_before(listening(store, place.tenant, documents), stop.wait())
                 say(f"store    {without_password(url)}")
                 await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)
     return 0
-
-
-async def _begin_schedules(
-    store: EventStore, tenant: str, documents: Sequence[Document], stop: asyncio.Event
-) -> None:
-    """Waits until the schedules begin, so that no event is published too early for them; for some seconds."""
-
-    async def begun() -> None:
-        for document in documents:
-            if "schedule" in document.value:
-                await wait_until_begun(store, tenant, identity(document))
-
-    await done_before(begun(), asyncio.sleep(_LONGEST_BEGIN), stop.wait())
 
 
 def _print_address(address: str) -> None:

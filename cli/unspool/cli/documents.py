@@ -1,7 +1,9 @@
 """Definitions in files."""
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,8 @@ from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
-from unspool.worker.schedule.deployment import Store, deploy
+from unspool.worker.schedule.deployment import LISTENING_WITHIN, Store, deploy
+from unspool.worker.schedule.operations import wait_until_begun
 
 _FUNCTION: Final = "a function is a task, which is a mapping"
 
@@ -128,3 +131,17 @@ async def deploy_document(store: Store, tenant: str, document: Document, *, sche
             "give the change a new version (document.version)"
         )
     return stored
+
+
+async def listening(store: Store, tenant: str, documents: Sequence[Document]) -> None:
+    """Waits for some seconds until schedules listen to their events: earlier ones start nothing."""
+    waits = [
+        wait_until_begun(store, tenant, identity(document))
+        for document in documents
+        if "on" in document.value.get("schedule", {})
+    ]
+    if waits:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LISTENING_WITHIN), asyncio.TaskGroup() as group:
+                for wait in waits:
+                    group.create_task(wait)
