@@ -260,7 +260,7 @@ async def test_tokens(api):
 
 
 async def test_without_a_value_of_the_secret_everything_is_refused(api, secrets_dir):
-    """A changed value needs no restart; an empty secret, which anybody knows, counts as none."""
+    """A changed value needs no restart. An empty secret counts as none, because it can be guessed."""
     empty = hmac.new(b"", HELLO, hashlib.sha256).hexdigest()
     blank = hmac.new(b" ", HELLO, hashlib.sha256).hexdigest()
     file = secrets_dir / "GITHUB"

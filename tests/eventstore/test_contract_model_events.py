@@ -79,12 +79,12 @@ class Offer:
 
     @property
     def fact(self) -> tuple[Run, str]:
-        """What a delivery of it says."""
+        """What a delivery of it has."""
         return self.run, self.id
 
 
 def chosen(items: list, numbers: list[int]) -> list:
-    """Some of the items, each once; which ones, the numbers say."""
+    """Returns some of the items, each once. The numbers choose them."""
     return [items[i] for i in sorted({number % len(items) for number in numbers})] if items else []
 
 
@@ -122,7 +122,7 @@ class Events(RuleBasedStateMachine):
         try:
             self.everything_is_matched()
             self.take(WORKERS[0])
-            self.the_bus_is_alike()
+            self.compare_bus()
         finally:
             self.does(self.store.close())
             self.runner.close()
@@ -143,7 +143,7 @@ class Events(RuleBasedStateMachine):
         return len(bus) - before
 
     @rule()
-    def the_bus_is_alike(self) -> None:
+    def compare_bus(self) -> None:
         for tenant in TENANTS:
             published = self.does(self.store.published_events(tenant))
             assert [each.event for each in published] == self.bus[tenant][-100:]
@@ -162,7 +162,7 @@ class Events(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 9))
     def match(self, number: int) -> None:
-        """Of an old batch, those events that were not matched before."""
+        """Matches the events of an old batch that were not matched before."""
         for batch, first in chosen(self.batches, [number]):
             sent = self.does(self.store.match(batch, keys_of))
             assert sent == self.offer(batch, first)
@@ -258,7 +258,7 @@ class Events(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def take(self, worker: Consumer) -> None:
-        """Takes all that waits. The messages of a run are in the order of the bus."""
+        """Takes all waiting messages. The messages of a run are in the order of the bus."""
         waiting = [offer for offer in self.offers if not offer.holder]
         deliveries = self.receive(worker, len(waiting))
         by_fact = {(_run(each), each.body.body["event"]["id"]): each for each in deliveries}

@@ -33,7 +33,7 @@ async def publish(store, make, count, tenant="default", first=0):
 
 
 async def drained(store, sink="http", limit=100):
-    """Everything that a sink has not passed, by tenant; passes it."""
+    """Returns everything that a sink has not passed, by tenant, and passes it."""
     found: dict[str, list[str]] = {}
     while batch := await store.receive_for_sink(SENDER, sink, limit, 0):
         found.setdefault(batch.tenant, []).extend(ids(batch))
@@ -111,7 +111,7 @@ async def test_a_sender_that_waits_gets_events_at_once(store, make):
     async with asyncio.timeout(5):
         assert ids(await waiting) == ["e0"]
 
-    assert time.monotonic() - began < 0.9  # it does not only look every second
+    assert time.monotonic() - began < 0.9  # it does not only read every second
 
 
 async def test_tenants_are_served_in_turn_without_those_that_are_skipped(store, make):
@@ -285,7 +285,7 @@ async def test_a_bus_keeps_at_most_so_many_events_for_sinks(adapter, make, hands
 
 
 async def test_a_sender_that_is_slower_than_the_deletion_still_gets_on(adapter, make, hands):
-    """Events are dropped while the sender has them in its hands."""
+    """Events are dropped while the sender sends them."""
     store = adapter.make(adapter.clock, EventSettings(kept_for_sinks=KEPT_EVENTS))
     await store.open()
     await store.keep_sinks(["http"])
@@ -341,5 +341,5 @@ async def test_a_sink_that_is_no_longer_configured_is_forgotten(adapter, make, h
     assert len(await store.published_events("default", limit=5_000)) == KEPT_EVENTS
     assert "sink_forgotten" in {getattr(record, "action", None) for record in caplog.records}
     await store.keep_sinks(["http"])
-    assert await store.receive_for_sink(SENDER, "http", 10, 0) is None  # it begins anew
+    assert await store.receive_for_sink(SENDER, "http", 10, 0) is None  # it begins again
     await store.close()

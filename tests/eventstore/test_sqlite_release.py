@@ -1,4 +1,4 @@
-"""A file that release 0.1.0 has written opens, and works on, with this release: also with events."""
+"""A file that release 0.1.0 has written works with this release, also with events."""
 
 import asyncio
 import sqlite3

@@ -400,7 +400,7 @@ async def test_events_wait_while_a_secret_is_missing(store, receiver, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "host", "http://", "/events", "http://[", "redis://h/0"])
-async def test_an_address_that_is_none_is_refused(store, url):
+async def test_an_invalid_address_is_refused(store, url):
     with pytest.raises(BadSetting, match="UNSPOOL_EVENT_SINK_URL"):
         async with opened_transports(store, "sqlite://", {"UNSPOOL_EVENT_SINK_URL": url}, "s1"):
             pass

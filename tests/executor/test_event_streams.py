@@ -50,7 +50,7 @@ def server(redis_database: str) -> str:
 
 @pytest.fixture
 def client(server: str) -> Any:
-    """A client of those who own the streams."""
+    """A client for the owners of the streams."""
     with redis.Redis.from_url(server) as client:
         yield client
 
@@ -198,7 +198,7 @@ async def test_processes_share_a_stream(store, store_url, client, server):
     assert sorted(int(each["id"]) for each in events) == list(range(600))
 
 
-async def test_entries_that_are_no_events_are_left_out(store, client, server, caplog):
+async def test_entries_that_are_not_events_are_left_out(store, client, server, caplog):
     bad = [
         {"event": "{"},
         {"event": "[1]"},
@@ -331,7 +331,7 @@ def test_an_entry_becomes_an_event(fields, expected):
     assert event_of("orders", "7-0", encoded) == derived | expected
 
 
-def test_an_entry_that_is_no_event_says_why():
+def test_an_entry_that_is_not_an_event_says_why():
     with pytest.raises(NoEvent, match="'type' is missing"):
         event_of("orders", "7-0", {b"a": b"b"})
     with pytest.raises(NoEvent, match="UTF-8"):
@@ -362,7 +362,7 @@ def test_addresses(text, server, key, group, tenant):
         "redis://h:x/0?stream=s", "redis://h/0?stream=s&group=", "redis://h/0?stream=s&unknown=1",
     ],
 )  # fmt: skip
-async def test_what_is_no_address_is_refused(store, text):
+async def test_a_text_that_is_not_an_address_is_refused(store, text):
     for variable in ("UNSPOOL_EVENTS_STREAM", "UNSPOOL_EVENT_SINK_STREAM"):
         with pytest.raises(BadSetting, match=variable):
             async with opened_transports(store, "redis://store/0", {variable: text}, "t1"):

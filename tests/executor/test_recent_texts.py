@@ -1,4 +1,4 @@
-"""Texts that were fetched lately are fetched once, and none outlives its time."""
+"""Recent texts are fetched once, and none is kept longer than its time."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What schedules decide on events (inventory C4, C5, C8, P1-P8), without a store."""
+"""The decisions of schedules on events (inventory C4, C5, C8, P1-P8), without a store."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_each_event_starts_an_execution() -> None:
 
 
 def test_the_same_event_starts_the_same_execution() -> None:
-    """So the store starts it once, whoever decides and when."""
+    """So the store starts it once, by any worker and at any time."""
     schedule = {"on": {"one": with_("a")}}
     same = {
         World(now=now).deploy(schedule).publish(event("a", 1, n)).starts[0].key.id
@@ -243,7 +243,7 @@ def test_the_oldest_sets_are_dropped_if_there_are_too_many(monkeypatch: pytest.M
 
 
 def test_a_history_of_sets_is_compacted() -> None:
-    """The whole state is written seldom, and it is the same without the events before it."""
+    """The whole state is written rarely, and it is the same without the events before it."""
     run = World().deploy(PAIR)
     for n in range(40):
         run.publish(*(event("a", f"{n}/{m}", {"order": [n, m]}) for m in range(25)))

@@ -29,7 +29,7 @@ _SINK_MEASURES: Final = (
 )
 _SOURCE_MEASURES: Final = (
     ("published_total", "counter", "Events from the source that were published."),
-    ("refused_total", "counter", "Entries of the source that were no events and were left out."),
+    ("refused_total", "counter", "Entries of the source that were not events and were left out."),
     ("failing", "gauge", "1 if the source cannot be read now, else 0."),
 )
 _FRESH_SECONDS: Final = 2.0
@@ -46,7 +46,7 @@ class Transports(NamedTuple):
     """The store's clock, milliseconds since 1970."""
 
     def json(self) -> dict[str, Json]:
-        """The members of the answer of a health check: none without sinks and sources."""
+        """Returns the members for the answer of a health check; none without sinks and sources."""
         shown: dict[str, Json] = {}
         if self.sinks:
             shown["sinks"] = {
@@ -83,7 +83,7 @@ class TransportReader:
         self._read_at = -math.inf
 
     async def read(self) -> Transports:
-        """The state; the last one that is known if the store is unavailable or slow."""
+        """Returns the state; the last known one if the store is unavailable or slow."""
         if self._reading is None and time.monotonic() - self._read_at >= _FRESH_SECONDS:
             self._reading = asyncio.create_task(self._read())
         if self._reading is not None:

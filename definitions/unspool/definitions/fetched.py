@@ -1,7 +1,7 @@
 """Compiles the texts of external resources.
 
 A function can use no component of the workflow that calls it: none of `use`, no secrets, no extensions. It
-was written by somebody else.
+has another author.
 """
 
 from functools import partial

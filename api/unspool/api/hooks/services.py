@@ -1,4 +1,4 @@
-"""How known services sign, and the ids that they give to what they send.
+"""The signatures of known services, and the ids of their deliveries.
 
 | kind | documentation |
 |---|---|
@@ -143,7 +143,7 @@ def _tolerance(members: dict[str, Any]) -> int:
     except BadDuration as error:
         raise BadMember("tolerance", str(error)) from None
     if duration.months or not 0 < duration.milliseconds <= LONGEST_TOLERANCE:
-        raise BadMember("tolerance", "expected a duration of more than no time and at most a day (P1D)")
+        raise BadMember("tolerance", "expected a duration that is longer than zero and at most a day (P1D)")
     return duration.milliseconds
 
 

@@ -79,7 +79,7 @@ _DEFINITIONS: Final = {
     "def range($a; $b): __range($a | __operand; $b | __operand);\n"
     "def range($a; $b; $c): __range($a | __operand; $b | __operand; $c | __operand);\n",
 }
-"""What computes, by name. The definitions are in the order of this table; `add` comes after `_plus`."""
+"""Definitions by the name of the operator or function, in the order of a program: `add` needs `_plus`."""
 
 _GROW: Final = frozenset(
     {*("_multiply", "_mod", "pow", "fma", "ldexp", "scalb", "scalbln"), *("tonumber", "fromjson")}
@@ -87,9 +87,9 @@ _GROW: Final = frozenset(
 """With these, short numbers can give an integer beyond 2^53 that is not seen in the result."""
 
 _LONG: Final = re.compile(rb"[0-9]{16}|[0-9][eE]\+?1[0-9]")
-"""What a number beyond 2^53 of up to 64 bits has in data."""
+"""Matches data that may have a number beyond 2^53 of up to 64 bits."""
 _LONG_RESULT: Final = re.compile(rb"(?<![.0-9])[0-9]{16}|[0-9]e\+1")
-"""What a computed one has in a result; not the digits of a fraction."""
+"""Matches a result that may have a computed number beyond 2^53; not the digits of a fraction."""
 _MOST_EXACT: Final = 15
 """Digits of the integers that are never beyond 2^53."""
 

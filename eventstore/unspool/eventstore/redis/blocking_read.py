@@ -53,7 +53,7 @@ class BlockingRead:
             self._ending = asyncio.create_task(self._end())
 
     def abandon(self) -> None:
-        """Ends a read whose reply nobody awaits any more, ahead of later calls.
+        """Ends a read whose reply is not awaited any more, before later calls.
 
         Redis may notice a closed connection late. Until then the read would take entries, for example those
         that this consumer releases because it stops.
