@@ -1,9 +1,11 @@
 """Addresses of external resources (inventory J24, L1, R1, R2)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unspool.definitions.function_name import cataloged
-from unspool.definitions.resource_address import absolute, of_catalog, of_function
+from unspool.definitions.resource_address import absolute, of_catalog, of_function, problem_of_address
 
 RAW = "https://raw.githubusercontent.com"
 PATH = "functions/log/1.0.0/function.yaml"
@@ -84,3 +86,37 @@ def test_a_name_cannot_lead_out_of_its_catalog(name):
 
 def test_the_path_of_a_function_is_made_of_its_name_and_version():
     assert cataloged("log:1.0.0-rc.1+b@shop").path == "functions/log/1.0.0-rc.1+b/function.yaml"
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("https://ada:secret@example.com/f.yaml", "credentials"),
+        ("//ada@example.com/f.yaml", "credentials"),
+        ("https://example.com/a b", "white space"),
+        ("https://example.com/a\0", "control"),
+        ("https://[::1/f.yaml", "host"),
+        ("https://example.com/" + "x" * 5000, "4096"),
+        ("https://github.com/o/r/f@v1", None),
+        ("a/b.json", None),
+        ("", None),
+    ],
+)
+def test_an_address_that_cannot_be_used_has_a_problem(address, problem):
+    found = problem_of_address(address)
+    assert found is None if problem is None else problem in found
+
+
+@given(
+    st.text(alphabet="ab/:@.?#[]%-~+{}\\ é", max_size=40),
+    st.sampled_from(["", "https://h/a/b", "catalog:a/b"]),
+)
+def test_no_usable_address_fails(written, base):
+    if problem_of_address(written) is None:
+        complete = absolute(written, base)
+        of_catalog(complete, PATH)
+        of_function(written)
+        for scheme in ("file:", "catalog:"):
+            if complete.startswith(scheme):
+                assert ".." not in complete.removeprefix(scheme).split("/")
+                assert not complete.removeprefix(scheme).startswith("/")

@@ -302,3 +302,20 @@ def test_an_address_cannot_depend_on_what_changes_while_the_task_runs(world):
     error = world(definition).start({}).error
     assert error["type"].endswith("/configuration")
     assert "$context" in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("base", "cause"),
+    [
+        ("http://[", "host"),
+        ("http://a b", "white space"),
+        ("http://ada:secret@example.com", "credentials"),
+        ("http://h/" + "x" * 9000, "4096"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_an_error_without_the_address(world, base, cause):
+    definition = "use: {catalogs: {shop: {endpoint: '${ .base }'}}}\ndo: [{log: {call: 'log:1.0.0@shop'}}]"
+    error = world(definition).start({"base": base}).error
+    assert error["type"].endswith("/expression")
+    assert cause in error["detail"]
+    assert "secret" not in error["detail"]

@@ -41,8 +41,9 @@ def compile_fetched(key: str, text: str, jq: JqRunner) -> Fetched:
     Returns:
         `Unusable` with the cause, if the text is not valid.
     """
+    place = address_of(key).partition("?")[0]  # a query may contain keys
     try:
-        document = load(text, name=address_of(key), mapping=_MAPPING[kind_of(key)])
+        document = load(text, name=place, mapping=_MAPPING[kind_of(key)])
         if kind_of(key) is ResourceKind.FUNCTION:
             return _function(key, document, jq)
         return FetchedSchema(DataSchema.compile(document.value))
@@ -50,9 +51,9 @@ def compile_fetched(key: str, text: str, jq: JqRunner) -> Fetched:
         shown, others = invalid.problems[:_SHOWN], invalid.problems[_SHOWN:]
         causes = "; ".join(f"{each.line}:{each.column}: {each.message}" for each in shown)
         more = f"; and {len(others)} more problems" if others else ""
-        return Unusable(f"{address_of(key)}:{causes}{more}")
+        return Unusable(f"{place}:{causes}{more}")
     except (BadSchema, ExpressionError) as error:
-        return Unusable(f"{address_of(key)}: {error}")
+        return Unusable(f"{place}: {error}")
 
 
 def _function(key: str, document: Document, jq: JqRunner) -> FetchedFunction:

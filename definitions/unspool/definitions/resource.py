@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from unspool.definitions.expressions import NOW, Budget
+from unspool.definitions.expressions import NOW, Budget, ExpressionError
 from unspool.definitions.json_value import Json
+from unspool.definitions.resource_address import problem_of_address
 from unspool.definitions.uri_template import Address
 
 if TYPE_CHECKING:  # a plan has references
@@ -49,8 +50,12 @@ class ResourceReference:
         return self.written.variables
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> str:
-        """Returns the complete address. Raises `ExpressionError`."""
-        return self.complete(self.written.evaluate_within(value, variables, budget))
+        """Returns the complete address. Raises `ExpressionError`, also if it is not an address."""
+        written = self.written.evaluate_within(value, variables, budget)
+        problem = problem_of_address(written)
+        if problem is not None:
+            raise ExpressionError(f"the address of a {self.kind} cannot be used: {problem}")
+        return self.complete(written)
 
     def key(self, address: str) -> str:
         """Returns the key of the text at an address."""

@@ -26,10 +26,26 @@ _DEFAULT_BRANCH: Final = "main"
 _PAGES: Final = frozenset({"blob", "raw", "tree"})
 _GITLAB_PAGE: Final = re.compile(r"/-/(?:blob|tree)/")
 
+MAX_LENGTH: Final = 4096
+"""Characters of an address."""
+_BLANK: Final = re.compile(r"[\x00-\x20\x7f]")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NO_BRANCH: Final = re.compile(r"[0-9a-f]{40}|v?[0-9]+(?:\.[0-9]+)*(?:[-+][\w.+-]*)?")
 """A commit or the tag of a version."""
 _DOCUMENT: Final = re.compile(r".*\.(?:ya?ml|json)", re.IGNORECASE)
+
+
+def problem_of_address(address: str) -> str | None:
+    """Returns why an address cannot be used; None if it can. It is in events, so it has no password."""
+    if len(address) > MAX_LENGTH:
+        return f"it has more than {MAX_LENGTH} characters"
+    if _BLANK.search(address):
+        return "it contains white space or control characters"
+    try:
+        authority = urlsplit(address).netloc
+    except ValueError:
+        return "its host is not valid"
+    return "it contains credentials; write them as authentication" if "@" in authority else None
 
 
 def absolute(address: str, base: str = "") -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from unspool.definitions.findings import Findings
 from unspool.definitions.function_name import DEFAULT_CATALOG, cataloged, is_address, malformed
+from unspool.definitions.resource_address import problem_of_address
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.splitting import is_whole
 from unspool.definitions.spelling import did_you_mean, shown
@@ -57,7 +58,11 @@ def _check_component(occurrence: Occurrence, known: Mapping[str, Names], finding
 def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings: Findings) -> None:
     """Checks that a function is declared, in a catalog, or at a URL (inventory J24)."""
     name = occurrence.value
-    if name in known["functions"] or is_address(name):
+    if name in known["functions"]:
+        return
+    if is_address(name):
+        if (problem := problem_of_address(name)) is not None:
+            findings.error(occurrence.pointer, f"the address of a function cannot be used: {problem}")
         return
     if (function := cataloged(name)) is not None:
         _check_catalog(function.catalog, occurrence, known["catalogs"], findings)
