@@ -1,5 +1,6 @@
 """`emit` and `listen` (inventory I40-I54, P1-P7), without a store."""
 
+import orjson
 import pytest
 
 from unspool.definitions.errors import WorkflowError
@@ -191,6 +192,33 @@ def test_an_expected_correlation_is_known_from_the_start(listen):
         event("a", {"order": 6}, kind="k"), event("a", {"order": 5}), event("a", {"order": 5}, kind="k")
     )
     assert listener.output == [{"order": 5}]
+
+
+def correlated(source):
+    correlation = f"{{k: {{from: '{source}', expect: '${{ .k }}'}}}}"
+    return f"{{listen: {{to: {{one: {{with: {{type: a}}, correlate: {correlation}}}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("source", "indexed"),
+    [
+        *((path, True) for path in (".data", ".data.k", '.data["k"]', '."data".k', "${ .data.l[0] }", ".id")),
+        ("reduce range(5000) as $n (.data.k; [.])", False),  # deeper than JSON and Python allow
+        ("[range(1000000)] | length", False),  # takes seconds
+        (".data.k | tostring", False),
+        ("[0]", False),
+    ],
+)
+def test_only_paths_are_indexed_because_events_of_all_tenants_wait_for_the_index(listen, source, indexed):
+    listener = listen(correlated(source), {"k": "1"})
+    _, [entry] = listener.subscription
+    assert bool(orjson.loads(entry.shape)[2]) is indexed
+    listener.publish(event("b"), event("a", data={"l": [1]}))
+
+
+def test_a_correlation_that_is_not_indexed_is_compared_by_the_execution(listen):
+    listener = listen(correlated(".data.k | tostring"), {"k": "1"})
+    assert listener.publish(event("a", data={"k": 2}), event("a", data={"k": 1})).output == [{"k": 1}]
 
 
 def test_foreach_processes_events_one_after_another(listen):

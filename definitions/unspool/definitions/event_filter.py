@@ -17,6 +17,11 @@ _SPECIAL_IN_PATTERNS: Final = re.compile(r"[\\^$*+?()\[\]{}|]")
 
 _PATH_OF_VARIABLE: Final = re.compile(r"\s*\$[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\s*", re.ASCII)
 
+_PATH_OF_EVENT: Final = re.compile(
+    r"""(?=\.)(?:\.|(?:\.(?:[A-Za-z_]\w*|"[^"\\]*")|\.?\[(?:[0-9]{1,9}|"[^"\\]*")\])+)""", re.ASCII
+)
+"""An expression that only reads a member of the event, such as `.data.orders[0].id`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -58,8 +63,11 @@ class Correlation:
 
     @property
     def indexed(self) -> bool:
-        """Whether the value depends on nothing but the event, so that an index can compute it."""
-        return not self.extract.guarded and not self.extract.variables
+        """Whether an index computes the value of each event: `from` is a path.
+
+        Any other expression can take long, and the events of all tenants wait for the index.
+        """
+        return not self.extract.guarded and bool(_PATH_OF_EVENT.fullmatch(self.extract.source))
 
 
 @dataclass(frozen=True, slots=True)
