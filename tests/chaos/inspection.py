@@ -39,7 +39,7 @@ class RedisInspection:
                     sizes[key] = admin.xlen(key)
                     for group in admin.xinfo_groups(key):
                         sizes[f"pending {key}"] = group["pending"]
-                elif key.endswith(("}:timers", "}:subscribers")):
+                elif key.endswith(("}:timers", "}:subscribers", "}:inbox:events")):
                     sizes[key] = admin.zcard(key)
                 elif key.endswith(("}:subscriptions", "}:shapes")):
                     sizes[key] = admin.hlen(key)

@@ -29,8 +29,11 @@ async def test_a_run_gets_the_events_that_it_is_subscribed_to_in_order(store, ma
     assert await hands.matched(store) == 10
 
     deliveries = await hands.messages(store, 10)
+    orders = [delivery.body.body["order"] for delivery in deliveries]
+    assert orders == sorted(set(orders))
     assert [delivery.body for delivery in deliveries] == [
-        make.message(key.id, MessageKind.EVENT, run="r1", event=event) for event in events[::2]
+        make.message(key.id, MessageKind.EVENT, run="r1", event=event, order=order)
+        for event, order in zip(events[::2], orders, strict=True)
     ]
     assert await hands.matched(store) == 0
     assert await store.receive_events(make.worker, 10, 0) is None
@@ -624,3 +627,62 @@ async def test_other_messages_may_be_acknowledged_before(store, make, hands):
     await store.acknowledge([start])
 
     assert await store.commit(make.commit(acknowledges=(start,))) is Outcome.COMMITTED
+
+
+async def test_events_are_consumed_in_the_order_of_the_bus(store, make, hands):
+    """A message that was released comes behind later ones; so does one that another consumer has had."""
+    key = await hands.subscribed(store, make.subscription(), make.subscription("r2"))
+    await store.publish("default", [make.event("a"), make.event("b"), make.event("c")])
+    await hands.matched(store)
+    deliveries = {
+        (each.body.body["event"]["id"], each.body.body["run"]): each
+        for each in await hands.messages(store, 6)
+    }
+    a1, a2, b1, b2, c1, c2 = (deliveries[id_, run] for id_ in "abc" for run in ("r1", "r2"))
+
+    early = make.commit(key, after=1, acknowledges=(b1, a2), tasks=(make.task(),))
+    assert await store.commit(early) is Outcome.EARLY
+    assert len(await store.history(key)) == 1
+    assert not await store.receive_tasks(make.executor, 10, 0)
+    in_turn = make.commit(key, after=1, commit_id="in turn", acknowledges=(a2, a1))
+    assert await store.commit(in_turn) is Outcome.COMMITTED
+    await store.release([b1, b2])
+    assert await store.commit(make.commit(key, after=2, acknowledges=(c1,))) is Outcome.EARLY
+    again = await hands.messages(store, 2)
+    orders = {each.body.body["order"] for each in again}
+    assert orders == {each.body.body["order"] for each in (b1, b2)}
+    [refused] = [each for each in again if each.body.body["run"] == "r1"]
+    [left] = [each for each in again if each.body.body["run"] == "r2"]
+    await store.acknowledge([refused])
+    assert await store.commit(make.commit(key, after=2, commit_id="x", acknowledges=(c1,))) is Outcome.EARLY
+    await store.move_to_dead_letters(left, "boom", "at …")
+    last = make.commit(key, after=2, commit_id="y", acknowledges=(c2, c1))
+    assert await store.commit(last) is Outcome.COMMITTED
+
+
+async def test_a_requeued_event_is_consumed_after_later_ones(store, make, hands):
+    key = await hands.subscribed(store, make.subscription())
+    await store.publish("default", [make.event("a"), make.event("b")])
+    await hands.matched(store)
+    first, second = await hands.messages(store, 2)
+    letter = await store.move_to_dead_letters(first, "boom", "at …")
+    assert await store.commit(make.commit(key, after=1, acknowledges=(second,))) is Outcome.COMMITTED
+
+    await store.requeue("default", letter)
+    [again] = await hands.messages(store)
+
+    assert await store.commit(make.commit(key, after=2, acknowledges=(again,))) is Outcome.COMMITTED
+
+
+async def test_the_events_of_one_execution_do_not_delay_others(store, make, hands):
+    keys = [await hands.subscribed(store, make.subscription(), key=make.key(id_)) for id_ in ("x", "x.y")]
+    await store.publish("default", [make.event("a"), make.event("b")])
+    await hands.matched(store)
+    deliveries = await hands.messages(store, 4)
+    by_key = {key: [each for each in deliveries if each.key == key] for key in keys}
+
+    commits = [
+        make.commit(keys[0], after=1, acknowledges=by_key[keys[0]][1:]),
+        make.commit(keys[1], after=1, acknowledges=by_key[keys[1]][:1]),
+    ]
+    assert await store.commit_all(commits) == [Outcome.EARLY, Outcome.COMMITTED]

@@ -230,8 +230,11 @@ class Events(RuleBasedStateMachine):
         )
         outcome = self.does(self.store.commit(commit))
         answered = any(offer in before for offer in acks)
-        wanted = Outcome.CONFLICT if off else Outcome.ANSWERED if answered else Outcome.COMMITTED
-        assert outcome is wanted
+        ours = [offer for offer in self.offers if offer.run[0] == key]
+        last = max((ours.index(offer) for offer in acks if offer in ours), default=-1)
+        early = any(offer not in acks for offer in ours[:last])
+        refused = Outcome.ANSWERED if answered else Outcome.EARLY if early else Outcome.COMMITTED
+        assert outcome is (Outcome.CONFLICT if off else refused)
         if outcome is Outcome.COMMITTED:
             self.apply(commit, acks)
 

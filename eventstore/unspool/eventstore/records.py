@@ -302,6 +302,12 @@ class Outcome(StrEnum):
 
     So an event is consumed once, although nothing in the history tells a second delivery from the first.
     """
+    EARLY = "early"
+    """The inbox has an earlier `event` message for the execution; nothing was changed or acknowledged.
+
+    It is earlier in the order of the bus, and not acknowledged by this commit. So events are consumed in that
+    order, although several consumers may hold some of them.
+    """
 
 
 @dataclass(frozen=True, slots=True)

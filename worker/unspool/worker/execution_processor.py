@@ -22,6 +22,7 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.children import Children, StartRefused
+from unspool.worker.event_order import PAUSE_SECONDS, RETURNED
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
@@ -146,7 +147,8 @@ class ExecutionProcessor:
             if step is not None:
                 if outcome in APPLIED:
                     return step.left
-                if outcome is Outcome.ANSWERED:  # another worker has the event; the others come back
+                if outcome in RETURNED:  # those that are not answered come back
+                    await asyncio.sleep(PAUSE_SECONDS)
                     break
             elif cached is None:
                 # The messages were processed before. Only a state that was just read proves that. A cached

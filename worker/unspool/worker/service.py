@@ -34,6 +34,7 @@ from unspool.worker.batch_processor import BatchProcessor
 from unspool.worker.children import Children
 from unspool.worker.correlator import Correlator
 from unspool.worker.definition_cache import DefinitionCache
+from unspool.worker.event_order import in_bus_order
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.plan_cache import MOST, PlanCache
@@ -249,6 +250,7 @@ class WorkerService:
             messages_by_execution.setdefault(key, []).append(delivery)
         self._in_flight += len(deliveries)
         if fresh:
+            fresh = {key: in_bus_order(some) for key, some in fresh.items()}
             task = asyncio.create_task(self._process_batch(fresh))
             self._processing.update(dict.fromkeys(fresh, task))
             self._being_processed.update(fresh)
@@ -306,7 +308,7 @@ class WorkerService:
         """
         self._in_flight -= len(deliveries) - len(left)
         self._capacity_freed.set()
-        waiting = [*left, *self._waiting.pop(key, ())]
+        waiting = in_bus_order([*left, *self._waiting.pop(key, ())])
         arrived, later = waiting[: self._settings.batch], waiting[self._settings.batch :]
         if later:
             self._waiting[key] = later

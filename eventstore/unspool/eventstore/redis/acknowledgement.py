@@ -10,10 +10,13 @@ from unspool.eventstore.records import (
     WORKERS,
     Delivery,
     Message,
+    MessageKind,
     TaskRequest,
 )
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.socket_connection import Argument
+from unspool.eventstore.redis.subscriptions import place_in_order
 
 
 def group_of(delivery: Delivery[Any]) -> str:
@@ -23,12 +26,28 @@ def group_of(delivery: Delivery[Any]) -> str:
 
 async def acknowledge(session: Session, deliveries: Sequence[Delivery[Any]]) -> None:
     """Removes deliveries."""
-    await asyncio.gather(
-        *(
-            session.run(scripts.ACKNOWLEDGE, (source,), (group_of(some[0]), *(d.id for d in some)))
-            for source, some in by_source(deliveries).items()
-        )
+    await asyncio.gather(*(_acknowledge(session, some) for some in by_source(deliveries).values()))
+
+
+async def _acknowledge(session: Session, some: Sequence[Delivery[Any]]) -> None:
+    names = (some[0].source, session.keys.shard(some[0].key).event_order)
+    values: tuple[Argument, ...] = (
+        group_of(some[0]),
+        len(some),
+        *(d.id for d in some),
+        *places_in_order(some),
     )
+    await session.run(scripts.ACKNOWLEDGE, names, values)
+
+
+def places_in_order(deliveries: Sequence[Delivery[Any]]) -> list[str]:
+    """The places of the `event` messages among these deliveries in the order of such messages."""
+    bodies = (delivery.body for delivery in deliveries)
+    return [
+        place_in_order(body)
+        for body in bodies
+        if isinstance(body, Message) and body.kind is MessageKind.EVENT
+    ]
 
 
 async def release(session: Session, deliveries: Sequence[Delivery[Any]]) -> None:

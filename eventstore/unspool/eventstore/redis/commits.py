@@ -25,9 +25,8 @@ from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 from unspool.eventstore.redis.subscriptions import (
     event_arguments,
+    event_keys,
     has_events,
-    subscription_keys,
-    uses_subscriptions,
 )
 
 _MAX_STEPS: Final = 64
@@ -37,6 +36,7 @@ _OUTCOMES: Final = {
     0: Outcome.CONFLICT,
     2: Outcome.DUPLICATE,
     3: Outcome.ANSWERED,
+    4: Outcome.EARLY,
     -1: Outcome.MISSING,
 }
 _APPLIED: Final = frozenset({1, 2})
@@ -138,8 +138,8 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
     if any(commit.outgoing for commit in commits):
         names.append(shard.outbox)
     outbox = len(names)
-    if any(uses_subscriptions(commit) for commit in commits):
-        names += subscription_keys(shard)
+    if any(has_events(commit) for commit in commits):
+        names += event_keys(shard)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit in commits:
         id_ = commit.key.id

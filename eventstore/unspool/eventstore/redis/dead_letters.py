@@ -18,7 +18,7 @@ from unspool.eventstore.records import (
     TaskRequest,
 )
 from unspool.eventstore.redis import scripts
-from unspool.eventstore.redis.acknowledgement import group_of
+from unspool.eventstore.redis.acknowledgement import group_of, places_in_order
 from unspool.eventstore.redis.codec import decode_message, decode_task
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
@@ -89,7 +89,10 @@ class RedisDeadLetters:
         names = [delivery.source, shard.dlq]
         if isinstance(delivery.body, TaskRequest):
             names += (shard.dlq_runs, shard.cancelled)
-        values = (group_of(delivery), delivery.id, error, traceback, delivery.attempts)
+        else:
+            names.append(shard.event_order)
+        place = "".join(places_in_order([delivery]))
+        values = (group_of(delivery), delivery.id, error, traceback, delivery.attempts, place)
         id_: bytes = await self._session.run(scripts.MOVE_TO_DEAD_LETTERS, names, values)
         if not id_:
             raise NotFound(f"the delivery {delivery.id} is no longer pending")

@@ -49,6 +49,7 @@ class Shard:
         "delivered",
         "dlq",
         "dlq_runs",
+        "event_order",
         "idempotency_keys",
         "inbox",
         "index",
@@ -84,6 +85,7 @@ class Shard:
         self.unreadable = f"{prefix}unreadable"
         self.subscribers = f"{prefix}subscribers"  # sorted set: `<key> <execution> <run>`, all with score 0
         self.subscriptions = f"{prefix}subscriptions"  # hash: index entries by `<execution> <run>`
+        self.event_order = f"{prefix}inbox:events"  # sorted set: `<execution> <order> <run>` of events
         self.shapes = f"{prefix}shapes"  # hash: how many index entries have a shape
         self.matched = f"{prefix}matched"  # hash: last `position` matched, version of `shapes` …
         self.matched_runs = f"{prefix}matched:runs"  # set: runs that have an event sent in pieces

@@ -16,10 +16,11 @@ from unspool.eventstore.records import WORKERS, Message, MessageKind
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import encode_message
 from unspool.eventstore.redis.keys import Bus, Shard, TenantKeys
+from unspool.eventstore.redis.positions import order_of
 from unspool.eventstore.redis.publishing import published
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
-from unspool.eventstore.redis.subscriptions import accepted_member
+from unspool.eventstore.redis.subscriptions import accepted_member, place_in_order
 
 _PAGE: Final = 100
 """Events in one call, at most."""
@@ -90,7 +91,7 @@ class LookBacks:
             rest = " ".join(look_back._replace(after=page[-1].position)) if len(page) == _PAGE else ""
             offered = self._with_keys(look_back, page, keys_of)
             values: list[Argument] = [run, text, rest, *_messages(run, offered)]
-            names = (shard.matched, shard.look_backs, shard.accepted, shard.inbox)
+            names = (shard.matched, shard.look_backs, shard.accepted, shard.inbox, shard.event_order)
             count: int = await self._session.run(scripts.LOOK_BACK, names, values)
             if count < 0:
                 break
@@ -111,10 +112,11 @@ class LookBacks:
 
 
 def _messages(run: str, events: Sequence[PublishedEvent]) -> list[Argument]:
-    """For each event its name among the accepted events, and the message."""
+    """For each event its name among the accepted events, the message, and its place in the order."""
     execution, _, of_execution = run.partition(" ")
     values: list[Argument] = []
-    for _, event in events:
-        message = Message(MessageKind.EVENT, execution, {"run": of_execution, "event": event})
-        values += (accepted_member(execution, event), encode_message(message))
+    for position, event in events:
+        body = {"run": of_execution, "order": order_of(position), "event": event}
+        message = Message(MessageKind.EVENT, execution, body)
+        values += (accepted_member(execution, event), encode_message(message), place_in_order(message))
     return values

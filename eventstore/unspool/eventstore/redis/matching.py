@@ -155,7 +155,7 @@ class Matching:
 def _names(shard: Shard) -> tuple[str, ...]:
     """The keys of a shard, in the order of the script."""
     matched = (shard.matched, shard.matched_runs, shard.matched_late, shard.subscribers)
-    return (*matched, shard.shapes, shard.inbox)
+    return (*matched, shard.shapes, shard.inbox, shard.event_order)
 
 
 def _arguments(batch: KeyedBatch, keys: Sequence[Sequence[str]], first: int) -> tuple[int, list[Argument]]:

@@ -18,3 +18,9 @@ def place_of(position: str) -> tuple[int, int]:
     if max(place) > _MAX:
         raise ValueError("not a position on a bus of this store")
     return place
+
+
+def order_of(position: str) -> str:
+    """A position as text that can be compared, as `match.lua` writes it. Its first number has 13 digits."""
+    milliseconds, _, number = position.partition("-")
+    return f"{milliseconds}-{int(number):010d}"

@@ -4,15 +4,18 @@ from typing import Final
 
 from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.published_events import CloudEvent, Subscription
-from unspool.eventstore.records import Commit, MessageKind
+from unspool.eventstore.records import Commit, Message, MessageKind
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.socket_connection import Argument
 
 _EVENT: Final = MessageKind.EVENT
 
+_ORDER: Final = 7
+"""The place of the order of events in `event_keys`."""
+
 
 def uses_subscriptions(commit: Commit) -> bool:
-    """Whether a commit needs the keys of `subscription_keys`."""
+    """Whether a commit changes subscriptions, or names events that it consumes."""
     return bool(commit.subscriptions or commit.subscriptions_closed or commit.consumed)
 
 
@@ -21,10 +24,10 @@ def has_events(commit: Commit) -> bool:
     return uses_subscriptions(commit) or any(delivery.body.kind is _EVENT for delivery in commit.acknowledges)
 
 
-def subscription_keys(shard: Shard) -> tuple[str, ...]:
-    """The keys of a shard that a change of subscriptions needs, in the order of the script."""
+def event_keys(shard: Shard) -> tuple[str, ...]:
+    """The keys of a shard that a commit needs for published events, in the order of the script."""
     subscribed = (shard.subscribers, shard.subscriptions, shard.shapes, shard.matched, shard.matched_late)
-    return (*subscribed, shard.look_backs, shard.accepted)
+    return (*subscribed, shard.look_backs, shard.accepted, shard.event_order)
 
 
 def event_arguments(commit: Commit, subscribers: int, retention: int) -> list[Argument]:
@@ -40,8 +43,15 @@ def event_arguments(commit: Commit, subscribers: int, retention: int) -> list[Ar
         values += (subscribers, retention, *_changes(commit))
     else:
         values.append(0)
-    ids = [delivery.id for delivery in commit.acknowledges if delivery.body.kind is _EVENT]
-    return [*values, *ids, len(ids)]
+    events = [delivery for delivery in commit.acknowledges if delivery.body.kind is _EVENT]
+    for delivery in events:
+        values += (delivery.id, place_in_order(delivery.body))
+    return [*values, len(events), subscribers + _ORDER]
+
+
+def place_in_order(message: Message) -> str:
+    """The member of an `event` message in the order of the event messages of a shard."""
+    return f"{message.execution} {message.body.get('order', '')} {message.body['run']}"
 
 
 def accepted_member(execution: str, event: CloudEvent) -> bytes:

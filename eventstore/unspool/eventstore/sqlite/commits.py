@@ -7,6 +7,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import encode_entry
 from unspool.eventstore.records import (
     Commit,
+    ExecutionKey,
     Message,
     MessageKind,
     Outcome,
@@ -41,6 +42,10 @@ _SEND: Final = (
     " WHERE tenant = ? AND id = ?"
 )
 
+_EVENTS_UP_TO: Final = (
+    "SELECT count(*) FROM inbox WHERE tenant = ? AND execution = ? AND kind = 'event' AND id <= ?"
+)
+
 _Statement = tuple[str, list[tuple[Any, ...]]]
 
 
@@ -59,10 +64,12 @@ class _PreparedCommit(NamedTuple):
 
     def apply(self, transaction: Transaction) -> Outcome:
         if self.event_ids and not _are_in_inbox(transaction, self.event_ids):
-            return _refusal(transaction, self.commit)
+            return _refusal(transaction, self.commit, Outcome.ANSWERED)
+        if self.event_ids and _is_early(transaction, self.commit.key, self.event_ids):
+            return _refusal(transaction, self.commit, Outcome.EARLY)
         sql, [parameters] = self.advance
         if not transaction.execute(sql, parameters).rowcount:
-            return _refusal(transaction, self.commit)
+            return _refusal(transaction, self.commit, Outcome.CONFLICT)
         for sql, rows in self.statements:
             transaction.executemany(sql, rows)
         for change in self.others:
@@ -158,7 +165,14 @@ def _are_in_inbox(transaction: Transaction, ids: Sequence[int]) -> bool:
     return all(transaction.execute("SELECT 1 FROM inbox WHERE id = ?", (id_,)).fetchone() for id_ in ids)
 
 
-def _refusal(transaction: Transaction, commit: Commit) -> Outcome:
+def _is_early(transaction: Transaction, key: ExecutionKey, ids: Sequence[int]) -> bool:
+    """Whether the inbox has an earlier `event` message that is not among these."""
+    [[count]] = transaction.execute(_EVENTS_UP_TO, (*key, max(ids))).fetchall()
+    return bool(count > len(set(ids)))
+
+
+def _refusal(transaction: Transaction, commit: Commit, reason: Outcome) -> Outcome:
+    """Why a commit is refused: for this reason, or one that comes first."""
     row = transaction.execute(
         "SELECT version, commit_id FROM executions WHERE tenant = ? AND id = ?", commit.key
     ).fetchone()
@@ -168,4 +182,4 @@ def _refusal(transaction: Transaction, commit: Commit) -> Outcome:
     if commit_id == commit.commit_id:
         return Outcome.DUPLICATE
     as_expected = version == commit.expected_version and commit.expected_commit in {None, commit_id}
-    return Outcome.ANSWERED if as_expected else Outcome.CONFLICT
+    return reason if as_expected else Outcome.CONFLICT

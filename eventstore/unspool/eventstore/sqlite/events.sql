@@ -96,3 +96,6 @@ CREATE TABLE accepted_from (
     tenant TEXT PRIMARY KEY,
     since  INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- The `event` messages of an execution, in order.
+CREATE INDEX inbox_events ON inbox (tenant, execution, id) WHERE kind = 'event';

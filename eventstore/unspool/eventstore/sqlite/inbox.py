@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import (
     Consumer,
     Delivery,
@@ -107,7 +108,17 @@ def _next(transaction: Transaction, limit: int, skip: frozenset[str]) -> list[in
 def _deliveries(rows: list[Row]) -> list[Delivery[Message]]:
     return [
         Delivery(
-            tenant, Message(MessageKind(kind), execution, orjson.loads(body)), owner, str(number), attempts
+            tenant,
+            Message(MessageKind(kind), execution, _body(kind, number, body)),
+            owner,
+            str(number),
+            attempts,
         )
         for number, tenant, owner, attempts, kind, execution, body in rows
     ]
+
+
+def _body(kind: str, number: int, body: bytes) -> dict[str, Json]:
+    """The body of a message; of an `event` message with its place in the order of all."""
+    members: dict[str, Json] = orjson.loads(body)
+    return {**members, "order": f"{number:019d}"} if kind == MessageKind.EVENT else members

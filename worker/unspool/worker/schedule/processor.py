@@ -3,6 +3,7 @@
 Failures are for the caller, which retries and moves messages to the dead letter queue.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.definition_cache import DefinitionCache
+from unspool.worker.event_order import PAUSE_SECONDS, RETURNED
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import with_tenant
 from unspool.worker.schedule.builder import EventTriggers
@@ -93,7 +95,8 @@ class ScheduleProcessor:
             decision, read = await self._decide(key, known, deliveries)
             if decision.events:
                 outcome = await self._apply(key, known, decision, deliveries[:read])
-                if outcome is Outcome.ANSWERED:  # another worker has an event; the others come back
+                if outcome in RETURNED:  # those that are not answered come back
+                    await asyncio.sleep(PAUSE_SECONDS)
                     break
                 if outcome is not Outcome.CONFLICT:
                     return deliveries[read:]
@@ -155,7 +158,7 @@ class ScheduleProcessor:
         commit_id = f"{self._me}-{next(self._made)}"
         commit = _commit_of(key, commit_id, known, decision, acknowledges)
         outcome = await self._store.commit(commit)
-        if outcome in {Outcome.CONFLICT, Outcome.ANSWERED}:
+        if outcome is Outcome.CONFLICT or outcome in RETURNED:
             return outcome
         self._states.put(key, StoredSchedule(decision.state, commit_id))
         _log_problems(key, decision.events)

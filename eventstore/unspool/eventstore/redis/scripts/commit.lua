@@ -2,9 +2,10 @@
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
 --       11 runs of dead-lettered tasks that are not cancelled; then the queues that get tasks, and
---       the outbox if a step has an entry for it, and if a step opens or closes subscriptions: subscribers,
+--       the outbox if a step has an entry for it, and if a step concerns published events: subscribers,
 --       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
---       pieces, runs that look back, events accepted lately; then of each step: execution, history, input
+--       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox; then of
+--       each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       the number of its arguments after this one; negative if the step concerns published events,
@@ -20,10 +21,11 @@
 --       closed subscriptions (execution and run) with their number before them,
 --       opened ones (execution and run, whether it looks back, number of shapes and keys, shapes and keys) with their
 --       number before them,
---       ids to acknowledge that belong to published events, with their number behind them
+--       messages of published events that are acknowledged (id, place in the order), with their number behind them and
+--       the number of the key of their order
 -- Returns for each step: 1 committed, 0 conflict, 2 duplicate, 3 a published event was acknowledged before,
--- -1 no such execution, or an error. A committed step with an outbox entry returns the id of the entry instead of 1, if
--- the outbox was empty before this call.
+-- 4 an earlier one is in the inbox, -1 no such execution, or an error. A committed step with an outbox entry returns the
+-- id of the entry instead of 1, if the outbox was empty before this call.
 --
 -- Payloads are opaque. Redis does not roll back a failing script, so a step is checked before its first write.
 
@@ -210,12 +212,30 @@ end
 
 -- Whether a published event that the step acknowledges is not in the inbox any more.
 local function is_answered(last)
-  for item = last - tonumber(ARGV[last]), last - 1 do
+  for item = last - 1 - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
     if #redis.call('XRANGE', inbox, ARGV[item], ARGV[item]) == 0 then
       return true
     end
   end
   return false
+end
+
+-- Whether the inbox has an earlier published event for the execution that the step does not acknowledge.
+local function is_early(id, last)
+  local order, newest, known = KEYS[tonumber(ARGV[last])], nil, 0
+  for item = last - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
+    if redis.call('ZSCORE', order, ARGV[item]) then
+      known = known + 1
+      newest = (not newest or ARGV[item] > newest) and ARGV[item] or newest
+    end
+  end
+  return newest and redis.call('ZLEXCOUNT', order, '[' .. id .. ' ', '[' .. newest) > known
+end
+
+local function remove_from_order(last)
+  for item = last - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
+    redis.call('ZREM', KEYS[tonumber(ARGV[last])], ARGV[item])
+  end
 end
 
 -- Applies one step. Its arguments begin after index `at` and end at index `last`.
@@ -231,6 +251,8 @@ local function step(execution, history, input, last, has_published)
     return 0
   elseif has_published and is_answered(last) then
     return 3
+  elseif has_published and is_early(id, last) then
+    return 4
   elseif status ~= '' and not STATUSES[status] then
     return redis.error_reply('ERR commit: unknown status')
   end
@@ -265,6 +287,9 @@ local function step(execution, history, input, last, has_published)
   end
   if at < last and ARGV[at + 1] ~= '0' then
     change_subscriptions(commit)
+  end
+  if has_published then
+    remove_from_order(last)
   end
   return answer
 end

@@ -1,7 +1,7 @@
 -- Sends published events to the runs of some shards that are subscribed to them, each event once.
 --
 -- KEYS  for each shard: 1 how far it has matched, 2 runs that have got the event that is sent in pieces, 3 runs that were
---       subscribed meanwhile, 4 subscribers, 5 shapes, 6 inbox
+--       subscribed meanwhile, 4 subscribers, 5 shapes, 6 inbox, 7 the order of the event messages there
 -- ARGV  1 position before the events, 2 position of the last event; then for each shard the version of the shapes from
 --       which the keys were computed, or '' for no shapes; then for each event that has keys: its position, event,
 --       number of keys, keys
@@ -20,10 +20,10 @@
 -- served last.
 
 local MOST = 1000 -- messages to one shard in one call; those of more than a KiB count as several
-local WIDTH = 6 -- keys of a shard
+local WIDTH = 7 -- keys of a shard
 
 local call = redis.call
-local matched, runs, late, subscribers, inbox -- keys of the current shard
+local matched, runs, late, subscribers, inbox, order -- keys of the current shard
 local position, in_pieces, known_key, known_subscriber -- what it remembers; all but the position if it has sent a piece
 local room, sent
 local got -- the runs of the shard that have got the current event in this call
@@ -31,8 +31,9 @@ local events
 
 local function send(event, run)
   local execution, of_execution = string.match(run, '^(%S+) (.*)$')
-  local body = '{"run":' .. cjson.encode(of_execution) .. ',"event":' .. event.json .. '}'
+  local body = '{"run":' .. cjson.encode(of_execution) .. ',"order":"' .. event.order .. '","event":' .. event.json .. '}'
   call('XADD', inbox, '*', 'm', '["event","' .. execution .. '",' .. body .. ']')
+  call('ZADD', order, 0, execution .. ' ' .. event.order .. ' ' .. of_execution)
   sent = sent + 1
 end
 
@@ -130,6 +131,7 @@ local function read_events(at)
   while at <= #ARGV do
     local event = {position = ARGV[at], json = ARGV[at + 1], keys = {}}
     event.cost = math.ceil(#event.json / 1024)
+    event.order = string.gsub(event.position, '%d+$', function(number) return string.format('%010d', number) end)
     local last = at + 2 + tonumber(ARGV[at + 2])
     for item = at + 3, last do
       local key = ARGV[item]
@@ -181,7 +183,7 @@ for first = 1, #KEYS, WIDTH do
   local number = #answers + 1
   local stored = call('HMGET', KEYS[first], 'position', 'shapes', 'look_backs', 'event', 'key', 'subscriber')
   matched, runs, late = KEYS[first], KEYS[first + 1], KEYS[first + 2]
-  subscribers, inbox = KEYS[first + 3], KEYS[first + 5]
+  subscribers, inbox, order = KEYS[first + 3], KEYS[first + 5], KEYS[first + 6]
   position, in_pieces, known_key, known_subscriber = stored[1] or '0-0', stored[4], stored[5], stored[6]
   room = MOST
   answers[number] = left > 0 and answer(KEYS[first + 4], stored[2] or '', ARGV[2 + number], stored[3])
