@@ -27,13 +27,23 @@ class Bug(NamedTuple):
 
 
 CHAOS = "tests/chaos"
+RANDOM = "tests/chaos/test_random_faults.py"
+SCHEDULED = "tests/chaos/test_schedules_under_faults.py"
 COMMIT = "tests/eventstore/test_contract_commit.py"
 TASKS = "tests/eventstore/test_contract_tasks.py"
 INBOX = "tests/eventstore/test_contract_inbox.py"
 TIMERS = "tests/eventstore/test_contract_timers.py"
 OUTBOX = "tests/eventstore/test_contract_outbox.py"
+EVENTS = "tests/eventstore/test_contract_events.py"
+EVENT_MODEL = "tests/eventstore/test_contract_model_events.py"
+EVENT_FAULTS = "tests/eventstore/test_redis_event_faults.py"
+KEYS = "tests/eventstore/test_contract_idempotency_keys.py"
 REDIS_FAULTS = "tests/eventstore/test_redis_faults.py"
 EXECUTOR = "tests/executor/test_service.py"
+EMIT = "tests/worker/test_events.py"
+SCHEDULES = "tests/worker/test_schedules.py"
+SCHEDULE_DECISIONS = "tests/worker/test_schedule_decisions.py"
+CHILDREN = "tests/worker/test_sub_workflows.py"
 
 LUA = "eventstore/unspool/eventstore/redis/scripts"
 SQLITE = "eventstore/unspool/eventstore/sqlite"
@@ -155,8 +165,8 @@ BUGS = (
     Bug(
         "an entry of the outbox is applied twice",
         f"{LUA}/deliver.lua",
-        "  if not before then\n",
-        "  if true then\n",
+        "  return not before or is_after(entry, before)\n",
+        "  return true\n",
         (OUTBOX,),
         "redis",
     ),
@@ -187,9 +197,9 @@ BUGS = (
     Bug(
         "a worker acknowledges before it commits",
         "worker/unspool/worker/execution_processor.py",
-        "            step = await self._step(key, known, deliveries)\n",
+        "            step, outcome = await self._committed(key, known, deliveries)\n",
         "            await self._store.acknowledge(deliveries)\n"
-        "            step = await self._step(key, known, deliveries)\n",
+        "            step, outcome = await self._committed(key, known, deliveries)\n",
         (CHAOS,),
         "redis",
     ),
@@ -200,5 +210,149 @@ BUGS = (
         "        state = replace(kept, version=record.version)\n",
         (CHAOS,),
         "redis",
+    ),
+    Bug(
+        "a shard does not remember how far it has matched",
+        f"{LUA}/match.lua",
+        "  call('HSET', matched, 'position', ARGV[2])\n",
+        "",
+        (EVENTS, EVENT_MODEL, EVENT_FAULTS),
+        "redis",
+    ),
+    Bug(
+        "a bus does not remember how far it is matched (SQLite)",
+        f"{SQLITE}/matching.py",
+        "    transaction.execute(_ADVANCE, (matched, 0, tenant))\n",
+        "",
+        (EVENTS, EVENT_MODEL),
+        "sqlite",
+    ),
+    Bug(
+        "an event is consumed by each commit that acknowledges it",
+        f"{LUA}/commit.lua",
+        "elseif has_published and is_answered(last) then",
+        "elseif false then",
+        (EVENTS, EVENT_MODEL),
+        "redis",
+    ),
+    Bug(
+        "an event is consumed by each commit that acknowledges it (SQLite)",
+        f"{SQLITE}/commits.py",
+        "        if self.event_ids and not _are_in_inbox(transaction, self.event_ids):\n",
+        "        if False:\n",
+        (EVENTS, EVENT_MODEL),
+        "sqlite",
+    ),
+    Bug(
+        "an event is consumed before an earlier one",
+        f"{LUA}/commit.lua",
+        "elseif has_published and is_early(id, last) then",
+        "elseif false then",
+        (EVENTS, EVENT_MODEL),
+        "redis",
+    ),
+    Bug(
+        "an event is consumed before an earlier one (SQLite)",
+        f"{SQLITE}/commits.py",
+        "        if self.event_ids and _is_early(transaction, self.commit.key, self.event_ids):\n",
+        "        if False:\n",
+        (EVENTS, EVENT_MODEL),
+        "sqlite",
+    ),
+    Bug(
+        "a commit does not close subscriptions",
+        f"{LUA}/commit.lua",
+        "each(function(item) close(ARGV[item]) end, 1)",
+        "each(function() end, 1)",
+        (EVENTS, EVENT_MODEL, RANDOM),
+        "redis",
+    ),
+    Bug(
+        "a commit does not close subscriptions (SQLite)",
+        f"{SQLITE}/subscriptions.py",
+        "in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):",
+        "in (opened.run for opened in commit.subscriptions):",
+        (EVENTS, RANDOM),
+        "sqlite",
+    ),
+    Bug(
+        "an event that is sent again is published again",
+        f"{LUA}/publish.lua",
+        "if at and now - at < window then",
+        "if false then",
+        (EVENTS, EVENT_MODEL, RANDOM),
+        "redis",
+    ),
+    Bug(
+        "events of an outbox are published at each delivery",
+        f"{LUA}/publish.lua",
+        "  return not before or is_after(entry, before)\n",
+        "  return true\n",
+        (EVENTS,),
+        "redis",
+    ),
+    Bug(
+        "an emitted event has another id at each attempt",
+        "worker/unspool/worker/interpreter/tasks/emit.py",
+        '"id": derived_id(builder.now, f"{execution}/{run.id}"),',
+        '"id": derived_id(builder.now, f"{execution}/{run.id}/{id(builder)}"),',
+        (EMIT, RANDOM),
+        "",
+    ),
+    Bug(
+        "an outbox that is not empty loses the next entry",
+        f"{LUA}/commit.lua",
+        "  local id = redis.call('XADD', outbox, '*', 'o', entry)\n",
+        "  local id = outbox_was_empty and redis.call('XADD', outbox, 'NOMKSTREAM', '*', 'o', entry) or ''\n",
+        (OUTBOX,),
+        "redis",
+    ),
+    Bug(
+        "the execution of an occurrence has a new id at each attempt",
+        "worker/unspool/worker/schedule/builder.py",
+        'derived_id(due, f"{self.state.execution}/{trigger}/{due}")',
+        'derived_id(due, f"{self.state.execution}/{trigger}/{due}/{id(self)}")',
+        (SCHEDULE_DECISIONS, SCHEDULES, SCHEDULED),
+        "",
+    ),
+    Bug(
+        "missed occurrences are left out",
+        "worker/unspool/worker/schedule/decide.py",
+        "MAX_MISSED if rules.missed is Missed.ALL else 1",
+        "1",
+        (SCHEDULE_DECISIONS, SCHEDULED),
+        "",
+    ),
+    Bug(
+        "the end of a child is answered twice",
+        "worker/unspool/worker/interpreter/decide.py",
+        'if run is None or run.phase is not Phase.AWAITING or run.child != body["child"]:\n        return\n',
+        "if run is None:\n        return\n",
+        (CHILDREN,),
+        "",
+    ),
+    Bug(
+        "the end of a child is not told to its parent",
+        "worker/unspool/worker/interpreter/flow.py",
+        "        builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **result})\n",
+        "        pass\n",
+        (CHILDREN, RANDOM),
+        "sqlite",
+    ),
+    Bug(
+        "each execution gets the idempotency key that it claims",
+        f"{LUA}/claim_key.lua",
+        "if is_free then",
+        "if true then",
+        (KEYS,),
+        "redis",
+    ),
+    Bug(
+        "an execution that continues loses its idempotency key (SQLite)",
+        f"{SQLITE}/idempotency_keys.py",
+        "max(kept_at, excluded.kept_at)",
+        "kept_at",
+        (KEYS,),
+        "sqlite",
     ),
 )

@@ -37,6 +37,11 @@ def run_suite(suite: str, store: str, source: Path, folder: Path) -> subprocess.
     )
 
 
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+def test_the_source_has_the_text_that_a_bug_replaces(bug: Bug) -> None:
+    assert (ROOT / bug.file).read_text().count(bug.old) == 1
+
+
 @pytest.mark.planted
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("bug", "suite"), CLAIMS, ids=[f"{bug.name} - {suite}" for bug, suite in CLAIMS])
