@@ -207,7 +207,11 @@ def _listening_functions(tasks: list[Occurrence]) -> set[str]:
     """Returns the functions of the workflow that wait for events, also those that call such a function."""
     inside = [(found, _function_of(found.pointer)) for found in tasks]
     listening = {name for found, name in inside if name is not None and "listen" in found.value}
-    calls = {(name, found.value.get("call")) for found, name in inside if name is not None}
+    calls = {
+        (name, found.value["call"])
+        for found, name in inside
+        if name is not None and isinstance(found.value.get("call"), str)
+    }
     while more := {name for name, called in calls if called in listening and name not in listening}:
         listening |= more
     return listening
