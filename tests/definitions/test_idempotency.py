@@ -1,5 +1,6 @@
 """`document.metadata.unspool.idempotencyKey`: its checks, and the keys that it makes."""
 
+import json
 import time
 from functools import partial
 
@@ -9,6 +10,7 @@ from unspool.definitions.checks import check
 from unspool.definitions.document import load
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.idempotency import MAX_CHARACTERS, POINTER, KeyInvalid, Reuse, key_rule_of
+from unspool.definitions.problems import Severity
 
 DEFINITION = """\
 document:
@@ -146,3 +148,21 @@ def test_a_failing_expression_gives_no_key_in_loose_mode(jq):
     rule = key_rule_of(with_settings("idempotencyKey: '${ .a | error }'") + "evaluate: {mode: loose}\n", jq)
     with pytest.raises(KeyInvalid):
         rule.key_of({"a": "x"})
+
+
+@pytest.mark.parametrize(
+    ("key", "schedule", "warns"),
+    [
+        ("only-one", "{every: PT1H}", False),
+        ("${ .orderId }", "{every: PT1H, on: {one: {with: {type: t}}}}", True),
+        ("${ .[0].orderId }", "{on: {one: {with: {type: t}}}}", False),
+        ('${ .a | ltrimstr("x") | test("y") }', "{cron: '@daily'}", False),
+        ("${ .a + }", "{after: PT1H}", False),
+    ],
+)
+def test_times_whose_input_has_no_key(key: str, schedule: str, warns: bool) -> None:
+    document = load(with_settings(f"idempotencyKey: {json.dumps(key)}") + f"schedule: {schedule}\n")
+    found = [each.message for each in check(document) if each.severity is Severity.WARNING]
+    assert [each.startswith(("'every' starts nothing", "'after' starts nothing")) for each in found] == (
+        [True] if warns else []
+    )

@@ -44,6 +44,11 @@ class KeyRule:
     _defect: str = ""
 
     @property
+    def compiled(self) -> bool:
+        """Whether the expression was compiled; if not, every input fails."""
+        return self._template is not None
+
+    @property
     def guarded(self) -> bool:
         """Whether making a key may call a jq process, and so may block."""
         return self._template is not None and self._template.guarded
@@ -74,7 +79,26 @@ def key_rule_of(text: str, jq: JqRunner) -> KeyRule | None:
         text: the definition as it was submitted.
         jq: runs the expressions that do not compile to closures.
     """
-    settings = _settings(load(text).value)
+    return _rule(load(text).value, jq)
+
+
+def key_problem(definition: Mapping[str, Any], input_: Json) -> str | None:
+    """Returns why a definition makes no key of an input.
+
+    None if it makes one, if it has no keys, and if the expression is not valid or needs real jq.
+    """
+    rule = _rule(definition, None)
+    if rule is None or not rule.compiled:
+        return None
+    try:
+        rule.key_of(input_)
+    except KeyInvalid as cause:
+        return str(cause)
+    return None
+
+
+def _rule(definition: Mapping[str, Any], jq: JqRunner | None) -> KeyRule | None:
+    settings = _settings(definition)
     source = settings.get("idempotencyKey")
     if not isinstance(source, str):  # stored before the member had a meaning, it may be anything
         return None

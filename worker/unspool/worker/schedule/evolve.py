@@ -8,7 +8,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Status, WorkflowRef
-from unspool.worker.schedule.sets import PendingSets
+from unspool.worker.schedule.sets import NO_SETS, PendingSets
 from unspool.worker.schedule.state import AFTER, ON, TRIGGERS, ScheduleState, Trigger, state_from_json
 
 COMPACTED: Final = "schedule.compacted"
@@ -53,7 +53,7 @@ def _deployed(state: ScheduleState, event: Event) -> ScheduleState:
         workflow=WorkflowRef(**event.data["workflow"]),
         schedule=schedule,
         triggers=triggers,
-        sets=state.sets if same_events else PendingSets(),
+        sets=state.sets if same_events else NO_SETS,
         started_at=event.time if state.started_at is None else state.started_at,
     )
 

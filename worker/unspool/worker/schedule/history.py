@@ -23,9 +23,12 @@ from unspool.worker.schedule.evolve import evolve, fold
 from unspool.worker.schedule.state import ScheduleState
 
 _ENTRIES: Final = 3 * (COMPACT_AFTER + MAX_STARTS)
-"""More entries than a history has. It is shortened to the last two compactions."""
+"""Entries in the first read. Few histories have more: they are shortened to the last two compactions."""
 
 _PAGE: Final = 200
+
+_AT_ONCE: Final = 10
+"""Schedules that are loaded together: each may hold some MiB of events."""
 
 
 class StoredSchedule(NamedTuple):
@@ -61,9 +64,11 @@ async def stored_schedules(store: Histories, tenant: str) -> AsyncIterator[Store
         if page_number and cursor is None:
             return
         page = await store.executions(tenant, filter_, limit=_PAGE, cursor=cursor)
-        for loaded in await store.load([record.key for record in page.items], _ENTRIES):
-            if loaded is not None:
-                yield await _stored(store, loaded)
+        for first in range(0, len(page.items), _AT_ONCE):
+            some = page.items[first : first + _AT_ONCE]
+            for loaded in await store.load([record.key for record in some], _ENTRIES):
+                if loaded is not None:
+                    yield await _stored(store, loaded)
         cursor = page.cursor
 
 

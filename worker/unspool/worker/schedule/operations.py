@@ -8,6 +8,7 @@ from unspool.eventstore.port import Histories
 from unspool.eventstore.records import ExecutionKey, MessageKind, WorkflowRef
 from unspool.eventstore.semver import order
 from unspool.worker.schedule.history import stored_schedule, stored_schedules
+from unspool.worker.schedule.sets import NO_SETS
 from unspool.worker.schedule.state import ScheduleState
 
 PAUSED_BY: Final = {MessageKind.SUSPEND: True, MessageKind.RESUME: False}
@@ -37,8 +38,9 @@ async def current_schedule(store: Histories, key: ExecutionKey) -> ScheduleState
 
 
 async def current_schedules(store: Histories, tenant: str) -> list[ScheduleState]:
-    """The schedules of a tenant whose definitions still have one, by id."""
-    found = [stored.shown async for stored in stored_schedules(store, tenant)]
+    """The schedules of a tenant whose definitions still have one, by id, without held events."""
+    states = (stored.shown async for stored in stored_schedules(store, tenant))
+    found = [state._replace(sets=NO_SETS) async for state in states]
     return sorted((state for state in found if not state.status.ended), key=id_of)
 
 

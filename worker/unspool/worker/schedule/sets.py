@@ -6,7 +6,7 @@ Every change takes logarithmic time in the number of sets.
 from __future__ import annotations  # rpds maps are generic to type checkers only
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rpds import HashTrieMap
 
@@ -134,3 +134,6 @@ class PendingSets(NamedTuple):
             sum(each.size for each in by_number.values()),
             sum(len(each.events) for each in by_number.values()),
         )
+
+
+NO_SETS: Final = PendingSets()

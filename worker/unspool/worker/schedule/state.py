@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Status, WorkflowRef
-from unspool.worker.schedule.sets import PendingSets
+from unspool.worker.schedule.sets import NO_SETS, PendingSets
 
 TIMES: Final = ("every", "cron", "after")
 """The triggers that are times."""
@@ -60,7 +60,7 @@ class ScheduleState(NamedTuple):
     last_execution: str | None = None
     compacted_at: int = 0
     """Number of the newest event that holds a whole state."""
-    sets: PendingSets = PendingSets()
+    sets: PendingSets = NO_SETS
     """Events that wait for others."""
     grown: int = 0
     """About how many characters of events the history has since it was compacted."""
@@ -115,5 +115,5 @@ def state_from_json(execution: str, version: int, value: Mapping[str, Json]) -> 
         value["last"],
         value["lastExecution"],
         compacted_at=version,
-        sets=PendingSets.from_json(value["sets"]) if "sets" in value else PendingSets(),
+        sets=PendingSets.from_json(value["sets"]) if "sets" in value else NO_SETS,
     )
