@@ -1,5 +1,6 @@
 """Texts by their hash: stored once, for one tenant, and checked when they are read (inventory L5, R5)."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -38,3 +39,10 @@ async def test_other_stores_on_the_database_see_a_text(store, other):
     sha256 = await store.put_text("default", "set: 1")
 
     assert await other.text("default", sha256) == "set: 1"
+
+
+async def test_several_stores_can_store_a_text_at_once(store, other):
+    found = await asyncio.gather(*(each.put_text("default", "x" * 10_000) for each in (store, other) * 10))
+
+    assert len(set(found)) == 1
+    assert await other.text("default", found[0]) == "x" * 10_000

@@ -12,7 +12,10 @@ class RedisTexts:
     async def put_text(self, tenant: str, text: str) -> str:
         """See `Texts`."""
         sha256 = sha256_of(text)
-        await self._session.call("SET", self._session.keys.tenant(tenant).text(sha256), text.encode())
+        key = self._session.keys.tenant(tenant).text(sha256)
+        # Many executions fetch the same text: it is sent and written to the append-only file only once.
+        if not await self._session.call("EXISTS", key):
+            await self._session.call("SET", key, text.encode())
         return sha256
 
     async def text(self, tenant: str, sha256: str) -> str | None:
