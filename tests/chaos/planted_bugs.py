@@ -38,6 +38,7 @@ EVENTS = "tests/eventstore/test_contract_events.py"
 EVENT_MODEL = "tests/eventstore/test_contract_model_events.py"
 EVENT_FAULTS = "tests/eventstore/test_redis_event_faults.py"
 KEYS = "tests/eventstore/test_contract_idempotency_keys.py"
+RETENTION = "tests/eventstore/test_contract_event_retention.py"
 REDIS_FAULTS = "tests/eventstore/test_redis_faults.py"
 EXECUTOR = "tests/executor/test_service.py"
 EMIT = "tests/worker/test_events.py"
@@ -354,5 +355,37 @@ BUGS = (
         "kept_at",
         (KEYS,),
         "sqlite",
+    ),
+    Bug(
+        "later events overtake those of a look back",
+        f"{LUA}/match.lua",
+        "  if look_backs and look_backs ~= '0' then\n    return {2}\n  elseif position",
+        "  if position",
+        (RETENTION,),
+        "redis",
+    ),
+    Bug(
+        "a look back offers consumed events",
+        f"{LUA}/look_back.lua",
+        "if not redis.call('ZSCORE', accepted, ARGV[item]) then",
+        "if true then",
+        (RETENTION,),
+        "redis",
+    ),
+    Bug(
+        "a look back offers consumed events (SQLite)",
+        f"{SQLITE}/look_backs.py",
+        "        if not transaction.execute(_WAS_ACCEPTED, (*page.key, digest)).fetchone()\n",
+        "",
+        (RETENTION,),
+        "sqlite",
+    ),
+    Bug(
+        "a page of a look back is offered twice",
+        f"{LUA}/look_back.lua",
+        "if redis.call('HGET', look_backs, run) ~= before then",
+        "if false then",
+        (RETENTION,),
+        "redis",
     ),
 )

@@ -9,7 +9,6 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent, Subscription
 
 DEFAULT_TENANT: Final = "default"
-
 WORKERS: Final = "workers"
 EXECUTORS: Final = "executors"
 SENDERS: Final = "senders"
@@ -126,9 +125,9 @@ class Message(NamedTuple):
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
     `"parent"`, with an idempotency key `"idempotencyKey"`; task.completed `{"run", "output"}`; task.faulted
     `{"run", "error"}`; timer.fired `{"timer"}`; child.joined `{"run", "child", "execution"}`; join
-    `{"execution", "run", "child"}`, of the execution that waits;
-    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
-    that listens and the CloudEvent; deploy `{"workflow", "schedule"}`; the others `{}`.
+    `{"execution", "run", "child"}`, of the execution that waits; child.ended `{"run", "child", "status"}` and
+    `"output"` or `"error"`; event `{"run", "event"}`, the run that listens and the CloudEvent; deploy
+    `{"workflow", "schedule"}`; the others `{}`.
     """
 
     kind: MessageKind

@@ -9,7 +9,7 @@ so the lost entries are those above the last id seen. They are read again before
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic
 
@@ -41,6 +41,7 @@ from unspool.eventstore.redis.streams import (
     Streams,
     make_groups,
     streams_of,
+    triples,
     without,
 )
 
@@ -248,7 +249,7 @@ class Reader(Generic[Body]):
             scripts.DRAIN, streams.names, (*self._group_and_name, limit, *seen)
         )
         found: list[Delivery[Body]] = []
-        for number, entry, times in _triples(reply):
+        for number, entry, times in triples(reply):
             self._last_seen[streams.names[number - 1]] = entry[0].decode()
             found += await self._deliveries(streams, number - 1, [entry], times)
         if len(reply) < 3 * limit:
@@ -281,7 +282,7 @@ class Reader(Generic[Body]):
         names = (*streams.names, *streams.cancelled)
         claimed, idle = await self._session.run(scripts.RECLAIM, names, values)
         found: list[Delivery[Body]] = []
-        for number, entry, times in _triples(claimed):
+        for number, entry, times in triples(claimed):
             name = streams.names[number - 1]
             self._last_seen[name] = max(
                 self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=place_of
@@ -396,7 +397,3 @@ class Reader(Generic[Body]):
         self._refreshed_for = None
         self._refreshed_at = None
         return StoreUnavailable("a stream or its consumer group was deleted; it is created again")
-
-
-def _triples(flat: list[Any]) -> Iterator[tuple[int, Any, int]]:
-    return zip(flat[::3], flat[1::3], flat[2::3], strict=True)

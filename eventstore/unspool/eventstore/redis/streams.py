@@ -1,8 +1,8 @@
 """The streams a consumer reads."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis.keys import Shard
@@ -67,3 +67,8 @@ async def make_groups(session: Session, role: str, names: Sequence[str]) -> None
     for outcome in made:
         if isinstance(outcome, BaseException) and "BUSYGROUP" not in str(outcome):
             raise outcome
+
+
+def triples(flat: list[Any]) -> Iterator[tuple[int, Any, int]]:
+    """The entries in a reply of `drain` or `reclaim`: number of the stream, entry, earlier deliveries."""
+    return zip(flat[::3], flat[1::3], flat[2::3], strict=True)
