@@ -156,7 +156,7 @@ def test_a_port_in_use_is_bad_usage(shared, start_program, program):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert (result.code, result.stdout) == (2, "")
-    assert port in result.stderr
+    assert f"port {port}: Address already in use; choose another port with --port" in result.stderr
 
 
 def test_deploying_twice_is_not_an_error_but_another_text_is(shared, unspool, home):
@@ -250,3 +250,13 @@ def await_condition(condition, seconds=20):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_start_of_an_unknown_definition_names_versions_or_a_similar_name(shared, unspool):
+    deploy = "the definition shop/greet is not deployed; deploy it with `unspool deploy FILE`"
+    assert unspool("start", "shop/greet").stderr == f"unspool: {deploy}\n"
+    assert unspool("deploy", "greet.yaml").code == 0
+    assert "did you mean 'shop/greet'?" in unspool("start", "shop/gret").stderr
+    other = unspool("start", "shop/greet:2.0.0")
+    assert other.code == 2
+    assert "shop/greet:2.0.0 is not deployed; there are the versions 1.0.0" in other.stderr

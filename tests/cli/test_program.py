@@ -161,6 +161,12 @@ def test_an_invalid_store_url_is_5(unspool, url):
     assert unspool("executions", "list", "--store", url).code == 5
 
 
+def test_a_path_instead_of_a_store_url_is_5_and_says_what_to_write(unspool):
+    result = unspool("executions", "list", "--store", "/tmp/x.db")
+    assert result.code == 5
+    assert "'/tmp/x.db' is not the URL of a store; supported are sqlite:///PATH" in result.stderr
+
+
 def test_an_invalid_data_directory_is_5(program):
     result = program("run", "greet.yaml", XDG_DATA_HOME="/dev/null/x")
     assert result.code == 5

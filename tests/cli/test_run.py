@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -129,6 +130,20 @@ def test_a_run_leaves_a_history_that_can_be_found_by_its_id(program, unspool):
     assert [event["seq"] for event in history] == list(range(1, len(history) + 1))
     assert history[-1]["type"] == "workflow.completed"
     assert unspool("replay", execution["id"], "--verify").code == 0
+
+
+def test_an_operation_on_a_run_says_how_to_run_a_worker_for_it(program, unspool, start_program):
+    program("run", "refuse.yaml")
+    [execution] = unspool("executions", "list", "--json").lines
+    result = unspool("executions", "retry", execution["id"], "--timeout", "0.1")
+    assert result.code == 4
+    [command] = re.findall("`unspool (.*?)`", result.stderr)
+    with start_program(*command.split(), "--port", "0") as process:
+        deadline = time.monotonic() + 20
+        while "workflow.retried" not in unspool("history", execution["id"]).stdout:
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
 
 
 def test_sub_definitions_are_deployed_first(program, unspool):

@@ -104,3 +104,14 @@ def test_an_event_starts_a_workflow(services, home, unspool):
         assert unspool("events", "publish", "event.json").code == 0
         [item] = unspool("schedules", "list", "--json").lines
     assert unspool("executions", "show", item["lastExecution"], "--json").json["input"] == [None]
+
+
+def test_the_history_of_a_schedule_says_what_it_started(services, unspool):
+    assert unspool("deploy", "report.yaml").code == 0
+    deadline = time.monotonic() + 20
+    while not unspool("schedules", "list", "--json").lines[0]["lastExecution"]:
+        assert time.monotonic() < deadline
+    events = unspool("schedules", "history", "shop.report", "--json").lines
+    assert "occurrence.started" in {event["type"] for event in events}
+    assert "occurrence.started" in unspool("schedules", "history", "shop.report").stdout
+    assert unspool("schedules", "history", "shop.other").code == 2

@@ -205,6 +205,12 @@ def test_a_syntax_error_has_a_position(text: str) -> None:
             (3, 2),
             "this does not continue the mapping of line 1; correct the indentation, or put text in quotes",
         ),
+        (
+            "a: { x: ${ .y } }",
+            (1, 10),
+            "an expression between { } or [ ] must be in quotes: '${ … }'",
+        ),
+        ("a: [${ .y }]", (1, 6), "an expression between { } or [ ] must be in quotes: '${ … }'"),
         ("x: - a", (1, 4), "a list item is not allowed here; begin it on a new line"),
     ],
 )

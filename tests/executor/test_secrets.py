@@ -104,7 +104,10 @@ async def test_data_cannot_name_a_secret(requested, execute):
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        (shell("${ $secrets.token }"), "'token' has no value"),
+        (
+            shell("${ $secrets.token }"),
+            "'token' has no value in this executor; by default it is in UNSPOOL_SECRET_TOKEN",
+        ),
         (shell("${ $secrets.other }"), "'other' is not declared"),
     ],
 )

@@ -61,7 +61,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answers requests that the router rejects: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     details = {
-        404: "there is no resource at this path",
+        404: "there is no resource at this path; /api/docs describes the API",
         405: f"this path does not accept {request.method}",
     }
     detail = details.get(error.status_code, error.detail)

@@ -48,11 +48,8 @@ async def history(id_: str, export: str | None, tree: bool, place: Place, as_jso
         say(f"wrote {len(events)} events to {export}")
     elif tree:
         _print_tree(nested, as_json=as_json)
-    elif as_json:
-        for event in events:
-            print_line(event_json(event))
     else:
-        _print_events(events)
+        print_events(events, as_json=as_json)
 
 
 _SUB_WORKFLOW: Final = {"child.started": "child", "child.joined": "execution"}
@@ -98,7 +95,12 @@ def _print_tree(nested: list[_Nested], *, as_json: bool) -> None:
     )
 
 
-def _print_events(events: list[Event]) -> None:
+def print_events(events: list[Event], *, as_json: bool) -> None:
+    """Prints events as a table, or as one JSON object a line."""
+    if as_json:
+        for event in events:
+            print_line(event_json(event))
+        return
     width = _DATA_WIDTH if is_terminal(sys.stdout) else None
     print_table(
         ("SEQ", "TIME", "TYPE", "TASK", "RUN", "DATA"), (event_cells(event, width) for event in events)

@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "history": Entry("history:history", "Show the history of an execution, event by event."),
     "replay": Entry("replay:replay", "Rebuild states from histories; verify histories."),
     "events": Entry("events:events", "Publish events."),
-    "schedules": Entry("schedules:schedules", "List, pause and resume schedules."),
+    "schedules": Entry("schedules:schedules", "List, pause and resume schedules; show their histories."),
     "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
     "api": Entry("services:api", "Serve the HTTP API."),
     "worker": Entry("services:worker", "Run a worker; it interprets executions."),

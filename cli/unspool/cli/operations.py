@@ -12,7 +12,7 @@ from unspool.cli.following import dead_letter_of, record_of
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import print_json, say
-from unspool.cli.stores import opened, url_of_execution
+from unspool.cli.stores import opened, store_url, url_of_execution
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionKey,
@@ -47,7 +47,8 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
         place: Place,
         as_json: bool,
     ) -> int:
-        async with opened(url_of_execution(place, id_)) as store:
+        url = url_of_execution(place, id_)
+        async with opened(url) as store:
             record = await record_of(store, ExecutionKey(place.tenant, id_))
             try:
                 await check_allowed_now(store, kind, record)
@@ -64,7 +65,7 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
                 say(f"asked execution {id_} to {kind}")
             if applied or not wait:
                 return Exit.DONE
-            say(await _pending(store, kind, latest))
+            say(await _pending(store, kind, latest, None if url == store_url(place) else url))
             return Exit.GAVE_UP
 
     return operate
@@ -76,9 +77,17 @@ def _outcome(kind: MessageKind, record: ExecutionRecord) -> str:
     return f"execution {record.key.id} was {_DONE[kind]} and is now {record.status}"
 
 
-async def _pending(store: EventStore, kind: MessageKind, record: ExecutionRecord) -> str:
-    """Describes an operation that has not taken effect yet, and why if that is known."""
+async def _pending(store: EventStore, kind: MessageKind, record: ExecutionRecord, run: str | None) -> str:
+    """Describes an operation that has not taken effect yet, and why if that is known.
+
+    `run` is the URL of the store if it is the file of a run.
+    """
     letter = await dead_letter_of(store, record.key)
-    cause = f"it is stuck: {letter.error} (dead letter {letter.id})" if letter else "is a worker running?"
+    if letter:
+        cause = f"it is stuck: {letter.error} (dead letter {letter.id})"
+    elif run:
+        cause = f"`unspool dev --store {run}` runs a worker on the file of this run"
+    else:
+        cause = "is a worker running?"
     still = f"execution {record.key.id} is still {record.status}"
     return f"unspool: {still}: no worker has applied {kind} yet; {cause}"

@@ -1,10 +1,11 @@
-"""`unspool schedules`: lists, pauses and resumes schedules."""
+"""`unspool schedules`: lists, pauses and resumes schedules, and shows their histories."""
 
 import click
 
 from unspool.api.representations import schedule_json
 from unspool.cli.effects import takes_effect, wait_options
 from unspool.cli.exits import CommandError, Exit
+from unspool.cli.history import print_events
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
@@ -23,7 +24,7 @@ from unspool.worker.schedule.state import ScheduleState
 
 @click.group(epilog=example("unspool schedules list"))
 def schedules() -> None:
-    """List, pause and resume schedules."""
+    """List, pause and resume schedules, and show their histories."""
 
 
 @schedules.command("list", epilog=example("unspool schedules list --json"))
@@ -53,6 +54,23 @@ async def list_(place: Place, as_json: bool) -> None:
             for item in items
         ),
     )
+
+
+@schedules.command(epilog=example("unspool schedules history shop.report"))
+@click.argument("id_", metavar="ID")
+@place_options
+@json_option
+@asynchronous
+async def history(id_: str, place: Place, as_json: bool) -> None:
+    """Show the newest events of a schedule: what it started, and why it did not start something.
+
+    Earlier events are not kept.
+    """
+    async with opened(store_url(place)) as store:
+        key = _key(place, id_)
+        await _schedule(store, key)
+        events = await store.history(key)
+    print_events(events, as_json=as_json)
 
 
 def _operation(kind: MessageKind, name: str, text: str) -> click.Command:

@@ -1,6 +1,7 @@
 """Serves the HTTP API inside a command."""
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -58,8 +59,9 @@ async def serve_api(
     try:
         socket = listen(settings)
     except OSError as error:
+        other = "; choose another port with --port" if error.errno == errno.EADDRINUSE else ""
         raise CommandError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}{other}"
         ) from None
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")

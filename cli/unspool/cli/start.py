@@ -1,6 +1,7 @@
 """`unspool start`: starts an execution of a stored definition."""
 
 import asyncio
+from typing import Final
 
 import click
 
@@ -21,6 +22,7 @@ from unspool.cli.output import print_json, say
 from unspool.cli.starting import start_or_join
 from unspool.cli.stores import opened, store_url
 from unspool.definitions.json_value import Json
+from unspool.definitions.spelling import did_you_mean
 from unspool.eventstore import ids
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
@@ -76,7 +78,7 @@ async def _start(
     exact = None if version in {"", "latest"} else version
     ref = await store.resolve(tenant, *workflow_name(path), exact)
     if ref is None:
-        raise CommandError(f"the definition {workflow} is not deployed")
+        raise CommandError(await _not_deployed(store, tenant, path, exact))
     now = SystemClock().now()
     if id_ is None:
         new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now)
@@ -91,6 +93,19 @@ async def _start(
             raise CommandError(f"{key.id} belongs to {conflict}; choose another id")
         say(f"unspool: execution {key.id} exists already; it was not started again")
     return record
+
+
+async def _not_deployed(store: EventStore, tenant: str, path: str, version: str | None) -> str:
+    """Returns the message about a definition that is not deployed: its versions, or a similar name."""
+    message = f"the definition {path}{f':{version}' if version else ''} is not deployed"
+    if versions := [found.ref.version for found in await store.definitions(tenant, *path.split("/"))]:
+        return f"{message}; there are the versions {', '.join(versions[-_MOST_VERSIONS:])}"
+    refs = [found.ref for found in await store.definitions(tenant)]
+    known = sorted({f"{ref.namespace}/{ref.name}" for ref in refs})
+    return f"{message}{did_you_mean(path, known) or '; deploy it with `unspool deploy FILE`'}"
+
+
+_MOST_VERSIONS: Final = 10
 
 
 async def _wait(

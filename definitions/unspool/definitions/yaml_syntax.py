@@ -42,10 +42,20 @@ def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> str:
         return _first_character(text[error.problem_mark.index : error.problem_mark.index + 1])
     if problem in _PROBLEMS:
         return _PROBLEMS[problem]
+    if _begins_expression(error, text):
+        return "an expression between { } or [ ] must be in quotes: '${ … }'"
     cause = _BLOCKS.get(error.context or "")
     if cause is None or error.context_mark is None or problem.startswith("found unknown escape"):
         return problem
     return cause.format(line=error.context_mark.line + 1)
+
+
+def _begins_expression(error: yaml.MarkedYAMLError, text: str) -> bool:
+    """Whether the error is at the brace of `${` in a flow collection, where YAML ends a plain text."""
+    if error.problem_mark is None or not (error.context or "").startswith("while parsing a flow"):
+        return False
+    at = error.problem_mark.index
+    return text[max(0, at - 1) : at + 1] == "${"
 
 
 def _first_character(character: str) -> str:

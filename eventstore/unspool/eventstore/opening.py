@@ -36,7 +36,9 @@ async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
         StoreUnavailable: the store cannot be reached.
         BadSetting: a setting is not valid.
     """
-    scheme = url.partition(":")[0].lower()
+    scheme, colon, _ = url.lower().partition(":")
+    if not colon:
+        raise StoreMismatch(f"{url!r} is not the URL of a store; supported are {SUPPORTED}")
     if scheme not in _ADAPTERS:
         raise StoreMismatch(f"no store for URLs of scheme {scheme!r}; supported are {SUPPORTED}")
     store = _ADAPTERS[scheme](url, environment)

@@ -16,7 +16,7 @@ from unspool.definitions.secret_arguments import SECRETS, evaluated_text
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import Mask, current
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome, Rejected
-from unspool.executor.secrets import SecretProvider
+from unspool.executor.secrets import SecretProvider, variable
 
 _AUTHENTICATION = "/endpoint/authentication"
 
@@ -84,7 +84,12 @@ def _check(needs: list[str], declared: list[str], values: Mapping[str, Json]) ->
         if name not in declared:
             raise Rejected(_unavailable(f"the secret '{name}' is not declared in use.secrets"))
         if name not in values:
-            raise Rejected(_unavailable(f"the secret '{name}' has no value in this executor"))
+            raise Rejected(
+                _unavailable(
+                    f"the secret '{name}' has no value in this executor; by default it is in "
+                    f"{variable(name)}, or in a file in UNSPOOL_SECRETS_DIR"
+                )
+            )
 
 
 def _unavailable(detail: str) -> WorkflowError:
