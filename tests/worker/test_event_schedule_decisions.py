@@ -1,5 +1,6 @@
 """The decisions of schedules on events (inventory C4, C5, C8, P1-P8), without a store."""
 
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from unspool.worker.schedule.builder import COMPACT_AFTER
 from unspool.worker.schedule.event_starts import MAX_HELD
 from unspool.worker.schedule.evolve import COMPACTED, evolve
 from unspool.worker.schedule.settings import ScheduleSettings
-from unspool.worker.schedule.state import ScheduleState
+from unspool.worker.schedule.state import ScheduleState, state_from_json, state_to_json
 
 
 def with_(type_: str, **correlate: str) -> dict[str, Any]:
@@ -281,3 +282,30 @@ def test_no_set_mixes_values_and_no_event_is_consumed_twice(published: list[tupl
             if len(waiting) == 2:
                 complete, waiting = complete + 1, set()
         assert complete == sum(value[0]["data"]["order"] == order for value in run.inputs)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "reduce range(5000) as $n (.data; [.])",  # deeper than JSON and Python allow
+        " | ".join(["[., .]"] * 20),  # would be large as JSON
+        ".data.text",
+        "[range(10000000)]",
+        '.data | error("no")',
+    ],
+)
+def test_hostile_correlations_match_nothing_and_take_little_time(source: str) -> None:
+    run = World().deploy({"on": {"all": [with_("a", k=source), with_("b", k=source)]}})
+    begun = time.process_time()
+    run.publish(event("a", 1, {"text": "x" * 100_000}), event("b", 2, {"text": "x" * 100_000}))
+    assert run.types() == ["schedule.deployed"]
+    assert time.process_time() - begun < 10
+
+
+def test_a_state_of_before_has_no_sets() -> None:
+    """Histories stay readable."""
+    run = World().deploy({"on": {"one": with_("a")}}).publish(event("a", 1))
+    written = state_to_json(run.state)
+    del written["sets"]
+    read = state_from_json(ID, run.state.version, written)
+    assert read == run.state._replace(compacted_at=run.state.version)

@@ -19,15 +19,15 @@ _SCALAR: Final = 4
 """Characters of a value that is neither text nor a collection, and of the punctuation around any value."""
 
 
-def json_size(value: Json) -> int:
+def json_size(value: Json, most: int = MAX_JSON_SIZE) -> int:
     """Returns about how many characters a value has as JSON. Each part counts as often as it occurs.
 
     Raises:
-        LimitExceeded: it is too large or too deep.
+        LimitExceeded: it is larger than `most`, or too deep. A larger one is not measured to its end.
     """
     kind = type(value)
     if kind is not dict and kind is not list:
-        return _checked(_SCALAR + len(value) if kind is str else _SCALAR)
+        return _checked(_SCALAR + len(value) if kind is str else _SCALAR, most)
     size, level = _SCALAR, [value]
     for _ in range(MAX_DEPTH):
         inside: list[Json] = []
@@ -43,15 +43,15 @@ def json_size(value: Json) -> int:
                     size += len(member)
                 elif kind is dict or kind is list:
                     inside.append(member)
-            if size > MAX_JSON_SIZE:
+            if size > most:
                 break
-        if size > MAX_JSON_SIZE or not inside:
-            return _checked(size)
+        if size > most or not inside:
+            return _checked(size, most)
         level = inside
     raise LimitExceeded(f"a value of more than {MAX_DEPTH} levels")
 
 
-def _checked(size: int) -> int:
-    if size > MAX_JSON_SIZE:
-        raise LimitExceeded(f"a value of more than {MAX_JSON_SIZE} characters")
+def _checked(size: int, most: int) -> int:
+    if size > most:
+        raise LimitExceeded(f"a value of more than {most} characters")
     return size

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from unspool.definitions import errors
-from unspool.definitions.expressions import NOW, Budget, ExpressionError, holds, json_size
+from unspool.definitions.expressions import NOW, Budget, ExpressionError, LimitExceeded, holds, json_size
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.schedules.event_trigger import EventTrigger, partition_names
@@ -13,6 +13,12 @@ from unspool.eventstore.published_events import CloudEvent, IndexEntry
 from unspool.worker.interpreter.decision_builder import Fault
 from unspool.worker.interpreter.event_index import index_entry, key_of
 from unspool.worker.interpreter.event_matching import expected_values, match
+
+MAX_VALUES: Final = 64 * 1024
+"""Characters of the values of correlations of an event. An event with more does not match."""
+
+MAX_RESULT: Final = 1024 * 1024
+"""Characters of the result of an expression. Values are shared, so a small program makes a large one."""
 
 _RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata": {}}
 
@@ -29,7 +35,7 @@ class EventScope(NamedTuple):
         variables = {name: self._variable(name) for name in evaluable.variables}
         try:
             result = evaluable.evaluate_within(value, variables, self.budget)
-            json_size(result)  # values of correlations are stored
+            json_size(result, MAX_RESULT)
         except ExpressionError as error:
             raise Fault(errors.expression(str(error))) from error
         return result
@@ -37,6 +43,13 @@ class EventScope(NamedTuple):
     def _variable(self, name: str) -> Json:
         """The variables of executions have no value here (inventory E2)."""
         return self.now / 1000 if name == NOW else _RUNTIME if name == "runtime" else None
+
+
+def _is_small(values: dict[str, Json]) -> bool:
+    try:
+        return not values or json_size(values) <= MAX_VALUES
+    except LimitExceeded:
+        return False
 
 
 class EventMatcher:
@@ -65,7 +78,8 @@ class EventMatcher:
     def values(self, scope: EventScope, place: int, event: CloudEvent) -> dict[str, Json] | None:
         """Returns the values of correlations that an event has for a filter; None if it does not match."""
         filter_ = self.trigger.events.filters[place]
-        return match(scope, filter_, self._expected[place], self._known, event)
+        values = match(scope, filter_, self._expected[place], self._known, event)
+        return values if values is None or _is_small(values) else None
 
     def partition(self, values: dict[str, Json]) -> str:
         """Returns a digest of the values of the correlations that all filters have."""
