@@ -43,3 +43,10 @@ def test_passwords_are_masked(unspool, monkeypatch):
 def test_the_embedded_store_is_in_the_data_directory(unspool, home):
     lines = {line["variable"]: line for line in unspool("config", "--json").lines}
     assert lines["UNSPOOL_STORE"]["value"] == f"sqlite:///{home}/data/unspool/unspool.db"
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_is_meant(unspool, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_WORKER_BATHC", "7")
+    monkeypatch.setenv("UNSPOOL_SECRET_TOKEN", "hush")
+    said = unspool("config").stderr
+    assert said == "unspool: UNSPOOL_WORKER_BATHC is not a setting, did you mean 'UNSPOOL_WORKER_BATCH'?\n"

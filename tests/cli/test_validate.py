@@ -126,3 +126,25 @@ def test_a_zone_that_does_not_exist_is_a_bad_setting(unspool, home, monkeypatch)
     result = unspool("validate", "nightly.yaml")
     assert result.code == 2
     assert "UNSPOOL_TIMEZONE must be a time zone" in result.stderr
+
+
+def test_a_task_that_cannot_be_executed_is_a_warning(unspool, home):
+    head = "document: {dsl: '1.0.3', namespace: t, name: w, version: 1.0.0}\n"
+    script = "- s: {run: {script: {language: python, code: 'print(1)'}}}\n"
+    (home / "script.yaml").write_text(f"{head}do:\n- a: {{set: {{x: 1}}}}\n{script}")
+    says = "script.yaml:4:3: this release of Unspool cannot execute `run: script`; executions fault here"
+    result = unspool("validate", "script.yaml")
+    assert (result.code, result.stdout) == (0, "")
+    assert result.stderr == f"{says} (/do/1/s) [warning]\n"
+    assert says in unspool("run", "script.yaml").stderr
+    assert says in unspool("deploy", "script.yaml").stderr
+
+
+@pytest.mark.parametrize(
+    ("condition", "warns"), [(".x = 1", True), (".x == 1", False), ("(.x = 1) == .", False)]
+)
+def test_a_condition_that_assigns_is_a_warning(unspool, home, condition, warns):
+    head = "document: {dsl: '1.0.3', namespace: t, name: w, version: 1.0.0}\n"
+    (home / "assigns.yaml").write_text(f"{head}do:\n- a: {{set: {{x: 1}}, if: '{condition}'}}\n")
+    says = "this condition assigns a value; a comparison is written '==' (/do/0/a/if) [warning]\n"
+    assert unspool("validate", "assigns.yaml").stderr == (f"assigns.yaml:3:24: {says}" if warns else "")

@@ -1,7 +1,7 @@
 """`unspool config`: every setting of every service."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -9,15 +9,17 @@ import click
 
 from unspool.api.settings import ApiSettings
 from unspool.cli.options import example, json_option
-from unspool.cli.output import print_line, print_table
+from unspool.cli.output import print_line, print_table, say
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import without_password
 from unspool.definitions.json_value import Json
+from unspool.definitions.spelling import did_you_mean
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.opening import STORE_VARIABLE, default_url
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.settings import from_environment, settings_of
 from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.executor.secrets import PREFIX
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.transports.settings import TransportSettings
 from unspool.timer_service import TimerSettings
@@ -42,6 +44,9 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
 @json_option
 def config(as_json: bool) -> None:
     """List every setting: its environment variable, its current value, its default and what it does."""
+    known = {STORE_VARIABLE, *(setting.variable for cls in SETTINGS for _, setting in settings_of(cls))}
+    for variable in _unknown(os.environ, known):
+        say(f"unspool: {variable} is not a setting{did_you_mean(variable, sorted(known))}")
     if as_json:
         for line in _lines():
             print_line(line)
@@ -50,6 +55,12 @@ def config(as_json: bool) -> None:
         ("VARIABLE", "VALUE", "DEFAULT", "WHAT"),
         ((line["variable"], _text(line["value"]), _text(line["default"]), line["help"]) for line in _lines()),
     )
+
+
+def _unknown(environment: Mapping[str, str], known: set[str]) -> list[str]:
+    """Returns the variables that look like settings, but are neither settings nor secrets."""
+    named = (name for name in environment if name.startswith("UNSPOOL_") and not name.startswith(PREFIX))
+    return sorted(set(named) - known)
 
 
 def _lines() -> Iterator[dict[str, Json]]:

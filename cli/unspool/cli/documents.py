@@ -15,8 +15,9 @@ from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
 from unspool.cli.options import read_file
 from unspool.cli.terminal import printable
-from unspool.definitions.checks import check, parse_definition
+from unspool.definitions.checks import check
 from unspool.definitions.document import Document, as_function, load
+from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
@@ -61,12 +62,19 @@ def checked(found: Document | DefinitionInvalid, workflows: Workflows | None) ->
     """
     if isinstance(found, DefinitionInvalid):
         return Checked(None, found.problems)
+    if _is_function(found.name):
+        problems = _problems(as_function(found, "function"), None)
+        return Checked(found, tuple(map(_of_function, problems)))
+    return Checked(found, _problems(found, workflows))
+
+
+def _problems(document: Document, workflows: Workflows | None) -> tuple[Problem, ...]:
+    """Returns all errors and warnings, in the order of the text."""
     with jq_pool(os.environ) as jq:
-        problems_of = partial(source_problems, jq=jq)
-        if _is_function(found.name):
-            problems = check(as_function(found, "function"), expression_problems=problems_of)
-            return Checked(found, tuple(map(_of_function, problems)))
-        return Checked(found, check(found, expression_problems=problems_of, workflows=workflows))
+        problems = check(document, expression_problems=partial(source_problems, jq=jq), workflows=workflows)
+        if Checked(document, problems).valid:
+            problems += unsupported_tasks(document, jq)
+    return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
 
 def _is_function(name: str) -> bool:
@@ -79,18 +87,28 @@ def _of_function(problem: Problem) -> Problem:
 
 
 def valid_document(name: str) -> Document:
-    """Returns a file's definition. If it is not valid, prints all its problems first.
+    """Returns a file's definition, after printing its warnings and errors.
 
     Raises:
         CommandError: the definition is not valid, or the file cannot be read.
     """
     text = read_file(name)
     try:
-        with jq_pool(os.environ) as jq:
-            return parse_definition(text, name=name, expression_problems=partial(source_problems, jq=jq))
-    except DefinitionInvalid as invalid:
-        click.echo(printable(str(invalid)), err=True)
-        raise CommandError(f"{name} is not a valid definition") from None
+        document = load(text, name=name)
+        problems = _problems(document, None)
+    except DefinitionInvalid as unreadable:
+        document, problems = None, unreadable.problems
+    for problem in problems:
+        click.echo(printable(line_of(name, problem)), err=True)
+    if document is None or not Checked(document, problems).valid:
+        raise CommandError(f"{name} is not a valid definition")
+    return document
+
+
+def line_of(name: str, problem: Problem) -> str:
+    """Returns the line that shows a problem of a file."""
+    warning = " [warning]" if problem.severity is Severity.WARNING else ""
+    return f"{name}:{problem}{warning}"
 
 
 def beside(file: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from unspool.cli.documents import Checked, checked, loaded
+from unspool.cli.documents import Checked, checked, line_of, loaded
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, say
@@ -67,8 +67,7 @@ def _print(file: str, problem: Problem, *, as_json: bool) -> None:
     if as_json:
         print_line({"file": file, **asdict(problem)})
     else:
-        warning = problem.severity is Severity.WARNING
-        click.echo(printable(f"{file}:{problem}{' [warning]' if warning else ''}"), err=warning)
+        click.echo(printable(line_of(file, problem)), err=problem.severity is Severity.WARNING)
 
 
 def _print_occurrences(file: str, document: Document, *, as_json: bool) -> None:

@@ -64,6 +64,12 @@ def member_of_list(source: str) -> str | None:
     return next(_members(node), None) if node is not None else None
 
 
+def assigns(source: str) -> bool:
+    """Returns whether an expression is an assignment (`.a = 1`)."""
+    node = _tree(source)
+    return isinstance(node, Binary) and node.operator == "="
+
+
 def _tree(source: str) -> Node | None:
     """Returns the tree of an expression; None if it has an error or needs real jq."""
     if len(source) > LONGEST_SOURCE:

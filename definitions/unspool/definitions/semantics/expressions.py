@@ -10,6 +10,7 @@ from unspool.definitions.findings import Findings
 from unspool.definitions.resource import CHANGING
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.secret_arguments import first_read, names_read
+from unspool.definitions.semantics.event_conditions import assigns
 from unspool.definitions.semantics.references import Names, declared
 from unspool.definitions.semantics.splitting import (
     Located,
@@ -50,6 +51,7 @@ def check_expressions(
             problems = problems_of(source, variables_at(findings.document.value, pointer))
         for message, offset in problems:
             findings.error_in_text(pointer, start + offset, message)
+    _warn_of_assignments(occurrences, findings)
     if strict:
         _warn_of_unwrapped(occurrences, findings)
 
@@ -147,6 +149,19 @@ def _reads_secrets(source: str) -> bool:
 def _is_strict(findings: Findings) -> bool:
     evaluate = findings.document.value.get("evaluate")
     return not isinstance(evaluate, dict) or evaluate.get("mode") != "loose"
+
+
+def _warn_of_assignments(occurrences: Iterable[Occurrence], findings: Findings) -> None:
+    """Warns of a condition that assigns. Its value is the changed input, which nearly always holds."""
+    for occurrence in occurrences:
+        if occurrence.role == "expression" and occurrence.pointer.rpartition("/")[2] in _CONDITIONS:
+            for source, _ in bare_source(occurrence.value) if isinstance(occurrence.value, str) else ():
+                if assigns(source):
+                    message = "this condition assigns a value; a comparison is written '=='"
+                    findings.warning(occurrence.pointer, message)
+
+
+_CONDITIONS: Final = frozenset({"if", "when", "while", "until", "exceptWhen"})
 
 
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
