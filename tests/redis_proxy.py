@@ -1,4 +1,4 @@
-"""A proxy in front of Redis that loses replies or stops forwarding."""
+"""A proxy in front of Redis that loses replies, holds requests back or stops forwarding."""
 
 import asyncio
 
@@ -13,6 +13,9 @@ class RedisProxy:
         self._flowing.set()
         self._pumps: set[asyncio.Task[None]] = set()
         self.losses = 0
+        self._held: tuple[bytes, ...] = ()
+        self.holds = asyncio.Event()
+        """Set when a request is held back."""
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -30,6 +33,11 @@ class RedisProxy:
     def lose_the_reply_to(self, request: bytes) -> None:
         """Forwards one request with these bytes, drops the reply and closes the connection."""
         self._doomed = request
+
+    def hold_back(self, *parts: bytes) -> None:
+        """Holds back the first request that has all these parts, and what follows on its connection."""
+        self._held = parts
+        self.holds.clear()
 
     def freeze(self) -> None:
         """Stops forwarding: no connection breaks and nothing arrives."""
@@ -66,6 +74,10 @@ class RedisProxy:
             if self._doomed is not None and self._doomed in data:
                 self._doomed = None
                 lost.set()
+            if self._held and all(part in data for part in self._held):
+                self._held = ()
+                self.holds.set()
+                await asyncio.Event().wait()
             writer.write(data)
 
     async def _replies(

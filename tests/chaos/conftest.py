@@ -13,6 +13,7 @@ from tests.chaos.inspection import Inspection, RedisInspection, SqliteInspection
 from tests.chaos.ledger import Ledger
 from tests.chaos.random_faults import RandomFaults
 from tests.conftest import RedisServer
+from tests.redis_proxy import RedisProxy
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
@@ -32,6 +33,15 @@ def url(server, tmp_path) -> str:
 @pytest.fixture
 def inspection(server, tmp_path) -> Inspection:
     return RedisInspection(server) if server is not None else SqliteInspection(tmp_path / "store.sqlite3")
+
+
+@pytest.fixture
+async def proxy(server: RedisServer) -> AsyncIterator[RedisProxy]:
+    """A proxy in front of Redis."""
+    proxy = RedisProxy(server.port)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import asyncio
 from collections import Counter
 
 import pytest
-from tests.chaos.harness import Harness
+from tests.chaos.harness import TENANT, Harness
 
-from unspool.eventstore.records import MessageKind
+from unspool.eventstore.records import Message, MessageKind
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
@@ -35,6 +35,25 @@ async def test_tasks_of_killed_and_stopped_executors_run_again(harness: Harness)
     harness.ledger.gate.set()
     await harness.finish()
     assert max(Counter(harness.ledger.arrivals.to("book")).values()) == 1
+
+
+async def test_the_task_of_a_cancelled_execution_does_not_run_again(harness: Harness):
+    """Its executor is killed while it runs the task; then the execution is cancelled."""
+    await harness.fleet.start("worker-0", "executor-0")
+    keys = await harness.start("holding", CALLS)
+    await held_calls(harness, 1)
+    await harness.fleet.kill("executor-0")
+    for key in keys:
+        await harness.store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))
+    for key in keys:
+        await harness.event(key, "workflow.cancelled")
+    await harness.fleet.start("executor-1")
+    await harness.nothing_left()
+    await harness.fleet.stop()
+    await held_calls(harness, 1)
+    assert harness.ledger.arrivals.to("book") == []
+    for key in keys:
+        await harness.check(key, "workflow.cancelled")
 
 
 async def test_each_task_runs_once_while_its_executor_lives_and_sends_one_result(harness: Harness):

@@ -19,14 +19,6 @@ pytestmark = [
 SERVICES = ("worker-0", "executor-0", "timer-0")
 
 
-@pytest.fixture
-async def proxy(server: RedisServer):
-    proxy = RedisProxy(server.port)
-    await proxy.start()
-    yield proxy
-    await proxy.stop()
-
-
 async def test_services_wait_for_redis(harness: Harness, server: RedisServer):
     """It is killed and stays away for longer than the leases. Timers are due and calls end meanwhile."""
     await harness.fleet.start(*SERVICES)
