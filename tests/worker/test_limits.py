@@ -47,3 +47,16 @@ def test_a_decision_with_much_data_is_cut(world):
     assert decision.unfinished
     assert len(encode_entry(decision.events)) < 4 * 1024 * 1024
     assert run.start({}).output == {"text": "x" * 500_000}
+
+
+def test_a_decision_that_has_no_time_left_makes_progress(world):
+    """A busy machine can use up the time of a decision before its first event."""
+    run = world(loop(4, "{a: {set: {x: 1}}}", "{b: {set: {y: 1}}}"))
+    message, state, decisions = Message(MessageKind.START, "e", {"input": {}}), State("e"), 0
+    while not state.status.ended:
+        decision = decide(run.plan, state, message, 0, enough=lambda _: True)
+        assert decision.events
+        assert decision.unfinished or decision.state.status.ended
+        message, state, decisions = Message(MessageKind.CONTINUE, "e", {}), decision.state, decisions + 1
+    assert state.output == {"y": 1}
+    assert decisions > 8

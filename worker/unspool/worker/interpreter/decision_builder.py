@@ -148,8 +148,11 @@ class DecisionBuilder:
 
     @property
     def full(self) -> bool:
-        """Whether the decision is long enough."""
-        return self.size > MAX_DECISION_SIZE or self.enough(len(self.events))
+        """Whether the decision is long enough.
+
+        Never without an event: it would answer the message and change nothing, so the rest would never run.
+        """
+        return bool(self.events) and (self.size > MAX_DECISION_SIZE or self.enough(len(self.events)))
 
     def add_size_of(self, value: Json) -> None:
         """Adds the size of a new value. Raises `LimitExceeded` if the value is too large."""
