@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import tracemalloc
 
 import pytest
 
@@ -104,6 +106,25 @@ async def test_the_stream_has_new_events_and_can_be_resumed(api):
     async with api.session.get(address, headers={"Last-Event-ID": first}) as response:
         assert [each["id"] for _, each in await frames(response, 1)] == ["2"]
     await api.get("/events/stream", 400, headers={"Last-Event-ID": "x"})
+
+
+async def test_the_stream_sends_events_of_any_size_and_keeps_few_in_memory(api):
+    """A client that reads slowly makes the API keep what it has read from the store."""
+    names = [f"{kind}-{n}" for kind in ("small", "large") for n in range(40)]
+    for name in names:
+        await api.store.publish("default", [event(name, data="x" * (1_000_000 if "large" in name else 1))])
+    [first, *_] = await api.store.published_events("default", limit=80)
+    address, text = f"{api.url}/api/v1/events/stream", b""
+    tracemalloc.start()
+    try:
+        async with api.session.get(address, headers={"Last-Event-ID": first.position}) as response:
+            while text.count(b'"large-39"') == 0:
+                text = (text + await asyncio.wait_for(response.content.readany(), 20)).replace(b"x", b"")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert re.findall(r'"id":"(\S+?)"', text.decode()) == names[1:]
+    assert peak < 60_000_000
 
 
 async def test_tenants_have_their_own_events(api):

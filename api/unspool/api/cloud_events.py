@@ -25,7 +25,12 @@ from unspool.eventstore.waiting import done_before
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 
-_PAGE: Final = 100
+_PAGE: Final = 16
+"""Events that are read together, at most."""
+
+_PAGE_BYTES: Final = 1 << 19
+"""About how many bytes of events are read together: a client that reads slowly keeps a page in memory."""
+
 _PREFIX: Final = "ce-"
 
 
@@ -45,7 +50,7 @@ async def stream(call: Call) -> Response:
     wanted = {name: text for name in ("type", "source") if (text := call.parameter(name)) is not None}
     after = call.request.headers.get("last-event-id") or await _last_position(call)
     try:
-        page = await call.store.published_events(call.tenant, after=after, limit=_PAGE) if after else []
+        page = await call.store.published_events(call.tenant, after=after, limit=1) if after else []
     except ValueError:
         raise HttpProblem(400, "Last-Event-ID must be the id of an event in this stream") from None
     return StreamingResponse(_live(call, after, page, wanted), media_type=SSE)
@@ -113,20 +118,30 @@ async def _live(
 
     The stream ends when the API stops or the store is unavailable. The client can resume it.
     """
-    seconds = call.services.settings.heartbeat_seconds
+    seconds, limit = call.services.settings.heartbeat_seconds, 1
     yield b": events\n\n"
     while not call.services.closing.is_set():
+        size = 1
+        for each in page:
+            frame = _frame(each)
+            size += len(frame)
+            if _is_wanted(each.event, wanted):
+                yield frame
         if page:
-            yield b"".join(_frame(each) for each in page if _is_wanted(each.event, wanted))
-            after = page[-1].position
+            after, limit = page[-1].position, _next_limit(len(page), size)
         try:
             if not page:
                 waiting = call.store.wait_for_events(call.tenant, after, seconds)
                 await done_before(waiting, call.services.closing.wait())
                 yield b": heartbeat\n\n"
-            page = await call.store.published_events(call.tenant, after=after, limit=_PAGE)
+            page = await call.store.published_events(call.tenant, after=after, limit=limit)
         except StoreUnavailable:
             return
+
+
+def _next_limit(count: int, size: int) -> int:
+    """How many events to read after `count` events with this size: soon more if they are small."""
+    return max(1, min(_PAGE, 4 * count, _PAGE_BYTES * count // size))
 
 
 def _is_wanted(event: CloudEvent, wanted: dict[str, str]) -> bool:
