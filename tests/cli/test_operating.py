@@ -260,3 +260,17 @@ def test_a_start_of_an_unknown_definition_names_versions_or_a_similar_name(share
     other = unspool("start", "shop/greet:2.0.0")
     assert other.code == 2
     assert "shop/greet:2.0.0 is not deployed; there are the versions 1.0.0" in other.stderr
+
+
+def test_deployed_definitions_are_listed_and_shown(shared, unspool, home):
+    assert unspool("deploy", "greet.yaml", "sleep.yaml").code == 0
+    names = [(line["name"], line["version"]) for line in unspool("workflows", "list", "--json").lines]
+    assert names == [("greet", "1.0.0"), ("sleep", "1.0.0")]
+    heading, line, _ = unspool("workflows", "list").stdout.splitlines()
+    assert heading.split() == ["WORKFLOW", "VERSION", "DEPLOYED"]
+    assert line.split()[:2] == ["shop/greet", "1.0.0"]
+    for name in ("shop/greet", "shop/greet:1.0.0"):
+        assert unspool("workflows", "show", name).stdout == (home / "greet.yaml").read_text()
+    unknown = unspool("workflows", "show", "shop/gret")
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert "did you mean 'shop/greet'?" in unknown.stderr

@@ -38,6 +38,7 @@ SUBCOMMANDS = [
     (),
     *((name,) for name in COMMANDS),
     *(("executions", name) for name in ("list", "show", "cancel", "suspend", "resume", "retry")),
+    *(("workflows", name) for name in ("list", "show")),
     *(("dlq", name) for name in ("list", "show", "requeue", "discard")),
 ]
 

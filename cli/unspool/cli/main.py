@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "schema": Entry("schema:schema", "Print the JSON Schema of definitions, for editors."),
     "dev": Entry("dev:dev", "Run all services in one process, for development."),
     "deploy": Entry("deploy:deploy", "Store definitions."),
+    "workflows": Entry("workflows:workflows", "List and show deployed definitions."),
     "start": Entry("start:start", "Start an execution."),
     "executions": Entry("executions:executions", "List, show and operate executions."),
     "history": Entry("history:history", "Show the history of an execution, event by event."),

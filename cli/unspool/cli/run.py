@@ -87,7 +87,7 @@ async def run(
         record = await record_of(store, key)
         if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
             return await print_outcome(store, record, one_line=as_json)
-    say(f"unspool: gave up after {timeout:g} seconds; stop execution {key.id} to cancel")
+    say(f"unspool: the {timeout:g} seconds are over; execution {key.id} is {record.status}")
     return Exit.GAVE_UP
 
 

@@ -1,11 +1,11 @@
 """`unspool start`: starts an execution of a stored definition."""
 
 import asyncio
-from typing import Final
 
 import click
 
 from unspool.api.representations import describe, start_conflict
+from unspool.cli.deployed import deployed, named
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.loop import asynchronous, stop_signals
@@ -16,13 +16,11 @@ from unspool.cli.options import (
     json_option,
     place_options,
     read_input,
-    workflow_name,
 )
 from unspool.cli.output import print_json, say
 from unspool.cli.starting import start_or_join
 from unspool.cli.stores import opened, store_url
 from unspool.definitions.json_value import Json
-from unspool.definitions.spelling import did_you_mean
 from unspool.eventstore import ids
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
@@ -74,11 +72,8 @@ async def start(
 async def _start(
     store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None
 ) -> ExecutionRecord:
-    path, _, version = workflow.partition(":")
-    exact = None if version in {"", "latest"} else version
-    ref = await store.resolve(tenant, *workflow_name(path), exact)
-    if ref is None:
-        raise CommandError(await _not_deployed(store, tenant, path, exact))
+    asked = named(workflow)
+    ref = await deployed(store, tenant, asked)
     now = SystemClock().now()
     if id_ is None:
         new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now)
@@ -88,24 +83,11 @@ async def _start(
     created = await store.start(Start(key, ref, input_, now))
     record = await record_of(store, key)
     if not created:
-        conflict = await start_conflict(store, record, ref, exact, input_)
+        conflict = await start_conflict(store, record, ref, asked.version, input_)
         if conflict is not None:
             raise CommandError(f"{key.id} belongs to {conflict}; choose another id")
         say(f"unspool: execution {key.id} exists already; it was not started again")
     return record
-
-
-async def _not_deployed(store: EventStore, tenant: str, path: str, version: str | None) -> str:
-    """Returns the message about a definition that is not deployed: its versions, or a similar name."""
-    message = f"the definition {path}{f':{version}' if version else ''} is not deployed"
-    if versions := [found.ref.version for found in await store.definitions(tenant, *path.split("/"))]:
-        return f"{message}; there are the versions {', '.join(versions[-_MOST_VERSIONS:])}"
-    refs = [found.ref for found in await store.definitions(tenant)]
-    known = sorted({f"{ref.namespace}/{ref.name}" for ref in refs})
-    return f"{message}{did_you_mean(path, known) or '; deploy it with `unspool deploy FILE`'}"
-
-
-_MOST_VERSIONS: Final = 10
 
 
 async def _wait(
