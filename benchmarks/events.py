@@ -59,8 +59,8 @@ class _Listeners:
         self._ref = ref
         self._engine = [*engine]
         self._api_url, self._api = api
-        self._keys: list[ExecutionKey] = []
-        self._left: list[int] = []
+        self._listening: list[tuple[int, ExecutionKey]] = []
+        self._numbers = count()
         self._version = 0
 
     @classmethod
@@ -72,30 +72,34 @@ class _Listeners:
         api = stack.enter_context(processes.api(url))
         return cls(size, store, ref, [*pids, *workers], api)
 
-    async def start(self) -> None:
-        """Starts all listeners."""
-        self._keys = await _start_listeners(self._store, self._ref, self.size)
-        self._left = random.sample(range(self.size), self.size)
-        record = await self._store.execution(self._keys[0])
-        assert record is not None
-        self._version = record.version
+    async def start(self, count: int) -> None:
+        """Starts so many more listeners."""
+        numbers = [next(self._numbers) for _ in range(count)]
+        keys = await _start_listeners(self._store, self._ref, numbers)
+        self._listening += zip(numbers, keys, strict=True)
+        if keys:
+            record = await self._store.execution(keys[0])
+            assert record is not None
+            self._version = record.version
 
     async def publish_some(self, client: aiohttp.ClientSession) -> None:
-        """Sends some events, one at a time, each for another listener."""
-        if len(self._left) < _ROUND:
-            await self.start()
-            await asyncio.sleep(0.05)
+        """Sends some events, one at a time, each for another listener.
+
+        As many listeners are started before. So there are `size` of them, and all processes are as warm as
+        those that just have started their few listeners.
+        """
+        await self.start(_ROUND)
+        await asyncio.sleep(0.05)
+        random.shuffle(self._listening)
         engine, api = processes.cpu_seconds(self._engine), processes.cpu_seconds([self._api])
         for _ in range(_ROUND):
-            self.times.append(await self._publish(client, self._left.pop()))
+            self.times.append(await self._publish(client, *self._listening.pop()))
         self.engine_seconds += processes.cpu_seconds(self._engine) - engine
         self.api_seconds += processes.cpu_seconds([self._api]) - api
 
-    async def _publish(self, client: aiohttp.ClientSession, number: int) -> float:
+    async def _publish(self, client: aiohttp.ClientSession, number: int, key: ExecutionKey) -> float:
         """Sends an event; returns the milliseconds from the request to the commit of the listener."""
-        waiting = asyncio.create_task(
-            self._store.wait_for_version(self._keys[number], self._version, driver.LIMIT_SECONDS)
-        )
+        waiting = asyncio.create_task(self._store.wait_for_version(key, self._version, driver.LIMIT_SECONDS))
         await asyncio.sleep(_PAUSE_SECONDS)
         began = time.perf_counter()
         url = f"{self._api_url}/api/v1/events"
@@ -118,7 +122,7 @@ async def one_of_many(place: Place, sizes: Sequence[int], events: int) -> Figure
         every = [await _Listeners.opened(stack, place, size) for size in sizes]
         await processes.wait_for_startup()
         for listeners in every:
-            await listeners.start()
+            await listeners.start(listeners.size - _ROUND)
         for number in range(events // _ROUND):
             for place_ in range(len(every)):
                 await every[(number + place_) % len(every)].publish_some(client)
@@ -140,7 +144,7 @@ async def matched_in_a_second(place: Place, listeners: int) -> Figures:
             ref = await driver.deploy(store, workloads.listen("number"))
             with processes.services(url, "worker") as workers:
                 await processes.wait_for_startup()
-                keys = await _start_listeners(store, ref, listeners)
+                keys = await _start_listeners(store, ref, range(listeners))
                 before, began = processes.cpu_seconds([*pids, *workers]), time.perf_counter()
                 for first in range(0, listeners, _BATCH):
                     places = range(first, min(first + _BATCH, listeners))
@@ -158,7 +162,7 @@ async def for_everyone(place: Place, listeners: int) -> Figures:
             ref = await driver.deploy(store, workloads.listen())
             with processes.services(url, "worker"):
                 await processes.wait_for_startup()
-                keys = await _start_listeners(store, ref, listeners)
+                keys = await _start_listeners(store, ref, range(listeners))
                 began = time.perf_counter()
                 await store.publish(driver.TENANT, [_event(0)])
                 await driver.all_ended(store, ref, keys)
@@ -169,12 +173,12 @@ async def for_everyone(place: Place, listeners: int) -> Figures:
     return {"s": elapsed, "executions/s": listeners / elapsed}
 
 
-async def _start_listeners(store: EventStore, ref: WorkflowRef, number: int) -> list[ExecutionKey]:
+async def _start_listeners(store: EventStore, ref: WorkflowRef, numbers: Sequence[int]) -> list[ExecutionKey]:
     """Starts executions, each with its number as input, and waits until all listen."""
     keys: list[ExecutionKey] = []
-    for first in range(0, number, 200):
-        places = range(first, min(first + 200, number))
-        keys += await asyncio.gather(*(driver.start(store, ref, {"number": place}) for place in places))
+    for first in range(0, len(numbers), 200):
+        some = numbers[first : first + 200]
+        keys += await asyncio.gather(*(driver.start(store, ref, {"number": number}) for number in some))
     workflow = (ref.namespace, ref.name)
     for status in (Status.PENDING, Status.RUNNING):
         while (await store.executions(driver.TENANT, ExecutionFilter(status, workflow), limit=1)).items:
