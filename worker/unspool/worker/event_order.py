@@ -4,6 +4,7 @@ A message that was returned to the inbox may come behind later ones. A commit th
 earlier one is refused, so the earlier one has to be decided on first.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from unspool.eventstore.records import Delivery, Message, MessageKind, Outcome
@@ -13,6 +14,15 @@ RETURNED: Final = frozenset({Outcome.ANSWERED, Outcome.EARLY})
 
 PAUSE_SECONDS: Final = 0.05
 """How long a worker keeps such messages. The other worker needs some time, or may be gone."""
+
+
+def first_of(deliveries: Sequence[Delivery[Message]]) -> Sequence[Delivery[Message]]:
+    """Returns the first messages, to be answered alone after all together were refused.
+
+    Two batches of a worker may have the events of each other in between. Then neither can be committed as a
+    whole; but the first event of one of them is the earliest in the inbox.
+    """
+    return deliveries[: max(1, len(deliveries) // 4)]
 
 
 def in_bus_order(deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:

@@ -22,7 +22,7 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.children import Children, StartRefused
-from unspool.worker.event_order import PAUSE_SECONDS, RETURNED
+from unspool.worker.event_order import PAUSE_SECONDS, RETURNED, first_of
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
@@ -132,6 +132,7 @@ class ExecutionProcessor:
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
     ) -> Sequence[Delivery[Message]]:
         """Answers messages with one commit. Returns the messages that need another commit."""
+        some = deliveries
         for lost in range(MAX_CONFLICTS):
             cached = self._states.get(key) or (starting_state(key, deliveries) if lost == 0 else None)
             known = cached or await self._states.load(key)
@@ -143,18 +144,22 @@ class ExecutionProcessor:
             if lost_key:
                 await self._store.acknowledge(lost_key)
                 return [delivery for delivery in deliveries if delivery not in lost_key]
-            step, outcome = await self._committed(key, known, deliveries)
+            step, outcome = await self._committed(key, known, some)
             if step is not None:
                 if outcome in APPLIED:
-                    return step.left
+                    return [*step.left, *deliveries[len(some) :]]
+                answered = len(some) - len(step.left)
+                if outcome in RETURNED and answered > 1:
+                    some = first_of(some[:answered])
+                    continue
                 if outcome in RETURNED:  # those that are not answered come back
                     await asyncio.sleep(PAUSE_SECONDS)
                     break
             elif cached is None:
                 # The messages were processed before. Only a state that was just read proves that. A cached
                 # state may be older than another worker's commit, whose task results then seem unexpected.
-                await self._answer_without_step(key, known, deliveries)
-                return ()
+                await self._answer_without_step(key, known, some)
+                return deliveries[len(some) :]
             self._states.forget(key)
         self._states.forget(key)
         await self._store.release(deliveries)

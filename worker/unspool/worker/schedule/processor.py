@@ -29,7 +29,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.definition_cache import DefinitionCache
-from unspool.worker.event_order import PAUSE_SECONDS, RETURNED
+from unspool.worker.event_order import PAUSE_SECONDS, RETURNED, first_of
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import with_tenant
 from unspool.worker.schedule.builder import EventTriggers
@@ -85,6 +85,7 @@ class ScheduleProcessor:
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
     ) -> Sequence[Delivery[Message]]:
         """Answers messages with one commit. Returns those that need another one."""
+        some = deliveries
         for _ in range(_MAX_CONFLICTS):
             cached = self._states.take(key)
             known = cached or await stored_schedule(self._store, key)
@@ -92,9 +93,12 @@ class ScheduleProcessor:
                 log.warning("no such schedule", extra={"action": "orphan_message", "execution": key.id})
                 await self._store.acknowledge(deliveries)
                 return ()
-            decision, read = await self._decide(key, known, deliveries)
+            decision, read = await self._decide(key, known, some)
             if decision.events:
-                outcome = await self._apply(key, known, decision, deliveries[:read])
+                outcome = await self._apply(key, known, decision, some[:read])
+                if outcome in RETURNED and read > 1:
+                    some = first_of(some[:read])
+                    continue
                 if outcome in RETURNED:  # those that are not answered come back
                     await asyncio.sleep(PAUSE_SECONDS)
                     break
@@ -102,7 +106,7 @@ class ScheduleProcessor:
                     return deliveries[read:]
             elif cached is None or await self._is_current(key, known):
                 # Only the present state proves that nothing has to be done.
-                await self._store.acknowledge(deliveries[:read])
+                await self._store.acknowledge(some[:read])
                 self._states.put(key, known)
                 return deliveries[read:]
         await self._store.release(deliveries)
