@@ -46,7 +46,7 @@ async def outputs(store: EventStore, expected: int) -> list[Any]:
         records = await executions(store)
         return len(records) >= expected and all(each.status is Status.COMPLETED for each in records)
 
-    await until(all_completed, f"fewer than {expected} executions have completed", 120)
+    await until(all_completed, f"fewer than {expected} executions have completed")
     histories = [await store.history(each.key) for each in records]
     return [history[-1].data["output"] for history in histories]
 

@@ -203,7 +203,10 @@ class WorkerService:
         await self._relief.relieve(lambda: self._skipped)
 
     def _held(self, key: ExecutionKey) -> list[Delivery[Message]]:
-        return [*self._being_processed[key], *self._waiting.get(key, ())]
+        return [*self._being_processed.get(key, ()), *self._waiting.get(key, ())]
+
+    def _holds(self, delivery: Delivery[Message]) -> bool:
+        return any(held is delivery for held in self._held(delivery.key))
 
     async def _renew_leases(self) -> None:
         """Renews the leases of messages that take long, and of messages that wait for them.
@@ -236,10 +239,10 @@ class WorkerService:
                     )
                 else:
                     self._put([delivery])
-                    while task := self._processing.get(
-                        delivery.key
-                    ):  # a batch may leave it to single processing
-                        await asyncio.wait([task])
+                    # Not until the execution has no more messages: an earlier event may be an orphan too.
+                    while self._holds(delivery):
+                        self._capacity_freed.clear()
+                        await self._capacity_freed.wait()
 
     def _put(self, deliveries: Sequence[Delivery[Message]]) -> None:
         """Starts to process messages. Messages of executions that are being processed wait."""
