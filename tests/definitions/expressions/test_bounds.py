@@ -116,7 +116,7 @@ def test_closures_end_soon(name: str) -> None:
     begun = time.process_time()
     with pytest.raises(ExpressionError, match="limit exceeded"):
         json_size(expression.evaluate(DATA, variables))
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < 10.0, "without the limit it takes minutes"
 
 
 @pytest.mark.parametrize("name", FOR_JQ)
