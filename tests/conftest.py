@@ -113,6 +113,14 @@ def redis_database(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
+@pytest.fixture(params=["sqlite", "redis"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store; a test that uses it runs on both kinds."""
+    if request.param == "redis":
+        return str(request.getfixturevalue("redis_database"))
+    return f"sqlite:///{tmp_path}/store.sqlite3"
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that a test may kill."""

@@ -2,22 +2,12 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from tests.conformance.services import services
 
 COUNT = 20
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "redis":
-        database: str = request.getfixturevalue("redis_database")
-        return database
-    return f"sqlite:///{tmp_path}/store.sqlite3"
 
 
 def scheduled(number: int) -> dict[str, Any]:
@@ -53,8 +43,8 @@ async def outputs(session: aiohttp.ClientSession) -> list[int]:
     return sorted(results)
 
 
-async def test_an_event_at_once_after_a_deployment_starts_an_execution(url: str) -> None:
-    async with services(url) as running:
+async def test_an_event_at_once_after_a_deployment_starts_an_execution(store_url: str) -> None:
+    async with services(store_url) as running:
         session = running.session
         await asyncio.gather(*(deploy_and_publish(session, number) for number in range(COUNT)))
         async with asyncio.timeout(30):

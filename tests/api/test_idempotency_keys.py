@@ -26,23 +26,13 @@ do:
 INPUT = {"orgId": 7, "kind": "full"}
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request, tmp_path) -> str:
-    """A store."""
-    return (
-        request.getfixturevalue("redis_database")
-        if request.param == "redis"
-        else f"sqlite:///{tmp_path}/store.db"
-    )
-
-
 @pytest.fixture
-async def processes(url, running_api):
+async def processes(store_url, running_api):
     """Two API processes on one store, as seen by the store."""
     async with AsyncExitStack() as stack:
         running = []
         for _ in range(2):
-            store = await open_store(url, {})
+            store = await open_store(store_url, {})
             stack.push_async_callback(store.close)
             running.append(await stack.enter_async_context(running_api(store)))
         await running[0].deploy(SYNC)

@@ -1,10 +1,7 @@
 """Operations on a parent reach the sub-workflows that it waits for, on both stores (inventory I63)."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from unspool.cli.node import Node
 from unspool.eventstore.opening import open_store
@@ -23,14 +20,6 @@ DEFINITIONS = {
     "grandchild": "do: [{w: {wait: PT2S}}, {x: {set: {done: true}}}]",
     "alone": "do: [{w: {wait: PT1H}}]",
 }
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store of each kind."""
-    if request.param == "redis":
-        return str(request.getfixturevalue("redis_database"))
-    return f"sqlite:///{tmp_path}/store.db"
 
 
 class Executions:
@@ -67,9 +56,9 @@ class Executions:
                 await asyncio.sleep(0.05)
 
 
-async def test_suspend_and_resume(url, running_api):
-    store = await open_store(url, {})
-    async with running_api(store) as api, Node(store, url):
+async def test_suspend_and_resume(store_url, running_api):
+    store = await open_store(store_url, {})
+    async with running_api(store) as api, Node(store, store_url):
         executions = Executions(api)
         for name, tasks in DEFINITIONS.items():
             await api.deploy(HEAD.replace("NAME", name) + tasks)

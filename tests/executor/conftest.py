@@ -5,6 +5,8 @@ import pytest
 from aiohttp import web
 
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Handler, Outcome
@@ -46,6 +48,14 @@ class Service:
         if request.path not in self.answers:
             return web.Response(status=404)
         return await self.answers[request.path](request)
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[EventStore]:
+    """An empty store of each kind."""
+    opened = await open_store(store_url, {})
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

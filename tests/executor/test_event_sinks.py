@@ -9,7 +9,6 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,21 +82,6 @@ async def receiver() -> AsyncIterator[Receiver]:
     await receiver.start()
     yield receiver
     await receiver.stop()
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "redis":
-        url: str = request.getfixturevalue("redis_database")
-        return url
-    return f"sqlite:///{tmp_path}/store.sqlite3"
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[EventStore]:
-    opened = await open_store(store_url, {})
-    yield opened
-    await opened.close()
 
 
 @contextlib.asynccontextmanager

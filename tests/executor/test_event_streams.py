@@ -5,7 +5,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,21 +24,6 @@ TENANT = "default"
 
 def event(id_: Any, **attributes: Any) -> dict[str, Any]:
     return {"specversion": "1.0", "id": f"{id_}", "source": "/shop", "type": "paid", **attributes}
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "redis":
-        url: str = request.getfixturevalue("redis_database")
-        return url
-    return f"sqlite:///{tmp_path}/store.sqlite3"
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[EventStore]:
-    opened = await open_store(store_url, {})
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -93,14 +93,6 @@ async def running(*services: TimerService) -> AsyncIterator[None]:
             await asyncio.gather(*tasks)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def store_url(request, tmp_path) -> str:
-    """An empty store of each kind."""
-    if request.param == "redis":
-        return request.getfixturevalue("redis_database")
-    return f"sqlite:///{tmp_path}/store.db"
-
-
 @pytest.fixture
 async def store(store_url) -> AsyncIterator[EventStore]:
     """The store, opened as by a worker."""

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -22,12 +21,10 @@ document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}
 """
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventStore]:
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[EventStore]:
     """An empty store; a test that uses it runs on both."""
-    on_redis = request.param == "redis"
-    url = request.getfixturevalue("redis_database") if on_redis else f"sqlite:///{tmp_path}/store.sqlite3"
-    opened = await open_store(url, {})
+    opened = await open_store(store_url, {})
     yield opened
     await opened.close()
 

@@ -19,15 +19,9 @@ ENVIRONMENT = {"UNSPOOL_EVENT_RETENTION": "60"}
 PROBE = "do: [{l: {listen: {to: {one: {with: {type: paid}}}}}}]"
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request, tmp_path):
-    on_redis = request.param == "redis"
-    return request.getfixturevalue("redis_database") if on_redis else f"sqlite:///{tmp_path}/store.sqlite3"
-
-
 @pytest.fixture
-async def store(url):
-    opened = await open_store(url, ENVIRONMENT)
+async def store(store_url):
+    opened = await open_store(store_url, ENVIRONMENT)
     yield opened
     await opened.close()
 
@@ -77,10 +71,10 @@ async def test_a_later_task_of_an_execution_gets_the_next_event(store, jq):
     assert verify(compile_plan(load(text).value, jq), key.id, await store.history(key)) is None
 
 
-async def test_whenever_a_task_starts_it_gets_each_event_once(url, store, jq):
+async def test_whenever_a_task_starts_it_gets_each_event_once(store_url, store, jq):
     """Executions start while their events are published, with two workers in two processes' stores."""
     await deploy(store, ORDER)
-    other = await open_store(url, ENVIRONMENT)
+    other = await open_store(store_url, ENVIRONMENT)
     async with working(store, jq, "w1"), working(other, jq, "w2"):
         keys = []
         for n in range(40):
