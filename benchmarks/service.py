@@ -18,12 +18,13 @@ from unspool.eventstore.settings import from_environment
 from unspool.executor.outcome import Completed, Outcome
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 from unspool.timer_service import TimerService, TimerSettings
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 
 
-async def echo(request: TaskRequest) -> Outcome:
+async def echo(request: TaskRequest, _: TaskContext) -> Outcome:
     return Completed(request.arguments.get("body"))
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from tests.conformance.case import Case, Step
 from tests.conformance.outcome import REFUSED, Outcome, event_text
+from tests.task_contexts import TextsInMemory, task_context
 from tests.worker.event_schedule_world import World as ScheduleWorld
 from tests.worker.world import PENDING, World
 
@@ -118,6 +119,8 @@ class _Running:
     done: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By execution, how many requests were answered and how many outgoing messages delivered."""
     keys: EventKeys = field(default_factory=EventKeys)
+    stored: TextsInMemory = field(default_factory=TextsInMemory)
+    """The texts that were fetched."""
     holders: dict[IdempotencyKey, str] = field(default_factory=dict)
     """The executions that have idempotency keys."""
 
@@ -226,8 +229,9 @@ class _Running:
         request = world.requests[answered]
         self.done[id_] = answered + 1, delivered
         if request.run not in world.withdrawn and request.task.rpartition("/")[2] not in self.unanswered:
-            outcome = await self.handlers[request.queue](request)
+            outcome = await self.handlers[request.kind](request, task_context(self.stored))
             if isinstance(outcome, FetchedText):
+                await self.stored.put_text(SAME_TENANT, outcome.text)
                 outcome = Completed(world.fetched(request, outcome.text))
             world.inbox.append(outcome.message(request))
         return True

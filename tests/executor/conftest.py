@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+from tests.task_contexts import task_context
 
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.opening import open_store
@@ -71,7 +72,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 async def _run(handler: Handler, queue: str, arguments: dict) -> Outcome:
-    return await handler(TaskRequest("e1", "r1", "/do/0/call", queue, arguments))
+    return await handler(TaskRequest("e1", "r1", "/do/0/call", queue, arguments), task_context())
 
 
 Http = Callable[..., Awaitable[Outcome]]

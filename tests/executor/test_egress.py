@@ -4,6 +4,7 @@ import socket
 from ipaddress import ip_address
 
 import pytest
+from tests.task_contexts import task_context
 
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.egress import AddressScope, EgressPolicy, is_own, resolve, store_endpoints
@@ -153,6 +154,8 @@ async def test_the_store_is_not_called_under_any_name(service) -> None:
     async with default_handlers(ExecutorSettings(), store=[("localhost", service.port)]) as handlers:
         for host in ("127.0.0.1", "localhost", "127.0.0.2", socket.gethostname()):
             arguments = {"method": "GET", "endpoint": {"uri": f"http://{host}:{service.port}/"}}
-            outcome = await handlers["http"](TaskRequest("e", "r", "/do/0/x", "http", arguments))
+            outcome = await handlers["http"](
+                TaskRequest("e", "r", "/do/0/x", "http", arguments), task_context()
+            )
             assert outcome.error.status in {403, 500}, host
     assert service.requests == []

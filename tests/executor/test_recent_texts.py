@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.task_contexts import task_context
 
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.handlers import default_handlers
@@ -110,7 +111,7 @@ async def test_a_text_is_only_for_those_with_the_same_credentials(service):
             policy = {"authentication": {"bearer": {"token": token}}} if token else {}
             arguments = {"endpoint": {"uri": f"{service.url}/f", **policy}}
             return await handlers["resource"](
-                TaskRequest("e", "resource-1", "/do/0/a", "resource", arguments)
+                TaskRequest("e", "resource-1", "/do/0/a", "resource", arguments), task_context()
             )
 
         for token in ("one", "two", None, "one", None):

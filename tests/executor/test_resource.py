@@ -5,6 +5,7 @@ import base64
 
 import pytest
 from aiohttp import web
+from tests.task_contexts import task_context
 
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.handlers import default_handlers
@@ -18,7 +19,7 @@ async def fetch(uri, settings=None, secrets=None, **arguments):
     endpoint = {"uri": uri, **arguments.pop("endpoint", {})}
     request = TaskRequest("e", "resource-3", "/do/0/a", "resource", {"endpoint": endpoint, **arguments})
     async with default_handlers(settings or ExecutorSettings(), secrets=provider) as handlers:
-        return await handlers["resource"](request)
+        return await handlers["resource"](request, task_context())
 
 
 def error_of(outcome):

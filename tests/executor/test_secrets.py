@@ -6,6 +6,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
+from tests.task_contexts import task_context
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
@@ -44,7 +45,7 @@ def execute(jq: JqPool):
     async def run(request: TaskRequest, environment: dict[str, str], directory: str = ""):
         provider = LocalSecrets(environment, directory)
         async with default_handlers(ExecutorSettings(allow_shell=True), jq=jq, secrets=provider) as handlers:
-            return await handlers[request.queue](request)
+            return await handlers[request.kind](request, task_context())
 
     return run
 

@@ -29,6 +29,7 @@ from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 WORKER = Consumer("workers", "w1")
 OTHER_EXECUTOR = Consumer("executors", "other", frozenset({"test"}))
@@ -134,7 +135,7 @@ async def serve(store: EventStore) -> AsyncIterator[Serve]:
         yield start
 
 
-async def echo(request: TaskRequest) -> Outcome:
+async def echo(request: TaskRequest, _: TaskContext) -> Outcome:
     return Completed(request.arguments)
 
 
@@ -146,7 +147,7 @@ class Blocker:
         self.cancelled: list[str] = []
         self.open = asyncio.Event()
 
-    async def __call__(self, request: TaskRequest) -> Outcome:
+    async def __call__(self, request: TaskRequest, _: TaskContext) -> Outcome:
         self.begun.append(request.run)
         try:
             await self.open.wait()
@@ -157,7 +158,7 @@ class Blocker:
 
 
 async def test_results_reach_their_execution(engine, serve) -> None:
-    async def half(request: TaskRequest) -> Outcome:
+    async def half(request: TaskRequest, _: TaskContext) -> Outcome:
         return Faulted(runtime("odd")) if request.run == "r1" else Completed({"run": request.run})
 
     serve(half)
@@ -172,7 +173,7 @@ async def test_results_reach_their_execution(engine, serve) -> None:
 async def test_no_more_tasks_at_once_than_allowed(engine, serve) -> None:
     most = now = 0
 
-    async def count(_: TaskRequest) -> Outcome:
+    async def count(_: TaskRequest, context: TaskContext) -> Outcome:
         nonlocal most, now
         now += 1
         most = max(most, now)
@@ -277,7 +278,7 @@ async def test_tasks_that_outlast_the_grace_period_are_released(
 async def test_a_handler_that_raises_once_is_retried(engine, serve) -> None:
     calls = 0
 
-    async def flaky(_: TaskRequest) -> Outcome:
+    async def flaky(_: TaskRequest, context: TaskContext) -> Outcome:
         nonlocal calls
         calls += 1
         if calls < 3:
@@ -292,7 +293,7 @@ async def test_a_handler_that_raises_once_is_retried(engine, serve) -> None:
 async def test_a_handler_that_keeps_raising_moves_its_task_to_the_dead_letter_queue(
     engine, serve, store
 ) -> None:
-    async def broken(request: TaskRequest) -> Outcome:
+    async def broken(request: TaskRequest, _: TaskContext) -> Outcome:
         if request.run == "good":
             return Completed(None)
         raise RuntimeError("cannot")
@@ -310,7 +311,7 @@ async def test_a_handler_that_keeps_raising_moves_its_task_to_the_dead_letter_qu
 
 
 async def test_an_error_that_is_not_json_still_finishes_the_task(engine, serve) -> None:
-    async def answer(_: TaskRequest) -> Outcome:
+    async def answer(_: TaskRequest, context: TaskContext) -> Outcome:
         return Faulted(runtime("\udc80"))
 
     serve(answer)
@@ -357,7 +358,7 @@ async def test_a_task_is_cancelled_at_its_deadline_without_a_result(engine, serv
     ("output", "words"), [("x" * 2000, "2002 bytes"), ({1, 2}, "not JSON"), (2**70, "JSON")]
 )
 async def test_a_result_that_cannot_be_stored_is_an_error(engine, serve, output, words) -> None:
-    async def answer(_: TaskRequest) -> Outcome:
+    async def answer(_: TaskRequest, context: TaskContext) -> Outcome:
         return Completed(output)
 
     serve(answer, max_result_bytes=2000)

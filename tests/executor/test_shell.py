@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.task_contexts import task_context
 
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.handlers import default_handlers
@@ -292,7 +293,7 @@ def test_on_uvloop() -> None:
                 {"command": "cat", "stdin": "in", "await": False},
             )
             requests = (TaskRequest("e", "r", "/do/0/x", "shell", command) for command in commands)
-            return [await handlers["shell"](request) for request in requests]
+            return [await handlers["shell"](request, task_context()) for request in requests]
 
     assert uvloop.run(run()) == [
         Completed("1000000"),

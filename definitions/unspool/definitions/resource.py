@@ -29,6 +29,8 @@ class ResourceKind(StrEnum):
 
     FUNCTION = "function"
     SCHEMA = "schema"
+    DOCUMENT = "document"
+    """A text for a handler. The worker does not read it."""
 
 
 @dataclass(frozen=True, slots=True)

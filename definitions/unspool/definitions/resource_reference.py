@@ -36,6 +36,12 @@ def schema_reference(endpoint: Json, context: CompileContext) -> ResourceReferen
     return _reference(ResourceKind.SCHEMA, endpoint, context, complete)
 
 
+def document_reference(endpoint: Json, context: CompileContext) -> ResourceReference:
+    """Returns the reference to the document at an endpoint. Raises `TaskNotCompilable`."""
+    complete = partial(absolute, base=context.builder.base)
+    return _reference(ResourceKind.DOCUMENT, endpoint, context, complete)
+
+
 def function_reference(name: str, context: CompileContext) -> ResourceReference:
     """Returns the reference to a function, called by its address or as `name:version@catalog`.
 

@@ -176,11 +176,17 @@ class TaskRequest(NamedTuple):
     task: str
     """JSON pointer of the task."""
     queue: str
-    """Name of the queue and its handler, such as `http` or `shell`."""
+    """Name of the queue, such as `http` or `call`."""
     arguments: dict[str, Json]
-    """Arguments for the handler. The member `$secrets` has those that read secrets, not evaluated."""
+    """Arguments for the handler. The member `$secrets` has those that read secrets, not evaluated;
+    `$kind` has the kind of the handler, if kinds share the queue; `$documents` has external resources."""
     deadline: int | None = None
     """Milliseconds since 1970 after which the result is no longer needed."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its handler: the name of the queue, unless kinds share the queue."""
+        return str(self.arguments.get("$kind", self.queue))
 
     @property
     def idempotency_key(self) -> str:

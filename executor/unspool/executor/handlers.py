@@ -1,24 +1,20 @@
-"""The handlers of an executor, by queue."""
+"""The handlers of an executor, by kind."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from unspool.definitions import resource
 from unspool.definitions.expressions import JqRunner
-from unspool.definitions.tasks import call_http, run_shell
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolve
-from unspool.executor.http.call import HttpCall
-from unspool.executor.outbound import open_session
+from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, opener
+from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
-from unspool.executor.resource import ResourceFetch
 from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets, SecretProvider
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.shell import ShellRun
 
 
 @asynccontextmanager
@@ -41,20 +37,16 @@ async def default_handlers(
         BadSetting: `UNSPOOL_EGRESS` is neither `private` nor `public`.
     """
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
-    async with open_session(policy, connections=settings.concurrency) as session:
-        groups = ProcessGroups()
-        resources = ResourceFetch(session, settings)
-        try:
-            handlers: dict[str, Handler] = {
-                call_http.QUEUE: HttpCall(session, settings),
-                run_shell.QUEUE: ShellRun(settings, groups),
-                resource.QUEUE: resources,
-            }
-            provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
-            yield {queue: SecretHandler(handler, provider, jq) for queue, handler in handlers.items()}
-        finally:
-            await resources.close()
-            await asyncio.to_thread(groups.close)
+    provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
+    groups = ProcessGroups()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, groups.close)
+        outbound = await stack.enter_async_context(opened_outbound(policy, settings.concurrency))
+        services = HandlerServices(settings, outbound, groups)
+        yield {
+            kind: SecretHandler(LazyHandler(opener(module), services, stack), provider, jq)
+            for kind, module in BUILT_IN.items()
+        }
 
 
 def _address_scope(text: str) -> AddressScope:

@@ -1,6 +1,10 @@
-"""The HTTP session of an executor. The egress policy checks every address before a socket connects to it."""
+"""The connections of an executor. The egress policy checks every address before a socket connects to it."""
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -13,24 +17,79 @@ _KEEP_ALIVE_SECONDS: Final = 4.0
 """Shorter than the 5 seconds of common servers, so that the server rarely closes a reused connection."""
 
 
-def open_session(policy: EgressPolicy, connections: int) -> aiohttp.ClientSession:
-    """A session for all calls of an executor. The caller closes it. Needs a running event loop.
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """Makes connections to the addresses that the egress policy allows."""
 
-    Calls share pooled connections and nothing else: cookies are not kept, and proxies and `.netrc` of the
-    environment are not used.
+    policy: EgressPolicy
+    session: aiohttp.ClientSession
+    """For all HTTP requests. They share pooled connections and nothing else."""
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """The allowed addresses of a server, for libraries that make their connections themselves.
+
+        They must get an address and not the name, which may resolve to another address the next time.
+
+        Raises:
+            AddressRefused: no address is allowed.
+            OSError: the name does not resolve.
+        """
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        allowed = [str(each[4][0]) for each in found if self.policy.allows(str(each[4][0]), port)]
+        if not allowed:
+            raise AddressRefused
+        return allowed
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A socket that is connected to a server. The caller closes it.
+
+        Raises:
+            AddressRefused: no address is allowed.
+            OSError: the name does not resolve, or no connection could be made.
+            TimeoutError: there was no connection within `CONNECT_SECONDS`.
+        """
+        addresses = await self.addresses(host, port)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            for address in addresses[:-1]:
+                try:
+                    return await _connected(address, port)
+                except OSError:
+                    continue
+            return await _connected(addresses[-1], port)
+
+
+async def _connected(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (address, port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@asynccontextmanager
+async def opened_outbound(policy: EgressPolicy, connections: int) -> AsyncIterator[Outbound]:
+    """The connections of an executor. Those of its HTTP session close with the context.
+
+    Cookies are not kept, and proxies and `.netrc` of the environment are not used.
     """
     connector = aiohttp.TCPConnector(
         limit=connections,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
         socket_factory=_checked_socket_factory(policy),
     )
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         headers={"User-Agent": "unspool"},
         trust_env=False,
     )
+    async with session:
+        yield Outbound(policy, session)
 
 
 def _checked_socket_factory(policy: EgressPolicy) -> aiohttp.SocketFactoryType:

@@ -6,6 +6,7 @@ from typing import Protocol
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Message, MessageKind, TaskRequest
+from unspool.executor.task_context import TaskContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ Outcome = Completed | Faulted | FetchedText
 
 
 class Handler(Protocol):
-    """Runs the tasks of one queue."""
+    """Runs the tasks of one kind."""
 
-    async def __call__(self, request: TaskRequest) -> Outcome:
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Runs one task. The same request can be delivered more than once.
 
         The call is cancelled at the deadline, and can be cancelled at any await. An exception means a bug of

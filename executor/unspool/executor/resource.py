@@ -6,6 +6,8 @@ read from two directories of the operator, and never from outside of them.
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +23,25 @@ from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_cat
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
+from unspool.executor.kinds import HandlerServices
 from unspool.executor.outcome import Faulted, FetchedText, Outcome, Rejected
 from unspool.executor.recent_texts import RecentTexts
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 _ACCEPT: Final = "application/yaml, application/json, text/*;q=0.9, */*;q=0.5"
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
 _HTTP: Final = ("http://", "https://")
+
+
+@asynccontextmanager
+async def open_handler(services: HandlerServices) -> AsyncIterator["ResourceFetch"]:
+    """Opens the handler."""
+    resources = ResourceFetch(services.outbound.session, services.settings)
+    try:
+        yield resources
+    finally:
+        await resources.close()
 
 
 class ResourceFetch:
@@ -39,7 +53,7 @@ class ResourceFetch:
         self._http = HttpCall(session, limits)
         self._recent = RecentTexts(settings.resource_cache_seconds)
 
-    async def __call__(self, request: TaskRequest) -> Outcome:
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
         """Fetches a text. Every failure becomes an error that the workflow can catch."""
         try:
             return await self._fetch(request, request.arguments["endpoint"]["uri"])

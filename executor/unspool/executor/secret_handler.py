@@ -17,6 +17,7 @@ from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import Mask, current
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome, Rejected
 from unspool.executor.secrets import SecretProvider, variable
+from unspool.executor.task_context import TaskContext
 
 _AUTHENTICATION = "/endpoint/authentication"
 
@@ -33,17 +34,17 @@ class SecretHandler:
     secrets: SecretProvider
     jq: JqRunner | None
 
-    async def __call__(self, request: TaskRequest) -> Outcome:
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Evaluates the arguments that read secrets, and runs the task."""
         asked = request.arguments.get(SECRETS)
         if asked is None:
-            return await self.handler(request)
+            return await self.handler(request, context)
         values = await asyncio.to_thread(self._values, asked)
         mask = Mask(values.values())
         token = current.set(mask)
         try:
             arguments = await asyncio.to_thread(self._arguments, request.arguments, asked, values)
-            return _masked(await self.handler(request._replace(arguments=arguments)), mask)
+            return _masked(await self.handler(request._replace(arguments=arguments), context), mask)
         except Rejected as rejected:
             return _masked(Faulted(rejected.error), mask)
         except Exception as error:  # noqa: BLE001 - raised again without the secrets in it

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final
 
+from unspool.definitions.tasks.request import queue_of
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
@@ -55,7 +56,7 @@ class _Running:
 
 
 class ExecutorService:
-    """Runs the tasks of its handlers' queues until it is stopped.
+    """Runs the tasks of its handlers, which have their kind as key, until it is stopped.
 
     Many executors can share the queues; each needs a unique `name`.
     """
@@ -70,7 +71,7 @@ class ExecutorService:
     ) -> None:
         self._store = store
         self._settings = settings
-        self._consumer = Consumer(EXECUTORS, name, frozenset(handlers))
+        self._consumer = Consumer(EXECUTORS, name, frozenset(map(queue_of, handlers)))
         self._clock = StoreClock(store, clock)
         self._runner = TaskRunner(store, handlers, settings, self._clock)
         self._running: dict[tuple[str, str], _Running] = {}

@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -14,11 +15,13 @@ import orjson
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.kinds import HandlerServices
 from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.process import OutputTooLarge, ProcessResult, run, start_detached
 from unspool.executor.process_groups import ProcessGroups
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 _RETURNS: Final = frozenset({"stdout", "stderr", "code", "all", "none"})
 
@@ -50,6 +53,12 @@ class ShellCommand:
     awaits: bool
 
 
+@asynccontextmanager
+async def open_handler(services: HandlerServices) -> AsyncIterator["ShellRun"]:
+    """Opens the handler."""
+    yield ShellRun(services.settings, services.groups)
+
+
 class ShellRun:
     """Runs `run: shell` tasks, each in its own process group and its own empty directory."""
 
@@ -57,7 +66,7 @@ class ShellRun:
         self._settings = settings
         self._groups = groups
 
-    async def __call__(self, request: TaskRequest) -> Outcome:
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
         """Runs one command. When it ends, the rest of its process group is killed."""
         if not self._settings.allow_shell:
             return Faulted(errors.authorization("run: shell is not allowed here (UNSPOOL_ALLOW_SHELL)"))

@@ -17,6 +17,7 @@ from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class TaskRunner:
             await self._move_to_dead_letters(delivery, error, "")
             return
         try:
-            outcome = await self._run_before_deadline(delivery.body)
+            outcome = await self._run_before_deadline(delivery)
         except TimeoutError:
             await self.discard(delivery)
         except HandlerFailed as failed:
@@ -83,22 +84,24 @@ class TaskRunner:
         """Acknowledges a task without a result."""
         await retry_until_available(lambda: self._store.finish_task(delivery, None))
 
-    async def _run_before_deadline(self, request: TaskRequest) -> Outcome:
+    async def _run_before_deadline(self, delivery: Delivery[TaskRequest]) -> Outcome:
         """The outcome. Raises `TimeoutError` at the deadline."""
+        request = delivery.body
+        context = TaskContext(delivery.tenant, delivery.attempts, self._store)
         if request.deadline is None:
-            return await self._call_handler(request)
+            return await self._call_handler(request, context)
         left = (request.deadline - self._clock.now()) / 1000
         if left <= 0:
             raise TimeoutError
         async with asyncio.timeout(left):
-            return await self._call_handler(request)
+            return await self._call_handler(request, context)
 
-    async def _call_handler(self, request: TaskRequest) -> Outcome:
+    async def _call_handler(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """The outcome. Raises `HandlerFailed` when the handler has raised `MAX_FAILURES` times."""
         failures = 0
         while True:
             try:
-                return await self._handlers[request.queue](request)
+                return await self._handlers[request.kind](request, context)
             except Exception as error:
                 failures += 1
                 log.warning(

@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Fetched, Plan
+from unspool.definitions.resource import ResourceKind, kind_of
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind
@@ -94,12 +95,13 @@ class ResourceCache:
 
 
 def fetched_in(events: Iterable[Event]) -> frozenset[KeyAndHash]:
-    """The resources whose texts a history names."""
-    return frozenset(
+    """The resources whose texts a history names and decisions need."""
+    found = frozenset(
         (event.data["resource"], event.data["sha256"])
         for event in events
         if event.type in {"resource.fetched", "resource.faulted"} and "sha256" in event.data
     )
+    return _of_decisions(found)
 
 
 def plan_for_replay(plan: Plan, named: Iterable[KeyAndHash], texts: Mapping[str, str], jq: JqRunner) -> Plan:
@@ -123,7 +125,12 @@ def _needed(plan: Plan, state: State, messages: Iterable[Message]) -> frozenset[
     """The resources that decisions on messages can use."""
     if not (plan.needs_resources and state.resources):
         return frozenset()
-    return frozenset(_known(state)) | frozenset(_arrived(state, messages))
+    return _of_decisions((*_known(state), *_arrived(state, messages)))
+
+
+def _of_decisions(found: Iterable[KeyAndHash]) -> frozenset[KeyAndHash]:
+    """Those that decisions read; only handlers read documents."""
+    return frozenset(each for each in found if kind_of(each[0]) is not ResourceKind.DOCUMENT)
 
 
 def _known(state: State) -> Iterator[KeyAndHash]:

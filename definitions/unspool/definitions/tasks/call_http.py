@@ -12,7 +12,7 @@ from unspool.definitions.secret_arguments import SecretTexts, with_secrets
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
-QUEUE: Final = "http"
+KIND: Final = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +53,4 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     rest = context.template(texts.taken(members, ""))
     reads = rest.variables.union(*(part.variables for part in (uri, authentication) if part is not None))
     evaluated = HttpArguments(uri, authentication, rest, reads)
-    return Request(QUEUE, texts.arguments(evaluated), None if policy is None else context.template(policy))
+    return Request(KIND, texts.arguments(evaluated), None if policy is None else context.template(policy))

@@ -1,12 +1,29 @@
-"""Tasks that executors run: their queue and their arguments."""
+"""Tasks that executors run: the kind of their handler, and their arguments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
+from unspool.definitions.resource import ResourceReference
+
+KIND: Final = "$kind"
+"""The member of a request's arguments that has the kind of its handler, if kinds share the queue."""
+
+DOCUMENTS: Final = "$documents"
+"""The member of a request's arguments that has the external resources of the task: by name, the address and
+the hash of the text."""
+
+_SHARED_QUEUE: Final = "call"
+_SHARED_KINDS: Final = frozenset({"a2a", "asyncapi", "container", "grpc", "mcp", "openapi", "script"})
+"""Kinds that share a queue: each queue of an executor makes its reads from the store longer."""
+
+
+def queue_of(kind: str) -> str:
+    """Returns the queue of the requests for a kind of handler."""
+    return _SHARED_QUEUE if kind in _SHARED_KINDS else kind
 
 
 class Arguments(Protocol):
@@ -24,12 +41,32 @@ class Arguments(Protocol):
 class Request:
     """Work for an executor."""
 
-    queue: str
+    kind: str
+    """The kind of the handler, such as `http`."""
     arguments: Arguments
     authentication: Evaluable | None = None
     """The authentication policy (`$authorization`)."""
     detached: bool = False
     """Whether the workflow does not wait for it. Then its output is its input."""
+    documents: Mapping[str, ResourceReference] = field(default_factory=dict)
+    """External resources that the handler needs, such as an OpenAPI document. They are fetched first."""
+
+    @property
+    def resources(self) -> tuple[ResourceReference, ...]:
+        """The external resources of the task."""
+        return tuple(self.documents.values())
+
+    def with_members(self, arguments: dict[str, Json], documents: Json) -> dict[str, Json]:
+        """Returns evaluated arguments with the members that the executor needs beside them.
+
+        Args:
+            arguments: the evaluated arguments.
+            documents: the address and the hash of each document, by name.
+        """
+        added: dict[str, Json] = {KIND: self.kind} if self.kind in _SHARED_KINDS else {}
+        if self.documents:
+            added[DOCUMENTS] = documents
+        return {**arguments, **added} if added else arguments
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from unspool.definitions.plan import Evaluable
 from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.request import Request
 
-QUEUE: Final = "shell"
+KIND: Final = "shell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +43,4 @@ def compile_shell(task: dict[str, Json], context: CompileContext) -> Request:
         command = context.template(None)
     rest = context.template(texts.taken(shell, ""))
     arguments = ShellArguments(command, rest, options, command.variables | rest.variables)
-    return Request(QUEUE, texts.arguments(arguments), detached=not options["await"])
+    return Request(KIND, texts.arguments(arguments), detached=not options["await"])

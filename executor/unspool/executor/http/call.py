@@ -2,7 +2,8 @@
 
 import asyncio
 import io
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import aiohttp
@@ -18,14 +19,22 @@ from unspool.executor.http.failures import call_error, connection_error, status_
 from unspool.executor.http.redirect import MAX_HOPS, redirected
 from unspool.executor.http.request import HttpRequest, prepare
 from unspool.executor.http.response import HttpResponse, UnreadableContent, content, header_text, to_base64
+from unspool.executor.kinds import HandlerServices
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 _STREAMED_BODY_BYTES: Final = 256 * 1024
 """Request bodies of this size or more are written in pieces."""
 
 _ERROR_BODY_BYTES: Final = 64 * 1024
 """How much of the body of an error response is read."""
+
+
+@asynccontextmanager
+async def open_handler(services: HandlerServices) -> AsyncIterator["HttpCall"]:
+    """Opens the handler."""
+    yield HttpCall(services.outbound.session, services.settings)
 
 
 class HttpCall:
@@ -35,7 +44,7 @@ class HttpCall:
         self._session = session
         self._settings = settings
 
-    async def __call__(self, request: TaskRequest) -> Outcome:
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
         """Makes one call. Every failure becomes an error that the workflow can catch."""
         try:
             prepared = prepare(request)

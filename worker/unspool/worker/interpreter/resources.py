@@ -11,7 +11,7 @@ from unspool.definitions import errors
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import FetchedFunction, FetchedSchema, Task, Unusable
-from unspool.definitions.resource import QUEUE, ResourceReference
+from unspool.definitions.resource import QUEUE, ResourceKind, ResourceReference, kind_of
 from unspool.eventstore.records import TaskRequest
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.scope import Scope
@@ -78,7 +78,9 @@ def pending(builder: DecisionBuilder, request: str) -> tuple[str, Resource] | No
 
 
 def why_unusable(builder: DecisionBuilder, key: str, output: Mapping[str, Json]) -> str | None:
-    """What is wrong with a text that was fetched; None if it can be used."""
+    """What is wrong with a text that was fetched; None if it can be used, or if only a handler reads it."""
+    if kind_of(key) is ResourceKind.DOCUMENT:
+        return None
     fetched = builder.plan.resources[key, output["sha256"]]
     return fetched.cause if isinstance(fetched, Unusable) else None
 
@@ -97,8 +99,24 @@ def schema_of(builder: DecisionBuilder, run: Run, reference: ResourceReference) 
     return fetched.schema
 
 
+def documents_of(
+    builder: DecisionBuilder, run: Run, references: Mapping[str, ResourceReference]
+) -> dict[str, Json]:
+    """The address and the hash of each document, by name. They were fetched. Raises `Fault`."""
+    found: dict[str, Json] = {}
+    for name, reference in references.items():
+        address, key = _address_and_key(builder, run, reference)
+        found[name] = {"uri": address, "sha256": builder.state.resources[key].sha256}
+    return found
+
+
 def _fetched(builder: DecisionBuilder, run: Run, reference: ResourceReference) -> object:
-    key = reference.key(Scope(builder, run).evaluate(reference, run.raw))
+    _, key = _address_and_key(builder, run, reference)
     sha256 = builder.state.resources[key].sha256
     assert sha256 is not None  # the run has waited for it
     return builder.plan.resources[key, sha256]
+
+
+def _address_and_key(builder: DecisionBuilder, run: Run, reference: ResourceReference) -> tuple[str, str]:
+    address = Scope(builder, run).evaluate(reference, run.raw)
+    return address, reference.key(address)

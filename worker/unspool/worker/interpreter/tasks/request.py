@@ -2,10 +2,11 @@
 
 from unspool.definitions import errors
 from unspool.definitions.json_value import Json
-from unspool.definitions.tasks.request import Request, Unsupported
+from unspool.definitions.tasks.request import Request, Unsupported, queue_of
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.resources import documents_of
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
 
@@ -15,7 +16,9 @@ class RequestInterpreter(Kind):
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Request) -> None:
         """Evaluates the arguments once and sends the request."""
-        builder.request(run, body.queue, Scope(builder, run).evaluate(body.arguments, run.input))
+        arguments = Scope(builder, run).evaluate(body.arguments, run.input)
+        documents = documents_of(builder, run, body.documents)
+        builder.request(run, queue_of(body.kind), body.with_members(arguments, documents))
 
     def answered(self, builder: DecisionBuilder, run: Run, body: Request, output: Json) -> None:
         """Completes with the result; the result of a detached process is not awaited (inventory I58)."""

@@ -1,0 +1,92 @@
+"""The arguments of calls: values with expressions, endpoints, and authentication policies."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.expressions import Budget
+from unspool.definitions.json_pointer import child
+from unspool.definitions.json_value import Json
+from unspool.definitions.plan import Evaluable
+from unspool.definitions.secret_arguments import SecretTexts, with_secrets
+from unspool.definitions.tasks.request import Arguments
+from unspool.definitions.uri_template import Address
+
+Path = tuple[str, ...]
+"""Names of members, from the arguments down."""
+
+_AUTHENTICATION: Final[tuple[Path, ...]] = (("authentication",),)
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """The arguments of a call, not evaluated."""
+
+    values: Evaluable
+    addresses: Mapping[Path, Address]
+    """The addresses of endpoints, which are URI templates."""
+    variables: frozenset[str]
+
+    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
+        """Returns the arguments for the executor. Raises `ExpressionError`."""
+        arguments: dict[str, Json] = self.values.evaluate_within(value, variables, budget)
+        for path, address in self.addresses.items():
+            arguments = _with(arguments, path, address.evaluate_within(value, variables, budget))
+        return arguments
+
+
+def compile_arguments(
+    written: dict[str, Json],
+    context: CompileContext,
+    *,
+    policies: Iterable[Path] = _AUTHENTICATION,
+    endpoints: Iterable[Path] = (),
+) -> Arguments:
+    """Compiles the arguments of a call.
+
+    Args:
+        written: as the author wrote them.
+        context: of the task.
+        policies: where authentication policies may be, which may be named (`use`).
+        endpoints: where endpoints may be. The executor gets each as `{uri, authentication}`.
+
+    Raises:
+        TaskNotCompilable: a name in `use` does not exist.
+    """
+    texts = SecretTexts(context)
+    addresses: dict[Path, Address] = {}
+    for path in policies:
+        if (policy := _at(written, path)) is not None:
+            written = _with(written, path, with_secrets(_resolved(policy, context)))
+    for path in endpoints:
+        if (endpoint := _at(written, path)) is None:
+            continue
+        address, policy = context.endpoint(endpoint)
+        text = endpoint if isinstance(endpoint, str) else endpoint["uri"]
+        uri = (*path, "uri")
+        if not texts.take(text, child("", *uri), address, "address"):
+            addresses[uri] = address
+        authentication = {} if policy is None else {"authentication": with_secrets(policy)}
+        written = _with(written, path, {"uri": None, **authentication})
+    values = context.template(texts.taken(written, ""))
+    reads = values.variables.union(*(address.variables for address in addresses.values()))
+    return texts.arguments(CallArguments(values, addresses, reads))
+
+
+def _resolved(policy: Json, context: CompileContext) -> Json:
+    if isinstance(policy, dict) and "use" in policy:
+        return context.named("authentications", policy["use"])
+    return policy
+
+
+def _at(value: Json, path: Path) -> Json:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _with(value: dict[str, Json], path: Path, member: Json) -> dict[str, Json]:
+    """Returns a copy with another member; the objects on the path to it exist."""
+    name, *rest = path
+    return {**value, name: _with(value[name], tuple(rest), member) if rest else member}

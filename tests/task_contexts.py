@@ -1,0 +1,21 @@
+"""Contexts of tasks for handlers that a test calls itself."""
+
+from unspool.eventstore.texts import sha256_of
+from unspool.executor.task_context import TaskContext
+
+
+class TextsInMemory(dict[str, str]):
+    """Texts by hash, of one tenant."""
+
+    async def put_text(self, tenant: str, text: str) -> str:
+        sha256 = sha256_of(text)
+        self[sha256] = text
+        return sha256
+
+    async def text(self, tenant: str, sha256: str) -> str | None:
+        return self.get(sha256)
+
+
+def task_context(texts: TextsInMemory | None = None) -> TaskContext:
+    """The context of a first delivery."""
+    return TaskContext("default", 1, TextsInMemory() if texts is None else texts)
