@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from functools import partial
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from unspool.definitions.errors import WorkflowError
 from unspool.eventstore.records import TaskRequest
 from unspool.executor import shell
+from unspool.executor.authentication.policies import Authentication
 from unspool.executor.http import request as http
 from unspool.executor.http.response import UnreadableContent, content
 from unspool.executor.outcome import Rejected
@@ -45,7 +47,8 @@ def prepared_or_error(prepare, request: TaskRequest):
 )
 def test_http_arguments(endpoint, method, rest) -> None:
     arguments = {"method": method, "endpoint": endpoint, **rest}
-    prepared = prepared_or_error(http.prepare, TaskRequest("e", "r", "/do/0/x", "http", arguments))
+    prepare = partial(http.prepare, credentials_of=Authentication().credentials)
+    prepared = prepared_or_error(prepare, TaskRequest("e", "r", "/do/0/x", "http", arguments))
     if isinstance(prepared, WorkflowError):
         assert prepared.status == 500 if prepared.type.endswith("/communication") else 400
         assert prepared.detail

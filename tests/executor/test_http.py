@@ -190,6 +190,8 @@ class TestRequest:
                 "body",
             ),
             ("http://h/", {"authentication": {"digest": {}}}, "digest"),
+            ("http://h/", {"authentication": {"digest": {"username": "a:b", "password": "c"}}}, "colon"),
+            ("http://h/", {"authentication": {"certificate": {}}}, "certificate"),
             ("http://h/", {"authentication": "x"}, "authentication"),
             ("http://h/", {"authentication": {"basic": {"username": "u"}}}, "password"),
             ("http://h/", {"authentication": {"basic": {"username": "a:b", "password": "c"}}}, "colon"),
@@ -555,12 +557,13 @@ class TestRedirects:
 
     def test_https_does_not_become_http(self) -> None:
         from unspool.eventstore.records import TaskRequest
+        from unspool.executor.authentication.policies import Authentication
         from unspool.executor.http.redirect import redirected
         from unspool.executor.http.request import prepare
         from unspool.executor.outcome import Rejected
 
         arguments = {"method": "GET", "endpoint": {"uri": "https://a.example/"}}
-        request = prepare(TaskRequest("e", "r", "/do/0/x", "http", arguments))
+        request = prepare(TaskRequest("e", "r", "/do/0/x", "http", arguments), Authentication().credentials)
         with pytest.raises(Rejected, match="from https to http"):
             redirected(request, 302, "http://a.example/")
 

@@ -5,10 +5,11 @@ import base64
 from unspool.definitions.json_value import Json
 
 
-def descriptor(policy: Json) -> dict[str, str] | None:
+def descriptor(policy: Json) -> dict[str, str | None] | None:
     """Returns the scheme and the parameter of the `Authorization` header, which are also `$authorization`.
 
-    None if the policy is not supported, lacks a part, or has a part that is not text.
+    The parameter is None if only an executor can know it: it has got a challenge of the service, or a token.
+    The result is None if the policy is not supported, lacks a part, or has a part that is not text.
     """
     match policy:
         case {"basic": {"username": str(username), "password": str(password)}}:
@@ -16,5 +17,7 @@ def descriptor(policy: Json) -> dict[str, str] | None:
             return {"scheme": "Basic", "parameter": encoded}
         case {"bearer": {"token": str(token)} | str(token)}:
             return {"scheme": "Bearer", "parameter": token}
+        case {"digest": _}:
+            return {"scheme": "Digest", "parameter": None}
         case _:
             return None

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.settings import BadSetting
+from unspool.executor.authentication.policies import Authentication
 from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolve
 from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, opener
 from unspool.executor.outbound import opened_outbound
@@ -42,7 +43,7 @@ async def default_handlers(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, groups.close)
         outbound = await stack.enter_async_context(opened_outbound(policy, settings.concurrency))
-        services = HandlerServices(settings, outbound, groups)
+        services = HandlerServices(settings, outbound, groups, Authentication())
         yield {
             kind: SecretHandler(LazyHandler(opener(module), services, stack), provider, jq)
             for kind, module in BUILT_IN.items()

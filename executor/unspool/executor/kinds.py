@@ -10,6 +10,7 @@ from typing import Final
 from unspool.definitions import resource
 from unspool.definitions.tasks import call_http, run_shell
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.authentication.policies import Authentication
 from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Handler, Outcome
 from unspool.executor.process_groups import ProcessGroups
@@ -24,6 +25,7 @@ class HandlerServices:
     settings: ExecutorSettings
     outbound: Outbound
     groups: ProcessGroups
+    authentication: Authentication
 
 
 OpenHandler = Callable[[HandlerServices], AbstractAsyncContextManager[Handler]]

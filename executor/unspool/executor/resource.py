@@ -21,6 +21,7 @@ from unspool.definitions.errors import WorkflowError, communication, configurati
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_catalog
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.authentication.policies import Authentication
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
 from unspool.executor.kinds import HandlerServices
@@ -37,7 +38,7 @@ _HTTP: Final = ("http://", "https://")
 @asynccontextmanager
 async def open_handler(services: HandlerServices) -> AsyncIterator["ResourceFetch"]:
     """Opens the handler."""
-    resources = ResourceFetch(services.outbound.session, services.settings)
+    resources = ResourceFetch(services.outbound.session, services.settings, services.authentication)
     try:
         yield resources
     finally:
@@ -47,10 +48,12 @@ async def open_handler(services: HandlerServices) -> AsyncIterator["ResourceFetc
 class ResourceFetch:
     """Fetches one text for each request."""
 
-    def __init__(self, session: aiohttp.ClientSession, settings: ExecutorSettings) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, settings: ExecutorSettings, authentication: Authentication
+    ) -> None:
         self._settings = settings
         limits = replace(settings, http_max_response_bytes=settings.resource_max_bytes)
-        self._http = HttpCall(session, limits)
+        self._http = HttpCall(session, limits, authentication)
         self._recent = RecentTexts(settings.resource_cache_seconds)
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers

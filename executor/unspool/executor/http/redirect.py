@@ -7,6 +7,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from unspool.definitions.errors import WorkflowError, communication
+from unspool.executor.authentication.credentials import NONE
 from unspool.executor.http.request import HttpRequest
 from unspool.executor.http.target import joined_url
 from unspool.executor.outcome import Rejected
@@ -29,15 +30,18 @@ def redirected(request: HttpRequest, status: int, location: str | None) -> HttpR
     if status not in _FOLLOWED or location is None:
         return None
     target = _target(request, status, location)
-    headers = request.headers
+    following = replace(request, url=target)
     if target.origin() != request.url.origin():
-        headers = CIMultiDict((name, value) for name, value in headers.items() if name.lower() in _SAFE)
+        headers = CIMultiDict(
+            (name, value) for name, value in request.headers.items() if name.lower() in _SAFE
+        )
+        following = replace(following, headers=headers, credentials=NONE)
     if not _becomes_get(request.method, status):
-        return replace(request, url=target, headers=headers)
+        return following
     headers = CIMultiDict(
-        (name, value) for name, value in headers.items() if not name.lower().startswith("content-")
+        (name, value) for name, value in following.headers.items() if not name.lower().startswith("content-")
     )
-    return replace(request, method="GET", url=target, headers=headers, body=None)
+    return replace(following, method="GET", headers=headers, body=None)
 
 
 def _target(request: HttpRequest, status: int, location: str) -> URL:

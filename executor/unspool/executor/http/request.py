@@ -1,7 +1,7 @@
 """Builds the HTTP request from a task's evaluated arguments, and refuses bad arguments. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ from yarl import URL
 from unspool.definitions.errors import WorkflowError, communication, configuration
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.http.credentials import authorization
+from unspool.executor.authentication.credentials import NONE, Credentials
 from unspool.executor.http.target import exact_url, with_parameters
 from unspool.executor.outcome import Rejected
 
@@ -42,8 +42,9 @@ class HttpRequest:
     output: str
     """`content`, `raw` or `response`."""
     redirect: bool
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = ()
     """Texts to hide in errors."""
+    credentials: Credentials = NONE
 
     @property
     def label(self) -> str:
@@ -51,8 +52,12 @@ class HttpRequest:
         return f"{self.method} {self.url.origin()}{self.url.path}"
 
 
-def prepare(request: TaskRequest) -> HttpRequest:
+def prepare(request: TaskRequest, credentials_of: Callable[[Json], Credentials]) -> HttpRequest:
     """Reads the arguments of an `http` task.
+
+    Args:
+        request: of the task.
+        credentials_of: makes the credentials of a policy (`Authentication.credentials`).
 
     Raises:
         Rejected: an argument cannot be sent; the `configuration` or `communication` error names it.
@@ -63,10 +68,7 @@ def prepare(request: TaskRequest) -> HttpRequest:
         url = with_parameters(url, pairs(query, "query"))
     headers = _headers(arguments.get("headers"))
     headers.setdefault("Idempotency-Key", request.idempotency_key)
-    secrets: tuple[str, ...] = ()
-    if (policy := arguments["endpoint"].get("authentication") or userinfo) is not None:
-        headers["Authorization"], secrets = authorization(policy)
-        _check_value("Authorization", headers["Authorization"])
+    credentials = credentials_of(arguments["endpoint"].get("authentication") or userinfo)
     return HttpRequest(
         method=_method(arguments["method"]),
         url=url,
@@ -74,7 +76,8 @@ def prepare(request: TaskRequest) -> HttpRequest:
         body=_body(arguments.get("body"), headers),
         output=_output(arguments.get("output", "content")),
         redirect=arguments.get("redirect") is True,
-        secrets=secrets,
+        secrets=credentials.secrets,
+        credentials=credentials,
     )
 
 

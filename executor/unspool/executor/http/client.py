@@ -1,0 +1,137 @@
+"""Sends single requests: with credentials, within limits, again if they surely did not arrive."""
+
+import io
+from contextlib import suppress
+from typing import Final
+
+import aiohttp
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
+
+from unspool.executor.authentication.credentials import Sending
+from unspool.executor.egress import AddressRefused
+from unspool.executor.http.failures import call_error, connection_error
+from unspool.executor.http.request import HttpRequest
+from unspool.executor.http.response import HttpResponse, header_text
+from unspool.executor.outcome import Rejected
+
+MAX_CHALLENGES: Final = 2
+"""Responses with status 401 to which a request is sent again with other credentials."""
+
+_STREAMED_BODY_BYTES: Final = 256 * 1024
+"""Request bodies of this size or more are written in pieces."""
+
+_ERROR_BODY_BYTES: Final = 64 * 1024
+"""How much of the body of an error response is read."""
+
+
+class HttpClient:
+    """Sends requests in a session."""
+
+    def __init__(self, session: aiohttp.ClientSession, max_response_bytes: int) -> None:
+        self._session = session
+        self._max_response_bytes = max_response_bytes
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The response. A response with status 401 is the last one if other credentials did not help.
+
+        Raises:
+            Rejected: there is no response, or it is too large; or no token.
+        """
+        credentials = request.credentials
+        sending = Sending(request.method, request.url, request.body or b"")
+        response = await self._send(request, await credentials.header(sending))
+        for _ in range(MAX_CHALLENGES):
+            if response.status != 401:
+                break
+            challenges = response.headers.getall("WWW-Authenticate", [])
+            renewed = await credentials.renewed(sending, challenges)
+            if renewed is None:
+                break
+            response = await self._send(request, renewed)
+        return response
+
+    async def _send(self, request: HttpRequest, authorization: str | None) -> HttpResponse:
+        try:
+            return await self._exchange(request, authorization)
+        except aiohttp.ClientConnectorError as error:
+            if not _was_not_sent(error):
+                raise Rejected(connection_error(request, error)) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Rejected(connection_error(request, error)) from None
+        return await self._retry(request, authorization)
+
+    async def _retry(self, request: HttpRequest, authorization: str | None) -> HttpResponse:
+        """Sends a request whose connection failed up to two more times, within about half a second."""
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(3),
+            wait=wait_random(0.05, 0.25),
+            retry=retry_if_exception(_was_not_sent),
+            reraise=True,
+        )
+        try:
+            response: HttpResponse = await retrying(self._exchange, request, authorization)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Rejected(connection_error(request, error)) from None
+        return response
+
+    async def _exchange(self, request: HttpRequest, authorization: str | None) -> HttpResponse:
+        body, headers = request.body, request.headers
+        if authorization is not None:
+            headers = headers.copy()
+            headers["Authorization"] = authorization
+        async with self._session.request(
+            request.method,
+            request.url,
+            headers=headers,
+            data=io.BytesIO(body) if body is not None and len(body) >= _STREAMED_BODY_BYTES else body,
+            allow_redirects=False,
+            skip_auto_headers=("Content-Type",),  # a request without a body has none
+        ) as response:
+            read = (
+                self._read_body
+                if is_success(response.status, redirect=request.redirect)
+                else self._read_error_body
+            )
+            return HttpResponse(
+                response.status,
+                header_text(response.reason or ""),
+                response.headers,
+                await read(request, response),
+                response.request_info.headers,
+            )
+
+    async def _read_error_body(self, _: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
+        """The start of the body of an error response. A body that cannot be read does not hide the status."""
+        body = bytearray()
+        with suppress(aiohttp.ClientError, OSError, ValueError):
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _ERROR_BODY_BYTES:
+                    response.close()
+                    break
+        return bytes(body[:_ERROR_BODY_BYTES])
+
+    async def _read_body(self, request: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
+        limit = self._max_response_bytes
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                response.close()
+                detail = f"its response is larger than {limit} bytes"
+                raise Rejected(call_error(request, detail, title="Response too large"))
+        return bytes(body)
+
+
+def is_success(status: int, *, redirect: bool) -> bool:
+    """Whether a status is no error (dsl-reference.md, "HTTP Call")."""
+    return 200 <= status < (400 if redirect else 300)
+
+
+def _was_not_sent(error: BaseException) -> bool:
+    """Whether no connection was made, so that the request was not sent and another attempt may succeed."""
+    return (
+        isinstance(error, aiohttp.ClientConnectorError)
+        and not isinstance(error, aiohttp.ClientConnectorSSLError)
+        and not isinstance(error.os_error, AddressRefused)
+    )
