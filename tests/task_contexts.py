@@ -1,5 +1,7 @@
 """Contexts of tasks for handlers that a test calls itself."""
 
+from collections.abc import Callable
+
 from unspool.eventstore.texts import sha256_of
 from unspool.executor.task_context import TaskContext
 
@@ -16,6 +18,8 @@ class TextsInMemory(dict[str, str]):
         return self.get(sha256)
 
 
-def task_context(texts: TextsInMemory | None = None) -> TaskContext:
+def task_context(
+    texts: TextsInMemory | None = None, report: Callable[[object], None] = lambda value: None
+) -> TaskContext:
     """The context of a first delivery."""
-    return TaskContext("default", 1, TextsInMemory() if texts is None else texts)
+    return TaskContext("default", 1, TextsInMemory() if texts is None else texts, report)

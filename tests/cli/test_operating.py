@@ -9,7 +9,8 @@ import urllib.request
 import pytest
 
 from unspool.cli.stores import opened
-from unspool.eventstore.records import Consumer
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import Commit, Consumer, ExecutionKey, Outcome
 
 STORE = "sqlite:///shared.db"
 
@@ -190,6 +191,34 @@ def test_an_execution_is_shown_as_text(shared, unspool):
     assert re.search(r"^status +pending$", shown, re.MULTILINE)
     assert re.search(r"^workflow +shop/greet:1.0.0$", shown, re.MULTILINE)
     assert "\x1b" not in shown
+
+
+async def progressed(url, *events):
+    """Adds events to execution `one`."""
+    async with opened(url, {}) as store:
+        key = ExecutionKey("default", "one")
+        last = await store.last_event(key)
+        version = last.seq if last else 0
+        numbered = tuple(
+            Event(version + n, kind, 1_000 * n, "/do/0/sync", run, data)
+            for n, (kind, run, data) in enumerate(events, 1)
+        )
+        commit = Commit(key=key, commit_id=f"c{version}", expected_version=version, events=numbered)
+        assert await store.commit(commit) is Outcome.COMMITTED
+
+
+def test_the_progress_of_tasks_that_run_is_shown(shared, unspool, run_coroutine):
+    def report(run, value):
+        return "task.progressed", run, {"progress": value}
+
+    unspool("deploy", "greet.yaml")
+    unspool("start", "shop/greet", "--id", "one")
+    run_coroutine(progressed(shared, report("1", 5), report("2", {"rows": 1}), report("2", {"rows": 2})))
+    shown = unspool("executions", "show", "one", "--json").json["progress"]
+    assert [each["progress"] for each in shown] == [5, {"rows": 2}]
+    assert {each["task"] for each in shown} == {"/do/0/sync"}
+    run_coroutine(progressed(shared, ("task.completed", "1", {"output": 1}), ("task.faulted", "2", {})))
+    assert unspool("executions", "show", "one", "--json").json["progress"] == []
 
 
 async def stuck_letter(url):

@@ -417,3 +417,26 @@ async def test_stopping_does_not_wait_for_an_unavailable_store(own_redis, eventu
     async with asyncio.timeout(10):
         await task
     await store.close()
+
+
+async def test_an_executor_sends_the_newest_progress_of_a_task(engine, serve, store):
+    done = asyncio.Event()
+
+    async def work(request, context):
+        for row in range(100):
+            context.report({"rows": row})
+        await done.wait()
+        return Completed(None)
+
+    serve(work)
+    await engine.ask("r1")
+    kinds = {MessageKind.TASK_PROGRESSED: [], MessageKind.TASK_COMPLETED: []}
+    async with asyncio.timeout(60):
+        while not kinds[MessageKind.TASK_COMPLETED]:
+            deliveries = await store.receive_messages(WORKER, 100, 0.2)
+            await store.acknowledge(deliveries)
+            for each in deliveries:
+                if each.body.kind in kinds:
+                    kinds[each.body.kind].append(each.body.body)
+                    done.set()
+    assert kinds[MessageKind.TASK_PROGRESSED] == [{"run": "r1", "progress": {"rows": 99}}]

@@ -1,6 +1,7 @@
 """`unspool executions`: lists, shows and operates executions."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -16,6 +17,7 @@ from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import SystemClock, rfc3339
+from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionFilter,
@@ -27,6 +29,8 @@ from unspool.eventstore.records import (
 )
 
 _PAGE: Final = 200
+
+_ENDED: Final = frozenset({"task.completed", "task.faulted", "task.cancelled", "workflow.retried"})
 
 
 @click.group(epilog=example("unspool executions list --status faulted --since 1d"))
@@ -128,7 +132,9 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
     async with opened(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
         execution = await describe(store, await record_of(store, key))
-        execution["children"] = await _children(store, key)
+        history = await store.history(key)
+        execution["children"] = _children(history)
+        execution["progress"] = _progress(history)
         letter = await dead_letter_of(store, key)
     if as_json:
         print_json(execution, one_line=True)
@@ -140,13 +146,23 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
         click.echo(printable(f"{'stuck':10} {letter.error} (dead letter {letter.id})"))
 
 
-async def _children(store: EventStore, key: ExecutionKey) -> list[Json]:
+def _children(history: Sequence[Event]) -> list[Json]:
     """Returns the ids of the sub-workflows that an execution has started or joined."""
-    history = await store.history(key)
     started = [event.data["child"] for event in history if event.type == "child.started"]
     joined = [event.data for event in history if event.type == "child.joined"]
     instead = {each["child"]: each["execution"] for each in joined}
     return [instead.get(child, child) for child in started]
+
+
+def _progress(history: Sequence[Event]) -> list[Json]:
+    """Returns the progress that the tasks that run have reported last."""
+    newest: dict[str | None, Event] = {}
+    for event in history:
+        if event.type == "task.progressed":
+            newest[event.run] = event
+        elif event.type in _ENDED:
+            newest.pop(event.run, None)
+    return [{"task": event.task, **event.data, "at": rfc3339(event.time)} for event in newest.values()]
 
 
 def _value(name: str, value: Json) -> str:

@@ -104,6 +104,8 @@ class MessageKind(StrEnum):
     """The previous decision stopped at its limit of events; continue it."""
     TASK_COMPLETED = "task.completed"
     TASK_FAULTED = "task.faulted"
+    TASK_PROGRESSED = "task.progressed"
+    """An executor reports the progress of a task that runs."""
     TIMER_FIRED = "timer.fired"
     CHILD_ENDED = "child.ended"
     EVENT = "event"

@@ -44,7 +44,8 @@ class SecretHandler:
         token = current.set(mask)
         try:
             arguments = await asyncio.to_thread(self._arguments, request.arguments, asked, values)
-            return _masked(await self.handler(request._replace(arguments=arguments), context), mask)
+            hidden = replace(context, report=lambda value: context.report(mask.value(value)))
+            return _masked(await self.handler(request._replace(arguments=arguments), hidden), mask)
         except Rejected as rejected:
             return _masked(Faulted(rejected.error), mask)
         except Exception as error:  # noqa: BLE001 - raised again without the secrets in it

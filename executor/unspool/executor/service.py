@@ -9,20 +9,24 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final
 
+from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.request import queue_of
 from unspool.eventstore.clock import Clock
-from unspool.eventstore.errors import StoreError, StoreMismatch
+from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import (
     EXECUTORS,
     Consumer,
     Delivery,
+    Message,
+    MessageKind,
     Renewal,
     TaskRequest,
 )
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.outcome import Handler
+from unspool.executor.progress import Progress
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_runner import TaskRunner
 
@@ -49,6 +53,7 @@ class _Running:
     delivery: Delivery[TaskRequest]
     task: asyncio.Task[None] = field(init=False)
     stop_reason: _StopReason | None = None
+    progress: Progress = field(default_factory=Progress)
 
     def stop(self, reason: _StopReason) -> None:
         self.stop_reason = reason
@@ -148,7 +153,7 @@ class ExecutorService:
     async def _run_task(self, running: _Running) -> None:
         delivery = running.delivery
         try:
-            await self._runner.run(delivery)
+            await self._runner.run(delivery, running.progress.report)
         except asyncio.CancelledError:
             if running.stop_reason is _StopReason.CANCELLED:
                 await self._runner.discard(delivery)
@@ -179,6 +184,7 @@ class ExecutorService:
         await self._clock.adjust()
         if self._running:
             await self._renew(list(self._running.values()))
+            await self._send_progress(list(self._running.values()))
 
     async def _renew(self, held: list[_Running]) -> None:
         renewals = await self._store.renew_tasks(self._consumer, [running.delivery for running in held])
@@ -186,6 +192,18 @@ class ExecutorService:
             if renewal is Renewal.HELD or running.stop_reason is not None:
                 continue
             running.stop(_StopReason.CANCELLED if renewal is Renewal.CANCELLED else _StopReason.LOST)
+
+    async def _send_progress(self, held: list[_Running]) -> None:
+        now = asyncio.get_running_loop().time()
+        due = [each for each in held if each.progress.is_due(now) and each.stop_reason is None]
+        await asyncio.gather(*(self._send(each.delivery, each.progress.sending(now)) for each in due))
+
+    async def _send(self, delivery: Delivery[TaskRequest], progress: Json) -> None:
+        request = delivery.body
+        body = {"run": request.run, "progress": progress}
+        with contextlib.suppress(StoreUnavailable):  # the next value is sent
+            message = Message(MessageKind.TASK_PROGRESSED, request.execution, body)
+            await self._store.send(delivery.tenant, message)
 
     async def _drain(self) -> None:
         if tasks := {running.task for running in self._running.values()}:

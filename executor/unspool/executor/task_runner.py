@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
 import orjson
 
 from unspool.definitions import errors
+from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
@@ -50,8 +51,10 @@ class TaskRunner:
         self._max_result = settings.max_result_bytes
         self._clock = clock
 
-    async def run(self, delivery: Delivery[TaskRequest]) -> None:
+    async def run(self, delivery: Delivery[TaskRequest], report: Callable[[Json], None]) -> None:
         """Runs a task, then sends its result or moves it to the dead letter queue.
+
+        `report` gets the progress of the task.
 
         At the deadline, no result is sent. The timer of the timeout informs the execution. Only the execution
         knows whether the task or something around it timed out.
@@ -61,7 +64,7 @@ class TaskRunner:
             await self._move_to_dead_letters(delivery, error, "")
             return
         try:
-            outcome = await self._run_before_deadline(delivery)
+            outcome = await self._run_before_deadline(delivery, report)
         except TimeoutError:
             await self.discard(delivery)
         except HandlerFailed as failed:
@@ -84,10 +87,12 @@ class TaskRunner:
         """Acknowledges a task without a result."""
         await retry_until_available(lambda: self._store.finish_task(delivery, None))
 
-    async def _run_before_deadline(self, delivery: Delivery[TaskRequest]) -> Outcome:
+    async def _run_before_deadline(
+        self, delivery: Delivery[TaskRequest], report: Callable[[Json], None]
+    ) -> Outcome:
         """The outcome. Raises `TimeoutError` at the deadline."""
         request = delivery.body
-        context = TaskContext(delivery.tenant, delivery.attempts, self._store)
+        context = TaskContext(delivery.tenant, delivery.attempts, self._store, report)
         if request.deadline is None:
             return await self._call_handler(request, context)
         left = (request.deadline - self._clock.now()) / 1000

@@ -98,7 +98,7 @@ def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
             return {name: data[name] for name in ("input", "parent", "idempotencyKey") if name in data}
         case MessageKind.JOIN:
             return data
-        case MessageKind.CHILD_JOINED:
+        case MessageKind.CHILD_JOINED | MessageKind.TASK_PROGRESSED:
             return {"run": first.run, **data}
         case MessageKind.EVENT:
             return {"run": first.run, "event": data["event"]}
@@ -127,6 +127,7 @@ _PRELUDE: Final = frozenset({"task.cancelled", "timer.cancelled"})
 
 _ONLY_CAUSE: Final = {
     "workflow.started": MessageKind.START,
+    "task.progressed": MessageKind.TASK_PROGRESSED,
     "timer.fired": MessageKind.TIMER_FIRED,
     "event.received": MessageKind.EVENT,
     "resource.fetched": MessageKind.TASK_COMPLETED,

@@ -33,6 +33,8 @@ def state_json(state: State) -> dict[str, Any]:
 
 def _run(run: Run) -> Mapping[str, Json]:
     members = {"task": run.task, "run": run.id, "phase": run.phase.value, "input": run.input}
+    if run.reported is not None:
+        members["progress"] = run.reported
     if run.attempt:
         members["attempt"] = run.attempt + 1
     if isinstance(run.progress, Loop):

@@ -162,6 +162,12 @@ def _task_faulted(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         resource_faulted(builder, body)
 
 
+def _task_progressed(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = _pending(builder, body)
+    if run is not None and run.reported != body["progress"]:
+        builder.emit("task.progressed", run, {"progress": body["progress"]})
+
+
 def _pending(builder: DecisionBuilder, body: dict[str, Json]) -> Run | None:
     """The run that a result is for, if it still waits for one."""
     run = builder.state.runs.get(body["run"])
@@ -329,6 +335,7 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.CONTINUE: _continue,
     MessageKind.TASK_COMPLETED: _task_completed,
     MessageKind.TASK_FAULTED: _task_faulted,
+    MessageKind.TASK_PROGRESSED: _task_progressed,
     MessageKind.TIMER_FIRED: _timer_fired,
     MessageKind.CHILD_ENDED: _child_ended,
     MessageKind.EVENT: _event,

@@ -175,6 +175,10 @@ def _task_requested(state: State, event: Event) -> None:
     _move(state, event, Phase.REQUESTED)
 
 
+def _task_progressed(state: State, event: Event) -> None:
+    _put(state, state.runs[str(event.run)]._replace(reported=event.data["progress"]))
+
+
 def _child_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     _put(state, run._replace(phase=Phase.AWAITING, child=event.data["child"], joined=None))
@@ -373,6 +377,7 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "task.created": _task_created,
     "task.started": _task_started,
     "task.requested": _task_requested,
+    "task.progressed": _task_progressed,
     "child.started": _child_started,
     "child.joined": _child_joined,
     "task.completed": _task_completed,

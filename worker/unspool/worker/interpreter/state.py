@@ -94,6 +94,8 @@ class Run(NamedTuple):
     """The extensions that apply to it, if any."""
     joined: str | None = None
     """The execution that it waits for instead: the one with the idempotency key of the sub-workflow."""
+    reported: Json = None
+    """The progress that its executor reported last."""
 
 
 class Waiting(NamedTuple):
