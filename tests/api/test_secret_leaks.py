@@ -168,7 +168,7 @@ async def test_no_secret_is_left_anywhere(url, tmp_path: Path, echo, running_api
     environment = {"UNSPOOL_SECRET_CANARY": CANARY, "UNSPOOL_SECRETS_DIR": str(tmp_path / "secrets")}
     caplog.set_level(logging.DEBUG)
     store = await open_store(url, {})
-    async with running_api(store) as api, Node(store, url, environment=environment, allow_shell=True):
+    async with running_api(store) as api, Node(store, url, environment=environment, allow="shell"):
         await api.deploy(LEAKS.replace("URL", echo))
         run = await api.post("/workflows/test/leaks/executions?wait=30", 200, json={"input": {}})
         assert run["status"] == "faulted", run

@@ -25,7 +25,8 @@ def shared(home, monkeypatch):
 @pytest.fixture
 def services(shared, start_program):
     """Worker, executor and timer, each as a separate process."""
-    processes = [start_program(name, UNSPOOL_ALLOW_SHELL="true") for name in ("worker", "executor", "timer")]
+    commands = (("worker",), ("executor", "--allow", "shell"), ("timer",))
+    processes = [start_program(*command) for command in commands]
     yield processes
     for process in processes:
         process.send_signal(signal.SIGTERM)

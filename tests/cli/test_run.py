@@ -64,6 +64,18 @@ def test_the_shell_is_allowed(program):
     assert (result.code, result.json) == (0, "hello")
 
 
+def test_what_may_run_can_be_restricted(program):
+    refused = program("run", "shell.yaml", "--allow", "script")
+    assert refused.code == 1
+    assert (refused.problem["status"], refused.problem["title"]) == (403, "Not allowed")
+    assert "UNSPOOL_ALLOW=shell" in refused.problem["detail"]
+    assert program("run", "shell.yaml", "--allow", "none").code == 1
+    assert program("run", "shell.yaml", "--allow", "script, shell").json == "hello"
+    unknown = program("run", "shell.yaml", "--allow", "shell,scripts")
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert "shell, script or container, not 'scripts'" in unknown.stderr
+
+
 def test_a_timeout_is_4_and_cancels_the_execution(program, unspool):
     result = program("run", "sleep.yaml", "--timeout", "0.5")
     assert (result.code, result.stdout) == (4, "")

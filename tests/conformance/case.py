@@ -15,6 +15,9 @@ from unspool.executor.secrets import variable
 HERE: Final = Path(__file__).parent
 NAMESPACE: Final = "conformance"
 
+ALLOWED: Final = "shell,script"
+"""What `run` tasks may run."""
+
 CATALOG: Final = HERE / "catalog"
 """The default catalog."""
 

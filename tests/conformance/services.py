@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
-from tests.conformance.case import CATALOG, Case, Step
+from tests.conformance.case import ALLOWED, CATALOG, Case, Step
 from tests.conformance.outcome import REFUSED, Outcome, event_text
 
 from unspool.cli.node import Node
@@ -46,7 +46,7 @@ async def services(url: str) -> AsyncIterator[ServicesEngine]:
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     store = await open_store(url, {})
     try:
-        async with Node(store, url, environment=environment, allow_shell=True), asyncio.TaskGroup() as group:
+        async with Node(store, url, environment=environment, allow=ALLOWED), asyncio.TaskGroup() as group:
             group.create_task(serve_api(store, stop, port=0, up=up.set_result))
             async with aiohttp.ClientSession(await up) as session:
                 yield ServicesEngine(session, environment)

@@ -125,3 +125,15 @@ def eventually() -> Callable[..., Awaitable[None]]:
             pytest.fail(f"did not happen within 10 s: {what}")
 
     return wait
+
+
+@pytest.fixture
+async def script(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
+    """Runs a `script` task: `await script(code, language="python", arguments=…, …)`."""
+    settings = getattr(request, "param", ExecutorSettings(allow="script"))
+    async with default_handlers(settings) as handlers:
+
+        async def run(code: str, language: str = "python", **arguments) -> Outcome:
+            return await _run(handlers["script"], "script", {"language": language, "code": code, **arguments})
+
+        yield run

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from unspool.definitions.errors import WorkflowError
 from unspool.eventstore.records import TaskRequest
-from unspool.executor import shell
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.http import request as http
 from unspool.executor.http.response import UnreadableContent, content
 from unspool.executor.outcome import Rejected
+from unspool.executor.runs import shell
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 json = st.recursive(
@@ -69,7 +69,8 @@ def test_shell_arguments(command, rest) -> None:
         assert prepared.status == 400
         assert prepared.detail
         return
-    assert "\0" not in "".join([prepared.script, *prepared.arguments, *prepared.environment.values()])
+    program, options = prepared
+    assert "\0" not in "".join([program.script, *program.arguments, *options.environment.values()])
 
 
 @given(

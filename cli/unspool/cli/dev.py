@@ -8,7 +8,7 @@ from unspool.cli.documents import beside, deploy_document, identity, listening, 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import SERVICES, Node
-from unspool.cli.options import Place, example, place_options
+from unspool.cli.options import EVERYTHING, Place, allow_option, example, place_options
 from unspool.cli.output import say
 from unspool.cli.serving import configured_hooks, serve_api
 from unspool.cli.stores import opened, store_url, without_password
@@ -22,13 +22,14 @@ from unspool.eventstore.waiting import done_before
     type=click.IntRange(0, 65535),
     help="Port of the API; default: UNSPOOL_API_PORT, else 8080; 0: a free one.",
 )
+@allow_option(default=EVERYTHING)
 @place_options
 @asynchronous
-async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
+async def dev(files: tuple[str, ...], port: int | None, allow: str, place: Place) -> int:
     """Run API, worker, executor and timers in one process, and deploy the FILEs.
 
-    For development: `run: shell` is allowed. The store is a file in your data directory and is kept;
-    --store sqlite:// uses a store in memory, which is lost at the end.
+    For development: shell commands, scripts and containers are allowed. The store is a file in your data
+    directory and is kept; --store sqlite:// uses a store in memory, which is lost at the end.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     documents = [valid_document(file) for file in files]
@@ -40,7 +41,7 @@ async def dev(files: tuple[str, ...], port: int | None, place: Place) -> int:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
             environment = beside(files[0]) if files else os.environ
-            async with Node(store, url, environment=environment, services=SERVICES, allow_shell=True):
+            async with Node(store, url, environment=environment, services=SERVICES, allow=allow):
                 await done_before(listening(store, place.tenant, documents), stop.wait())
                 say(f"store    {without_password(url)}")
                 await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)

@@ -42,7 +42,7 @@ class Node:
         environment: holds the settings.
         services: the services to run: `worker`, `executor`, `timer`, `transports`. Several processes of a
             deployment send events together, so a process for one execution does not run `transports`.
-        allow_shell: whether `run: shell` is allowed; None uses `UNSPOOL_ALLOW_SHELL`.
+        allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
 
     Raises:
         BadSetting: on entering, if a setting is not valid.
@@ -55,13 +55,13 @@ class Node:
         *,
         environment: Mapping[str, str] = os.environ,
         services: Collection[str] = ("worker", "executor", "timer"),
-        allow_shell: bool | None = None,
+        allow: str | None = None,
     ) -> None:
         self._store = store
         self._url = url
         self._environment = environment
         self._services = services
-        self._allow_shell = allow_shell
+        self._allow = allow
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
 
@@ -108,8 +108,8 @@ class Node:
         from unspool.executor.settings import ExecutorSettings  # noqa: PLC0415
 
         settings = from_environment(ExecutorSettings, self._environment)
-        if self._allow_shell is not None:
-            settings = replace(settings, allow_shell=self._allow_shell)
+        if self._allow is not None:
+            settings = replace(settings, allow=self._allow, allow_shell=False)
         handlers = default_handlers(
             settings,
             store=store_endpoints(self._url),

@@ -16,6 +16,7 @@ from unspool.cli.exits import CommandError
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids, strict_json
 from unspool.eventstore.records import DEFAULT_TENANT
+from unspool.eventstore.settings import BadSetting
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -66,6 +67,31 @@ def store_option(command: CommandT) -> CommandT:
         help="Event store, such as redis://HOST:PORT/DB or sqlite:///PATH; default: UNSPOOL_STORE, "
         "else a file in your data directory.",
     )(command)
+
+
+EVERYTHING: Final = "shell,script,container"
+"""What `run` tasks may run in programs for the author's own machine."""
+
+
+def allow_option(default: str | None) -> Callable[[CommandT], CommandT]:
+    """Adds `--allow`; `default` is its value if it is not given."""
+    known = "UNSPOOL_ALLOW, else none" if default is None else "all"
+    return click.option(
+        "--allow",
+        metavar="LIST",
+        default=default,
+        callback=_allowed,
+        help=f"What `run` tasks may run: shell, script, container, or none; default: {known}.",
+    )
+
+
+def _allowed(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    from unspool.executor.runs.permission import parsed  # noqa: PLC0415 - few commands run tasks
+
+    try:
+        return None if text is None else ",".join(sorted(parsed(text)))
+    except BadSetting as error:
+        raise click.BadParameter(str(error).removeprefix("UNSPOOL_ALLOW ")) from None
 
 
 json_option = click.option(

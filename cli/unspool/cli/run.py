@@ -16,7 +16,16 @@ from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import Node
-from unspool.cli.options import Place, example, input_option, json_option, place_options, read_input
+from unspool.cli.options import (
+    EVERYTHING,
+    Place,
+    allow_option,
+    example,
+    input_option,
+    json_option,
+    place_options,
+    read_input,
+)
 from unspool.cli.output import say
 from unspool.cli.progress import Progress, live
 from unspool.cli.starting import start_or_join
@@ -57,6 +66,7 @@ _CANCEL_SECONDS: Final = 10.0
 @click.option(
     "--sub", "subs", multiple=True, metavar="FILE", help="Deploy this definition first (repeatable)."
 )
+@allow_option(default=EVERYTHING)
 @place_options
 @json_option
 @asynchronous
@@ -65,13 +75,15 @@ async def run(
     input_text: str,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     subs: tuple[str, ...],
+    allow: str,
     place: Place,
     as_json: bool,
 ) -> int:
     """Run a definition to its end in this process and print its output as JSON.
 
-    Worker, executor and timers run inside; `run: shell` is allowed. Without --store, each run has its own
-    store, which is kept for `unspool history` and `unspool replay`. Ctrl-C cancels the execution.
+    Worker, executor and timers run inside; shell commands, scripts and containers are allowed. Without
+    --store, each run has its own store, which is kept for `unspool history` and `unspool replay`. Ctrl-C
+    cancels the execution.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     documents = [valid_document(name) for name in (*subs, file)]
@@ -83,7 +95,7 @@ async def run(
         if is_terminal(sys.stderr):
             say(f"execution {key.id} of {ref}")
         start = partial(Start, key, ref, input_)
-        key, in_time = await _run(store, url, beside(file), start, timeout)
+        key, in_time = await _run(store, url, beside(file), allow, start, timeout)
         record = await record_of(store, key)
         if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
             return await print_outcome(store, record, one_line=as_json)
@@ -95,6 +107,7 @@ async def _run(
     store: EventStore,
     url: str,
     environment: Mapping[str, str],
+    allow: str,
     start_at: Callable[[int], Start],
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
 ) -> tuple[ExecutionKey, bool]:
@@ -104,7 +117,7 @@ async def _run(
     after the timeout.
     """
     async with (
-        Node(store, url, environment=environment, allow_shell=True),
+        Node(store, url, environment=environment, allow=allow),
         live(Progress(), sys.stderr) as lines,
     ):
         with stop_signals() as stop:

@@ -7,7 +7,7 @@ import click
 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
-from unspool.cli.options import example, store_option
+from unspool.cli.options import allow_option, example, store_option
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import opened, without_password
 from unspool.eventstore.opening import default_url
@@ -23,11 +23,12 @@ def worker(url: str | None) -> int:
     return _serve(["worker"], url)
 
 
-@click.command(epilog=example("UNSPOOL_ALLOW_SHELL=true unspool executor --store redis://localhost:6379/0"))
+@click.command(epilog=example("unspool executor --allow shell,script --store redis://localhost:6379/0"))
+@allow_option(default=None)
 @store_option
-def executor(url: str | None) -> int:
+def executor(url: str | None, allow: str | None) -> int:
     """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it."""
-    return _serve(["executor", "transports"], url)
+    return _serve(["executor", "transports"], url, allow)
 
 
 @click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
@@ -38,7 +39,7 @@ def timer(url: str | None) -> int:
 
 
 @asynchronous
-async def _serve(services: list[str], url: str | None) -> int:
+async def _serve(services: list[str], url: str | None, allow: str | None = None) -> int:
     from unspool.cli.node import Node  # noqa: PLC0415 - the API alone needs no engine
 
     start_service_logging()
@@ -46,7 +47,7 @@ async def _serve(services: list[str], url: str | None) -> int:
     with stop_signals() as stop:
         async with (
             opened(url) as store,
-            Node(store, url, services=services),
+            Node(store, url, services=services, allow=allow),
         ):
             log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
             await stop.wait()

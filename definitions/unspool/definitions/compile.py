@@ -21,6 +21,7 @@ from unspool.definitions.tasks.fork import compile_fork
 from unspool.definitions.tasks.listen import compile_listen
 from unspool.definitions.tasks.raise_error import compile_raise
 from unspool.definitions.tasks.request import Unsupported
+from unspool.definitions.tasks.run_script import compile_script
 from unspool.definitions.tasks.run_shell import compile_shell
 from unspool.definitions.tasks.run_workflow import compile_run_workflow
 from unspool.definitions.tasks.set import compile_set
@@ -126,8 +127,9 @@ def _compile_run(task: dict[str, Any], context: CompileContext) -> Body:
         return compile_shell(task, context)
     if "workflow" in task["run"]:
         return compile_run_workflow(task, context)
-    process = next(kind for kind in ("container", "script") if kind in task["run"])
-    return Unsupported(_UNSUPPORTED.format(f"`run: {process}`"))
+    if "script" in task["run"]:
+        return compile_script(task, context)
+    return Unsupported(_UNSUPPORTED.format("`run: container`"))
 
 
 _KINDS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = {

@@ -13,6 +13,7 @@ from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, opene
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.runs.permission import allowed
 from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets, SecretProvider
 from unspool.executor.settings import ExecutorSettings
@@ -35,8 +36,9 @@ async def default_handlers(
         secrets: returns the values of secrets; by default from the environment and from files.
 
     Raises:
-        BadSetting: `UNSPOOL_EGRESS` is neither `private` nor `public`.
+        BadSetting: `UNSPOOL_EGRESS` or `UNSPOOL_ALLOW` is not valid.
     """
+    allowed(settings)
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
     provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
     groups = ProcessGroups()

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Final
 
 from unspool.definitions import resource
-from unspool.definitions.tasks import call_http, run_shell
+from unspool.definitions.tasks import call_http, run_script, run_shell
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.outbound import Outbound
@@ -34,7 +34,8 @@ OpenHandler = Callable[[HandlerServices], AbstractAsyncContextManager[Handler]]
 BUILT_IN: Final[Mapping[str, str]] = {
     call_http.KIND: "unspool.executor.http.call",
     resource.QUEUE: "unspool.executor.resource",
-    run_shell.KIND: "unspool.executor.shell",
+    run_script.KIND: "unspool.executor.runs.script",
+    run_shell.KIND: "unspool.executor.runs.shell",
 }
 """By kind, the module whose function `open_handler` opens the handler."""
 

@@ -1,8 +1,9 @@
-"""Runs shell scripts with limited output, and stops their whole process group at the end."""
+"""Runs shell scripts with limited output and memory, and stops their whole process group at the end."""
 
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,18 @@ class ProcessResult(NamedTuple):
     """Exit code; 128 + n when the process was killed by signal n, as in shells."""
     stdout: str
     stderr: str
+
+
+class Limits(NamedTuple):
+    """Limits of the processes of a script. Linux enforces them; other systems ignore them."""
+
+    memory: int | None = None
+    """Address space of each process in bytes."""
+    processes: int | None = None
+    """Processes and threads of the user, those outside of the script included. Linux does not limit root."""
+
+
+NO_LIMITS: Final = Limits()
 
 
 class OutputTooLarge(Exception):
@@ -79,6 +92,7 @@ async def run(
     max_output: int,
     kill_grace: float,
     groups: ProcessGroups,
+    limits: Limits = NO_LIMITS,
 ) -> ProcessResult:
     """Runs a script in a new session to its end, then kills the rest of its process group.
 
@@ -102,6 +116,7 @@ async def run(
     )
     try:
         groups.add(transport.get_pid())
+        _limit(transport.get_pid(), limits)
         _write_stdin(transport, _START_LINE + stdin)
         await _wait_until_finished(capture, max_output)
     except BaseException:
@@ -116,6 +131,22 @@ async def run(
             groups.remove(transport.get_pid())
             transport.close()
     return _result(transport, capture)
+
+
+def _limit(pid: int, limits: Limits) -> None:
+    """Limits a process that waits for its start line, and so all its children."""
+    if not hasattr(resource, "prlimit"):
+        return
+    values = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_AS: limits.memory,
+        resource.RLIMIT_NPROC: limits.processes,
+    }
+    for kind, value in values.items():
+        # The process may have ended, and an operator may have set a lower limit.
+        with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
+            if value is not None:
+                resource.prlimit(pid, kind, (value, value))
 
 
 async def _wait_until_finished(capture: _OutputCapture, max_output: int) -> None:

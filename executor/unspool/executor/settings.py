@@ -59,12 +59,39 @@ class ExecutorSettings:
     secrets_dir: str = setting(
         "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows and webhooks"
     )
-    allow_shell: bool = setting("UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used")
+    allow: str = setting(
+        "UNSPOOL_ALLOW",
+        "",
+        "What `run` tasks may run: shell, script, container, separated by commas; `--allow` overrides it",
+    )
+    allow_shell: bool = setting(
+        "UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used; the same as UNSPOOL_ALLOW=shell"
+    )
     shell_max_output_bytes: int = setting(
         "UNSPOOL_SHELL_MAX_OUTPUT_BYTES",
         MEBIBYTE,
-        "Most a command may write to standard output, and to standard error",
+        "Most a command, script or container may write to standard output, and to standard error",
     )
     shell_kill_grace_seconds: float = setting(
-        "UNSPOOL_SHELL_KILL_GRACE_SECONDS", 2.0, "Time between SIGTERM and SIGKILL when a command is stopped"
+        "UNSPOOL_SHELL_KILL_GRACE_SECONDS",
+        2.0,
+        "Time between SIGTERM and SIGKILL when a command, script or container is stopped",
+    )
+    run_max_processes: int = setting(
+        "UNSPOOL_RUN_MAX_PROCESSES",
+        0,
+        "Most processes and threads of the executor's user while a command or script runs, unless that "
+        "user is root; 0: no limit",
+        least=0,
+    )
+    script_memory_mb: int = setting(
+        "UNSPOOL_SCRIPT_MEMORY_MB", 512, "Memory of each process of a script, in MiB"
+    )
+    script_timeout_seconds: float = setting(
+        "UNSPOOL_SCRIPT_TIMEOUT_SECONDS", 3600.0, "Longest time a script may run"
+    )
+    script_python: str = setting(
+        "UNSPOOL_SCRIPT_PYTHON",
+        "",
+        "Interpreter of Python scripts; default: the one of the executor, without its virtual environment",
     )

@@ -21,13 +21,14 @@ _PROCESSES: Final = frozenset({"shell", "script", "container"})
 
 
 _OF_RESOURCE: Final = re.compile(
-    r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource)/endpoint/authentication(?:/|$)"
+    r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource|/run/script/source)"
+    r"/endpoint/authentication(?:/|$)"
 )
-"""Pointers of authentications of catalogs and of external schemas."""
+"""Pointers of authentications of catalogs, external schemas and external scripts."""
 
 
 _ADDRESS: Final = re.compile(
-    r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource)/endpoint(?:/uri)?"
+    r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource|/run/script/source)/endpoint(?:/uri)?"
 )
 """Pointers of their addresses."""
 

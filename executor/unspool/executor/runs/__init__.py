@@ -1,0 +1,1 @@
+"""Handlers of `run` tasks: shell commands, scripts and containers."""

@@ -1,0 +1,43 @@
+"""The outcome of a process that has ended, by its `return` (inventory I56, I57)."""
+
+from typing import Final
+
+from unspool.definitions import errors
+from unspool.executor.masking import masked
+from unspool.executor.outcome import Completed, Faulted, Outcome
+from unspool.executor.process import ProcessResult
+from unspool.executor.runs.options import ProcessOptions
+
+_SHOWS_FAILURE: Final = frozenset({"code", "stderr", "all"})
+"""Return modes that show a failure; with the others a non-zero exit code is an error (I57)."""
+
+_STDERR_TAIL: Final = 500
+
+
+def outcome_of(options: ProcessOptions, result: ProcessResult, what: str) -> Outcome:
+    """Returns the outcome of a process.
+
+    Args:
+        options: of the process.
+        result: exit code and output.
+        what: names the process in errors: "command".
+    """
+    if result.code != 0 and options.returns not in _SHOWS_FAILURE:
+        return Faulted(_failure(options, result, what))
+    match options.returns:
+        case "all":
+            return Completed({"code": result.code, "stdout": result.stdout, "stderr": result.stderr})
+        case "code":
+            return Completed(result.code)
+        case "none":
+            return Completed(None)
+        case "stderr":
+            return Completed(result.stderr.removesuffix("\n"))
+        case _:
+            return Completed(result.stdout.removesuffix("\n"))
+
+
+def _failure(options: ProcessOptions, result: ProcessResult, what: str) -> errors.WorkflowError:
+    tail = masked(result.stderr.strip(), options.environment.values())[-_STDERR_TAIL:]
+    detail = f"the {what} ended with exit code {result.code}"
+    return errors.runtime(f"{detail}: {tail}" if tail else detail, title=f"{what.capitalize()} failed")
