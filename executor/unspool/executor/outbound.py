@@ -48,14 +48,26 @@ class Outbound:
             OSError: the name does not resolve, or no connection could be made.
             TimeoutError: there was no connection within `CONNECT_SECONDS`.
         """
+        return (await self._connected(host, port))[1]
+
+    async def reachable_address(self, host: str, port: int) -> str:
+        """An allowed address at which a server accepts connections. Raises as `connect`.
+
+        For libraries that take one address and make the connection themselves.
+        """
+        address, connection = await self._connected(host, port)
+        connection.close()
+        return address
+
+    async def _connected(self, host: str, port: int) -> tuple[str, socket.socket]:
         addresses = await self.addresses(host, port)
         async with asyncio.timeout(CONNECT_SECONDS):
             for address in addresses[:-1]:
                 try:
-                    return await _connected(address, port)
+                    return address, await _connected(address, port)
                 except OSError:
                     continue
-            return await _connected(addresses[-1], port)
+            return addresses[-1], await _connected(addresses[-1], port)
 
 
 async def _connected(address: str, port: int) -> socket.socket:

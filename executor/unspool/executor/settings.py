@@ -39,6 +39,14 @@ class ExecutorSettings:
         4 * MEBIBYTE,
         "Largest body of an HTTP response, decompressed",
     )
+    broker_timeout_seconds: float = setting(
+        "UNSPOOL_BROKER_TIMEOUT_SECONDS",
+        30.0,
+        "Longest time to connect to a message broker and to publish a message",
+    )
+    broker_max_message_bytes: int = setting(
+        "UNSPOOL_BROKER_MAX_MESSAGE_BYTES", MEBIBYTE, "Largest message that a subscription takes"
+    )
     resource_max_bytes: int = setting(
         "UNSPOOL_RESOURCE_MAX_BYTES", 4 * MEBIBYTE, "Largest text of an external resource"
     )

@@ -48,6 +48,8 @@ class Request:
     """The authentication policy (`$authorization`)."""
     detached: bool = False
     """Whether the workflow does not wait for it. Then its output is its input."""
+    returns_input: bool = False
+    """Whether the output of the task is its input, because the handler returns nothing."""
     documents: Mapping[str, ResourceReference] = field(default_factory=dict)
     """External resources that the handler needs, such as an OpenAPI document. They are fetched first."""
 

@@ -22,7 +22,7 @@ class RequestInterpreter(Kind):
 
     def answered(self, builder: DecisionBuilder, run: Run, body: Request, output: Json) -> None:
         """Completes with the result; the result of a detached process is not awaited (inventory I58)."""
-        complete(builder, run, INPUT if body.detached else output)
+        complete(builder, run, INPUT if body.detached or body.returns_input else output)
 
 
 class UnsupportedInterpreter(Kind):

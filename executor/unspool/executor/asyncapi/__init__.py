@@ -1,0 +1,1 @@
+"""`call: asyncapi` (dsl-reference.md, "AsyncAPI Call"; inventory J.4)."""
