@@ -1,6 +1,7 @@
 """Contexts of tasks for handlers that a test calls itself."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from unspool.eventstore.texts import sha256_of
 from unspool.executor.task_context import TaskContext
@@ -19,7 +20,9 @@ class TextsInMemory(dict[str, str]):
 
 
 def task_context(
-    texts: TextsInMemory | None = None, report: Callable[[object], None] = lambda value: None
+    texts: TextsInMemory | None = None,
+    report: Callable[[object], None] = lambda value: None,
+    parked: Callable[[str], AbstractContextManager[None]] = lambda why: nullcontext(),
 ) -> TaskContext:
     """The context of a first delivery."""
-    return TaskContext("default", 1, TextsInMemory() if texts is None else texts, report)
+    return TaskContext("default", 1, TextsInMemory() if texts is None else texts, report, parked)

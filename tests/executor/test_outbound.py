@@ -3,11 +3,15 @@
 import pytest
 
 from unspool.executor.egress import AddressRefused, AddressScope, EgressPolicy
+from unspool.executor.limits.limits import Limits
 from unspool.executor.outbound import opened_outbound
+from unspool.executor.settings import ExecutorSettings
+
+NO_LIMITS = Limits(ExecutorSettings(), None)
 
 
 async def test_a_socket_is_connected_to_an_allowed_address(service):
-    async with opened_outbound(EgressPolicy(AddressScope.PRIVATE), 1) as outbound:
+    async with opened_outbound(EgressPolicy(AddressScope.PRIVATE), NO_LIMITS, 1) as outbound:
         assert "127.0.0.1" in await outbound.addresses("localhost", service.port)
         connection = await outbound.connect("localhost", service.port)
         with connection:
@@ -16,7 +20,7 @@ async def test_a_socket_is_connected_to_an_allowed_address(service):
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "0x7f.1", "localhost", "::1"])
 async def test_an_address_that_is_not_allowed_is_refused(service, host):
-    async with opened_outbound(EgressPolicy(AddressScope.PUBLIC), 1) as outbound:
+    async with opened_outbound(EgressPolicy(AddressScope.PUBLIC), NO_LIMITS, 1) as outbound:
         with pytest.raises(AddressRefused):
             await outbound.connect(host, service.port)
         with pytest.raises(AddressRefused):

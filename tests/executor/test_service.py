@@ -440,3 +440,21 @@ async def test_an_executor_sends_the_newest_progress_of_a_task(engine, serve, st
                     kinds[each.body.kind].append(each.body.body)
                     done.set()
     assert kinds[MessageKind.TASK_PROGRESSED] == [{"run": "r1", "progress": {"rows": 99}}]
+
+
+async def test_a_task_that_waits_for_a_limit_leaves_its_slot_to_others(engine, serve, eventually) -> None:
+    free, waiting = asyncio.Event(), []
+
+    async def work(request: TaskRequest, context: TaskContext) -> Outcome:
+        if request.arguments.get("limited"):
+            with context.parked("the limit of api.example.com"):
+                waiting.append(request.run)
+                await free.wait()
+        return Completed(request.run)
+
+    serve(work, concurrency=1, parked_tasks=2)
+    await engine.ask("a", "b", limited=True)
+    await eventually(lambda: len(waiting) == 2, "two tasks wait without a slot")
+    await engine.ask("c")
+    assert (await engine.result("c")).body["output"] == "c"
+    free.set()

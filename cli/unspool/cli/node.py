@@ -115,6 +115,7 @@ class Node:
             store=store_endpoints(self._url),
             jq=stack.enter_context(jq_pool(self._environment)),
             secrets=LocalSecrets(self._environment, settings.secrets_dir),
+            rates=self._store,
         )
         opened = await stack.enter_async_context(handlers)
         return ExecutorService(self._store, opened, settings, self._name, SystemClock())

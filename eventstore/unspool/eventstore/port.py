@@ -12,6 +12,7 @@ from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
 from unspool.eventstore.idempotency_keys import IdempotencyKeys
+from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.records import (
     Commit,
     Consumer,
@@ -294,6 +295,7 @@ class EventStore(
     EventBus,
     EventSinks,
     EventSources,
+    RateLimits,
     Protocol,
 ):
     """The complete store."""

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from unspool.definitions.expressions import JqRunner
+from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolve
 from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, opener
+from unspool.executor.limits.limits import Limits
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
@@ -26,6 +28,7 @@ async def default_handlers(
     store: Iterable[Endpoint] = (),
     jq: JqRunner | None = None,
     secrets: SecretProvider | None = None,
+    rates: RateLimits | None = None,
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release. Their connections close with the context.
 
@@ -34,9 +37,10 @@ async def default_handlers(
         store: the servers of the event store (`store_endpoints(url)`); calls to them are refused.
         jq: evaluates expressions that read secrets and do not compile to closures.
         secrets: returns the values of secrets; by default from the environment and from files.
+        rates: keeps the rates of `UNSPOOL_LIMITS`: the event store. Without it no rate is kept.
 
     Raises:
-        BadSetting: `UNSPOOL_EGRESS` or `UNSPOOL_ALLOW` is not valid.
+        BadSetting: `UNSPOOL_EGRESS`, `UNSPOOL_ALLOW` or `UNSPOOL_LIMITS` is not valid.
     """
     allowed(settings)
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
@@ -44,7 +48,8 @@ async def default_handlers(
     groups = ProcessGroups()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, groups.close)
-        outbound = await stack.enter_async_context(opened_outbound(policy, settings.concurrency))
+        limits = Limits(settings, rates)
+        outbound = await stack.enter_async_context(opened_outbound(policy, limits, settings.concurrency))
         services = HandlerServices(settings, outbound, groups, Authentication())
         yield {
             kind: SecretHandler(LazyHandler(opener(module), services, stack), provider, jq)

@@ -5,11 +5,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
+from yarl import URL
 
 from unspool.executor.egress import AddressRefused, EgressPolicy
+from unspool.executor.limits.limits import Limits
 
 CONNECT_SECONDS: Final = 10.0
 
@@ -23,7 +25,19 @@ class Outbound:
 
     policy: EgressPolicy
     session: aiohttp.ClientSession
-    """For all HTTP requests. They share pooled connections and nothing else."""
+    """Its requests share pooled connections and nothing else. `request` also keeps the limits of the host."""
+    limits: Limits
+
+    @asynccontextmanager
+    async def request(self, method: str, url: URL, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Sends one HTTP request, with the options of aiohttp. The response is open in the context.
+
+        Raises:
+            Rejected: the host does not answer; the request was not sent.
+            OSError, aiohttp.ClientError: the request failed.
+        """
+        async with self.limits.call(target_of(url)), self.session.request(method, url, **options) as response:
+            yield response
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The allowed addresses of a server, for libraries that make their connections themselves.
@@ -82,8 +96,14 @@ async def _connected(address: str, port: int) -> socket.socket:
     return connection
 
 
+def target_of(url: URL) -> str:
+    """The host of a URL for limits, with the port if it is not the default one."""
+    host = (url.host or "").lower()
+    return host if url.is_default_port() else f"{host}:{url.port}"
+
+
 @asynccontextmanager
-async def opened_outbound(policy: EgressPolicy, connections: int) -> AsyncIterator[Outbound]:
+async def opened_outbound(policy: EgressPolicy, limits: Limits, connections: int) -> AsyncIterator[Outbound]:
     """The connections of an executor. Those of its HTTP session close with the context.
 
     Cookies are not kept, and proxies and `.netrc` of the environment are not used.
@@ -101,7 +121,7 @@ async def opened_outbound(policy: EgressPolicy, connections: int) -> AsyncIterat
         trust_env=False,
     )
     async with session:
-        yield Outbound(policy, session)
+        yield Outbound(policy, session, limits)
 
 
 def _checked_socket_factory(policy: EgressPolicy) -> aiohttp.SocketFactoryType:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-import aiohttp
 import orjson
 
 from unspool.definitions.errors import WorkflowError, communication, configuration
@@ -25,6 +24,7 @@ from unspool.executor.authentication.policies import Authentication
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
 from unspool.executor.kinds import HandlerServices
+from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Faulted, FetchedText, Outcome, Rejected
 from unspool.executor.recent_texts import RecentTexts
 from unspool.executor.settings import ExecutorSettings
@@ -38,7 +38,7 @@ _HTTP: Final = ("http://", "https://")
 @asynccontextmanager
 async def open_handler(services: HandlerServices) -> AsyncIterator["ResourceFetch"]:
     """Opens the handler."""
-    resources = ResourceFetch(services.outbound.session, services.settings, services.authentication)
+    resources = ResourceFetch(services.outbound, services.settings, services.authentication)
     try:
         yield resources
     finally:
@@ -49,11 +49,11 @@ class ResourceFetch:
     """Fetches one text for each request."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, settings: ExecutorSettings, authentication: Authentication
+        self, outbound: Outbound, settings: ExecutorSettings, authentication: Authentication
     ) -> None:
         self._settings = settings
         limits = replace(settings, http_max_response_bytes=settings.resource_max_bytes)
-        self._http = HttpCall(session, limits, authentication)
+        self._http = HttpCall(outbound, limits, authentication)
         self._recent = RecentTexts(settings.resource_cache_seconds)
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -54,6 +54,25 @@ class _Running:
     task: asyncio.Task[None] = field(init=False)
     stop_reason: _StopReason | None = None
     progress: Progress = field(default_factory=Progress)
+    waits: bool = False
+    """Whether it waits for a limit, without a slot."""
+    on_parked: Callable[[], None] = lambda: None
+
+    def report(self, value: Json) -> None:
+        """See `TaskContext.report`."""
+        self.progress.report(value)
+
+    @contextlib.contextmanager
+    def parked(self, why: str) -> Iterator[None]:
+        """See `TaskContext.parked`."""
+        before, self.waits = self.progress.value, True
+        self.progress.report({"waitsFor": why})
+        self.on_parked()
+        try:
+            yield
+        finally:
+            self.waits = False
+            self.progress.report(before)
 
     def stop(self, reason: _StopReason) -> None:
         self.stop_reason = reason
@@ -84,6 +103,7 @@ class ExecutorService:
         self._slot_freed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._reclaim_at = 0.0
+        self._any_waited = False
 
     async def run(self) -> None:
         """Runs until `stop`. Then waits for running tasks until the grace period ends, and releases the rest.
@@ -136,16 +156,25 @@ class ExecutorService:
         return deliveries
 
     async def _free_slots(self) -> int:
-        while (free := self._settings.concurrency - len(self._running)) <= 0:
+        while (free := self._free()) <= 0:
             self._slot_freed.clear()
             await self._slot_freed.wait()
         return free
+
+    def _free(self) -> int:
+        """The tasks that may be received. Some of those that wait for a limit hold no slot."""
+        waiting = sum(running.waits for running in self._running.values()) if self._any_waited else 0
+        return self._settings.concurrency + min(waiting, self._settings.parked_tasks) - len(self._running)
+
+    def _on_parked(self) -> None:
+        self._any_waited = True
+        self._slot_freed.set()
 
     def _start(self, delivery: Delivery[TaskRequest]) -> None:
         key = (delivery.source, delivery.id)
         if key in self._running:  # it reclaimed its own task: the lease ended while the machine slept
             return
-        running = _Running(delivery)
+        running = _Running(delivery, on_parked=self._on_parked)
         running.task = asyncio.create_task(self._run_task(running))
         running.task.add_done_callback(partial(self._on_task_done, key))
         self._running[key] = running
@@ -153,7 +182,7 @@ class ExecutorService:
     async def _run_task(self, running: _Running) -> None:
         delivery = running.delivery
         try:
-            await self._runner.run(delivery, running.progress.report)
+            await self._runner.run(delivery, running)
         except asyncio.CancelledError:
             if running.stop_reason is _StopReason.CANCELLED:
                 await self._runner.discard(delivery)

@@ -13,6 +13,29 @@ class ExecutorSettings:
     """Limits of the executor and permissions of its tasks."""
 
     concurrency: int = setting("UNSPOOL_EXECUTOR_CONCURRENCY", 64, "Tasks one executor runs at once")
+    parked_tasks: int = setting(
+        "UNSPOOL_EXECUTOR_PARKED_TASKS",
+        1000,
+        "Most tasks of one executor that wait for a limit, without a slot",
+    )
+    target_concurrency: int = setting(
+        "UNSPOOL_EXECUTOR_TARGET_CONCURRENCY",
+        48,
+        "Calls of one executor to one host or function at once, so that a slow one leaves slots for others",
+    )
+    limits: str = setting(
+        "UNSPOOL_LIMITS",
+        "",
+        "Rates that all executors keep together, such as 'api.example.com=10/s function:charge-card=5/s'",
+    )
+    circuit_failures: int = setting(
+        "UNSPOOL_CIRCUIT_FAILURES",
+        20,
+        "After this many calls in a row without an answer, calls to a host wait for one that tries it",
+    )
+    circuit_seconds: float = setting(
+        "UNSPOOL_CIRCUIT_SECONDS", 5.0, "How long calls to a host that does not answer pause before the trial"
+    )
     lease_seconds: float = setting(
         "UNSPOOL_EXECUTOR_LEASE_SECONDS",
         30.0,

@@ -1,11 +1,24 @@
 """What a handler knows of a task beside its request."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.texts import Texts
+
+
+class HeldTask(Protocol):
+    """A task as the executor that holds it sees it."""
+
+    def report(self, value: Json) -> None:
+        """See `TaskContext.report`."""
+
+    def parked(self, why: str) -> AbstractContextManager[None]:
+        """See `TaskContext.parked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +32,9 @@ class TaskContext:
     report: Callable[[Json], None]
     """Reports the progress of the task: any JSON. The newest value is sent every few seconds, to the history.
     Raises `ValueError` if it is larger than 4096 bytes, and `TypeError` if it is not JSON."""
+    parked: Callable[[str], AbstractContextManager[None]]
+    """Frees the slot of the task while the context is open, because the task only waits. Takes what it waits
+    for, which becomes its progress."""
 
     async def text(self, sha256: str) -> str:
         """The text of an external resource that was fetched for the execution.
@@ -31,3 +47,13 @@ class TaskContext:
         if found is None:
             raise NotFound(f"the text {sha256} is not stored")
         return found
+
+
+current: Final[ContextVar[TaskContext | None]] = ContextVar("current task", default=None)
+"""The context of the task that runs, for what is below handlers."""
+
+
+def parked(why: str) -> AbstractContextManager[None]:
+    """Frees the slot of the task that runs while the context is open; see `TaskContext.parked`."""
+    context = current.get()
+    return nullcontext() if context is None else context.parked(why)

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 import orjson
 
 from unspool.definitions import errors
-from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
@@ -18,7 +17,7 @@ from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.task_context import TaskContext
+from unspool.executor.task_context import HeldTask, TaskContext, current
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +50,8 @@ class TaskRunner:
         self._max_result = settings.max_result_bytes
         self._clock = clock
 
-    async def run(self, delivery: Delivery[TaskRequest], report: Callable[[Json], None]) -> None:
+    async def run(self, delivery: Delivery[TaskRequest], held: HeldTask) -> None:
         """Runs a task, then sends its result or moves it to the dead letter queue.
-
-        `report` gets the progress of the task.
 
         At the deadline, no result is sent. The timer of the timeout informs the execution. Only the execution
         knows whether the task or something around it timed out.
@@ -64,7 +61,7 @@ class TaskRunner:
             await self._move_to_dead_letters(delivery, error, "")
             return
         try:
-            outcome = await self._run_before_deadline(delivery, report)
+            outcome = await self._run_before_deadline(delivery, held)
         except TimeoutError:
             await self.discard(delivery)
         except HandlerFailed as failed:
@@ -87,12 +84,11 @@ class TaskRunner:
         """Acknowledges a task without a result."""
         await retry_until_available(lambda: self._store.finish_task(delivery, None))
 
-    async def _run_before_deadline(
-        self, delivery: Delivery[TaskRequest], report: Callable[[Json], None]
-    ) -> Outcome:
+    async def _run_before_deadline(self, delivery: Delivery[TaskRequest], held: HeldTask) -> Outcome:
         """The outcome. Raises `TimeoutError` at the deadline."""
         request = delivery.body
-        context = TaskContext(delivery.tenant, delivery.attempts, self._store, report)
+        context = TaskContext(delivery.tenant, delivery.attempts, self._store, held.report, held.parked)
+        current.set(context)
         if request.deadline is None:
             return await self._call_handler(request, context)
         left = (request.deadline - self._clock.now()) / 1000

@@ -39,6 +39,11 @@ def ready(role: str) -> str:
     return f"unspool:ready:{role}"
 
 
+def rate_limit(limit: str) -> str:
+    """String: the time of the next start at an even rate (microseconds)."""
+    return f"unspool:limit:{limit}"
+
+
 class Shard:
     """The keys of one shard of one tenant."""
 

@@ -14,6 +14,7 @@ from unspool.eventstore.redis.idempotency_keys import RedisIdempotencyKeys
 from unspool.eventstore.redis.index import RedisIndex
 from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
+from unspool.eventstore.redis.rate_limits import RedisRateLimits
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.sinks import RedisSinks
@@ -35,6 +36,7 @@ class RedisStore(
     RedisEventBus,
     RedisSinks,
     RedisSources,
+    RedisRateLimits,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 

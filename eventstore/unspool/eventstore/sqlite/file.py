@@ -31,6 +31,7 @@ _NEW_TABLES: Final = {
     "sinks": "sinks.sql",
     "sources": "sources.sql",
     "texts": "texts.sql",
+    "rate_limits": "rate_limits.sql",
 }
 """Tables that release 0.1 did not have, each with the script that adds it and those that belong to it."""
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import aiohttp
 from multidict import CIMultiDictProxy
 
 from unspool.definitions import errors
@@ -18,6 +17,7 @@ from unspool.executor.http.redirect import MAX_HOPS, redirected
 from unspool.executor.http.request import HttpRequest, prepare
 from unspool.executor.http.response import HttpResponse, UnreadableContent, content, header_text, to_base64
 from unspool.executor.kinds import HandlerServices
+from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
@@ -26,16 +26,16 @@ from unspool.executor.task_context import TaskContext
 @asynccontextmanager
 async def open_handler(services: HandlerServices) -> AsyncIterator["HttpCall"]:
     """Opens the handler."""
-    yield HttpCall(services.outbound.session, services.settings, services.authentication)
+    yield HttpCall(services.outbound, services.settings, services.authentication)
 
 
 class HttpCall:
     """Runs `call: http` tasks (inventory J.2)."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, settings: ExecutorSettings, authentication: Authentication
+        self, outbound: Outbound, settings: ExecutorSettings, authentication: Authentication
     ) -> None:
-        self._client = HttpClient(session, settings.http_max_response_bytes)
+        self._client = HttpClient(outbound, settings.http_max_response_bytes)
         self._authentication = authentication
         self._settings = settings
 

@@ -12,6 +12,7 @@ from unspool.executor.egress import AddressRefused
 from unspool.executor.http.failures import call_error, connection_error
 from unspool.executor.http.request import HttpRequest
 from unspool.executor.http.response import HttpResponse, header_text
+from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Rejected
 
 MAX_CHALLENGES: Final = 2
@@ -25,10 +26,10 @@ _ERROR_BODY_BYTES: Final = 64 * 1024
 
 
 class HttpClient:
-    """Sends requests in a session."""
+    """Sends requests."""
 
-    def __init__(self, session: aiohttp.ClientSession, max_response_bytes: int) -> None:
-        self._session = session
+    def __init__(self, outbound: Outbound, max_response_bytes: int) -> None:
+        self._outbound = outbound
         self._max_response_bytes = max_response_bytes
 
     async def send(self, request: HttpRequest) -> HttpResponse:
@@ -79,7 +80,7 @@ class HttpClient:
         if authorization is not None:
             headers = headers.copy()
             headers["Authorization"] = authorization
-        async with self._session.request(
+        async with self._outbound.request(
             request.method,
             request.url,
             headers=headers,

@@ -1,0 +1,136 @@
+"""Limits the calls of an executor by their target: a host, or a function."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from unspool.definitions.errors import communication
+from unspool.eventstore.rate_limits import RateLimits
+from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.executor.egress import AddressRefused
+from unspool.executor.limits.circuit import Circuit, HostUnavailable
+from unspool.executor.limits.rules import rate_of, rules_of
+from unspool.executor.outcome import Rejected
+from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import parked
+
+_MOST_TARGETS: Final = 10_000
+"""Targets whose failures are remembered. The least recently used are forgotten."""
+
+_MOST_RESERVED_SECONDS: Final = 60.0
+"""How far ahead a start is reserved. Starts that a stopped executor has reserved are lost."""
+
+NOT_REACHED: Final = (OSError, TimeoutError)
+"""Exceptions of a call to which the host gave no answer."""
+
+
+@dataclass(slots=True)
+class _Target:
+    """What is known of one target."""
+
+    slots: asyncio.Semaphore
+    circuit: Circuit
+    calls: int = field(default=0)
+    """Calls that run or wait."""
+
+
+class Limits:
+    """Limits calls. All executors on the store keep the rates together; the rest is for this executor."""
+
+    def __init__(self, settings: ExecutorSettings, rates: RateLimits | None) -> None:
+        """Takes the store of the rates; without one no rate is kept.
+
+        Raises:
+            BadSetting: `UNSPOOL_LIMITS` is malformed.
+        """
+        self._rules = rules_of(settings.limits)
+        self._rates = rates
+        self._settings = settings
+        self._targets: OrderedDict[str, _Target] = OrderedDict()
+
+    @asynccontextmanager
+    async def call(self, target: str) -> AsyncIterator[None]:
+        """Waits until a call to a target may begin. Exceptions of `NOT_REACHED` count as its failures.
+
+        While it waits it holds no slot of the executor, and the task's progress says what it waits for.
+
+        Raises:
+            Rejected: the host does not answer; the call was not made.
+        """
+        state = self._target(target)
+        state.calls += 1
+        try:
+            if state.slots.locked():
+                with parked(f"other calls to {target}"):
+                    await state.slots.acquire()
+            else:
+                await state.slots.acquire()
+            try:
+                await self._enter(target, state.circuit)
+                async with _watched(state.circuit):
+                    await self._wait_for_rate(target)
+                    yield
+            finally:
+                state.slots.release()
+        finally:
+            state.calls -= 1
+
+    async def _enter(self, target: str, circuit: Circuit) -> None:
+        try:
+            await circuit.enter(partial(parked, f"{target}, which has not answered"))
+        except HostUnavailable:
+            detail = f"{target} does not answer; this call was not made"
+            raise Rejected(communication(detail, title="Host unavailable", status=503)) from None
+
+    async def _wait_for_rate(self, target: str) -> None:
+        rate = rate_of(self._rules, target) if self._rules else None
+        if rate is None or self._rates is None:
+            return
+        most = int(_MOST_RESERVED_SECONDS * 1_000_000)
+        while True:
+            wait = await retry_until_available(partial(self._rates.reserve_start, target, rate, most))
+            if wait == 0:
+                return
+            seconds = _MOST_RESERVED_SECONDS * JITTER.uniform(0.5, 1.0) if wait is None else wait / 1_000_000
+            with parked(f"the limit of {target}"):
+                await asyncio.sleep(seconds)
+            if wait is not None:
+                return
+
+    def _target(self, name: str) -> _Target:
+        found = self._targets.get(name)
+        if found is None:
+            settings = self._settings
+            circuit = Circuit(settings.circuit_failures, settings.circuit_seconds)
+            found = self._targets[name] = _Target(asyncio.Semaphore(settings.target_concurrency), circuit)
+            self._forget_some()
+        else:
+            self._targets.move_to_end(name)
+        return found
+
+    def _forget_some(self) -> None:
+        """Forgets the least recently used target without calls, if there are too many."""
+        if len(self._targets) > _MOST_TARGETS:
+            unused = next((name for name, target in self._targets.items() if not target.calls), None)
+            if unused is not None:
+                del self._targets[unused]
+
+
+@asynccontextmanager
+async def _watched(circuit: Circuit) -> AsyncIterator[None]:
+    try:
+        yield
+    except AddressRefused:
+        circuit.abandoned()
+        raise
+    except NOT_REACHED:
+        circuit.failed()
+        raise
+    except BaseException:
+        circuit.abandoned()
+        raise
+    circuit.succeeded()

@@ -1,0 +1,180 @@
+"""Limits of calls: rates that executors share, calls at once, and hosts that do not answer."""
+
+import asyncio
+import contextlib
+
+import pytest
+from tests.task_contexts import task_context
+
+from unspool.eventstore.rate_limits import Rate
+from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.settings import BadSetting
+from unspool.executor.egress import AddressRefused
+from unspool.executor.handlers import default_handlers
+from unspool.executor.limits.limits import Limits
+from unspool.executor.limits.rules import rate_of, rules_of
+from unspool.executor.outcome import Completed, Rejected
+from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import current
+
+
+def test_the_first_rule_that_matches_is_used():
+    rules = rules_of("Api.Example.com=10/s *.example.com=100/m:20 localhost:81=1/10s function:charge-*=5/h")
+
+    assert rate_of(rules, "api.example.com") == Rate(100_000)
+    assert rate_of(rules, "api.example.com:8443") == Rate(100_000)
+    assert rate_of(rules, "other.example.com") == Rate(600_000, 20)
+    assert rate_of(rules, "localhost:81") == Rate(10_000_000)
+    assert rate_of(rules, "localhost:82") is None
+    assert rate_of(rules, "function:charge-card") == Rate(720_000_000)
+    assert rate_of(rules, "example.com") is None
+
+
+@pytest.mark.parametrize("text", ["api", "api=", "api=1", "api=x/s", "=1/s", "api=0/s", "api=1/s:0", "a=1/y"])
+def test_a_malformed_rule_is_named(text):
+    with pytest.raises(BadSetting, match="UNSPOOL_LIMITS"):
+        Limits(ExecutorSettings(limits=f"good=1/s {text}"), None)
+
+
+class Waiting:
+    """Records what calls wait for."""
+
+    def __init__(self):
+        self.now = []
+        self.all = []
+        self.context = task_context(parked=self.parked)
+
+    @contextlib.contextmanager
+    def parked(self, why):
+        self.now.append(why)
+        self.all.append(why)
+        yield
+        self.now.remove(why)
+
+
+@pytest.fixture
+async def waiting():
+    found = Waiting()
+    token = current.set(found.context)
+    yield found
+    current.reset(token)
+
+
+async def test_a_rate_delays_calls_and_fails_none(store, waiting):
+    limits = Limits(ExecutorSettings(limits="slow=20/s"), store)
+    loop, began = asyncio.get_running_loop(), []
+
+    async def call(target):
+        async with limits.call(target):
+            began.append((target, loop.time()))
+
+    await asyncio.gather(*(call("slow") for _ in range(5)), call("free"))
+
+    times = [time for target, time in began if target == "slow"]
+    assert times[-1] - times[0] >= 0.19
+    assert set(waiting.all) == {"the limit of slow"}
+    assert waiting.now == []
+
+
+async def test_calls_to_one_target_leave_slots_for_others(waiting, eventually):
+    limits = Limits(ExecutorSettings(target_concurrency=2), None)
+    done, running = asyncio.Event(), []
+
+    async def call(target):
+        async with limits.call(target):
+            running.append(target)
+            await done.wait()
+
+    async with asyncio.TaskGroup() as calls:
+        for target in ("slow", "slow", "slow", "other"):
+            calls.create_task(call(target))
+        await eventually(lambda: len(running) == 3, "three calls run")
+        assert sorted(running) == ["other", "slow", "slow"]
+        assert waiting.now == ["other calls to slow"]
+        done.set()
+    assert len(running) == 4
+
+
+async def fail(limits, error=ConnectionRefusedError):
+    with pytest.raises(error):
+        async with limits.call("dead"):
+            raise error
+
+
+async def test_calls_wait_for_one_that_tries_a_host_that_does_not_answer(waiting, eventually):
+    limits = Limits(ExecutorSettings(circuit_failures=3, circuit_seconds=0.2), None)
+    for _ in range(3):
+        await fail(limits)
+    answer, made = asyncio.Event(), []
+
+    async def call():
+        async with limits.call("dead"):
+            made.append(1)
+            await answer.wait()
+
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(5):
+            calls.create_task(call())
+        await eventually(lambda: made == [1], "one call tries the host")
+        await asyncio.sleep(0)
+        assert made == [1]
+        answer.set()
+    assert len(made) == 5
+    assert set(waiting.all) == {"dead, which has not answered"}
+
+
+async def test_calls_fail_with_the_one_that_tried_the_host(waiting):
+    limits = Limits(ExecutorSettings(circuit_failures=1, circuit_seconds=0.1), None)
+    await fail(limits)
+
+    async def call():
+        async with limits.call("dead"):
+            raise ConnectionRefusedError
+
+    results = await asyncio.gather(*(call() for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [ConnectionRefusedError, Rejected, Rejected]
+    assert (results[1].error.status, results[1].error.title) == (503, "Host unavailable")
+
+
+async def test_a_cancelled_trial_makes_way_for_another(waiting, eventually):
+    limits = Limits(ExecutorSettings(circuit_failures=1, circuit_seconds=3600), None)
+    await fail(limits)
+
+    async def call():
+        async with limits.call("dead"):
+            pass
+
+    first, second = asyncio.create_task(call()), asyncio.create_task(call())
+    await eventually(lambda: len(waiting.now) == 2, "both wait")
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert not second.done()
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+
+
+async def test_answers_and_refused_addresses_do_not_count(waiting):
+    limits = Limits(ExecutorSettings(circuit_failures=2, circuit_seconds=3600), None)
+    for error in (ConnectionRefusedError, AddressRefused, KeyError, AddressRefused):
+        await fail(limits, error)
+    async with limits.call("dead"):
+        pass
+    await fail(limits)
+    async with limits.call("dead"):
+        pass
+
+
+async def test_executors_keep_the_rate_of_a_host_together(store, service):
+    service.answer("/x", "1")
+    settings = ExecutorSettings(limits=f"127.0.0.1:{service.port}=20/s")
+    arguments = {"method": "GET", "endpoint": {"uri": f"{service.url}/x"}}
+    request = TaskRequest("e1", "r1", "/do/0/call", "http", arguments)
+    began = asyncio.get_running_loop().time()
+    async with default_handlers(settings, rates=store) as one, default_handlers(settings, rates=store) as two:
+        outcomes = await asyncio.gather(
+            *(handlers["http"](request, task_context()) for handlers in (one, two) for _ in range(3))
+        )
+
+    assert [type(outcome) for outcome in outcomes] == [Completed] * 6
+    assert asyncio.get_running_loop().time() - began >= 0.24
