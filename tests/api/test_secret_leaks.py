@@ -22,6 +22,7 @@ from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 CANARY = 'S3cr3tCanary0815/+"x"%41&='
 PASSWORD = "Passw0rdCanary4711"
@@ -198,7 +199,7 @@ do:
 """
 
 
-async def broken(request: TaskRequest) -> Outcome:
+async def broken(request: TaskRequest, _: TaskContext) -> Outcome:
     """A handler with a bug: it shows its arguments in the text, the cause and the local names of its error."""
     key = request.arguments["headers"]["X-Key"]
     assert key == CANARY

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from functools import partial
+from typing import cast
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.http import request as http
 from unspool.executor.http.response import UnreadableContent, content
+from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Rejected
 from unspool.executor.runs import shell
 
@@ -47,7 +49,7 @@ def prepared_or_error(prepare, request: TaskRequest):
 )
 def test_http_arguments(endpoint, method, rest) -> None:
     arguments = {"method": method, "endpoint": endpoint, **rest}
-    prepare = partial(http.prepare, credentials_of=Authentication().credentials)
+    prepare = partial(http.prepare, credentials_of=Authentication(cast("Outbound", None)).credentials)
     prepared = prepared_or_error(prepare, TaskRequest("e", "r", "/do/0/x", "http", arguments))
     if isinstance(prepared, WorkflowError):
         assert prepared.status == 500 if prepared.type.endswith("/communication") else 400

@@ -557,13 +557,13 @@ class TestRedirects:
 
     def test_https_does_not_become_http(self) -> None:
         from unspool.eventstore.records import TaskRequest
-        from unspool.executor.authentication.policies import Authentication
+        from unspool.executor.authentication.credentials import NONE
         from unspool.executor.http.redirect import redirected
         from unspool.executor.http.request import prepare
         from unspool.executor.outcome import Rejected
 
         arguments = {"method": "GET", "endpoint": {"uri": "https://a.example/"}}
-        request = prepare(TaskRequest("e", "r", "/do/0/x", "http", arguments), Authentication().credentials)
+        request = prepare(TaskRequest("e", "r", "/do/0/x", "http", arguments), lambda _: NONE)
         with pytest.raises(Rejected, match="from https to http"):
             redirected(request, 302, "http://a.example/")
 

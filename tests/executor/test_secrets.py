@@ -6,6 +6,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
+from aiohttp import web
 from tests.task_contexts import task_context
 
 from unspool.definitions.compile import compile_plan
@@ -13,7 +14,7 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.records import Message, MessageKind, TaskRequest
 from unspool.executor.handlers import default_handlers
-from unspool.executor.masking import Mask
+from unspool.executor.masking import LongMask, Mask
 from unspool.executor.outcome import Completed, Faulted
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.settings import ExecutorSettings
@@ -241,3 +242,74 @@ def test_a_secret_with_backslashes_is_masked():
     secret = 'C:\\\\dir\\"name"'
     for form in (secret, json.dumps(secret), json.dumps(json.dumps(secret)), quote(json.dumps(secret))):
         assert "dir" not in Mask([secret]).text(form)
+
+
+# -- `$authorization` of policies for tokens
+
+
+TOKEN_POLICY = """\
+use: {{secrets: [me], authentications: {{mine: {{oauth2: {policy}}}}}}}
+do: [{{t: {{call: http, with: {{method: post, headers: {{X: '{header}'}}, body: '{body}',
+  endpoint: {{uri: '{url}/', authentication: {{use: mine}}}}}}}}}}]
+"""
+
+
+@pytest.mark.parametrize("secret", [False, True])
+async def test_arguments_can_read_the_token(requested, execute, service, secret):
+    # K8: the worker does not know the token, so such arguments travel as expressions
+    async def token(_):
+        return web.json_response({"access_token": "a-t0ken-of-the-provider", "expires_in": 3600})
+
+    async def echo(request):
+        return web.json_response({"body": await request.json(), "x": request.headers["X"]})
+
+    service.answers["/oauth2/token"], service.answers["/"] = token, echo
+    members = {"authority": service.url, "grant": "client_credentials", "client": {"id": "a", "secret": "b"}}
+    request = requested(
+        TOKEN_POLICY.format(
+            policy="{use: me}" if secret else json.dumps(members),
+            header="${ $authorization.scheme }/${ $authorization.parameter }",
+            body="${ {n: ., token: $authorization.parameter} }",
+            url=service.url,
+        ),
+        7,
+    )
+    outcome = await execute(request, {"UNSPOOL_SECRET_ME": json.dumps(members)})
+    assert outcome == Completed({"body": {"n": 7, "token": "***"}, "x": "Bearer/***"})
+    called = service.requests[1]
+    assert called.headers["Authorization"] == "Bearer a-t0ken-of-the-provider"
+    assert called.headers["X"] == "Bearer/a-t0ken-of-the-provider"
+    assert json.loads(service.bodies[1]) == {"n": 7, "token": "a-t0ken-of-the-provider"}
+    assert len(service.requests) == 2
+
+
+async def test_an_argument_that_reads_the_token_fails_with_the_error_of_the_token(
+    requested, execute, service
+):
+    members = {"authority": service.url, "grant": "client_credentials"}
+    request = requested(
+        TOKEN_POLICY.format(
+            policy=json.dumps(members), header="${ $authorization.parameter }", body="x", url=service.url
+        )
+    )
+    service.answer("/oauth2/token", '{"error": "invalid_client"}', status=401)
+    outcome = await execute(request, {})
+    assert isinstance(outcome, Faulted)
+    assert (outcome.error.status, outcome.error.type.rpartition("/")[2]) == (401, "authentication")
+
+
+def test_long_texts_are_masked():
+    token = "".join(chr(33 + n * 7 % 90) for n in range(2000))
+    mask = LongMask(token)
+    for form in (
+        token,
+        quote(token),
+        quote_plus(token).lower() if token.lower() == token else quote_plus(token),
+        json.dumps(token)[1:-1],
+        *(base64.b64encode(b"user:"[:n] + token.encode() + b"z").decode() for n in range(3)),
+        base64.urlsafe_b64encode(token.encode()).decode(),
+    ):
+        text = mask.text(f"<{form}>")
+        assert "***" in text
+        assert len(text) < 30
+    assert mask.value({token: [token, 1, None]}) == {"***": ["***", 1, None]}

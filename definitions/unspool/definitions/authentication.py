@@ -19,5 +19,12 @@ def descriptor(policy: Json) -> dict[str, str | None] | None:
             return {"scheme": "Bearer", "parameter": token}
         case {"digest": _}:
             return {"scheme": "Digest", "parameter": None}
+        case {"oauth2": _} | {"oidc": _}:
+            return {"scheme": "Bearer", "parameter": None}
         case _:
             return None
+
+
+def needs_token(policy: Json) -> bool:
+    """Returns whether a policy, which may have expressions, is one by which an executor gets a token."""
+    return isinstance(policy, dict) and ("oauth2" in policy or "oidc" in policy)

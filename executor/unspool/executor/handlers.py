@@ -50,9 +50,13 @@ async def default_handlers(
         stack.push_async_callback(asyncio.to_thread, groups.close)
         limits = Limits(settings, rates)
         outbound = await stack.enter_async_context(opened_outbound(policy, limits, settings.concurrency))
-        services = HandlerServices(settings, outbound, groups, Authentication())
+        authentication = Authentication(outbound)
+        stack.push_async_callback(authentication.close)
+        services = HandlerServices(settings, outbound, groups, authentication)
         yield {
-            kind: SecretHandler(LazyHandler(opener(module), services, stack), provider, jq)
+            kind: SecretHandler(
+                LazyHandler(opener(module), services, stack), provider, jq, authentication.descriptor
+            )
             for kind, module in BUILT_IN.items()
         }
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
@@ -29,8 +30,41 @@ _SAFE_IN_URLS: Final = ("", "/", "/:@!$&'()*+,;=-._~?")
 
 _BASE64: Final = "[A-Za-z0-9+/_-]"
 
+_LONG: Final = 256
+"""Texts with more characters are masked by a `LongMask`."""
 
-class Mask:
+
+class Masking(ABC):
+    """Hides secrets."""
+
+    @abstractmethod
+    def text(self, text: str) -> str:
+        """The text without the secrets."""
+
+    @property
+    @abstractmethod
+    def knows_any(self) -> bool:
+        """Whether there is a secret to hide."""
+
+    def value(self, value: Json) -> Json:
+        """The value with masked texts, keys and numbers."""
+        return self._value(value) if self.knows_any else value
+
+    def _value(self, value: Json) -> Json:
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {self.text(name): self._value(member) for name, member in value.items()}
+            case list():
+                return [self._value(item) for item in value]
+            case int() | float() if not isinstance(value, bool):
+                return value if self.text(str(value)) == str(value) else HIDDEN
+            case _:
+                return value
+
+
+class Mask(Masking):
     """Replaces values of secrets by `***`, also if they are URL-encoded, in base64 or JSON-escaped."""
 
     def __init__(self, secrets: Iterable[Json]) -> None:
@@ -39,35 +73,87 @@ class Mask:
         longest_first = sorted(patterns, key=lambda pattern: (-len(pattern), pattern))
         self._pattern = re.compile("|".join(longest_first)) if patterns else None
 
+    @property
+    def knows_any(self) -> bool:
+        """See `Masking`."""
+        return self._pattern is not None
+
     def text(self, text: str) -> str:
-        """The text without the secrets."""
+        """See `Masking`."""
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
 
-    def value(self, value: Json) -> Json:
-        """The value with masked texts, keys and numbers."""
-        if self._pattern is None:
-            return value
-        match value:
-            case str():
-                return self.text(value)
-            case dict():
-                return {self.text(name): self.value(member) for name, member in value.items()}
-            case list():
-                return [self.value(item) for item in value]
-            case int() | float() if not isinstance(value, bool):
-                return value if self.text(str(value)) == str(value) else HIDDEN
-            case _:
-                return value
+
+class LongMask(Masking):
+    """Replaces long texts, such as tokens, by `***`: unchanged, in base64, or encoded as a whole.
+
+    It is made in microseconds, while a `Mask` of a token takes a tenth of a second.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        forms = {form for text in texts if len(text) >= _MIN_LENGTH for form in _literal_forms(text)}
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+
+    @property
+    def knows_any(self) -> bool:
+        """See `Masking`."""
+        return bool(self._forms)
+
+    def text(self, text: str) -> str:
+        """See `Masking`."""
+        for form in self._forms:
+            text = text.replace(form, HIDDEN)
+        return text
 
 
-NOTHING_KNOWN: Final = Mask(())
-current: Final[ContextVar[Mask]] = ContextVar("current mask", default=NOTHING_KNOWN)
-"""Masks the secrets of the task that runs. A handler uses it before it shortens a text."""
+class TaskMask(Masking):
+    """Hides what is secret in a task: secrets of the workflow, and tokens that the task has got meanwhile."""
+
+    def __init__(self) -> None:
+        self._secrets: Masking = Mask(())
+        self._learned: list[Masking] = []
+
+    @property
+    def knows_any(self) -> bool:
+        """See `Masking`."""
+        return bool(self._learned) or self._secrets.knows_any
+
+    def hide(self, secrets: Masking) -> None:
+        """Hides the secrets of the workflow."""
+        self._secrets = secrets
+
+    def learn(self, mask: Masking) -> None:
+        """Hides more, which became known while the task ran."""
+        if mask.knows_any and mask not in self._learned:
+            self._learned.append(mask)
+
+    def text(self, text: str) -> str:
+        """See `Masking`."""
+        return self._secrets.text(self.without_learned(text))
+
+    def without_learned(self, text: str) -> str:
+        """The text, in which only what `learn` was given is hidden."""
+        for mask in self._learned:
+            text = mask.text(text)
+        return text
+
+
+current: Final[ContextVar[TaskMask | None]] = ContextVar("current mask", default=None)
+"""The mask of the task that runs. A handler uses it before it shortens a text."""
+
+
+def learn(mask: Masking) -> None:
+    """Hides more in what the task that runs returns, and in its errors."""
+    if (known := current.get()) is not None:
+        known.learn(mask)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` in place of each secret, and of the secrets of the task that runs."""
-    return current.get().text(Mask(secrets).text(text))
+    given = list(secrets)
+    text = LongMask(*(secret for secret in given if len(secret) > _LONG)).text(text)
+    text = Mask(secret for secret in given if len(secret) <= _LONG).text(text)
+    known = current.get()
+    return text if known is None else known.text(text)
 
 
 def _texts(secret: Json) -> Iterator[str]:
@@ -128,3 +214,16 @@ def _base64_patterns(value: bytes) -> Iterator[str]:
         for form in {core, core.replace("+", "-").replace("/", "_")}:
             if len(form) >= _MIN_LENGTH:
                 yield before + re.escape(form) + after
+
+
+def _literal_forms(text: str) -> Iterator[str]:
+    """The encodings of a text that programs commonly make, as texts."""
+    quoted = {quote(text, safe=safe) for safe in _SAFE_IN_URLS} | {quote_plus(text)}
+    for form in {text, json.dumps(text)[1:-1], escape(text), *quoted}:
+        yield form
+        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form)
+    value = text.encode("utf-8", "replace")
+    for offset, skip in enumerate(_BASE64_SKIP):
+        core = base64.b64encode(b"\0" * offset + value).decode()[skip : (offset + len(value)) * 8 // 6]
+        if len(core) >= _MIN_LENGTH:
+            yield from (core, core.replace("+", "-").replace("/", "_"))

@@ -24,6 +24,7 @@ from unspool.executor.authentication.policies import Authentication
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
 from unspool.executor.kinds import HandlerServices
+from unspool.executor.masking import current
 from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Faulted, FetchedText, Outcome, Rejected
 from unspool.executor.recent_texts import RecentTexts
@@ -104,7 +105,11 @@ class ResourceFetch:
         media_type = content_type.partition(";")[0].strip().lower()
         if not _MEDIA_TYPE.fullmatch(media_type):
             media_type = ""
-        return FetchedText(await asyncio.to_thread(text, response.body, content_type), media_type)
+        fetched = await asyncio.to_thread(text, response.body, content_type)
+        known = current.get()
+        if known is not None:  # before it is kept: the next task that gets it does not know the token
+            fetched = known.without_learned(fetched)
+        return FetchedText(fetched, media_type)
 
     async def _read(self, address: str, directory: str, path: str, setting: str) -> FetchedText:
         if not directory:

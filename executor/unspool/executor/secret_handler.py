@@ -1,10 +1,12 @@
 """Gives a handler the values of secrets, and masks them in everything that it returns or raises."""
 
 import asyncio
+import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from unspool.definitions import errors
 from unspool.definitions.authentication import descriptor
@@ -14,12 +16,15 @@ from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
 from unspool.definitions.secret_arguments import SECRETS, evaluated_text
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.masking import Mask, current
+from unspool.executor.masking import Mask, Masking, TaskMask, current
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome, Rejected
 from unspool.executor.secrets import SecretProvider, variable
 from unspool.executor.task_context import TaskContext
 
-_AUTHENTICATION = "/endpoint/authentication"
+_AUTHENTICATION: Final = "/endpoint/authentication"
+_READS_AUTHORIZATION: Final = re.compile(r"\$authorization(?!\w)")
+
+Authorize = Callable[[Json], Awaitable[dict[str, str] | None]]
 
 
 class HandlerDefect(Exception):
@@ -33,23 +38,28 @@ class SecretHandler:
     handler: Handler
     secrets: SecretProvider
     jq: JqRunner | None
+    authorize: Authorize | None = None
+    """Gets the token of a policy, for arguments that read `$authorization`."""
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Evaluates the arguments that read secrets, and runs the task."""
-        asked = request.arguments.get(SECRETS)
-        if asked is None:
-            return await self.handler(request, context)
-        values = await asyncio.to_thread(self._values, asked)
-        mask = Mask(values.values())
-        token = current.set(mask)
+        known = TaskMask()
+        token = current.set(known)
         try:
-            arguments = await asyncio.to_thread(self._arguments, request.arguments, asked, values)
-            hidden = replace(context, report=lambda value: context.report(mask.value(value)))
-            return _masked(await self.handler(request._replace(arguments=arguments), hidden), mask)
+            asked = request.arguments.get(SECRETS)
+            if asked is not None:
+                values = await asyncio.to_thread(self._values, asked)
+                known.hide(Mask(values.values()))
+                arguments = await self._arguments(request.arguments, asked, values)
+                request = request._replace(arguments=arguments)
+            hidden = replace(context, report=lambda value: context.report(known.value(value)))
+            return _masked(await self.handler(request, hidden), known)
         except Rejected as rejected:
-            return _masked(Faulted(rejected.error), mask)
-        except Exception as error:  # noqa: BLE001 - raised again without the secrets in it
-            raise _masked_defect(error, mask) from None
+            return _masked(Faulted(rejected.error), known)
+        except Exception as error:
+            if not known.knows_any:
+                raise
+            raise _masked_defect(error, known) from None  # without the secrets in it
         finally:
             current.reset(token)
 
@@ -58,27 +68,52 @@ class SecretHandler:
         found = {name: self.secrets.secret(name) for name in asked["declared"]}
         return {name: value for name, value in found.items() if value is not None}
 
-    def _arguments(
+    async def _arguments(
         self, arguments: dict[str, Json], asked: Mapping[str, Any], values: Mapping[str, Json]
     ) -> dict[str, Json]:
         """The arguments with the values of the texts that read secrets. Raises `Rejected`."""
         result: dict[str, Json] = _copy({name: value for name, value in arguments.items() if name != SECRETS})
-        known: dict[str, Json] = {"authorization": None}
         budget = Budget()
         # Authentication is first, because the others may read `$authorization` (inventory E7).
-        for text in sorted(asked["texts"], key=lambda text: not text["at"].startswith(_AUTHENTICATION)):
+        first = [text for text in asked["texts"] if text["at"].startswith(_AUTHENTICATION)]
+        others = [text for text in asked["texts"] if not text["at"].startswith(_AUTHENTICATION)]
+        put = partial(self._put, result, asked, values, budget)
+        if first:
+            await asyncio.to_thread(put, first, None)
+        if others:
+            policy = (result.get("endpoint") or {}).get("authentication")
+            await asyncio.to_thread(put, others, await self._authorization(policy, others))
+        return result
+
+    async def _authorization(self, policy: Json, texts: list[Mapping[str, Any]]) -> Json:
+        """The value of `$authorization` (inventory K8). A token is requested only if a text reads it."""
+        known = descriptor(policy)
+        if known is None or known["parameter"] is not None or self.authorize is None:
+            return known
+        if not any(_READS_AUTHORIZATION.search(text["text"]) for text in texts):
+            return known
+        return await self.authorize(policy) or known
+
+    def _put(
+        self,
+        arguments: dict[str, Json],
+        asked: Mapping[str, Any],
+        values: Mapping[str, Json],
+        budget: Budget,
+        texts: list[Mapping[str, Any]],
+        authorization: Json,
+    ) -> None:
+        """Puts the values of texts into the arguments. Raises `Rejected`."""
+        for text in texts:
             _check(text["needs"], asked["declared"], values)
-            if not text["at"].startswith(_AUTHENTICATION) and known["authorization"] is None:
-                known["authorization"] = descriptor((result.get("endpoint") or {}).get("authentication"))
-            names = {**known, "secrets": {name: values[name] for name in text["needs"]}}
-            if "authorization" in text["variables"]:  # the worker has sent its value
-                del names["authorization"]
+            names: dict[str, Json] = {"secrets": {name: values[name] for name in text["needs"]}}
+            if "authorization" not in text["variables"]:  # else the worker has sent its value
+                names["authorization"] = authorization
             try:
                 value = evaluated_text(text, names, budget, self.jq, loose=asked.get("loose") is True)
             except ExpressionError as error:
                 raise Rejected(errors.expression(str(error))) from None
-            _put(result, parts(text["at"]), value)
-        return result
+            _put(arguments, parts(text["at"]), value)
 
 
 def _check(needs: list[str], declared: list[str], values: Mapping[str, Json]) -> None:
@@ -111,13 +146,15 @@ def _put(arguments: Json, steps: list[str], value: Json) -> None:
     part[int(steps[-1]) if isinstance(part, list) else steps[-1]] = value
 
 
-def _masked_defect(error: Exception, mask: Mask) -> HandlerDefect:
+def _masked_defect(error: Exception, mask: Masking) -> HandlerDefect:
     defect = HandlerDefect(mask.text(f"{type(error).__name__}: {error}"))
     defect.add_note(mask.text("".join(traceback.format_exception(error))))
     return defect
 
 
-def _masked(outcome: Outcome, mask: Mask) -> Outcome:
+def _masked(outcome: Outcome, mask: Masking) -> Outcome:
+    if not mask.knows_any:
+        return outcome
     if isinstance(outcome, FetchedText):
         return replace(outcome, text=mask.text(outcome.text))
     if isinstance(outcome, Completed):

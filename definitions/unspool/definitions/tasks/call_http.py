@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from unspool.definitions.authentication import needs_token
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
@@ -46,7 +47,7 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     authentication = None
     if policy is not None:
         authentication = context.template(texts.taken(policy, "/endpoint/authentication"))
-        texts.secret_authorization = bool(texts.found)
+        texts.secret_authorization = bool(texts.found) or needs_token(policy)
     written = endpoint if isinstance(endpoint, str) else endpoint["uri"]
     uri = None if texts.take(written, "/endpoint/uri", address, "address") else address
     members = {name: value for name, value in arguments.items() if name != "endpoint"}

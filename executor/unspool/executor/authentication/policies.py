@@ -4,14 +4,19 @@ from unspool.definitions.errors import configuration
 from unspool.definitions.json_value import Json
 from unspool.executor.authentication.credentials import NONE, Credentials, fixed
 from unspool.executor.authentication.digest import RecentNonces, digest
+from unspool.executor.authentication.token_credentials import TokenCredentials, Tokens
+from unspool.executor.authentication.token_policy import token_policy
+from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Rejected
 
 
 class Authentication:
     """The authentication of all calls of an executor. It remembers what several calls can use."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbound: Outbound) -> None:
+        """Takes the connections for the requests of tokens."""
         self._nonces = RecentNonces()
+        self._tokens = Tokens(outbound)
 
     def credentials(self, policy: Json) -> Credentials:
         """The credentials of an evaluated policy; of None, none. Nothing is sent yet.
@@ -26,7 +31,25 @@ class Authentication:
                 return fixed(policy)
             case {"digest": _}:
                 return digest(policy, self._nonces)
+            case {"oauth2": _} | {"oidc": _}:
+                return TokenCredentials(token_policy(policy), self._tokens)
             case _:
                 kind = ", ".join(policy) if isinstance(policy, dict) else type(policy).__name__
-                detail = f"authentication must be basic, bearer or digest, not {kind}"
+                detail = f"authentication must be basic, bearer, digest, oauth2 or oidc, not {kind}"
                 raise Rejected(configuration(detail))
+
+    async def descriptor(self, policy: Json) -> dict[str, str] | None:
+        """The scheme and parameter of a policy for tokens, as `$authorization`; None for other policies.
+
+        Raises:
+            Rejected: there is no token.
+        """
+        match policy:
+            case {"oauth2": _} | {"oidc": _}:
+                return {"scheme": "Bearer", "parameter": (await self._tokens.get(token_policy(policy))).value}
+            case _:
+                return None
+
+    async def close(self) -> None:
+        """Ends requests that nothing waits for any more."""
+        await self._tokens.close()

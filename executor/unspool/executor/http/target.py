@@ -39,6 +39,14 @@ def with_parameters(url: URL, parameters: Iterable[tuple[str, str]]) -> URL:
     return _combined(url, url.raw_path, query)
 
 
+def joined_path(base: URL, path: str) -> URL:
+    """The URL with a further path, which may have a query; without one, the query of `base` is kept."""
+    added, _, query = path.partition("?")
+    added = _encoded(_without_dot_segments(f"/{added.lstrip('/')}"), _IN_PATH)
+    query = _encoded(query, _IN_QUERY) or base.raw_query_string
+    return _combined(base, base.raw_path.rstrip("/") + added, query)
+
+
 def joined_url(base: URL, reference: str) -> URL:
     """The URL of a reference, such as a `Location` header, relative to `base`.
 
