@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-NEWEST_TESTS := tests/definitions tests/eventstore tests/executor tests/api tests/cli
+NEWEST_TESTS := tests/definitions tests/eventstore tests/executor tests/functions tests/api tests/cli
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'

@@ -23,6 +23,7 @@ def task_context(
     texts: TextsInMemory | None = None,
     report: Callable[[object], None] = lambda value: None,
     parked: Callable[[str], AbstractContextManager[None]] = lambda why: nullcontext(),
+    attempt: int = 1,
 ) -> TaskContext:
-    """The context of a first delivery."""
-    return TaskContext("default", 1, TextsInMemory() if texts is None else texts, report, parked)
+    """The context of a delivery, by default the first one."""
+    return TaskContext("default", attempt, TextsInMemory() if texts is None else texts, report, parked)

@@ -11,10 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PORTIONS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["dev-mode-dirs"]
 
+PACKAGES = {portion: {portion} for portion in PORTIONS} | {"executor": {"executor", "functions"}}
+"""By portion, its packages. Authors of functions import `unspool.functions`."""
+
 HEAVY = {"aiohttp", "starlette", "uvicorn", "redis", "hiredis", "jsonschema", "sqlite3"}
 """Libraries that are slow to import and that not every program needs."""
 
 LIGHT = {
+    "unspool.functions": HEAVY | {"pydantic", "msgspec", "orjson", "jsonschema_rs"},
     "unspool.definitions.errors": HEAVY,
     "unspool.definitions.expressions": HEAVY,
     "unspool.eventstore.port": HEAVY,
@@ -35,12 +39,13 @@ def test_no_portion_hides_the_others() -> None:
     assert {Path(path).parent.name for path in unspool.__path__} >= set(PORTIONS)
 
 
-def test_each_portion_is_one_package_of_its_own_name() -> None:
-    for portion in PORTIONS:
-        [package] = [path for path in (ROOT / portion / "unspool").iterdir() if path.name != "__pycache__"]
-        assert package.name == portion
-        assert (package / "__init__.py").exists()
-        assert (package / "py.typed").exists()
+def test_each_portion_has_its_packages() -> None:
+    for portion, packages in PACKAGES.items():
+        found = [path for path in (ROOT / portion / "unspool").iterdir() if path.name != "__pycache__"]
+        assert {path.name for path in found} == packages
+        for package in found:
+            assert (package / "__init__.py").exists()
+            assert (package / "py.typed").exists()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[PurePosixPath]:
 def test_the_wheel_installs_one_name(wheel: set[PurePosixPath]) -> None:
     tops = {name.parts[0] for name in wheel if not name.parts[0].endswith(".dist-info")}
     assert tops == {"unspool"}
-    assert {name.parts[1] for name in wheel if name.parts[0] == "unspool"} == set(PORTIONS)
+    assert {name.parts[1] for name in wheel if name.parts[0] == "unspool"} == set().union(*PACKAGES.values())
 
 
 def test_the_wheel_has_every_file_of_the_portions(wheel: set[PurePosixPath]) -> None:

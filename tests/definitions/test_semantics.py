@@ -35,15 +35,38 @@ def messages(text: str, severity: Severity = Severity.ERROR) -> list[str]:
         ("timeouts: {short: {after: PT1S}}", "{do: [], timeout: long}", "/do/0/a/timeout: no timeout 'long' in use.timeouts"),
         ("secrets: [token]", "{set: '$secrets.tokn'}", "/do/0/a/set: no secret 'tokn' in use.secrets, did you mean 'token'?"),
         ("secrets: [token]", "{set: {x: '${ $secrets[\"other\"] }'}}", "/do/0/a/set/x: no secret 'other' in use.secrets"),
-        ("functions: {greet: {set: {x: 1}}}", "{call: gret}", "/do/0/a/call: no function 'gret' in use.functions, did you mean 'greet'?"),
-        ("functions: {}", "{call: htpp}", "/do/0/a/call: no function 'htpp' in use.functions, did you mean 'http'?"),
-        ("functions: {}", "{call: 'zzz:1.0.0'}", "/do/0/a/call: no function 'zzz:1.0.0' in use.functions; a function of a catalog is called by name:version@catalog"),
+        ("functions: {}", "{call: 'z z'}", "/do/0/a/call: no function 'z z' in use.functions; a function of a catalog is called by name:version@catalog"),
         ("catalogs: {mine: {endpoint: x}}", "{call: 'log:1.0.0@min'}", "/do/0/a/call: no catalog 'min' in use.catalogs, did you mean 'mine'?"),
     ],
 )  # fmt: skip
 def test_unknown_names_of_components(use: str, task: str, says: str) -> None:
     """Inventory B9, S1, J24."""
     assert messages(f"use: {{{use}}}\ndo:\n- a: {task}\n") == [says]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ("gret", "no function 'gret' in use.functions, did you mean 'greet'?"),
+        ("htpp", "no function 'htpp' in use.functions, did you mean 'http'?"),
+        ("charg-card", "no function 'charg-card' in use.functions, did you mean 'charge-card'?"),
+        ("'charge-card:1.3.0'", "no function 'charge-card:1.3.0' in use.functions, did you mean 'charge-card:1.2.0'?"),
+        ("zzz", "no function 'zzz' in use.functions; so an executor must have a function of that name"),
+    ],
+)  # fmt: skip
+def test_a_function_that_only_an_executor_can_have_is_a_warning(call: str, says: str) -> None:
+    """Inventory B9, J24."""
+    text = f"use: {{functions: {{greet: {{set: {{x: 1}}}}}}}}\ndo:\n- a: {{call: {call}}}\n"
+    known = {"charge-card", "charge-card:1.2.0"}
+    [problem] = check(load(HEAD + text), functions=known)
+    assert (problem.pointer, problem.message, problem.severity) == ("/do/0/a/call", says, Severity.WARNING)
+    [error] = check(load(HEAD + text), functions=None)
+    assert (error.pointer, error.severity) == ("/do/0/a/call", Severity.ERROR)
+
+
+def test_functions_that_executors_are_known_to_have_can_be_called() -> None:
+    text = "do: [{a: {call: charge-card}}, {b: {call: 'charge-card:1.2.0'}}]\n"
+    assert check(load(HEAD + text), functions={"charge-card", "charge-card:1.2.0"}) == ()
 
 
 def test_unknown_name_of_an_authentication() -> None:
@@ -219,7 +242,7 @@ def test_an_extension_without_tasks_has_a_warning(members: list[str]) -> None:
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ("before: [{b: {call: gret}}]", "/before/0/b/call: no function 'gret' in use.functions, did you mean 'greet'?"),
+        ("before: [{b: {call: 'gr et'}}]", "/before/0/b/call: no function 'gr et' in use.functions, did you mean 'greet'?"),
         ("after: [{b: {set: {x: 1}, then: a}}]", "/after/0/b/then: 'a' is a task of another list; 'then' leads only within its own"),
         ("before: [{b: {set: {x: 1}, then: exti}}]", "/before/0/b/then: no task 'exti' in this list, did you mean 'exit'?"),
         ("before: [{b: {wait: PT-1S}}]", "/before/0/b/wait: 'PT-1S' is not an ISO 8601 duration such as 'PT1M30S', or a runtime expression"),
@@ -397,7 +420,7 @@ def test_text_that_looks_like_an_expression_has_a_warning() -> None:
 
 
 def test_problems_are_in_the_order_of_the_text() -> None:
-    text = "do:\n- a: {wait: {days: -1}}\n- b: {set: {x: 1}, then: c}\n- d: {cal: 1}\n- e: {call: nope}\n"
+    text = "do:\n- a: {wait: {days: -1}}\n- b: {set: {x: 1}, then: c}\n- d: {cal: 1}\n- e: {call: no pe}\n"
     assert [problem.line for problem in problems(text)] == [3, 4, 5, 6]
 
 

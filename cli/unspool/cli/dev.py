@@ -8,8 +8,16 @@ from unspool.cli.documents import beside, deploy_document, identity, listening, 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import SERVICES, Node
-from unspool.cli.options import EVERYTHING, Place, allow_option, example, place_options
+from unspool.cli.options import (
+    EVERYTHING,
+    Place,
+    allow_option,
+    example,
+    functions_option,
+    place_options,
+)
 from unspool.cli.output import say
+from unspool.cli.python_functions import loaded_functions
 from unspool.cli.serving import configured_hooks, serve_api
 from unspool.cli.stores import opened, store_url, without_password
 from unspool.eventstore.waiting import done_before
@@ -23,16 +31,20 @@ from unspool.eventstore.waiting import done_before
     help="Port of the API; default: UNSPOOL_API_PORT, else 8080; 0: a free one.",
 )
 @allow_option(default=EVERYTHING)
+@functions_option
 @place_options
 @asynchronous
-async def dev(files: tuple[str, ...], port: int | None, allow: str, place: Place) -> int:
+async def dev(
+    files: tuple[str, ...], port: int | None, allow: str, functions: tuple[str, ...], place: Place
+) -> int:
     """Run API, worker, executor and timers in one process, and deploy the FILEs.
 
     For development: shell commands, scripts and containers are allowed. The store is a file in your data
     directory and is kept; --store sqlite:// uses a store in memory, which is lost at the end.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
-    documents = [valid_document(file) for file in files]
+    loaded = loaded_functions(functions)
+    documents = [valid_document(file, loaded.names()) for file in files]
     hooks = configured_hooks()
     url = store_url(place)
     with stop_signals() as stop:
@@ -41,7 +53,8 @@ async def dev(files: tuple[str, ...], port: int | None, allow: str, place: Place
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
             environment = beside(files[0]) if files else os.environ
-            async with Node(store, url, environment=environment, services=SERVICES, allow=allow):
+            node = Node(store, url, environment=environment, services=SERVICES, allow=allow, functions=loaded)
+            async with node:
                 await done_before(listening(store, place.tenant, documents), stop.wait())
                 say(f"store    {without_password(url)}")
                 await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)

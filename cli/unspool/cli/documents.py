@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -55,23 +55,34 @@ def loaded(name: str) -> Document | DefinitionInvalid:
         return invalid
 
 
-def checked(found: Document | DefinitionInvalid, workflows: Workflows | None) -> Checked:
+def checked(
+    found: Document | DefinitionInvalid, workflows: Workflows | None, functions: Collection[str] = ()
+) -> Checked:
     """Checks a definition. `workflows` are all that its sub-workflows can be; None: any.
+
+    `functions` are those that executors are known to have.
 
     A file with the name of files in catalogs has the definition of a function.
     """
     if isinstance(found, DefinitionInvalid):
         return Checked(None, found.problems)
     if _is_function(found.name):
-        problems = _problems(as_function(found, "function"), None)
+        problems = _problems(as_function(found, "function"), None, functions)
         return Checked(found, tuple(map(_of_function, problems)))
-    return Checked(found, _problems(found, workflows))
+    return Checked(found, _problems(found, workflows, functions))
 
 
-def _problems(document: Document, workflows: Workflows | None) -> tuple[Problem, ...]:
+def _problems(
+    document: Document, workflows: Workflows | None, functions: Collection[str]
+) -> tuple[Problem, ...]:
     """Returns all errors and warnings, in the order of the text."""
     with jq_pool(os.environ) as jq:
-        problems = check(document, expression_problems=partial(source_problems, jq=jq), workflows=workflows)
+        problems = check(
+            document,
+            expression_problems=partial(source_problems, jq=jq),
+            workflows=workflows,
+            functions=functions,
+        )
         if Checked(document, problems).valid:
             problems += unsupported_tasks(document, jq)
     return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
@@ -86,8 +97,8 @@ def _of_function(problem: Problem) -> Problem:
     return replace(problem, pointer=problem.pointer.removeprefix("/use/functions/function"))
 
 
-def valid_document(name: str) -> Document:
-    """Returns a file's definition, after printing its warnings and errors.
+def valid_document(name: str, functions: Collection[str] = ()) -> Document:
+    """Returns a file's definition, after printing its warnings and errors. `functions` is as for `checked`.
 
     Raises:
         CommandError: the definition is not valid, or the file cannot be read.
@@ -95,7 +106,7 @@ def valid_document(name: str) -> Document:
     text = read_file(name)
     try:
         document = load(text, name=name)
-        problems = _problems(document, None)
+        problems = _problems(document, None, functions)
     except DefinitionInvalid as unreadable:
         document, problems = None, unreadable.problems
     for problem in problems:

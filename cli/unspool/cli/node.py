@@ -12,6 +12,7 @@ from typing import Final, Protocol, Self
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
+from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 
 SERVICES: Final = ("worker", "executor", "timer", "transports")
 """All services that a node can run."""
@@ -43,6 +44,7 @@ class Node:
         services: the services to run: `worker`, `executor`, `timer`, `transports`. Several processes of a
             deployment send events together, so a process for one execution does not run `transports`.
         allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
+        functions: the functions in Python that the executor has.
 
     Raises:
         BadSetting: on entering, if a setting is not valid.
@@ -56,12 +58,14 @@ class Node:
         environment: Mapping[str, str] = os.environ,
         services: Collection[str] = ("worker", "executor", "timer"),
         allow: str | None = None,
+        functions: FunctionSet = NO_FUNCTIONS,
     ) -> None:
         self._store = store
         self._url = url
         self._environment = environment
         self._services = services
         self._allow = allow
+        self._functions = functions
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
 
@@ -116,6 +120,7 @@ class Node:
             jq=stack.enter_context(jq_pool(self._environment)),
             secrets=LocalSecrets(self._environment, settings.secrets_dir),
             rates=self._store,
+            functions=self._functions,
         )
         opened = await stack.enter_async_context(handlers)
         return ExecutorService(self._store, opened, settings, self._name, SystemClock())

@@ -94,6 +94,16 @@ def _allowed(_context: click.Context, _option: click.Parameter, text: str | None
         raise click.BadParameter(str(error).removeprefix("UNSPOOL_ALLOW ")) from None
 
 
+def functions_option(command: CommandT) -> CommandT:
+    """Adds `--functions`; the command receives the places as `functions`."""
+    return click.option(
+        "--functions",
+        multiple=True,
+        metavar="MODULE",
+        help="Module or file with functions in Python (repeatable); default: UNSPOOL_FUNCTIONS.",
+    )(command)
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON: one document, or one object a line for lists."
 )

@@ -21,6 +21,7 @@ from unspool.cli.options import (
     Place,
     allow_option,
     example,
+    functions_option,
     input_option,
     json_option,
     place_options,
@@ -28,6 +29,7 @@ from unspool.cli.options import (
 )
 from unspool.cli.output import say
 from unspool.cli.progress import Progress, live
+from unspool.cli.python_functions import loaded_functions
 from unspool.cli.starting import start_or_join
 from unspool.cli.stores import opened, url_for_run
 from unspool.cli.terminal import is_terminal
@@ -67,6 +69,7 @@ _CANCEL_SECONDS: Final = 10.0
     "--sub", "subs", multiple=True, metavar="FILE", help="Deploy this definition first (repeatable)."
 )
 @allow_option(default=EVERYTHING)
+@functions_option
 @place_options
 @json_option
 @asynchronous
@@ -76,6 +79,7 @@ async def run(
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     subs: tuple[str, ...],
     allow: str,
+    functions: tuple[str, ...],
     place: Place,
     as_json: bool,
 ) -> int:
@@ -86,7 +90,8 @@ async def run(
     cancels the execution.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
-    documents = [valid_document(name) for name in (*subs, file)]
+    loaded = loaded_functions(functions)
+    documents = [valid_document(name, loaded.names()) for name in (*subs, file)]
     input_ = read_input(input_text)
     key = ExecutionKey(place.tenant, new_id(SystemClock().now()))
     url = url_for_run(place, key.id)
@@ -95,7 +100,8 @@ async def run(
         if is_terminal(sys.stderr):
             say(f"execution {key.id} of {ref}")
         start = partial(Start, key, ref, input_)
-        key, in_time = await _run(store, url, beside(file), allow, start, timeout)
+        node = Node(store, url, environment=beside(file), allow=allow, functions=loaded)
+        key, in_time = await _run(store, node, start, timeout)
         record = await record_of(store, key)
         if in_time or record.status in {Status.COMPLETED, Status.FAULTED}:
             return await print_outcome(store, record, one_line=as_json)
@@ -105,9 +111,7 @@ async def run(
 
 async def _run(
     store: EventStore,
-    url: str,
-    environment: Mapping[str, str],
-    allow: str,
+    node: Node,
     start_at: Callable[[int], Start],
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
 ) -> tuple[ExecutionKey, bool]:
@@ -117,7 +121,7 @@ async def _run(
     after the timeout.
     """
     async with (
-        Node(store, url, environment=environment, allow=allow),
+        node,
         live(Progress(), sys.stderr) as lines,
     ):
         with stop_signals() as stop:

@@ -7,11 +7,13 @@ import click
 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
-from unspool.cli.options import allow_option, example, store_option
+from unspool.cli.options import allow_option, example, functions_option, store_option
+from unspool.cli.python_functions import loaded_functions
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import opened, without_password
 from unspool.eventstore.opening import default_url
 from unspool.eventstore.settings import from_environment
+from unspool.executor.functions.function_set import NO_FUNCTIONS
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +27,14 @@ def worker(url: str | None) -> int:
 
 @click.command(epilog=example("unspool executor --allow shell,script --store redis://localhost:6379/0"))
 @allow_option(default=None)
+@functions_option
 @store_option
-def executor(url: str | None, allow: str | None) -> int:
-    """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it."""
-    return _serve(["executor", "transports"], url, allow)
+def executor(functions: tuple[str, ...], url: str | None, allow: str | None) -> int:
+    """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it.
+
+    With --functions, workflows can call the functions in Python of a module (docs/functions.md).
+    """
+    return _serve(["executor", "transports"], url, allow, functions)
 
 
 @click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
@@ -39,15 +45,18 @@ def timer(url: str | None) -> int:
 
 
 @asynchronous
-async def _serve(services: list[str], url: str | None, allow: str | None = None) -> int:
+async def _serve(
+    services: list[str], url: str | None, allow: str | None = None, functions: tuple[str, ...] = ()
+) -> int:
     from unspool.cli.node import Node  # noqa: PLC0415 - the API alone needs no engine
 
     start_service_logging()
     url = url or default_url(os.environ)
+    loaded = loaded_functions(functions) if "executor" in services else NO_FUNCTIONS
     with stop_signals() as stop:
         async with (
             opened(url) as store,
-            Node(store, url, services=services, allow=allow),
+            Node(store, url, services=services, allow=allow, functions=loaded),
         ):
             log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
             await stop.wait()

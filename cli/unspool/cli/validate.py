@@ -9,8 +9,9 @@ import click
 
 from unspool.cli.documents import Checked, checked, line_of, loaded
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.options import example, json_option
+from unspool.cli.options import example, functions_option, json_option
 from unspool.cli.output import print_line, say
+from unspool.cli.python_functions import loaded_functions
 from unspool.cli.terminal import printable
 from unspool.cli.upcoming import upcoming
 from unspool.definitions.document import Document
@@ -23,14 +24,17 @@ from unspool.worker.schedule.settings import ScheduleSettings
 
 @click.command(epilog=example("unspool validate order.yaml payment.yaml"))
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@functions_option
 @json_option
-def validate(files: tuple[str, ...], as_json: bool) -> int:
+def validate(files: tuple[str, ...], functions: tuple[str, ...], as_json: bool) -> int:
     """Check definitions and print every problem as FILE:LINE:COLUMN: MESSAGE (POINTER).
 
     Warnings go to standard error and do not change the exit code. The next occurrences of a valid schedule go
     to standard error, too; with --json they are an object on standard output. With several files, there is a
-    warning for each sub-workflow that none of them defines.
+    warning for each sub-workflow that none of them defines, and with --functions for each call of a function
+    that the modules do not have.
     """
+    names = loaded_functions(functions).names()
     documents = {file: _loaded(file) for file in files}
     workflows = known_workflows(_definitions(documents.values())) if len(documents) > 1 else None
     valid = True
@@ -39,7 +43,7 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
             say(f"unspool: {found}")
             valid = False
         else:
-            valid = _print_problems(file, checked(found, workflows), as_json=as_json) and valid
+            valid = _print_problems(file, checked(found, workflows, names), as_json=as_json) and valid
     return Exit.DONE if valid else Exit.INVALID
 
 

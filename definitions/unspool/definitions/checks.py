@@ -1,5 +1,7 @@
 """Runs all checks of a workflow definition."""
 
+from collections.abc import Collection
+
 from unspool.definitions.document import Document, load
 from unspool.definitions.findings import Findings, TooManyProblems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
@@ -25,6 +27,7 @@ def check(
     *,
     expression_problems: ExpressionProblems | None = None,
     workflows: Workflows | None = None,
+    functions: Collection[str] | None = (),
 ) -> tuple[Problem, ...]:
     """Returns all errors and warnings of a definition, in the order of the text.
 
@@ -34,11 +37,13 @@ def check(
             If it is None, the syntax of expressions is not checked.
         workflows: all workflows that sub-workflows can be, as `known_workflows` returns them. If it is None,
             any workflow may exist.
+        functions: the functions that executors are known to have, as `name` and `name:version`; a call of
+            another one is a warning. If it is None, the definition cannot call functions of executors.
     """
     findings = Findings(document)
     try:
         occurrences = check_structure(document, findings)
-        check_references(occurrences, findings)
+        check_references(occurrences, findings, functions)
         check_flow(occurrences, findings)
         check_case_flow(occurrences, findings)
         check_concurrency(occurrences, findings)
@@ -69,13 +74,18 @@ def parse_definition(
     return document
 
 
-def require_valid(document: Document, *, expression_problems: ExpressionProblems | None = None) -> None:
-    """Checks a document. Warnings are ignored.
+def require_valid(
+    document: Document,
+    *,
+    expression_problems: ExpressionProblems | None = None,
+    functions: Collection[str] | None = (),
+) -> None:
+    """Checks a document. Warnings are ignored. `functions` is as for `check`.
 
     Raises:
         DefinitionInvalid: the definition has errors; the exception holds all of them.
     """
-    problems = check(document, expression_problems=expression_problems)
+    problems = check(document, expression_problems=expression_problems, functions=functions)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise DefinitionInvalid(errors, document.name)

@@ -9,12 +9,13 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.extension_targets import pointers_by_target
 from unspool.definitions.extensions import compile_extensions
-from unspool.definitions.function_name import cataloged, is_address
+from unspool.definitions.function_name import CALLS, cataloged, is_address, registered
 from unspool.definitions.plan import Body, Extension, Plan, Task
 from unspool.definitions.resource_reference import schema_reference
 from unspool.definitions.tasks.call_asyncapi import compile_asyncapi_call
 from unspool.definitions.tasks.call_function import compile_external_call, compile_function_call
 from unspool.definitions.tasks.call_http import compile_http_call
+from unspool.definitions.tasks.call_registered import compile_registered_call
 from unspool.definitions.tasks.do import compile_do
 from unspool.definitions.tasks.emit import compile_emit
 from unspool.definitions.tasks.for_each import compile_for
@@ -122,6 +123,8 @@ def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
         return compile_function_call(task, context)
     if cataloged(task["call"]) is not None or is_address(task["call"]):
         return compile_external_call(task, context)
+    if task["call"] not in CALLS and (function := registered(task["call"])) is not None:
+        return compile_registered_call(task, function, context)
     return Unsupported(_UNSUPPORTED.format(f"`call: {task['call']}`"))
 
 

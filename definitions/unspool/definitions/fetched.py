@@ -1,7 +1,8 @@
 """Compiles the texts of external resources.
 
 A function can use no component of the workflow that calls it: none of `use`, no secrets, no extensions. It
-has another author.
+has another author. Only functions of the default catalog can call functions of executors: the operator
+provides both.
 """
 
 from functools import partial
@@ -18,6 +19,7 @@ from unspool.definitions.json_pointer import child
 from unspool.definitions.plan import Fetched, FetchedFunction, FetchedSchema, Unusable
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.definitions.resource import ResourceKind, address_of, kind_of, name_of
+from unspool.definitions.resource_address import CATALOG
 from unspool.definitions.resource_reference import schema_reference
 
 _SHOWN: Final = 3
@@ -58,7 +60,11 @@ def compile_fetched(key: str, text: str, jq: JqRunner) -> Fetched:
 
 def _function(key: str, document: Document, jq: JqRunner) -> FetchedFunction:
     address, name = address_of(key), name_of(key)
-    require_valid(as_function(document, name), expression_problems=partial(source_problems, jq=jq))
+    require_valid(
+        as_function(document, name),
+        expression_problems=partial(source_problems, jq=jq),
+        functions=() if address.startswith(f"{CATALOG}:") else None,
+    )
     builder = PlanBuilder(
         ExpressionCompiler(jq=jq, mode="strict"), {}, compile_body, schema_reference, base=address
     )

@@ -3,12 +3,16 @@
 import re
 from typing import Final, NamedTuple
 
+CALLS: Final = ("http", "grpc", "openapi", "asyncapi", "a2a", "mcp")
+"""The calls of the DSL, whose names functions cannot have unless they are declared."""
+
 DEFAULT_CATALOG: Final = "default"
 """The catalog that the runtime provides."""
 
 _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 """A name or a version. It becomes a part of a path, so it cannot have a slash or begin with a dot."""
 _CATALOGED: Final = re.compile(rf"({_PART}):({_PART})@([^:@/\s]+)")
+_REGISTERED: Final = re.compile(rf"({_PART})(?::({_PART}))?")
 _URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
@@ -23,6 +27,23 @@ class CatalogedFunction(NamedTuple):
     def path(self) -> str:
         """The path of its definition in the catalog (inventory R1)."""
         return f"functions/{self.name}/{self.version}/function.yaml"
+
+
+class RegisteredName(NamedTuple):
+    """A function that executors register: `name` or `name:version`."""
+
+    name: str
+    version: str | None
+    """None: the latest one."""
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}:{self.version}"
+
+
+def registered(name: str) -> RegisteredName | None:
+    """Returns the function of executors that a name means; None if it has another form."""
+    found = _REGISTERED.fullmatch(name)
+    return None if found is None else RegisteredName(*found.groups())
 
 
 def cataloged(name: str) -> CatalogedFunction | None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from unspool.definitions.expressions import JqRunner
+from unspool.definitions.tasks import call_registered
 from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolve
-from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, opener
+from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
+from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, OpenHandler, opener
 from unspool.executor.limits.limits import Limits
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
@@ -29,6 +32,7 @@ async def default_handlers(
     jq: JqRunner | None = None,
     secrets: SecretProvider | None = None,
     rates: RateLimits | None = None,
+    functions: FunctionSet = NO_FUNCTIONS,
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release. Their connections close with the context.
 
@@ -36,6 +40,7 @@ async def default_handlers(
         settings: of the executor.
         store: the servers of the event store (`store_endpoints(url)`); calls to them are refused.
         jq: evaluates expressions that read secrets and do not compile to closures.
+        functions: the functions in Python that this executor has.
         secrets: returns the values of secrets; by default from the environment and from files.
         rates: keeps the rates of `UNSPOOL_LIMITS`: the event store. Without it no rate is kept.
 
@@ -53,12 +58,24 @@ async def default_handlers(
         authentication = Authentication(outbound)
         stack.push_async_callback(authentication.close)
         services = HandlerServices(settings, outbound, groups, authentication)
+        openers = {kind: opener(module) for kind, module in BUILT_IN.items()}
+        if functions:
+            openers[call_registered.KIND] = _opener_of(functions)
         yield {
             kind: SecretHandler(
-                LazyHandler(opener(module), services, stack), provider, jq, authentication.descriptor
+                LazyHandler(open_kind, services, stack), provider, jq, authentication.descriptor
             )
-            for kind, module in BUILT_IN.items()
+            for kind, open_kind in openers.items()
         }
+
+
+def _opener_of(functions: FunctionSet) -> Callable[[], OpenHandler]:
+    def imported() -> OpenHandler:
+        from unspool.executor.functions.handler import open_handler  # noqa: PLC0415 - as all handlers
+
+        return partial(open_handler, functions)
+
+    return imported
 
 
 def _address_scope(text: str) -> AddressScope:

@@ -87,6 +87,12 @@ class ExecutorSettings:
     catalog: str = setting(
         "UNSPOOL_CATALOG", "", "The default catalog of functions: a directory, or an http or https address"
     )
+    functions: str = setting(
+        "UNSPOOL_FUNCTIONS", "", "Modules or files with functions in Python, separated by blanks"
+    )
+    function_threads: int = setting(
+        "UNSPOOL_FUNCTION_THREADS", 16, "Functions that are not async and run at once, each in a thread"
+    )
     secrets_dir: str = setting(
         "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows and webhooks"
     )

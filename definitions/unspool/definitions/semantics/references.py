@@ -1,10 +1,17 @@
 """Checks that the reusable components that are used exist (inventory B9, S1, U2, U12)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from unspool.definitions.findings import Findings
-from unspool.definitions.function_name import DEFAULT_CATALOG, cataloged, is_address, malformed
+from unspool.definitions.function_name import (
+    CALLS,
+    DEFAULT_CATALOG,
+    cataloged,
+    is_address,
+    malformed,
+    registered,
+)
 from unspool.definitions.resource_address import problem_of_address
 from unspool.definitions.schema import Occurrence
 from unspool.definitions.semantics.splitting import is_whole
@@ -20,21 +27,24 @@ _COMPONENTS: Final = {
 """By role, the name of a component in messages, and the member of `use` that declares it."""
 
 _ALL: Final = ("functions", "catalogs", *(component for _, component in _COMPONENTS.values()))
-_BUILT_IN_CALLS: Final = ("http", "grpc", "openapi", "asyncapi", "a2a", "mcp")
-
 
 Names = Mapping[str, None]
 """Names in the order in which they are declared."""
 
 
-def check_references(occurrences: Iterable[Occurrence], findings: Findings) -> None:
-    """Reports names of components that do not exist."""
+def check_references(
+    occurrences: Iterable[Occurrence], findings: Findings, functions: Collection[str] | None = ()
+) -> None:
+    """Reports names of components that do not exist.
+
+    `functions` are those that executors register, as far as they are known; None: there can be none.
+    """
     known = {component: declared(findings, component) for component in _ALL}
     for occurrence in occurrences:
         if occurrence.role in _COMPONENTS:
             _check_component(occurrence, known, findings)
         elif occurrence.role == "function-name":
-            _check_function(occurrence, known, findings)
+            _check_function(occurrence, known, findings, functions)
 
 
 def declared(findings: Findings, component: str) -> Names:
@@ -55,8 +65,13 @@ def _check_component(occurrence: Occurrence, known: Mapping[str, Names], finding
         findings.error(occurrence.pointer, f"no {what} '{shown(name)}' in use.{component}{suggestion}")
 
 
-def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings: Findings) -> None:
-    """Checks that a function is declared, in a catalog, or at a URL (inventory J24)."""
+def _check_function(
+    occurrence: Occurrence,
+    known: Mapping[str, Names],
+    findings: Findings,
+    functions: Collection[str] | None,
+) -> None:
+    """Checks that a function is declared, in a catalog, at a URL, or one of executors (inventory J24)."""
     name = occurrence.value
     if name in known["functions"]:
         return
@@ -71,9 +86,14 @@ def _check_function(occurrence: Occurrence, known: Mapping[str, Names], findings
         form = "a function of a catalog is called by name:version@catalog"
         findings.error(occurrence.pointer, f"'{shown(name)}': {shown(wrong, 120)}; {form}")
         return
-    suggestion = did_you_mean(name, (*known["functions"], *_BUILT_IN_CALLS))
-    otherwise = suggestion or "; a function of a catalog is called by name:version@catalog"
-    findings.error(occurrence.pointer, f"no function '{shown(name)}' in use.functions{otherwise}")
+    if functions is None or registered(name) is None:
+        suggestion = did_you_mean(name, (*known["functions"], *CALLS))
+        otherwise = suggestion or "; a function of a catalog is called by name:version@catalog"
+        findings.error(occurrence.pointer, f"no function '{shown(name)}' in use.functions{otherwise}")
+    elif name not in functions:
+        suggestion = did_you_mean(name, (*known["functions"], *CALLS, *sorted(functions)))
+        otherwise = suggestion or "; so an executor must have a function of that name"
+        findings.warning(occurrence.pointer, f"no function '{shown(name)}' in use.functions{otherwise}")
 
 
 def _check_catalog(name: str, occurrence: Occurrence, known: Names, findings: Findings) -> None:

@@ -1,0 +1,1 @@
+"""Functions in Python, which authors declare with `unspool.functions` (docs/functions.md)."""
