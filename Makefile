@@ -25,7 +25,7 @@ setup: $(VENV)/.installed  ## create the virtual environment, with locked versio
 lock:  ## renew requirements.lock with the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
-	.venv-lock/bin/uv pip compile pyproject.toml --extra fast --extra jwt --group dev --universal --python-version 3.11 \
+	.venv-lock/bin/uv pip compile pyproject.toml --extra fast --extra jwt --extra js --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --upgrade --quiet --custom-compile-command 'make lock' \
 		--output-file requirements.lock
 	rm -rf .venv-lock

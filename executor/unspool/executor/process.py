@@ -33,7 +33,7 @@ class Limits(NamedTuple):
     """Limits of the processes of a script. Linux enforces them; other systems ignore them."""
 
     memory: int | None = None
-    """Address space of each process in bytes."""
+    """Memory that each process has for itself, in bytes. Memory that processes share does not count."""
     processes: int | None = None
     """Processes and threads of the user, those outside of the script included. Linux does not limit root."""
 
@@ -139,7 +139,7 @@ def _limit(pid: int, limits: Limits) -> None:
         return
     values = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_AS: limits.memory,
+        resource.RLIMIT_DATA: limits.memory,
         resource.RLIMIT_NPROC: limits.processes,
     }
     for kind, value in values.items():

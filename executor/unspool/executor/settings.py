@@ -127,6 +127,12 @@ class ExecutorSettings:
     script_timeout_seconds: float = setting(
         "UNSPOOL_SCRIPT_TIMEOUT_SECONDS", 3600.0, "Longest time a script may run"
     )
+    script_javascript: str = setting(
+        "UNSPOOL_SCRIPT_JAVASCRIPT",
+        "auto",
+        "What runs scripts in JavaScript: 'quickjs', the name or path of Node, or 'auto' (Node if it is "
+        "there, else quickjs)",
+    )
     script_python: str = setting(
         "UNSPOOL_SCRIPT_PYTHON",
         "",

@@ -40,7 +40,7 @@ class Program:
     files: Mapping[str, str] = field(default_factory=dict)
     """Files by name. They are in the parent of the working directory."""
     memory: int | None = None
-    """Address space of each process in bytes, at most; None: no limit."""
+    """What each process may use, in bytes; None: no limit."""
     seconds: float | None = None
     """How long it may run; None: no limit."""
 

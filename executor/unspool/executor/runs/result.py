@@ -11,7 +11,8 @@ from unspool.executor.runs.options import ProcessOptions
 _SHOWS_FAILURE: Final = frozenset({"code", "stderr", "all"})
 """Return modes that show a failure; with the others a non-zero exit code is an error (I57)."""
 
-_STDERR_TAIL: Final = 500
+_STDERR_TAIL: Final = 2000
+"""Characters of the standard error in an error. Stack traces of Node are long."""
 
 
 def outcome_of(options: ProcessOptions, result: ProcessResult, what: str) -> Outcome:

@@ -1,13 +1,15 @@
 """The handler of the `script` queue (dsl-reference.md, "Script Process"; inventory I60)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from unspool.definitions.tasks import run_script
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.outcome import Faulted, Outcome, Rejected
+from unspool.executor.runs.javascript import javascript_program
 from unspool.executor.runs.local import LocalRuns, Program
 from unspool.executor.runs.options import ProcessOptions, process_options, reject
 from unspool.executor.runs.permission import allowed, not_allowed
@@ -15,6 +17,11 @@ from unspool.executor.runs.python import python_program
 from unspool.executor.runs.script_source import ScriptSource
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
+
+_PROGRAMS: Final[Mapping[str, Callable[[ScriptSource, ExecutorSettings], Program]]] = {
+    run_script.JAVASCRIPT: javascript_program,
+    run_script.PYTHON: python_program,
+}
 
 
 @asynccontextmanager
@@ -62,7 +69,4 @@ def prepare(request: TaskRequest, code: str, settings: ExecutorSettings) -> tupl
     options = process_options(request.arguments)
     arguments = request.arguments.get("arguments")
     source = ScriptSource(code, options.arguments, arguments if isinstance(arguments, dict) else {})
-    language = request.arguments["language"]
-    if language != run_script.PYTHON:
-        reject(f"this executor cannot run scripts in {language!r}")
-    return python_program(source, settings), options
+    return _PROGRAMS[request.arguments["language"]](source, settings), options
