@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from unspool.definitions.errors import WorkflowError
 from unspool.definitions.uri_template import UriTemplate
 from unspool.executor.outcome import Completed, Faulted
 from unspool.executor.settings import ExecutorSettings
@@ -359,6 +360,38 @@ class TestErrors:
 
     async def test_the_title_is_the_reason(self, http, service) -> None:
         assert (await http(f"{service.url}/nowhere")).error.title == "Not Found"
+
+    @pytest.mark.parametrize(
+        ("written", "date", "seconds"),
+        [
+            ("120", None, 120),
+            (" 0 ", None, 0),
+            ("999999999", None, 24 * 3600),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:27:00 GMT", 60),
+            ("Wednesday, 21-Oct-26 07:28:00 GMT", "Wed, 21 Oct 2026 07:27:59 GMT", 1),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", None, 0),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", None, 24 * 3600),
+            ("Fri, 31 Dec 9999 23:59:59 -2359", None, None),
+            ("-5", None, None),
+            ("1.5", None, None),
+            ("9" * 40, None, None),
+            ("soon", None, None),
+            ("", None, None),
+            (None, None, None),
+        ],
+    )
+    async def test_the_time_that_a_service_asks_for(self, http, written, date, seconds) -> None:
+        """RFC 9110, 10.2.3"""
+        head = "HTTP/1.1 503 x\r\nContent-Length: 0\r\n"
+        head += f"Retry-After: {written}\r\n" if written is not None else ""
+        head += f"Date: {date}\r\n" if date else ""
+        async with answering(f"{head}\r\n".encode()) as url:
+            outcome = await http(url)
+        assert outcome.error.retry_after == seconds
+        expected = {} if seconds is None else {"retryAfter": f"PT{seconds}S"}
+        found = outcome.error.to_json()
+        assert {name: found[name] for name in found if name == "retryAfter"} == expected
+        assert WorkflowError.from_json(found) == outcome.error
 
     @pytest.mark.parametrize("http", [ExecutorSettings(http_max_response_bytes=1000)], indirect=True)
     @pytest.mark.parametrize(

@@ -388,6 +388,11 @@ class TestErrors:
         outcome = await http(service.url, authentication=policy)
         assert outcome.error.detail.endswith("answered 400: invalid_grant, *** and *** is wrong")
 
+    async def test_a_token_endpoint_says_when_to_try_again(self, http, service) -> None:
+        service.answer("/oauth2/token", status=429, Retry_After="7")
+        policy = {"oauth2": {"authority": service.url, "grant": "client_credentials"}}
+        assert (await http(service.url, authentication=policy)).error.retry_after == 7
+
     async def test_no_connection(self, http) -> None:
         policy = {"oauth2": {"authority": "http://127.0.0.1:1", "grant": "client_credentials"}}
         outcome = await http("http://127.0.0.1:2/", authentication=policy)

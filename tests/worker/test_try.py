@@ -1,5 +1,7 @@
 """Errors caught and tasks retried (inventory I.8, M)."""
 
+from dataclasses import replace
+
 import pytest
 
 from unspool.definitions import errors
@@ -161,6 +163,54 @@ def test_retry_delays_and_limits(world, policy, expected):
     assert delays(run) == expected
     assert len(run.requests) == len(expected) + 1
     assert run.error["status"] == 503
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("{limit: {attempt: {count: 2}}}", [60_000, 60_000]),
+        (
+            "{delay: PT30S, backoff: {exponential: {}}, limit: {attempt: {count: 3}}}",
+            [60_000, 60_000, 120_000],
+        ),
+        ("{delay: PT1S, backoff: {linear: {maxDelay: PT5S}}, limit: {attempt: {count: 1}}}", [60_000]),
+        ("{delay: PT1S, limit: {duration: PT2M}}", [60_000, 60_000]),
+        ("{delay: PT1S, limit: {duration: PT59S}}", []),
+    ],
+)
+def test_a_service_says_when_the_next_attempt_may_begin(world, policy, expected):
+    # M2; it is in the history, so a replay waits as long
+    error = replace(unavailable(429), retry_after=60)
+    run = retrying(world, policy, failing(error)).start({})
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert delays(run) == expected
+    assert run.error["retryAfter"] == "PT60S"
+    for event in run.of("task.faulted", "c"):
+        assert event.data["error"]["retryAfter"] == "PT60S"
+
+
+def test_a_jitter_is_added_to_the_time_that_a_service_asks_for(world):
+    error = replace(unavailable(429), retry_after=60)
+    policy = "{jitter: {from: PT1S, to: PT2S}, limit: {attempt: {count: 1}}}"
+    run = retrying(world, policy, failing(error)).start({})
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert 61_000 <= delays(run)[0] <= 62_000
+
+
+def test_the_time_that_a_service_asks_for_passes_through_tasks_and_functions(world):
+    error = replace(unavailable(429), retry_after=60)
+    run = world(
+        f"""
+        use: {{functions: {{f: {{do: [{{c: {CALL}}}]}}}}}}
+        do:
+          - t:
+              try: [{{d: {{do: [{{e: {{call: f}}}}]}}}}]
+              catch: {{retry: {{limit: {{attempt: {{count: 1}}}}}}}}
+        """,
+        failing(error),
+    ).start({})
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert delays(run) == [60_000]
 
 
 def test_retry_without_delay_is_at_once_and_succeeds(world):

@@ -5,6 +5,7 @@ An error is an RFC 7807 problem. The functions here make the standard errors; th
 known bases they begin with (inventory V1, Z1).
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ KNOWN_BASES: Final = (
     "https://open-workflow-specification.org/errors/",
 )
 """The URIs that types of the standard errors may begin with. A longer base precedes its own prefix."""
+
+_RETRY_AFTER: Final = re.compile(r"PT(\d{1,9})S")
 
 STANDARD: Final = {
     "configuration": 400,
@@ -46,6 +49,8 @@ class WorkflowError:
     detail: str | None = None
     instance: str | None = None
     """JSON pointer of the component that raised it."""
+    retry_after: int | None = None
+    """Seconds for which the service of a call wants no further one: the least delay of a retry."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the error as JSON, without the members that are None (inventory O6)."""
@@ -55,6 +60,7 @@ class WorkflowError:
             "title": self.title,
             "detail": self.detail,
             "instance": self.instance,
+            "retryAfter": None if self.retry_after is None else f"PT{self.retry_after}S",
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -67,6 +73,7 @@ class WorkflowError:
             title=value.get("title"),
             detail=value.get("detail"),
             instance=value.get("instance"),
+            retry_after=_seconds(value.get("retryAfter")),
         )
 
     def at(self, instance: str) -> "WorkflowError":
@@ -78,6 +85,11 @@ class WorkflowError:
         if base == DEFAULT_BASE or not self.type.startswith(DEFAULT_BASE):
             return self
         return replace(self, type=base + self.type.removeprefix(DEFAULT_BASE))
+
+
+def _seconds(duration: Any) -> int | None:
+    found = _RETRY_AFTER.fullmatch(duration) if isinstance(duration, str) else None
+    return int(found[1]) if found else None
 
 
 def _standard(kind: str, title: str, detail: str | None, status: int | None = None) -> WorkflowError:

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -18,6 +19,7 @@ from unspool.executor.authentication.token_policy import REFRESH_TOKEN, TokenPol
 from unspool.executor.authentication.token_request import token_request
 from unspool.executor.http.client import HttpClient, is_success
 from unspool.executor.http.request import HttpRequest
+from unspool.executor.http.retry_after import with_retry_after
 from unspool.executor.http.target import exact_url
 from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Rejected
@@ -73,7 +75,8 @@ class TokenEndpoints:
         answer = _parsed(response.body)
         refused = isinstance(answer, dict) and "error" in answer and "access_token" not in answer
         if not is_success(response.status, redirect=False) or refused:
-            return Rejected(token_error(_label(request), response.status, answer, request.secrets))
+            error = token_error(_label(request), response.status, answer, request.secrets)
+            return Rejected(with_retry_after(error, response.headers, datetime.now(UTC)))
         return answer
 
     async def _endpoint(self, policy: TokenPolicy) -> URL:
@@ -96,7 +99,8 @@ class TokenEndpoints:
         response = await self._client.send(request)
         if not is_success(response.status, redirect=False):
             detail = f"{request.label}, the configuration of the provider, answered {response.status}"
-            raise Rejected(communication(detail, title="No token", status=response.status))
+            error = communication(detail, title="No token", status=response.status)
+            raise Rejected(with_retry_after(error, response.headers, datetime.now(UTC)))
         configuration = _parsed(response.body)
         written = configuration.get("token_endpoint") if isinstance(configuration, dict) else None
         try:

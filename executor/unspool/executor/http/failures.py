@@ -1,6 +1,7 @@
 """Errors of calls. Each names the request and the cause, but never a secret or a resolved address."""
 
 import os
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -10,6 +11,7 @@ from unspool.definitions.errors import WorkflowError, authorization, communicati
 from unspool.executor.egress import AddressRefused
 from unspool.executor.http.request import HttpRequest
 from unspool.executor.http.response import HttpResponse, UnreadableContent, content
+from unspool.executor.http.retry_after import with_retry_after
 from unspool.executor.masking import masked
 from unspool.executor.outbound import CONNECT_SECONDS
 
@@ -30,13 +32,14 @@ _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 def status_error(request: HttpRequest, response: HttpResponse) -> WorkflowError:
-    """The error for a response without success (inventory J1, J2)."""
+    """The error for a response without success (inventory J1, J2), with its `Retry-After`."""
     status = response.status
     detail = f"{request.label} answered {status}"
     if text := _problem_text(response):
         detail += f": {text}"
     title = response.reason or _PHRASES.get(status, f"Status {status}")
-    return communication(masked(detail, request.secrets), title=title, status=status)
+    error = communication(masked(detail, request.secrets), title=title, status=status)
+    return with_retry_after(error, response.headers, datetime.now(UTC))
 
 
 def _problem_text(response: HttpResponse) -> str:

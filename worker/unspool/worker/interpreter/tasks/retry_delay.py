@@ -4,7 +4,7 @@
     linear       delay · n, or delay + increment · (n - 1)
     exponential  delay · factor^(n - 1); the default factor is 2
 
-for retry n, plus a jitter between its two bounds.
+for retry n, or as long as the service asks for (`Retry-After`) if that is longer; plus a jitter.
 """
 
 from hashlib import blake2b
@@ -19,15 +19,23 @@ LONGEST: Final = 366 * 24 * 3600 * 1000
 """Limit of every backoff in milliseconds: a year."""
 
 
-def retry_delay(scope: Scope, policy: RetryPolicy, attempt: int, value: Json) -> int:
-    """Milliseconds to wait before retry number `attempt`, from 1."""
+def retry_delay(scope: Scope, policy: RetryPolicy, attempt: int, value: Json, least: int = 0) -> int:
+    """Milliseconds to wait before a retry.
+
+    Args:
+        scope: of the task that retries.
+        policy: for retries.
+        attempt: the number of the retry, from 1.
+        value: the input of the task.
+        least: seconds for which the service wants no further call; `maxDelay` does not shorten them.
+    """
 
     def milliseconds(template: DurationTemplate) -> int:
         return scope.duration(template, value).milliseconds_from(scope.builder.now)
 
     delay = _without_jitter(policy, milliseconds(policy.delay), milliseconds(policy.increment), attempt)
     longest = milliseconds(policy.longest) or LONGEST
-    delay = min(delay, longest)
+    delay = max(min(delay, longest), least * 1000)
     if policy.jitter is not None:
         low, high = sorted(milliseconds(bound) for bound in policy.jitter)
         delay += low + round((high - low) * _fraction(scope, attempt))

@@ -72,7 +72,7 @@ def _failed(builder: DecisionBuilder, run: Run, body: Try, error: WorkflowError)
     scope = Scope(builder, run, {catch.name: problem})
     if not _catches(scope, catch, problem):
         fail(builder, run, error)
-    elif catch.retry is not None and _retry(builder, run, body, catch.retry, problem):
+    elif catch.retry is not None and _retry(builder, run, body, catch.retry, error):
         pass
     elif catch.tasks is not None:
         _handle(builder, run, catch, catch.tasks, problem)
@@ -107,17 +107,16 @@ def _handle(
         create(builder, tasks.first, run, {"caught": problem})
 
 
-def _retry(
-    builder: DecisionBuilder, run: Run, body: Try, policy: RetryPolicy, problem: dict[str, Json]
-) -> bool:
+def _retry(builder: DecisionBuilder, run: Run, body: Try, policy: RetryPolicy, error: WorkflowError) -> bool:
     """Begins another attempt, now or after a delay. Returns False if the policy does not allow it."""
+    problem = error.to_json()
     scope = Scope(builder, run, {body.catch.name: problem})
     attempt = run.attempt + 1
     if policy.retries is not None and attempt > policy.retries:
         return False
     if not _conditions_hold(scope, policy, problem):
         return False
-    due_at = builder.now + retry_delay(scope, policy, attempt, run.input)
+    due_at = builder.now + retry_delay(scope, policy, attempt, run.input, error.retry_after or 0)
     if policy.within is not None:
         started = run.started_at if run.started_at is not None else builder.now
         if due_at > scope.duration(policy.within, run.input).due(started):
