@@ -1,9 +1,10 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from tests.task_contexts import task_context
+from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.opening import open_store
@@ -137,3 +138,23 @@ async def script(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
             return await _run(handlers["script"], "script", {"language": language, "code": code, **arguments})
 
         yield run
+
+
+@pytest.fixture
+async def openapi(request: pytest.FixtureRequest, service: Service) -> AsyncIterator[Http]:
+    """Calls an operation: `await openapi(document, "id", parameters=…)`. The document is at the service."""
+    settings = getattr(request, "param", ExecutorSettings())
+    async with default_handlers(settings) as handlers:
+
+        async def call(document: object, operation: str, at: str = "", **arguments) -> Outcome:
+            texts = TextsInMemory()
+            text = document if isinstance(document, str) else json.dumps(document)
+            place = {
+                "uri": at or f"{service.url}/openapi.json",
+                "sha256": await texts.put_text("default", text),
+            }
+            arguments = {"operationId": operation, **arguments, "$documents": {"document": place}}
+            task = TaskRequest("e1", "r1", "/do/0/call", "call", {"$kind": "openapi", **arguments})
+            return await handlers["openapi"](task, task_context(texts))
+
+        yield call

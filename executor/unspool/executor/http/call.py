@@ -43,12 +43,18 @@ class HttpCall:
         """Makes one call. Every failure becomes an error that the workflow can catch."""
         try:
             prepared = prepare(request, self._authentication.credentials)
-            seconds = self._settings.http_timeout_seconds
-            try:
-                async with asyncio.timeout(seconds):
-                    return Completed(await self._output(prepared))
-            except TimeoutError:
-                return Faulted(errors.timeout(f"{prepared.label} took longer than {seconds:g} s"))
+        except Rejected as rejected:
+            return Faulted(rejected.error)
+        return await self.send(prepared)
+
+    async def send(self, request: HttpRequest) -> Outcome:
+        """Sends a request, follows redirects, and makes the output. Every failure becomes an error."""
+        seconds = self._settings.http_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return Completed(await self._output(request))
+        except TimeoutError:
+            return Faulted(errors.timeout(f"{request.label} took longer than {seconds:g} s"))
         except Rejected as rejected:
             return Faulted(rejected.error)
 
@@ -97,7 +103,11 @@ class HttpCall:
 def _response_output(request: HttpRequest, response: HttpResponse, value: Json) -> dict[str, Json]:
     """The output for `output: response` (dsl-reference.md, "HTTP Response")."""
     return {
-        "request": {"method": request.method, "uri": str(request.url), "headers": redacted(response.sent)},
+        "request": {
+            "method": request.method,
+            "uri": request.shown_url or str(request.url),
+            "headers": redacted(response.sent, request.secret_headers),
+        },
         "statusCode": response.status,
         "headers": _joined_headers(response.headers),
         "content": value,

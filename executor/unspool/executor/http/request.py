@@ -1,7 +1,7 @@
 """Builds the HTTP request from a task's evaluated arguments, and refuses bad arguments. Pure."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import urlencode
@@ -45,6 +45,10 @@ class HttpRequest:
     secrets: tuple[str, ...] = ()
     """Texts to hide in errors."""
     credentials: Credentials = NONE
+    shown_url: str = ""
+    """The URL in outputs, if the query has an API key."""
+    secret_headers: frozenset[str] = frozenset()
+    """The names of headers with API keys, in lower case."""
 
     @property
     def label(self) -> str:
@@ -63,10 +67,11 @@ def prepare(request: TaskRequest, credentials_of: Callable[[Json], Credentials])
         Rejected: an argument cannot be sent; the `configuration` or `communication` error names it.
     """
     arguments = request.arguments
-    url, userinfo = _url(arguments["endpoint"]["uri"])
+    url, userinfo = usable_url(arguments["endpoint"]["uri"])
     if (query := arguments.get("query")) is not None:
         url = with_parameters(url, pairs(query, "query"))
-    headers = _headers(arguments.get("headers"))
+    written = arguments.get("headers")
+    headers = checked_headers(() if written is None else pairs(written, "headers"))
     headers.setdefault("Idempotency-Key", request.idempotency_key)
     credentials = credentials_of(arguments["endpoint"].get("authentication") or userinfo)
     return HttpRequest(
@@ -74,7 +79,7 @@ def prepare(request: TaskRequest, credentials_of: Callable[[Json], Credentials])
         url=url,
         headers=headers,
         body=_body(arguments.get("body"), headers),
-        output=_output(arguments.get("output", "content")),
+        output=output_format(arguments.get("output", "content")),
         redirect=arguments.get("redirect") is True,
         secrets=credentials.secrets,
         credentials=credentials,
@@ -103,8 +108,12 @@ def _pairs(values: dict[str, Json], what: str) -> Iterator[tuple[str, str]]:
                 yield name, orjson.dumps(item).decode()
 
 
-def _url(uri: Json) -> tuple[URL, Json]:
-    """The URL without user information, and the user information as an authentication policy."""
+def usable_url(uri: Json) -> tuple[URL, Json]:
+    """The URL without user information, and the user information as an authentication policy.
+
+    Raises:
+        Rejected: it is not a complete http or https URL.
+    """
     if not isinstance(uri, str):
         _reject(f"the endpoint's URI must be text, not {_kind(uri)}")
     if _NOT_IN_URI.search(uri):
@@ -133,9 +142,10 @@ def _method(method: Json) -> str:
     return method.upper()
 
 
-def _headers(values: Json) -> CIMultiDict[str]:
+def checked_headers(values: Iterable[tuple[str, str]]) -> CIMultiDict[str]:
+    """The headers of a request. Raises `Rejected` if one cannot be sent."""
     headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in () if values is None else pairs(values, "headers"):
+    for name, value in values:
         if not _TOKEN.fullmatch(name):
             _reject(f"{name!r} is not a valid header name")
         if name.lower() in _RESERVED_HEADERS:
@@ -163,7 +173,8 @@ def _body(body: Json, headers: CIMultiDict[str]) -> bytes | None:
     return orjson.dumps(body)
 
 
-def _output(output: Json) -> str:
+def output_format(output: Json) -> str:
+    """The format of the output. Raises `Rejected`."""
     if not isinstance(output, str) or output not in _OUTPUTS:
         _reject(f"output must be content, raw or response, not {output!r}")
     return output
