@@ -32,7 +32,7 @@ async def services(store: EventStore, jq: JqPool) -> AsyncIterator[None]:
 
 async def items(api: Any, holds: Callable[[list[Any]], bool] = bool) -> list[Any]:
     """Returns the schedules, as soon as a condition holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             body = await api.get("/schedules")
             assert body.keys() == {"items"}

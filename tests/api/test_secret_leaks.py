@@ -221,7 +221,7 @@ async def test_no_secret_is_in_a_dead_letter(url, tmp_path: Path, running_api, c
         run = await api.post("/workflows/test/broken/executions", 202, json={"input": {}})
 
         async def letter() -> str:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (items := (await api.get(f"/dlq?execution={run['id']}"))["items"]):
                     await asyncio.sleep(0.05)
             return str(items[0]["id"])

@@ -35,7 +35,7 @@ class Executions:
 
     async def children(self, id_: str, count: int) -> list[str]:
         """Waits until an execution has started so many sub-workflows; returns their ids."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 events = (await self._api.get(f"/executions/{id_}/events?limit=1000"))["items"]
                 found = [event["data"]["child"] for event in events if event["type"] == "child.started"]
@@ -45,13 +45,13 @@ class Executions:
 
     async def status(self, id_: str, status: str) -> None:
         """Waits until an execution exists and has a status."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(25):
             while (await self._api.call("GET", f"/executions/{id_}"))[1].get("status") != status:
                 await asyncio.sleep(0.05)
 
     async def event(self, id_: str, type_: str) -> None:
         """Waits until the history of an execution has an event of a type."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(25):
             while type_ not in await self.types(id_):
                 await asyncio.sleep(0.05)
 

@@ -29,7 +29,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.redis import RedisSettings, RedisStore
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass

@@ -84,7 +84,7 @@ async def test_requeue_wakes_a_waiting_consumer(store, make, hands):
 
     await store.requeue("default", id_)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         assert len(await receiving) == 1
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from tests.background import repeating
 from tests.eventstore.conftest import keys_of
 
 from unspool.eventstore.event_bus import KEPT_EVENTS
@@ -259,7 +260,7 @@ async def test_a_look_back_outlives_the_process_that_opened_it(store, other, mak
     await hands.subscribed(store, looking_back(make))
     await store.close()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (batch := await other.receive_events(make.second_worker, 10, 1)):
             pass
 
@@ -274,7 +275,7 @@ async def test_a_consumer_that_waits_serves_a_look_back_at_once(store, other, ma
 
     await hands.subscribed(other, looking_back(make))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         batch = await waiting
     assert batch.events == ()
     assert await store.match(batch, keys_of) == 1
@@ -312,25 +313,18 @@ async def test_rivals_offer_each_event_once_and_in_order(store, other, make, han
             if batch:
                 await asyncio.gather(store.match(batch, keys_of), other.match(batch, keys_of))
 
-    matching = [
-        asyncio.create_task(match(store, make.worker)),
-        asyncio.create_task(match(other, make.second_worker)),
-    ]
-    for at in range(250, 350, 10):
-        await store.publish("default", [make.event(id_) for id_ in ids[at : at + 10]])
-        key = make.key(f"x{at}")
-        assert await store.start(make.start(key))
-        await other.commit(make.commit(key, subscriptions=(looking_back(make),)))
     received: dict[str, list[str]] = {}
-    async with asyncio.timeout(60):
+    async with repeating(match(store, make.worker), match(other, make.second_worker)), asyncio.timeout(60):
+        for at in range(250, 350, 10):
+            await store.publish("default", [make.event(id_) for id_ in ids[at : at + 10]])
+            key = make.key(f"x{at}")
+            assert await store.start(make.start(key))
+            await other.commit(make.commit(key, subscriptions=(looking_back(make),)))
         while sum(map(len, received.values())) < 3_500:
             messages = await store.receive_messages(make.worker, 100, 0.1)
             for each in messages:
                 if each.body.kind == "event":
                     received.setdefault(each.body.execution, []).append(each.body.body["event"]["id"])
-    for task in matching:
-        task.cancel()
-    await asyncio.gather(*matching, return_exceptions=True)
     await hands.matched(store)
 
     assert await store.receive_messages(make.worker, 100, 0.1) == []

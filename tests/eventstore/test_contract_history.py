@@ -158,7 +158,7 @@ async def test_waiting_for_a_version_that_is_there(store, make, hands):
     key = await hands.started(store)
     await store.commit(make.commit(key, count=2))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         await store.wait_for_version(key, 1, 60)
 
 
@@ -170,7 +170,7 @@ async def test_waiting_for_a_version_that_comes(store, make, hands):
         await store.commit(make.commit(unrelated))
         await store.commit(make.commit(key))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         await asyncio.gather(commit_soon(), *waiting)
     assert len(await store.history(key)) == 1
 
@@ -179,7 +179,7 @@ async def test_waiting_for_a_version_another_process_makes(store, other, make, h
     key = await hands.started(store)
     waiting = asyncio.ensure_future(store.wait_for_version(key, 0, 60))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         await other.commit(make.commit(key))
         await waiting
     assert len(await store.history(key)) == 1
@@ -205,7 +205,7 @@ async def test_a_cancelled_wait_leaves_the_store_usable(store, make, hands):
 
     await store.commit(make.commit(key))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         await waiting[4]
 
 

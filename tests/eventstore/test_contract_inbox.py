@@ -46,7 +46,7 @@ async def test_consumers_share_the_work_without_sharing_a_message(store, other, 
             into += await of.receive_messages(consumer, 3, 0.05)
 
     seen: list = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         await asyncio.gather(take(store, make.worker, seen), take(other, make.second_worker, seen))
     assert sorted(delivery.body.body["n"] for delivery in seen) == [*range(60)]
 
@@ -57,7 +57,7 @@ async def test_receiving_waits_for_the_first(store, make):
 
     await store.send("default", make.message())
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         assert [d.body for d in await receiving] == [make.message()]
 
 
@@ -67,7 +67,7 @@ async def test_receiving_waits_for_what_another_process_sends(store, other, make
 
     await other.send("default", make.message())
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         assert [d.body for d in await receiving] == [make.message()]
 
 
@@ -124,7 +124,7 @@ async def test_release_wakes_a_waiting_consumer(store, make, hands):
 
     await store.release(taken)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         assert len(await receiving) == 1
 
 
@@ -235,7 +235,7 @@ async def test_messages_that_are_held_keep_their_lease(store, make, hands):
     [kept] = [delivery for delivery in held if delivery.body.body == {"n": 1}]
 
     taken = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not taken:
             await store.renew_messages(make.worker, [kept])
             taken = await store.reclaim_messages(make.second_worker, 10, 0.3)
@@ -268,7 +268,7 @@ async def test_receiving_wakes_for_a_tenant_that_is_not_skipped(store, make):
     await store.send("calm", make.message())
     receiving = asyncio.ensure_future(store.receive_messages(make.worker, 10, 60, skip))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         assert [d.tenant for d in await receiving] == ["calm"]
 
 
@@ -328,7 +328,7 @@ async def test_the_first_entries_of_new_tenants_are_delivered_at_once(store, oth
     await store.acknowledge(await store.receive_messages(make.worker, 10, 5))
 
     async def arrives(receiving) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(25):
             while not (found := await receiving()):
                 pass
         await store.acknowledge(found)

@@ -1,7 +1,8 @@
 """Starts and messages for other executions in commits: atomic with the commit, in order, applied once."""
 
 import asyncio
-from contextlib import suppress
+
+from tests.background import repeating
 
 from unspool.eventstore.records import (
     ExecutionFilter,
@@ -99,11 +100,8 @@ async def test_order_holds_over_commits_of_several_processes(store, other, make,
             await other.deliver_outgoing()
             await asyncio.sleep(0)  # on SQLite there is nothing to deliver, so the call does not wait
 
-    relaying = asyncio.create_task(relay())
-    await asyncio.gather(*(commit(n) for n in range(8)))
-    relaying.cancel()
-    with suppress(asyncio.CancelledError):
-        await relaying
+    async with repeating(relay()):
+        await asyncio.gather(*(commit(n) for n in range(8)))
 
     bodies = [d.body.body for d in await hands.messages(store, 160)]
     for n in range(8):

@@ -417,7 +417,7 @@ async def test_a_worker_with_work_of_its_own_relieves_a_busy_one(store, make):
     awaited = {f"e{n}" for n in range(64)}
     for execution in awaited:
         await store.send("default", make.message(execution))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while awaited:
             await store.heartbeat(make.worker)
             await asyncio.gather(*(store.send("default", make.message(f"more{n}")) for n in range(32)))

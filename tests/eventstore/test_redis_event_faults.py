@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 
 import pytest
+from tests.background import repeating
 from tests.eventstore.conftest import keys_of
 from tests.eventstore.test_redis_faults import direct, persist, proxied, proxy
 
@@ -118,14 +119,9 @@ async def test_each_run_gets_each_event_once_and_in_order(own_redis, make, hands
                     await asyncio.to_thread(admin.client_kill_filter, _type="normal")
 
     consumers = (make.worker, make.second_worker)
-    matching = [
-        asyncio.create_task(match(store, each)) for store, each in zip(matchers, consumers, strict=True)
-    ]
-    await asyncio.gather(publish(), break_it())
-    for task in matching:
-        task.cancel()
-    await asyncio.gather(*matching, return_exceptions=True)
-    async with asyncio.timeout(20):  # one of the two may still hold events
+    async with repeating(*map(match, matchers, consumers)):
+        await asyncio.gather(publish(), break_it())
+    async with asyncio.timeout(60):  # one of the two may still hold events
         while await publisher._session.call("HGET", bus := "unspool:{default:bus}:state", "newest") != (
             await publisher._session.call("HGET", bus, "matched")
         ):

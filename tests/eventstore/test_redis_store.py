@@ -149,17 +149,17 @@ async def test_a_wait_for_a_version_ends_although_its_connection_broke(store, ma
     await store.start(make.start())
     waiting = asyncio.create_task(store.wait_for_version(make.key(), 0, 30))
     with redis_server.admin as admin:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while not admin.pubsub_channels():
                 await asyncio.sleep(0.01)
         admin.client_kill_filter(_type="pubsub")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while not admin.pubsub_channels():
                 await asyncio.sleep(0.01)
 
     await store.commit(make.commit())
 
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(25):
         await waiting
 
 
@@ -175,7 +175,7 @@ async def test_only_an_earlier_timer_wakes_the_timer_service(store, make):
 
     await store.commit(make.commit(after=2, timers=(Timer("earlier", now + 30_000),)))
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(25):
         await waiting
 
 
@@ -185,7 +185,7 @@ async def test_channels_without_watches_are_unsubscribed(store, make, redis_serv
         await store.wait_for_version(make.key(), 0, 0.01)
 
     with redis_server.admin as admin:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while admin.pubsub_channels():
                 await asyncio.sleep(0.01)
 

@@ -233,7 +233,7 @@ async def test_closing_fails_what_is_pending(store, make):
 
     await store.close()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         ends = await asyncio.gather(*waits, return_exceptions=True)
         results = await asyncio.gather(*late, return_exceptions=True)
     assert {type(end) for end in ends} == {StoreUnavailable}

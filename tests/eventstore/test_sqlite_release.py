@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from tests.background import served
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.records import (
@@ -46,31 +47,28 @@ def jq() -> Iterator[JqPool]:
 
 
 @asynccontextmanager
-async def served(path: Path, jq: JqPool):
+async def opened(path: Path, jq: JqPool):
     """The store, with a worker and a timer service."""
     store = SqliteStore(path, SqliteSettings())
     await store.open()
     services = [WorkerService(store, jq, WorkerSettings(), "w1"), TimerService(store, TimerSettings())]
-    tasks = [asyncio.create_task(service.run()) for service in services]
     try:
-        yield store
+        async with served(services[0]), served(services[1]):
+            yield store
     finally:
-        for service in services:
-            service.stop()
-        await asyncio.gather(*tasks)
         await store.close()
 
 
 async def until(store: SqliteStore, id_: str, status: Status) -> ExecutionKey:
     key = ExecutionKey("default", id_)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (record := await store.execution(key)).status is not status:
             await store.wait_for_version(key, record.version, 1)
     return key
 
 
 async def test_its_executions_go_on(path, jq):
-    async with served(path, jq) as store:
+    async with opened(path, jq) as store:
         for id_, paid in (("waiting", 6), ("pending", 8)):
             key = await until(store, id_, Status.COMPLETED)
             history = await store.history(key)
@@ -79,7 +77,7 @@ async def test_its_executions_go_on(path, jq):
 
 
 async def test_events_work_in_it(path, jq):
-    async with served(path, jq) as store:
+    async with opened(path, jq) as store:
         ref = WorkflowRef("shop", "listening", "1.0.0")
         await store.put_definition("default", Definition(ref, LISTEN, 0))
         await store.start(Start(ExecutionKey("default", "listening"), ref, None, 0))

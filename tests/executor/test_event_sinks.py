@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.background import served
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
@@ -89,18 +90,14 @@ async def sending(
     store: EventStore, receiver: Receiver, name: str = "s1", **environment: str
 ) -> AsyncIterator[TransportService]:
     settings = {"UNSPOOL_EVENT_SINK_URL": receiver.url, "UNSPOOL_EVENT_SINK_LONGEST_PAUSE": "0.05"}
-    async with opened_transports(store, "sqlite://", settings | environment, name) as service:
-        running = asyncio.create_task(service.run())
+    transports = opened_transports(store, "sqlite://", settings | environment, name)
+    async with transports as service, served(service):
         await registered(store, service)
-        try:
-            yield service
-        finally:
-            service.stop()
-            await running
+        yield service
 
 
 async def registered(store: EventStore, service: TransportService) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await store.sinks():
             await asyncio.sleep(0.01)
 
@@ -111,7 +108,7 @@ async def publish(store: EventStore, ids: Sequence[Any], tenant: str = TENANT) -
 
 async def status(store: EventStore, holds: Callable[[Any], bool]) -> Any:
     """Waits until the status of the sink fulfils a condition; returns it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             [found] = await store.sinks()
             if holds(found):
@@ -266,7 +263,7 @@ async def test_a_dead_sink_delays_neither_another_sink_nor_matching(store, recei
     dead, live = DeadSink(), LiveSink()
     service = TransportService(store, [dead, live], TransportSettings(sink_longest_pause=0.01), "s1")
     running = asyncio.create_task(service.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(await store.sinks()) < 2:
             await asyncio.sleep(0.01)
         await publish(store, range(300))

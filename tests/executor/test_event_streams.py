@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from tests.background import served
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
@@ -44,15 +45,10 @@ async def transporting(
     store: EventStore, name: str = "t1", url: str = "sqlite://", **environment: str
 ) -> AsyncIterator[None]:
     settings = {"UNSPOOL_EVENT_SINK_LONGEST_PAUSE": "0.05"} | environment
-    async with opened_transports(store, url, settings, name) as service:
-        running = asyncio.create_task(service.run())
+    async with opened_transports(store, url, settings, name) as service, served(service):
         if "UNSPOOL_EVENT_SINK_STREAM" in environment:
             await eventually(store.sinks, bool)
-        try:
-            yield
-        finally:
-            service.stop()
-            await running
+        yield
 
 
 async def eventually(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
@@ -221,11 +217,9 @@ async def test_entries_of_a_process_that_died_are_published_once(store, client, 
     address = stream_address("X", f"{server}?stream=in", "")
     own = connected_to("X", address)
     source = StreamSource(store, own, address, "t1", lease=0.05)
-    running = asyncio.create_task(source.run())
-    events = await published(store, 4)
-    await eventually(store.sources, lambda sources: sources and sources[0].refused == 1)
-    source.stop()
-    await running
+    async with served(source):
+        events = await published(store, 4)
+        await eventually(store.sources, lambda sources: sources and sources[0].refused == 1)
     await own.aclose()
 
     assert sorted(each["data"] for each in events) == [0, 1, 2, 4]

@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from tests.background import served
 
 from unspool.eventstore.events import Event
 from unspool.eventstore.opening import open_store
@@ -83,14 +84,10 @@ class Timers:
 @asynccontextmanager
 async def running(*services: TimerService) -> AsyncIterator[None]:
     """Runs services until the block ends."""
-    tasks = [asyncio.create_task(service.run()) for service in services]
-    try:
-        yield
-    finally:
+    async with AsyncExitStack() as stack:
         for service in services:
-            service.stop()
-        async with asyncio.timeout(2):
-            await asyncio.gather(*tasks)
+            await stack.enter_async_context(served(service))
+        yield
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def paid(order, id_=None):
 
 async def listening(store, keys):
     """Waits until executions wait for events."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for key in keys:
             while (record := await store.execution(key)).status is not Status.WAITING:
                 await store.wait_for_version(key, record.version, 10)
@@ -84,7 +84,7 @@ async def test_executions_talk_with_events(store, jq):
 
 
 async def listening_or_ended(store, key):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not ((record := await store.execution(key)).status.ended or record.status is Status.WAITING):
             await store.wait_for_version(key, record.version, 10)
 

@@ -50,7 +50,7 @@ async def texts() -> AsyncIterator[Texts]:
 
 async def until(store, holds, key=KEY):
     """The record of an execution, once a condition on it and its event types holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             record = await store.execution(key)
             types = [event.type for event in await store.history(key)]

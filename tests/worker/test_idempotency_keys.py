@@ -65,7 +65,7 @@ async def of_workflow(store, name: str = "child") -> list[str]:
 
 async def until(store, key: ExecutionKey, type_: str) -> Event:
     """Waits for an event."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             history = await store.history(key)
             for event in history:

@@ -61,7 +61,7 @@ async def test_tasks_are_suspended_and_resumed_with_their_workflow(store, jq):
         key = await start(store, "e")
         for kind, status in [(MessageKind.SUSPEND, Status.SUSPENDED), (MessageKind.RESUME, Status.WAITING)]:
             await store.send(TENANT, Message(kind, "e", {}))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (record := await store.execution(key)).status is not status:
                     await store.wait_for_version(key, record.version, 10)
         await store.publish(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.background import served
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
@@ -60,12 +61,8 @@ async def working(store: EventStore, name: str) -> AsyncIterator[None]:
     """A worker with one child process for jq."""
     with JqPool(size=1, seconds=SLOW_SECONDS) as jq:
         service = WorkerService(store, jq, WorkerSettings(jq_processes=1, jq_seconds=SLOW_SECONDS), name)
-        running = asyncio.create_task(service.run())
-        try:
+        async with served(service):
             yield
-        finally:
-            service.stop()
-            await running
 
 
 async def start(store: EventStore, ref: WorkflowRef, id_: str) -> ExecutionKey:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from tests.background import repeating, served
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
@@ -48,12 +49,8 @@ async def working(
     store: EventStore, jq: JqPool, name: str = "w1", **settings: Any
 ) -> AsyncIterator[WorkerService]:
     service = WorkerService(store, jq, WorkerSettings(**settings), name)
-    running = asyncio.create_task(service.run())
-    try:
+    async with served(service):
         yield service
-    finally:
-        service.stop()
-        await running
 
 
 @contextlib.asynccontextmanager
@@ -70,12 +67,8 @@ async def executing(
                 message = Message(MessageKind.TASK_COMPLETED, delivery.body.execution, body)
                 await store.finish_task(delivery, message)
 
-    task = asyncio.create_task(work())
-    try:
+    async with repeating(work()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def deploy(store: EventStore, tasks: str, ref: WorkflowRef = REF) -> str:
@@ -255,7 +248,7 @@ async def test_one_bad_message_in_a_batch_becomes_a_dead_letter_alone(store, jq)
     answered: list[int] = []
 
     async with executing(store, lambda n: answered.append(n) or n):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while len(answered) < len(keys):  # no worker runs, so they arrive in one batch
                 await asyncio.sleep(0.01)
         async with working(store, jq, "w2"):
@@ -268,7 +261,7 @@ async def test_one_bad_message_in_a_batch_becomes_a_dead_letter_alone(store, jq)
 
 
 async def dead_letter_of(store: EventStore, key: ExecutionKey) -> DeadLetter:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (letters := (await store.dead_letters(TENANT, execution=key.id)).items):
             await asyncio.sleep(0.02)
     return letters[0]
@@ -369,14 +362,14 @@ async def test_a_cancellation_that_overtakes_the_start_still_counts(store, jq):
 async def settled(store: EventStore) -> None:
     """Waits until no message is left that a worker could still answer."""
     late = Consumer("workers", "late")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await store.deregister(Consumer("workers", "slow"))
         while left := await store.receive_messages(late, 10, 0.3):
             await store.release(left)
 
 
 async def taken(store: EventStore, consumer: Consumer) -> list[Delivery[Message]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (deliveries := await store.receive_messages(consumer, 10, 1.0)):
             pass
     return deliveries

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.background import served
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
@@ -48,14 +49,12 @@ async def test_slow_expressions_of_one_tenant_do_not_delay_another(tmp_path):
         for tenant in ("busy", "other"):
             await store.put_definition(tenant, Definition(REF, TEXT, 0))
         keys = [await start("busy", number) for number in range(30)]
-        running = asyncio.create_task(service.run())
-        busy = [asyncio.create_task(end(key)) for key in keys]
-        await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
-        await end(await start("other", 0))
-        assert sum(not task.done() for task in busy) > 10
-        await asyncio.gather(*busy)
-        service.stop()
-        await running
+        async with served(service):
+            busy = [asyncio.create_task(end(key)) for key in keys]
+            await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+            await end(await start("other", 0))
+            assert sum(not task.done() for task in busy) > 10
+            await asyncio.gather(*busy)
     await store.close()
     assert ended.count("busy") == 30
 
@@ -81,15 +80,12 @@ async def test_many_slow_messages_of_one_tenant_leave_room_for_another(
     keys = list(await asyncio.gather(*(start("busy", number) for number in range(2000))))
     with JqPool(size=1, seconds=30.0) as jq:
         service = WorkerService(store, jq, WorkerSettings(grace_seconds=0.1), "w1")
-        running = asyncio.create_task(service.run())
-        async with asyncio.timeout(60):
+        async with served(service), asyncio.timeout(60):
             while not await ended_of(keys):
                 await asyncio.sleep(0.1)
             before = await ended_of(keys)
             other = await start("other", 0)
             while not await ended_of([other]):
                 await asyncio.sleep(0.05)
-        assert await ended_of(keys) - before < 10
-        service.stop()
-        await running
+            assert await ended_of(keys) - before < 10
     await store.close()

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.redis.failures import ScriptMissing, as_store_error
+from unspool.eventstore.redis.pauses import SECONDS_AFTER_PAUSE, was_paused
 from unspool.eventstore.redis.scripts import Script
 from unspool.eventstore.redis.socket_connection import Argument, SocketConnection, raw_connection
 
@@ -32,13 +33,14 @@ class Pipeline:
         Args:
             raw: a connected redis-py connection.
             reply_timeout: seconds without a reply, while one is expected, after which the connection ends.
+                If this process was paused, it first reads what has arrived meanwhile.
         """
         self._loop = asyncio.get_running_loop()
         self._pending: deque[asyncio.Future[Any]] = deque()
         self._reply_timeout = reply_timeout
         self._last_reply_at = self._loop.time()
         self.failure: StoreError | None = None
-        self._watch = self._loop.call_later(reply_timeout, self._check_reply_timeout)
+        self._watch = self._check_at(self._last_reply_at + reply_timeout)
         self._socket = SocketConnection(raw, self._received, self._ended)
 
     def call(self, *command: Argument) -> asyncio.Future[Any]:
@@ -79,14 +81,18 @@ class Pipeline:
                 future.set_exception(StoreUnavailable(str(error)))
         self._pending.clear()
 
-    def _check_reply_timeout(self) -> None:
-        quiet = self._loop.time() - self._last_reply_at if self._pending else 0.0
-        if quiet >= self._reply_timeout:
-            self._socket.end(StoreUnavailable(f"Redis has not answered for {quiet:.1f} s"))
+    def _check_at(self, time: float) -> asyncio.TimerHandle:
+        return self._loop.call_at(time, self._check_reply_timeout, time)
+
+    def _check_reply_timeout(self, due: float) -> None:
+        now = self._loop.time()
+        quiet = now - self._last_reply_at if self._pending else 0.0
+        if quiet < self._reply_timeout:
+            self._watch = self._check_at(now + max(self._reply_timeout - quiet, 0.01))
+        elif was_paused(due, now):
+            self._watch = self._check_at(now + SECONDS_AFTER_PAUSE)
         else:
-            self._watch = self._loop.call_later(
-                max(self._reply_timeout - quiet, 0.01), self._check_reply_timeout
-            )
+            self._socket.end(StoreUnavailable(f"Redis has not answered for {quiet:.1f} s"))
 
 
 class Connection:

@@ -83,6 +83,8 @@ class _Progress:
     """How far a shard has come in a batch."""
 
     shard: Shard
+    known: _Known = _NO_SHAPES
+    """What the keys of the next call are computed from. Another call may learn other shapes meanwhile."""
     place: int = 0
     """The number of the next event."""
     sent: int = 0
@@ -106,7 +108,8 @@ class Matching:
         while waiting:
             together: defaultdict[tuple[Shapes, int], list[_Progress]] = defaultdict(list)
             for each in waiting:
-                together[self._known_of(each.shard).shapes, each.place].append(each)
+                each.known = self._known.get(each.shard, _NO_SHAPES)
+                together[each.known.shapes, each.place].append(each)
             await asyncio.gather(*(self._match_next(some, batch, *at) for at, some in together.items()))
             waiting = [each for each in waiting if not each.done]
         return [Matched(each.sent, each.position) for each in every]
@@ -118,7 +121,7 @@ class Matching:
         end, events = _arguments(batch, batch.keys(shapes), place)
         after, upto = batch.positions[place - 1] if place else batch.after, batch.positions[end - 1]
         names = [name for each in every for name in _names(each.shard)]
-        versions = [self._known_of(each.shard).version for each in every]
+        versions = [each.known.version for each in every]
         answers = await self._session.run(scripts.MATCH, names, (after, upto, *versions, *events))
         receivers = []
         for each, (status, *answer) in zip(every, answers, strict=True):
@@ -137,9 +140,6 @@ class Matching:
                 if place_of(each.position) >= place_of(upto):
                     each.place, each.done = end, end == len(batch.positions)
         self._session.announce(WORKERS, receivers)
-
-    def _known_of(self, shard: Shard) -> _Known:
-        return self._known.get(shard, _NO_SHAPES)
 
     def _learn(self, shard: Shard, version: bytes, shapes: Sequence[bytes]) -> None:
         """Keeps the shapes of a shard; those of another shard of the tenant, if they are equal."""

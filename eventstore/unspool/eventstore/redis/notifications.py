@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreUnavailable
+from unspool.eventstore.redis.pauses import within
 from unspool.eventstore.redis.socket_connection import SocketConnection
 
 _UNSUBSCRIBE_DELAY_SECONDS: Final = 5.0
@@ -167,13 +168,11 @@ class Notifications:
             return self._socket
 
     async def _answered(self, socket: SocketConnection, answer: asyncio.Future[None]) -> None:
-        try:
-            async with asyncio.timeout(self._reply_seconds):
-                await asyncio.shield(answer)
-        except TimeoutError:
+        if not await within(self._reply_seconds, answer):
             error = StoreUnavailable("Redis does not answer on the connection for notifications")
             socket.end(error)
-            raise error from None
+            raise error
+        await answer
 
     def _received(self, reply: Any) -> None:
         if isinstance(reply, Exception):
