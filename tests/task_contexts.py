@@ -24,6 +24,8 @@ def task_context(
     report: Callable[[object], None] = lambda value: None,
     parked: Callable[[str], AbstractContextManager[None]] = lambda why: nullcontext(),
     attempt: int = 1,
+    deadline: float | None = None,
 ) -> TaskContext:
     """The context of a delivery, by default the first one."""
-    return TaskContext("default", attempt, TextsInMemory() if texts is None else texts, report, parked)
+    stored = TextsInMemory() if texts is None else texts
+    return TaskContext("default", attempt, stored, report, parked, deadline)

@@ -24,6 +24,12 @@ CATALOG: Final = HERE / "catalog"
 SERVICES: Final = {"http://service.test": "127.0.0.1", "http://other.test": "localhost"}
 """The addresses that cases call, and the names under which the stand-in of a case is reached."""
 
+PROTOS: Final = HERE.parent / "protos"
+"""The directory of the resources with relative addresses."""
+
+GRPC_PORT: Final = "5011"
+"""The port of the gRPC service in cases."""
+
 MEMBERS: Final = frozenset(
     [
         "id",
@@ -34,6 +40,7 @@ MEMBERS: Final = frozenset(
         "workflows",
         "secrets",
         "http",
+        "grpc",
         "steps",
         "publish",
         "outputs",
@@ -145,6 +152,16 @@ class Case:
     def virtual_time(self) -> bool:
         """Whether the case takes too long for real time; then only the interpreter in memory runs it."""
         return bool(self.members.get("virtual_time"))
+
+    @property
+    def calls_grpc(self) -> bool:
+        """Whether the case calls the gRPC service of `tests/greeter.py`."""
+        return bool(self.members.get("grpc"))
+
+    def with_grpc(self, port: int) -> "Case":
+        """Returns the case with the real port of the gRPC service."""
+        text = json.dumps(self.members).replace(GRPC_PORT, str(port))
+        return Case(self.id, self.file, json.loads(text))
 
     def with_services(self, port: int) -> "Case":
         """Returns the case with the real addresses of its stand-in."""

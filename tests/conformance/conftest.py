@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.conformance.case import ALLOWED, CATALOG
+from tests.conformance.case import ALLOWED, CATALOG, PROTOS
 from tests.conformance.memory import MemoryEngine
 from tests.conformance.services import ServicesEngine, services
 from tests.conftest import RedisServer
@@ -34,7 +34,7 @@ async def engine(request: pytest.FixtureRequest, jq: JqPool) -> AsyncIterator[Me
     """Runs cases in memory, or through the services on SQLite or Redis."""
     if request.param == "memory":
         environment: dict[str, str] = {}
-        settings = ExecutorSettings(allow=ALLOWED, catalog=str(CATALOG))
+        settings = ExecutorSettings(allow=ALLOWED, catalog=str(CATALOG), resources_dir=str(PROTOS))
         async with default_handlers(settings, jq=jq, secrets=LocalSecrets(environment, "")) as handlers:
             yield MemoryEngine(jq, handlers, environment)
         return

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
-from tests.conformance.case import ALLOWED, CATALOG, Case, Step
+from tests.conformance.case import ALLOWED, CATALOG, PROTOS, Case, Step
 from tests.conformance.outcome import REFUSED, Outcome, event_text
 
 from unspool.cli.node import Node
@@ -41,7 +41,7 @@ class ServicesEngine:
 @asynccontextmanager
 async def services(url: str) -> AsyncIterator[ServicesEngine]:
     """Runs API, worker, executor and timers on a store."""
-    environment = {"UNSPOOL_CATALOG": str(CATALOG)}
+    environment = {"UNSPOOL_CATALOG": str(CATALOG), "UNSPOOL_RESOURCES_DIR": str(PROTOS)}
     stop = asyncio.Event()
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     store = await open_store(url, {})

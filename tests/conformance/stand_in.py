@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from tests.conformance.case import Case, Exchange
+from tests.greeter import greeter
 
 
 @dataclass
@@ -40,6 +41,10 @@ class StandIn:
 @asynccontextmanager
 async def standing_in(case: Case) -> AsyncIterator[tuple[Case, StandIn]]:
     """Runs the stand-in of a case; yields the case with its address."""
+    if case.calls_grpc:
+        async with greeter() as service:
+            yield case.with_grpc(service.port), StandIn([])
+        return
     stand_in = StandIn(case.exchanges)
     if not case.exchanges:
         yield case, stand_in

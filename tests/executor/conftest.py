@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -60,8 +61,9 @@ async def store(store_url: str) -> AsyncIterator[EventStore]:
     await opened.close()
 
 
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[Service]:
+    """Runs the server."""
     service = Service()
     runner = web.ServerRunner(web.Server(service.handle), shutdown_timeout=0.1)
     await runner.setup()
@@ -70,6 +72,12 @@ async def service() -> AsyncIterator[Service]:
     service.port = runner.addresses[0][1]
     yield service
     await runner.cleanup()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with serving() as running:
+        yield running
 
 
 async def _run(handler: Handler, queue: str, arguments: dict) -> Outcome:

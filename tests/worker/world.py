@@ -9,7 +9,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Plan
-from unspool.definitions.resource import ResourceKind, kind_of
+from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore.events import Event, decode_entry, encode_entry
 from unspool.eventstore.records import (
     Message,
@@ -103,7 +103,7 @@ class World:
         """Adds a text to the plan; returns the result of the request."""
         [key] = [key for key, each in self.state.resources.items() if each.request == request.run]
         sha256 = sha256_of(text)
-        if kind_of(key) is not ResourceKind.DOCUMENT:  # which only handlers read
+        if kind_of(key) not in FOR_HANDLERS:
             found = {(key, sha256): compile_fetched(key, text, self.jq)}
             self.plan = self.plan.with_resources({**self.plan.resources, **found})
         return {"sha256": sha256}

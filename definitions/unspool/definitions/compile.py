@@ -12,7 +12,9 @@ from unspool.definitions.extensions import compile_extensions
 from unspool.definitions.function_name import CALLS, cataloged, is_address, registered
 from unspool.definitions.plan import Body, Extension, Plan, Task
 from unspool.definitions.resource_reference import schema_reference
+from unspool.definitions.tasks.call_asyncapi import compile_asyncapi_call
 from unspool.definitions.tasks.call_function import compile_external_call, compile_function_call
+from unspool.definitions.tasks.call_grpc import compile_grpc_call
 from unspool.definitions.tasks.call_http import compile_http_call
 from unspool.definitions.tasks.call_openapi import compile_openapi_call
 from unspool.definitions.tasks.call_registered import compile_registered_call
@@ -117,8 +119,12 @@ def compile_body(task: dict[str, Any], context: CompileContext) -> Body:
 def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
     if task["call"] == "http":
         return compile_http_call(task, context)
+    if task["call"] == "grpc":
+        return compile_grpc_call(task, context)
     if task["call"] == "openapi":
         return compile_openapi_call(task, context)
+    if task["call"] == "asyncapi" and "message" in task["with"]:
+        return compile_asyncapi_call(task, context)
     if task["call"] in context.builder.use.get("functions", {}):
         return compile_function_call(task, context)
     if cataloged(task["call"]) is not None or is_address(task["call"]):

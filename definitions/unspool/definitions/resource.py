@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # a plan has references
 
 QUEUE: Final = "resource"
 
+KIND: Final = "kind"
+"""The member of a request's arguments that has the kind of the resource, if the executor needs it."""
+
 CHANGING: Final = frozenset({"authorization", "context", "input", NOW, "output", "secrets", "task"})
 """Variables that addresses cannot read: their values can change while a task runs, or are secret."""
 
@@ -31,6 +34,12 @@ class ResourceKind(StrEnum):
     SCHEMA = "schema"
     DOCUMENT = "document"
     """A text for a handler. The worker does not read it."""
+    PROTO = "proto"
+    """A `.proto` with all that it imports, as one text for a handler."""
+
+
+FOR_HANDLERS: Final = frozenset({ResourceKind.DOCUMENT, ResourceKind.PROTO})
+"""Kinds that only handlers read."""
 
 
 @dataclass(frozen=True, slots=True)

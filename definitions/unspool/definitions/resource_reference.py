@@ -42,6 +42,16 @@ def document_reference(endpoint: Json, context: CompileContext) -> ResourceRefer
     return _reference(ResourceKind.DOCUMENT, endpoint, context, complete)
 
 
+def proto_reference(endpoint: Json, context: CompileContext) -> ResourceReference:
+    """Returns the reference to the `.proto` at an endpoint, and to all that it imports.
+
+    Raises:
+        TaskNotCompilable: its address reads what can change while the task runs.
+    """
+    complete = partial(absolute, base=context.builder.base)
+    return _reference(ResourceKind.PROTO, endpoint, context, complete)
+
+
 def function_reference(name: str, context: CompileContext) -> ResourceReference:
     """Returns the reference to a function, called by its address or as `name:version@catalog`.
 

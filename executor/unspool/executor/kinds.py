@@ -8,7 +8,14 @@ from importlib import import_module
 from typing import Final
 
 from unspool.definitions import resource
-from unspool.definitions.tasks import call_http, call_openapi, run_script, run_shell
+from unspool.definitions.tasks import (
+    call_asyncapi,
+    call_grpc,
+    call_http,
+    call_openapi,
+    run_script,
+    run_shell,
+)
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.outbound import Outbound
@@ -32,6 +39,8 @@ OpenHandler = Callable[[HandlerServices], AbstractAsyncContextManager[Handler]]
 """Opens a handler. What it holds is closed with the context."""
 
 BUILT_IN: Final[Mapping[str, str]] = {
+    call_grpc.KIND: "unspool.executor.grpc.handler",
+    call_asyncapi.KIND: "unspool.executor.asyncapi.call",
     call_http.KIND: "unspool.executor.http.call",
     call_openapi.KIND: "unspool.executor.openapi.call",
     resource.QUEUE: "unspool.executor.resource",

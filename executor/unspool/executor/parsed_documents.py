@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Final, Generic, TypeVar
 
 from unspool.executor.task_context import TaskContext
@@ -19,11 +20,14 @@ class ParsedDocuments(Generic[Parsed]):
 
     def __init__(
         self,
-        parse: Callable[[str], Parsed],
+        parse: Callable[[str], Parsed] | Callable[[str], Awaitable[Parsed]],
         most: int = MOST_DOCUMENTS,
         most_characters: int = MOST_CHARACTERS,
     ) -> None:
-        """Takes the function that parses a text. It runs on a thread, and what it raises is not kept."""
+        """Takes the function that parses a text. What it raises is not kept.
+
+        It runs on a thread; if it is a coroutine function, its coroutine runs on the event loop.
+        """
         self._parse = parse
         self._most = most
         self._most_characters = most_characters
@@ -47,7 +51,8 @@ class ParsedDocuments(Generic[Parsed]):
         text = await context.text(sha256)
         self._sizes[context.tenant, sha256] = len(text)
         self._forget_old()
-        return await asyncio.to_thread(self._parse, text)
+        parsed: Parsed | Awaitable[Parsed] = await asyncio.to_thread(self._parse, text)
+        return await parsed if isawaitable(parsed) else parsed
 
     def _forget_old(self) -> None:
         """Forgets the documents that were not used for the longest time; one is always kept."""

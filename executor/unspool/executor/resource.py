@@ -18,16 +18,18 @@ import orjson
 
 from unspool.definitions.errors import WorkflowError, communication, configuration
 from unspool.definitions.json_value import Json
+from unspool.definitions.resource import KIND, ResourceKind
 from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_catalog
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
+from unspool.executor.grpc.proto_files import fetched_files
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.masking import current
 from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Faulted, FetchedText, Outcome, Rejected
-from unspool.executor.recent_texts import RecentTexts
+from unspool.executor.recent_texts import Fetch, RecentTexts
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
 
@@ -60,13 +62,30 @@ class ResourceFetch:
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
         """Fetches a text. Every failure becomes an error that the workflow can catch."""
         try:
-            return await self._fetch(request, request.arguments["endpoint"]["uri"])
+            address = request.arguments["endpoint"]["uri"]
+            if request.arguments.get(KIND) == ResourceKind.PROTO:
+                return await self._fetch_with_imports(request, address)
+            return await self._fetch(request, address)
         except Rejected as rejected:
             return Faulted(rejected.error)
 
     async def close(self) -> None:
         """Ends requests that nothing waits for any more."""
         await self._recent.close()
+
+    async def _fetch_with_imports(self, request: TaskRequest, address: str) -> FetchedText:
+        """Fetches a `.proto` and what it imports, all with the same credentials."""
+        endpoint = request.arguments["endpoint"]
+
+        async def fetch(one: str) -> FetchedText:
+            return await self._fetch(request._replace(arguments={"endpoint": {**endpoint, "uri": one}}), one)
+
+        files = partial(
+            self._in_time, address, partial(fetched_files, address, fetch, self._settings.resource_max_bytes)
+        )
+        if not address.startswith(_HTTP):
+            return await files()
+        return await self._recent.get(f"{ResourceKind.PROTO} {_key(endpoint)}", files)
 
     async def _fetch(self, request: TaskRequest, address: str) -> FetchedText:
         scheme, _, path = address.partition(":")
@@ -80,17 +99,16 @@ class ResourceFetch:
         return await self._get_recent(request, request.arguments["endpoint"])
 
     async def _get_recent(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
-        # With the authentication in the key: a text is only for those who have the same credentials.
-        key = orjson.dumps(endpoint, option=orjson.OPT_SORT_KEYS).decode()
-        return await self._recent.get(key, partial(self._get_in_time, request, endpoint))
+        get = partial(self._in_time, endpoint["uri"], partial(self._get, request, endpoint))
+        return await self._recent.get(_key(endpoint), get)
 
-    async def _get_in_time(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
+    async def _in_time(self, address: str, fetch: Fetch) -> FetchedText:
         seconds = self._settings.resource_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._get(request, endpoint)
+                return await fetch()
         except TimeoutError:
-            detail = f"{_shown(endpoint['uri'])} was not fetched within {seconds:g} s"
+            detail = f"{_shown(address)} was not fetched within {seconds:g} s"
             raise Rejected(communication(detail, title="Timed out")) from None
 
     async def _get(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
@@ -140,6 +158,11 @@ def _content(directory: Path, path: str, most: int) -> bytes | None:
 
 def _missing(address: str) -> WorkflowError:
     return communication(f"there is no file {_shown(address)}", title="Not Found", status=404)
+
+
+def _key(endpoint: dict[str, Json]) -> str:
+    """The endpoint with its authentication: a text is only for those who have the same credentials."""
+    return orjson.dumps(endpoint, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _shown(address: str) -> str:

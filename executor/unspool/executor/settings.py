@@ -62,6 +62,14 @@ class ExecutorSettings:
         4 * MEBIBYTE,
         "Largest body of an HTTP response, decompressed",
     )
+    grpc_timeout_seconds: float = setting(
+        "UNSPOOL_GRPC_TIMEOUT_SECONDS", 300.0, "Longest time a gRPC call may take"
+    )
+    grpc_max_message_bytes: int = setting(
+        "UNSPOOL_GRPC_MAX_MESSAGE_BYTES",
+        4 * MEBIBYTE,
+        "Largest message of a gRPC call, and all messages that a stream receives",
+    )
     broker_timeout_seconds: float = setting(
         "UNSPOOL_BROKER_TIMEOUT_SECONDS",
         30.0,

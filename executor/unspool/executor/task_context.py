@@ -35,6 +35,8 @@ class TaskContext:
     parked: Callable[[str], AbstractContextManager[None]]
     """Frees the slot of the task while the context is open, because the task only waits. Takes what it waits
     for, which becomes its progress."""
+    deadline: float | None = None
+    """When the task is cancelled, in the time of the event loop; None if it has no timeout."""
 
     async def text(self, sha256: str) -> str:
         """The text of an external resource that was fetched for the execution.

@@ -87,14 +87,17 @@ class TaskRunner:
     async def _run_before_deadline(self, delivery: Delivery[TaskRequest], held: HeldTask) -> Outcome:
         """The outcome. Raises `TimeoutError` at the deadline."""
         request = delivery.body
-        context = TaskContext(delivery.tenant, delivery.attempts, self._store, held.report, held.parked)
+        deadline = None
+        if request.deadline is not None:
+            left = (request.deadline - self._clock.now()) / 1000
+            if left <= 0:
+                raise TimeoutError
+            deadline = asyncio.get_running_loop().time() + left
+        context = TaskContext(
+            delivery.tenant, delivery.attempts, self._store, held.report, held.parked, deadline
+        )
         current.set(context)
-        if request.deadline is None:
-            return await self._call_handler(request, context)
-        left = (request.deadline - self._clock.now()) / 1000
-        if left <= 0:
-            raise TimeoutError
-        async with asyncio.timeout(left):
+        async with asyncio.timeout_at(deadline):
             return await self._call_handler(request, context)
 
     async def _call_handler(self, request: TaskRequest, context: TaskContext) -> Outcome:

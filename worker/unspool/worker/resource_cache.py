@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Fetched, Plan
-from unspool.definitions.resource import ResourceKind, kind_of
+from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind
@@ -129,8 +129,8 @@ def _needed(plan: Plan, state: State, messages: Iterable[Message]) -> frozenset[
 
 
 def _of_decisions(found: Iterable[KeyAndHash]) -> frozenset[KeyAndHash]:
-    """Those that decisions read; only handlers read documents."""
-    return frozenset(each for each in found if kind_of(each[0]) is not ResourceKind.DOCUMENT)
+    """Those that decisions read, and not only handlers."""
+    return frozenset(each for each in found if kind_of(each[0]) not in FOR_HANDLERS)
 
 
 def _known(state: State) -> Iterator[KeyAndHash]:

@@ -11,7 +11,7 @@ from unspool.definitions import errors
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import FetchedFunction, FetchedSchema, Task, Unusable
-from unspool.definitions.resource import QUEUE, ResourceKind, ResourceReference, kind_of
+from unspool.definitions.resource import FOR_HANDLERS, KIND, QUEUE, ResourceKind, ResourceReference, kind_of
 from unspool.eventstore.records import TaskRequest
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.scope import Scope
@@ -57,7 +57,10 @@ def _arguments(scope: Scope, reference: ResourceReference, address: str) -> dict
     arguments: dict[str, Json] = {}
     if reference.authentication is not None:
         arguments = scope.evaluate(reference.authentication, scope.run.raw)
-    return {**arguments, "endpoint": {**arguments.get("endpoint", {}), "uri": address}}
+    arguments = {**arguments, "endpoint": {**arguments.get("endpoint", {}), "uri": address}}
+    if reference.kind is ResourceKind.PROTO:  # the executor fetches its imports, too
+        arguments[KIND] = reference.kind.value
+    return arguments
 
 
 def _request(builder: DecisionBuilder, run: Run, key: str, arguments: dict[str, Json]) -> None:
@@ -79,7 +82,7 @@ def pending(builder: DecisionBuilder, request: str) -> tuple[str, Resource] | No
 
 def why_unusable(builder: DecisionBuilder, key: str, output: Mapping[str, Json]) -> str | None:
     """What is wrong with a text that was fetched; None if it can be used, or if only a handler reads it."""
-    if kind_of(key) is ResourceKind.DOCUMENT:
+    if kind_of(key) in FOR_HANDLERS:
         return None
     fetched = builder.plan.resources[key, output["sha256"]]
     return fetched.cause if isinstance(fetched, Unusable) else None

@@ -1,0 +1,1 @@
+"""`call: grpc` (dsl-reference.md, "gRPC Call"; inventory J19-J21)."""
