@@ -689,6 +689,26 @@ async def test_a_requeued_event_is_consumed_after_later_ones(store, make, hands)
     assert await store.commit(make.commit(key, after=2, acknowledges=(again,))) is Outcome.COMMITTED
 
 
+@pytest.mark.parametrize("then", ["discarded", "requeued", "moved again"])
+async def test_later_events_do_not_wait_for_a_dead_letter(store, make, hands, then):
+    key = await hands.subscribed(store, make.subscription())
+    await store.publish("default", [make.event("a"), make.event("b")])
+    await hands.matched(store)
+    first, second = await hands.messages(store, 2)
+    letter = await store.move_to_dead_letters(first, "boom", "at …")
+    if then == "discarded":
+        assert await store.discard("default", letter)
+    else:
+        assert await store.requeue("default", letter)
+        [again] = await hands.messages(store)
+        if then == "moved again":
+            await store.move_to_dead_letters(again, "boom", "at …")
+
+    assert await store.commit(make.commit(key, after=1, acknowledges=(second,))) is Outcome.COMMITTED
+    if then == "requeued":
+        assert await store.commit(make.commit(key, after=2, acknowledges=(again,))) is Outcome.COMMITTED
+
+
 async def test_the_events_of_one_execution_do_not_delay_others(store, make, hands):
     keys = [await hands.subscribed(store, make.subscription(), key=make.key(id_)) for id_ in ("x", "x.y")]
     await store.publish("default", [make.event("a"), make.event("b")])

@@ -12,6 +12,7 @@ from unspool.eventstore.records import (
     Consumer,
     ExecutionKey,
     Load,
+    Outcome,
     Renewal,
     TaskRequest,
     Timer,
@@ -217,6 +218,32 @@ async def test_unreadable_entries_are_moved_to_their_own_stream(store, make, han
         assert admin.xlen(inbox.replace(b"inbox", b"unreadable")) == 5
     assert [r.action for r in caplog.records if hasattr(r, "action")] == ["entry_unreadable"] * 5
     assert (await store.dead_letters("default")).items == ()
+
+
+@pytest.mark.parametrize("kept", [0, 8, 60], ids=["nothing", "its kind", "its beginning"])
+async def test_later_events_do_not_wait_for_an_unreadable_one(store, make, hands, redis_server, kept):
+    """They wait for an earlier event of the execution, but not for one that was moved away (decision 10)."""
+    keys = [await hands.subscribed(store, make.subscription(), key=make.key(id_)) for id_ in ("x", "x.y")]
+    await store.publish("default", [make.event(id_) for id_ in "abc"])
+    await hands.matched(store)
+    with redis_server.admin as admin:
+        inbox = store._session.keys.shard(keys[0]).inbox.encode()
+        entries = admin.xrange(inbox)
+        damaged = next(n for n, (_, fields) in enumerate(entries) if b'"x"' in fields[b"m"])
+        for n, (id_, fields) in enumerate(entries):
+            admin.xdel(inbox, id_)
+            admin.xadd(inbox, {"m": fields[b"m"][:kept] if n == damaged else fields[b"m"]})
+
+        found = await hands.messages(store, 5)
+
+        b, c = (each for each in found if each.key == keys[0])
+        assert await store.commit(make.commit(keys[0], after=1, acknowledges=(c,))) is Outcome.EARLY
+        assert await store.commit(make.commit(keys[0], after=1, acknowledges=(b, c))) is Outcome.COMMITTED
+        first, second, third = (each for each in found if each.key == keys[1])
+        assert await store.commit(make.commit(keys[1], after=1, acknowledges=(third,))) is Outcome.EARLY
+        everything = make.commit(keys[1], after=1, acknowledges=(first, second, third))
+        assert await store.commit(everything) is Outcome.COMMITTED
+        assert admin.keys("*:inbox:events") == []
 
 
 async def test_an_entry_without_its_content_is_passed_over(store, make, hands, redis_server):

@@ -44,6 +44,7 @@ from unspool.eventstore.redis.streams import (
     triples,
     without,
 )
+from unspool.eventstore.redis.unreadable import move_to_unreadable
 
 _FROM_THE_START: Final = "0-0"
 _MAX_SELECTIONS: Final = 8
@@ -304,24 +305,18 @@ class Reader(Generic[Body]):
         """Decodes entries of a stream; unreadable ones are moved to another stream."""
         source, shard = streams.names[number], streams.shards[number]
         found: list[Delivery[Body]] = []
+        unreadable: dict[bytes, str] = {}
         for id_, fields in entries:
             before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released
             try:
                 body = self._decode(fields[1])
             except Unreadable as error:
-                await self._move_to_unreadable(shard, source, id_, str(error))
+                unreadable[id_] = str(error)
             else:
                 found.append(Delivery(shard.tenant, body, source, id_.decode(), before + times))
+        if unreadable:
+            await move_to_unreadable(self._session, shard, source, self._consumer.role, unreadable)
         return found
-
-    async def _move_to_unreadable(self, shard: Shard, source: str, id_: bytes, error: str) -> None:
-        """Moves an unreadable entry to a separate stream, for an operator to examine."""
-        values = (self._consumer.role, id_, error, "", 1)
-        await self._session.run(scripts.MOVE_TO_DEAD_LETTERS, (source, shard.unreadable), values)
-        log.error(
-            "an entry of %s cannot be read and was moved to %s: %s", source, shard.unreadable, error,
-            extra={"action": "entry_unreadable"},
-        )  # fmt: skip
 
     async def _refresh_streams(self) -> None:
         """Updates the streams to read from the known tenants and members, every `HEARTBEAT_SECONDS`."""
