@@ -1,6 +1,7 @@
 """The official examples of the specification run to their expected results (`official_examples.yaml`)."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,7 @@ def _case(id_: str, file: str, run: dict[str, Any]) -> Case:
     text = (EXAMPLES / file).read_text() if (EXAMPLES / file).is_file() else ""
     for written, instead in run.get("replace", {}).items():
         assert written in text, f"{file} has no {written}"
-        text = text.replace(written, instead)
+        text = text.replace(written, instead.replace("$PYTHON", sys.executable).replace("$HERE", str(HERE)))
     members = {name: value for name, value in run.items() if name not in {"replace", "output_has"}}
     return Case(id_, file, {"title": file, "definition": text, **members})
 

@@ -123,7 +123,7 @@ def soon() -> Callable[[float], int]:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[None]]:
-    """Waits until a condition holds; fails after ten seconds."""
+    """Waits until a condition holds; fails after a minute."""
 
     async def wait(condition: Callable[[], bool], what: str) -> None:
         try:
@@ -131,7 +131,7 @@ def eventually() -> Callable[..., Awaitable[None]]:
                 while not condition():
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            pytest.fail(f"did not happen within 10 s: {what}")
+            pytest.fail(f"did not happen within 60 s: {what}")
 
     return wait
 

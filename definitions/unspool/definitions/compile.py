@@ -16,6 +16,7 @@ from unspool.definitions.tasks.call_asyncapi import compile_asyncapi_call
 from unspool.definitions.tasks.call_function import compile_external_call, compile_function_call
 from unspool.definitions.tasks.call_grpc import compile_grpc_call
 from unspool.definitions.tasks.call_http import compile_http_call
+from unspool.definitions.tasks.call_mcp import compile_mcp_call
 from unspool.definitions.tasks.call_openapi import compile_openapi_call
 from unspool.definitions.tasks.call_registered import compile_registered_call
 from unspool.definitions.tasks.do import compile_do
@@ -117,14 +118,9 @@ def compile_body(task: dict[str, Any], context: CompileContext) -> Body:
 
 
 def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
-    if task["call"] == "http":
-        return compile_http_call(task, context)
-    if task["call"] == "grpc":
-        return compile_grpc_call(task, context)
-    if task["call"] == "openapi":
-        return compile_openapi_call(task, context)
-    if task["call"] == "asyncapi" and "message" in task["with"]:
-        return compile_asyncapi_call(task, context)
+    protocol = _PROTOCOLS.get(task["call"])
+    if protocol is not None and (task["call"] != "asyncapi" or "message" in task["with"]):
+        return protocol(task, context)
     if task["call"] in context.builder.use.get("functions", {}):
         return compile_function_call(task, context)
     if cataloged(task["call"]) is not None or is_address(task["call"]):
@@ -143,6 +139,14 @@ def _compile_run(task: dict[str, Any], context: CompileContext) -> Body:
         return compile_script(task, context)
     return Unsupported(_UNSUPPORTED.format("`run: container`"))
 
+
+_PROTOCOLS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = {
+    "asyncapi": compile_asyncapi_call,
+    "grpc": compile_grpc_call,
+    "http": compile_http_call,
+    "mcp": compile_mcp_call,
+    "openapi": compile_openapi_call,
+}
 
 _KINDS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = {
     "call": _compile_call,

@@ -1,17 +1,20 @@
 """The kinds of handlers: each is one module, which is imported when the first task of its kind arrives."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Final
 
 from unspool.definitions import resource
+from unspool.definitions.errors import configuration
 from unspool.definitions.tasks import (
     call_asyncapi,
     call_grpc,
     call_http,
+    call_mcp,
     call_openapi,
     run_script,
     run_shell,
@@ -19,7 +22,7 @@ from unspool.definitions.tasks import (
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.outbound import Outbound
-from unspool.executor.outcome import Handler, Outcome
+from unspool.executor.outcome import Faulted, Handler, Outcome
 from unspool.executor.process_groups import ProcessGroups
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
@@ -43,11 +46,15 @@ BUILT_IN: Final[Mapping[str, str]] = {
     call_asyncapi.KIND: "unspool.executor.asyncapi.call",
     call_http.KIND: "unspool.executor.http.call",
     call_openapi.KIND: "unspool.executor.openapi.call",
+    call_mcp.KIND: "unspool.executor.mcp.call",
     resource.QUEUE: "unspool.executor.resource",
     run_script.KIND: "unspool.executor.runs.script",
     run_shell.KIND: "unspool.executor.runs.shell",
 }
 """By kind, the module whose function `open_handler` opens the handler."""
+
+_EXTRAS: Final = {"mcp": "mcp"}
+"""By library, the extra of the package that installs it."""
 
 
 class LazyHandler:
@@ -77,10 +84,29 @@ class LazyHandler:
 
 
 def opener(module: str) -> Callable[[], OpenHandler]:
-    """A function that imports a module and returns its `open_handler`."""
+    """A function that imports a module and returns its `open_handler`.
+
+    If the module needs a library that is not installed, the handler answers each task with an error that
+    names what to install.
+    """
 
     def imported() -> OpenHandler:
-        found: OpenHandler = import_module(module).open_handler
+        try:
+            found: OpenHandler = import_module(module).open_handler
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            return partial(_without_library, extra)
         return found
 
     return imported
+
+
+@asynccontextmanager
+async def _without_library(extra: str, _: HandlerServices) -> AsyncIterator[Handler]:
+    async def refuse(request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG001 - as all handlers
+        detail = f"this executor lacks a library for {request.kind}: pip install 'unspool[{extra}]'"
+        return Faulted(configuration(detail, title="Library not installed"))
+
+    yield refuse

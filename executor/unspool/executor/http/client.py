@@ -1,7 +1,8 @@
 """Sends single requests: with credentials, within limits, again if they surely did not arrive."""
 
 import io
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 import aiohttp
@@ -17,6 +18,9 @@ from unspool.executor.outcome import Rejected
 
 MAX_CHALLENGES: Final = 2
 """Responses with status 401 to which a request is sent again with other credentials."""
+
+CONNECTION_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+"""Exceptions of a request that got no response, or one that breaks off."""
 
 _STREAMED_BODY_BYTES: Final = 256 * 1024
 """Request bodies of this size or more are written in pieces."""
@@ -38,30 +42,69 @@ class HttpClient:
         Raises:
             Rejected: there is no response, or it is too large; or no token.
         """
+        try:
+            async with self.opened(request) as response:
+                return await self.whole(request, response)
+        except CONNECTION_ERRORS as error:
+            raise Rejected(connection_error(request, error)) from None
+
+    @asynccontextmanager
+    async def opened(self, request: HttpRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response, whose body is not read yet. It is open in the context.
+
+        Raises:
+            Rejected: there is no response, or no token.
+        """
         credentials = request.credentials
         sending = Sending(request.method, request.url, request.body or b"")
-        response = await self._send(request, await credentials.header(sending))
-        for _ in range(MAX_CHALLENGES):
-            if response.status != 401:
-                break
-            challenges = response.headers.getall("WWW-Authenticate", [])
-            renewed = await credentials.renewed(sending, challenges)
-            if renewed is None:
-                break
-            response = await self._send(request, renewed)
-        return response
+        async with AsyncExitStack() as stack:
+            response = await self._open(stack, request, await credentials.header(sending))
+            for _ in range(MAX_CHALLENGES):
+                if response.status != 401:
+                    break
+                challenges = response.headers.getall("WWW-Authenticate", [])
+                renewed = await credentials.renewed(sending, challenges)
+                if renewed is None:
+                    break
+                await _read_error_body(response)
+                await stack.aclose()
+                response = await self._open(stack, request, renewed)
+            yield response
 
-    async def _send(self, request: HttpRequest, authorization: str | None) -> HttpResponse:
+    async def whole(self, request: HttpRequest, response: aiohttp.ClientResponse) -> HttpResponse:
+        """A response with its body, of an error only the start.
+
+        Raises:
+            Rejected: it is too large.
+            aiohttp.ClientError, OSError, ValueError: it cannot be read.
+        """
+        if is_success(response.status, redirect=request.redirect):
+            body = await self._read_body(request, response)
+        else:
+            body = await _read_error_body(response)
+        return HttpResponse(
+            response.status,
+            header_text(response.reason or ""),
+            response.headers,
+            body,
+            response.request_info.headers,
+        )
+
+    async def _open(
+        self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
+    ) -> aiohttp.ClientResponse:
         try:
-            return await self._exchange(request, authorization)
+            return await self._enter(stack, request, authorization)
         except aiohttp.ClientConnectorError as error:
             if not _was_not_sent(error):
                 raise Rejected(connection_error(request, error)) from None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except CONNECTION_ERRORS as error:
             raise Rejected(connection_error(request, error)) from None
-        return await self._retry(request, authorization)
+        return await self._retry(stack, request, authorization)
 
-    async def _retry(self, request: HttpRequest, authorization: str | None) -> HttpResponse:
+    async def _retry(
+        self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
+    ) -> aiohttp.ClientResponse:
         """Sends a request whose connection failed up to two more times, within about half a second."""
         retrying = AsyncRetrying(
             stop=stop_after_attempt(3),
@@ -70,47 +113,28 @@ class HttpClient:
             reraise=True,
         )
         try:
-            response: HttpResponse = await retrying(self._exchange, request, authorization)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            response: aiohttp.ClientResponse = await retrying(self._enter, stack, request, authorization)
+        except CONNECTION_ERRORS as error:
             raise Rejected(connection_error(request, error)) from None
         return response
 
-    async def _exchange(self, request: HttpRequest, authorization: str | None) -> HttpResponse:
+    async def _enter(
+        self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
+    ) -> aiohttp.ClientResponse:
         body, headers = request.body, request.headers
         if authorization is not None:
             headers = headers.copy()
             headers["Authorization"] = authorization
-        async with self._outbound.request(
-            request.method,
-            request.url,
-            headers=headers,
-            data=io.BytesIO(body) if body is not None and len(body) >= _STREAMED_BODY_BYTES else body,
-            allow_redirects=False,
-            skip_auto_headers=("Content-Type",),  # a request without a body has none
-        ) as response:
-            read = (
-                self._read_body
-                if is_success(response.status, redirect=request.redirect)
-                else self._read_error_body
+        return await stack.enter_async_context(
+            self._outbound.request(
+                request.method,
+                request.url,
+                headers=headers,
+                data=io.BytesIO(body) if body is not None and len(body) >= _STREAMED_BODY_BYTES else body,
+                allow_redirects=False,
+                skip_auto_headers=("Content-Type",),  # a request without a body has none
             )
-            return HttpResponse(
-                response.status,
-                header_text(response.reason or ""),
-                response.headers,
-                await read(request, response),
-                response.request_info.headers,
-            )
-
-    async def _read_error_body(self, _: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
-        """The start of the body of an error response. A body that cannot be read does not hide the status."""
-        body = bytearray()
-        with suppress(aiohttp.ClientError, OSError, ValueError):
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > _ERROR_BODY_BYTES:
-                    response.close()
-                    break
-        return bytes(body[:_ERROR_BODY_BYTES])
+        )
 
     async def _read_body(self, request: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
         limit = self._max_response_bytes
@@ -122,6 +146,18 @@ class HttpClient:
                 detail = f"its response is larger than {limit} bytes"
                 raise Rejected(call_error(request, detail, title="Response too large"))
         return bytes(body)
+
+
+async def _read_error_body(response: aiohttp.ClientResponse) -> bytes:
+    """The start of the body of an error response. A body that cannot be read does not hide the status."""
+    body = bytearray()
+    with suppress(aiohttp.ClientError, OSError, ValueError):
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > _ERROR_BODY_BYTES:
+                response.close()
+                break
+    return bytes(body[:_ERROR_BODY_BYTES])
 
 
 def is_success(status: int, *, redirect: bool) -> bool:

@@ -1,0 +1,105 @@
+"""Makes one call in a session of its own: the start of the session, the request, all pages of a list."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp import MCPError
+from mcp.client.session import ClientSession
+from mcp_types import (
+    ClientCapabilities,
+    InitializedNotification,
+    InitializeRequest,
+    InitializeRequestParams,
+    InitializeResult,
+    Request,
+    Result,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from unspool.definitions.json_value import Json
+from unspool.executor.mcp.arguments import McpCall
+from unspool.executor.mcp.transport import Streams
+
+MOST_PAGES: Final = 1000
+
+_LISTS: Final = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resourceTemplates",
+}
+"""The methods that return lists in pages, and the member that has the items."""
+
+
+class AnyResult(Result, extra="allow"):
+    """A result as the server sent it, with the members that the library does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """There is no result."""
+
+    cause: str
+
+
+class _Unusable(Exception):
+    """The server answers, but the call cannot continue."""
+
+
+async def answer(streams: Streams, call: McpCall) -> dict[str, Json] | Refused:
+    """The result of a call, as the server sent it."""
+    # Errors become values here: exceptions that leave the library's task groups become groups.
+    async with ClientSession(*streams, client_info=call.client) as session:
+        try:
+            await _begin(session, call)
+            return await _result(session, call)
+        except MCPError as error:
+            return Refused(f"{error.message} (code {error.code})")
+        except ValidationError as error:
+            return Refused(f"its answer is not valid: {_first_problem(error)}")
+        except _Unusable as problem:
+            return Refused(str(problem))
+
+
+async def _begin(session: ClientSession, call: McpCall) -> None:
+    """Agrees on a protocol version: the one of the call, or another that server and library know."""
+    if call.version in MODERN_PROTOCOL_VERSIONS:
+        await session.discover()
+        return
+    parameters = InitializeRequestParams(
+        protocol_version=call.version, capabilities=ClientCapabilities(), client_info=call.client
+    )
+    result = await session.send_request(InitializeRequest(params=parameters), InitializeResult)
+    if result.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        raise _Unusable("it speaks another version of the protocol")
+    session.adopt(result)
+    await session.send_notification(InitializedNotification())
+
+
+async def _result(session: ClientSession, call: McpCall) -> dict[str, Json]:
+    result = await _request(session, call.method, call.parameters)
+    items = _LISTS.get(call.method)
+    if items is None or "cursor" in call.parameters:  # the author reads page by page
+        return result
+    seen: set[str] = set()
+    found = list(result[items])
+    while (cursor := result.pop("nextCursor", None)) is not None:
+        if cursor in seen or len(seen) == MOST_PAGES:
+            raise _Unusable("its list does not end")
+        seen.add(cursor)
+        page = await _request(session, call.method, {**call.parameters, "cursor": cursor})
+        found += page[items]
+        result = {**result, **page}
+    return {**result, items: found}
+
+
+async def _request(session: ClientSession, method: str, parameters: dict[str, Any]) -> dict[str, Json]:
+    request = Request[dict[str, Any], str](method=method, params=parameters)
+    result = await session.send_request(request, AnyResult)
+    return result.model_dump(by_alias=True, mode="json", exclude_unset=True)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
