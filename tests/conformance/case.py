@@ -15,7 +15,7 @@ from unspool.executor.secrets import variable
 HERE: Final = Path(__file__).parent
 NAMESPACE: Final = "conformance"
 
-ALLOWED: Final = "shell,script"
+ALLOWED: Final = "shell,script,container"
 """What `run` tasks may run."""
 
 CATALOG: Final = HERE / "catalog"

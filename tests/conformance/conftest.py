@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from tests.conformance.case import ALLOWED, CATALOG, PROTOS
+from tests.conformance.container_engine import container_engine
 from tests.conformance.memory import MemoryEngine
 from tests.conformance.services import ServicesEngine, services
 from tests.conftest import RedisServer
@@ -34,8 +35,16 @@ async def engine(request: pytest.FixtureRequest, jq: JqPool) -> AsyncIterator[Me
     """Runs cases in memory, or through the services on SQLite or Redis."""
     if request.param == "memory":
         environment: dict[str, str] = {}
-        settings = ExecutorSettings(allow=ALLOWED, catalog=str(CATALOG), resources_dir=str(PROTOS))
-        async with default_handlers(settings, jq=jq, secrets=LocalSecrets(environment, "")) as handlers:
+        async with (
+            container_engine() as containers,
+            default_handlers(
+                ExecutorSettings(
+                    allow=ALLOWED, catalog=str(CATALOG), resources_dir=str(PROTOS), container_host=containers
+                ),
+                jq=jq,
+                secrets=LocalSecrets(environment, ""),
+            ) as handlers,
+        ):
             yield MemoryEngine(jq, handlers, environment)
         return
     url = "sqlite://"

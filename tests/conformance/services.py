@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 from tests.conformance.case import ALLOWED, CATALOG, PROTOS, Case, Step
+from tests.conformance.container_engine import container_engine
 from tests.conformance.outcome import REFUSED, Outcome, event_text
 
 from unspool.cli.node import Node
@@ -41,7 +42,18 @@ class ServicesEngine:
 @asynccontextmanager
 async def services(url: str) -> AsyncIterator[ServicesEngine]:
     """Runs API, worker, executor and timers on a store."""
-    environment = {"UNSPOOL_CATALOG": str(CATALOG), "UNSPOOL_RESOURCES_DIR": str(PROTOS)}
+    async with container_engine() as containers:
+        environment = {
+            "UNSPOOL_CATALOG": str(CATALOG),
+            "UNSPOOL_RESOURCES_DIR": str(PROTOS),
+            "UNSPOOL_CONTAINER_HOST": containers,
+        }
+        async with _services(url, environment) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _services(url: str, environment: dict[str, str]) -> AsyncIterator[ServicesEngine]:
     stop = asyncio.Event()
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     store = await open_store(url, {})

@@ -26,6 +26,7 @@ from unspool.definitions.tasks.fork import compile_fork
 from unspool.definitions.tasks.listen import compile_listen
 from unspool.definitions.tasks.raise_error import compile_raise
 from unspool.definitions.tasks.request import Unsupported
+from unspool.definitions.tasks.run_container import compile_container
 from unspool.definitions.tasks.run_script import compile_script
 from unspool.definitions.tasks.run_shell import compile_shell
 from unspool.definitions.tasks.run_workflow import compile_run_workflow
@@ -137,7 +138,7 @@ def _compile_run(task: dict[str, Any], context: CompileContext) -> Body:
         return compile_run_workflow(task, context)
     if "script" in task["run"]:
         return compile_script(task, context)
-    return Unsupported(_UNSUPPORTED.format("`run: container`"))
+    return compile_container(task, context)
 
 
 _PROTOCOLS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = {

@@ -18,6 +18,7 @@ from unspool.executor.limits.limits import Limits
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.runs.container.sweep import sweeping
 from unspool.executor.runs.permission import allowed
 from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets, SecretProvider
@@ -47,7 +48,7 @@ async def default_handlers(
     Raises:
         BadSetting: `UNSPOOL_EGRESS`, `UNSPOOL_ALLOW` or `UNSPOOL_LIMITS` is not valid.
     """
-    allowed(settings)
+    may_run = allowed(settings)
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
     provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
     groups = ProcessGroups()
@@ -61,6 +62,8 @@ async def default_handlers(
         openers = {kind: opener(module) for kind, module in BUILT_IN.items()}
         if functions:
             openers[call_registered.KIND] = _opener_of(functions)
+        if "container" in may_run:
+            await stack.enter_async_context(sweeping(settings))
         yield {
             kind: SecretHandler(
                 LazyHandler(open_kind, services, stack), provider, jq, authentication.descriptor

@@ -16,6 +16,7 @@ from unspool.definitions.tasks import (
     call_http,
     call_mcp,
     call_openapi,
+    run_container,
     run_script,
     run_shell,
 )
@@ -48,6 +49,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     call_openapi.KIND: "unspool.executor.openapi.call",
     call_mcp.KIND: "unspool.executor.mcp.call",
     resource.QUEUE: "unspool.executor.resource",
+    run_container.KIND: "unspool.executor.runs.container.handler",
     run_script.KIND: "unspool.executor.runs.script",
     run_shell.KIND: "unspool.executor.runs.shell",
 }

@@ -11,6 +11,7 @@ from subprocess import DEVNULL, PIPE
 from typing import Final, NamedTuple, cast
 
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.process_output import Output, OutputTooLarge
 
 _DRAIN_SECONDS: Final = 0.5
 """How long output is read after the process has ended, if its children hold its pipes open."""
@@ -41,30 +42,22 @@ class Limits(NamedTuple):
 NO_LIMITS: Final = Limits()
 
 
-class OutputTooLarge(Exception):
-    """A process wrote more than its limit."""
-
-
 class _OutputCapture(asyncio.SubprocessProtocol):
-    """Collects the output of a process up to a limit. Sees its end even if a child holds its pipes open."""
+    """Collects the output of a process. Sees its end even if a child holds its pipes open."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, output: Output) -> None:
         loop = asyncio.get_running_loop()
-        self.output = {1: bytearray(), 2: bytearray()}
-        self.overflow: str | None = None
+        self.output = output
         self.finished: asyncio.Future[None] = loop.create_future()
         """The process has ended or wrote too much."""
         self.exited: asyncio.Future[None] = loop.create_future()
         self.drained: asyncio.Future[None] = loop.create_future()
         """Both pipes are closed."""
-        self._limit = limit
         self._writers = {1, 2}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        output = self.output[fd]
-        output += data[: self._limit + 1 - len(output)]
-        if len(output) > self._limit:
-            self.overflow = "standard output" if fd == 1 else "standard error"
+        self.output.add(fd, data)
+        if self.output.overflow is not None:
             _resolve(self.finished)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -89,7 +82,7 @@ async def run(
     stdin: bytes,
     environment: Mapping[str, str],
     directory: str,
-    max_output: int,
+    output: Output,
     kill_grace: float,
     groups: ProcessGroups,
     limits: Limits = NO_LIMITS,
@@ -100,12 +93,12 @@ async def run(
     cancelled, it sends SIGTERM to the group, waits up to `kill_grace` seconds, and sends SIGKILL.
 
     Raises:
-        OutputTooLarge: the script wrote more than `max_output` bytes to one of its outputs, and was killed.
+        OutputTooLarge: the script wrote more than the limit of `output`, and was killed.
         OSError: the script could not be started.
     """
     loop = asyncio.get_running_loop()
     transport, capture = await loop.subprocess_exec(
-        lambda: _OutputCapture(max_output),
+        lambda: _OutputCapture(output),
         *("sh", "-c", _WAIT_FOR_START_LINE + script, "sh", *arguments),
         stdin=PIPE,
         stdout=PIPE,
@@ -118,7 +111,7 @@ async def run(
         groups.add(transport.get_pid())
         _limit(transport.get_pid(), limits)
         _write_stdin(transport, _START_LINE + stdin)
-        await _wait_until_finished(capture, max_output)
+        await _wait_until_finished(capture)
     except BaseException:
         _signal_group(transport, signal.SIGTERM)
         await asyncio.wait({capture.exited, capture.drained}, timeout=kill_grace)
@@ -149,10 +142,10 @@ def _limit(pid: int, limits: Limits) -> None:
                 resource.prlimit(pid, kind, (value, value))
 
 
-async def _wait_until_finished(capture: _OutputCapture, max_output: int) -> None:
+async def _wait_until_finished(capture: _OutputCapture) -> None:
     await asyncio.wait({capture.finished})
-    if capture.overflow:
-        raise OutputTooLarge(f"more than {max_output} bytes were written to {capture.overflow}")
+    if capture.output.overflow is not None:
+        raise OutputTooLarge(capture.output.overflow)
     await asyncio.wait({capture.drained}, timeout=_DRAIN_SECONDS)
 
 
@@ -173,8 +166,8 @@ def _result(transport: asyncio.SubprocessTransport, capture: _OutputCapture) -> 
     code = transport.get_returncode()
     if code is None:
         raise RuntimeError("the process cannot be killed")
-    stdout, stderr = (capture.output[fd].decode("utf-8", "replace") for fd in (1, 2))
-    return ProcessResult(code if code >= 0 else 128 - code, stdout, stderr)
+    output = capture.output
+    return ProcessResult(code if code >= 0 else 128 - code, output.text(1), output.text(2))
 
 
 async def start_detached(

@@ -1,8 +1,8 @@
-"""Process groups and directories that must be removed when this process ends, even by SIGKILL.
+"""Process groups, containers and directories that must be removed when this process ends, even by SIGKILL.
 
 A process cannot react to its own SIGKILL, and `PR_SET_PDEATHSIG` signals only a direct child. So one helper
-process (`group_killer.py`) has a list of them. It kills the groups and removes the directories when the pipe
-from this process closes.
+process (`group_killer.py`) has a list of them. It kills the groups and containers and removes the directories
+when the pipe from this process closes.
 """
 
 import os
@@ -15,7 +15,7 @@ _SCRIPT: Final = Path(__file__).with_name("group_killer.py")
 
 
 class ProcessGroups:
-    """Registers process groups, and their directories, with the helper.
+    """Registers process groups, their directories, and containers with the helper.
 
     The helper starts at the first registration, and again if it has died.
     """
@@ -48,6 +48,22 @@ class ProcessGroups:
         """Unregisters a directory that was removed."""
         self._remove(f"directory {os.fsencode(directory).hex()}")
 
+    def add_container(self, engine: str, container: str) -> None:
+        """Makes sure that a container is killed if this process dies.
+
+        Args:
+            engine: the address of the container engine: `unix://PATH` or `tcp://HOST:PORT`.
+            container: its id.
+
+        Raises:
+            OSError: the helper cannot be started.
+        """
+        self._add(f"container {f'{engine} {container}'.encode().hex()}")
+
+    def remove_container(self, engine: str, container: str) -> None:
+        """Unregisters a container that has ended."""
+        self._remove(f"container {f'{engine} {container}'.encode().hex()}")
+
     def _add(self, entry: str) -> None:
         self._registered.add(entry)
         if not self._send(f"+{entry}\n"):
@@ -59,7 +75,7 @@ class ProcessGroups:
             self._stop_helper()
 
     def close(self) -> None:
-        """Ends the helper and waits for it. It kills the groups and removes the directories in its list."""
+        """Ends the helper and waits for it. It ends and removes what is in its list."""
         if self._helper is not None:
             _pipe(self._helper).close()
             self._helper.wait()

@@ -141,6 +141,43 @@ class ExecutorSettings:
         "What runs scripts in JavaScript: 'quickjs', the name or path of Node, or 'auto' (Node if it is "
         "there, else quickjs)",
     )
+    container_host: str = setting(
+        "UNSPOOL_CONTAINER_HOST",
+        "",
+        "Where Docker or Podman is: unix:///PATH or tcp://HOST:PORT; default: DOCKER_HOST, else a socket at "
+        "a usual place",
+    )
+    container_images: str = setting(
+        "UNSPOOL_CONTAINER_IMAGES",
+        "",
+        "Images that containers may have, separated by commas, such as 'docker.io/library/*'; default: all",
+    )
+    container_volumes: str = setting(
+        "UNSPOOL_CONTAINER_VOLUMES",
+        "",
+        "Directories of the host and names of volumes that containers may have, separated by commas; ':ro' "
+        "after one: only to read; default: none",
+    )
+    container_network: str = setting(
+        "UNSPOOL_CONTAINER_NETWORK", "none", "Network of containers: none, bridge, or the name of another one"
+    )
+    container_capabilities: str = setting(
+        "UNSPOOL_CONTAINER_CAPABILITIES",
+        "",
+        "Linux capabilities that containers have, separated by commas, such as CHOWN; default: none",
+    )
+    container_memory_mb: int = setting(
+        "UNSPOOL_CONTAINER_MEMORY_MB", 1024, "Memory of a container, in MiB; 0: no limit", least=0
+    )
+    container_max_processes: int = setting(
+        "UNSPOOL_CONTAINER_MAX_PROCESSES", 256, "Most processes and threads in a container"
+    )
+    container_cpus: float = setting(
+        "UNSPOOL_CONTAINER_CPUS", 0.0, "Processors that a container may use; 0: no limit"
+    )
+    container_pull_seconds: float = setting(
+        "UNSPOOL_CONTAINER_PULL_SECONDS", 600.0, "Longest time to fetch an image"
+    )
     script_python: str = setting(
         "UNSPOOL_SCRIPT_PYTHON",
         "",

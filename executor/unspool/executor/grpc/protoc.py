@@ -13,8 +13,9 @@ from unspool.definitions.errors import configuration
 from unspool.executor.grpc import protoc_child
 from unspool.executor.grpc.proto_files import ProtoFiles
 from unspool.executor.outcome import Rejected
-from unspool.executor.process import OutputTooLarge, ProcessResult, run
+from unspool.executor.process import ProcessResult, run
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.process_output import Output, OutputTooLarge
 
 SECONDS: Final = 20.0
 """How long one compilation may take."""
@@ -61,7 +62,7 @@ class Protoc:
             stdin=text.encode("utf-8", "replace"),
             environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
             directory=directory,
-            max_output=_MOST_OUTPUT,
+            output=Output(_MOST_OUTPUT),
             kill_grace=0,
             groups=self._groups,
         )

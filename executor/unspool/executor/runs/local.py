@@ -11,11 +11,13 @@ from typing import Final
 
 from unspool.definitions import errors
 from unspool.executor.outcome import Completed, Faulted, Outcome
-from unspool.executor.process import Limits, OutputTooLarge, run, start_detached
+from unspool.executor.process import Limits, run, start_detached
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.process_output import Output, OutputTooLarge
 from unspool.executor.runs.options import ProcessOptions
 from unspool.executor.runs.result import outcome_of
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 RUN_ARGUMENTS: Final = 'exec "$@"'
 """A script that runs its arguments as a program."""
@@ -52,8 +54,10 @@ class LocalRuns:
         self._settings = settings
         self._groups = groups
 
-    async def run(self, program: Program, options: ProcessOptions) -> Outcome:
+    async def run(self, program: Program, options: ProcessOptions, context: TaskContext) -> Outcome:
         """Runs a program. When it ends, the rest of its process group is killed.
+
+        Its newest output is the progress of the task.
 
         A program that is not awaited is only started.
         """
@@ -61,17 +65,22 @@ class LocalRuns:
             if not options.awaits:
                 return await _start_detached(program, options)
             directory = _new_directory()
+            limit, secrets = self._settings.shell_max_output_bytes, options.environment.values()
+            output = Output(limit, context.report, secrets)
             try:
                 self._groups.add_directory(directory)
-                return await self._run(program, options, directory)
+                return await self._run(program, options, directory, output)
             finally:
+                output.close()
                 await asyncio.shield(self._remove(directory))
         except OSError as error:
             return Faulted(errors.runtime(f"the {program.what} could not be started: {error.strerror}"))
         except OutputTooLarge as error:
             return Faulted(errors.runtime(str(error), title="Output too large"))
 
-    async def _run(self, program: Program, options: ProcessOptions, directory: str) -> Outcome:
+    async def _run(
+        self, program: Program, options: ProcessOptions, directory: str, output: Output
+    ) -> Outcome:
         work = _prepared(directory, program.files)
         try:
             async with asyncio.timeout(program.seconds):
@@ -81,7 +90,7 @@ class LocalRuns:
                     stdin=options.stdin,
                     environment=_environment(options, work),
                     directory=work,
-                    max_output=self._settings.shell_max_output_bytes,
+                    output=output,
                     kill_grace=self._settings.shell_kill_grace_seconds,
                     groups=self._groups,
                     limits=Limits(program.memory, self._settings.run_max_processes or None),

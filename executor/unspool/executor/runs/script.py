@@ -47,7 +47,7 @@ class ScriptRun:
             program, options = prepare(request, await _code(request, context), self._settings)
         except Rejected as rejected:
             return Faulted(rejected.error)
-        return await self._runs.run(program, options)
+        return await self._runs.run(program, options, context)
 
 
 async def _code(request: TaskRequest, context: TaskContext) -> str:

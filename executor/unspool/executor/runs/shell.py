@@ -31,7 +31,7 @@ class ShellRun:
         self._runs = runs
         self._allowed = allowed
 
-    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Runs one command."""
         if not self._allowed:
             return Faulted(not_allowed("shell"))
@@ -39,7 +39,7 @@ class ShellRun:
             program, options = prepare(request)
         except Rejected as rejected:
             return Faulted(rejected.error)
-        return await self._runs.run(program, options)
+        return await self._runs.run(program, options, context)
 
 
 def prepare(request: TaskRequest) -> tuple[Program, ProcessOptions]:

@@ -1,0 +1,1 @@
+"""`run: container`: containers of Docker or Podman, over the HTTP API that both have."""

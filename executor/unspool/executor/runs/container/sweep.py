@@ -1,0 +1,117 @@
+"""Stops and removes containers that their executors cannot.
+
+They are those of executors that were killed together with their helper process. It also removes containers
+with the lifetime `eventually`, whoever started them.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from unspool.eventstore.clock import SystemClock
+from unspool.executor.runs.container import labels
+from unspool.executor.runs.container.address import engine_address
+from unspool.executor.runs.container.engine import Engine, EngineError, EngineUnreachable, opened_engine
+from unspool.executor.runs.container.owner import is_gone
+from unspool.executor.settings import ExecutorSettings
+
+log = logging.getLogger(__name__)
+
+_FIRST_SECONDS: Final = 1.0
+"""An executor for one short execution ends before its first sweep."""
+
+_EVERY_SECONDS: Final = 60.0
+
+_GRACE_MS: Final = 60_000
+"""How long after the deadline of its task a container is stopped: the executor of the task does it before."""
+
+_STARTING_MS: Final = 600_000
+"""How old a container is that will not be started any more: its task was cancelled at that moment."""
+
+
+@asynccontextmanager
+async def sweeping(settings: ExecutorSettings) -> AsyncIterator[None]:
+    """Sweeps from time to time while the context is open. Raises `BadSetting`."""
+    address = engine_address(settings.container_host)
+    if address is None:
+        yield
+        return
+    async with opened_engine(address) as engine:
+        task = asyncio.create_task(_sweep_again_and_again(engine), name="container sweep")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def _sweep_again_and_again(engine: Engine) -> None:
+    pause = _FIRST_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        pause = _EVERY_SECONDS
+        try:
+            await sweep(engine, SystemClock().now())
+        except EngineUnreachable:
+            pass  # tasks that need it say so
+        except Exception:
+            log.exception("containers could not be swept", extra={"action": "sweep_failed"})
+
+
+async def sweep(engine: Engine, now: int) -> None:
+    """Looks at all containers of executors once.
+
+    Args:
+        engine: the engine.
+        now: milliseconds since 1970.
+
+    Raises:
+        EngineUnreachable: the engine does not answer.
+    """
+    for container in await engine.labelled(labels.RUN):
+        with suppress(EngineError):  # another executor may have removed it
+            await _look_at(engine, container, container.get("Labels") or {}, now)
+
+
+async def _look_at(engine: Engine, container: Mapping[str, Any], known: Mapping[str, str], now: int) -> None:
+    id_, state = container["Id"], container.get("State")
+    gone = is_gone(known.get(labels.OWNER, ""))
+    if state == "running" and known.get(labels.AWAITED) == "true":
+        deadline = labels.number(known, labels.DEADLINE)
+        if not (gone or (deadline is not None and now > deadline + _GRACE_MS)):
+            return
+        log.warning("a container without its executor is stopped: %s", id_[:12], extra={"action": "swept"})
+        await engine.kill(id_)
+        state = "exited"
+    if (state == "created" and (gone or container.get("Created", 0) * 1000 < now - _STARTING_MS)) or (
+        state == "exited" and (_removed_always(known, gone=gone) or await _is_due(engine, id_, known, now))
+    ):
+        await engine.remove(id_)
+
+
+def _removed_always(known: Mapping[str, str], *, gone: bool) -> bool:
+    return gone and known.get(labels.CLEANUP) == "always"
+
+
+async def _is_due(engine: Engine, container: str, known: Mapping[str, str], now: int) -> bool:
+    after = labels.number(known, labels.REMOVE_AFTER)
+    if after is None:
+        return False
+    ended = _milliseconds((await engine.inspect(container))["State"]["FinishedAt"])
+    return ended is not None and now >= ended + after
+
+
+def _milliseconds(text: str) -> int | None:
+    """The time in an RFC 3339 text with nanoseconds; None for the year 1, which engines write for "never"."""
+    time = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+    zone = datetime.fromisoformat(f"2000-01-01T00:00:00{_zone(text)}").utcoffset()
+    if time.year < 1970 or zone is None:
+        return None
+    return int((time - zone).timestamp() * 1000)
+
+
+def _zone(text: str) -> str:
+    return "+00:00" if text.endswith(("Z", "z")) else text[-6:]
