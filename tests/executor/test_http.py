@@ -5,6 +5,8 @@ import base64
 import gzip
 import json
 import socket
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
@@ -23,6 +25,12 @@ JSON = "application/json"
 def kind(outcome: Faulted) -> tuple[str, int]:
     assert isinstance(outcome, Faulted), outcome
     return outcome.error.type.rpartition("/")[2], outcome.error.status
+
+
+def compressed(encoding: str, body: bytes) -> bytes:
+    if encoding == "br":
+        return pytest.importorskip("brotlicffi", reason="needs brotlicffi").compress(body, quality=1)
+    return gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
 
 
 @asynccontextmanager
@@ -343,9 +351,34 @@ class TestOutput:
             assert kind(outcome) == ("communication", 500)
             assert "larger than 1000 bytes" in outcome.error.detail
 
-    async def test_a_compressed_response_is_decompressed(self, http, service) -> None:
-        service.answer("/", gzip.compress(b"[1]"), Content_Type=JSON, Content_Encoding="gzip")
+    @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+    async def test_a_compressed_response_is_decompressed(self, http, service, encoding) -> None:
+        service.answer("/", compressed(encoding, b"[1]"), Content_Type=JSON, Content_Encoding=encoding)
         assert await http(service.url) == Completed([1])
+
+    @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+    @pytest.mark.parametrize("status", [200, 500])
+    async def test_a_bomb_needs_little_memory(self, http, service, encoding, status) -> None:
+        bomb = compressed(encoding, b"[" + b" " * 200_000_000)
+        assert len(bomb) < 300_000
+        service.answer("/", bomb, status, Content_Type=JSON, Content_Encoding=encoding)
+        tracemalloc.start()
+        try:
+            outcome = await http(service.url)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert kind(outcome) == ("communication", 500)
+        assert outcome.error.title == ("Response too large" if status == 200 else "Internal Server Error")
+        assert peak < 40_000_000
+
+    @pytest.mark.parametrize("encoding", ["gzip, gzip", "compress", "x" * 300])
+    async def test_an_unknown_encoding_is_an_error(self, http, service, encoding) -> None:
+        service.answer("/", gzip.compress(b"[1]"), Content_Type="text/plain", Content_Encoding=encoding)
+        outcome = await http(service.url)
+        assert kind(outcome) == ("communication", 500)
+        assert "content encoding" in outcome.error.detail
+        assert isinstance(await http(service.url, output="raw"), Completed)
 
 
 class TestErrors:

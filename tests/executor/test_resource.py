@@ -120,6 +120,23 @@ async def test_a_secret_of_the_authentication_is_evaluated_and_masked(service):
     assert sent not in outcome.text
 
 
+async def test_a_token_of_the_authentication_is_masked(service):
+    # K7; also for a task that shares the request of another one, and knows no token
+    async def echo(request):
+        return web.Response(text=f"set: {request.headers['Authorization']}")
+
+    service.answer("/oauth2/token", '{"access_token": "t0ken-of-the-provider", "expires_in": 600}')
+    service.answers["/f"] = echo
+    policy = {"oauth2": {"authority": service.url, "grant": "client_credentials", "client": {"id": "x"}}}
+    endpoint = {"uri": f"{service.url}/f", "authentication": policy}
+    request = TaskRequest("e", "resource-3", "/do/0/a", "resource", {"endpoint": endpoint})
+    async with default_handlers(ExecutorSettings()) as handlers:
+        fetched = [handlers["resource"](request, task_context()) for _ in range(3)]
+        texts = {outcome.text for outcome in await asyncio.gather(*fetched)}
+    assert texts == {"set: Bearer ***"}
+    assert [each.path for each in service.requests] == ["/oauth2/token", "/f"]
+
+
 # -- directories
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import orjson
 
+from unspool.definitions.authentication_policy import compile_policy
 from unspool.definitions.compile_context import CompileContext, TaskNotCompilable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.function_name import DEFAULT_CATALOG, CatalogedFunction, cataloged
@@ -14,7 +15,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.resource import CHANGING, ResourceKind, ResourceReference
 from unspool.definitions.resource_address import CATALOG, absolute, of_catalog, of_function
-from unspool.definitions.secret_arguments import SecretTexts, with_secrets
+from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.uri_template import Address, UriTemplate
 
 
@@ -89,7 +90,7 @@ def _reference(
     if policy is None:
         return ResourceReference(kind, address, complete)
     texts = SecretTexts(context)
-    evaluated = context.template(texts.taken(with_secrets(policy), "/endpoint/authentication"))
+    evaluated = compile_policy(policy, ("endpoint", "authentication"), texts, context)
     arguments = texts.arguments(EndpointAuthentication(evaluated, evaluated.variables))
     return ResourceReference(kind, address, complete, arguments, _mark(policy, context.builder.base))
 

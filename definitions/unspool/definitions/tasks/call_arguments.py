@@ -4,17 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from unspool.definitions.authentication_policy import without_templates
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
+from unspool.definitions.members import Path, member_at, with_member
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.secret_arguments import SecretTexts, with_secrets
 from unspool.definitions.tasks.request import Arguments
 from unspool.definitions.uri_template import Address
-
-Path = tuple[str, ...]
-"""Names of members, from the arguments down."""
 
 _AUTHENTICATION: Final[tuple[Path, ...]] = (("authentication",),)
 
@@ -25,14 +24,14 @@ class CallArguments:
 
     values: Evaluable
     addresses: Mapping[Path, Address]
-    """The addresses of endpoints, which are URI templates."""
+    """The addresses that are URI templates."""
     variables: frozenset[str]
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> dict[str, Json]:
         """Returns the arguments for the executor. Raises `ExpressionError`."""
         arguments: dict[str, Json] = self.values.evaluate_within(value, variables, budget)
         for path, address in self.addresses.items():
-            arguments = _with(arguments, path, address.evaluate_within(value, variables, budget))
+            arguments = with_member(arguments, path, address.evaluate_within(value, variables, budget))
         return arguments
 
 
@@ -57,18 +56,22 @@ def compile_arguments(
     texts = SecretTexts(context)
     addresses: dict[Path, Address] = {}
     for path in policies:
-        if (policy := _at(written, path)) is not None:
-            written = _with(written, path, with_secrets(_resolved(policy, context)))
+        if (policy := member_at(written, path)) is not None:
+            policy, found = without_templates(with_secrets(_resolved(policy, context)), path, texts, context)
+            addresses |= found
+            written = with_member(written, path, policy)
     for path in endpoints:
-        if (endpoint := _at(written, path)) is None:
+        if (endpoint := member_at(written, path)) is None:
             continue
         address, policy = context.endpoint(endpoint)
         text = endpoint if isinstance(endpoint, str) else endpoint["uri"]
         uri = (*path, "uri")
         if not texts.take(text, child("", *uri), address, "address"):
             addresses[uri] = address
-        authentication = {} if policy is None else {"authentication": with_secrets(policy)}
-        written = _with(written, path, {"uri": None, **authentication})
+        policy, found = without_templates(with_secrets(policy), (*path, "authentication"), texts, context)
+        addresses |= found
+        authentication = {} if policy is None else {"authentication": policy}
+        written = with_member(written, path, {"uri": None, **authentication})
     values = context.template(texts.taken(written, ""))
     reads = values.variables.union(*(address.variables for address in addresses.values()))
     return texts.arguments(CallArguments(values, addresses, reads))
@@ -78,15 +81,3 @@ def _resolved(policy: Json, context: CompileContext) -> Json:
     if isinstance(policy, dict) and "use" in policy:
         return context.named("authentications", policy["use"])
     return policy
-
-
-def _at(value: Json, path: Path) -> Json:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _with(value: dict[str, Json], path: Path, member: Json) -> dict[str, Json]:
-    """Returns a copy with another member; the objects on the path to it exist."""
-    name, *rest = path
-    return {**value, name: _with(value[name], tuple(rest), member) if rest else member}

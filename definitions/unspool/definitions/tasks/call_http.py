@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from unspool.definitions.authentication import needs_token
+from unspool.definitions.authentication_policy import compile_policy
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
@@ -42,11 +43,10 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     arguments = task["with"]
     endpoint = arguments["endpoint"]
     address, policy = context.endpoint(endpoint)
-    policy = with_secrets(policy)
     texts = SecretTexts(context)
     authentication = None
     if policy is not None:
-        authentication = context.template(texts.taken(policy, "/endpoint/authentication"))
+        authentication = compile_policy(policy, ("endpoint", "authentication"), texts, context)
         texts.secret_authorization = bool(texts.found) or needs_token(policy)
     written = endpoint if isinstance(endpoint, str) else endpoint["uri"]
     uri = None if texts.take(written, "/endpoint/uri", address, "address") else address
@@ -54,4 +54,6 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     rest = context.template(texts.taken(members, ""))
     reads = rest.variables.union(*(part.variables for part in (uri, authentication) if part is not None))
     evaluated = HttpArguments(uri, authentication, rest, reads)
-    return Request(KIND, texts.arguments(evaluated), None if policy is None else context.template(policy))
+    return Request(
+        KIND, texts.arguments(evaluated), None if policy is None else context.template(with_secrets(policy))
+    )

@@ -15,7 +15,14 @@ from unspool.executor.http.failures import call_error, status_error
 from unspool.executor.http.redaction import redacted
 from unspool.executor.http.redirect import MAX_HOPS, redirected
 from unspool.executor.http.request import HttpRequest, prepare
-from unspool.executor.http.response import HttpResponse, UnreadableContent, content, header_text, to_base64
+from unspool.executor.http.response import (
+    HttpResponse,
+    UnreadableContent,
+    check_encoding,
+    content,
+    header_text,
+    to_base64,
+)
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
@@ -76,6 +83,7 @@ class HttpCall:
         if request.output == "raw":
             return to_base64(response.body)
         try:
+            check_encoding(response.headers.get("Content-Encoding", ""))
             value = content(response.body, response.headers.get("Content-Type", ""))
         except UnreadableContent as problem:
             raise Rejected(call_error(request, str(problem), title="Unreadable response")) from None

@@ -13,6 +13,7 @@ from unspool.eventstore import strict_json
 
 _JSON: Final = re.compile(r"application/json|[\w.-]+/[\w.-]+\+json|text/json")
 _CHARSET: Final = re.compile(r';\s*charset="?([\w.:-]+)"?', re.IGNORECASE)
+_ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
 _CODECS: Final = ("ascii", "big5", "cp", "euc", "gb", "iso", "koi8", "latin", "mac", "shift", "utf")
 """Prefixes of the names of text encodings. Other codecs, such as punycode, can take very long."""
 
@@ -44,6 +45,16 @@ def header_text(text: str) -> str:
 def to_base64(body: bytes) -> str | None:
     """The body in base64, for `output: raw`; None when it is empty."""
     return base64.b64encode(body).decode() if body else None
+
+
+def check_encoding(encoding: str) -> None:
+    """Checks `Content-Encoding`. Encodings that executors ask for are decoded while a body is read.
+
+    Raises:
+        UnreadableContent: the body has an encoding that nothing has asked for.
+    """
+    if encoding.strip().lower() not in _ENCODINGS:
+        raise UnreadableContent(f"its content encoding {encoding[:40]!r} is not supported")
 
 
 def content(body: bytes, content_type: str) -> Json:
