@@ -102,12 +102,64 @@ do:
 """
 
 
+TOKEN = "T0kenCanary." + base64.urlsafe_b64encode(b"a token of the provider 0815").decode() + ".sIgNaTuRe"
+REFRESH_TOKEN = "R3freshCanary0815"
+TOKENS = """\
+document: {dsl: '1.0.3', namespace: test, name: tokens, version: '1.0.0'}
+use:
+  secrets: [client]
+  authentications:
+    token: {oauth2: {authority: URL, grant: client_credentials, client: {id: app, secret: '${ $secrets.client }'}}}
+do:
+  - header:
+      call: http
+      with: {method: get, output: response, endpoint: {uri: URL/echo, authentication: {use: token}}}
+      export: {as: '${ [.] }'}
+  - arguments:
+      call: http
+      with:
+        method: post
+        endpoint: {uri: URL/echo, authentication: {use: token}}
+        headers: {X-Key: '${ $authorization.parameter }'}
+        body: {token: '${ $authorization.parameter }', coded: '${ $authorization.parameter | @base64 }'}
+      export: {as: '${ $context + [.] }'}
+  - raw:
+      call: http
+      with: {method: get, output: raw, endpoint: {uri: URL/echo, authentication: {use: token}}}
+      export: {as: '${ $context + [.] }'}
+  - problem:
+      try:
+        - call:
+            call: http
+            with:
+              method: get
+              endpoint: {uri: URL/problem, authentication: {use: token}}
+              headers: {X-Key: '${ $authorization.parameter }'}
+      catch:
+        do: [{keep: {set: {error: '${ $error }'}, export: {as: '${ $context + [.] }'}}}]
+  - refused:
+      call: http
+      with:
+        method: get
+        endpoint:
+          uri: URL/echo
+          authentication: {oauth2: {authority: URL/refused, grant: password, username: ada, password: '${ $secrets.client }'}}
+"""
+
+
 @pytest.fixture
 async def echo() -> AsyncIterator[str]:
     """A server that returns what it gets, in bodies, headers, redirects and problems."""
 
     async def handle(request: web.Request) -> web.Response:
         key = request.headers.get("X-Key", "")
+        if request.path == "/oauth2/token":
+            return web.json_response(
+                {"access_token": TOKEN, "expires_in": 60, "refresh_token": REFRESH_TOKEN}
+            )
+        if request.path == "/refused/oauth2/token":
+            problem = {"error": "invalid_grant", "error_description": await request.text()}
+            return web.json_response(problem, status=400)
         if request.path.startswith("/redirect"):
             raise web.HTTPFound("/echo?" + json.dumps({"k": key}), headers={"X-Echo": key})
         if request.path.startswith("/problem"):
@@ -187,6 +239,29 @@ async def test_no_secret_is_left_anywhere(url, tmp_path: Path, echo, running_api
     assert [needle for needle in needles() if needle in everything] == []
     assert json.dumps(answers).count("***") > 12
     assert b"$secrets.canary" in json.dumps(answers).encode()
+
+
+async def test_no_token_is_left_anywhere(url, tmp_path: Path, echo, running_api, caplog):
+    """K4: a token that an executor gets is no secret of the workflow, but is masked as one."""
+    caplog.set_level(logging.DEBUG)
+    store = await open_store(url, {})
+    (tmp_path / "data").mkdir(exist_ok=True)
+    environment = {"UNSPOOL_SECRET_CLIENT": PASSWORD}
+    async with running_api(store) as api, Node(store, url, environment=environment):
+        await api.deploy(TOKENS.replace("URL", echo))
+        run = await api.post("/workflows/test/tokens/executions?wait=30", 200, json={"input": {}})
+        assert run["error"]["instance"] == "/do/4/refused", run
+        assert run["error"]["status"] == 401
+        path = f"/executions/{run['id']}"
+        answers = [run, await api.get(f"{path}/events?limit=1000"), await api.get(f"{path}/state")]
+    left = everything_in(url, tmp_path)
+    await store.close()
+    everything = left + json.dumps(answers).encode() + caplog.text.encode()
+    parts = [TOKEN.encode(), PASSWORD.encode(), REFRESH_TOKEN.encode()]
+    coded = [base64.b64encode(b"\0" * shift + part)[4:-4] for part in parts for shift in range(3)]
+    found = [*parts, TOKEN[4:40].encode(), *coded]
+    assert [needle for needle in found if needle in everything] == []
+    assert json.dumps(answers).count("***") > 8
 
 
 BROKEN = """\
