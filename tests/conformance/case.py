@@ -46,6 +46,7 @@ MEMBERS: Final = frozenset(
         "outputs",
         "unanswered",
         "virtual_time",
+        "on_stores",
         "status",
         "output",
         "error",
@@ -162,6 +163,11 @@ class Case:
         """Returns the case with the real port of the gRPC service."""
         text = json.dumps(self.members).replace(GRPC_PORT, str(port))
         return Case(self.id, self.file, json.loads(text))
+
+    @property
+    def on_stores(self) -> bool:
+        """Whether a handler talks to the execution while it runs, so that it cannot run in memory."""
+        return bool(self.members.get("on_stores"))
 
     def with_services(self, port: int) -> "Case":
         """Returns the case with the real addresses of its stand-in."""

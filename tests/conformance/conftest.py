@@ -17,17 +17,18 @@ from unspool.executor.settings import ExecutorSettings
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Runs cases that take too long for real time only in memory."""
-    left_out = [item for item in items if _takes_too_long(item)]
+    """Leaves out the engines that a case does not run on."""
+    left_out = [item for item in items if _is_left_out(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
 
-def _takes_too_long(item: pytest.Item) -> bool:
+def _is_left_out(item: pytest.Item) -> bool:
     parameters = getattr(item, "callspec", None) and item.callspec.params
-    return bool(parameters and parameters.get("case") and parameters["case"].virtual_time) and (
-        parameters["engine"] != "memory"
-    )
+    if not parameters or parameters.get("case") is None:
+        return False
+    in_memory = parameters["engine"] == "memory"
+    return bool(parameters["case"].on_stores if in_memory else parameters["case"].virtual_time)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "sqlite", "redis"])

@@ -81,8 +81,21 @@ async def _reply(exchange: Exchange, request: web.BaseRequest) -> web.StreamResp
         assert request.transport is not None
         request.transport.close()
     kind, body = _content(reply)
+    if "frames" in reply:
+        return await _frames(reply["frames"], request)
     headers = {**({"Content-Type": kind} if body else {}), **reply.get("headers", {})}
     return web.Response(status=reply.get("status", 200), body=body, headers=headers)
+
+
+async def _frames(frames: list[Any], request: web.BaseRequest) -> web.StreamResponse:
+    """Sends frames over a WebSocket, and waits until the client closes it."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    for frame in frames:
+        await socket.send_str(json.dumps(frame))
+    async for _ in socket:
+        pass
+    return socket
 
 
 def _content(reply: Any) -> tuple[str, bytes]:

@@ -120,7 +120,7 @@ def compile_body(task: dict[str, Any], context: CompileContext) -> Body:
 
 def _compile_call(task: dict[str, Any], context: CompileContext) -> Body:
     protocol = _PROTOCOLS.get(task["call"])
-    if protocol is not None and (task["call"] != "asyncapi" or "message" in task["with"]):
+    if protocol is not None:
         return protocol(task, context)
     if task["call"] in context.builder.use.get("functions", {}):
         return compile_function_call(task, context)

@@ -109,6 +109,8 @@ class MessageKind(StrEnum):
     TIMER_FIRED = "timer.fired"
     CHILD_ENDED = "child.ended"
     EVENT = "event"
+    MESSAGES = "messages"
+    """An executor has messages of a broker, for a task that has subscribed."""
     CHILD_JOINED = "child.joined"
     """Another execution has the idempotency key of the sub-workflow; the task waits for that one."""
     JOIN = "join"
@@ -128,7 +130,9 @@ class Message(NamedTuple):
     `"parent"`, with an idempotency key `"idempotencyKey"`; task.completed `{"run", "output"}`; task.faulted
     `{"run", "error"}`; timer.fired `{"timer"}`; child.joined `{"run", "child", "execution"}`; join
     `{"execution", "run", "child"}`, of the execution that waits; child.ended `{"run", "child", "status"}` and
-    `"output"` or `"error"`; event `{"run", "event"}`, the run that listens and the CloudEvent; deploy
+    `"output"` or `"error"`; event `{"run", "event"}`, the run that listens and the CloudEvent; messages
+    `{"run", "place", "messages", "sender"}` and perhaps `"ids"`, with the id of the task request as run, and
+    the place of the first message in the subscription; deploy
     `{"workflow", "schedule"}`; the others `{}`.
     """
 

@@ -58,7 +58,7 @@ async def default_handlers(
         outbound = await stack.enter_async_context(opened_outbound(policy, limits, settings.concurrency))
         authentication = Authentication(outbound)
         stack.push_async_callback(authentication.close)
-        services = HandlerServices(settings, outbound, groups, authentication)
+        services = HandlerServices(settings, outbound, groups, authentication, jq)
         openers = {kind: opener(module) for kind, module in BUILT_IN.items()}
         if functions:
             openers[call_registered.KIND] = _opener_of(functions)

@@ -10,6 +10,7 @@ from typing import Final
 
 from unspool.definitions import resource
 from unspool.definitions.errors import configuration
+from unspool.definitions.expressions import JqRunner
 from unspool.definitions.tasks import (
     call_asyncapi,
     call_grpc,
@@ -37,6 +38,8 @@ class HandlerServices:
     outbound: Outbound
     groups: ProcessGroups
     authentication: Authentication
+    jq: JqRunner | None
+    """Runs the expressions that do not compile to closures."""
 
 
 OpenHandler = Callable[[HandlerServices], AbstractAsyncContextManager[Handler]]

@@ -235,7 +235,8 @@ class ExecutorService:
             await self._store.send(delivery.tenant, message)
 
     async def _drain(self) -> None:
-        if tasks := {running.task for running in self._running.values()}:
+        # Those that only wait continue in another executor.
+        if tasks := {running.task for running in self._running.values() if not running.waits}:
             await asyncio.wait(tasks, timeout=self._settings.stop_grace_seconds)
 
     async def _shut_down(self) -> None:

@@ -8,7 +8,22 @@ from typing import Final, Protocol
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import NotFound
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import ExecutionKey, Message
 from unspool.eventstore.texts import Texts
+
+
+class TaskStore(Texts, Protocol):
+    """What handlers use of the event store (`eventstore/port.py`)."""
+
+    async def send(self, tenant: str, message: Message) -> None:
+        """Adds a message to an execution's inbox."""
+
+    async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """The events after number `after`, in order."""
+
+    async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
+        """Returns when the history is newer than `after`, or after `seconds`."""
 
 
 class HeldTask(Protocol):
@@ -28,7 +43,7 @@ class TaskContext:
     tenant: str
     attempt: int
     """How many times the task was delivered, this time included."""
-    texts: Texts
+    store: TaskStore
     report: Callable[[Json], None]
     """Reports the progress of the task: any JSON. The newest value is sent every few seconds, to the history.
     Raises `ValueError` if it is larger than 4096 bytes, and `TypeError` if it is not JSON."""
@@ -45,7 +60,7 @@ class TaskContext:
             NotFound: it is not stored.
             CorruptHistory: the stored text has another hash.
         """
-        found = await self.texts.text(self.tenant, sha256)
+        found = await self.store.text(self.tenant, sha256)
         if found is None:
             raise NotFound(f"the text {sha256} is not stored")
         return found

@@ -1,16 +1,33 @@
 """Calls of AsyncAPI documents against real brokers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.task_contexts import TextsInMemory, task_context
 
-from unspool.eventstore.records import TaskRequest
+from unspool.cli.node import Node
+from unspool.eventstore.events import Event
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    DEFAULT_TENANT,
+    Definition,
+    ExecutionKey,
+    Start,
+    TaskRequest,
+    WorkflowRef,
+)
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Outcome
 from unspool.executor.settings import ExecutorSettings
+
+ALL = ("worker", "executor", "timer")
+SECONDS = 60
+"""Limit for every condition: the machine may be busy."""
 
 AsyncApi = Callable[..., Awaitable[Outcome]]
 
@@ -64,3 +81,73 @@ async def asyncapi(request: pytest.FixtureRequest) -> AsyncIterator[AsyncApi]:
             return await handlers["asyncapi"](task, task_context(texts))
 
         yield call
+
+
+class Services:
+    """Worker, executor and timers on a store."""
+
+    def __init__(self, store: EventStore, url: str, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+        self._url = url
+        self._count = 0
+
+    def node(self, *services: str, **environment: str) -> Node:
+        """Runs services; documents are in the folder."""
+        settings = {"UNSPOOL_RESOURCES_DIR": str(self.folder), **environment}
+        return Node(self.store, self._url, environment=settings, services=services or ALL)
+
+    async def start(self, text: str, described: Any, value: Any = None) -> ExecutionKey:
+        """Starts a workflow whose document is `api.json`."""
+        (self.folder / "api.json").write_text(json.dumps(described))
+        self._count += 1
+        ref = WorkflowRef("test", "subscribe", f"1.0.{self._count}")
+        text = text.replace("version: '1.0.0'", f"version: '{ref.version}'")
+        await self.store.put_definition(DEFAULT_TENANT, Definition(ref, text, 0))
+        key = ExecutionKey(DEFAULT_TENANT, f"e{self._count}")
+        await self.store.start(Start(key, ref, {} if value is None else value, await self.store.now()))
+        return key
+
+    async def ended(self, key: ExecutionKey) -> Event:
+        """The last event of an execution that ends."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                record = await self.store.execution(key)
+                assert record is not None
+                if record.status.ended:
+                    last = await self.store.last_event(key)
+                    assert last is not None
+                    return last
+                await self.store.wait_for_version(key, record.version, 10)
+
+    async def output(self, key: ExecutionKey) -> Any:
+        last = await self.ended(key)
+        assert last.type == "workflow.completed", last.data
+        return last.data["output"]
+
+    async def error(self, key: ExecutionKey) -> Any:
+        last = await self.ended(key)
+        assert last.type == "workflow.faulted", last.data
+        return last.data["error"]
+
+    async def received(self, key: ExecutionKey, count: int) -> None:
+        """Waits until an execution has so many messages."""
+
+        async def there() -> bool:
+            events = await self.store.history(key)
+            return sum(len(e.data["messages"]) for e in events if e.type == "messages.received") >= count
+
+        async with asyncio.timeout(SECONDS):
+            while not await there():
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    """An empty SQLite store: the Redis of the tests is a broker here."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store = await open_store(url, {})
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    yield Services(store, url, folder)
+    await store.close()

@@ -16,6 +16,7 @@ from unspool.definitions.plan import Plan
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind, Status
 from unspool.worker.interpreter import State, decide, fold
+from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.state import Phase, Run
 from unspool.worker.interpreter.tasks.run_workflow import refused_in
 
@@ -77,15 +78,18 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     kind, data = _ONLY_CAUSE.get(first.type), first.data
     if first.type == "resource.faulted" and "sha256" in data:
         kind = MessageKind.TASK_COMPLETED  # the text was fetched, and could not be used
+    if first.type in _OF_REQUESTS:
+        return _of_request(state, first)
     if kind is not None:
         return Message(kind, state.execution, _body_of(state, kind, first))
     run = state.runs.get(first.run or "")
     if run is not None and run.phase is Phase.AWAITING:
         return _end_of_child(state, run, data)
-    if run is None or run.phase is not Phase.REQUESTED:
+    if run is None or run.request is None:
         return Message(MessageKind.CONTINUE, state.execution, {})
     if "error" in data and "raw" not in data:
-        return Message(MessageKind.TASK_FAULTED, state.execution, {"run": run.id, "error": data["error"]})
+        body = {"run": run.request, "error": data["error"]}
+        return Message(MessageKind.TASK_FAULTED, state.execution, body)
     output = data.get("raw", data.get("output", run.input))
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
 
@@ -98,7 +102,7 @@ def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
             return {name: data[name] for name in ("input", "parent", "idempotencyKey") if name in data}
         case MessageKind.JOIN:
             return data
-        case MessageKind.CHILD_JOINED | MessageKind.TASK_PROGRESSED:
+        case MessageKind.CHILD_JOINED:
             return {"run": first.run, **data}
         case MessageKind.EVENT:
             return {"run": first.run, "event": data["event"]}
@@ -113,6 +117,10 @@ def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
             return {}
 
 
+def _received(run: Run) -> int:
+    return run.progress.received if isinstance(run.progress, Listening) else 0
+
+
 def _end_of_child(state: State, run: Run, data: dict[str, Json]) -> Message:
     body: dict[str, Json] = {"run": run.id, "child": run.child}
     if "ended" in data:
@@ -122,12 +130,24 @@ def _end_of_child(state: State, run: Run, data: dict[str, Json]) -> Message:
     return Message(MessageKind.CHILD_ENDED, state.execution, body)
 
 
+def _of_request(state: State, first: Event) -> Message:
+    """A message from the executor that has the task request of a run."""
+    run = state.runs[str(first.run)]
+    if first.type == "task.progressed":
+        return Message(MessageKind.TASK_PROGRESSED, state.execution, {"run": run.request, **first.data})
+    if first.type == "subscription.completed":
+        return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.request, "output": None})
+    body = {"run": run.request, "place": _received(run), **first.data}
+    return Message(MessageKind.MESSAGES, state.execution, body)
+
+
+_OF_REQUESTS: Final = frozenset({"messages.received", "subscription.completed", "task.progressed"})
+
 _PRELUDE: Final = frozenset({"task.cancelled", "timer.cancelled"})
 """Events that may precede the event that shows the cause of a decision."""
 
 _ONLY_CAUSE: Final = {
     "workflow.started": MessageKind.START,
-    "task.progressed": MessageKind.TASK_PROGRESSED,
     "timer.fired": MessageKind.TIMER_FIRED,
     "event.received": MessageKind.EVENT,
     "resource.fetched": MessageKind.TASK_COMPLETED,

@@ -43,7 +43,8 @@ def _run(run: Run) -> Mapping[str, Json]:
         loop = run.progress
         members["iterations"] = {"of": len(loop.items), "begun": loop.begun, "completed": len(loop.outputs)}
     if isinstance(run.progress, Listening):
-        members["events"] = run.progress.received
+        what = "events" if run.progress.request is None else "messages"
+        members[what] = run.progress.received
         if run.progress.keys:
             members["correlation"] = run.progress.keys
     if run.extended is not None and run.extended.stage is not None:
@@ -60,6 +61,8 @@ def _next(state: State, run: Run) -> Mapping[str, Json]:
             return {"task": run.task, "waitsFor": "resource"}
         case Phase.AWAITING:
             return {"task": run.task, "waitsFor": "child", "execution": run.joined or run.child}
+        case Phase.CONSUMING:
+            return {"task": run.task, "waitsFor": "message"}
         case Phase.LISTENING:
             return {"task": run.task, "waitsFor": "event"}
         case Phase.WAITING:

@@ -1,25 +1,12 @@
 """`listen`: waits for events (dsl-reference.md, "Listen")."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.event_consumption import Consumption, Read, compile_consumption
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import DataStep, TaskList, resources_of
 from unspool.definitions.resource import ResourceReference
-
-
-@dataclass(frozen=True, slots=True)
-class Iterator:
-    """How each event is processed (dsl-reference.md, "Subscription Iterator")."""
-
-    item: str
-    at: str
-    tasks: TaskList
-    output: DataStep
-    export: DataStep
+from unspool.definitions.tasks.iterator import Iterator, compile_iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +20,7 @@ class Listen:
     @property
     def resources(self) -> tuple[ResourceReference, ...]:
         """The schemas of iterations that are external resources."""
-        return () if self.each is None else resources_of(self.each, self.each.output, self.each.export)
+        return () if self.each is None else self.each.resources
 
 
 def compile_listen(task: dict[str, Json], context: CompileContext) -> Listen:
@@ -42,15 +29,5 @@ def compile_listen(task: dict[str, Json], context: CompileContext) -> Listen:
     return Listen(
         to=compile_consumption(written["to"], context),
         read=Read(written.get("read", Read.DATA)),
-        each=_iterator(task["foreach"], context.at("foreach")) if "foreach" in task else None,
-    )
-
-
-def _iterator(spec: Mapping[str, Any], context: CompileContext) -> Iterator:
-    return Iterator(
-        item=spec.get("item", "item"),
-        at=spec.get("at", "index"),
-        tasks=context.task_list(spec.get("do", []), "do"),
-        output=context.data_step(spec.get("output"), "as"),
-        export=context.data_step(spec.get("export"), "as"),
+        each=compile_iterator(task["foreach"], context.at("foreach")) if "foreach" in task else None,
     )

@@ -1,17 +1,20 @@
-"""The handler of `call: asyncapi`: publishes a message at a broker."""
+"""The handler of `call: asyncapi`: publishes a message at a broker, or consumes messages of one."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from unspool.definitions import errors
+from unspool.definitions.tasks.call_asyncapi import SUBSCRIPTION
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.asyncapi.document import AsyncApiDocument, parse_document, refuse
 from unspool.executor.asyncapi.failures import broker_failure
+from unspool.executor.asyncapi.filter import MessageFilter
 from unspool.executor.asyncapi.messages import outbound
+from unspool.executor.asyncapi.subscription import MOST_MESSAGES, MessageConsumer
 from unspool.executor.asyncapi.target import Target, find_target
-from unspool.executor.brokers.port import Broker, BrokerError
+from unspool.executor.brokers.port import Broker, BrokerError, Subscriber, Subscription
 from unspool.executor.brokers.protocols import PROTOCOLS, ExtraMissing, connector
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
@@ -37,11 +40,50 @@ class AsyncApiCall:
         try:
             sha256 = request.arguments[DOCUMENTS]["document"]["sha256"]
             document = await self._documents.get(context, sha256)
+            request = await self._with_token(request)
             target = await asyncio.to_thread(find_target, document, request.arguments)
-            await self._publish(request, document, target)
+            if SUBSCRIPTION in request.arguments:
+                await self._subscribe(request, context, document, target)
+            else:
+                await self._publish(request, document, target)
         except Rejected as rejected:
             return Faulted(rejected.error)
         return Completed(None)
+
+    async def _with_token(self, request: TaskRequest) -> TaskRequest:
+        """The request with a token in place of a policy for tokens. Raises `Rejected`."""
+        found = await self._services.authentication.descriptor(request.arguments.get("authentication"))
+        if found is None:
+            return request
+        policy = {"bearer": {"token": found["parameter"]}}
+        return request._replace(arguments={**request.arguments, "authentication": policy})
+
+    async def _subscribe(
+        self, request: TaskRequest, context: TaskContext, document: AsyncApiDocument, target: Target
+    ) -> None:
+        written = request.arguments[SUBSCRIPTION]
+        filter_ = await asyncio.to_thread(MessageFilter.of, written.get("filter"), self._services.jq)
+        consumer = MessageConsumer(context, request, document, target.described, filter_)
+        settings = self._services.settings
+        subscriber = Subscriber(
+            f"unspool-{request.execution}-{request.run}", settings.broker_max_message_bytes, MOST_MESSAGES
+        )
+
+        @asynccontextmanager
+        async def connect() -> AsyncIterator[Subscription]:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(settings.broker_timeout_seconds):
+                    broker = await stack.enter_async_context(self._connected(target))
+                    subscription = await stack.enter_async_context(
+                        broker.subscribe(target.channel, subscriber)
+                    )
+                yield subscription
+
+        try:
+            with context.parked(f"messages of {target.server.label}"):
+                await consumer.run(connect)
+        except (BrokerError, OSError) as error:
+            raise Rejected(broker_failure(target.server, error)) from None
 
     async def _publish(self, request: TaskRequest, document: AsyncApiDocument, target: Target) -> None:
         message = outbound(document, target.described, request.arguments["message"], request.idempotency_key)

@@ -43,7 +43,9 @@ def _of_policy(policy: Json) -> Credentials:
             raise refuse("basic authentication needs a username and a password, bearer a token, all text")
         case _:
             kind = ", ".join(policy) if isinstance(policy, dict) else type(policy).__name__
-            raise refuse(f"authentication of call: asyncapi must be basic or bearer, not {kind}")
+            raise refuse(
+                f"authentication of call: asyncapi must be basic, bearer, oauth2 or oidc, not {kind}"
+            )
 
 
 def _check_header(text: str) -> None:

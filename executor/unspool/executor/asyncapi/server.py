@@ -64,7 +64,9 @@ def server_of(
         raise refuse("the server of the AsyncAPI document has no valid address")
     path = "" if split.path == "/" else split.path
     options = document.bindings(server, protocol.name)
-    return Server(str(name), address, port or protocol.port, path, protocol.tls, options=options)
+    version = str(server.get("protocolVersion", ""))
+    port = port or protocol.port
+    return Server(str(name), address, port, path, protocol.tls, version=version, options=options)
 
 
 def substituted(

@@ -7,7 +7,7 @@ event, if the server keeps them (`Last-Event-ID`).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -143,7 +143,7 @@ class _Messages:
         async with client_errors():
             return await anext(self._reading)
 
-    async def acknowledge(self, message: InboundMessage) -> None:
+    async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """Nothing: HTTP has no acknowledgements."""
 
     async def end(self) -> None:

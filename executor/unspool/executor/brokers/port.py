@@ -4,7 +4,7 @@ An adapter connects only to addresses that the egress policy allows. Its errors 
 and no credentials.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -66,6 +66,8 @@ class Server:
     """Begins with `/`, or is empty. In AMQP it is the virtual host, in Redis the database."""
     tls: bool
     credentials: Credentials = field(default_factory=Credentials)
+    version: str = ""
+    """Of the protocol, if the document names it."""
     options: Mapping[str, Json] = field(default_factory=dict)
     """The server's binding for the protocol."""
 
@@ -134,8 +136,8 @@ class Subscription(Protocol):
         Raises `BrokerError` or `OSError`.
         """
 
-    async def acknowledge(self, message: InboundMessage) -> None:
-        """Tells the broker not to deliver this message again. Messages are acknowledged in order.
+    async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
+        """Tells the broker not to deliver these messages again; at least one, in the order of `next`.
 
         Raises `BrokerError` or `OSError`.
         """

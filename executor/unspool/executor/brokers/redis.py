@@ -7,7 +7,7 @@ group that tasks share. Without one, each subscription has a group of its own, w
 
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -145,7 +145,7 @@ class _Channel:
                 if found is not None:
                     return InboundMessage(_checked(found["data"], self._subscriber))
 
-    async def acknowledge(self, message: InboundMessage) -> None:
+    async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """Nothing: Redis keeps no message of pub/sub."""
 
     async def end(self) -> None:
@@ -211,10 +211,10 @@ class _Stream:
             _checked(payload, self._subscriber), headers.pop(_CONTENT_TYPE, ""), headers, id=id_, receipt=id_
         )
 
-    async def acknowledge(self, message: InboundMessage) -> None:
+    async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """See `Subscription`."""
         async with _errors():
-            await self._client.xack(self._key, self._group, message.receipt)
+            await self._client.xack(self._key, self._group, *(message.receipt for message in messages))
 
     async def end(self) -> None:
         """Removes a group of its own. A shared one stays, without this consumer if nothing is pending."""

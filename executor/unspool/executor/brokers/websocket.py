@@ -1,6 +1,6 @@
 """WebSocket: each frame is a message. A WebSocket has no acknowledgements and keeps nothing."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -115,7 +115,7 @@ class _Frames:
             raise MessageTooLarge(f"a message is larger than {self._max_bytes} bytes")
         raise BrokerError(f"the server closed the connection ({self._socket.close_code})")
 
-    async def acknowledge(self, message: InboundMessage) -> None:
+    async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """Nothing: a WebSocket has no acknowledgements."""
 
     async def end(self) -> None:

@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 
 from unspool.definitions import errors
 from unspool.definitions.errors import DEFAULT_BASE, WorkflowError
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
+from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
@@ -40,6 +42,7 @@ from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State, W
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
+from unspool.worker.interpreter.tasks.subscribe import SubscribeInterpreter
 
 NONE_REFUSED: Final[Mapping[WorkflowRef, WorkflowError]] = MappingProxyType({})
 NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
@@ -67,6 +70,7 @@ class Decision(NamedTuple):
     """The runs whose subscription begins with retained events."""
 
 
+_SUBSCRIBE: Final = SubscribeInterpreter()
 _EXTENSIONS: Final = Extensions(INTERPRETERS)
 
 MAX_WAITING: Final = 10_000
@@ -170,8 +174,20 @@ def _task_progressed(builder: DecisionBuilder, body: dict[str, Json]) -> None:
 
 def _pending(builder: DecisionBuilder, body: dict[str, Json]) -> Run | None:
     """The run that a result is for, if it still waits for one."""
-    run = builder.state.runs.get(body["run"])
-    return run if run is not None and run.phase is Phase.REQUESTED else None
+    run = builder.state.runs.get(body["run"].partition(".")[0])
+    return run if run is not None and run.request == body["run"] else None
+
+
+def _messages(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    run = _pending(builder, body)
+    if run is None or run.phase is not Phase.CONSUMING:
+        return
+    builder.budget = Budget()
+    try:
+        task = builder.task_of(run)
+        builder.interpreter_of(task).messages_received(builder, run, task.body, body)
+    except Fault as fault:
+        fail(builder, builder.run(run.id), fault.error)
 
 
 def _child_ended(builder: DecisionBuilder, body: dict[str, Json]) -> None:
@@ -295,6 +311,8 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
             _set_timeout_again(builder, scope.id)
         for scope in builder.state.in_phase(Phase.LISTENING):
             _listen_again(builder, scope)
+        for scope in builder.state.in_phase(Phase.CONSUMING):
+            _consume_again(builder, scope)
     elif builder.state.last_run == 0 and builder.plan.root.resources:
         continue_workflow(builder)
     elif builder.state.last_run == 0:
@@ -310,6 +328,19 @@ def _listen_again(builder: DecisionBuilder, run: Run) -> None:
     assert isinstance(body, Listen)  # no other task listens
     subscribe(builder, run, body)
     _set_timeout_again(builder, run.id)
+
+
+def _consume_again(builder: DecisionBuilder, run: Run) -> None:
+    """Continues a subscription, and sets its timeout."""
+    body = builder.task_of(run).body
+    assert isinstance(body, Subscribe)  # no other task consumes messages
+    _set_timeout_again(builder, run.id)
+    if run.id not in builder.state.runs:
+        return
+    try:
+        _SUBSCRIBE.continue_(builder, run, body)
+    except Fault as fault:
+        fail(builder, builder.run(run.id), fault.error)
 
 
 def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
@@ -339,6 +370,7 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.TIMER_FIRED: _timer_fired,
     MessageKind.CHILD_ENDED: _child_ended,
     MessageKind.EVENT: _event,
+    MessageKind.MESSAGES: _messages,
     MessageKind.CHILD_JOINED: _child_joined,
     MessageKind.JOIN: _join,
     MessageKind.CANCEL: _cancel,

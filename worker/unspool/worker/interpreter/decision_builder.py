@@ -80,6 +80,11 @@ class TaskInterpreter(Protocol):
     def event_received(self, builder: "DecisionBuilder", run: Run, body: Any, event: CloudEvent) -> None:
         """An event was published that it may wait for. Raises `Fault`."""
 
+    def messages_received(
+        self, builder: "DecisionBuilder", run: Run, body: Any, data: dict[str, Json]
+    ) -> None:
+        """An executor sends messages that it has got from a broker. Raises `Fault`."""
+
     def timer_fired(self, builder: "DecisionBuilder", run: Run, body: Any, purpose: Purpose) -> None:
         """A timer of the run has fired; not its timeout. Raises `Fault`."""
 
@@ -174,10 +179,18 @@ class DecisionBuilder:
 
     def request(self, run: Run, queue: str, arguments: dict[str, Json]) -> None:
         """Requests the run's work from an executor."""
+        self._request(run, run.id, queue, arguments)
+
+    def request_messages(self, run: Run, queue: str, arguments: dict[str, Json]) -> None:
+        """Requests messages from an executor, for a run that has subscribed."""
+        # A run can subscribe again after a fault, and then needs another id.
+        self._request(run, f"{run.id}.{self.state.version + 1}", queue, arguments)
+
+    def _request(self, run: Run, id_: str, queue: str, arguments: dict[str, Json]) -> None:
         deadline = self._deadline(run)
         data = {"queue": queue, "arguments": arguments}
         self.emit("task.requested", run, data if deadline is None else {**data, "deadline": deadline})
-        self.tasks[run.id] = TaskRequest(self.state.execution, run.id, run.task, queue, arguments, deadline)
+        self.tasks[id_] = TaskRequest(self.state.execution, id_, run.task, queue, arguments, deadline)
 
     def start_child(self, run: Run, workflow: WorkflowRef, input_: Json) -> None:
         """Starts a sub-workflow for a run; the version may be `latest`."""
@@ -218,8 +231,11 @@ class DecisionBuilder:
         """Cancels the task request or the sub-workflow of the run."""
         if run.phase is Phase.AWAITING:
             self.send(str(run.child), MessageKind.CANCEL, {})
-        if run.phase is Phase.REQUESTED and self.tasks.pop(run.id, None) is None:
-            self.tasks_cancelled.append(run.id)
+        request = run.request
+        if request is None or self.tasks.pop(request, None) is not None:
+            return
+        if request not in self.tasks_cancelled:
+            self.tasks_cancelled.append(request)
 
     def withdraw_resources(self) -> None:
         """Cancels the requests for external resources."""
@@ -237,8 +253,14 @@ class DecisionBuilder:
         """Cancels the timers and the subscriptions of runs that end."""
         self.clear_timers(*runs)
         for run in runs:
-            if run.phase is Phase.LISTENING:
-                self.unsubscribe(run)
+            self.stop_listening(run)
+
+    def stop_listening(self, run: Run) -> None:
+        """Ends what brings events and messages to a run."""
+        if run.phase is Phase.LISTENING:
+            self.unsubscribe(run)
+        elif run.phase is Phase.CONSUMING:
+            self.withdraw(run)
 
     def clear_timers(self, *runs: Run, purpose: Purpose | None = None) -> None:
         """Cancels the timers of some runs; with `purpose` only those of that purpose."""

@@ -110,9 +110,8 @@ def _workflow_retried(state: State, event: Event) -> None:
     scopes = {run.parent for run in state.faulted_runs}
     runs: dict[str, Run] = {}
     for run in state.faulted_runs:
-        if run.id in scopes or run.id == ROOT:
-            listens = isinstance(run.progress, Listening)
-            runs[run.id] = run._replace(phase=Phase.LISTENING if listens else Phase.RUNNING)
+        if run.id in scopes or run.id == ROOT or _has_subscribed(run):
+            runs[run.id] = _restored(run, begins_again=run.id not in scopes)
         else:
             state.last_run += 1
             runs[str(state.last_run)] = Run(
@@ -120,6 +119,20 @@ def _workflow_retried(state: State, event: Event) -> None:
             )
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
     state.faulted_runs, state.runs = (), HashTrieMap(runs)
+
+
+def _has_subscribed(run: Run) -> bool:
+    return isinstance(run.progress, Listening) and run.progress.request is not None
+
+
+def _restored(run: Run, *, begins_again: bool) -> Run:
+    """A scope that continues. With `begins_again`, its message is processed from the beginning."""
+    if not isinstance(run.progress, Listening):
+        return run._replace(phase=Phase.RUNNING)
+    if run.progress.request is None:
+        return run._replace(phase=Phase.LISTENING)
+    progress = run.progress._replace(iterating=False) if begins_again else run.progress
+    return run._replace(phase=Phase.CONSUMING, progress=progress)
 
 
 # -- tasks
@@ -172,7 +185,11 @@ def _task_started(state: State, event: Event) -> None:
 
 
 def _task_requested(state: State, event: Event) -> None:
-    _move(state, event, Phase.REQUESTED)
+    run = state.runs[str(event.run)]
+    if run.phase is Phase.CONSUMING:
+        _put(state, run._replace(progress=_consumed(run, event)._replace(request=f"{run.id}.{event.seq}")))
+    else:
+        _move(state, event, Phase.REQUESTED)
 
 
 def _task_progressed(state: State, event: Event) -> None:
@@ -265,9 +282,25 @@ def _correlation_completed(state: State, event: Event) -> None:
 
 def _listening(state: State, event: Event, change: Callable[[Listening], Listening]) -> None:
     run = state.runs[str(event.run)]
+    _put(state, run._replace(progress=change(_consumed(run, event))))
+
+
+def _consumed(run: Run, event: Event) -> Listening:
     if not isinstance(run.progress, Listening):
         raise CorruptHistory(f"event {event.seq} ({event.type}) does not fit: run {run.id} does not listen")
-    _put(state, run._replace(progress=change(run.progress)))
+    return run.progress
+
+
+# -- messages of brokers
+
+
+def _subscription_started(state: State, event: Event) -> None:
+    run = state.runs[str(event.run)]
+    _put(state, run._replace(phase=Phase.CONSUMING, progress=Listening.subscribed(event.data)))
+
+
+def _messages_received(state: State, event: Event) -> None:
+    _listening(state, event, lambda listening: listening.with_messages(event.data["messages"]))
 
 
 # -- extensions
@@ -388,6 +421,10 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "event.received": _event_received,
     "event.processed": _event_processed,
     "workflow.correlation-completed": _correlation_completed,
+    "subscription.started": _subscription_started,
+    "messages.received": _messages_received,
+    "message.processed": _event_processed,
+    "subscription.completed": _correlation_completed,
     "extension.started": _extension_started,
     "extension.completed": _extension_completed,
     "resource.requested": _resource_requested,

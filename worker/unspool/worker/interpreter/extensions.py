@@ -22,7 +22,7 @@ from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, 
 from unspool.worker.interpreter.extended import Extended, Stage
 from unspool.worker.interpreter.flow import advance, complete, create, fail, finish
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Phase, Purpose, Run, State
+from unspool.worker.interpreter.state import Purpose, Run, State
 
 _LEAVING: Final = frozenset({Directive.EXIT, Directive.END})
 
@@ -79,6 +79,10 @@ class Extensions:
         """An event was published that the task's own work may wait for."""
         self._kind_of(builder, run).event_received(builder, run, body, event)
 
+    def messages_received(self, builder: DecisionBuilder, run: Run, body: Any, data: dict[str, Json]) -> None:
+        """An executor has messages for the task's own work."""
+        self._kind_of(builder, run).messages_received(builder, run, body, data)
+
     def timer_fired(self, builder: DecisionBuilder, run: Run, body: Any, purpose: Purpose) -> None:
         """A timer of the task's own work has fired."""
         self._kind_of(builder, run).timer_fired(builder, run, body, purpose)
@@ -96,8 +100,7 @@ class Extensions:
         if not _enter(builder, run, reversed(run.extended.extensions), Stage.AFTER, given):
             return False
         builder.clear_timers(builder.run(run.id), purpose=Purpose.ATTEMPT)
-        if run.phase is Phase.LISTENING:
-            builder.unsubscribe(run)
+        builder.stop_listening(run)
         return True
 
     def resume(self, builder: DecisionBuilder) -> None:

@@ -32,6 +32,10 @@ class Kind:
         """Never called, unless the kind overrides it."""
         raise AssertionError(f"{run.task} does not listen")
 
+    def messages_received(self, builder: DecisionBuilder, run: Run, body: Any, data: dict[str, Json]) -> None:
+        """Never called, unless the kind overrides it."""
+        raise AssertionError(f"{run.task} does not subscribe")
+
     def timer_fired(self, builder: DecisionBuilder, run: Run, body: Any, purpose: Purpose) -> None:
         """Raises `AssertionError`: a kind that sets timers overrides it."""
         raise AssertionError(f"{run.task} sets no {purpose} timer")

@@ -40,6 +40,8 @@ class Listening(NamedTuple):
     """Whether the tasks of `foreach` process an event."""
     done: bool = False
     """Whether no more events are consumed."""
+    request: str | None = None
+    """The task request that brings messages; None for events."""
 
     @classmethod
     def started(cls, data: dict[str, Json]) -> Listening:
@@ -58,6 +60,18 @@ class Listening(NamedTuple):
             return self._replace(filters=filters, keys=keys)
         events = self.events.insert(self.received, read(data["event"], self.read))
         return self._replace(filters=filters, keys=keys, events=events, received=self.received + 1)
+
+    @classmethod
+    def subscribed(cls, data: dict[str, Json]) -> Listening:
+        """Returns the start of a subscription, from the data of `subscription.started`."""
+        return cls([], Read.DATA, data.get("foreach", False), data.get("keep", False))
+
+    def with_messages(self, messages: list[Json]) -> Listening:
+        """Returns this with more messages."""
+        events = self.events
+        for place, message in enumerate(messages, self.received):
+            events = events.insert(place, message)
+        return self._replace(events=events, received=self.received + len(messages))
 
     @property
     def item(self) -> Json:

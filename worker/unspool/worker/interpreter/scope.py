@@ -15,8 +15,10 @@ from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expressions import NOW, ExpressionError, holds
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, DurationTemplate, Evaluable, Task
+from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.for_each import For, ParallelFor
-from unspool.definitions.tasks.listen import Iterator, Listen
+from unspool.definitions.tasks.iterator import Iterator
+from unspool.definitions.tasks.listen import Listen
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.clock import rfc3339
@@ -101,7 +103,10 @@ def _declared(run: Run, body: Body, inside: Task | None, branch: int | None) -> 
             return {at: place, each: items[place]}
         case ParallelFor(each=each, at=at), Iterations(items=items) if branch is not None:
             return {at: branch, each: items[branch]}
-        case Listen(each=Iterator(item=item, at=at)), Listening() as listening if inside is not None:
+        case (
+            Listen(each=Iterator(item=item, at=at)) | Subscribe(each=Iterator(item=item, at=at)),
+            Listening() as listening,
+        ) if inside is not None:
             return {at: listening.place, item: listening.item}
         case Try(), _ if _has_error(run, body, inside):
             return {body.catch.name: run.fault}

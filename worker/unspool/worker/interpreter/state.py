@@ -37,6 +37,8 @@ class Phase(StrEnum):
     """It waits for the sub-workflow that it has started."""
     LISTENING = "listening"
     """It waits for events."""
+    CONSUMING = "consuming"
+    """It waits for messages, which an executor sends."""
     FETCHING = "fetching"
     """It is not started: an executor fetches an external resource that it needs."""
 
@@ -49,6 +51,8 @@ class Purpose(StrEnum):
     TIMEOUT = "timeout"
     ATTEMPT = "attempt"
     """The time limit of one attempt of a `try`."""
+    LIFETIME = "lifetime"
+    """How long a subscription consumes messages."""
 
 
 class Loop(NamedTuple):
@@ -96,6 +100,15 @@ class Run(NamedTuple):
     """The execution that it waits for instead: the one with the idempotency key of the sub-workflow."""
     reported: Json = None
     """The progress that its executor reported last."""
+
+    @property
+    def request(self) -> str | None:
+        """The id of the task request that it waits for; None if there is none."""
+        if self.phase is Phase.REQUESTED:
+            return self.id
+        if isinstance(self.progress, Listening) and not self.progress.done:
+            return self.progress.request
+        return None
 
 
 class Waiting(NamedTuple):

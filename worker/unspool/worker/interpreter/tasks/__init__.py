@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from unspool.definitions.plan import Body
+from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.call_function import CallExternalFunction, CallFunction
 from unspool.definitions.tasks.do import Do
 from unspool.definitions.tasks.emit import Emit
@@ -29,6 +30,7 @@ from unspool.worker.interpreter.tasks.raise_error import RaiseInterpreter
 from unspool.worker.interpreter.tasks.request import RequestInterpreter, UnsupportedInterpreter
 from unspool.worker.interpreter.tasks.run_workflow import RunWorkflowInterpreter
 from unspool.worker.interpreter.tasks.set import SetInterpreter
+from unspool.worker.interpreter.tasks.subscribe import SubscribeInterpreter
 from unspool.worker.interpreter.tasks.switch import SwitchInterpreter
 from unspool.worker.interpreter.tasks.try_catch import TryInterpreter
 from unspool.worker.interpreter.tasks.wait import WaitInterpreter
@@ -47,6 +49,7 @@ INTERPRETERS: Final[Mapping[type[Body], TaskInterpreter]] = {
     Request: RequestInterpreter(),
     RunWorkflow: RunWorkflowInterpreter(),
     Set: SetInterpreter(),
+    Subscribe: SubscribeInterpreter(),
     Switch: SwitchInterpreter(),
     Try: TryInterpreter(),
     Wait: WaitInterpreter(),

@@ -1,20 +1,23 @@
 """`listen`: consumes events until its strategy is met (inventory I46-I53, P1-P7)."""
 
-from unspool.definitions import errors
-from unspool.definitions.expressions import Budget, LimitExceeded
+from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable, TaskList
-from unspool.definitions.tasks.listen import Iterator, Listen
+from unspool.definitions.tasks.iterator import Iterator
+from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.published_events import CloudEvent, IndexEntry
-from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
+from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.event_consumption import is_met, open_places
 from unspool.worker.interpreter.event_index import index_entry
 from unspool.worker.interpreter.event_matching import expected_values, match
-from unspool.worker.interpreter.flow import check, complete, create, exported
+from unspool.worker.interpreter.flow import complete
+from unspool.worker.interpreter.iterating import bounded_results, iterate, process, progress_of
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
+
+_PROCESSED = "event.processed"
 
 
 class ListenInterpreter(InOrder):
@@ -37,7 +40,7 @@ class ListenInterpreter(InOrder):
 
     def event_received(self, builder: DecisionBuilder, run: Run, body: Listen, event: CloudEvent) -> None:
         """Consumes an event if a filter that still waits for one matches it; else nothing happens."""
-        listening = _progress(run)
+        listening = progress_of(run)
         builder.budget = Budget()
         scope = Scope(builder, run)
         for place in open_filters(body, listening):
@@ -61,9 +64,9 @@ class ListenInterpreter(InOrder):
         if place >= len(body.to.strategy.filters):
             data["until"] = True
         builder.add_size_of(event)
-        before = _index_entries(body, _progress(run))
+        before = _index_entries(body, progress_of(run))
         builder.emit("event.received", run, data)
-        after = _index_entries(body, _progress(builder.run(run.id)))
+        after = _index_entries(body, progress_of(builder.run(run.id)))
         if after != before:  # a key is known now, or a filter needs no more events
             builder.subscribe(run, after)
         self._go_on(builder, run, body)
@@ -74,48 +77,26 @@ class ListenInterpreter(InOrder):
 
     def done(self, builder: DecisionBuilder, run: Run, body: Listen, child: Ended) -> None:
         """The tasks of `foreach` have processed an event."""
-        self._process(builder, run, _iterator(body), run.data)
+        process(builder, run, _iterator(body), run.data, _PROCESSED)
         self._go_on(builder, run, body)
 
     def _go_on(self, builder: DecisionBuilder, run: Run, body: Listen) -> None:
         """Stops listening if the strategy is met, processes events, and completes after the last one."""
         run = builder.run(run.id)
-        listening = _progress(run)
+        listening = progress_of(run)
         if not listening.done and _is_met(builder, run, body, listening):
             builder.emit("workflow.correlation-completed", run, _keys(listening))
             builder.unsubscribe(run)
         if body.each is not None:
-            self._iterate(builder, run, body.each)
-        listening = _progress(builder.run(run.id))
+            iterate(builder, run, body.each, _PROCESSED)
+        listening = progress_of(builder.run(run.id))
         if listening.done and not listening.iterating and not (listening.iterates and listening.waiting):
-            complete(builder, builder.run(run.id), _bounded(builder, listening))
-
-    def _iterate(self, builder: DecisionBuilder, run: Run, each: Iterator) -> None:
-        """Processes events that wait. Stops where tasks have to run first."""
-        while _progress(builder.run(run.id)).waiting:
-            run = builder.run(run.id)
-            if each.tasks.first is not None:
-                create(builder, each.tasks.first, run)
-                return
-            self._process(builder, run, each, _progress(run).item)
-
-    def _process(self, builder: DecisionBuilder, run: Run, each: Iterator, value: Json) -> None:
-        """Transforms, checks and exports the output of an iteration (inventory I48). Raises `Fault`."""
-        listening = _progress(run)
-        scope = Scope(builder, run, {each.item: listening.item, each.at: listening.place}, value)
-        data: dict[str, Json] = {}
-        output = value
-        if each.output.transform is not None:
-            data["output"] = output = scope.evaluate(each.output.transform, value)
-        check(builder, run, each.output, output, "output")
-        after = scope._replace(names={**scope.names, "output": output})
-        data |= exported(after, each.export, output)
-        builder.emit("event.processed", run, data)
+            complete(builder, builder.run(run.id), bounded_results(builder, listening, "events"))
 
 
 def subscribe(builder: DecisionBuilder, run: Run, body: Listen, *, look_back: bool = False) -> None:
     """Subscribes to the events of the filters that still wait for one."""
-    builder.subscribe(run, _index_entries(body, _progress(run)), look_back=look_back)
+    builder.subscribe(run, _index_entries(body, progress_of(run)), look_back=look_back)
 
 
 def _index_entries(body: Listen, listening: Listening) -> tuple[IndexEntry, ...]:
@@ -145,21 +126,6 @@ def _keys(listening: Listening) -> dict[str, Json]:
     return {"keys": listening.keys} if listening.keys else {}
 
 
-def _progress(run: Run) -> Listening:
-    assert isinstance(run.progress, Listening)  # from its first event on
-    return run.progress
-
-
 def _iterator(body: Listen) -> Iterator:
     assert body.each is not None  # only its tasks are children
     return body.each
-
-
-def _bounded(builder: DecisionBuilder, listening: Listening) -> list[Json]:
-    """Returns the output of the task. Raises `Fault` if it is too large."""
-    results = listening.results()
-    try:
-        builder.add_size_of(results)
-    except LimitExceeded as error:
-        raise Fault(errors.runtime(f"the events together: {error}")) from error
-    return results
