@@ -15,7 +15,7 @@ from unspool.executor.runs.container.image import parse_image
 from unspool.executor.runs.container.owner import current_owner, is_gone
 from unspool.executor.runs.container.rules import ContainerRules
 from unspool.executor.runs.container.specification import create_request, prepare
-from unspool.executor.runs.container.sweep import _milliseconds
+from unspool.executor.runs.container.sweep import milliseconds_of
 from unspool.executor.settings import ExecutorSettings
 
 GENEROUS = ExecutorSettings(
@@ -180,10 +180,11 @@ def test_an_executor_knows_which_others_are_gone() -> None:
 @pytest.mark.parametrize(
     ("written", "milliseconds"),
     [
-        ("2026-01-02T03:04:05.123456789Z", 1767323045000),
+        ("2026-01-02T03:04:05.123456789Z", 1767323045123),
         ("2026-01-02T05:04:05+02:00", 1767323045000),
         ("0001-01-01T00:00:00Z", None),
+        ("soon", None),
     ],
 )
 def test_times_of_engines(written, milliseconds) -> None:
-    assert _milliseconds(written) == milliseconds
+    assert milliseconds_of(written) == milliseconds

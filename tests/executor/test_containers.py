@@ -114,7 +114,6 @@ async def test_output_that_is_not_utf_8(container) -> None:
 
 async def test_large_stdin(container) -> None:
     assert await container(command="head -c 3; cat >/dev/null", stdin="x" * 1_000_000) == Completed("xxx")
-    assert await container(command="echo done", stdin="x" * 1_000_000) == Completed("done")
 
 
 async def test_the_name_and_what_is_left(container, podman) -> None:
@@ -126,10 +125,9 @@ async def test_the_name_and_what_is_left(container, podman) -> None:
     assert kept["Names"][0].endswith(".n-job")
     assert await container(command="true", name="mine", lifetime={"cleanup": "always"}) == Completed("")
     assert [each["Id"] for each in podman.containers()] == [kept["Id"]]
-    assert await container(command="true", name="mine") == Completed("")
-    taken = await container(command="true", name="mine")
+    taken = await container(command="true", name=kept["Names"][0].removeprefix("/"))
     assert kind(taken) == ("runtime", 500)
-    assert "mine" in taken.error.detail
+    assert "could not be started" in taken.error.detail
 
 
 async def test_the_same_task_again_replaces_its_container(container, podman) -> None:

@@ -170,7 +170,10 @@ class ExecutorSettings:
         "UNSPOOL_CONTAINER_MEMORY_MB", 1024, "Memory of a container, in MiB; 0: no limit", least=0
     )
     container_max_processes: int = setting(
-        "UNSPOOL_CONTAINER_MAX_PROCESSES", 256, "Most processes and threads in a container"
+        "UNSPOOL_CONTAINER_MAX_PROCESSES",
+        256,
+        "Most processes and threads in a container; 0: no limit",
+        least=0,
     )
     container_cpus: float = setting(
         "UNSPOOL_CONTAINER_CPUS", 0.0, "Processors that a container may use; 0: no limit"

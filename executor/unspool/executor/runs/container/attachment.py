@@ -92,6 +92,6 @@ async def _begin(
         "Host: engine\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n".encode()
     )
     head = await reader.readuntil(b"\r\n\r\n")
-    status = int(head.split(None, 2)[1])
-    if status not in {101, 200}:
-        raise EngineError(status, f"it refuses to show the output of the container (status {status})")
+    status = head.split(None, 2)[1:2]
+    if status not in ([b"101"], [b"200"]):
+        raise EngineError(500, "the engine does not show the output of the container")

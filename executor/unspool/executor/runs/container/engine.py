@@ -15,6 +15,8 @@ from unspool.executor.runs.container.address import EngineAddress
 _MAX_ANSWER: Final = 4 * 1024 * 1024
 _MAX_MESSAGE: Final = 500
 
+_MALFORMED: Final = "its answer is not one of a container engine"
+
 _ANSWER_SECONDS: Final = 60.0
 """The longest time for an answer, except for those that wait for a container or a registry."""
 
@@ -46,7 +48,7 @@ class Engine:
             EngineUnreachable: there is no answer, or one that is not of its API.
         """
         created = await self._json("POST", "/containers/create", {"name": name}, body)
-        return str(created["Id"])
+        return str(_member(created, "Id"))
 
     async def start(self, container: str) -> None:
         """Starts a container."""
@@ -55,7 +57,10 @@ class Engine:
     async def wait(self, container: str) -> int:
         """Waits until a container has ended; returns its exit code."""
         ended = await self._json("POST", f"/containers/{container}/wait", seconds=None)
-        return int(ended["StatusCode"])
+        code = _member(ended, "StatusCode")
+        if not isinstance(code, int):
+            raise EngineUnreachable(_MALFORMED)
+        return code
 
     async def stop(self, container: str, grace_seconds: float) -> None:
         """Sends SIGTERM to a container and, if it has not ended after the grace, SIGKILL."""
@@ -74,16 +79,21 @@ class Engine:
 
     async def inspect(self, container: str) -> dict[str, Any]:
         """Returns what the engine knows of a container."""
-        return dict(await self._json("GET", f"/containers/{container}/json"))
+        return _object(await self._json("GET", f"/containers/{container}/json"))
 
     async def labelled(self, label: str) -> list[dict[str, Any]]:
         """Returns all containers with a label, those that have ended too."""
         filters = json.dumps({"label": [label]})
-        return list(await self._json("GET", "/containers/json", {"all": "true", "filters": filters}))
+        found = await self._json("GET", "/containers/json", {"all": "true", "filters": filters})
+        if not isinstance(found, list):
+            raise EngineUnreachable(_MALFORMED)
+        for each in found:
+            _member(each, "Id")
+        return found
 
     async def image(self, image: str) -> dict[str, Any]:
         """Returns what the engine knows of an image."""
-        return dict(await self._json("GET", f"/images/{image}/json"))
+        return _object(await self._json("GET", f"/images/{image}/json"))
 
     async def pull(self, image: str, tag: str, seconds: float) -> None:
         """Fetches an image from its registry. Raises `TimeoutError` after so many seconds."""
@@ -113,7 +123,7 @@ class Engine:
         try:
             return orjson.loads(answer) if answer.strip() else None
         except orjson.JSONDecodeError:
-            raise EngineUnreachable("its answer is not JSON") from None
+            raise EngineUnreachable(_MALFORMED) from None
 
     @asynccontextmanager
     async def _request(
@@ -144,6 +154,19 @@ async def opened_engine(address: EngineAddress) -> AsyncIterator[Engine]:
     timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_connect=10)
     async with aiohttp.ClientSession(base, connector=connector, timeout=timeout) as session:
         yield Engine(address, session)
+
+
+def _object(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise EngineUnreachable(_MALFORMED)
+    return answer
+
+
+def _member(answer: Any, name: str) -> Any:
+    found = _object(answer).get(name)
+    if found is None:
+        raise EngineUnreachable(_MALFORMED)
+    return found
 
 
 def _message(answer: bytes) -> str:

@@ -66,9 +66,15 @@ class ContainerRun:
                 )
             )
         try:
-            return await self._run(self._engine, prepare(request, self._rules), request, context)
+            container = prepare(request, self._rules)
         except Rejected as rejected:
             return Faulted(rejected.error)
+        try:
+            return await self._run(self._engine, container, request, context)
+        except Rejected as rejected:
+            return Faulted(rejected.error)
+        except EngineError as error:
+            return Faulted(_not_started(container, error))
         except OutputTooLarge as error:
             return Faulted(errors.runtime(str(error), title="Output too large"))
         except EngineUnreachable as error:
@@ -115,12 +121,7 @@ class ContainerRun:
         own_command = [] if config.get("Entrypoint") else config.get("Cmd") or []
         deadline = {} if request.deadline is None else {labels.DEADLINE: str(request.deadline)}
         own = {labels.RUN: request.idempotency_key, labels.OWNER: self._owner, **deadline}
-        try:
-            return await engine.create(
-                container.name, create_request(container, self._rules, own_command, own)
-            )
-        except EngineError as error:
-            raise _not_started(container, error) from None
+        return await engine.create(container.name, create_request(container, self._rules, own_command, own))
 
     async def _start_detached(self, engine: Engine, id_: str, container: ContainerSpecification) -> None:
         try:
@@ -130,19 +131,16 @@ class ContainerRun:
             async with attached(engine.address, id_, stdin=True) as streams:
                 await engine.start(id_)
                 await streams.write(container.options.stdin)
-        except EngineError as error:
+        except EngineError:
             await engine.remove(id_)
-            raise _not_started(container, error) from None
+            raise
 
     async def _awaited(
         self, engine: Engine, id_: str, container: ContainerSpecification, output: Output
     ) -> Outcome:
-        try:
-            async with attached(engine.address, id_, stdin=bool(container.options.stdin)) as streams:
-                await engine.start(id_)
-                code = await _end(engine, id_, container.options.stdin, streams, output)
-        except EngineError as error:
-            raise _not_started(container, error) from None
+        async with attached(engine.address, id_, stdin=bool(container.options.stdin)) as streams:
+            await engine.start(id_)
+            code = await _end(engine, id_, container.options.stdin, streams, output)
         return outcome_of(container.options, ProcessResult(code, output.text(1), output.text(2)), "container")
 
     async def _ended(
@@ -183,8 +181,6 @@ async def _end(engine: Engine, id_: str, stdin: bytes, streams: Attachment, outp
         await asyncio.gather(writing, reading, waiting, return_exceptions=True)
 
 
-def _not_started(container: ContainerSpecification, error: EngineError) -> Rejected:
+def _not_started(container: ContainerSpecification, error: EngineError) -> errors.WorkflowError:
     message = masked(str(error), container.options.environment.values())
-    return Rejected(
-        errors.runtime(f"the container could not be started: {message}", title="Container failed")
-    )
+    return errors.runtime(f"the container could not be started: {message}", title="Container failed")

@@ -45,6 +45,7 @@ class ContainerRules:
     memory: int
     """Bytes; 0: no limit."""
     processes: int
+    """0: no limit."""
     cpus: float
     """0: no limit."""
 

@@ -200,7 +200,9 @@ def _command(container: ContainerSpecification, image_command: Iterable[str]) ->
 
 
 def _host_config(container: ContainerSpecification, rules: ContainerRules) -> dict[str, Json]:
-    limits: dict[str, Json] = {"PidsLimit": rules.processes}
+    limits: dict[str, Json] = {}
+    if rules.processes:
+        limits["PidsLimit"] = rules.processes
     if rules.memory:
         limits |= {"Memory": rules.memory, "MemorySwap": rules.memory}
     if rules.cpus:

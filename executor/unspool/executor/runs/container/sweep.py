@@ -100,18 +100,15 @@ async def _is_due(engine: Engine, container: str, known: Mapping[str, str], now:
     after = labels.number(known, labels.REMOVE_AFTER)
     if after is None:
         return False
-    ended = _milliseconds((await engine.inspect(container))["State"]["FinishedAt"])
+    state = (await engine.inspect(container)).get("State") or {}
+    ended = milliseconds_of(state.get("FinishedAt", ""))
     return ended is not None and now >= ended + after
 
 
-def _milliseconds(text: str) -> int | None:
-    """The time in an RFC 3339 text with nanoseconds; None for the year 1, which engines write for "never"."""
-    time = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
-    zone = datetime.fromisoformat(f"2000-01-01T00:00:00{_zone(text)}").utcoffset()
-    if time.year < 1970 or zone is None:
+def milliseconds_of(text: str) -> int | None:
+    """The time in an RFC 3339 text; None for the year 1, which engines write for "never"."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
         return None
-    return int((time - zone).timestamp() * 1000)
-
-
-def _zone(text: str) -> str:
-    return "+00:00" if text.endswith(("Z", "z")) else text[-6:]
+    return None if time.year < 1970 else int(time.astimezone(UTC).timestamp() * 1000)
