@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-TEXTS = ["", "set: 1\n", "ä😀 \r\n\0 end ", "x" * 3_000_000]
+TEXTS = ["", "set: 1\n", "ä😀 \r\n\0 end ", "x" * 3_000_000, "large " * 4_000_000]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=len)

@@ -26,6 +26,17 @@ async def test_calls_share_one_parse():
     assert parsed == ["1", "2", "3", "1"]
 
 
+async def test_only_so_many_characters_are_kept_but_always_the_last_document():
+    parsed: list[str] = []
+    documents, texts = ParsedDocuments(parsed.append, most_characters=10), TextsInMemory()
+    short, other, long = [await texts.put_text("default", text) for text in ("a" * 5, "b" * 5, "c" * 20)]
+    context = task_context(texts)
+
+    for each in (short, other, short, other, long, long, short, short):
+        await documents.get(context, each)
+    assert [text[0] for text in parsed] == ["a", "b", "c", "a"]
+
+
 async def test_a_failure_is_not_kept():
     documents, texts = ParsedDocuments(json.loads), TextsInMemory()
     with pytest.raises(NotFound):

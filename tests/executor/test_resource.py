@@ -56,6 +56,36 @@ async def test_a_text_has_a_largest_size(service):
     assert isinstance(await fetch(f"{service.url}/f", ExecutorSettings(resource_max_bytes=1001)), FetchedText)
 
 
+async def test_a_document_has_a_limit_of_its_own(service, directory):
+    (directory / "large.json").write_text("x" * 1001)
+    service.answer("/f", "x" * 1001)
+    limits = {"resource_max_bytes": 1000, "document_max_bytes": 1001}
+    settings = ExecutorSettings(**limits, resources_dir=str(directory))
+    for uri in (f"{service.url}/f", "file:large.json"):
+        assert isinstance(await fetch(uri, settings, kind="document"), FetchedText)
+        assert error_of(await fetch(uri, settings))["title"] == "Response too large"
+    service.answer("/f", "x" * 1002)
+    assert error_of(await fetch(f"{service.url}/f", settings, kind="document"))["status"] == 500
+
+
+async def test_a_document_of_50_mb_is_not_read_to_its_end(service):
+    sent = 0
+
+    async def endless(request):
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 50_000_000:
+            await response.write(b"x" * 1_000_000)
+            sent += 1_000_000
+        return response
+
+    service.answers["/f"] = endless
+    error = error_of(await fetch(f"{service.url}/f", kind="document"))
+    assert error["title"] == "Response too large"
+    assert sent < 50_000_000
+
+
 async def test_a_fetch_has_a_longest_time(service):
     async def never(_):
         await asyncio.sleep(60)

@@ -55,8 +55,11 @@ class ResourceFetch:
         self, outbound: Outbound, settings: ExecutorSettings, authentication: Authentication
     ) -> None:
         self._settings = settings
-        limits = replace(settings, http_max_response_bytes=settings.resource_max_bytes)
-        self._http = HttpCall(outbound, limits, authentication)
+        self._http = {
+            most: HttpCall(outbound, replace(settings, http_max_response_bytes=most), authentication)
+            for most in (settings.resource_max_bytes, settings.document_max_bytes)
+        }
+        """By the size of the largest text."""
         self._recent = RecentTexts(settings.resource_cache_seconds)
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
@@ -93,14 +96,20 @@ class ResourceFetch:
             catalog = self._settings.catalog
             if catalog.startswith(_HTTP):
                 return await self._get_recent(request, {"uri": of_catalog(absolute(catalog), path)})
-            return await self._read(address, catalog, path, "UNSPOOL_CATALOG")
+            return await self._read(request, catalog, path, "UNSPOOL_CATALOG")
         if scheme == FILE:
-            return await self._read(address, self._settings.resources_dir, path, "UNSPOOL_RESOURCES_DIR")
+            return await self._read(request, self._settings.resources_dir, path, "UNSPOOL_RESOURCES_DIR")
         return await self._get_recent(request, request.arguments["endpoint"])
 
     async def _get_recent(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
         get = partial(self._in_time, endpoint["uri"], partial(self._get, request, endpoint))
-        return await self._recent.get(_key(endpoint), get)
+        # The size in the key, so that a larger text does not reach a request with a smaller limit.
+        return await self._recent.get(f"{self._most_bytes(request)} {_key(endpoint)}", get)
+
+    def _most_bytes(self, request: TaskRequest) -> int:
+        if request.arguments.get(KIND) == ResourceKind.DOCUMENT:
+            return self._settings.document_max_bytes
+        return self._settings.resource_max_bytes
 
     async def _in_time(self, address: str, fetch: Fetch) -> FetchedText:
         seconds = self._settings.resource_timeout_seconds
@@ -118,7 +127,7 @@ class ResourceFetch:
             "redirect": True,
             "headers": {"Accept": _ACCEPT},
         }
-        response = await self._http.get(request._replace(arguments=arguments))
+        response = await self._http[self._most_bytes(request)].get(request._replace(arguments=arguments))
         content_type = response.headers.get("Content-Type", "")
         media_type = content_type.partition(";")[0].strip().lower()
         if not _MEDIA_TYPE.fullmatch(media_type):
@@ -129,11 +138,12 @@ class ResourceFetch:
             fetched = known.without_learned(fetched)
         return FetchedText(fetched, media_type)
 
-    async def _read(self, address: str, directory: str, path: str, setting: str) -> FetchedText:
+    async def _read(self, request: TaskRequest, directory: str, path: str, setting: str) -> FetchedText:
+        address = request.arguments["endpoint"]["uri"]
         if not directory:
             detail = f"{_shown(address)}: this executor has no such directory ({setting} is not set)"
             raise Rejected(configuration(detail, title="No directory"))
-        most = self._settings.resource_max_bytes
+        most = self._most_bytes(request)
         content = await asyncio.to_thread(_content, Path(directory), unquote(path), most)
         if content is None:
             raise Rejected(_missing(address))

@@ -81,6 +81,11 @@ class ExecutorSettings:
     resource_max_bytes: int = setting(
         "UNSPOOL_RESOURCE_MAX_BYTES", 4 * MEBIBYTE, "Largest text of an external resource"
     )
+    document_max_bytes: int = setting(
+        "UNSPOOL_DOCUMENT_MAX_BYTES",
+        32 * MEBIBYTE,
+        "Largest document that a call needs (OpenAPI, AsyncAPI)",
+    )
     resource_timeout_seconds: float = setting(
         "UNSPOOL_RESOURCE_TIMEOUT_SECONDS", 30.0, "Longest time to fetch an external resource"
     )

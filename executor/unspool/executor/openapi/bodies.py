@@ -11,10 +11,11 @@ import orjson
 
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
-from unspool.executor.openapi.document import ApiDocument, Edition
+from unspool.definitions.spelling import shown
+from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
 from unspool.executor.openapi.multipart import Part, multipart
 from unspool.executor.openapi.parameters import Parameter, body_parameter
-from unspool.executor.openapi.schemas import checker
+from unspool.executor.openapi.schemas import SchemaChecks
 from unspool.executor.openapi.styles import NotWritable, Style, query_pairs, scalar_text
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -22,13 +23,15 @@ MULTIPART: Final = "multipart/form-data"
 _JSON: Final = "application/json"
 _BINARY: Final = "application/octet-stream"
 
-_IS_JSON: Final = re.compile(r"application/json|text/json|[\w.-]+/[\w.-]+\+json")
+IS_JSON: Final = re.compile(r"application/json|text/json|[\w.-]{1,100}/[\w.-]{1,100}\+json", re.ASCII)
+"""Media types of JSON."""
 _IS_TEXT: Final = re.compile(r"text/.*|application/(?:xml|yaml|x-yaml)|[\w.-]+/[\w.-]+\+(?:xml|yaml)")
 _RANGES: Final = frozenset({"*/*", "application/*"})
-_MAX_DEPTH: Final = 8
+_MOST_COMBINED: Final = 1_000
 """Schemas within `allOf`, `anyOf` and `oneOf` that are searched for properties."""
+_MEDIA_TYPE: Final = re.compile(r"[\w.*+-]{1,100}/[\w.*+-]{1,100}(?:;[ \x21-\x7e]{0,100})?", re.ASCII)
 
-_OTHER_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "string"})
+_OTHER_TYPES: Final = ["array", "boolean", "integer", "null", "number", "string"]
 
 _EXPLODED: Final = Style("form", explode=True)
 
@@ -70,7 +73,7 @@ class Body:
     def written(self, value: Json) -> tuple[str, bytes]:
         """The content type and the bytes of a value. Raises `NotWritable`."""
         kind = self.media_type.partition(";")[0].strip().lower()
-        if _IS_JSON.fullmatch(kind):
+        if IS_JSON.fullmatch(kind):
             return self.media_type, orjson.dumps(value)
         if kind == FORM:
             return self.media_type, "&".join(self._pairs(_object(value))).encode()
@@ -97,7 +100,7 @@ class Body:
         for each in value if isinstance(value, list) else (value,):
             if found.is_binary:
                 yield Part(name, _bytes(each), found.media_type or _BINARY, is_file=True)
-            elif isinstance(each, dict | list) or _IS_JSON.fullmatch(found.media_type):
+            elif isinstance(each, dict | list) or IS_JSON.fullmatch(found.media_type):
                 yield Part(name, orjson.dumps(each), found.media_type or _JSON)
             else:
                 yield Part(name, scalar_text(each).encode(), found.media_type or "text/plain; charset=utf-8")
@@ -107,19 +110,20 @@ _ANY: Final = Property()
 
 
 def body_of(
-    document: ApiDocument, item: Json, operation: dict[str, Json], form: Sequence[Parameter]
+    checks: SchemaChecks, item: Json, operation: dict[str, Json], form: Sequence[Parameter]
 ) -> Body | None:
     """The body of an operation; None if it has none.
 
     Args:
-        document: that has the operation.
+        checks: makes checks of schemas of the document.
         item: the path of the operation.
         operation: the operation.
         form: the parameters of a form (Swagger 2.0). They are checked as parameters, not here.
 
     Raises:
-        UnusableDocument: a reference leads nowhere.
+        UnusableDocument: a reference leads nowhere, or a media type is not valid.
     """
+    document = checks.document
     if document.edition is Edition.SWAGGER_2:
         consumes = operation.get("consumes", document.root.get("consumes"))
         types = [each for each in consumes if isinstance(each, str)] if isinstance(consumes, list) else []
@@ -129,34 +133,37 @@ def body_of(
         if written is None:
             return None
         names = (written["name"], "body")
-        return _body(document, _preferred(types or [_JSON]), written, names, written.get("schema"), None)
-    request = document.member(operation, "requestBody")
-    content = document.member(request, "content")
-    if not isinstance(request, dict) or not isinstance(content, dict) or not content:
+        return _body(checks, _preferred(types or [_JSON]), written, names, written.get("schema"), None)
+    request = document.resolved(operation.get("requestBody"))
+    content = document.known(request.get("content")) if isinstance(request, dict) else {}
+    if not content:
         return None
     media_type = _preferred([*content])
     found = document.known(content[media_type])
-    return _body(document, media_type, request, ("body",), found.get("schema"), found.get("encoding"))
+    return _body(checks, media_type, request, ("body",), found.get("schema"), found.get("encoding"))
 
 
 def _body(
-    document: ApiDocument,
+    checks: SchemaChecks,
     media_type: str,
     written: dict[str, Json],
     names: tuple[str, ...],
     schema: Json,
     encoding: Json,
 ) -> Body:
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise UnusableDocument(f"the body of the operation has the media type '{shown(media_type)}'")
+    document = checks.document
     types = document.known(schema).get("type")
-    properties = dict(_properties(document, schema, 0))
+    properties = dict(_properties(document, schema))
     encodings = encoding if isinstance(encoding, dict) else {}
     return Body(
         _JSON if media_type in _RANGES else media_type,
         written.get("required") is True,
         names,
-        is_object=not _OTHER_TYPES.issuperset(types if isinstance(types, list) else [types]),
+        is_object=any(each not in _OTHER_TYPES for each in (types if isinstance(types, list) else [types])),
         has_own=not properties.keys().isdisjoint(names),
-        check=checker(document, schema),
+        check=checks.check(schema),
         properties={name: _property(each, encodings.get(name)) for name, each in properties.items()},
     )
 
@@ -171,24 +178,28 @@ def _form_of_swagger(types: list[str], form: Sequence[Parameter]) -> Body:
 def _preferred(types: Sequence[str]) -> str:
     """The type that a body is written in: JSON, else a form, else the first."""
     plain = {each.partition(";")[0].strip().lower(): each for each in reversed(types)}
-    for wanted in (_IS_JSON.fullmatch, _RANGES.__contains__, FORM.__eq__, MULTIPART.__eq__):
+    for wanted in (IS_JSON.fullmatch, _RANGES.__contains__, FORM.__eq__, MULTIPART.__eq__):
         for kind in reversed(plain):
             if wanted(kind):
                 return plain[kind]
     return types[0]
 
 
-def _properties(document: ApiDocument, schema: Json, depth: int) -> Iterator[tuple[str, Json]]:
-    """The properties of a schema and of the schemas that it combines."""
-    if depth > _MAX_DEPTH:
-        return
-    resolved = document.known(schema)
-    for keyword in ("allOf", "anyOf", "oneOf"):
-        combined = resolved.get(keyword)
-        for each in combined[:_MAX_DEPTH] if isinstance(combined, list) else ():
-            yield from _properties(document, each, depth + 1)
-    own = resolved.get("properties")
-    for name, each in own.items() if isinstance(own, dict) else ():
+def _properties(document: ApiDocument, schema: Json) -> Iterator[tuple[str, Json]]:
+    """The properties of a schema and of the schemas that it combines. The first of a name comes last."""
+    found = []
+    waiting, seen = [document.known(schema)], set[int]()
+    while waiting and len(seen) < _MOST_COMBINED:
+        resolved = waiting.pop()
+        if id(resolved) in seen:
+            continue
+        seen.add(id(resolved))
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            combined = resolved.get(keyword)
+            waiting += [document.known(each) for each in combined] if isinstance(combined, list) else []
+        own = resolved.get("properties")
+        found += [*own.items()] if isinstance(own, dict) else []
+    for name, each in reversed(found):
         yield name, document.known(each)
 
 
@@ -203,9 +214,10 @@ def _property(schema: Json, encoding: Json) -> Property:
         )
     media_type = encoding.get("contentType")
     item = schema.get("items")
+    media_type = media_type.partition(",")[0].strip() if isinstance(media_type, str) else ""
     return Property(
         style,
-        media_type.partition(",")[0].strip() if isinstance(media_type, str) else "",
+        media_type if _MEDIA_TYPE.fullmatch(media_type) else "",
         _is_binary(schema) or (isinstance(item, dict) and _is_binary(item)),
     )
 

@@ -10,9 +10,10 @@ import orjson
 
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
+from unspool.definitions.nesting import is_deeper
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.definitions.spelling import did_you_mean, shown
-from unspool.definitions.yaml_core import compose
+from unspool.definitions.yaml_core import MAX_DEPTH, compose
 
 MAX_YAML_CHARACTERS: Final = 8 * 1024 * 1024
 """YAML is read about fifty times slower than JSON."""
@@ -83,10 +84,6 @@ class ApiDocument:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def member(self, value: Json, name: str) -> Json:
-        """A member of an object, with its reference resolved. None if there is none."""
-        return self.resolved(value.get(name)) if isinstance(value, dict) else None
-
     def at(self, reference: str) -> Json:
         """The value at a reference, which is a JSON pointer (RFC 6901, 6). Raises `UnusableDocument`."""
         if not reference.startswith("#"):
@@ -132,7 +129,7 @@ def parse(text: str) -> ApiDocument:
 def _value(text: str) -> Json:
     if text.lstrip()[:1] in {"{", "["}:
         try:
-            return orjson.loads(text)
+            return _not_too_deep(orjson.loads(text))
         except orjson.JSONDecodeError as error:
             cause = f"it is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
             if len(text) > MAX_YAML_CHARACTERS:
@@ -146,6 +143,12 @@ def _value(text: str) -> Json:
     except DefinitionInvalid as invalid:
         first = invalid.problems[0]
         raise UnusableDocument(f"{first.line}:{first.column}: {first.message}") from None
+
+
+def _not_too_deep(value: Json) -> Json:
+    if is_deeper(value, MAX_DEPTH):
+        raise UnusableDocument(f"it is nested more than {MAX_DEPTH} levels deep")
+    return value
 
 
 def _edition(root: dict[str, Json]) -> Edition:

@@ -1,13 +1,22 @@
 """An operation of a document, read once for many calls. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.definitions.json_value import Json
-from unspool.executor.openapi.bodies import Body, body_of
+from unspool.definitions.spelling import shown
+from unspool.executor.openapi.bodies import IS_JSON, Body, body_of
 from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
 from unspool.executor.openapi.parameters import FORM, Parameter, read_parameters
+from unspool.executor.openapi.schemas import SchemaChecks
 from unspool.executor.openapi.security import Security, security_of
 from unspool.executor.openapi.servers import Server, server_of
+
+_MOST_TYPES: Final = 5
+"""Media types in an `Accept` header."""
+MAX_PATH: Final = 4096
+"""Characters of a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +43,16 @@ def read_operation(document: ApiDocument, operation_id: str) -> Operation:
         UnusableDocument: there is no such operation, or a part of it is not valid.
     """
     place = document.place(operation_id)
+    if len(place.path) > MAX_PATH:
+        raise UnusableDocument(f"the path of '{operation_id}' has more than {MAX_PATH} characters")
     item = document.resolved(document.root["paths"][place.path])
     operation = item[place.method]
-    parameters = read_parameters(document, item, operation)
+    checks = SchemaChecks(document)
+    parameters = read_parameters(checks, item, operation)
     for each in parameters:
         if each.place == "path" and f"{{{each.name}}}" not in place.path:
             raise UnusableDocument(
-                f"the path of '{operation_id}' has no place for the parameter '{each.name}'"
+                f"the path of '{operation_id}' has no place for the parameter '{shown(each.name)}'"
             )
     form = [each for each in parameters if each.place == FORM]
     return Operation(
@@ -49,26 +61,26 @@ def read_operation(document: ApiDocument, operation_id: str) -> Operation:
         place.path,
         server_of(document, item, operation),
         parameters,
-        body_of(document, item, operation, form),
+        body_of(checks, item, operation, form),
         security_of(document, operation),
         _accept(document, operation),
     )
 
 
 def _accept(document: ApiDocument, operation: dict[str, Json]) -> str:
-    """JSON first, because its value is the most useful; then what the operation says; then anything."""
+    """The JSON types that the operation returns, because their values are the most useful; then any type."""
+    json = [each for each in dict.fromkeys(_returned(document, operation)) if IS_JSON.fullmatch(each)]
+    return ", ".join([*(json[:_MOST_TYPES] or ["application/json"]), "*/*;q=0.5"])
+
+
+def _returned(document: ApiDocument, operation: dict[str, Json]) -> Iterator[str]:
+    """The media types of the responses."""
     if document.edition is Edition.SWAGGER_2:
-        listed = operation.get("produces", document.root.get("produces"))
-        types = listed if isinstance(listed, list) else []
-    else:
-        responses = operation.get("responses")
-        types = []
-        for response in responses.values() if isinstance(responses, dict) else ():
-            content = document.member(document.resolved(response), "content")
-            types += content if isinstance(content, dict) else ()
-    json = [
-        each
-        for each in dict.fromkeys(types)
-        if isinstance(each, str) and "json" in each and each.isprintable()
-    ]
-    return ", ".join([*json[:5], "*/*;q=0.5"]) if json else "application/json, */*;q=0.5"
+        produced = operation.get("produces", document.root.get("produces"))
+        yield from (
+            each for each in (produced if isinstance(produced, list) else ()) if isinstance(each, str)
+        )
+        return
+    responses = operation.get("responses")
+    for response in responses.values() if isinstance(responses, dict) else ():
+        yield from document.known(document.known(response).get("content"))

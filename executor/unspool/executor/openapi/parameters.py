@@ -11,10 +11,12 @@ from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
 from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
-from unspool.executor.openapi.schemas import checker
+from unspool.executor.openapi.schemas import SchemaChecks
 from unspool.executor.openapi.styles import Style
 
 FORM: Final = "formData"
+MAX_PARAMETERS: Final = 500
+"""Parameters of one operation."""
 _PLACES: Final = frozenset({"path", "query", "header", "cookie", FORM})
 
 _STYLES: Final[Mapping[str, str]] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
@@ -90,18 +92,21 @@ class Parameter:
     is_file: bool = False
 
 
-def read_parameters(document: ApiDocument, item: Json, operation: dict[str, Json]) -> tuple[Parameter, ...]:
+def read_parameters(checks: SchemaChecks, item: Json, operation: dict[str, Json]) -> tuple[Parameter, ...]:
     """The parameters of an operation; those of its path come first and can be replaced.
 
     Raises:
-        UnusableDocument: a parameter is not valid.
+        UnusableDocument: a parameter is not valid, or there are too many.
     """
+    document = checks.document
     found: dict[tuple[str, str], Parameter] = {}
     for owner in (item, operation):
         for written in _written(document, owner):
-            parameter = _parameter(document, written)
+            parameter = _parameter(checks, written)
             if parameter is not None:
                 found[parameter.place, parameter.name] = parameter
+            if len(found) > MAX_PARAMETERS:
+                raise UnusableDocument(f"an operation has more than {MAX_PARAMETERS} parameters")
     return tuple(found.values())
 
 
@@ -115,23 +120,20 @@ def body_parameter(document: ApiDocument, item: Json, operation: dict[str, Json]
     return found
 
 
-def value_schema(document: ApiDocument, schema: Json) -> ValueSchema:
+def _value_schema(checks: SchemaChecks, schema: Json, *, check: bool = True) -> ValueSchema:
     """Which values a schema allows."""
-    return _value_schema(document, schema, check=True)
-
-
-def _value_schema(document: ApiDocument, schema: Json, *, check: bool) -> ValueSchema:
+    document = checks.document
     resolved = document.known(schema)
     written = resolved.get("type")
     types = frozenset(
         name for name in (written if isinstance(written, list) else [written]) if isinstance(name, str)
     )
     item = (
-        _value_schema(document, _simple(document, resolved.get("items")), check=False)
+        _value_schema(checks, _simple(document, resolved.get("items")), check=False)
         if "array" in types
         else None
     )
-    return ValueSchema(types, item, checker(document, schema) if check else None)
+    return ValueSchema(types, item, checks.check(schema) if check else None)
 
 
 def _simple(document: ApiDocument, schema: Json) -> Json:
@@ -149,26 +151,29 @@ def _written(document: ApiDocument, owner: Json) -> Iterator[dict[str, Json]]:
         yield written
 
 
-def _parameter(document: ApiDocument, written: dict[str, Json]) -> Parameter | None:
+def _parameter(checks: SchemaChecks, written: dict[str, Json]) -> Parameter | None:
     """A parameter. None if it is the body, or a header that is ignored."""
+    document = checks.document
     name, place = written["name"], written.get("in")
     if place == "body":
         return None
-    if place not in _PLACES:
+    if not isinstance(place, str) or place not in _PLACES:
         raise UnusableDocument(f"the parameter '{shown(name)}' is in '{shown(place)}'")
     if document.edition is Edition.SWAGGER_2:
-        return _of_swagger(document, written, name, place)
+        return _of_swagger(checks, written, name, place)
+    if place == FORM:
+        raise UnusableDocument(f"the parameter '{shown(name)}' is in '{FORM}', which only Swagger 2.0 has")
     if place == "header" and name.lower() in _IGNORED_HEADERS:
         return None
     schema, as_json = written.get("schema"), False
     if isinstance(content := written.get("content"), dict) and content:
-        schema, as_json = document.member(next(iter(content.values())), "schema"), True
+        schema, as_json = document.known(next(iter(content.values()))).get("schema"), True
     return Parameter(
         name,
         place,
         place == "path" or written.get("required") is True,
         _style(written, name, place),
-        value_schema(document, schema),
+        _value_schema(checks, schema),
         default=document.known(schema).get("default"),
         as_json=as_json,
     )
@@ -176,23 +181,23 @@ def _parameter(document: ApiDocument, written: dict[str, Json]) -> Parameter | N
 
 def _style(written: dict[str, Json], name: str, place: str) -> Style:
     style = written.get("style", _STYLES[place])
-    if style not in _ALLOWED[place]:
+    if not isinstance(style, str) or style not in _ALLOWED[place]:
         raise UnusableDocument(f"the parameter '{shown(name)}' in {place} has the style '{shown(style)}'")
     explode = written.get("explode", style == "form")
     return Style(style, explode is True, place == "query" and written.get("allowReserved") is True)
 
 
-def _of_swagger(document: ApiDocument, written: dict[str, Json], name: str, place: str) -> Parameter:
+def _of_swagger(checks: SchemaChecks, written: dict[str, Json], name: str, place: str) -> Parameter:
     collection = written.get("collectionFormat", "csv")
     simple = place in {"path", "header"}
-    style = _COLLECTION_FORMATS.get(collection, "simple" if simple else "form")
+    style = _COLLECTION_FORMATS.get(str(collection), "simple" if simple else "form")
     is_file = written.get("type") == "file"
     return Parameter(
         name,
         place,
         place == "path" or written.get("required") is True,
         Style(style, collection == "multi" and not simple),
-        value_schema(document, {} if is_file else {n: v for n, v in written.items() if n != "required"}),
+        _value_schema(checks, {} if is_file else {n: v for n, v in written.items() if n != "required"}),
         default=written.get("default"),
         is_file=is_file,
     )

@@ -11,8 +11,8 @@ from unspool.definitions.data_schema import BadSchema, DataSchema
 from unspool.definitions.json_value import Json
 from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
 
-MAX_SCHEMAS: Final = 2_000
-"""Schemas that are copied for one check."""
+MAX_SCHEMAS: Final = 5_000
+"""Schemas that are copied for the checks of one operation. One check has its own limit (`schema_cost.py`)."""
 _MAX_DEPTH: Final = 64
 """Schemas within schemas, without references."""
 
@@ -54,19 +54,30 @@ _MAPS: Final = frozenset({"properties"})
 _MAPS_IN_3_1: Final = _MAPS | {"dependentSchemas", "patternProperties"}
 
 
-def checker(document: ApiDocument, schema: Json) -> DataSchema | None:
-    """A check for values that are sent.
+@dataclass(slots=True)
+class SchemaChecks:
+    """Makes the checks of one operation."""
 
-    Returns:
-        None if the schema says nothing, or cannot be used: it is not valid, too large, too much work, or
-        leads to another document. The server checks what it gets.
-    """
-    if not isinstance(schema, dict) or not schema:
-        return None
-    try:
-        return DataSchema.compile(_Copier(document).copy(schema))
-    except (BadSchema, UnusableDocument):
-        return None
+    document: ApiDocument
+    left: int = MAX_SCHEMAS
+    """Schemas that can still be copied."""
+
+    def check(self, schema: Json) -> DataSchema | None:
+        """A check for values that are sent.
+
+        Returns:
+            None if the schema says nothing, or cannot be used: it is not valid, too large, too much work, or
+            leads to another document. The server checks what it gets.
+        """
+        if not isinstance(schema, dict) or not schema:
+            return None
+        copier = _Copier(self.document, self.left)
+        try:
+            return DataSchema.compile(copier.copy(schema))
+        except (BadSchema, UnusableDocument):
+            return None
+        finally:
+            self.left = copier.left
 
 
 @dataclass(slots=True)
@@ -74,10 +85,10 @@ class _Copier:
     """Copies a schema and those that it refers to."""
 
     document: ApiDocument
+    left: int
     names: dict[str, str] = field(default_factory=dict)
     """By reference, the name in the copy."""
     waiting: list[str] = field(default_factory=list)
-    copied: int = 0
 
     def copy(self, schema: dict[str, Json]) -> dict[str, Json]:
         """The copy. Raises `BadSchema` and `UnusableDocument`."""
@@ -101,9 +112,9 @@ class _Copier:
     def _schema(self, schema: Json, depth: int) -> Json:
         if not isinstance(schema, dict):
             return schema if isinstance(schema, bool) else {}
-        self.copied += 1
-        if self.copied > MAX_SCHEMAS or depth > _MAX_DEPTH:
-            raise BadSchema(f"it consists of more than {MAX_SCHEMAS} schemas, or is nested too deeply")
+        if self.left <= 0 or depth > _MAX_DEPTH:
+            raise BadSchema("it consists of too many schemas, or is nested too deeply")
+        self.left -= 1
         copy: dict[str, Json] = {}
         if isinstance(reference := schema.get("$ref"), str):
             copy["$ref"] = f"#/{self._member}/{self._name(reference)}"

@@ -55,9 +55,9 @@ def _schemes(document: ApiDocument, required: Json) -> Iterator[dict[str, Json]]
     if document.edition is Edition.SWAGGER_2:
         defined = document.root.get("securityDefinitions")
     else:
-        defined = document.member(document.root.get("components"), "securitySchemes")
+        defined = document.known(document.root.get("components")).get("securitySchemes")
     for names in required if isinstance(required, list) else ():
         for name in names if isinstance(names, dict) else ():
-            scheme = document.member(defined, name)
-            if isinstance(scheme, dict):
+            scheme = document.known(document.known(defined).get(name))
+            if scheme:
                 yield scheme

@@ -10,6 +10,8 @@ from unspool.definitions.spelling import shown
 from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
 
 _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
+MAX_ADDRESS: Final = 4096
+"""Characters of an address, and of the value of a variable in it."""
 _SCHEMES: Final = ("https", "http")
 """Those that can be used; the first is preferred."""
 
@@ -70,9 +72,15 @@ def _expanded(server: Json) -> str:
         value = variable.get("default") if isinstance(variable, dict) else None
         if not isinstance(value, str | int | float):
             raise UnusableDocument(f"the variable '{shown(match[1])}' of its server has no default value")
-        return str(value)
+        return _limited(str(value))
 
-    return _VARIABLE.sub(default, server["url"])
+    return _limited(_VARIABLE.sub(default, _limited(server["url"])))
+
+
+def _limited(text: str) -> str:
+    if len(text) > MAX_ADDRESS:
+        raise UnusableDocument(f"the address of its server has more than {MAX_ADDRESS} characters")
+    return text
 
 
 def _of_swagger(root: dict[str, Json], operation: dict[str, Json]) -> Server:
@@ -85,4 +93,4 @@ def _of_swagger(root: dict[str, Json], operation: dict[str, Json]) -> Server:
     base = root.get("basePath")
     path = "/" + base.lstrip("/") if isinstance(base, str) else "/"
     host = root.get("host")
-    return Server(f"//{host}{path}" if isinstance(host, str) and host else path, scheme)
+    return Server(_limited(f"//{host}{path}" if isinstance(host, str) and host else path), scheme)

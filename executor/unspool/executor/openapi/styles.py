@@ -24,6 +24,10 @@ class Style(NamedTuple):
     allow_reserved: bool = False
 
 
+MAX_PART: Final = 8192
+"""Characters of a parameter in a path."""
+
+
 class NotWritable(ValueError):
     """A value cannot be written in a style. The message begins with a verb."""
 
@@ -40,6 +44,8 @@ def path_text(name: str, value: Json, style: Style) -> str:
             text = _delimiter(style).join(_flat(items, explode=style.explode))
     if not text:
         raise NotWritable("is empty, but it is a part of the path")
+    if len(text) > MAX_PART:
+        raise NotWritable(f"has more than {MAX_PART} characters, but it is a part of the path")
     return text.replace(".", "%2E") if text in _DOT_SEGMENTS else text
 
 

@@ -11,7 +11,7 @@ from unspool.definitions import errors
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import FetchedFunction, FetchedSchema, Task, Unusable
-from unspool.definitions.resource import FOR_HANDLERS, KIND, QUEUE, ResourceKind, ResourceReference, kind_of
+from unspool.definitions.resource import FOR_HANDLERS, KIND, QUEUE, ResourceReference, kind_of
 from unspool.eventstore.records import TaskRequest
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.scope import Scope
@@ -58,7 +58,7 @@ def _arguments(scope: Scope, reference: ResourceReference, address: str) -> dict
     if reference.authentication is not None:
         arguments = scope.evaluate(reference.authentication, scope.run.raw)
     arguments = {**arguments, "endpoint": {**arguments.get("endpoint", {}), "uri": address}}
-    if reference.kind is ResourceKind.PROTO:  # the executor fetches its imports, too
+    if reference.kind in FOR_HANDLERS:  # a document may be larger; of a proto, the imports are fetched, too
         arguments[KIND] = reference.kind.value
     return arguments
 

@@ -1,0 +1,81 @@
+"""A call of an operation goes on when its executor is killed, with the document that was fetched."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from aiohttp import web
+from tests.executor.openapi_documents import openapi_3
+
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.events import Event
+from unspool.eventstore.ids import new_id
+from unspool.eventstore.records import (
+    Commit,
+    Consumer,
+    ExecutionKey,
+    MessageKind,
+    Start,
+    TaskRequest,
+    WorkflowRef,
+)
+from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+
+
+def executor(store: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "unspool.cli", "executor", "--store", f"sqlite:///{store}"]
+    return subprocess.Popen(command, env={**os.environ, "UNSPOOL_EXECUTOR_LEASE_SECONDS": "2"})
+
+
+async def test_another_executor_calls_again_with_the_same_key(service, tmp_path) -> None:
+    arrived = asyncio.Event()
+
+    async def first_never(request: web.Request) -> web.Response:
+        arrived.set()
+        if len(service.requests) == 1:
+            await asyncio.sleep(120)
+        return web.json_response({"done": True})
+
+    service.answers["/x"] = first_never
+    store = SqliteStore(tmp_path / "store.sqlite3", SqliteSettings())
+    await store.open()
+    now = SystemClock().now()
+    key = ExecutionKey("default", new_id(now))
+    await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
+    document = {
+        "uri": f"{service.url}/openapi.json",
+        "sha256": await store.put_text("default", json.dumps(openapi_3("/x", {}))),
+    }
+    arguments = {"$kind": "openapi", "operationId": "op", "$documents": {"document": document}}
+    task = TaskRequest(key.id, "r1", "/do/0/call", "call", arguments)
+    event = Event(1, "task.requested", now, "/do/0/call", "r1", {})
+    await store.commit(
+        Commit(key=key, commit_id=new_id(now), expected_version=0, events=(event,), tasks=(task,))
+    )
+    processes = [executor(tmp_path / "store.sqlite3")]
+    try:
+        await asyncio.wait_for(arrived.wait(), 60)
+        processes[0].kill()
+        processes.append(executor(tmp_path / "store.sqlite3"))
+        async with asyncio.timeout(60):
+            while not (found := await _result(store)):
+                await asyncio.sleep(0.1)
+    finally:
+        for process in processes:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+        await store.close()
+    assert found == {"run": "r1", "output": {"done": True}}
+    assert [request.path for request in service.requests] == ["/x", "/x"]
+    keys = {request.headers["Idempotency-Key"] for request in service.requests}
+    assert keys == {f"{key.id}/r1"}
+
+
+async def _result(store: SqliteStore) -> object:
+    """The result of the task, when the execution has it in its inbox."""
+    deliveries = await store.receive_messages(Consumer("workers", "w1"), 10, 0)
+    found = [each.body.body for each in deliveries if each.body.kind is MessageKind.TASK_COMPLETED]
+    return found[0] if found else None
