@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -113,12 +113,16 @@ class Greeter:
 
 @asynccontextmanager
 async def greeter(
-    *handlers: grpc.GenericRpcHandler, credentials: grpc.ServerCredentials | None = None, port: int = 0
+    *handlers: grpc.GenericRpcHandler,
+    credentials: grpc.ServerCredentials | None = None,
+    port: int = 0,
+    register: Callable[[grpc.aio.Server], None] = lambda server: None,
 ) -> AsyncIterator[Greeter]:
     """Runs the server, with further services."""
     service = Greeter()
     server = grpc.aio.server(options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((service.handler(), *handlers))
+    register(server)
     address = f"127.0.0.1:{port}"
     service.port = (
         server.add_insecure_port(address)

@@ -42,7 +42,16 @@ UNSPOOL: list[Json] = [
             "version": "1.0.0",
             "metadata": {"unspool": {"idempotencyKey": "${ .id }", "reuse": "ended"}},
         },
-        "do": [{"a": {"for": {"in": ".x"}, "metadata": {"unspool": {"concurrency": 3}}, "do": []}}],
+        "do": [
+            {"a": {"for": {"in": ".x"}, "metadata": {"unspool": {"concurrency": 3}}, "do": []}},
+            {
+                "b": {
+                    "call": "grpc",
+                    "with": {"service": {"name": "s", "host": "h"}, "method": "m", "arguments": [{}]},
+                    "metadata": {"unspool": {"tls": True}},
+                }
+            },
+        ],
     }
 ]
 """A document with the settings that only Unspool knows."""
@@ -123,10 +132,14 @@ def officially_written(document: Json) -> Json:
                 value[name] = _officially(name, member, path)
             if "workflow" in path[-1:] and {"namespace", "name"} <= value.keys():
                 value.setdefault("version", "1.0.0")  # I62: the version may be left out
+            if path[-1:] == ("with",) and {"service", "method"} <= value.keys():
+                value.setdefault("proto", {"endpoint": "x"})  # J20: server reflection
     return document
 
 
 def _officially(name: str, member: Json, path: Path_) -> Json:
+    if name == "arguments" and path[-1:] == ("with",) and _is_list_or_expression(member):
+        return {}  # J19: a stream of requests
     if isinstance(member, str) and re.fullmatch(r"\s*\$\{.+\}\s*", member, re.DOTALL):
         if name in {"basic", "bearer", "digest", "oauth2", "oidc"}:
             return {"use": "x"}  # K1: an expression in place of the members of a scheme
@@ -156,6 +169,12 @@ def _officially(name: str, member: Json, path: Path_) -> Json:
     if name == "grant" and member == "client-credentials":
         return "client_credentials"  # V14
     return member
+
+
+def _is_list_or_expression(value: Json) -> bool:
+    return isinstance(value, list) or (
+        isinstance(value, str) and re.fullmatch(r"\s*\$\{.+\}\s*", value, re.DOTALL) is not None
+    )
 
 
 def _scalar_as_text(value: Json, *, lists: bool) -> Json:

@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import grpc
 import pytest
 import pytest_asyncio
+from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+from tests.certificates import Authority
 from tests.executor.conftest import Service, serving
-from tests.greeter import PROTOS, SERVICE, TOKEN, Greeter, greeter
+from tests.greeter import PROTOS, SERVICE, TOKEN, Greeter, greeter, pool
 from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.grpc.proto_files import ProtoFiles, imports_of
+from unspool.executor.grpc.target import Target, address_of, target_of
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Outcome
 from unspool.executor.settings import ExecutorSettings
@@ -21,6 +26,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTINGS = ExecutorSettings(resources_dir=str(PROTOS), grpc_max_message_bytes=100_000)
 TEXTS = TextsInMemory()
+
+HEALTH = """
+syntax = "proto3"; package grpc.health.v1;
+message HealthCheckRequest { string service = 1; }
+message HealthCheckResponse {
+  enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2; SERVICE_UNKNOWN = 3; }
+  ServingStatus status = 1;
+}
+service Health {
+  rpc Check(HealthCheckRequest) returns (HealthCheckResponse);
+  rpc Watch(HealthCheckRequest) returns (stream HealthCheckResponse);
+}
+"""
+"""https://github.com/grpc/grpc-proto/blob/master/grpc/health/v1/health.proto, without comments."""
 
 GREET = (
     'syntax = "proto3"; package GreeterApi; import "shared/a.proto"; import "google/protobuf/empty.proto"; '
@@ -52,19 +71,24 @@ def calling(handlers, port: int) -> Call:
         method: str,
         arguments: object = None,
         *,
-        proto="file:app/greet.proto",
-        text=None,
-        deadline=None,
+        proto: str | None = "file:app/greet.proto",
+        text: str | None = None,
+        deadline: float | None = None,
+        tls: bool | None = None,
         **service,
     ) -> Outcome:
         """Fetches the proto as an executor does, and calls a method."""
-        if text is None:
+        if proto is not None and text is None:
             fetched = await fetch(handlers, proto)
             assert isinstance(fetched, FetchedText), fetched
             text = fetched.text
+        documents = {}
+        if text is not None:
+            documents = {"proto": {"uri": "file:x", "sha256": await TEXTS.put_text("default", text)}}
         given = {
             "$kind": "grpc",
-            "$documents": {"proto": {"uri": proto, "sha256": await TEXTS.put_text("default", text)}},
+            "$documents": documents,
+            "tls": tls,
             "service": {"name": SERVICE, "host": "127.0.0.1", "port": port, **service},
             "method": method,
         }
@@ -87,6 +111,15 @@ async def service() -> AsyncIterator[Service]:
 async def call(server: Greeter, handlers) -> Call:
     """Calls a method of the server: `await call("SayHello", {"name": "Ada"})`."""
     return calling(handlers, server.port)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def add_reflection(servicer: object, server: grpc.aio.Server) -> None:
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
 
 
 def error_of(outcome: Outcome) -> dict:
@@ -394,6 +427,186 @@ class TestFailures:
             outcome = await calling(handlers, server.port)("Get", name="people.People", text=text)
         assert kind(outcome) == ("communication", 500)
         assert error_of(outcome)["title"] == "Unreadable response"
+
+
+class TestStreams:
+    """J19"""
+
+    async def test_a_stream_of_answers_is_a_list(self, call) -> None:
+        outcome = await call("SayHellos", {"name": "Ada 3"})
+        assert outcome == Completed([{"message": f"Hello Ada {number}"} for number in range(3)])
+        assert await call("SayHellos", {"name": "Ada 0"}) == Completed([])
+
+    async def test_a_list_of_arguments_is_a_stream_of_requests(self, call) -> None:
+        outcome = await call("Collect", [{"name": "Ada"}, {"name": "Mary"}])
+        assert outcome == Completed({"names": ["Ada", "Mary"]})
+        assert await call("Collect", {"name": "Ada"}) == Completed({"names": ["Ada"]})
+        assert await call("Collect", []) == Completed({})
+
+    async def test_both_at_once(self, call) -> None:
+        outcome = await call("Chat", [{"name": "Ada"}, {"name": "Mary"}])
+        assert outcome == Completed([{"message": "Hello Ada"}, {"message": "Hello Mary"}])
+
+    async def test_an_item_that_does_not_fit_is_named(self, call) -> None:
+        outcome = await call("Chat", [{"name": "Ada"}, {"nam": "Mary"}])
+        assert "arguments[1].nam: " in error_of(outcome)["detail"]
+
+    async def test_a_stream_that_fails_in_the_middle(self, call) -> None:
+        assert kind(await call("SayHellos", {"name": "status 2"})) == ("communication", 409)
+        outcome = await call("Chat", [{"name": "Ada"}, {"name": "status DATA_LOSS x"}])
+        assert kind(outcome) == ("communication", 500)
+
+    async def test_all_answers_together_have_a_largest_size(self, call) -> None:
+        outcome = await call("SayHellos", {"name": "Ada 20000"})
+        assert error_of(outcome)["title"] == "Response too large"
+
+    async def test_a_cancelled_stream_is_cancelled_at_the_server(self, call, server) -> None:
+        await until(lambda: server.waiting == 0)
+        before = server.cancelled
+        task = asyncio.create_task(call("SayHellos", {"name": "wait 2"}))
+        await until(lambda: server.waiting == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: server.cancelled == before + 1)
+
+
+class TestReflection:
+    """J20: without a proto, the server describes its services."""
+
+    async def test_a_service_that_describes_itself(self, handlers) -> None:
+        own = reflection.aio.ReflectionServicer([SERVICE], pool())
+        async with greeter(register=lambda server: add_reflection(own, server)) as running:
+            call = calling(handlers, running.port)
+            for name in (SERVICE, "Greeter"):
+                outcome = await call("SayHello", {"name": "Ada"}, name=name, proto=None)
+                assert outcome == Completed({"message": "Hello Ada"})
+            sent = [{"person": {"fullName": "Ada"}, "echo": True}]
+            outcome = await call("Chat", sent, proto=None)
+            assert isinstance(outcome, Completed)
+            assert outcome.output[0]["request"] == sent[0]
+            outcome = await call("SayHello", proto=None, name="Greter")
+            assert kind(outcome) == ("configuration", 400)
+            assert "did you mean 'Greeter'?" in error_of(outcome)["detail"]
+
+    async def test_a_server_without_it(self, call) -> None:
+        outcome = await call("SayHello", proto=None)
+        assert kind(outcome) == ("configuration", 400)
+        assert "needs a proto" in error_of(outcome)["detail"]
+
+    async def test_no_connection(self, call) -> None:
+        assert kind(await call("SayHello", proto=None, port=1)) == ("communication", 503)
+
+    @pytest.mark.parametrize(
+        "answer", ["garbage", "nothing", "descriptor", "circle", "endless", "error", "other"]
+    )
+    async def test_a_hostile_server(self, handlers, answer) -> None:
+        def described(name: str, *imports: str, service: str = "") -> bytes:
+            file = descriptor_pb2.FileDescriptorProto(name=name, dependency=imports, syntax="proto3")
+            if service:
+                file.service.add(name=service)
+            return file.SerializeToString()
+
+        def files_for(asked: str) -> list[bytes]:
+            if answer == "descriptor":
+                return [b"\xff"]
+            if answer == "circle":
+                return [described("a", "b", service="Greeter"), described("b", "a")]
+            if answer == "other":
+                return [described("a", service="Other")]
+            name = asked or "0"
+            return [described(name, str(int(name) + 1), service="" if asked else "Greeter")]
+
+        async def answers(requests, context):
+            async for question in requests:
+                if answer == "nothing":
+                    return
+                reply = reflection_pb2.ServerReflectionResponse()
+                asked = reflection_pb2.ServerReflectionRequest.FromString(question)
+                if answer == "error":
+                    reply.error_response.error_message = "no\nway " + "x" * 1000
+                elif asked.HasField("list_services"):
+                    reply.list_services_response.service.add(name="Greeter")
+                else:
+                    files = reply.file_descriptor_response.file_descriptor_proto
+                    files.extend(files_for(asked.file_by_filename))
+                yield b"\xff\xff" if answer == "garbage" else reply.SerializeToString()
+
+        method = grpc.stream_stream_rpc_method_handler(answers)
+        path = "grpc.reflection.v1alpha.ServerReflection"
+        hostile = grpc.method_handlers_generic_handler(path, {"ServerReflectionInfo": method})
+        async with greeter(hostile) as running:
+            outcome = await calling(handlers, running.port)("SayHello", proto=None, name="Greeter")
+        assert kind(outcome) == ("communication", 500)
+        assert error_of(outcome)["title"] == "Reflection failed"
+        assert len(error_of(outcome)["detail"]) < 400
+
+
+class TestPeers:
+    """A service that others wrote, grpcio-health-checking, by its proto and by reflection."""
+
+    @pytest.mark.parametrize("text", [HEALTH, None], ids=["proto", "reflection"])
+    async def test_the_health_service(self, handlers, text) -> None:
+        servicer = health.aio.HealthServicer()
+        await servicer.set("shop", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+        def register(server: grpc.aio.Server) -> None:
+            health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+            reflection.enable_server_reflection(["grpc.health.v1.Health"], server)
+
+        if text is not None:
+            text = ProtoFiles("health.proto", {"health.proto": text}).to_text()
+        async with greeter(register=register) as running:
+            call = calling(handlers, running.port)
+            outcome = await call("Check", {"service": "shop"}, name="Health", proto=None, text=text)
+            assert outcome == Completed({"status": "NOT_SERVING"})
+            outcome = await call("Check", {"service": "unknown"}, name="Health", proto=None, text=text)
+            assert kind(outcome) == ("communication", 404)
+
+
+class TestTls:
+    async def test_a_server_with_a_certificate(self, handlers, authority, monkeypatch) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        async with greeter(credentials=authority.server("localhost")) as running:
+            call = calling(handlers, running.port)
+            outcome = await call("SayHello", {"name": "Ada"}, host="localhost", tls=True)
+            assert outcome == Completed({"message": "Hello Ada"})
+            outcome = await call("SayHello", host="127.0.0.1", tls=True)
+            assert kind(outcome) == ("communication", 503)
+            assert error_of(outcome)["detail"].endswith("the server's certificate is not valid for it")
+            for tls in (False, None):
+                outcome = await call("SayHello", host="localhost", tls=tls)
+                assert kind(outcome) == ("communication", 503)
+
+    async def test_a_certificate_of_an_unknown_authority(self, handlers, authority, monkeypatch) -> None:
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        async with greeter(credentials=authority.server("localhost")) as running:
+            outcome = await calling(handlers, running.port)("SayHello", host="localhost", tls=True)
+        assert kind(outcome) == ("communication", 503)
+        assert error_of(outcome)["detail"].endswith("the server's certificate is not valid for it")
+
+    async def test_a_server_without_tls(self, call) -> None:
+        outcome = await call("SayHello", host="localhost", tls=True)
+        assert kind(outcome) == ("communication", 503)
+        assert error_of(outcome)["detail"].endswith("no TLS connection could be made")
+
+    @pytest.mark.parametrize(
+        ("service", "tls", "target"),
+        [
+            ({"host": "h"}, None, Target("h", 443, tls=True)),
+            ({"host": "h", "port": 443}, None, Target("h", 443, tls=True)),
+            ({"host": "h", "port": 443}, False, Target("h", 443, tls=False)),
+            ({"host": "h", "port": 50051}, None, Target("h", 50051, tls=False)),
+            ({"host": "h", "port": 50051}, True, Target("h", 50051, tls=True)),
+        ],
+    )
+    async def test_the_port_decides_unless_the_task_does(self, service, tls, target) -> None:
+        """J19"""
+        assert target_of(service, tls=tls) == target
+
+    async def test_all_addresses_of_a_name_are_tried(self) -> None:
+        assert address_of(["10.0.0.1", "10.0.0.2", "10.0.0.1"], 5) == "ipv4:10.0.0.1:5,10.0.0.2:5"
+        assert address_of(["::1", "127.0.0.1"], 5) == "ipv6:[::1]:5,[::ffff:127.0.0.1]:5"
 
 
 class TestTime:

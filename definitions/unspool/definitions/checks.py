@@ -15,6 +15,7 @@ from unspool.definitions.semantics import (
     check_expressions,
     check_extensions,
     check_flow,
+    check_grpc,
     check_references,
     check_schedule,
     check_sub_workflows,
@@ -48,6 +49,7 @@ def check(
         check_case_flow(occurrences, findings)
         check_concurrency(occurrences, findings)
         check_events(occurrences, findings)
+        check_grpc(occurrences, findings)
         check_extensions(occurrences, findings)
         check_values(occurrences, findings)
         check_schedule(findings)

@@ -6,6 +6,7 @@ from unspool.definitions.semantics.events import check_events
 from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
 from unspool.definitions.semantics.extensions import check_extensions
 from unspool.definitions.semantics.flow import check_flow
+from unspool.definitions.semantics.grpc import check_grpc
 from unspool.definitions.semantics.references import check_references
 from unspool.definitions.semantics.schedules import check_schedule
 from unspool.definitions.semantics.sub_workflows import Workflows, check_sub_workflows, known_workflows
@@ -20,6 +21,7 @@ __all__ = [
     "check_expressions",
     "check_extensions",
     "check_flow",
+    "check_grpc",
     "check_references",
     "check_schedule",
     "check_sub_workflows",

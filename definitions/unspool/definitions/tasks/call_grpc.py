@@ -14,10 +14,24 @@ PROTO: Final = "proto"
 """The name of the document that describes the service."""
 
 
+TLS: Final = "tls"
+"""The argument that says whether to use TLS. Without it the port decides."""
+
+
 def compile_grpc_call(task: dict[str, Json], context: CompileContext) -> Request:
-    """Compiles a `call: grpc` task. Raises `TaskNotCompilable`."""
-    members = {name: value for name, value in task["with"].items() if name != PROTO}
+    """Compiles a `call: grpc` task. Without a proto, the server is asked. Raises `TaskNotCompilable`."""
+    written = task["with"]
+    members = {name: value for name, value in written.items() if name != PROTO}
+    if isinstance(tls := _written_tls(task), bool):
+        members[TLS] = tls
     arguments = compile_arguments(members, context, policies=[("service", "authentication")])
-    return Request(
-        KIND, arguments, documents={PROTO: proto_reference(task["with"][PROTO]["endpoint"], context)}
-    )
+    documents = {PROTO: proto_reference(written[PROTO]["endpoint"], context)} if PROTO in written else {}
+    return Request(KIND, arguments, documents=documents)
+
+
+def _written_tls(task: dict[str, Json]) -> Json:
+    """Returns `metadata.unspool.tls` of a task; None without it."""
+    value: Json = task
+    for member in ("metadata", "unspool", "tls"):
+        value = value.get(member) if isinstance(value, dict) else None
+    return value

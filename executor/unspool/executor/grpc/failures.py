@@ -34,7 +34,7 @@ STATUS: Final = {
 _NO_CONNECTION: Final = "failed to connect to all addresses"
 _TOO_LARGE: Final = re.compile(r"CLIENT: (Received|Sent) message larger than max \((\d+) vs\. (\d+)\)")
 _CAUSES: Final = (
-    ("CERTIFICATE_VERIFY_FAILED|peer name", "the server's certificate is not valid for it"),
+    ("CERTIFICATE_VERIFY_FAILED|Hostname Verification", "the server's certificate is not valid for it"),
     ("handshake|SSL|TLS", "no TLS connection could be made"),
     ("HTTP/2|http1", "the server does not speak gRPC there, or needs TLS"),
     ("refused", "the server refused the connection"),

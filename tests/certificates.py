@@ -1,0 +1,58 @@
+"""A certificate authority for tests."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_LIFETIME: Final = timedelta(days=1)
+
+
+class Authority:
+    """Signs certificates of servers. Its own certificate is in `file`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("Unspool tests")
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
+
+    def server(self, host: str) -> grpc.ServerCredentials:
+        """Returns the credentials of a server with a certificate for a host."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        certificate = self._builder(_name(host), key).add_extension(names, critical=False)
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        signed = _pem(certificate.sign(self._key, hashes.SHA256()))
+        return grpc.ssl_server_credentials([(private, signed)])
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - _LIFETIME)
+            .not_valid_after(now + _LIFETIME)
+        )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
