@@ -9,6 +9,7 @@ from unspool.definitions.schema import check_structure
 from unspool.definitions.semantics import (
     ExpressionProblems,
     Workflows,
+    check_calls,
     check_case_flow,
     check_concurrency,
     check_events,
@@ -48,6 +49,7 @@ def check(
         check_flow(occurrences, findings)
         check_case_flow(occurrences, findings)
         check_concurrency(occurrences, findings)
+        check_calls(occurrences, findings)
         check_events(occurrences, findings)
         check_grpc(occurrences, findings)
         check_extensions(occurrences, findings)

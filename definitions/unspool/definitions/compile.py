@@ -12,6 +12,7 @@ from unspool.definitions.extensions import compile_extensions
 from unspool.definitions.function_name import CALLS, cataloged, is_address, registered
 from unspool.definitions.plan import Body, Extension, Plan, Task
 from unspool.definitions.resource_reference import schema_reference
+from unspool.definitions.tasks.call_a2a import compile_a2a_call
 from unspool.definitions.tasks.call_asyncapi import compile_asyncapi_call
 from unspool.definitions.tasks.call_function import compile_external_call, compile_function_call
 from unspool.definitions.tasks.call_grpc import compile_grpc_call
@@ -142,6 +143,7 @@ def _compile_run(task: dict[str, Any], context: CompileContext) -> Body:
 
 
 _PROTOCOLS: Final[Mapping[str, Callable[[dict[str, Any], CompileContext], Body]]] = {
+    "a2a": compile_a2a_call,
     "asyncapi": compile_asyncapi_call,
     "grpc": compile_grpc_call,
     "http": compile_http_call,

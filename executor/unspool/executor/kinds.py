@@ -12,6 +12,7 @@ from unspool.definitions import resource
 from unspool.definitions.errors import configuration
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.tasks import (
+    call_a2a,
     call_asyncapi,
     call_grpc,
     call_http,
@@ -47,6 +48,7 @@ OpenHandler = Callable[[HandlerServices], AbstractAsyncContextManager[Handler]]
 
 BUILT_IN: Final[Mapping[str, str]] = {
     call_grpc.KIND: "unspool.executor.grpc.handler",
+    call_a2a.KIND: "unspool.executor.a2a.call",
     call_asyncapi.KIND: "unspool.executor.asyncapi.call",
     call_http.KIND: "unspool.executor.http.call",
     call_openapi.KIND: "unspool.executor.openapi.call",

@@ -1,5 +1,6 @@
 """Checks that a schema cannot express: names that must exist, targets of `then`, syntax of expressions."""
 
+from unspool.definitions.semantics.calls import check_calls
 from unspool.definitions.semantics.case_flow import check_case_flow
 from unspool.definitions.semantics.concurrency import check_concurrency
 from unspool.definitions.semantics.events import check_events
@@ -15,6 +16,7 @@ from unspool.definitions.semantics.values import check_values
 __all__ = [
     "ExpressionProblems",
     "Workflows",
+    "check_calls",
     "check_case_flow",
     "check_concurrency",
     "check_events",
