@@ -45,6 +45,7 @@ class Node:
             deployment send events together, so a process for one execution does not run `transports`.
         allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
         functions: the functions in Python that the executor has.
+        only_functions: whether the executor runs these functions and nothing else.
 
     Raises:
         BadSetting: on entering, if a setting is not valid.
@@ -59,6 +60,7 @@ class Node:
         services: Collection[str] = ("worker", "executor", "timer"),
         allow: str | None = None,
         functions: FunctionSet = NO_FUNCTIONS,
+        only_functions: bool = False,
     ) -> None:
         self._store = store
         self._url = url
@@ -66,6 +68,7 @@ class Node:
         self._services = services
         self._allow = allow
         self._functions = functions
+        self._only_functions = only_functions
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
 
@@ -106,7 +109,9 @@ class Node:
     async def _open_executor(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415
         from unspool.executor.egress import store_endpoints  # noqa: PLC0415
+        from unspool.executor.functions.registration import Registration  # noqa: PLC0415
         from unspool.executor.handlers import default_handlers  # noqa: PLC0415
+        from unspool.executor.kinds import BUILT_IN  # noqa: PLC0415
         from unspool.executor.secrets import LocalSecrets  # noqa: PLC0415
         from unspool.executor.service import ExecutorService  # noqa: PLC0415
         from unspool.executor.settings import ExecutorSettings  # noqa: PLC0415
@@ -121,9 +126,12 @@ class Node:
             secrets=LocalSecrets(self._environment, settings.secrets_dir),
             rates=self._store,
             functions=self._functions,
+            kinds=() if self._only_functions else tuple(BUILT_IN),
         )
         opened = await stack.enter_async_context(handlers)
-        return ExecutorService(self._store, opened, settings, self._name, SystemClock())
+        functions = Registration(self._store, self._functions)
+        await functions.renew()  # before a worker of this process looks for them
+        return ExecutorService(self._store, opened, settings, self._name, SystemClock(), functions)
 
     async def _open_timer(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415

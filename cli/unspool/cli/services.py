@@ -8,12 +8,13 @@ import click
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.options import allow_option, example, functions_option, store_option
-from unspool.cli.python_functions import loaded_functions
+from unspool.cli.python_functions import loaded_functions, of_queues
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import opened, without_password
 from unspool.eventstore.opening import default_url
 from unspool.eventstore.settings import from_environment
-from unspool.executor.functions.function_set import NO_FUNCTIONS
+from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
+from unspool.executor.settings import ExecutorSettings
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,25 @@ def worker(url: str | None) -> int:
 @click.command(epilog=example("unspool executor --allow shell,script --store redis://localhost:6379/0"))
 @allow_option(default=None)
 @functions_option
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    metavar="QUEUE",
+    help="Run only the functions of this queue, and nothing else (repeatable); default: "
+    "UNSPOOL_FUNCTION_QUEUES.",
+)
 @store_option
-def executor(functions: tuple[str, ...], url: str | None, allow: str | None) -> int:
+def executor(functions: tuple[str, ...], queues: tuple[str, ...], url: str | None, allow: str | None) -> int:
     """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it.
 
     With --functions, workflows can call the functions in Python of a module (docs/functions.md).
     """
-    return _serve(["executor", "transports"], url, allow, functions)
+    start_service_logging()
+    queues = queues or tuple(from_environment(ExecutorSettings, os.environ).function_queues.split())
+    served = of_queues(loaded_functions(functions), queues)
+    services = ["executor"] if queues else ["executor", "transports"]
+    return _serve(services, url, allow, served, only_functions=bool(queues))
 
 
 @click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
@@ -46,17 +59,28 @@ def timer(url: str | None) -> int:
 
 @asynchronous
 async def _serve(
-    services: list[str], url: str | None, allow: str | None = None, functions: tuple[str, ...] = ()
+    services: list[str],
+    url: str | None,
+    allow: str | None = None,
+    functions: FunctionSet = NO_FUNCTIONS,
+    *,
+    only_functions: bool = False,
 ) -> int:
     from unspool.cli.node import Node  # noqa: PLC0415 - the API alone needs no engine
 
     start_service_logging()
     url = url or default_url(os.environ)
-    loaded = loaded_functions(functions) if "executor" in services else NO_FUNCTIONS
     with stop_signals() as stop:
         async with (
             opened(url) as store,
-            Node(store, url, services=services, allow=allow, functions=loaded),
+            Node(
+                store,
+                url,
+                services=services,
+                allow=allow,
+                functions=functions,
+                only_functions=only_functions,
+            ),
         ):
             log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
             await stop.wait()

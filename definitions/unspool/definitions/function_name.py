@@ -13,6 +13,7 @@ _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 """A name or a version. It becomes a part of a path, so it cannot have a slash or begin with a dot."""
 _CATALOGED: Final = re.compile(rf"({_PART}):({_PART})@([^:@/\s]+)")
 _REGISTERED: Final = re.compile(rf"({_PART})(?::({_PART}))?")
+_IN_DEFAULT_CATALOG: Final = re.compile(rf"catalog:functions/({_PART})/({_PART})/function\.yaml")
 _URL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
@@ -50,6 +51,12 @@ def cataloged(name: str) -> CatalogedFunction | None:
     """Returns the function of a catalog that a name means; None if it has another form."""
     found = _CATALOGED.fullmatch(name)
     return None if found is None else CatalogedFunction(*found.groups())
+
+
+def of_default_catalog(address: str) -> CatalogedFunction | None:
+    """Returns the function of the default catalog whose definition is at an address; None for others."""
+    found = _IN_DEFAULT_CATALOG.fullmatch(address)
+    return None if found is None else CatalogedFunction(found[1], found[2], DEFAULT_CATALOG)
 
 
 def is_address(name: str) -> bool:

@@ -5,12 +5,14 @@ The contract tests in `tests/eventstore` check each adapter against this text. A
 commits are exactly once. If several writers compete, only `commit` decides which one succeeds.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
+from unspool.eventstore.functions import Functions
 from unspool.eventstore.idempotency_keys import IdempotencyKeys
 from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.records import (
@@ -295,6 +297,7 @@ class EventStore(
     EventBus,
     EventSinks,
     EventSources,
+    Functions,
     RateLimits,
     Protocol,
 ):
@@ -325,5 +328,5 @@ class EventStore(
     async def deregister(self, consumer: Consumer) -> None:
         """Removes a consumer from its group; its deliveries are available to other consumers at once."""
 
-    async def queues_served(self) -> frozenset[str]:
-        """The task queues that live executors serve."""
+    async def queues_served(self) -> Counter[str]:
+        """The task queues that live executors serve, with the number of these executors."""

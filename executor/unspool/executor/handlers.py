@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -34,6 +34,7 @@ async def default_handlers(
     secrets: SecretProvider | None = None,
     rates: RateLimits | None = None,
     functions: FunctionSet = NO_FUNCTIONS,
+    kinds: Collection[str] = tuple(BUILT_IN),
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release. Their connections close with the context.
 
@@ -41,6 +42,7 @@ async def default_handlers(
         settings: of the executor.
         store: the servers of the event store (`store_endpoints(url)`); calls to them are refused.
         jq: evaluates expressions that read secrets and do not compile to closures.
+        kinds: the kinds of the handlers; all by default.
         functions: the functions in Python that this executor has.
         secrets: returns the values of secrets; by default from the environment and from files.
         rates: keeps the rates of `UNSPOOL_LIMITS`: the event store. Without it no rate is kept.
@@ -59,7 +61,7 @@ async def default_handlers(
         authentication = Authentication(outbound)
         stack.push_async_callback(authentication.close)
         services = HandlerServices(settings, outbound, groups, authentication, jq)
-        openers = {kind: opener(module) for kind, module in BUILT_IN.items()}
+        openers = {kind: opener(BUILT_IN[kind]) for kind in kinds}
         if functions:
             openers[call_registered.KIND] = _opener_of(functions)
         if "container" in may_run:

@@ -63,6 +63,10 @@ class Handler(Protocol):
         """
 
 
+class HandedBack(Exception):
+    """Raised by a handler that cannot run a task, for another executor. The attempt is not counted."""
+
+
 class Rejected(Exception):
     """Raised inside a handler with the error that becomes its outcome."""
 

@@ -17,7 +17,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.secret_arguments import SECRETS, evaluated_text
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import Mask, Masking, TaskMask, current
-from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome, Rejected
+from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome, Rejected
 from unspool.executor.secrets import SecretProvider, variable
 from unspool.executor.task_context import TaskContext
 
@@ -56,6 +56,8 @@ class SecretHandler:
             return _masked(await self.handler(request, hidden), known)
         except Rejected as rejected:
             return _masked(Faulted(rejected.error), known)
+        except HandedBack:
+            raise
         except Exception as error:
             if not known.knows_any:
                 raise

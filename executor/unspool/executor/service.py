@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from unspool.definitions.json_value import Json
+from unspool.definitions.tasks import call_registered
 from unspool.definitions.tasks.request import queue_of
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
@@ -25,7 +26,8 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
-from unspool.executor.outcome import Handler
+from unspool.executor.functions.registration import Registration
+from unspool.executor.outcome import HandedBack, Handler
 from unspool.executor.progress import Progress
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_runner import TaskRunner
@@ -92,10 +94,16 @@ class ExecutorService:
         settings: ExecutorSettings,
         name: str,
         clock: Clock,
+        functions: Registration | None = None,
     ) -> None:
+        """Takes handlers by kind, and the registration of the functions that the handlers run."""
         self._store = store
         self._settings = settings
-        self._consumer = Consumer(EXECUTORS, name, frozenset(map(queue_of, handlers)))
+        self._functions = functions
+        queues = frozenset(map(queue_of, handlers)) - {call_registered.KIND}
+        if functions is not None:
+            queues |= functions.queues
+        self._consumer = Consumer(EXECUTORS, name, queues)
         self._clock = StoreClock(store, clock)
         self._runner = TaskRunner(store, handlers, settings, self._clock)
         self._running: dict[tuple[str, str], _Running] = {}
@@ -190,6 +198,9 @@ class ExecutorService:
                 self._to_release.append(delivery)
             elif running.stop_reason is None:
                 raise
+        except HandedBack:
+            with contextlib.suppress(StoreError):  # its lease ends then
+                await self._store.release([delivery])
         except StoreMismatch:
             pass  # the next heartbeat ends the service with this error
         except Exception:
@@ -211,6 +222,8 @@ class ExecutorService:
         """Tells the store that this executor is alive, renews leases and stops tasks that were cancelled."""
         await self._store.heartbeat(self._consumer)
         await self._clock.adjust()
+        if self._functions is not None:
+            await self._functions.renew()
         if self._running:
             await self._renew(list(self._running.values()))
             await self._send_progress(list(self._running.values()))

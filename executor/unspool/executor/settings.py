@@ -103,6 +103,11 @@ class ExecutorSettings:
     functions: str = setting(
         "UNSPOOL_FUNCTIONS", "", "Modules or files with functions in Python, separated by blanks"
     )
+    function_queues: str = setting(
+        "UNSPOOL_FUNCTION_QUEUES",
+        "",
+        "Queues of functions, separated by blanks; the executor runs these functions and nothing else",
+    )
     function_threads: int = setting(
         "UNSPOOL_FUNCTION_THREADS", 16, "Functions that are not async and run at once, each in a thread"
     )

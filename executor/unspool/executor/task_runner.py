@@ -15,7 +15,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.executor.outcome import Completed, Faulted, FetchedText, Handler, Outcome
+from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import HeldTask, TaskContext, current
 
@@ -51,7 +51,7 @@ class TaskRunner:
         self._clock = clock
 
     async def run(self, delivery: Delivery[TaskRequest], held: HeldTask) -> None:
-        """Runs a task, then sends its result or moves it to the dead letter queue.
+        """Runs a task, then sends its result or moves it to the dead letter queue. Raises `HandedBack`.
 
         At the deadline, no result is sent. The timer of the timeout informs the execution. Only the execution
         knows whether the task or something around it timed out.
@@ -106,6 +106,8 @@ class TaskRunner:
         while True:
             try:
                 return await self._handlers[request.kind](request, context)
+            except HandedBack:
+                raise
             except Exception as error:
                 failures += 1
                 log.warning(

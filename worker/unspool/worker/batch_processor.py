@@ -22,10 +22,10 @@ from unspool.eventstore.records import (
     MessageKind,
     Outcome,
 )
-from unspool.worker.children import Children
 from unspool.worker.execution_processor import APPLIED
 from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.plan_cache import PlanCache
+from unspool.worker.resolution import Resolution
 from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
 from unspool.worker.steps import Step, Steps
@@ -46,10 +46,10 @@ class BatchProcessor:
         resources: ResourceCache,
         states: StateCache,
         steps: Steps,
-        children: Children,
+        resolution: Resolution,
     ) -> None:
         self._resources = resources
-        self._children = children
+        self._resolution = resolution
         self._store = store
         self._plans = plans
         self._states = states
@@ -70,7 +70,7 @@ class BatchProcessor:
             return {}
         try:
             commits = [step.commit for step in steps]
-            if any(commit.outgoing for commit in commits):
+            if any(map(self._resolution.concerns, commits)):
                 steps, commits = await self._resolve(steps)
             outcomes = await self._store.commit_all(commits)
         except Exception:  # noqa: BLE001 - single processing reports it
@@ -85,8 +85,8 @@ class BatchProcessor:
         return answered
 
     async def _resolve(self, steps: Sequence[Step]) -> tuple[list[Step], list[Commit]]:
-        """The steps whose sub-workflows can be resolved at once, and their commits."""
-        commits = await asyncio.gather(*(self._children.resolve_at_once(step.commit) for step in steps))
+        """The steps whose sub-workflows and functions can be resolved at once, and their commits."""
+        commits = await asyncio.gather(*(self._resolution.resolve_at_once(step.commit) for step in steps))
         resolved = [(step, commit) for step, commit in zip(steps, commits, strict=True) if commit is not None]
         return [step for step, _ in resolved], [commit for _, commit in resolved]
 

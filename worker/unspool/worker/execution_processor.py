@@ -21,11 +21,12 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.worker.children import Children, StartRefused
+from unspool.worker.children import StartRefused
 from unspool.worker.event_order import PAUSE_SECONDS, RETURNED, first_of
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
+from unspool.worker.resolution import Resolution
 from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.state_cache import CachedState, StateCache, starting_state
@@ -53,7 +54,7 @@ class ExecutionProcessor:
         plans: PlanCache,
         states: StateCache,
         steps: Steps,
-        children: Children,
+        resolution: Resolution,
         threads: TenantThreads,
         schedules: ScheduleProcessor,
         resources: ResourceCache,
@@ -61,7 +62,7 @@ class ExecutionProcessor:
         """Takes the threads for decisions with expressions in real jq, and the processor of schedules."""
         self._schedules = schedules
         self._resources = resources
-        self._children = children
+        self._resolution = resolution
         self._store = store
         self._plans = plans
         self._states = states
@@ -226,7 +227,7 @@ class ExecutionProcessor:
         """Commits a step. Keeps its state if it was applied."""
         key = step.commit.key
         try:
-            outcome = await self._store.commit(await self._children.resolve(step.commit))
+            outcome = await self._store.commit(await self._resolution.resolve(step.commit))
         except StoreUnavailable:
             self._states.forget(key)  # the commit may have been applied; the stored history shows it
             raise

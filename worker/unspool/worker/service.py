@@ -36,9 +36,11 @@ from unspool.worker.correlator import Correlator
 from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.event_order import in_bus_order
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
+from unspool.worker.function_routes import FunctionRoutes
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.plan_cache import MOST, PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
+from unspool.worker.resolution import Resolution
 from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.schedule.settings import ScheduleSettings
@@ -84,7 +86,10 @@ class WorkerService:
             Steps(self._clock.now, settings.error_base, lifecycle=settings.lifecycle_events),
         )
         keys = IdempotencyKeys(store, jq)
-        children = Children(store, keys, settings.max_depth, settings.error_base)
+        resolution = Resolution(
+            Children(store, keys, settings.max_depth, settings.error_base),
+            FunctionRoutes(store, self._clock.now, settings.error_base),
+        )
         self._threads = TenantThreads(settings.jq_processes)
         rules = (schedules or ScheduleSettings()).rules
         self._execution_processor = ExecutionProcessor(
@@ -92,7 +97,7 @@ class WorkerService:
             plans,
             states,
             steps,
-            children,
+            resolution,
             self._threads,
             ScheduleProcessor(
                 store,
@@ -107,7 +112,7 @@ class WorkerService:
             ),
             resources,
         )
-        self._batch_processor = BatchProcessor(store, plans, resources, states, steps, children)
+        self._batch_processor = BatchProcessor(store, plans, resources, states, steps, resolution)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
         """The executions that are being processed, each with its asyncio task."""
         self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}

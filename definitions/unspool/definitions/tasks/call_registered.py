@@ -13,6 +13,10 @@ from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.request import Request
 
 KIND: Final = "function"
+"""The queue that the interpreter requests. The worker replaces it by that of the function."""
+
+CHOSEN: Final = "$chosen"
+"""The member of a request's arguments that has the version which the worker has chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ SINKS: Final = "unspool:sinks"
 SOURCES: Final = "unspool:sources"
 """Hash, with the name of a source of events after each field: when it was `seen` (ms), entries `published`
 and `refused`, the last `failure`, `since` when it fails (ms)."""
+FUNCTIONS: Final = "unspool:functions"
+"""Hash: the functions of executors, `<name> <version> <queue>`, each with its schemas and the time (ms)."""
 TENANTS_CHANNEL: Final = "unspool:tenants:new"
 """Channel: tenants that are new in `TENANTS`."""
 PUBLISHED_CHANNEL: Final = "unspool:published"

@@ -1,6 +1,7 @@
 """The inboxes of executions, the task queues, and their consumers."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -131,11 +132,11 @@ class RedisQueues:
         self._heartbeats.pop(consumer, None)
         await deregister(self._session, consumer, self._members[consumer.role])
 
-    async def queues_served(self) -> frozenset[str]:
+    async def queues_served(self) -> Counter[str]:
         """See `EventStore`."""
         members = self._members[EXECUTORS]
         await members.refresh()
-        return frozenset(queue for heartbeat in members.live().values() for queue in queues_in(heartbeat))
+        return Counter(queue for heartbeat in members.live().values() for queue in queues_in(heartbeat))
 
     async def _finish(self, queue: tuple[Shard, str], finished: list[_Finished]) -> list[None]:
         """Sends the results of tasks of one queue."""

@@ -9,6 +9,7 @@ from unspool.eventstore.redis.commits import RedisCommits
 from unspool.eventstore.redis.dead_letters import RedisDeadLetters
 from unspool.eventstore.redis.definitions import RedisDefinitions
 from unspool.eventstore.redis.event_bus import RedisEventBus
+from unspool.eventstore.redis.functions import RedisFunctions
 from unspool.eventstore.redis.histories import RedisHistories
 from unspool.eventstore.redis.idempotency_keys import RedisIdempotencyKeys
 from unspool.eventstore.redis.index import RedisIndex
@@ -36,6 +37,7 @@ class RedisStore(
     RedisEventBus,
     RedisSinks,
     RedisSources,
+    RedisFunctions,
     RedisRateLimits,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""

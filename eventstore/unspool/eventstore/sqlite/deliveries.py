@@ -1,6 +1,7 @@
 """Consumers, and the parts of receiving and releasing that are the same for messages and tasks."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -69,7 +70,7 @@ class SqliteDeliveries(StoreMixin):
         self._registered.discard(owner)
         await self._database.write(remove, durable=False)
 
-    async def queues_served(self) -> frozenset[str]:
+    async def queues_served(self) -> Counter[str]:
         """See `EventStore`."""
         now = self._database.monotonic()
         rows = await self._database.read(
@@ -78,7 +79,7 @@ class SqliteDeliveries(StoreMixin):
                 live_parameters(now, self._database.outages),
             ).fetchall()
         )
-        return frozenset(queue for [queues] in rows for queue in orjson.loads(queues))
+        return Counter(queue for [queues] in rows for queue in orjson.loads(queues))
 
     async def others_free(self, consumer: Consumer) -> int:
         """See `EventStore`."""

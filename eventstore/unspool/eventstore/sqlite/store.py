@@ -11,6 +11,7 @@ from unspool.eventstore.sqlite.database import Database
 from unspool.eventstore.sqlite.dead_letters import SqliteDeadLetters
 from unspool.eventstore.sqlite.definitions import SqliteDefinitions
 from unspool.eventstore.sqlite.event_bus import SqliteEventBus
+from unspool.eventstore.sqlite.functions import SqliteFunctions
 from unspool.eventstore.sqlite.histories import SqliteHistories
 from unspool.eventstore.sqlite.idempotency_keys import SqliteIdempotencyKeys
 from unspool.eventstore.sqlite.inbox import SqliteInbox
@@ -40,6 +41,7 @@ class SqliteStore(
     SqliteEventBus,
     SqliteSinks,
     SqliteSources,
+    SqliteFunctions,
     SqliteRateLimits,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
