@@ -9,6 +9,7 @@ from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event
+from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import (
     ExecutionRecord,
@@ -77,6 +78,25 @@ def schedule_json(state: ScheduleState) -> dict[str, Json]:
         "next": _time(state.next),
         "last": _time(state.last),
         "lastExecution": state.last_execution,
+    }
+
+
+def function_json(function: RegisteredFunction, executors: int, now: int) -> dict[str, Json]:
+    """Returns a function of executors as JSON.
+
+    Args:
+        function: what was registered.
+        executors: the living executors that serve its queue.
+        now: milliseconds since 1970, by the store's clock.
+    """
+    return {
+        "name": function.name,
+        "version": function.version,
+        "queue": function.queue,
+        "executors": executors if function.is_live(now) else 0,
+        "input": function.input_schema,
+        "output": function.output_schema,
+        "registeredAt": rfc3339(function.registered_at),
     }
 
 

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "dev": Entry("dev:dev", "Run all services in one process, for development."),
     "deploy": Entry("deploy:deploy", "Store definitions."),
     "workflows": Entry("workflows:workflows", "List and show deployed definitions."),
+    "functions": Entry("functions:functions", "List the functions of executors."),
     "start": Entry("start:start", "Start an execution."),
     "executions": Entry("executions:executions", "List, show and operate executions."),
     "history": Entry("history:history", "Show the history of an execution, event by event."),
