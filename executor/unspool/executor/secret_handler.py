@@ -21,7 +21,8 @@ from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack
 from unspool.executor.secrets import SecretProvider, variable
 from unspool.executor.task_context import TaskContext
 
-_AUTHENTICATION: Final = "/endpoint/authentication"
+_AUTHENTICATION: Final = ("/endpoint/authentication", "/authentication")
+"""Where the arguments of a call have its policy."""
 _READS_AUTHORIZATION: Final = re.compile(r"\$authorization(?!\w)")
 
 Authorize = Callable[[Json], Awaitable[dict[str, str] | None]]
@@ -83,7 +84,7 @@ class SecretHandler:
         if first:
             await asyncio.to_thread(put, first, None)
         if others:
-            policy = (result.get("endpoint") or {}).get("authentication")
+            policy = (result.get("endpoint") or result).get("authentication")
             await asyncio.to_thread(put, others, await self._authorization(policy, others))
         return result
 

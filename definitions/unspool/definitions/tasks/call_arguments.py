@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from unspool.definitions.authentication import needs_token
 from unspool.definitions.authentication_policy import without_templates
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
@@ -60,6 +61,9 @@ def compile_arguments(
             policy, found = without_templates(with_secrets(_resolved(policy, context)), path, texts, context)
             addresses |= found
             written = with_member(written, path, policy)
+            if path in _AUTHENTICATION:
+                reads_secret = "secrets" in context.template(policy).variables
+                texts.secret_authorization = reads_secret or needs_token(policy)
     for path in endpoints:
         if (endpoint := member_at(written, path)) is None:
             continue
@@ -75,6 +79,16 @@ def compile_arguments(
     values = context.template(texts.taken(written, ""))
     reads = values.variables.union(*(address.variables for address in addresses.values()))
     return texts.arguments(CallArguments(values, addresses, reads))
+
+
+def authentication_of(written: dict[str, Json], context: CompileContext) -> Evaluable | None:
+    """Compiles the authentication policy of a call, for `$authorization`; None if it has none.
+
+    Raises:
+        TaskNotCompilable: there is no policy with its name.
+    """
+    policy = member_at(written, *_AUTHENTICATION)
+    return None if policy is None else context.template(with_secrets(_resolved(policy, context)))
 
 
 def _resolved(policy: Json, context: CompileContext) -> Json:

@@ -62,8 +62,12 @@ class Body:
     check: DataSchema | None
     properties: Mapping[str, Property] = field(default_factory=dict)
 
+    def takes(self, rest: dict[str, Json]) -> bool:
+        """Whether parameters of a call that are no others can be the body."""
+        return self.is_object or (len(rest) == 1 and next(iter(rest)) in self.names)
+
     def value(self, rest: dict[str, Json]) -> Json:
-        """The value of the body, from the parameters of a call that are no others; None if it has none."""
+        """The value of the body, from the parameters that it takes; None if there are none."""
         if len(rest) == 1:
             name, value = next(iter(rest.items()))
             if name in self.names and not (self.has_own and not isinstance(value, dict)):

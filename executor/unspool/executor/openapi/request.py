@@ -180,18 +180,14 @@ def _headers_and_body(
 def _body_value(operation: Operation, form: dict[str, Json], rest: dict[str, Json]) -> Json:
     """The value of the body, checked; None if there is none."""
     body = operation.body
-    value = body.value(rest) if body is not None and not form else None
-    is_whole = body is not None and len(rest) == 1 and next(iter(rest)) in body.names
-    if rest and (body is None or form or not (body.is_object or is_whole)):
+    if rest and (body is None or not body.takes(rest)):
         _reject_unknown(operation, rest)
-    if form:
-        return form
-    if value is None:
-        if body is not None and body.required:
-            _reject(f"the body of the operation '{operation.id}' is missing")
-        return None
-    assert body is not None
-    if body.check is not None:
+    if form or body is None:
+        return form or None
+    value = body.value(rest)
+    if value is None and body.required:
+        _reject(f"the body of the operation '{operation.id}' is missing")
+    if value is not None and body.check is not None:
         _check(f"the body of the operation '{operation.id}'", body.check.problems(value))
     return value
 
