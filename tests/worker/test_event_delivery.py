@@ -13,6 +13,7 @@ from tests.worker.test_service import (
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
+from unspool.eventstore.opening import open_store
 from unspool.eventstore.records import Status, WorkflowRef
 from unspool.worker.replay import verify
 
@@ -97,6 +98,20 @@ async def test_events_wait_for_a_worker(store, jq):
     await store.publish(TENANT, [paid(n) for n in range(50)])
     async with working(store, jq, "w2"):
         assert await output(store, key) == [{"order": n} for n in range(50)]
+
+
+async def test_workers_that_share_the_events_of_one_execution_keep_their_order(store, store_url, jq):
+    """Each of them reads some of the messages, so it holds later ones while another has earlier ones."""
+    await deploy(store, "do: [{l: {listen: {to: {any: [{with: {type: paid}}], until: 'length == 200'}}}}]")
+    async with working(store, jq, "w0"):
+        key = await start(store, "e")
+        await listening(store, [key])
+    second = await open_store(store_url, {})
+    async with working(store, jq, "w1"), working(second, jq, "w2"):
+        for n in range(200):
+            await store.publish(TENANT, [paid(n)])
+        assert [each["order"] for each in await output(store, key)] == list(range(200))
+    await second.close()
 
 
 async def test_events_go_on_while_workers_come_and_go(store, jq):

@@ -22,7 +22,7 @@ from unspool.eventstore.records import (
     MessageKind,
     Outcome,
 )
-from unspool.worker.execution_processor import APPLIED
+from unspool.worker.answering import APPLIED, OUT_OF_TURN
 from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.resolution import Resolution
@@ -77,11 +77,11 @@ class BatchProcessor:
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered = {}
         for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
-            if outcome not in APPLIED:
+            if outcome in APPLIED:
+                answered[commit.key] = left
+                await self._states.keep(commit, after)
+            elif outcome not in OUT_OF_TURN:
                 self._states.forget(commit.key)
-                continue
-            answered[commit.key] = left
-            await self._states.keep(commit, after)
         return answered
 
     async def _resolve(self, steps: Sequence[Step]) -> tuple[list[Step], list[Commit]]:

@@ -1,28 +1,9 @@
 """The order of events in the messages of an execution.
 
-A message that was returned to the inbox may come behind later ones. A commit that consumes an event before an
-earlier one is refused, so the earlier one has to be decided on first.
+A message that was returned to the inbox may come behind later ones.
 """
 
-from collections.abc import Sequence
-from typing import Final
-
-from unspool.eventstore.records import Delivery, Message, MessageKind, Outcome
-
-RETURNED: Final = frozenset({Outcome.ANSWERED, Outcome.EARLY})
-"""Outcomes after which messages are returned: another worker has one of the events, or an earlier one."""
-
-PAUSE_SECONDS: Final = 0.05
-"""How long a worker keeps such messages. The other worker needs some time, or may be gone."""
-
-
-def first_of(deliveries: Sequence[Delivery[Message]]) -> Sequence[Delivery[Message]]:
-    """Returns the first messages, to be answered alone after all together were refused.
-
-    Two batches of a worker may have the events of each other in between. Then neither can be committed as a
-    whole; but the first event of one of them is the earliest in the inbox.
-    """
-    return deliveries[: max(1, len(deliveries) // 4)]
+from unspool.eventstore.records import Delivery, Message, MessageKind
 
 
 def in_bus_order(deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:

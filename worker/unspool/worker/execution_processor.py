@@ -21,8 +21,8 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.children import StartRefused
-from unspool.worker.event_order import PAUSE_SECONDS, RETURNED, first_of
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
@@ -37,12 +37,6 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 3
 """Failures after which a message goes to the dead letter queue."""
-
-APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
-"""Outcomes of a commit that is applied."""
-
-MAX_CONFLICTS: Final = 8
-"""Conflicts after which the messages are released, to be delivered again later."""
 
 
 class ExecutionProcessor:
@@ -133,46 +127,45 @@ class ExecutionProcessor:
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
     ) -> Sequence[Delivery[Message]]:
         """Answers messages with one commit. Returns the messages that need another commit."""
-        some = deliveries
-        for lost in range(MAX_CONFLICTS):
-            cached = self._states.get(key) or (starting_state(key, deliveries) if lost == 0 else None)
-            known = cached or await self._states.load(key)
-            if known is None:
-                log.warning("no such execution", extra={"action": "orphan_message", "execution": key.id})
-                await self._store.acknowledge(deliveries)
-                return ()
-            lost_key = await self._retries_without_key(key, known, deliveries)
-            if lost_key:
-                await self._store.acknowledge(lost_key)
-                return [delivery for delivery in deliveries if delivery not in lost_key]
-            step, outcome = await self._committed(key, known, some)
-            if step is not None:
-                if outcome in APPLIED:
-                    return [*step.left, *deliveries[len(some) :]]
-                answered = len(some) - len(step.left)
-                if outcome in RETURNED and answered > 1:
-                    some = first_of(some[:answered])
-                    continue
-                if outcome in RETURNED:  # those that are not answered come back
-                    await asyncio.sleep(PAUSE_SECONDS)
-                    break
-            elif cached is None:
-                # The messages were processed before. Only a state that was just read proves that. A cached
-                # state may be older than another worker's commit, whose task results then seem unexpected.
-                await self._answer_without_step(key, known, some)
-                return deliveries[len(some) :]
+        assumed = starting_state(key, deliveries)
+
+        async def attempt(some: Sequence[Delivery[Message]]) -> Attempt:
+            nonlocal assumed
+            known, assumed = self._states.get(key) or assumed, None
+            return await self._attempt(key, known, some)
+
+        return await answer(self._store, deliveries, attempt)
+
+    async def _attempt(
+        self, key: ExecutionKey, cached: CachedState | None, deliveries: Sequence[Delivery[Message]]
+    ) -> Attempt:
+        known = cached or await self._states.load(key)
+        if known is None:
+            log.warning("no such execution", extra={"action": "orphan_message", "execution": key.id})
+            await self._store.acknowledge(deliveries)
+            return Attempt(None)
+        lost_key = await self._retries_without_key(key, known, deliveries)
+        if lost_key:
+            await self._store.acknowledge(lost_key)
+            return Attempt(None, [delivery for delivery in deliveries if delivery not in lost_key])
+        step, outcome = await self._committed(key, known, deliveries)
+        if step is None and cached is None:
+            # The messages were processed before. Only a state that was just read proves that. A cached
+            # state may be older than another worker's commit, whose task results then seem unexpected.
+            await self._answer_without_step(key, known, deliveries)
+            return Attempt(None)
+        if step is None or outcome not in APPLIED | OUT_OF_TURN:
             self._states.forget(key)
-        self._states.forget(key)
-        await self._store.release(deliveries)
-        return ()
+            return Attempt(Outcome.CONFLICT)
+        return Attempt(outcome, step.left)
 
     async def _answer_without_step(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
     ) -> None:
         """Acknowledges messages that change nothing, after their answers, if any, are sent."""
         plan = await self._plan(key, known, deliveries)
-        for answer in self._steps.answers(plan, known, deliveries):
-            await self._store.send(key.tenant, answer)
+        for reply in self._steps.answers(plan, known, deliveries):
+            await self._store.send(key.tenant, reply)
         await self._store.acknowledge(deliveries)
 
     async def _retries_without_key(

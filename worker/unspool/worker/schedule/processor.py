@@ -3,12 +3,11 @@
 Failures are for the caller, which retries and moves messages to the dead letter queue.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
-from typing import Final
 from uuid import uuid4
 
 from unspool.definitions.json_value import Json
@@ -28,8 +27,8 @@ from unspool.eventstore.records import (
     Outcome,
     WorkflowRef,
 )
+from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.definition_cache import DefinitionCache
-from unspool.worker.event_order import PAUSE_SECONDS, RETURNED, first_of
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import with_tenant
 from unspool.worker.schedule.builder import EventTriggers
@@ -43,9 +42,6 @@ from unspool.worker.steps import in_time
 from unspool.worker.tenant_threads import TenantThreads
 
 log = logging.getLogger(__name__)
-
-_MAX_CONFLICTS: Final = 8
-"""Conflicts after which messages are released, for another worker or for later."""
 
 
 class ScheduleProcessor:
@@ -76,41 +72,31 @@ class ScheduleProcessor:
         """Answers messages of one schedule, in order."""
         while deliveries:
             try:
-                deliveries = await self._answer(key, deliveries)
+                deliveries = await answer(self._store, deliveries, partial(self._attempt, key))
             except BaseException:
                 self._states.take(key)  # the commit may have been applied; the stored history shows it
                 raise
 
-    async def _answer(
-        self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]
-    ) -> Sequence[Delivery[Message]]:
-        """Answers messages with one commit. Returns those that need another one."""
-        some = deliveries
-        for _ in range(_MAX_CONFLICTS):
-            cached = self._states.take(key)
-            known = cached or await stored_schedule(self._store, key)
-            if known is None:
-                log.warning("no such schedule", extra={"action": "orphan_message", "execution": key.id})
-                await self._store.acknowledge(deliveries)
-                return ()
-            decision, read = await self._decide(key, known, some)
-            if decision.events:
-                outcome = await self._apply(key, known, decision, some[:read])
-                if outcome in RETURNED and read > 1:
-                    some = first_of(some[:read])
-                    continue
-                if outcome in RETURNED:  # those that are not answered come back
-                    await asyncio.sleep(PAUSE_SECONDS)
-                    break
-                if outcome is not Outcome.CONFLICT:
-                    return deliveries[read:]
-            elif cached is None or await self._is_current(key, known):
-                # Only the present state proves that nothing has to be done.
-                await self._store.acknowledge(some[:read])
+    async def _attempt(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> Attempt:
+        """Decides on messages and commits. A state that is not the present one is not kept."""
+        cached = self._states.take(key)
+        known = cached or await stored_schedule(self._store, key)
+        if known is None:
+            log.warning("no such schedule", extra={"action": "orphan_message", "execution": key.id})
+            await self._store.acknowledge(deliveries)
+            return Attempt(None)
+        decision, read = await self._decide(key, known, deliveries)
+        if decision.events:
+            outcome = await self._apply(key, known, decision, deliveries[:read])
+            if outcome in OUT_OF_TURN:
                 self._states.put(key, known)
-                return deliveries[read:]
-        await self._store.release(deliveries)
-        return ()
+            return Attempt(outcome, deliveries[read:])
+        if cached is None or await self._is_current(key, known):
+            # Only the present state proves that nothing has to be done.
+            await self._store.acknowledge(deliveries[:read])
+            self._states.put(key, known)
+            return Attempt(None, deliveries[read:])
+        return Attempt(Outcome.CONFLICT)
 
     async def _decide(
         self, key: ExecutionKey, known: StoredSchedule, deliveries: Sequence[Delivery[Message]]
@@ -162,7 +148,7 @@ class ScheduleProcessor:
         commit_id = f"{self._me}-{next(self._made)}"
         commit = _commit_of(key, commit_id, known, decision, acknowledges)
         outcome = await self._store.commit(commit)
-        if outcome is Outcome.CONFLICT or outcome in RETURNED:
+        if outcome not in APPLIED:
             return outcome
         self._states.put(key, StoredSchedule(decision.state, commit_id))
         _log_problems(key, decision.events)
