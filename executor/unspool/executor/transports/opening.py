@@ -1,7 +1,8 @@
 """Opens the transports that the settings name."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -10,18 +11,27 @@ import redis.asyncio
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import BadSetting, from_environment
+from unspool.executor.brokers.protocols import PROTOCOLS, Connect, connector
+from unspool.executor.egress import AddressScope, EgressPolicy
+from unspool.executor.limits.limits import Limits
+from unspool.executor.outbound import Outbound, opened_outbound
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.transports.broker_address import BrokerAddress, broker_address
+from unspool.executor.transports.broker_sink import BrokerSink
+from unspool.executor.transports.broker_source import BrokerSource
 from unspool.executor.transports.http_sink import HttpSink
 from unspool.executor.transports.redis_streams import StreamAddress, connected_to, stream_address
 from unspool.executor.transports.service import TransportService
 from unspool.executor.transports.settings import TransportSettings
-from unspool.executor.transports.sink import Sink
+from unspool.executor.transports.sink import Sink, Source
 from unspool.executor.transports.stream_sink import StreamSink
 from unspool.executor.transports.stream_source import StreamSource
 
 _SINK: Final = "UNSPOOL_EVENT_SINK_STREAM"
 _SOURCES: Final = "UNSPOOL_EVENTS_STREAM"
+_SINK_BROKER: Final = "UNSPOOL_EVENT_SINK_BROKER"
+_SOURCE_BROKERS: Final = "UNSPOOL_EVENTS_BROKERS"
 
 
 @asynccontextmanager
@@ -54,10 +64,30 @@ async def opened_transports(
                 raise BadSetting(f"{_SINK} and {_SOURCES} name the same stream: its events would go round")
             client = await _client(stack, _SINK, address)
             sinks.append(StreamSink(client, address.key, settings.sink_stream_length))
-        readers = [
+        readers: list[Source] = [
             StreamSource(store, await _client(stack, _SOURCES, address), address, name) for address in sources
         ]
+        if settings.sink_broker or settings.source_brokers:
+            outbound = await stack.enter_async_context(_outbound())
+            read = [broker_address(_SOURCE_BROKERS, text) for text in settings.source_brokers.split()]
+            readers += [BrokerSource(store, each, outbound, _adapter(each)) for each in read]
+            if settings.sink_broker:
+                to = broker_address(_SINK_BROKER, settings.sink_broker)
+                if to.place in {each.place for each in read}:
+                    raise BadSetting(f"{_SINK_BROKER} and {_SOURCE_BROKERS} name the same channel")
+                sink = BrokerSink(to, outbound, _adapter(to))
+                stack.push_async_callback(sink.close)
+                sinks.append(sink)
         yield TransportService(store, sinks, settings, name, readers)
+
+
+def _adapter(address: BrokerAddress) -> Callable[[], Connect]:
+    return partial(connector, PROTOCOLS[address.server.protocol])
+
+
+def _outbound() -> AbstractAsyncContextManager[Outbound]:
+    """Connections to the brokers of the operator, which may be anywhere in private networks."""
+    return opened_outbound(EgressPolicy(AddressScope.PRIVATE), Limits(ExecutorSettings(), None), 10)
 
 
 async def _client(stack: AsyncExitStack, variable: str, address: StreamAddress) -> "redis.asyncio.Redis":

@@ -10,9 +10,8 @@ from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.executor.transports.settings import TransportSettings
-from unspool.executor.transports.sink import Sink
+from unspool.executor.transports.sink import Sink, Source
 from unspool.executor.transports.sink_loop import SinkLoop
-from unspool.executor.transports.stream_source import StreamSource
 
 _KEEP_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 5.0
@@ -32,7 +31,7 @@ class TransportService:
         sinks: Sequence[Sink],
         settings: TransportSettings,
         name: str,
-        sources: Sequence[StreamSource] = (),
+        sources: Sequence[Source] = (),
     ) -> None:
         self._store = store
         self._sources = sources

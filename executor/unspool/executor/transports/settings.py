@@ -30,6 +30,18 @@ class TransportSettings:
         "Redis streams whose entries are published, as names or URLs, separated by blanks",
         secret=True,
     )
+    sink_broker: str = setting(
+        "UNSPOOL_EVENT_SINK_BROKER",
+        "",
+        "Channel of a message broker that gets every published event: PROTOCOL://HOST:PORT?channel=NAME",
+        secret=True,
+    )
+    source_brokers: str = setting(
+        "UNSPOOL_EVENTS_BROKERS",
+        "",
+        "Channels of message brokers whose messages are published, as URLs, separated by blanks",
+        secret=True,
+    )
     sink_batch: int = setting(
         "UNSPOOL_EVENT_SINK_BATCH",
         1,

@@ -1,4 +1,4 @@
-"""What a sink is, and how sending can fail."""
+"""What a sink and a source are, and how sending can fail."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -35,3 +35,13 @@ class Sink(Protocol):
         Raises:
             NotSent: some or all of them may not have arrived.
         """
+
+
+class Source(Protocol):
+    """A place outside whose events are published."""
+
+    async def run(self) -> None:
+        """Publishes events until `stop`."""
+
+    def stop(self) -> None:
+        """Asks it to finish."""

@@ -20,7 +20,8 @@ MAX_BYTES: Final = 1 << 20
 _EVENT: Final = b"event"
 _DATA: Final = "data"
 _CONTENT_TYPE: Final = "datacontenttype"
-_PREFIX: Final = re.compile(r"(?:ce[_:-]|cloudEvents[:_])")
+PREFIX: Final = re.compile(r"(?:ce[_:-]|cloudEvents[:_])")
+"""What bindings of protocols write before the name of an attribute."""
 
 
 class NoEvent(ValueError):
@@ -69,7 +70,7 @@ def _structured(text: bytes) -> CloudEvent:
 
 
 def _binary(fields: Mapping[bytes, bytes]) -> CloudEvent:
-    named = {_PREFIX.sub("", name.decode(), count=1): value for name, value in fields.items()}
+    named = {PREFIX.sub("", name.decode(), count=1): value for name, value in fields.items()}
     data = named.pop(_DATA, None)
     event: CloudEvent = {name: value.decode() for name, value in named.items()}
     if data is None:
