@@ -405,6 +405,10 @@ class TestUnusableDocument:
         document = openapi_3("/x", {"operationId": "findPetsByStatus"})
         unusable(await openapi(document, "findPetByStatus"), "did you mean 'findPetsByStatus'?")
 
+    @pytest.mark.parametrize("operation", [None, 7, {}, ["op"]])
+    async def test_an_id_is_text(self, openapi, operation) -> None:
+        unusable(await openapi(openapi_3("/x", {}), operation), "operationId must be text")
+
     async def test_an_id_of_two_operations(self, openapi) -> None:
         document = openapi_3("/x", {})
         document["paths"]["/y"] = document["paths"]["/x"]

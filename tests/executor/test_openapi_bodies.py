@@ -52,7 +52,15 @@ async def test_the_media_type(openapi, service, offered, chosen) -> None:
 
 
 async def test_a_form(openapi, service) -> None:
-    given = {"text": "a b&c", "n": 1, "yes": True, "none": None, "list": [1, "x"], "object": {"k": [1]}}
+    given = {
+        "text": "a b&c",
+        "n": 1,
+        "yes": True,
+        "none": None,
+        "list": [1, "x"],
+        "object": {"k": [1]},
+        "deep": [{"a": 1}, [2]],
+    }
     await openapi(with_body({"type": "object"}, FORM), "op", parameters=given)
     assert parse_qsl(service.bodies[0].decode(), keep_blank_values=True) == [
         ("text", "a b&c"),
@@ -61,6 +69,8 @@ async def test_a_form(openapi, service) -> None:
         ("list", "1"),
         ("list", "x"),
         ("object", '{"k":[1]}'),
+        ("deep", '{"a":1}'),
+        ("deep", "[2]"),
     ]
 
 
@@ -174,7 +184,7 @@ async def test_text_and_bytes(openapi, service, media_type, value, sent) -> None
 @pytest.mark.parametrize(
     ("media_type", "value", "cause"),
     [
-        ("application/xml", {"a": 1}, "object"),
+        ("application/xml", {"a": 1}, "must be text"),
         ("application/octet-stream", "no base64!", "base64"),
         ("image/png", 7, "base64"),
     ],

@@ -86,16 +86,16 @@ class Body:
                 [part for name, each in _object(value).items() for part in self._parts(name, each)]
             )
         if _IS_TEXT.fullmatch(kind):
+            if isinstance(value, dict | list):
+                raise NotWritable(f"must be text, because it is sent as {kind}")
             return self.media_type, scalar_text(value).encode()
         return self.media_type, _bytes(value)
 
     def _pairs(self, value: dict[str, Json]) -> Iterator[str]:
         for name, each in value.items():
             style = self.properties.get(name, _ANY).style
-            if style is None and isinstance(each, dict):
-                yield from query_pairs(name, orjson.dumps(each).decode(), _EXPLODED)
-            elif each is not None:
-                yield from query_pairs(name, each, style or _EXPLODED)
+            if each is not None:
+                yield from query_pairs(name, _plain(each) if style is None else each, style or _EXPLODED)
 
     def _parts(self, name: str, value: Json) -> Iterator[Part]:
         if value is None:
@@ -231,6 +231,13 @@ def _is_binary(schema: dict[str, Json]) -> bool:
     return schema.get("format") == "binary" or (
         "contentMediaType" in schema and "contentEncoding" not in schema
     )
+
+
+def _plain(value: Json) -> Json:
+    """A property of a form, with JSON in place of objects, and of lists within a list."""
+    if isinstance(value, list):
+        return [orjson.dumps(item).decode() if isinstance(item, dict | list) else item for item in value]
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
 def _object(value: Json) -> dict[str, Json]:

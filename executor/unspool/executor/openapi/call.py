@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from unspool.definitions.errors import WorkflowError, configuration
+from unspool.definitions.json_value import Json
+from unspool.definitions.spelling import shown
 from unspool.definitions.tasks.call_openapi import DOCUMENT
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
@@ -61,14 +63,14 @@ class OpenApiCall:
         except UnusableDocument as problem:
             raise Rejected(_unusable(named["uri"], problem)) from None
 
-    async def _operation(self, context: TaskContext, sha256: str, operation_id: str) -> Operation:
-        """An operation of a document. Raises `UnusableDocument`."""
+    async def _operation(self, context: TaskContext, sha256: str, operation_id: Json) -> Operation:
+        """An operation of a document. Raises `UnusableDocument`, and `Rejected` if the id is not text."""
+        if not isinstance(operation_id, str):
+            raise Rejected(configuration(f"operationId must be text, not {shown(operation_id)}"))
         key = context.tenant, sha256, operation_id
         if (known := self._operations.get(key)) is not None:
             self._operations.move_to_end(key)
             return known
-        if not isinstance(operation_id, str):
-            raise Rejected(configuration(f"operationId must be text, not {operation_id!r}"[:200]))
         document = await self._documents.get(context, sha256)
         # On a thread, because the schemas of a large document take some time.
         operation = await asyncio.to_thread(read_operation, document, operation_id)
