@@ -1,4 +1,4 @@
-"""`run: container` against a real Podman (inventory I55-I59; dsl-reference.md, "Container Process")."""
+"""`run: container` with real engines, Podman and Docker (inventory I55-I59)."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.podman import Podman, missing, running_podman
+from tests.container_engines import ContainerEngine, missing, running_docker, running_podman
 from tests.task_contexts import task_context
 
 from unspool.eventstore.records import TaskRequest
@@ -23,7 +23,14 @@ from unspool.executor.runs.container.engine import opened_engine
 from unspool.executor.runs.container.sweep import sweep
 from unspool.executor.settings import ExecutorSettings
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+ENGINES = [
+    pytest.param(
+        running, id=name, marks=pytest.mark.skipif(missing(name) is not None, reason=str(missing(name)))
+    )
+    for name, running in (("podman", running_podman), ("docker", running_docker))
+]
+only_podman = pytest.mark.parametrize("engine", ENGINES[:1], indirect=True)
+"""For tests of our own rules; those of the API run with both."""
 
 Run = Callable[..., Awaitable[Outcome]]
 
@@ -31,17 +38,17 @@ NUMBERS = count()
 SLEEP = {"image": "alpine", "command": "echo begun; exec sleep 600"}
 
 
-@pytest.fixture(scope="module")
-def podman() -> Iterator[Podman]:
-    with running_podman() as running:
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[ContainerEngine]:
+    with request.param() as running:
         yield running
 
 
 @pytest.fixture
-async def container(request: pytest.FixtureRequest, podman: Podman) -> AsyncIterator[Run]:
+async def container(request: pytest.FixtureRequest, engine: ContainerEngine) -> AsyncIterator[Run]:
     """Runs a `container` task: `await container("alpine", command=…)`. Settings come by parametrization."""
     more = getattr(request, "param", {})
-    own = {"allow": "container", "container_host": podman.url, "shell_kill_grace_seconds": 0}
+    own = {"allow": "container", "container_host": engine.url, "shell_kill_grace_seconds": 0}
     async with default_handlers(ExecutorSettings(**own, **more)) as handlers:
 
         async def run(image: str = "alpine", *, run: str | None = None, report=print, **arguments) -> Outcome:
@@ -68,6 +75,7 @@ async def test_command_arguments_stdin_and_environment(container) -> None:
     assert outcome == Completed("STDIN was: Grüße\nARGS are $(echo no) ; b 1")
 
 
+@only_podman
 async def test_without_a_command_the_image_runs_its_own(container) -> None:
     assert await container("hello-world") == Completed("Hello from Docker!")
     assert await container("hello-world", arguments=["and", "you"]) == Completed("Hello from Docker! and you")
@@ -84,6 +92,7 @@ async def test_return_modes_and_failure(container) -> None:
     assert failed.error.detail == "the container ended with exit code 3: bad ***"
 
 
+@only_podman
 async def test_a_container_has_no_rights(container) -> None:
     command = "cat /proc/self/status; ls /proc/self/fd; echo links $(ls /sys/class/net 2>/dev/null)"
     outcome = await container(command=command)
@@ -93,6 +102,7 @@ async def test_a_container_has_no_rights(container) -> None:
     assert "HOSTNAME" not in status
 
 
+@only_podman
 async def test_processes_that_multiply_are_limited(container) -> None:
     """A fork bomb: the container cannot have more processes than the operator allows."""
     command = "for i in $(yes | head -300); do sleep 60 & done"
@@ -100,67 +110,73 @@ async def test_processes_that_multiply_are_limited(container) -> None:
     assert "fork" in outcome.output["stderr"]
 
 
+@only_podman
 @pytest.mark.parametrize("container", [{"shell_max_output_bytes": 1000}], indirect=True)
-async def test_output_is_limited(container, podman) -> None:
+async def test_output_is_limited(container, engine) -> None:
     outcome = await container(command="yes >&2")
     assert kind(outcome) == ("runtime", 500)
     assert outcome.error.title == "Output too large"
-    assert podman.running() == []
+    assert engine.running() == []
 
 
+@only_podman
 async def test_output_that_is_not_utf_8(container) -> None:
     assert await container(command=r"printf '\377a'") == Completed("\ufffda")
 
 
+@only_podman
 async def test_large_stdin(container) -> None:
     assert await container(command="head -c 3; cat >/dev/null", stdin="x" * 1_000_000) == Completed("xxx")
 
 
-async def test_the_name_and_what_is_left(container, podman) -> None:
+@only_podman
+async def test_the_name_and_what_is_left(container, engine) -> None:
     """I59: containers are kept, unless the task wants it otherwise"""
-    podman.remove_all()
+    engine.remove_all()
     assert isinstance(await container(command="true"), Completed)
-    [kept] = podman.containers()
+    [kept] = engine.containers()
     assert kept["Names"][0].removeprefix("/").startswith("w-")
     assert kept["Names"][0].endswith(".n-job")
     assert await container(command="true", name="mine", lifetime={"cleanup": "always"}) == Completed("")
-    assert [each["Id"] for each in podman.containers()] == [kept["Id"]]
+    assert [each["Id"] for each in engine.containers()] == [kept["Id"]]
     taken = await container(command="true", name=kept["Names"][0].removeprefix("/"))
     assert kind(taken) == ("runtime", 500)
     assert "could not be started" in taken.error.detail
 
 
-async def test_the_same_task_again_replaces_its_container(container, podman) -> None:
-    podman.remove_all()
+@only_podman
+async def test_the_same_task_again_replaces_its_container(container, engine) -> None:
+    engine.remove_all()
     for _ in range(2):
         assert await container(command="echo a", run="again", name="twice") == Completed("a")
-    assert len(podman.containers()) == 1
+    assert len(engine.containers()) == 1
 
 
-async def test_a_container_that_is_not_awaited_is_started_once(container, podman, eventually) -> None:
+async def test_a_container_that_is_not_awaited_is_started_once(container, engine, eventually) -> None:
     """I58"""
-    podman.remove_all()
+    engine.remove_all()
     arguments = {"command": "cat; exec sleep 600", "stdin": "in", "await": False, "run": "detached"}
     assert await container(**arguments) == Completed(None)
     assert await container(**arguments) == Completed(None)
-    [started] = podman.containers()
+    [started] = engine.containers()
     assert started["State"] == "running"
     await container(command="true", **{"await": False, "lifetime": {"cleanup": "always"}})
-    await eventually(lambda: len(podman.containers()) == 1, "the other one is removed at its end")
+    await eventually(lambda: len(engine.containers()) == 1, "the other one is removed at its end")
 
 
 @pytest.mark.parametrize("cleanup", ["always", "never"])
-async def test_a_cancelled_container_is_stopped(container, podman, eventually, cleanup) -> None:
-    podman.remove_all()
+async def test_a_cancelled_container_is_stopped(container, engine, eventually, cleanup) -> None:
+    engine.remove_all()
     task = asyncio.create_task(container(**SLEEP, lifetime={"cleanup": cleanup}))
-    await eventually(podman.running, "the container runs")
+    await eventually(engine.running, "the container runs")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert podman.running() == []
-    assert len(podman.containers()) == (cleanup == "never")
+    assert engine.running() == []
+    assert len(engine.containers()) == (cleanup == "never")
 
 
+@only_podman
 async def test_progress_has_the_newest_output(container, eventually) -> None:
     reported: list[object] = []
     command = "echo one $KEY; exec sleep 600"
@@ -174,6 +190,7 @@ async def test_progress_has_the_newest_output(container, eventually) -> None:
         await task
 
 
+@only_podman
 @pytest.mark.parametrize(
     ("arguments", "error", "named"),
     [
@@ -205,6 +222,7 @@ async def test_what_cannot_run_is_an_error_that_says_why(container, arguments, e
     assert named in outcome.error.detail
 
 
+@only_podman
 @pytest.mark.parametrize(
     "container", [{"container_images": "registry.example.com/*, docker.io/library/h*"}], indirect=True
 )
@@ -213,12 +231,13 @@ async def test_images_can_be_restricted(container) -> None:
     assert kind(await container("alpine")) == ("authorization", 403)
 
 
-async def test_volumes_that_the_operator_allows(podman, tmp_path) -> None:
+@only_podman
+async def test_volumes_that_the_operator_allows(engine, tmp_path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir(mode=0o777)
     (tmp_path / "in" / "file").write_text("content")
     settings = ExecutorSettings(
-        allow="container", container_host=podman.url, container_volumes=f"{tmp_path}/in:ro, {tmp_path}/out"
+        allow="container", container_host=engine.url, container_volumes=f"{tmp_path}/in:ro, {tmp_path}/out"
     )
     command = "cat /in/file; cat /in/file > /out/copy; touch /in/new"
     async with default_handlers(settings) as handlers:
@@ -235,14 +254,15 @@ async def test_volumes_that_the_operator_allows(podman, tmp_path) -> None:
     assert kind(refused) == ("authorization", 403)
 
 
+@only_podman
 @pytest.mark.parametrize("container", [{"container_network": "bridge"}], indirect=True)
-async def test_ports_are_published_on_the_loopback_address(container, podman, eventually) -> None:
+async def test_ports_are_published_on_the_loopback_address(container, engine, eventually) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     command = "echo hello | nc -l -p 8080"
     task = asyncio.create_task(container(command=command, ports={str(port): 8080}))
-    await eventually(podman.running, "the container runs")
-    [published] = [each["Ports"] for each in podman.containers() if each["State"] == "running"]
+    await eventually(engine.running, "the container runs")
+    [published] = [each["Ports"] for each in engine.containers() if each["State"] == "running"]
     found = [(each["IP"], each["PublicPort"], each["PrivatePort"]) for each in published]
     assert found == [("127.0.0.1", port, 8080)]
     task.cancel()
@@ -260,21 +280,22 @@ async def test_an_engine_that_is_not_there_or_not_allowed() -> None:
         assert kind(await handlers["container"](request, task_context())) == ("authorization", 403)
 
 
-async def test_the_sweep_removes_containers_when_their_time_has_come(container, podman) -> None:
-    podman.remove_all()
+@only_podman
+async def test_the_sweep_removes_containers_when_their_time_has_come(container, engine) -> None:
+    engine.remove_all()
     await container(command="true", lifetime={"cleanup": "eventually", "after": {"minutes": 30}})
     await container(command="true")
-    assert len(podman.containers()) == 2
-    [later] = podman.containers(**{labels.CLEANUP: "eventually"})
-    async with opened_engine(parse_address(podman.url)) as engine:
+    assert len(engine.containers()) == 2
+    [later] = engine.containers(**{labels.CLEANUP: "eventually"})
+    async with opened_engine(parse_address(engine.url)) as client:
         from unspool.eventstore.clock import SystemClock
 
         now = SystemClock().now()
-        await sweep(engine, now + 29 * 60_000)
-        assert len(podman.containers()) == 2
-        await sweep(engine, now + 31 * 60_000)
-    assert later["Id"] not in [each["Id"] for each in podman.containers()]
-    assert len(podman.containers()) == 1
+        await sweep(client, now + 29 * 60_000)
+        assert len(engine.containers()) == 2
+        await sweep(client, now + 31 * 60_000)
+    assert later["Id"] not in [each["Id"] for each in engine.containers()]
+    assert len(engine.containers()) == 1
 
 
 EXECUTOR = """
@@ -300,34 +321,35 @@ def children(pid: int) -> list[int]:
     return [int(child) for file in listed for child in file.read_text().split()]
 
 
-def executor(podman: Podman, cleanup: str) -> subprocess.Popen[bytes]:
+def executor(engine: ContainerEngine, cleanup: str) -> subprocess.Popen[bytes]:
     """A process that runs a container that never ends."""
     root = Path(__file__).parents[2]
     folders = [str(root), *(str(path.parent) for path in root.glob("*/unspool"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
-    return subprocess.Popen([sys.executable, "-c", EXECUTOR, podman.url, cleanup], env=environment)
+    return subprocess.Popen([sys.executable, "-c", EXECUTOR, engine.url, cleanup], env=environment)
 
 
-async def test_a_killed_executor_ends_its_containers(podman, eventually) -> None:
-    podman.remove_all()
-    process = executor(podman, "never")
-    await eventually(podman.running, "the container runs")
+async def test_a_killed_executor_ends_its_containers(engine, eventually) -> None:
+    engine.remove_all()
+    process = executor(engine, "never")
+    await eventually(engine.running, "the container runs")
     process.kill()
     await asyncio.to_thread(process.wait)
-    await eventually(lambda: not podman.running(), "the helper process kills the container")
+    await eventually(lambda: not engine.running(), "the helper process kills the container")
 
 
-async def test_the_sweep_ends_containers_if_the_helper_was_killed_too(podman, eventually) -> None:
-    podman.remove_all()
-    process = executor(podman, "always")
-    await eventually(podman.running, "the container runs")
+@only_podman
+async def test_the_sweep_ends_containers_if_the_helper_was_killed_too(engine, eventually) -> None:
+    engine.remove_all()
+    process = executor(engine, "always")
+    await eventually(engine.running, "the container runs")
     for child in children(process.pid):
         os.kill(child, signal.SIGKILL)
-    async with opened_engine(parse_address(podman.url)) as engine:
-        await sweep(engine, 0)
-        assert len(podman.running()) == 1  # its executor is there
+    async with opened_engine(parse_address(engine.url)) as client:
+        await sweep(client, 0)
+        assert len(engine.running()) == 1  # its executor is there
         process.kill()
         await asyncio.to_thread(process.wait)
-        assert len(podman.running()) == 1
-        await sweep(engine, 0)
-    assert podman.containers() == []
+        assert len(engine.running()) == 1
+        await sweep(client, 0)
+    assert engine.containers() == []

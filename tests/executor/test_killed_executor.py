@@ -1,4 +1,4 @@
-"""Shell commands end with their executor, also when it is killed with SIGKILL."""
+"""Shell commands and scripts end with their executor, also when it is killed with SIGKILL."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 from unspool.executor import group_killer
 from unspool.executor.process_groups import ProcessGroups
 
-RequestCommand = Callable[[str], Awaitable[None]]
+RequestCommand = Callable[..., Awaitable[None]]
 
 
 def runs(pid: int) -> bool:
@@ -52,15 +52,18 @@ def helper_of(pid: int) -> int:
 
 @pytest.fixture
 async def request_command(tmp_path: Path) -> AsyncIterator[RequestCommand]:
-    """Requests a shell task in an execution of its own."""
+    """Requests a shell task, or a script, in an execution of its own."""
     store = SqliteStore(tmp_path / "store.sqlite3", SqliteSettings())
     await store.open()
 
-    async def request(command: str) -> None:
+    async def request(command: str, language: str | None = None) -> None:
         now = SystemClock().now()
         key = ExecutionKey("default", new_id(now))
         await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
         task = TaskRequest(key.id, "r1", "/do/0/run", "shell", {"command": command})
+        if language is not None:
+            script = {"$kind": "script", "language": language, "code": command}
+            task = task._replace(queue="call", arguments=script)
         event = Event(1, "task.requested", now, "/do/0/run", "r1", {})
         await store.commit(
             Commit(key=key, commit_id=new_id(now), expected_version=0, events=(event,), tasks=(task,))
@@ -82,7 +85,7 @@ async def executor(tmp_path: Path, request_command: RequestCommand) -> AsyncIter
         f"sqlite:///{tmp_path}/store.sqlite3",
     ]
     (tmp_path / "temporary").mkdir()
-    environment = {"UNSPOOL_ALLOW_SHELL": "true", "TMPDIR": str(tmp_path / "temporary")}
+    environment = {"UNSPOOL_ALLOW": "shell, script", "TMPDIR": str(tmp_path / "temporary")}
     process = subprocess.Popen(command, env={**os.environ, **environment})
     yield process
     process.kill()
@@ -124,6 +127,18 @@ async def test_commands_end_also_if_the_helper_process_was_killed_before(
     pids += await pids_of(tmp_path / "b", 2, eventually)
     executor.kill()
     await eventually(lambda: not any(runs(pid) for pid in pids), "all processes of both commands end")
+
+
+async def test_a_killed_executor_ends_its_scripts(executor, request_command, tmp_path, eventually) -> None:
+    code = (
+        "import os, subprocess\nchild = subprocess.Popen(['sleep', '600'])\n"
+        f"open('{tmp_path}/a', 'w').write(f'{{os.getpid()}}\\n{{child.pid}}\\n')\nchild.wait()"
+    )
+    await request_command(code, language="python")
+    pids = await pids_of(tmp_path / "a", 2, eventually)
+    executor.kill()
+    await eventually(lambda: not any(runs(pid) for pid in pids), "the script and its child end")
+    await eventually(lambda: not names_in(tmp_path / "temporary"), "its directory is removed")
 
 
 async def test_a_stopped_executor_leaves_no_helper_process(
