@@ -23,6 +23,9 @@ from unspool.definitions.tasks.request import Arguments
 SECRETS: Final = "$secrets"
 """The member of a request's arguments that has the texts."""
 
+POLICY: Final = "/endpoint/authentication"
+"""Where the authentication policy of a call is by default. Other texts can read it as `$authorization`."""
+
 Syntax = Literal["value", "address", "command"]
 
 _READ: Final = re.compile(r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")')
@@ -97,6 +100,8 @@ class SecretTexts:
     context: CompileContext
     secret_authorization: bool = False
     """Whether `$authorization` holds a secret."""
+    policy: str = POLICY
+    """Where the authentication policy is."""
     found: list[SecretText] = field(default_factory=list)
 
     @property
@@ -131,7 +136,7 @@ class SecretTexts:
             return evaluated
         reads = evaluated.variables.union(*(text.variables for text in self.found))
         loose = self.context.builder.expressions.loose
-        return SecretArguments(evaluated, tuple(self.found), self.declared, loose, reads)
+        return SecretArguments(evaluated, tuple(self.found), self.declared, self.policy, loose, reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,8 @@ class SecretArguments:
     texts: tuple[SecretText, ...]
     declared: tuple[str, ...]
     """The secrets of the workflow. The executor masks their values in what the task returns."""
+    policy: str
+    """Where the authentication policy is."""
     loose: bool
     variables: frozenset[str]
 
@@ -151,6 +158,8 @@ class SecretArguments:
             "declared": list(self.declared),
             "texts": [text.request(value, variables) for text in self.texts],
         }
+        if self.policy != POLICY:
+            secrets["policy"] = self.policy
         if self.loose:
             secrets["loose"] = True
         return {**self.evaluated.evaluate_within(value, variables, budget), SECRETS: secrets}

@@ -14,15 +14,14 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget, ExpressionError, JqRunner
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
-from unspool.definitions.secret_arguments import SECRETS, evaluated_text
+from unspool.definitions.members import member_at
+from unspool.definitions.secret_arguments import POLICY, SECRETS, evaluated_text
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.masking import Mask, Masking, TaskMask, current
 from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome, Rejected
 from unspool.executor.secrets import SecretProvider, variable
 from unspool.executor.task_context import TaskContext
 
-_AUTHENTICATION: Final = ("/endpoint/authentication", "/authentication")
-"""Where the arguments of a call have its policy."""
 _READS_AUTHORIZATION: Final = re.compile(r"\$authorization(?!\w)")
 
 Authorize = Callable[[Json], Awaitable[dict[str, str] | None]]
@@ -78,13 +77,14 @@ class SecretHandler:
         result: dict[str, Json] = _copy({name: value for name, value in arguments.items() if name != SECRETS})
         budget = Budget()
         # Authentication is first, because the others may read `$authorization` (inventory E7).
-        first = [text for text in asked["texts"] if text["at"].startswith(_AUTHENTICATION)]
-        others = [text for text in asked["texts"] if not text["at"].startswith(_AUTHENTICATION)]
+        place = asked.get("policy", POLICY)
+        first = [text for text in asked["texts"] if text["at"].startswith(place)]
+        others = [text for text in asked["texts"] if not text["at"].startswith(place)]
         put = partial(self._put, result, asked, values, budget)
         if first:
             await asyncio.to_thread(put, first, None)
         if others:
-            policy = (result.get("endpoint") or result).get("authentication")
+            policy = member_at(result, parts(place))
             await asyncio.to_thread(put, others, await self._authorization(policy, others))
         return result
 

@@ -48,7 +48,8 @@ def compile_arguments(
     Args:
         written: as the author wrote them.
         context: of the task.
-        policies: where authentication policies may be, which may be named (`use`).
+        policies: where authentication policies may be, which may be named (`use`). Other arguments can read
+            them as `$authorization`.
         endpoints: where endpoints may be. The executor gets each as `{uri, authentication}`.
 
     Raises:
@@ -60,34 +61,44 @@ def compile_arguments(
         if (policy := member_at(written, path)) is not None:
             policy, found = without_templates(with_secrets(_resolved(policy, context)), path, texts, context)
             addresses |= found
-            written = with_member(written, path, policy)
-            if path in _AUTHENTICATION:
-                reads_secret = "secrets" in context.template(policy).variables
-                texts.secret_authorization = reads_secret or needs_token(policy)
+            written = with_member(written, path, _taken(policy, path, texts))
     for path in endpoints:
         if (endpoint := member_at(written, path)) is None:
             continue
         address, policy = context.endpoint(endpoint)
+        authentication = {}
+        if policy is not None:
+            place = (*path, "authentication")
+            policy, found = without_templates(with_secrets(policy), place, texts, context)
+            addresses |= found
+            authentication = {"authentication": _taken(policy, place, texts)}
         text = endpoint if isinstance(endpoint, str) else endpoint["uri"]
         uri = (*path, "uri")
         if not texts.take(text, child("", *uri), address, "address"):
             addresses[uri] = address
-        policy, found = without_templates(with_secrets(policy), (*path, "authentication"), texts, context)
-        addresses |= found
-        authentication = {} if policy is None else {"authentication": policy}
         written = with_member(written, path, {"uri": None, **authentication})
     values = context.template(texts.taken(written, ""))
     reads = values.variables.union(*(address.variables for address in addresses.values()))
     return texts.arguments(CallArguments(values, addresses, reads))
 
 
-def authentication_of(written: dict[str, Json], context: CompileContext) -> Evaluable | None:
-    """Compiles the authentication policy of a call, for `$authorization`; None if it has none.
+def _taken(policy: Json, place: Path, texts: SecretTexts) -> Json:
+    """Returns a policy without its secrets. What is compiled after it can read it as `$authorization`."""
+    texts.policy = child("", *place)
+    taken = texts.taken(policy, texts.policy)
+    texts.secret_authorization = bool(texts.found) or needs_token(policy)
+    return taken
+
+
+def authentication_of(
+    written: dict[str, Json], context: CompileContext, path: Path = ("authentication",)
+) -> Evaluable | None:
+    """Returns the policy in the arguments of a call, for `$authorization`; None if there is none.
 
     Raises:
-        TaskNotCompilable: there is no policy with its name.
+        TaskNotCompilable: a name in `use` does not exist.
     """
-    policy = member_at(written, *_AUTHENTICATION)
+    policy = member_at(written, path)
     return None if policy is None else context.template(with_secrets(_resolved(policy, context)))
 
 

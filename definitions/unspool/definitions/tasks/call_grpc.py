@@ -5,10 +5,12 @@ from typing import Final
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource_reference import proto_reference
-from unspool.definitions.tasks.call_arguments import compile_arguments
+from unspool.definitions.tasks.call_arguments import authentication_of, compile_arguments
 from unspool.definitions.tasks.request import Request
 
 KIND: Final = "grpc"
+
+_POLICY: Final = ("service", "authentication")
 
 PROTO: Final = "proto"
 """The name of the document that describes the service."""
@@ -24,9 +26,9 @@ def compile_grpc_call(task: dict[str, Json], context: CompileContext) -> Request
     members = {name: value for name, value in written.items() if name != PROTO}
     if isinstance(tls := _written_tls(task), bool):
         members[TLS] = tls
-    arguments = compile_arguments(members, context, policies=[("service", "authentication")])
+    arguments = compile_arguments(members, context, policies=[_POLICY])
     documents = {PROTO: proto_reference(written[PROTO]["endpoint"], context)} if PROTO in written else {}
-    return Request(KIND, arguments, documents=documents)
+    return Request(KIND, arguments, authentication_of(members, context, _POLICY), documents=documents)
 
 
 def _written_tls(task: dict[str, Json]) -> Json:

@@ -16,5 +16,5 @@ def compile_openapi_call(task: dict[str, Json], context: CompileContext) -> Requ
     """Compiles a `call: openapi` task. Raises `TaskNotCompilable`."""
     written = task["with"]
     arguments = compile_arguments({n: v for n, v in written.items() if n != DOCUMENT}, context)
-    document = document_reference(written[DOCUMENT]["endpoint"], context)
-    return Request(KIND, arguments, authentication_of(written, context), documents={DOCUMENT: document})
+    documents = {DOCUMENT: document_reference(written[DOCUMENT]["endpoint"], context)}
+    return Request(KIND, arguments, authentication_of(written, context), documents=documents)
