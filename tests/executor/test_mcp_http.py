@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,13 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-async def mcp(request: pytest.FixtureRequest) -> AsyncIterator[Callable]:
+def reports() -> list:
+    """What the calls of a test reported as progress."""
+    return []
+
+
+@pytest.fixture
+async def mcp(request: pytest.FixtureRequest, reports: list) -> AsyncIterator[Callable]:
     """Runs an `mcp` task: `await mcp(url, method, parameters=…)`."""
     settings = getattr(request, "param", ExecutorSettings())
     async with default_handlers(settings) as handlers:
@@ -42,9 +49,8 @@ async def mcp(request: pytest.FixtureRequest) -> AsyncIterator[Callable]:
             endpoint = {"uri": url, **({"authentication": authentication} if authentication else {})}
             http = {"endpoint": endpoint, **({"headers": headers} if headers else {})}
             arguments = {"$kind": "mcp", "method": method, "transport": {"http": http}, **others}
-            return await handlers["mcp"](
-                TaskRequest("e1", "r1", "/do/0/call", "call", arguments), task_context()
-            )
+            context = replace(task_context(), report=reports.append)
+            return await handlers["mcp"](TaskRequest("e1", "r1", "/do/0/call", "call", arguments), context)
 
         yield call
 
@@ -133,9 +139,13 @@ async def test_an_error_of_the_protocol_is_a_runtime_error(mcp, server) -> None:
     assert "refused for a reason (code -32042)" in detail
 
 
-async def test_notifications_are_ignored_and_questions_are_refused(mcp, server) -> None:
-    progress = await mcp(f"{server}/mcp/", parameters={"name": "progress"})
-    assert progress.output["structuredContent"] == {"result": "done"}
+async def test_the_progress_of_a_tool_is_the_progress_of_the_task(mcp, server, reports) -> None:
+    outcome = await mcp(f"{server}/mcp/", parameters={"name": "progress"})
+    assert outcome.output["structuredContent"] == {"result": "done"}
+    assert reports == [{"progress": step, "total": 3} for step in range(3)]
+
+
+async def test_questions_of_the_server_are_refused(mcp, server) -> None:
     kind, _, detail = error_of(await mcp(f"{server}/mcp/", parameters={"name": "ask"}))
     assert kind == "runtime"
     assert "not supported" in detail
@@ -375,9 +385,9 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("case", MALFORMED)
-async def test_an_answer_that_cannot_be_read_is_a_communication_error(mcp, scripted, case) -> None:
-    answer, cause = MALFORMED[case]
+@pytest.mark.parametrize("name", MALFORMED)
+async def test_an_answer_that_cannot_be_read_is_a_communication_error(mcp, scripted, name) -> None:
+    answer, cause = MALFORMED[name]
     scripted.answer = lambda _, message: answer(message)
     kind, status, detail = error_of(await mcp(scripted.url, parameters={"name": "x"}))
     assert (kind, status) == ("communication", 500)

@@ -1,6 +1,7 @@
 """Reads the evaluated arguments of an MCP call, and refuses bad ones. Pure."""
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
@@ -88,11 +89,16 @@ def _version(asked: Json) -> str:
 
 def _client(client: Json) -> Implementation:
     if client is None:
-        return Implementation(name="unspool", version=version("unspool"))
+        return _unspool()
     try:
         return Implementation.model_validate(client, strict=True)
     except ValidationError:
         _reject("the client needs a name and a version, both text")
+
+
+@cache
+def _unspool() -> Implementation:
+    return Implementation(name="unspool", version=version("unspool"))
 
 
 def _seconds(timeout: Json) -> float | None:

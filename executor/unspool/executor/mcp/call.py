@@ -17,7 +17,7 @@ from unspool.executor.mcp.arguments import McpCall, prepare
 from unspool.executor.mcp.http import HttpTransport
 from unspool.executor.mcp.http_session import HttpSession
 from unspool.executor.mcp.server_process import ProcessLimits
-from unspool.executor.mcp.session import Refused, answer
+from unspool.executor.mcp.session import Refused, Report, answer
 from unspool.executor.mcp.stdio import StdioTransport, program_of
 from unspool.executor.mcp.transport import Transport
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
@@ -52,11 +52,11 @@ class McpCalls:
         self._may_start = "shell" in allowed(services.settings)
         self._client = HttpClient(services.outbound, services.settings.http_max_response_bytes)
 
-    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Makes one call. Every failure becomes an error that the workflow can catch."""
         try:
             call = prepare(request, self._services.settings.http_timeout_seconds)
-            return await _outcome(call, self._transport(request))
+            return await _outcome(call, self._transport(request), context.report)
         except Rejected as rejected:
             return Faulted(rejected.error)
         except OSError as error:
@@ -91,10 +91,10 @@ class McpCalls:
         return StdioTransport(program_of(stdio), limits, self._services.groups)
 
 
-async def _outcome(call: McpCall, transport: Transport) -> Outcome:
+async def _outcome(call: McpCall, transport: Transport, report: Report) -> Outcome:
     try:
         async with asyncio.timeout(call.seconds), transport.opened() as streams:
-            result = await answer(streams, call)
+            result = await answer(streams, call, report)
     except TimeoutError:
         detail = f"{transport.label}: {call.method} took longer than {call.seconds:g} s"
         return Faulted(transport.failure or timeout(detail))

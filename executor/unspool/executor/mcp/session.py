@@ -1,10 +1,13 @@
 """Makes one call in a session of its own: the start of the session, the request, all pages of a list."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp import MCPError
 from mcp.client.session import ClientSession
+from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import (
     ClientCapabilities,
     InitializedNotification,
@@ -47,13 +50,22 @@ class _Unusable(Exception):
     """The server answers, but the call cannot continue."""
 
 
-async def answer(streams: Streams, call: McpCall) -> dict[str, Json] | Refused:
-    """The result of a call, as the server sent it."""
+Report = Callable[[Json], None]
+
+
+async def answer(streams: Streams, call: McpCall, report: Report) -> dict[str, Json] | Refused:
+    """The result of a call, as the server sent it.
+
+    Args:
+        streams: to the server and from it.
+        call: what to call.
+        report: gets the progress of a tool.
+    """
     # Errors become values here: exceptions that leave the library's task groups become groups.
     async with ClientSession(*streams, client_info=call.client) as session:
         try:
             await _begin(session, call)
-            return await _result(session, call)
+            return await _result(session, call, report)
         except MCPError as error:
             return Refused(f"{error.message} (code {error.code})")
         except ValidationError as error:
@@ -77,8 +89,9 @@ async def _begin(session: ClientSession, call: McpCall) -> None:
     await session.send_notification(InitializedNotification())
 
 
-async def _result(session: ClientSession, call: McpCall) -> dict[str, Json]:
-    result = await _request(session, call.method, call.parameters)
+async def _result(session: ClientSession, call: McpCall, report: Report) -> dict[str, Json]:
+    heard = _progress(report) if call.method == "tools/call" else None
+    result = await _request(session, call.method, call.parameters, heard)
     items = _LISTS.get(call.method)
     if items is None or "cursor" in call.parameters:  # the author reads page by page
         return result
@@ -94,9 +107,20 @@ async def _result(session: ClientSession, call: McpCall) -> dict[str, Json]:
     return {**result, items: found}
 
 
-async def _request(session: ClientSession, method: str, parameters: dict[str, Any]) -> dict[str, Json]:
+def _progress(report: Report) -> ProgressFnT:
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        known = {"progress": progress, "total": total, "message": message}
+        with suppress(ValueError):  # the message is too long
+            report({name: value for name, value in known.items() if value is not None})
+
+    return heard
+
+
+async def _request(
+    session: ClientSession, method: str, parameters: dict[str, Any], heard: ProgressFnT | None = None
+) -> dict[str, Json]:
     request = Request[dict[str, Any], str](method=method, params=parameters)
-    result = await session.send_request(request, AnyResult)
+    result = await session.send_request(request, AnyResult, progress_callback=heard)
     return result.model_dump(by_alias=True, mode="json", exclude_unset=True)
 
 
