@@ -101,6 +101,33 @@ def test_odd_texts_are_unusable_or_functions(jq: JqPool, text: str) -> None:
         assert "hidden" not in result.cause
 
 
+def tasks(count: int) -> str:
+    return json.dumps({"do": [{f"t{n}": {"set": {"n": n}}} for n in range(count)]})
+
+
+def expressions(count: int) -> str:
+    return json.dumps({"if": ".a", "set": {f"v{n}": f"${{ .v{n} }}" for n in range(count - 1)}})
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (tasks(1_000), "a function has more than 1000 tasks"),
+        (expressions(501), "a function has more than 500 expressions"),
+        (json.dumps({"set": {"text": "x" * 300_000}}), "a function is larger than 262144 bytes"),
+    ],
+    ids=["tasks", "expressions", "bytes"],
+)
+def test_a_function_of_much_work_is_refused(jq: JqPool, text: str, cause: str) -> None:
+    """All tenants share the thread that compiles fetched texts."""
+    assert compile_fetched(FUNCTION, text, jq) == Unusable(f"https://example.com/f.yaml: {cause}")
+
+
+def test_a_function_at_the_limits_is_compiled(jq: JqPool) -> None:
+    for text in (tasks(999), expressions(500)):
+        assert isinstance(compile_fetched(FUNCTION, text, jq), FetchedFunction)
+
+
 def test_a_function_has_the_pointers_of_its_address(jq: JqPool) -> None:
     text = "do: [{a: {set: {n: 1}}}]"
     function = compile_fetched("function https://example.com/f.yaml", text, jq)

@@ -55,7 +55,8 @@ class DataSchema:
         if not isinstance(document, dict | bool):
             raise BadSchema("a JSON Schema is a mapping, true or false")
         try:
-            return cls(_compiled(document), SchemaGraph(document if isinstance(document, dict) else {}))
+            graph = SchemaGraph(document if isinstance(document, dict) else {})  # first: it knows the limits
+            return cls(_compiled(document), graph)
         except SchemaRejected as error:
             raise BadSchema(str(error)) from error
         except (ValueError, jsonschema_rs.ReferencingError) as error:
