@@ -1,13 +1,20 @@
 """Brokers that tests talk to, each with a client of its own: what other programs do beside a workflow."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
+import aiohttp
+import aiormq
+import nats
 import redis.asyncio
 from aiohttp import web
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from tests.executor.asyncapi.conftest import document
 
 SECONDS = 60
@@ -247,3 +254,200 @@ def numbered(output: Any) -> list[int]:
 
 def number(n: int) -> bytes:
     return json.dumps({"n": n}).encode()
+
+
+class Mqtt:
+    """mosquitto."""
+
+    keeps = True
+
+    def __init__(self, port: int, log: Path, *, five: bool) -> None:
+        self.document = document(
+            f"{'mqtt5' if five else 'mqtt'}://127.0.0.1:{port}", address=_name("greetings")
+        )
+        self.topic = self.document["channels"]["one"]["address"]
+        self._port = port
+        self._log = log
+
+    async def subscribed(self, count: int = 1) -> None:
+        async def there() -> bool:
+            return f"{self.topic} (QoS" in self._log.read_text()
+
+        await until(there, "a subscription in the log")
+
+    async def send(self, payload: bytes) -> None:
+        """Publishes with the program of mosquitto."""
+        command = ("-p", str(self._port), "-t", self.topic, "-q", "1", "-s")
+        program = await asyncio.create_subprocess_exec(
+            "mosquitto_pub", *command, stdin=asyncio.subprocess.PIPE
+        )
+        await program.communicate(payload)
+        assert program.returncode == 0
+
+    async def empty(self) -> None:
+        """Waits until the session was replaced by a clean one, which was closed."""
+
+        async def gone() -> bool:
+            lines = self._log.read_text().splitlines()
+            ids = [line.split(" as ")[1].split()[0] for line in lines if " as unspool" in line]
+            return any(f"as {ids[-1]} (p" in line and ", c1," in line for line in lines)
+
+        await until(gone, "a clean session")
+
+    async def close(self) -> None:
+        pass
+
+
+class Nats:
+    """nats-server; with a stream, JetStream."""
+
+    def __init__(self, port: int, monitoring: int, *, keeps: bool) -> None:
+        self.keeps = keeps
+        self._port = port
+        self._monitoring = monitoring
+        self._stream = _name("STREAM")
+        self._subject = _name("greetings")
+        options = {"x-stream": self._stream} if keeps else {}
+        self.document = document(
+            f"nats://127.0.0.1:{port}", address=self._subject, channel={"bindings": {"nats": options}}
+        )
+
+    async def open(self) -> None:
+        self._client = await nats.connect(f"nats://127.0.0.1:{self._port}", allow_reconnect=False)
+        if self.keeps:
+            await self._client.jetstream().add_stream(name=self._stream, subjects=[self._subject])
+
+    async def _subscribers(self) -> int:
+        if self.keeps:
+            return len(await self._client.jetstream().consumers_info(self._stream))
+        url = f"http://127.0.0.1:{self._monitoring}/connz?subs=1"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            found = await response.json()
+        return sum(self._subject in each.get("subscriptions_list", ()) for each in found["connections"])
+
+    async def subscribed(self, count: int = 1) -> None:
+        async def there() -> bool:
+            return await self._subscribers() == count
+
+        await until(there, f"{count} subscribers")
+
+    async def send(self, payload: bytes) -> None:
+        await self._client.publish(self._subject, payload)
+        await self._client.flush()
+
+    async def empty(self) -> None:
+        await self.subscribed(0)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class Amqp:
+    """RabbitMQ: a queue of others, or a routing key of an exchange."""
+
+    keeps = True
+
+    def __init__(self, port: int, *, queue: bool) -> None:
+        self._url = f"amqp://guest:guest@127.0.0.1:{port}/"
+        self._name = _name("greetings")
+        self._queue = queue
+        binding = {"is": "queue"} if queue else {"is": "routingKey", "exchange": {"name": "amq.topic"}}
+        self.document = document(
+            f"amqp://127.0.0.1:{port}", address=self._name, channel={"bindings": {"amqp": binding}}
+        )
+
+    async def open(self) -> None:
+        self._connection = await aiormq.connect(self._url)
+        self._channel = await self._connection.channel()
+        if self._queue:
+            await self._channel.queue_declare(self._name, durable=True)
+
+    async def _declared(self, name: str) -> Any:
+        channel = await self._connection.channel()
+        try:
+            return await channel.queue_declare(name, passive=True)
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            return None
+
+    async def subscribed(self, count: int = 1) -> None:
+        async def there() -> bool:
+            if self._queue:
+                found = await self._declared(self._name)
+            else:
+                found = await self._declared(OWN_NAME)
+            return found is not None and found.consumer_count == count
+
+        await until(there, f"{count} consumers")
+
+    async def send(self, payload: bytes) -> None:
+        exchange = "" if self._queue else "amq.topic"
+        await self._channel.basic_publish(payload, exchange=exchange, routing_key=self._name)
+
+    async def empty(self) -> None:
+        if self._queue:
+            await self.subscribed(0)
+            return
+
+        async def gone() -> bool:
+            return await self._declared(OWN_NAME) is None
+
+        await until(gone, "no queue")
+
+    async def close(self) -> None:
+        if self._queue:
+            await self._channel.queue_delete(self._name)
+        await self._connection.close()
+
+
+OWN_NAME = "unspool-e1-1.7"
+"""What the subscription of the first execution of a test is called at its broker."""
+
+
+class Kafka:
+    """A broker that speaks Kafka's protocol."""
+
+    keeps = True
+
+    def __init__(self, port: int) -> None:
+        self._server = f"127.0.0.1:{port}"
+        self._topic = _name("greetings")
+        self.document = document(f"kafka://{self._server}", address=self._topic)
+
+    async def open(self) -> None:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._server)
+        await self._admin.start()
+        await self._admin.create_topics([NewTopic(self._topic, 1, 1)])
+        self._producer = AIOKafkaProducer(bootstrap_servers=self._server)
+        await self._producer.start()
+
+    async def subscribed(self, count: int = 1) -> None:
+        partition = TopicPartition(self._topic, 0)
+        reader = AIOKafkaConsumer(bootstrap_servers=self._server, group_id=OWN_NAME, enable_auto_commit=False)
+        reader.assign([partition])
+        await reader.start()
+
+        async def there() -> bool:
+            return await reader.committed(partition) is not None
+
+        try:
+            await until(there, "offsets of the group")
+        finally:
+            await reader.stop()
+
+    async def send(self, payload: bytes) -> None:
+        await self._producer.send_and_wait(self._topic, payload)
+
+    async def empty(self) -> None:
+        """Kafka keeps the offsets of groups for some days."""
+
+    async def close(self) -> None:
+        await self._producer.stop()
+        await self._admin.close()
+
+
+_numbers = itertools.count()
+
+
+def _name(what: str) -> str:
+    """A name that no other test of this process uses."""
+    return f"{what}-{next(_numbers)}"

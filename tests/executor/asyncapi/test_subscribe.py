@@ -37,6 +37,7 @@ async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
 
 
 every_protocol = pytest.mark.parametrize("peer", [*SERVERS, *CLIENTS], indirect=True)
+two_protocols = pytest.mark.parametrize("peer", ["events", "redis-stream"], indirect=True)
 protocols_that_keep = pytest.mark.parametrize("peer", ["redis-stream"], indirect=True)
 
 
@@ -51,7 +52,7 @@ async def test_messages_are_consumed_in_order(services: Services, peer: Peer):
         await peer.empty()
 
 
-@every_protocol
+@two_protocols
 async def test_the_filter_and_foreach_see_each_message(services: Services, peer: Peer):
     text = workflow(
         """
@@ -86,7 +87,7 @@ async def test_a_cancelled_workflow_leaves_nothing_at_the_broker(services: Servi
         await peer.empty()
 
 
-@every_protocol
+@two_protocols
 async def test_a_message_that_is_not_json_is_a_text(services: Services, peer: Peer):
     async with services.node():
         key = await services.start(workflow("{consume: {amount: 2}}"), peer.document)
@@ -108,7 +109,7 @@ async def test_a_message_that_is_too_large_is_an_error(services: Services, peer:
         assert error["type"].endswith("/communication")
 
 
-@every_protocol
+@two_protocols
 async def test_a_subscription_ends_after_its_time(services: Services, peer: Peer):
     async with services.node():
         text = workflow("{consume: {amount: 5, for: {seconds: 2}}}")
@@ -119,7 +120,7 @@ async def test_a_subscription_ends_after_its_time(services: Services, peer: Peer
         await peer.empty()
 
 
-@every_protocol
+@two_protocols
 async def test_a_timeout_ends_the_subscription(services: Services, peer: Peer):
     async with services.node():
         text = workflow("{consume: {amount: 1}}") + "      timeout: { after: { seconds: 1 } }\n"

