@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.conformance.case import ALLOWED, CATALOG, PROTOS
+from tests.conformance.case import ALLOWED, CATALOG, PROTOS, Case
 from tests.conformance.container_engine import container_engine
 from tests.conformance.memory import MemoryEngine
 from tests.conformance.services import ServicesEngine, services
@@ -25,10 +25,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_left_out(item: pytest.Item) -> bool:
     parameters = getattr(item, "callspec", None) and item.callspec.params
-    if not parameters or parameters.get("case") is None:
+    case = parameters and parameters.get("case")
+    if not isinstance(case, Case):  # a test without cases has a placeholder
         return False
     in_memory = parameters["engine"] == "memory"
-    return bool(parameters["case"].on_stores if in_memory else parameters["case"].virtual_time)
+    return bool(case.on_stores if in_memory else case.virtual_time)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "sqlite", "redis"])
