@@ -18,7 +18,7 @@ from unspool.executor.limits.limits import Limits
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
-from unspool.executor.runs.container.sweep import sweeping
+from unspool.executor.runs.container.sweeping import sweeping
 from unspool.executor.runs.permission import allowed
 from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets, SecretProvider

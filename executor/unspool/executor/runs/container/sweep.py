@@ -4,61 +4,23 @@ They are those of executors that were killed together with their helper process.
 with the lifetime `eventually`, whoever started them.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from unspool.eventstore.clock import SystemClock
 from unspool.executor.runs.container import labels
-from unspool.executor.runs.container.address import engine_address
-from unspool.executor.runs.container.engine import Engine, EngineError, EngineUnreachable, opened_engine
+from unspool.executor.runs.container.engine import Engine, EngineError
 from unspool.executor.runs.container.owner import is_gone
-from unspool.executor.settings import ExecutorSettings
 
 log = logging.getLogger(__name__)
-
-_FIRST_SECONDS: Final = 1.0
-"""An executor for one short execution ends before its first sweep."""
-
-_EVERY_SECONDS: Final = 60.0
 
 _GRACE_MS: Final = 60_000
 """How long after the deadline of its task a container is stopped: the executor of the task does it before."""
 
 _STARTING_MS: Final = 600_000
 """How old a container is that will not be started any more: its task was cancelled at that moment."""
-
-
-@asynccontextmanager
-async def sweeping(settings: ExecutorSettings) -> AsyncIterator[None]:
-    """Sweeps from time to time while the context is open. Raises `BadSetting`."""
-    address = engine_address(settings.container_host)
-    if address is None:
-        yield
-        return
-    async with opened_engine(address) as engine:
-        task = asyncio.create_task(_sweep_again_and_again(engine), name="container sweep")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-
-
-async def _sweep_again_and_again(engine: Engine) -> None:
-    pause = _FIRST_SECONDS
-    while True:
-        await asyncio.sleep(pause)
-        pause = _EVERY_SECONDS
-        try:
-            await sweep(engine, SystemClock().now())
-        except EngineUnreachable:
-            pass  # tasks that need it say so
-        except Exception:
-            log.exception("containers could not be swept", extra={"action": "sweep_failed"})
 
 
 async def sweep(engine: Engine, now: int) -> None:
