@@ -2,13 +2,14 @@
 
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.task_contexts import task_context
 
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.functions.function_set import FunctionSet, ServedFunction
 from unspool.executor.functions.loading import load_functions
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Outcome
@@ -41,12 +42,22 @@ Call = Callable[..., Awaitable[Outcome]]
 
 
 @pytest.fixture
-async def served(modules: Callable[..., str]) -> AsyncIterator[Callable[..., Awaitable[Call]]]:
+async def served(modules: Callable[..., str], serve_functions) -> Callable[..., Awaitable[Call]]:
     """Loads a module and returns a function that calls its functions by name with an input."""
-    opened = []
 
     async def serve(text: str, **settings) -> Call:
-        functions = load_functions([modules(text)])
+        return await serve_functions(load_functions([modules(text)]), **settings)
+
+    return serve
+
+
+@pytest.fixture
+async def serve_functions() -> AsyncIterator[Callable[..., Awaitable[Call]]]:
+    """Returns a function that calls functions by name with an input."""
+    opened = []
+
+    async def serve(some: Iterable[ServedFunction], **settings) -> Call:
+        functions = FunctionSet(some)
         context = default_handlers(ExecutorSettings(**settings), functions=functions)
         handlers = await context.__aenter__()
         opened.append(context)

@@ -10,6 +10,7 @@ from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import SERVICES, Node
 from unspool.cli.options import (
     EVERYTHING,
+    Extensions,
     Place,
     allow_option,
     example,
@@ -35,7 +36,7 @@ from unspool.eventstore.waiting import done_before
 @place_options
 @asynchronous
 async def dev(
-    files: tuple[str, ...], port: int | None, allow: str, functions: tuple[str, ...], place: Place
+    files: tuple[str, ...], port: int | None, allow: str, functions: Extensions, place: Place
 ) -> int:
     """Run API, worker, executor and timers in one process, and deploy the FILEs.
 

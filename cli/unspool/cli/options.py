@@ -94,14 +94,39 @@ def _allowed(_context: click.Context, _option: click.Parameter, text: str | None
         raise click.BadParameter(str(error).removeprefix("UNSPOOL_ALLOW ")) from None
 
 
-def functions_option(command: CommandT) -> CommandT:
-    """Adds `--functions`; the command receives the places as `functions`."""
-    return click.option(
+class Extensions(NamedTuple):
+    """What the user adds to an executor."""
+
+    functions: tuple[str, ...]
+    """Modules and files with functions in Python."""
+    tasks: tuple[str, ...]
+    """Names of kinds of calls from installed packages."""
+
+
+def functions_option(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Adds `--functions` and `--tasks`; the command receives them as `functions`, `Extensions`."""
+
+    @click.option(
         "--functions",
+        "modules",
         multiple=True,
         metavar="MODULE",
         help="Module or file with functions in Python (repeatable); default: UNSPOOL_FUNCTIONS.",
-    )(command)
+    )
+    @click.option(
+        "--tasks",
+        "kinds",
+        multiple=True,
+        metavar="NAME",
+        help="Kind of call from an installed package (repeatable); default: UNSPOOL_TASKS.",
+    )
+    @functools.wraps(command)
+    def extended(
+        *args: object, modules: tuple[str, ...], kinds: tuple[str, ...], **options: object
+    ) -> Result:
+        return command(*args, functions=Extensions(modules, kinds), **options)
+
+    return extended
 
 
 json_option = click.option(

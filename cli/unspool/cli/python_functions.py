@@ -1,10 +1,11 @@
-"""The functions in Python that a command has."""
+"""The functions in Python, and the kinds of calls from packages, that a command has."""
 
 import logging
 import os
 from collections.abc import Sequence
 
 from unspool.cli.exits import CommandError
+from unspool.cli.options import Extensions
 from unspool.eventstore.settings import from_environment
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 from unspool.executor.settings import ExecutorSettings
@@ -12,18 +13,23 @@ from unspool.executor.settings import ExecutorSettings
 log = logging.getLogger(__name__)
 
 
-def loaded_functions(places: Sequence[str]) -> FunctionSet:
-    """Returns the functions of modules and files, or of those that `UNSPOOL_FUNCTIONS` names.
+def loaded_functions(extensions: Extensions) -> FunctionSet:
+    """Returns the functions of modules and files, and the kinds of calls from packages.
+
+    What is not given is as `UNSPOOL_FUNCTIONS` and `UNSPOOL_TASKS` say. A kind that cannot be used is logged.
 
     Raises:
-        BadFunctions: one cannot be imported or used.
+        BadFunctions: a module cannot be imported or used.
     """
-    places = places or from_environment(ExecutorSettings, os.environ).functions.split()
-    if not places:
+    settings = from_environment(ExecutorSettings, os.environ)
+    places = extensions.functions or settings.functions.split()
+    kinds = extensions.tasks or settings.tasks.split()
+    if not (places or kinds):
         return NO_FUNCTIONS
+    from unspool.executor.functions.installed_kinds import load_kinds  # noqa: PLC0415 - only for functions
     from unspool.executor.functions.loading import load_functions  # noqa: PLC0415 - only for functions
 
-    return load_functions(places)
+    return load_functions(places).joined(load_kinds(kinds))
 
 
 def of_queues(functions: FunctionSet, queues: Sequence[str]) -> FunctionSet:

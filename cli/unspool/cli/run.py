@@ -18,6 +18,7 @@ from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import Node
 from unspool.cli.options import (
     EVERYTHING,
+    Extensions,
     Place,
     allow_option,
     example,
@@ -79,7 +80,7 @@ async def run(
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     subs: tuple[str, ...],
     allow: str,
-    functions: tuple[str, ...],
+    functions: Extensions,
     place: Place,
     as_json: bool,
 ) -> int:

@@ -7,7 +7,7 @@ import click
 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
-from unspool.cli.options import allow_option, example, functions_option, store_option
+from unspool.cli.options import Extensions, allow_option, example, functions_option, store_option
 from unspool.cli.python_functions import loaded_functions, of_queues
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import opened, without_password
@@ -38,7 +38,7 @@ def worker(url: str | None) -> int:
     "UNSPOOL_FUNCTION_QUEUES.",
 )
 @store_option
-def executor(functions: tuple[str, ...], queues: tuple[str, ...], url: str | None, allow: str | None) -> int:
+def executor(functions: Extensions, queues: tuple[str, ...], url: str | None, allow: str | None) -> int:
     """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it.
 
     With --functions, workflows can call the functions in Python of a module (docs/functions.md).

@@ -9,7 +9,7 @@ import click
 
 from unspool.cli.documents import Checked, checked, line_of, loaded
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.options import example, functions_option, json_option
+from unspool.cli.options import Extensions, example, functions_option, json_option
 from unspool.cli.output import print_line, say
 from unspool.cli.python_functions import loaded_functions
 from unspool.cli.terminal import printable
@@ -26,7 +26,7 @@ from unspool.worker.schedule.settings import ScheduleSettings
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @functions_option
 @json_option
-def validate(files: tuple[str, ...], functions: tuple[str, ...], as_json: bool) -> int:
+def validate(files: tuple[str, ...], functions: Extensions, as_json: bool) -> int:
     """Check definitions and print every problem as FILE:LINE:COLUMN: MESSAGE (POINTER).
 
     Warnings go to standard error and do not change the exit code. The next occurrences of a valid schedule go

@@ -103,6 +103,9 @@ class ExecutorSettings:
     functions: str = setting(
         "UNSPOOL_FUNCTIONS", "", "Modules or files with functions in Python, separated by blanks"
     )
+    tasks: str = setting(
+        "UNSPOOL_TASKS", "", "Kinds of calls of installed packages that may be used, separated by blanks"
+    )
     function_queues: str = setting(
         "UNSPOOL_FUNCTION_QUEUES",
         "",

@@ -18,7 +18,7 @@ class ServedFunction:
     input_schema: Json
     output_schema: Json
     target: Any = field(compare=False, repr=False)
-    """What runs it."""
+    """A `PythonFunction` or a `KindCall`; both have `opened`."""
     special: bool = False
     """Whether its author chose the queue, for special machines."""
     place: str = ""
@@ -63,6 +63,10 @@ class FunctionSet:
     def only(self, wanted: Callable[[ServedFunction], bool]) -> "FunctionSet":
         """Some of the functions."""
         return FunctionSet(each for each in self if wanted(each))
+
+    def joined(self, others: Iterable[ServedFunction]) -> "FunctionSet":
+        """These and others; these have priority over others of the same name and version."""
+        return FunctionSet((*others, *self))
 
     def names(self) -> frozenset[str]:
         """What a call can name: each name, and each name with a version."""

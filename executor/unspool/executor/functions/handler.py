@@ -1,7 +1,7 @@
-"""The handler of functions in Python."""
+"""The handler of functions in Python, and of kinds of calls from packages."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -10,6 +10,7 @@ from unspool.definitions.tasks import call_registered
 from unspool.eventstore.records import TaskRequest
 from unspool.eventstore.retry import JITTER
 from unspool.executor.functions.function_set import FunctionSet, ServedFunction
+from unspool.executor.functions.task_kind import Run
 from unspool.executor.functions.threads import FunctionThreads
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.limits.limits import Limits
@@ -26,15 +27,17 @@ async def open_handler(functions: FunctionSet, services: HandlerServices) -> Asy
     async with AsyncExitStack() as stack:
         threads = FunctionThreads(services.settings.function_threads)
         stack.callback(threads.close)
-        yield FunctionCalls(functions, threads, services.outbound.limits)
+        opened = {each.identity: each.target.opened(services, stack, threads) for each in functions}
+        yield FunctionCalls(functions, opened, services.outbound.limits)
 
 
 class FunctionCalls:
     """Runs the functions of this executor."""
 
-    def __init__(self, functions: FunctionSet, threads: FunctionThreads, limits: Limits) -> None:
+    def __init__(self, functions: FunctionSet, opened: Mapping[str, Run], limits: Limits) -> None:
+        """Takes what runs each function, by name and version."""
         self._functions = functions
-        self._threads = threads
+        self._opened = opened
         self._limits = limits
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
@@ -46,9 +49,7 @@ class FunctionCalls:
                 await asyncio.sleep(_PAUSE_SECONDS * JITTER.uniform(0.5, 1.5))
             raise HandedBack
         async with self._limits.call(f"function:{name}"):
-            input_ = request.arguments["input"]
-            outcome: Outcome = await function.target.run(request, input_, context, self._threads)
-            return outcome
+            return await self._opened[function.identity](request, request.arguments["input"], context)
 
     def _found(self, request: TaskRequest, name: str, version: str | None) -> ServedFunction | None:
         """The version that was called or chosen; the latest of this executor if the call leaves it open."""

@@ -5,8 +5,10 @@ import logging
 import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import AsyncExitStack
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from unspool.definitions import errors
@@ -15,7 +17,10 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.functions.task_kind import Run
 from unspool.executor.functions.threads import FunctionThreads
+from unspool.executor.functions.validation import require
+from unspool.executor.kinds import HandlerServices
 from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.task_context import TaskContext
@@ -29,7 +34,6 @@ _CANCEL_SECONDS: Final = 5.0
 """How long a cancelled `async` function may still run."""
 
 _LONGEST_DETAIL: Final = 1000
-_SHOWN_PROBLEMS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,12 @@ class PythonFunction:
     output_check: DataSchema | None
     is_async: bool
 
-    async def run(
-        self, request: TaskRequest, input_: Json, context: TaskContext, threads: FunctionThreads
+    def opened(self, services: HandlerServices, stack: AsyncExitStack, threads: FunctionThreads) -> Run:  # noqa: ARG002 - as of kinds
+        """Returns what runs a call."""
+        return partial(self._run, threads)
+
+    async def _run(
+        self, threads: FunctionThreads, request: TaskRequest, input_: Json, context: TaskContext
     ) -> Outcome:
         """Calls the function. Whatever its author's code raises becomes an error of the workflow."""
         own = Context(
@@ -96,7 +104,7 @@ class PythonFunction:
             return self._fault(request, error)
 
     def _arguments(self, input_: Json, context: Context) -> tuple[list[Any], dict[str, Any]]:
-        _require(self.input_check, input_, f"the input of {self.identity}")
+        require(self.input_check, input_, f"the input of {self.identity}")
         try:
             return self.signature.arguments(input_, context)
         except Mismatch as mismatch:
@@ -107,7 +115,7 @@ class PythonFunction:
             output = self.signature.output(result)
         except Mismatch as mismatch:
             raise Rejected(errors.validation(f"the result of {self.identity}: {mismatch}")) from None
-        _require(self.output_check, output, f"the result of {self.identity}")
+        require(self.output_check, output, f"the result of {self.identity}")
         return output
 
     def _fault(self, request: TaskRequest, error: BaseException) -> Faulted:
@@ -144,14 +152,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - the author's `__str__` may raise anything
         return ""
-
-
-def _require(check: DataSchema | None, value: Json, what: str) -> None:
-    """Raises `Rejected` if a value does not match."""
-    if check is None:
-        return
-    problems = check.problems(value)
-    if problems:
-        more = len(problems) - _SHOWN_PROBLEMS
-        others = f"; and {more} more" if more > 0 else ""
-        raise Rejected(errors.validation(f"{what}: {'; '.join(problems[:_SHOWN_PROBLEMS])}{others}"))

@@ -1,0 +1,1 @@
+"""`call: sql` for Unspool."""
