@@ -14,17 +14,16 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Parent, Status
-from unspool.worker.interpreter.extended import Extended, Result, Stage
+from unspool.worker.interpreter import extension_events, resource_events, timer_events
+from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.run_changes import move, put
 from unspool.worker.interpreter.state import (
     ROOT,
     Branches,
     Loop,
-    PendingTimer,
     Phase,
-    Purpose,
-    Resource,
     Run,
     State,
     Waiting,
@@ -144,10 +143,10 @@ def _task_created(state: State, event: Event) -> None:
     loop = _iterations(parent, data)
     if loop is not None:
         raw, loop = loop.taken(data["branch"], parent.input)
-        _put(state, parent._replace(progress=loop))
+        put(state, parent._replace(progress=loop))
     else:
         raw = data.get("arguments", _with_new_child(state, parent, data).data)
-    _put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, raw, branch=data.get("branch")))
+    put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, raw, branch=data.get("branch")))
     state.last_run = int(id_)
     state.faulted_runs = ()
 
@@ -162,17 +161,12 @@ def _iterations(parent: Run, data: dict[str, Json]) -> Iterations | None:
 def _with_new_child(state: State, parent: Run, data: dict[str, Json]) -> Run:
     if "iteration" in data:
         items = parent.progress.items if isinstance(parent.progress, Loop) else data["items"]
-        return _put(state, parent._replace(progress=Loop(items, data["iteration"])))
+        return put(state, parent._replace(progress=Loop(items, data["iteration"])))
     if isinstance(parent.progress, Listening) and not parent.progress.iterating:
-        return _put(state, parent._replace(data=parent.progress.item, progress=parent.progress.begun()))
+        return put(state, parent._replace(data=parent.progress.item, progress=parent.progress.begun()))
     if "caught" in data:
-        return _put(state, parent._replace(data=parent.input, fault=data["caught"]))
+        return put(state, parent._replace(data=parent.input, fault=data["caught"]))
     return parent
-
-
-def _put(state: State, run: Run) -> Run:
-    state.runs = state.runs.insert(run.id, run)
-    return run
 
 
 def _task_started(state: State, event: Event) -> None:
@@ -181,32 +175,28 @@ def _task_started(state: State, event: Event) -> None:
     run = run._replace(phase=Phase.RUNNING, started_at=event.time, input=value, data=value)
     if "extensions" in event.data:
         run = run._replace(extended=Extended(tuple(event.data["extensions"])))
-    _put(state, run)
+    put(state, run)
 
 
 def _task_requested(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     if run.phase is Phase.CONSUMING:
-        _put(state, run._replace(progress=_consumed(run, event)._replace(request=f"{run.id}.{event.seq}")))
+        put(state, run._replace(progress=_consumed(run, event)._replace(request=f"{run.id}.{event.seq}")))
     else:
-        _move(state, event, Phase.REQUESTED)
+        move(state, event, Phase.REQUESTED)
 
 
 def _task_progressed(state: State, event: Event) -> None:
-    _put(state, state.runs[str(event.run)]._replace(reported=event.data["progress"]))
+    put(state, state.runs[str(event.run)]._replace(reported=event.data["progress"]))
 
 
 def _child_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    _put(state, run._replace(phase=Phase.AWAITING, child=event.data["child"], joined=None))
+    put(state, run._replace(phase=Phase.AWAITING, child=event.data["child"], joined=None))
 
 
 def _child_joined(state: State, event: Event) -> None:
-    _put(state, state.runs[str(event.run)]._replace(joined=event.data["execution"]))
-
-
-def _move(state: State, event: Event, phase: Phase) -> None:
-    _put(state, state.runs[str(event.run)]._replace(phase=phase))
+    put(state, state.runs[str(event.run)]._replace(joined=event.data["execution"]))
 
 
 def _task_completed(state: State, event: Event) -> None:
@@ -214,7 +204,7 @@ def _task_completed(state: State, event: Event) -> None:
     parent = state.runs[str(run.parent)]
     output = data["output"] if "output" in data else _known_output(run, data)
     state.runs = state.runs.remove(run.id)
-    _put(state, _with_output(parent, run.branch, output))
+    put(state, _with_output(parent, run.branch, output))
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = ()
@@ -248,7 +238,7 @@ def _task_faulted(state: State, event: Event) -> None:
 
 def _task_retried(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    _put(state, run._replace(attempt=event.data["attempt"], data=run.input))
+    put(state, run._replace(attempt=event.data["attempt"], data=run.input))
     state.faulted_runs = ()
 
 
@@ -257,7 +247,7 @@ def _task_retried(state: State, event: Event) -> None:
 
 def _correlation_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    _put(state, run._replace(phase=Phase.LISTENING, progress=Listening.started(event.data)))
+    put(state, run._replace(phase=Phase.LISTENING, progress=Listening.started(event.data)))
 
 
 def _event_received(state: State, event: Event) -> None:
@@ -282,7 +272,7 @@ def _correlation_completed(state: State, event: Event) -> None:
 
 def _listening(state: State, event: Event, change: Callable[[Listening], Listening]) -> None:
     run = state.runs[str(event.run)]
-    _put(state, run._replace(progress=change(_consumed(run, event))))
+    put(state, run._replace(progress=change(_consumed(run, event))))
 
 
 def _consumed(run: Run, event: Event) -> Listening:
@@ -296,106 +286,11 @@ def _consumed(run: Run, event: Event) -> Listening:
 
 def _subscription_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    _put(state, run._replace(phase=Phase.CONSUMING, progress=Listening.subscribed(event.data)))
+    put(state, run._replace(phase=Phase.CONSUMING, progress=Listening.subscribed(event.data)))
 
 
 def _messages_received(state: State, event: Event) -> None:
     _listening(state, event, lambda listening: listening.with_messages(event.data["messages"]))
-
-
-# -- extensions
-
-
-def _extension_started(state: State, event: Event) -> None:
-    """A list of an extension begins: `before` with the raw input, `after` with the transformed output."""
-    run, data = state.runs[str(event.run)], event.data
-    extended = _extended(run)._replace(current=data["extension"])
-    if data["stage"] == Stage.BEFORE:
-        _put(state, run._replace(data=run.raw, extended=extended))
-        return
-    result = extended.result
-    if result is None:
-        output = data.get("output", run.input)
-        result = Result(output, data.get("raw", output))
-    if "then" in data:
-        result = result._replace(then=data["then"])
-    extended = extended._replace(result=result)
-    _put(state, run._replace(phase=Phase.RUNNING, data=result.output, progress=None, extended=extended))
-    if "context" in data:
-        state.context = data["context"]
-    state.faulted_runs = ()
-
-
-def _extension_completed(state: State, event: Event) -> None:
-    run = state.runs[str(event.run)]
-    extended = _extended(run).left(bypassed="bypassed" in event.data)
-    _put(state, run._replace(data=run.input, extended=extended))
-
-
-def _extended(run: Run) -> Extended:
-    if run.extended is None:
-        raise ValueError(f"run {run.id} has no extensions")
-    return run.extended
-
-
-# -- external resources
-
-
-def _resource_requested(state: State, event: Event) -> None:
-    resource = Resource(f"resource-{event.seq}", (str(event.run),))
-    state.resources = state.resources.insert(event.data["resource"], resource)
-    _move(state, event, Phase.FETCHING)
-
-
-def _resource_awaited(state: State, event: Event) -> None:
-    key = event.data["resource"]
-    resource = state.resources[key]
-    awaited = resource._replace(waiting=(*resource.waiting, str(event.run)))
-    state.resources = state.resources.insert(key, awaited)
-    _move(state, event, Phase.FETCHING)
-
-
-def _resource_fetched(state: State, event: Event) -> None:
-    """The runs that waited for it can start. The workflow itself has started; only its tasks have not."""
-    key = event.data["resource"]
-    resource = state.resources[key]
-    for run in resource.waiting:
-        waiting = state.runs.get(run)
-        if waiting is not None and waiting.phase is Phase.FETCHING:
-            _put(state, waiting._replace(phase=Phase.RUNNING if run == ROOT else Phase.CREATED))
-    fetched = resource._replace(waiting=(), sha256=event.data["sha256"])
-    state.resources = state.resources.insert(key, fetched)
-
-
-def _resource_faulted(state: State, event: Event) -> None:
-    """It can be fetched again. The runs that waited for it fault next."""
-    state.resources = state.resources.remove(event.data["resource"])
-
-
-# -- timers
-
-
-_PAUSES: Final = frozenset({Purpose.WAIT, Purpose.RETRY})
-"""Timers that a run only waits for."""
-
-
-def _timer_scheduled(state: State, event: Event) -> None:
-    data = event.data
-    timer = PendingTimer(str(event.run), Purpose(data["purpose"]), data["dueAt"])
-    state.timers = state.timers.insert(data["timer"], timer)
-    if timer.purpose in _PAUSES:
-        _move(state, event, Phase.WAITING)
-
-
-def _timer_fired(state: State, event: Event) -> None:
-    timer = state.timers[event.data["timer"]]
-    state.timers = state.timers.remove(event.data["timer"])
-    if timer.purpose in _PAUSES:
-        _move(state, event, Phase.RUNNING)
-
-
-def _timer_cancelled(state: State, event: Event) -> None:
-    state.timers = state.timers.remove(event.data["timer"])
 
 
 _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
@@ -425,13 +320,13 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "messages.received": _messages_received,
     "message.processed": _event_processed,
     "subscription.completed": _correlation_completed,
-    "extension.started": _extension_started,
-    "extension.completed": _extension_completed,
-    "resource.requested": _resource_requested,
-    "resource.awaited": _resource_awaited,
-    "resource.fetched": _resource_fetched,
-    "resource.faulted": _resource_faulted,
-    "timer.scheduled": _timer_scheduled,
-    "timer.fired": _timer_fired,
-    "timer.cancelled": _timer_cancelled,
+    "extension.started": extension_events.extension_started,
+    "extension.completed": extension_events.extension_completed,
+    "resource.requested": resource_events.resource_requested,
+    "resource.awaited": resource_events.resource_awaited,
+    "resource.fetched": resource_events.resource_fetched,
+    "resource.faulted": resource_events.resource_faulted,
+    "timer.scheduled": timer_events.timer_scheduled,
+    "timer.fired": timer_events.timer_fired,
+    "timer.cancelled": timer_events.timer_cancelled,
 }
