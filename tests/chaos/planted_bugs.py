@@ -201,9 +201,9 @@ BUGS = (
     Bug(
         "a worker acknowledges before it commits",
         "worker/unspool/worker/execution_processor.py",
-        "            step, outcome = await self._committed(key, known, some)\n",
-        "            await self._store.acknowledge(some)\n"
-        "            step, outcome = await self._committed(key, known, some)\n",
+        "        step, outcome = await self._committed(key, known, deliveries)\n",
+        "        await self._store.acknowledge(deliveries)\n"
+        "        step, outcome = await self._committed(key, known, deliveries)\n",
         (CHAOS,),
         "redis",
     ),
