@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,12 @@ class Services:
         """Runs services; documents are in the folder."""
         settings = {"UNSPOOL_RESOURCES_DIR": str(self.folder), **environment}
         return Node(self.store, self._url, environment=settings, services=services or ALL)
+
+    def executor_process(self) -> "subprocess.Popen[bytes]":
+        """A process that can be killed."""
+        environment = {**os.environ, "UNSPOOL_RESOURCES_DIR": str(self.folder)}
+        program = Path(sys.executable).with_name("unspool")
+        return subprocess.Popen([program, "executor", "--store", self._url], env=environment)
 
     async def start(self, text: str, described: Any, value: Any = None) -> ExecutionKey:
         """Starts a workflow whose document is `api.json`."""

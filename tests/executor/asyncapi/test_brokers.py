@@ -16,7 +16,10 @@ from unspool.executor.outcome import Completed, Faulted
 from unspool.executor.settings import ExecutorSettings
 
 # aiokafka can leave a connection to the garbage collector when a consumer is stopped while it connects.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.timeout(300),  # the first test of a broker starts it
+]
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +138,31 @@ async def test_a_message_that_is_too_large_is_an_error(services: Services, peer:
         assert (await services.error(key))["title"] == "Message too large"
 
 
+@pytest.mark.parametrize("peer", ["nats-jetstream", "amqp-queue"], indirect=True)
+async def test_a_killed_executor_loses_nothing(services: Services, peer: Peer):
+    async with services.node("worker", "timer"):
+        key = await services.start(workflow(f"{{consume: {{amount: {MANY}}}}}"), peer.document)
+        first = services.executor_process()
+        await peer.subscribed()
+        for n in range(MANY):
+            await peer.send(number(n))
+            if n == MANY // 4:
+                await services.received(key, MANY // 8)
+                first.kill()
+                first.wait()
+        second = services.executor_process()
+        try:
+            found = numbered(await services.output(key))
+        finally:
+            second.kill()
+            second.wait()
+    assert len(found) == MANY
+    if isinstance(peer, Nats):  # the messages have ids
+        assert sorted(found) == list(range(MANY))
+
+
+MANY = 200
+
 PROTOCOLS = ["mqtt", "mqtt5", "nats", "amqp", "kafka"]
 
 
@@ -186,6 +214,12 @@ async def test_a_message_that_no_queue_takes_is_an_error(asyncapi: AsyncApi, rab
     kind, detail = _error(await asyncapi(described, message={"payload": {}}))
     assert kind == "communication"
     assert "no queue" in detail
+
+
+async def test_kafka_connects_to_no_broker_that_is_not_allowed(asyncapi: AsyncApi, tmp_path: Path):
+    with programs.kafka(tmp_path, advertised="tcp://169.254.169.254:9092") as port:
+        outcome = await asyncapi(document(f"kafka://127.0.0.1:{port}"), message={"payload": {}})
+    assert _error(outcome)[0] == "authorization"
 
 
 async def test_mqtt_3_refuses_headers(asyncapi: AsyncApi, mosquitto: tuple[int, int, Path]):
