@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PORT = "8099"
 KINDS = {
     *("call", "do", "emit", "for", "fork", "listen", "raise", "set", "switch", "try", "wait"),
-    *("run: shell", "run: workflow"),
+    *("run: shell", "run: script", "run: workflow"),
 }
 
 
