@@ -9,6 +9,8 @@ _SCHEME: Final = re.compile(rf"({_NAME})(?=[ \t]|,|$)(?![ \t]*=[^=])")
 _PARAMETER: Final = re.compile(rf'({_NAME})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*))')
 _ESCAPED: Final = re.compile(r"\\(.)")
 _MOST_CHARACTERS: Final = 16 * 1024
+_MOST_CHALLENGES: Final = 20
+"""In one value; further ones are left out."""
 
 
 class Challenge(NamedTuple):
@@ -33,8 +35,8 @@ def _challenges(value: str) -> list[Challenge]:
     position = 0
     while True:
         position = _after_separators(value, position)
-        if position == len(value):
-            return found
+        if position == len(value) or len(found) > _MOST_CHALLENGES:
+            return found[:_MOST_CHALLENGES]
         parameter = _PARAMETER.match(value, position)
         if parameter is not None and found:
             name, quoted, plain = parameter.groups()
