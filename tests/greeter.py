@@ -46,6 +46,8 @@ class Greeter:
         self.port = 0
         self.waiting = 0
         """Calls that wait now."""
+        self.keys: list[str] = []
+        """The idempotency keys of the calls of SayHello."""
         self.cancelled = 0
         """Calls whose end the server has seen while they waited."""
 
@@ -67,13 +69,14 @@ class Greeter:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     async def say_hello(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
+        self.keys.append(metadata.get("idempotency-key", ""))
         command, _, rest = request.name.partition(" ")
         if command == "status":
             code, _, text = rest.partition(" ")
             await context.abort(grpc.StatusCode[code], text)
         if command == "wait":
             await self._wait()
-        metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
         if command == "private" and metadata.get("authorization") != TOKEN:
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED, f"bad token: {metadata.get('authorization')}"

@@ -9,7 +9,7 @@ import pytest
 
 from unspool.cli.main import COMMANDS
 
-HEAVY = {"aiohttp", "redis", "hiredis", "starlette", "uvicorn"}
+HEAVY = {"aiohttp", "redis", "hiredis", "starlette", "uvicorn", "grpc", "google"}
 
 REPORT = """
 import sys

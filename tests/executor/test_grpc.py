@@ -1,12 +1,15 @@
 """`call: grpc` (inventory J19-J21; dsl-reference.md, "gRPC Call") against a real server."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import grpc
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
@@ -16,9 +19,13 @@ from tests.greeter import PROTOS, SERVICE, TOKEN, Greeter, greeter, pool
 from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.egress import AddressScope, EgressPolicy
+from unspool.executor.grpc.channels import Channels
 from unspool.executor.grpc.proto_files import ProtoFiles, imports_of
 from unspool.executor.grpc.target import Target, address_of, target_of
 from unspool.executor.handlers import default_handlers
+from unspool.executor.limits.limits import Limits
+from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Completed, Faulted, FetchedText, Outcome
 from unspool.executor.settings import ExecutorSettings
 
@@ -45,6 +52,8 @@ GREET = (
     'syntax = "proto3"; package GreeterApi; import "shared/a.proto"; import "google/protobuf/empty.proto"; '
     "message R { string message = 1; } service Greeter { rpc SayHello(b.B) returns (R); }"
 )
+
+HELLO = f"/{SERVICE}/SayHello"
 
 Call = Callable[..., Awaitable[Outcome]]
 
@@ -312,6 +321,24 @@ class TestProtos:
         assert kind(outcome) == ("configuration", 400)
         assert detail in error_of(outcome)["detail"]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'syntax = "proto3";' + "message A {" * 20_000,
+            'syntax = "proto3"; message A { int32 a = 1 [' + "(a)." * 200_000,
+            'syntax = "proto3"; option java_package = ' + '"x" ' * 500_000 + ";",
+            'syntax = "proto3"; message A { reserved ' + "1," * 500_000,
+        ],
+        ids=range(4),
+    )
+    async def test_a_hostile_proto_ends_within_limits(self, call, text) -> None:
+        started = time.monotonic()
+        assert (
+            kind(await call("X", text=ProtoFiles("a.proto", {"a.proto": text}).to_text()))[0]
+            == "configuration"
+        )
+        assert time.monotonic() - started < 60
+
     async def test_a_text_that_no_executor_has_fetched_is_refused(self, call) -> None:
         for text in ("[]", "x", '{"main": "a", "files": {}}', '{"main": "../a", "files": {"../a": ""}}'):
             assert kind(await call("SayHello", text=text)) == ("configuration", 400)
@@ -469,6 +496,73 @@ class TestStreams:
         with pytest.raises(asyncio.CancelledError):
             await task
         await until(lambda: server.cancelled == before + 1)
+
+
+class TestCredentials:
+    async def test_a_token_that_the_server_refuses_is_replaced_once(self, handlers, server, service) -> None:
+        """K4"""
+        tokens = iter(["expired", "t0ken"])
+
+        async def token(request: web.Request) -> web.Response:
+            return web.json_response({"access_token": next(tokens), "token_type": "Bearer", "expires_in": 60})
+
+        service.answers["/oauth2/token"] = token
+        policy = {
+            "oauth2": {
+                "authority": service.url,
+                "grant": "client_credentials",
+                "client": {"id": "unspool", "secret": "s3cret"},
+            }
+        }
+        call = calling(handlers, server.port)
+        outcome = await call("SayHello", {"name": "private"}, authentication=policy)
+        assert outcome == Completed({"message": "Hello private"})
+        assert list(tokens) == []
+
+
+class TestChannels:
+    async def test_calls_share_a_connection_that_is_closed_when_it_is_not_used(self, server) -> None:
+        policy = EgressPolicy(AddressScope.PRIVATE)
+        async with opened_outbound(policy, Limits(SETTINGS, None), 1) as outbound:
+            channels = Channels(outbound, 1000, idle_seconds=0.05)
+            target = Target("127.0.0.1", server.port, tls=False)
+            async with channels.channel(target) as first, channels.channel(target) as second:
+                assert first is second
+                assert await first.unary_unary(HELLO)(b"")
+            await until(lambda: first.get_state() is grpc.ChannelConnectivity.SHUTDOWN)
+            async with channels.channel(target) as third:
+                assert third is not first
+                assert await third.unary_unary(HELLO)(b"")
+            await channels.close()
+            assert third.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+
+    async def test_a_proxy_of_the_environment_is_not_used(self, handlers, server, monkeypatch) -> None:
+        for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        async with default_handlers(SETTINGS) as own:
+            outcome = await calling(own, server.port)("SayHello", {"name": "Ada"}, host="localhost")
+        assert outcome == Completed({"message": "Hello Ada"})
+
+    async def test_commands_can_run_beside_calls(self, server) -> None:
+        settings = replace(SETTINGS, allow="shell")
+        async with default_handlers(settings) as own:
+            call = calling(own, server.port)
+            waiting = asyncio.create_task(call("SayHello", {"name": "wait"}))
+            await until(lambda: server.waiting == 1)
+            arguments = {"command": "echo", "arguments": ["hello"]}
+            request = TaskRequest("e", "r", "/do/0/a", "shell", arguments)
+            assert await own["shell"](request, task_context()) == Completed("hello")
+            assert await call("SayHello", {"name": "Ada"}) == Completed({"message": "Hello Ada"})
+            waiting.cancel()
+
+    async def test_without_the_library_the_error_names_what_to_install(self, monkeypatch) -> None:
+        for module in [name for name in sys.modules if name.startswith("unspool.executor.grpc")]:
+            monkeypatch.delitem(sys.modules, module)
+        monkeypatch.setitem(sys.modules, "grpc", None)
+        async with default_handlers(SETTINGS) as own:
+            outcome = await calling(own, 1)("SayHello", proto=None)
+        assert kind(outcome) == ("configuration", 400)
+        assert "pip install 'unspool[grpc]'" in error_of(outcome)["detail"]
 
 
 class TestReflection:

@@ -47,7 +47,7 @@ OpenHandler = Callable[[HandlerServices], AbstractAsyncContextManager[Handler]]
 """Opens a handler. What it holds is closed with the context."""
 
 BUILT_IN: Final[Mapping[str, str]] = {
-    call_grpc.KIND: "unspool.executor.grpc.handler",
+    call_grpc.KIND: "unspool.executor.grpc.call",
     call_a2a.KIND: "unspool.executor.a2a.call",
     call_asyncapi.KIND: "unspool.executor.asyncapi.call",
     call_http.KIND: "unspool.executor.http.call",
@@ -60,7 +60,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
 }
 """By kind, the module whose function `open_handler` opens the handler."""
 
-_EXTRAS: Final = {"mcp": "mcp"}
+_EXTRAS: Final = {"mcp": "mcp", "grpc": "grpc", "google": "grpc", "grpc_reflection": "grpc"}
 """By library, the extra of the package that installs it."""
 
 

@@ -35,8 +35,8 @@ _FRAME_BYTES: Final = 5
 
 
 @asynccontextmanager
-async def opened_calls(services: HandlerServices) -> AsyncIterator["GrpcCall"]:
-    """The handler. Its channels close with the context."""
+async def open_handler(services: HandlerServices) -> AsyncIterator["GrpcCall"]:
+    """Opens the handler. Its channels close with the context."""
     channels = Channels(services.outbound, services.settings.grpc_max_message_bytes)
     try:
         yield GrpcCall(channels, Protoc(services.groups), services.authentication, services.settings)
