@@ -172,7 +172,7 @@ async def test_an_executor_hands_back_what_it_does_not_have(world, modules, stor
     await world.serve("executor", functions=shop.only(lambda each: each.version == "1.9.0"))
     await world.serve("worker")
     key = await world.start("[{a: {call: 'who:1.10.0'}}]")
-    await world.until(key, lambda _, types: "task.progress" in types or "task.progressed" in types)
+    await world.until(key, lambda _, types: "task.progressed" in types)
     assert await world.run("[{a: {call: who}}]") == "old", "a call without a version is not handed back"
     await world.serve("executor", functions=shop)
     assert await world.end(key) == ["new", 1]
@@ -230,6 +230,24 @@ async def test_a_function_in_yaml_of_the_default_catalog_is_fetched_if_no_execut
     assert await world.run("[{a: {call: 'double:1.0.0@default', with: {n: 21}}}]") == 42
     missing = await world.run("[{a: {call: 'double:2.0.0@default', with: {n: 21}}}]")
     assert missing["status"] == 404
+
+
+async def test_the_limit_of_a_function_delays_its_calls_and_says_so(world, modules, store):
+    shop = load_functions([modules(SHOP, "shop")])
+    await world.serve(
+        "executor",
+        functions=shop,
+        UNSPOOL_LIMITS="function:add=1/d",
+        UNSPOOL_EXECUTOR_STOP_GRACE_SECONDS="0.1",
+    )
+    await world.serve("worker")
+    add = "[{a: {call: add, with: {left: 1, right: 2}}}]"
+    assert await world.run(add) == 3
+    key = await world.start(add)
+    await world.until(key, lambda _, types: "task.progressed" in types)
+    [progress] = [each for each in await store.history(key) if each.type == "task.progressed"]
+    assert progress.data == {"progress": {"waitsFor": "the limit of function:add"}}
+    assert await world.run("[{a: {call: who}}]") == ["new", 1]
 
 
 SLOW = """

@@ -22,8 +22,11 @@ async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
     A stored definition never changes: a changed one needs a new version. To deploy the same text again is not
     an error. A definition with a `schedule` is started by time or by events from then on.
     """
-    documents = [valid_document(file) for file in files]
     async with opened(store_url(place)) as store:
+        known = {
+            name for each in await store.functions() for name in (each.name, f"{each.name}:{each.version}")
+        }
+        documents = [valid_document(file, known) for file in files]
         for document in documents:
             _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
         await listening(store, place.tenant, documents)

@@ -25,7 +25,7 @@ from unspool.eventstore.records import (
 from unspool.worker.answering import APPLIED, OUT_OF_TURN
 from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.plan_cache import PlanCache
-from unspool.worker.resolution import Resolution
+from unspool.worker.resolution import Resolution, concerns
 from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.state_cache import StateCache, cached_state_of, starting_state
 from unspool.worker.steps import Step, Steps
@@ -70,7 +70,7 @@ class BatchProcessor:
             return {}
         try:
             commits = [step.commit for step in steps]
-            if any(map(self._resolution.concerns, commits)):
+            if any(map(concerns, commits)):
                 steps, commits = await self._resolve(steps)
             outcomes = await self._store.commit_all(commits)
         except Exception:  # noqa: BLE001 - single processing reports it

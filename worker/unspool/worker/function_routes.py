@@ -44,7 +44,8 @@ _MOST_NAMED: Final = 10
 
 _MOST_TEXTS: Final = 1000
 
-_QUEUES: Final = frozenset({call_registered.KIND, resource.QUEUE})
+ROUTED_QUEUES: Final = frozenset({call_registered.KIND, resource.QUEUE})
+"""The queues of tasks that may be calls of functions."""
 
 
 class FunctionRoutes:
@@ -61,17 +62,9 @@ class FunctionRoutes:
         self._stored: dict[tuple[str, CatalogedFunction], str] = {}
         """The hashes of the texts that this worker has stored, by tenant and function."""
 
-    @staticmethod
-    def concern(commit: Commit) -> bool:
-        """Whether a commit may call functions of executors."""
-        for task in commit.tasks:  # noqa: SIM110 - a generator would cost each step more than the loop
-            if task.queue in _QUEUES:
-                return True
-        return False
-
     def at_once(self, commit: Commit) -> Commit | None:
         """The commit with the queues of its calls; None if something must be read first."""
-        if not self.concern(commit):
+        if not any(task.queue in ROUTED_QUEUES for task in commit.tasks):
             return commit
         if self._age() > _STALE_SECONDS:
             return None
@@ -82,7 +75,7 @@ class FunctionRoutes:
 
     async def route(self, commit: Commit) -> Commit:
         """The same; reads what is not known."""
-        if not self.concern(commit):
+        if not any(task.queue in ROUTED_QUEUES for task in commit.tasks):
             return commit
         if self._age() > _FRESH_SECONDS or any(self._is_missing(task) for task in commit.tasks):
             await self._read_again()

@@ -2,7 +2,17 @@
 
 from unspool.eventstore.records import Commit
 from unspool.worker.children import Children
-from unspool.worker.function_routes import FunctionRoutes
+from unspool.worker.function_routes import ROUTED_QUEUES, FunctionRoutes
+
+
+def concerns(commit: Commit) -> bool:
+    """Whether a commit may name something. Each step asks this."""
+    if commit.outgoing:
+        return True
+    for task in commit.tasks:  # noqa: SIM110 - a generator would cost each step more than the loop
+        if task.queue in ROUTED_QUEUES:
+            return True
+    return False
 
 
 class Resolution:
@@ -11,10 +21,6 @@ class Resolution:
     def __init__(self, children: Children, functions: FunctionRoutes) -> None:
         self._children = children
         self._functions = functions
-
-    def concerns(self, commit: Commit) -> bool:
-        """Whether a commit may name something."""
-        return bool(commit.outgoing) or self._functions.concern(commit)
 
     async def resolve(self, commit: Commit) -> Commit:
         """The commit with everything resolved. Raises `StartRefused`."""
