@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,56 @@ def mosquitto(folder: Path) -> Iterator[tuple[int, int, Path]]:
     command = [path, "-v", "-c", str(folder / "mosquitto.conf")]
     with running(command, log, accepts(closed_port)):
         yield open_port, closed_port, log
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Of a server that is called `localhost`."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+def certificates(folder: Path) -> Certificates:
+    """Makes an authority and a certificate for `localhost`."""
+    openssl = program("openssl", "openssl")
+
+    def run(*arguments: object) -> None:
+        subprocess.run([openssl, *map(str, arguments)], check=True, capture_output=True)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    authority, key, certificate = folder / "ca.pem", folder / "key.pem", folder / "certificate.pem"
+    (folder / "names").write_text("subjectAltName=DNS:localhost")
+    run("req", "-x509", *new, "-keyout", folder / "ca.key", "-out", authority, "-subj", "/CN=test")
+    run("req", *new, "-keyout", key, "-out", folder / "request", "-subj", "/CN=localhost")
+    run(
+        *("x509", "-req", "-in", folder / "request", "-out", certificate, "-extfile", folder / "names"),
+        *("-CA", authority, "-CAkey", folder / "ca.key", "-CAcreateserial"),
+    )
+    return Certificates(authority, certificate, key)
+
+
+@contextmanager
+def mosquitto_with_tls(folder: Path, made: Certificates) -> Iterator[int]:
+    """Yields the port."""
+    path, port = program("mosquitto", "mosquitto"), free_port()
+    (folder / "mosquitto.conf").write_text(
+        f"user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n"
+        f"certfile {made.certificate}\nkeyfile {made.key}\n"
+    )
+    with running([path, "-c", str(folder / "mosquitto.conf")], folder / "mosquitto.log", accepts(port)):
+        yield port
+
+
+@contextmanager
+def nats_server_with_tls(folder: Path, made: Certificates) -> Iterator[int]:
+    """Yields the port."""
+    path, port = program("nats-server", "nats-server"), free_port()
+    command = [path, "-a", "127.0.0.1", "-p", str(port), "--tls"]
+    command += ["--tlscert", str(made.certificate), "--tlskey", str(made.key)]
+    with running(command, folder / "nats.log", accepts(port)):
+        yield port
 
 
 @contextmanager

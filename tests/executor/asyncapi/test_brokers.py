@@ -222,6 +222,26 @@ async def test_kafka_connects_to_no_broker_that_is_not_allowed(asyncapi: AsyncAp
     assert _error(outcome)[0] == "authorization"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "started"),
+    [("mqtts", programs.mosquitto_with_tls), ("nats-secure", programs.nats_server_with_tls)],
+)
+async def test_a_certificate_must_be_for_the_name(
+    asyncapi: AsyncApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, started: Any
+):
+    made = programs.certificates(tmp_path)
+    message = {"payload": {}}
+    with started(tmp_path, made) as port:
+        unknown = await asyncapi(document(f"{protocol}://localhost:{port}"), message=message)
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+        assert await asyncapi(document(f"{protocol}://localhost:{port}"), message=message) == Completed(None)
+        other = await asyncapi(document(f"{protocol}://127.0.0.1:{port}"), message=message)
+    for outcome in (unknown, other):
+        kind, detail = _error(outcome)
+        assert kind == "communication"
+        assert "TLS" in detail
+
+
 async def test_mqtt_3_refuses_headers(asyncapi: AsyncApi, mosquitto: tuple[int, int, Path]):
     described = document(f"mqtt://127.0.0.1:{mosquitto[0]}")
     outcome = await asyncapi(described, message={"payload": {}, "headers": {"a": "b"}})

@@ -46,6 +46,7 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "mqtts": Protocol("mqtt", "mqtt", 8883, tls=True, extra="mqtt"),
     "secure-mqtt": Protocol("mqtt", "mqtt", 8883, tls=True, extra="mqtt"),
     "nats": Protocol("nats", "nats", 4222, extra="nats"),
+    "nats-secure": Protocol("nats", "nats", 4222, tls=True, extra="nats"),
     "redis": Protocol("redis", "redis", 6379),
     "rediss": Protocol("redis", "redis", 6379, tls=True),
     "ws": Protocol("ws", "websocket", 80),
