@@ -217,9 +217,9 @@ def test_a_worker_has_no_secrets(world):
 
 
 def test_task_that_cannot_be_executed_says_so(world):
-    run = world("do: [{t: {run: {script: {language: js, code: x}}}}]").start({})
+    run = world("do: [{t: {run: {script: {language: cobol, code: x}}}}]").start({})
     assert run.error["type"].endswith("/configuration")
-    assert "`run: script`" in run.error["detail"]
+    assert "not 'cobol'" in run.error["detail"]
 
 
 def test_a_task_that_cannot_be_compiled_faults_only_when_it_is_reached(world):
