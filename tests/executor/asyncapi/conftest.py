@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.executor.asyncapi import programs
 from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.cli.node import Node
@@ -160,3 +161,27 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     folder.mkdir()
     yield Services(store, url, folder)
     await store.close()
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, Path]]:
+    with programs.mosquitto(tmp_path_factory.mktemp("mosquitto")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    with programs.nats_server(tmp_path_factory.mktemp("nats")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with programs.rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with programs.kafka(tmp_path_factory.mktemp("kafka")) as started:
+        yield started

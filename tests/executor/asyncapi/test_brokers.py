@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.timeout(300),  # the first test of a broker starts it
 ]
-
-
-@pytest.fixture(scope="session")
-def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, Path]]:
-    with programs.mosquitto(tmp_path_factory.mktemp("mosquitto")) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
-    with programs.nats_server(tmp_path_factory.mktemp("nats")) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with programs.rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with programs.kafka(tmp_path_factory.mktemp("kafka")) as started:
-        yield started
 
 
 def _peer(kind: str, request: pytest.FixtureRequest) -> Any:
