@@ -705,3 +705,36 @@ def test_sub_workflows_that_are_not_there(workflow: str, says: list[str]) -> Non
     found = check(document, workflows=known)
     assert [f"{each.pointer.rpartition('/')[2]}: {each.message}" for each in found] == says
     assert check(document) == ()
+
+
+# -- calls of gRPC
+
+
+SERVICE = "service: {name: S, host: h}, method: M"
+
+
+@pytest.mark.parametrize(
+    ("task", "place"),
+    [
+        (f"call: grpc, with: {{{SERVICE}}}", "with: without 'proto'"),
+        (f"call: grpc, with: {{proto: {{endpoint: x}}, {SERVICE}, arguments: [{{}}]}}", "with/arguments: "),
+        (
+            f"call: grpc, with: {{proto: {{endpoint: x}}, {SERVICE}, arguments: '${{ .a }}'}}",
+            "with/arguments: ",
+        ),
+        ("set: {x: 1}, metadata: {unspool: {tls: true}}", "metadata/unspool/tls: "),
+    ],
+)
+def test_what_only_unspool_knows_of_grpc_has_a_warning(task: str, place: str) -> None:
+    """J19, J20"""
+    text = f"do: [{{a: {{{task}}}}}]\n"
+    assert messages(text) == []
+    [found] = messages(text, Severity.WARNING)
+    assert found.startswith(f"/do/0/a/{place}")
+
+
+def test_tls_is_true_or_false() -> None:
+    grpc = f"call: grpc, with: {{proto: {{endpoint: x}}, {SERVICE}}}"
+    assert messages(f"do: [{{a: {{{grpc}, metadata: {{unspool: {{tls: false}}}}}}}}]\n") == []
+    [found] = messages(f"do: [{{a: {{{grpc}, metadata: {{unspool: {{tls: maybe}}}}}}}}]\n")
+    assert found.startswith("/do/0/a/metadata/unspool/tls: expected true or false")
