@@ -31,6 +31,13 @@ LIGHT = {
 """Modules and the libraries that they must not import."""
 
 
+def test_few_libraries_are_needed_and_one_extra_has_the_rest() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert len(project["dependencies"]) < 15
+    extras = project["optional-dependencies"]
+    assert extras["all"] == [f"unspool[{','.join(name for name in extras if name != 'all')}]"]
+
+
 def test_no_portion_hides_the_others() -> None:
     import unspool
 
