@@ -224,6 +224,22 @@ BUGS = (
         "redis",
     ),
     Bug(
+        "keys of events are sent with the version of other shapes",
+        "eventstore/unspool/eventstore/redis/matching.py",
+        "        versions = [each.known.version for each in every]\n",
+        "        versions = [self._known.get(each.shard, _NO_SHAPES).version for each in every]\n",
+        (EVENTS,),
+        "redis",
+    ),
+    Bug(
+        "a pause of the process counts as silence of Redis",
+        "eventstore/unspool/eventstore/redis/connection.py",
+        "        elif was_paused(due, now):\n",
+        "        elif False:\n",
+        (REDIS_FAULTS,),
+        "",
+    ),
+    Bug(
         "a bus does not remember how far it is matched (SQLite)",
         f"{SQLITE}/matching.py",
         "    transaction.execute(_ADVANCE, (matched, 0, tenant))\n",
