@@ -130,9 +130,9 @@ def test_a_zone_that_does_not_exist_is_a_bad_setting(unspool, home, monkeypatch)
 
 def test_a_task_that_cannot_be_executed_is_a_warning(unspool, home):
     head = "document: {dsl: '1.0.3', namespace: t, name: w, version: 1.0.0}\n"
-    script = "- s: {run: {script: {language: python, code: 'print(1)'}}}\n"
+    script = "- s: {run: {script: {language: ruby, code: 'puts 1'}}}\n"
     (home / "script.yaml").write_text(f"{head}do:\n- a: {{set: {{x: 1}}}}\n{script}")
-    says = "script.yaml:4:3: this release of Unspool cannot execute `run: script`; executions fault here"
+    says = "script.yaml:4:3: the language of a script is js or python, not 'ruby'; executions fault here"
     result = unspool("validate", "script.yaml")
     assert (result.code, result.stdout) == (0, "")
     assert result.stderr == f"{says} (/do/1/s) [warning]\n"
