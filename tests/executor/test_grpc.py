@@ -321,6 +321,11 @@ class TestProtos:
         assert kind(outcome) == ("configuration", 400)
         assert detail in error_of(outcome)["detail"]
 
+    async def test_the_place_is_named_if_the_address_does_not_end_with_proto(self, call) -> None:
+        text = 'syntax = "proto3";\nmessage A {\n  strng b = 1;\n}'
+        outcome = await call("SayHello", text=ProtoFiles("greet", {"greet": text}).to_text())
+        assert 'greet:3:3: "strng" is not defined.' in error_of(outcome)["detail"]
+
     @pytest.mark.parametrize(
         "text",
         [

@@ -244,10 +244,11 @@ async def test_bad_arguments_are_configuration_errors(mcp, arguments, cause) -> 
     assert cause in detail
 
 
-async def test_without_the_library_the_error_names_what_to_install(monkeypatch) -> None:
+@pytest.mark.parametrize("library", ["mcp", "mcp_types"])  # the packages that `unspool[mcp]` installs
+async def test_without_the_library_the_error_names_what_to_install(monkeypatch, library) -> None:
     for module in [name for name in sys.modules if name.startswith("unspool.executor.mcp")]:
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.setitem(sys.modules, library, None)
     arguments = {
         "$kind": "mcp",
         "method": "tools/list",

@@ -377,6 +377,7 @@ class TestErrors:
         outcome = await http(f"{service.url}/api", authentication=policy)
         assert kind(outcome) == error
         assert outcome.error.title
+        assert f"{service.url}/oauth2/token" in outcome.error.detail
         assert [request.path for request in service.requests] == ["/oauth2/token"]
         assert SECRET not in str(outcome.error)
 

@@ -66,6 +66,11 @@ def test_the_line_of_a_failed_import_is_named(modules, tmp_path):
         load_functions(["outer"])
 
 
+def test_the_line_of_a_bad_declaration_is_named(modules, tmp_path):
+    with pytest.raises(BadFunctions, match=rf"\({tmp_path}/shop_functions.py:2\)"):
+        load_functions([modules("@function('two words')\ndef f(): ...")])
+
+
 @pytest.mark.parametrize(
     ("place", "cause"),
     [

@@ -60,7 +60,13 @@ BUILT_IN: Final[Mapping[str, str]] = {
 }
 """By kind, the module whose function `open_handler` opens the handler."""
 
-_EXTRAS: Final = {"mcp": "mcp", "grpc": "grpc", "google": "grpc", "grpc_reflection": "grpc"}
+_EXTRAS: Final = {
+    "mcp": "mcp",
+    "mcp_types": "mcp",
+    "grpc": "grpc",
+    "google": "grpc",
+    "grpc_reflection": "grpc",
+}
 """By library, the extra of the package that installs it."""
 
 

@@ -43,7 +43,9 @@ class Token:
     """Hides it in what a task returns."""
 
 
-def read_token(answer: Json, now: float, wall_clock: float, issuers: tuple[str, ...]) -> Token:
+def read_token(
+    answer: Json, now: float, wall_clock: float, issuers: tuple[str, ...], label: str = "the token endpoint"
+) -> Token:
     """The token in an answer with success.
 
     Args:
@@ -51,6 +53,7 @@ def read_token(answer: Json, now: float, wall_clock: float, issuers: tuple[str, 
         now: the time of the request by the clock of the cache, in seconds.
         wall_clock: the same time in seconds since 1970.
         issuers: the issuers that are accepted; empty for all.
+        label: names the request in errors.
 
     Raises:
         Rejected: there is no token that can be used, or its issuer is another one.
@@ -63,14 +66,12 @@ def read_token(answer: Json, now: float, wall_clock: float, issuers: tuple[str, 
         or _NOT_IN_TOKEN.search(value)
         or len(value) > _MOST_CHARACTERS
     ):
-        raise Rejected(
-            authentication("the answer of the token endpoint has no access token", title="No token")
-        )
+        raise Rejected(authentication(f"the answer of {label} has no access token", title="No token"))
     if kind not in {"bearer", "n_a"}:
-        detail = "the token endpoint issued a token that is not a bearer token, and no other can be used"
+        detail = f"{label} issued a token that is not a bearer token, and no other can be used"
         raise Rejected(authentication(detail, title="No token"))
     claims = _claims(value)
-    _check_issuer(members, claims, issuers)
+    _check_issuer(members, claims, issuers, label)
     refresh_token = members.get("refresh_token")
     lifetime = _lifetime(members, claims, wall_clock)
     return Token(
@@ -117,7 +118,9 @@ def _lifetime(members: dict[str, Json], claims: dict[str, Json], wall_clock: flo
     return max(0.0, seconds) if seconds < 1e9 else 1e9
 
 
-def _check_issuer(members: dict[str, Json], claims: dict[str, Json], issuers: tuple[str, ...]) -> None:
+def _check_issuer(
+    members: dict[str, Json], claims: dict[str, Json], issuers: tuple[str, ...], label: str
+) -> None:
     """Raises `Rejected` if the issuer of the tokens is not one of these (inventory K4).
 
     The tokens come from the token endpoint itself, over the connection that the policy names. So their
@@ -128,10 +131,10 @@ def _check_issuer(members: dict[str, Json], claims: dict[str, Json], issuers: tu
     id_token = members.get("id_token")
     issuer = claims.get("iss") or _claims(id_token if isinstance(id_token, str) else "").get("iss")
     if issuer is None:
-        detail = "the policy names issuers, but the token does not say who issued it"
+        detail = f"the policy names issuers, but the token of {label} does not say who issued it"
         raise Rejected(authentication(detail, title="Unknown issuer"))
     if issuer not in issuers:
-        detail = "the issuer of the token is not one of the issuers that the policy names"
+        detail = f"the issuer of the token of {label} is not one of the issuers that the policy names"
         raise Rejected(authentication(detail, title="Unknown issuer"))
 
 

@@ -53,18 +53,18 @@ class TokenEndpoints:
         if refresh_token is not None:
             answer = await self._answer(policy, endpoint, refresh_token)
             if not isinstance(answer, Rejected):
-                return self._read(policy, answer, refresh_token)
+                return self._read(policy, endpoint, answer, refresh_token)
         answer = await self._answer(policy, endpoint, None)
         if isinstance(answer, Rejected):
             raise answer
         written = policy.subject.token if policy.subject and policy.grant == REFRESH_TOKEN else None
-        return self._read(policy, answer, written)
+        return self._read(policy, endpoint, answer, written)
 
-    def _read(self, policy: TokenPolicy, answer: Json, refresh_token: str | None) -> Token:
+    def _read(self, policy: TokenPolicy, endpoint: URL, answer: Json, refresh_token: str | None) -> Token:
         """The token; a refresh token stays valid if the answer has no other one (RFC 6749, 6)."""
         if isinstance(answer, dict) and refresh_token is not None:
             answer = {"refresh_token": refresh_token, **answer}
-        return read_token(answer, self._monotonic(), time.time(), policy.issuers)
+        return read_token(answer, self._monotonic(), time.time(), policy.issuers, _label(endpoint))
 
     async def _answer(self, policy: TokenPolicy, endpoint: URL, refresh_token: str | None) -> Json | Rejected:
         """The answer with a token, or the error. Raises `Rejected` if there is no response."""
@@ -75,7 +75,7 @@ class TokenEndpoints:
         answer = _parsed(response.body)
         refused = isinstance(answer, dict) and "error" in answer and "access_token" not in answer
         if not is_success(response.status, redirect=False) or refused:
-            error = token_error(_label(request), response.status, answer, request.secrets)
+            error = token_error(_label(request.url), response.status, answer, request.secrets)
             return Rejected(with_retry_after(error, response.headers, datetime.now(UTC)))
         return answer
 
@@ -114,8 +114,8 @@ class TokenEndpoints:
         return endpoint
 
 
-def _label(request: HttpRequest) -> str:
-    return f"the token endpoint {request.url.origin()}{request.url.path}"
+def _label(endpoint: URL) -> str:
+    return f"the token endpoint {endpoint.origin()}{endpoint.path}"
 
 
 def _parsed(body: bytes) -> Json:

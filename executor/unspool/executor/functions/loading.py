@@ -95,7 +95,8 @@ def _not_imported(place: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{place} cannot be imported: {error.filename}:{error.lineno}: {error.msg}"
     frames = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
-    own = [each for each in frames if each.filename != __file__]
+    ours = {__file__, inspect.getfile(Declaration)}
+    own = [each for each in frames if each.filename not in ours]
     at = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     return f"{place} cannot be imported: {type(error).__name__}: {error}{at}"
 

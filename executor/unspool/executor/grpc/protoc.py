@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,8 @@ _AT_ONCE: Final = 2
 _MOST_OUTPUT: Final = 16 * 1024 * 1024
 _SHOWN_LINES: Final = 3
 _SHOWN_CHARACTERS: Final = 500
+_PROBLEM: Final = re.compile(r"[^\s:]+:\d+:\d+: |\S+\.proto: |\S+: it cannot be written")
+"""The start of a line with a problem. An address need not end with `.proto`, so a name of a file need not."""
 
 
 class Protoc:
@@ -87,7 +90,7 @@ def main_of(text: str) -> str:
 def _cause(result: ProcessResult) -> str:
     """What the compiler says; a child that a limit has stopped says nothing useful."""
     lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-    problems = [line for line in lines if ".proto:" in line and ": warning:" not in line]
+    problems = [line for line in lines if _PROBLEM.match(line) and ": warning:" not in line]
     if result.code >= 128:
         return "it takes too much time or memory"
     if not problems:
