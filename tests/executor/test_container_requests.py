@@ -1,6 +1,7 @@
 """What `run: container` asks an engine for, and what it refuses (inventory I59)."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from unspool.definitions.errors import WorkflowError
 from unspool.eventstore.records import TaskRequest
 from unspool.eventstore.settings import BadSetting
+from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Rejected
 from unspool.executor.runs.container.address import engine_address, parse_address
 from unspool.executor.runs.container.image import parse_image
@@ -153,6 +155,15 @@ def test_other_names_of_images_are_refused(written) -> None:
 def test_dangerous_settings_are_refused(settings) -> None:
     with pytest.raises(BadSetting, match="UNSPOOL_CONTAINER_"):
         ContainerRules.of(ExecutorSettings(**settings))
+
+
+async def test_an_executor_that_may_run_containers_does_not_start_with_bad_settings() -> None:
+    bad = ExecutorSettings(allow="container", container_network="host")
+    with pytest.raises(BadSetting, match="UNSPOOL_CONTAINER_NETWORK"):
+        async with default_handlers(bad):
+            pass
+    async with default_handlers(replace(bad, allow="shell")):
+        pass
 
 
 def test_where_the_engine_is(tmp_path) -> None:

@@ -18,6 +18,7 @@ from unspool.executor.limits.limits import Limits
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.runs.container.rules import ContainerRules
 from unspool.executor.runs.container.sweeping import sweeping
 from unspool.executor.runs.permission import allowed
 from unspool.executor.secret_handler import SecretHandler
@@ -48,9 +49,11 @@ async def default_handlers(
         rates: keeps the rates of `UNSPOOL_LIMITS`: the event store. Without it no rate is kept.
 
     Raises:
-        BadSetting: `UNSPOOL_EGRESS`, `UNSPOOL_ALLOW` or `UNSPOOL_LIMITS` is not valid.
+        BadSetting: `UNSPOOL_EGRESS`, `UNSPOOL_ALLOW`, `UNSPOOL_LIMITS` or one of containers is not valid.
     """
     may_run = allowed(settings)
+    if "container" in may_run:
+        ContainerRules.of(settings)  # a setting that is not valid stops the executor, and not each task
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
     provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
     groups = ProcessGroups()
