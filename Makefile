@@ -13,10 +13,11 @@ NEWEST_TESTS := tests/definitions tests/eventstore tests/executor tests/function
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## / — /'
 
-# What `make setup` installs is locked, with hashes; `make lock` renews the lock.
+# What `make setup` installs is locked, with hashes; `make lock` renews the lock. The lock has all dependencies, so pip
+# does not search for them.
 $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
