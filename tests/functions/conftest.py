@@ -30,6 +30,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         file = tmp_path / f"{name.replace('.', '/')}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(HEADER + textwrap.dedent(text))
+        monkeypatch.delitem(sys.modules, name, raising=False)  # one that another test has imported
         return name
 
     yield write
