@@ -13,7 +13,7 @@ from unspool.executor.egress import AddressRefused
 from unspool.executor.handlers import default_handlers
 from unspool.executor.limits.limits import Limits
 from unspool.executor.limits.rules import rate_of, rules_of
-from unspool.executor.outcome import Completed, Rejected
+from unspool.executor.outcome import Completed, Faulted, Rejected
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import current
 
@@ -178,3 +178,13 @@ async def test_executors_keep_the_rate_of_a_host_together(store, service):
 
     assert [type(outcome) for outcome in outcomes] == [Completed] * 6
     assert asyncio.get_running_loop().time() - began >= 0.24
+
+
+async def test_attempts_of_one_call_are_one_failure(unused_tcp_port):
+    settings = ExecutorSettings(circuit_failures=2, circuit_seconds=3600)
+    arguments = {"method": "GET", "endpoint": {"uri": f"http://127.0.0.1:{unused_tcp_port}/"}}
+    request = TaskRequest("e1", "r1", "/do/0/call", "http", arguments)
+    async with default_handlers(settings) as handlers:
+        for _ in range(2):  # the circuit opens with the second one, and would delay a third
+            outcome = await handlers["http"](request, task_context())
+            assert isinstance(outcome, Faulted)

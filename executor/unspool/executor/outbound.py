@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from yarl import URL
@@ -25,19 +25,8 @@ class Outbound:
 
     policy: EgressPolicy
     session: aiohttp.ClientSession
-    """Its requests share pooled connections and nothing else. `request` also keeps the limits of the host."""
+    """Its requests share pooled connections and nothing else."""
     limits: Limits
-
-    @asynccontextmanager
-    async def request(self, method: str, url: URL, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Sends one HTTP request, with the options of aiohttp. The response is open in the context.
-
-        Raises:
-            Rejected: the host does not answer; the request was not sent.
-            OSError, aiohttp.ClientError: the request failed.
-        """
-        async with self.limits.call(target_of(url)), self.session.request(method, url, **options) as response:
-            yield response
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The allowed addresses of a server, for libraries that make their connections themselves.

@@ -13,7 +13,7 @@ from unspool.executor.egress import AddressRefused
 from unspool.executor.http.failures import call_error, connection_error
 from unspool.executor.http.request import HttpRequest
 from unspool.executor.http.response import HttpResponse, header_text
-from unspool.executor.outbound import Outbound
+from unspool.executor.outbound import Outbound, target_of
 from unspool.executor.outcome import Rejected
 
 MAX_CHALLENGES: Final = 2
@@ -93,29 +93,32 @@ class HttpClient:
     async def _open(
         self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
     ) -> aiohttp.ClientResponse:
+        """The response, which is open in the context of the stack. For limits all attempts are one call."""
+        try:
+            async with AsyncExitStack() as call:
+                await call.enter_async_context(self._outbound.limits.call(target_of(request.url)))
+                response = await self._attempts(call, request, authorization)
+                stack.push_async_exit(call.pop_all())
+        except CONNECTION_ERRORS as error:
+            raise Rejected(connection_error(request, error)) from None
+        return response
+
+    async def _attempts(
+        self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
+    ) -> aiohttp.ClientResponse:
+        """Sends a request; up to two more times, within about half a second, if no connection was made."""
         try:
             return await self._enter(stack, request, authorization)
         except aiohttp.ClientConnectorError as error:
             if not _was_not_sent(error):
-                raise Rejected(connection_error(request, error)) from None
-        except CONNECTION_ERRORS as error:
-            raise Rejected(connection_error(request, error)) from None
-        return await self._retry(stack, request, authorization)
-
-    async def _retry(
-        self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
-    ) -> aiohttp.ClientResponse:
-        """Sends a request whose connection failed up to two more times, within about half a second."""
+                raise
         retrying = AsyncRetrying(
             stop=stop_after_attempt(3),
             wait=wait_random(0.05, 0.25),
             retry=retry_if_exception(_was_not_sent),
             reraise=True,
         )
-        try:
-            response: aiohttp.ClientResponse = await retrying(self._enter, stack, request, authorization)
-        except CONNECTION_ERRORS as error:
-            raise Rejected(connection_error(request, error)) from None
+        response: aiohttp.ClientResponse = await retrying(self._enter, stack, request, authorization)
         return response
 
     async def _enter(
@@ -126,7 +129,7 @@ class HttpClient:
             headers = headers.copy()
             headers["Authorization"] = authorization
         return await stack.enter_async_context(
-            self._outbound.request(
+            self._outbound.session.request(
                 request.method,
                 request.url,
                 headers=headers,
