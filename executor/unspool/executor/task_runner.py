@@ -96,9 +96,14 @@ class TaskRunner:
         context = TaskContext(
             delivery.tenant, delivery.attempts, self._store, held.report, held.parked, deadline
         )
-        current.set(context)
-        async with asyncio.timeout_at(deadline):
-            return await self._call_handler(request, context)
+        token = current.set(context)
+        try:
+            if deadline is None:
+                return await self._call_handler(request, context)
+            async with asyncio.timeout_at(deadline):
+                return await self._call_handler(request, context)
+        finally:
+            current.reset(token)  # else the asyncio task and its context refer to each other
 
     async def _call_handler(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """The outcome. Raises `HandlerFailed` when the handler has raised `MAX_FAILURES` times."""
