@@ -28,9 +28,9 @@ from unspool.executor.brokers.port import (
     Subscriber,
     Subscription,
 )
-from unspool.executor.brokers.server_sent_events import EventReader
 from unspool.executor.egress import AddressRefused
 from unspool.executor.http.response import header_text
+from unspool.executor.http.server_sent_events import ServerSentEvents
 from unspool.executor.http.target import exact_url, with_parameters
 from unspool.executor.outbound import Outbound
 
@@ -172,12 +172,15 @@ class _Messages:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[InboundMessage]:
-        reader = EventReader()
-        async for line in self._split(response):
-            event = reader.line(line)
-            if event is not None:
-                self._last_id = event.id
-                yield InboundMessage(event.data.encode(), headers={"event": event.name}, id=event.id)
+        events = ServerSentEvents()
+        async for chunk in response.content.iter_any():
+            for event in events.read(chunk):
+                if event.data is not None:
+                    payload = event.data.encode()
+                    self._check(len(payload))
+                    self._last_id = events.last_id
+                    yield InboundMessage(payload, headers={"event": event.type}, id=events.last_id)
+            self._check(events.held)
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[InboundMessage]:
         async for line in self._split(response):

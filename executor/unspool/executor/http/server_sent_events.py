@@ -9,24 +9,30 @@ class ServerSentEvent(NamedTuple):
 
     type: str
     """`message` if the stream does not name another one."""
-    data: str
-    """Empty for an event that has only an id."""
+    data: str | None
+    """None for an event that has only an id."""
 
 
 class ServerSentEvents:
-    """Reads the events of one stream from its bytes. It holds the bytes of one event at most."""
+    """Reads the events of one stream from its bytes. It holds one event at most."""
 
     def __init__(self, last_id: str = "") -> None:
         """Takes the id after which the stream continues an earlier one."""
         self.last_id = last_id
-        """Empty if there is none. A new connection continues after it."""
+        """Of the last complete event; empty if there is none. A new connection continues after it."""
         self.retry_seconds: float | None = None
         """How long the server asks to wait before a new connection."""
         self._pieces: list[bytes] = []
         """The start of a line."""
         self._type = ""
         self._data: list[str] = []
-        self._new_id = False
+        self._id: str | None = None
+        """The id of the event that is read, if it has one."""
+
+    @property
+    def held(self) -> int:
+        """The size of the event that is not complete yet, about in bytes."""
+        return sum(map(len, self._pieces)) + sum(map(len, self._data))
 
     def read(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The events that end in the next bytes of the stream."""
@@ -53,11 +59,13 @@ class ServerSentEvents:
         elif name == "event":
             self._type = value
         elif name == "id" and "\0" not in value:
-            self.last_id, self._new_id = value, True
+            self._id = value
         elif name == "retry" and value.isascii() and value.isdigit() and len(value) < 10:
             self.retry_seconds = int(value) / 1000
 
     def _end(self) -> Iterator[ServerSentEvent]:
-        if self._data or self._new_id:
-            yield ServerSentEvent(self._type or "message", "\n".join(self._data))
-        self._type, self._data, self._new_id = "", [], False
+        if self._id is not None:
+            self.last_id = self._id
+        if self._data or self._id is not None:
+            yield ServerSentEvent(self._type or "message", "\n".join(self._data) if self._data else None)
+        self._type, self._data, self._id = "", [], None
