@@ -1,12 +1,13 @@
 """Texts that were fetched lately: many executions of one workflow need one request."""
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from unspool.executor.outcome import FetchedText
+from unspool.executor.shared_calls import SharedCalls
 
 MOST_CHARACTERS: Final = 32 * 1024 * 1024
 """Characters of all texts that are kept."""
@@ -23,7 +24,7 @@ class RecentTexts:
         self._monotonic = monotonic
         self._texts: OrderedDict[str, tuple[float, FetchedText]] = OrderedDict()
         self._size = 0
-        self._fetching: dict[str, asyncio.Task[FetchedText]] = {}
+        self._fetches: SharedCalls[FetchedText] = SharedCalls()
 
     async def get(self, key: str, fetch: Fetch) -> FetchedText:
         """The text with a key. If it is not kept, `fetch` gets it; what that raises is not kept."""
@@ -32,23 +33,13 @@ class RecentTexts:
         self._drop_old()
         if key in self._texts:
             return self._texts[key][1]
-        fetching = self._fetching.get(key)
-        if fetching is None:
-            fetching = self._fetching[key] = asyncio.create_task(self._fetch(key, fetch))
-            fetching.add_done_callback(lambda done: self._fetched(key, done))
-        # Shielded, because other calls may wait for it when this one is cancelled.
-        return await asyncio.shield(fetching)
+        return await self._fetches.get(key, partial(self._fetch, key, fetch))
 
     async def _fetch(self, key: str, fetch: Fetch) -> FetchedText:
         text = await fetch()
         self._texts[key] = self._monotonic(), text
         self._size += len(text.text)
         return text
-
-    def _fetched(self, key: str, done: asyncio.Task[FetchedText]) -> None:
-        del self._fetching[key]
-        if not done.cancelled():
-            done.exception()  # each call that still waits has it
 
     def _drop_old(self) -> None:
         now = self._monotonic()
@@ -61,7 +52,4 @@ class RecentTexts:
 
     async def close(self) -> None:
         """Ends the requests that nothing waits for any more."""
-        fetching = list(self._fetching.values())
-        for each in fetching:
-            each.cancel()
-        await asyncio.gather(*fetching, return_exceptions=True)
+        await self._fetches.close()

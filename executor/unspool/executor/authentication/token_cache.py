@@ -1,12 +1,13 @@
 """Keeps tokens until shortly before they expire. Calls that need the same new token share one request."""
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from unspool.executor.authentication.token import Token
+from unspool.executor.shared_calls import SharedCalls
 from unspool.executor.task_context import current
 
 MOST_TOKENS: Final = 1000
@@ -22,7 +23,7 @@ class TokenCache:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._tokens: OrderedDict[str, Token] = OrderedDict()
-        self._fetching: dict[str, asyncio.Task[Token]] = {}
+        self._fetches: SharedCalls[Token] = SharedCalls()
 
     async def get(self, key: str, fetch: Fetch, refused: Token | None = None) -> Token:
         """A token that is valid.
@@ -36,21 +37,12 @@ class TokenCache:
         if token is not None and token is not refused and self._monotonic() < token.expires_at:
             self._tokens.move_to_end(key)
             return token
-        fetching = self._fetching.get(key)
-        if fetching is None:
-            refresh_token = None if token is None else token.refresh_token
-            fetching = asyncio.create_task(self._fetch(key, fetch, refresh_token))
-            self._fetching[key] = fetching
-            fetching.add_done_callback(lambda done: self._fetched(key, done))
-        # Shielded, because other calls may wait for it when this one is cancelled.
-        return await asyncio.shield(fetching)
+        refresh_token = None if token is None else token.refresh_token
+        return await self._fetches.get(key, partial(self._fetch, key, fetch, refresh_token))
 
     async def close(self) -> None:
         """Ends the requests that nothing waits for any more."""
-        fetching = list(self._fetching.values())
-        for each in fetching:
-            each.cancel()
-        await asyncio.gather(*fetching, return_exceptions=True)
+        await self._fetches.close()
 
     async def _fetch(self, key: str, fetch: Fetch, refresh_token: str | None) -> Token:
         current.set(None)  # if it waits for a limit, it does not hold the slot of the task that began it
@@ -60,8 +52,3 @@ class TokenCache:
         if len(self._tokens) > MOST_TOKENS:
             self._tokens.popitem(last=False)
         return token
-
-    def _fetched(self, key: str, done: asyncio.Task[Token]) -> None:
-        del self._fetching[key]
-        if not done.cancelled():
-            done.exception()  # each call that still waits has it
