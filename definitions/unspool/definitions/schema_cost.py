@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Final
 from urllib.parse import unquote
 
-from unspool.definitions.json_pointer import parts
+from unspool.definitions.json_pointer import value_at
 
 MAX_WORK: Final = 10_000
 """Schemas applied along one path."""
@@ -118,16 +118,10 @@ class SchemaGraph:
             raise SchemaRejected(f"the reference '{reference[:80]}' leads outside the schema")
         if reference[1:] in self._anchors:
             return self._anchors[reference[1:]]
-        target: Any = self.root
-        for step in parts(unquote(reference[1:])):
-            match target:
-                case dict() if step in target:
-                    target = target[step]
-                case list() if step.isdecimal() and len(step) < 6 and int(step) < len(target):
-                    target = target[int(step)]
-                case _:
-                    raise SchemaRejected(f"the reference '{reference[:80]}' leads nowhere")
-        return target
+        try:
+            return value_at(self.root, unquote(reference[1:]))
+        except LookupError:
+            raise SchemaRejected(f"the reference '{reference[:80]}' leads nowhere") from None
 
     def _collect_anchors(self) -> None:
         waiting: list[Any] = [self.root]

@@ -9,7 +9,7 @@ import orjson
 from unspool.definitions.data_schema import BadSchema, DataSchema
 from unspool.definitions.document import load
 from unspool.definitions.errors import configuration
-from unspool.definitions.json_pointer import parts
+from unspool.definitions.json_pointer import value_at
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore import strict_json
@@ -102,20 +102,13 @@ class AsyncApiDocument:
     def _referred(self, reference: Json) -> Json:
         if not isinstance(reference, str) or not reference.startswith("#/"):
             raise refuse(f"the AsyncAPI document refers to {reference!r}; only references inside it work")
-        value: Json = self.value
-        for step in parts(reference[1:]):
-            value = _member(value, step)
-            if value is None:
-                raise refuse(f"the AsyncAPI document has no {reference}")
+        try:
+            value = value_at(self.value, reference[1:])
+        except LookupError:
+            value = None
+        if value is None:
+            raise refuse(f"the AsyncAPI document has no {reference}")
         return value
-
-
-def _member(value: Json, step: str) -> Json:
-    if isinstance(value, dict):
-        return value.get(step)
-    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-        return value[int(step)]
-    return None
 
 
 def parse_document(text: str) -> AsyncApiDocument:

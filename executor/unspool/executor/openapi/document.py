@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from unspool.definitions.json_pointer import parts
+from unspool.definitions.json_pointer import value_at
 from unspool.definitions.json_value import Json
 from unspool.definitions.nesting import is_deeper
 from unspool.definitions.problems import DefinitionInvalid
@@ -91,16 +91,10 @@ class ApiDocument:
                 f"the reference '{shown(reference)}' leads to another document; only those within "
                 "the document are followed"
             )
-        target: Json = self.root
-        for step in parts(unquote(reference[1:])):
-            match target:
-                case dict() if step in target:
-                    target = target[step]
-                case list() if step.isdecimal() and len(step) < 6 and int(step) < len(target):
-                    target = target[int(step)]
-                case _:
-                    raise UnusableDocument(f"the reference '{shown(reference)}' leads nowhere")
-        return target
+        try:
+            return value_at(self.root, unquote(reference[1:]))
+        except LookupError:
+            raise UnusableDocument(f"the reference '{shown(reference)}' leads nowhere") from None
 
     def _similar(self, operation_id: str) -> Iterator[str]:
         """The ids with the same first letter, so that a large document has not too many to compare."""
