@@ -83,6 +83,11 @@ class Listening(NamedTuple):
         """Whether an event waits for its iteration."""
         return not self.iterating and self.place < self.received
 
+    @property
+    def idle(self) -> bool:
+        """Whether every event that was consumed is processed."""
+        return not self.iterating and not (self.iterates and self.waiting)
+
     def begun(self) -> Listening:
         """Returns this with an iteration that runs tasks."""
         return self._replace(iterating=True)

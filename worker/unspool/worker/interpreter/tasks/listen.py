@@ -90,7 +90,7 @@ class ListenInterpreter(InOrder):
         if body.each is not None:
             iterate(builder, run, body.each, _PROCESSED)
         listening = progress_of(builder.run(run.id))
-        if listening.done and not listening.iterating and not (listening.iterates and listening.waiting):
+        if listening.done and listening.idle:
             complete(builder, builder.run(run.id), bounded_results(builder, listening, "events"))
 
 

@@ -114,7 +114,7 @@ class SubscribeInterpreter(InOrder):
         if not consumed.done and _is_met(builder, run, body, consumed):
             self._end(builder, run)
             run = builder.run(run.id)
-        if progress_of(run).done and _idle(consumed):
+        if progress_of(run).done and consumed.idle:
             complete(builder, run, bounded_results(builder, consumed, "messages"))
 
     def _end(self, builder: DecisionBuilder, run: Run) -> None:
@@ -130,7 +130,7 @@ def _is_met(builder: DecisionBuilder, run: Run, body: Subscribe, consumed: Liste
     """
     if body.amount is not None:
         return consumed.received >= body.amount
-    if not _idle(consumed):
+    if not consumed.idle:
         return False
     scope = Scope(builder, run)
     if body.until is not None:
@@ -138,11 +138,6 @@ def _is_met(builder: DecisionBuilder, run: Run, body: Subscribe, consumed: Liste
     if body.while_ is not None:
         return consumed.received > 0 and not scope.holds(body.while_, consumed.consumed_events())
     return False
-
-
-def _idle(consumed: Listening) -> bool:
-    """Whether every message that was received is processed."""
-    return not consumed.iterating and not (consumed.iterates and consumed.waiting)
 
 
 def _iterator(body: Subscribe) -> Iterator:
