@@ -1,9 +1,9 @@
 """The interface of a handler: it takes a task request and returns an outcome."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from unspool.definitions.errors import WorkflowError
+from unspool.definitions.errors import WorkflowError, configuration
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Message, MessageKind, TaskRequest
 from unspool.executor.task_context import TaskContext
@@ -73,3 +73,8 @@ class Rejected(Exception):
     def __init__(self, error: WorkflowError) -> None:
         super().__init__(error.detail)
         self.error = error
+
+
+def reject(detail: str) -> NoReturn:
+    """Raises `Rejected` with a `configuration` error."""
+    raise Rejected(configuration(detail))

@@ -3,15 +3,14 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 import orjson
 from yarl import URL
 
-from unspool.definitions.errors import configuration
 from unspool.definitions.json_value import Json
 from unspool.executor.http.target import exact_url, joined_path
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import reject
 
 AUTHORIZATION_CODE: Final = "authorization_code"
 CLIENT_CREDENTIALS: Final = "client_credentials"
@@ -93,7 +92,7 @@ def token_policy(policy: dict[str, Json]) -> TokenPolicy:
     """
     (scheme, members), *_ = policy.items()
     if not isinstance(members, dict):
-        raise Rejected(configuration(f"{scheme} authentication needs members such as authority and grant"))
+        reject(f"{scheme} authentication needs members such as authority and grant")
     read = _Members(scheme, members)
     discovery, endpoint = _addresses(scheme, read)
     grant = _grant(read)
@@ -128,12 +127,12 @@ class _Members:
     def text(self, name: str) -> str | None:
         value = self.values.get(name)
         if value is not None and not isinstance(value, str):
-            _reject(f"{self.place}.{name} must be text")
+            reject(f"{self.place}.{name} must be text")
         return value or None
 
     def needed(self, name: str, by: str) -> str:
         value = self.text(name)
-        return value if value is not None else _reject(f"{self.place}.{name} is needed by {by}")
+        return value if value is not None else reject(f"{self.place}.{name} is needed by {by}")
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.values.get(name)
@@ -142,20 +141,20 @@ class _Members:
         if isinstance(value, str):
             return tuple(value.split())
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            _reject(f"{self.place}.{name} must be a list of texts")
+            reject(f"{self.place}.{name} must be a list of texts")
         return tuple(value)
 
     def inner(self, name: str) -> "_Members":
         value = self.values.get(name)
         if value is not None and not isinstance(value, dict):
-            _reject(f"{self.place}.{name} must be an object")
+            reject(f"{self.place}.{name} must be an object")
         return _Members(f"{self.place}.{name}", value or {})
 
     def one_of(self, name: str, known: tuple[str, ...]) -> str:
         """The value, which by default is the first."""
         value = self.text(name) or known[0]
         if value not in known:
-            _reject(f"{self.place}.{name} must be one of {', '.join(known)}, not {value!r}")
+            reject(f"{self.place}.{name} must be one of {', '.join(known)}, not {value!r}")
         return value
 
 
@@ -165,7 +164,7 @@ def _grant(read: _Members) -> str:
     if grant == "token_exchange":
         return TOKEN_EXCHANGE
     if grant not in GRANTS:
-        _reject(f"{read.place}.grant must be one of {', '.join(GRANTS)}, not {written!r}")
+        reject(f"{read.place}.grant must be one of {', '.join(GRANTS)}, not {written!r}")
     return grant
 
 
@@ -179,16 +178,16 @@ def _client(read: _Members) -> Client:
     }.get(method, ())
     assertion = read.values.get("assertion")
     if not isinstance(assertion, str | dict | None):
-        _reject(f"{read.place}.assertion must be a JWT or a private key, as text")
+        reject(f"{read.place}.assertion must be a JWT or a private key, as text")
     for name in needs:
         if not read.values.get(name) and not (name == "secret" and assertion):
-            _reject(f"{read.place}.{name} is needed by the client authentication {method}")
+            reject(f"{read.place}.{name} is needed by the client authentication {method}")
     return Client(read.text("id"), read.text("secret"), assertion or None, method)
 
 
 def _other_token(read: _Members, name: str, *, needed: bool, grant: str) -> OtherToken | None:
     if name not in read.values:
-        return _reject(f"{read.place}.{name}.token is needed by the grant {grant}") if needed else None
+        return reject(f"{read.place}.{name}.token is needed by the grant {grant}") if needed else None
     inner = read.inner(name)
     kind = inner.text("type") or "access_token"
     return OtherToken(
@@ -216,7 +215,7 @@ def _url(place: str, text: str) -> URL:
     except ValueError:
         usable = False
     if not usable:
-        _reject(f"{place} is not a complete http or https URL without a user")
+        reject(f"{place} is not a complete http or https URL without a user")
     return url
 
 
@@ -230,7 +229,3 @@ def _texts(*values: object) -> Iterator[str]:
             yield from _texts(*value.values())
         elif isinstance(value, list):
             yield from _texts(*value)
-
-
-def _reject(detail: str) -> NoReturn:
-    raise Rejected(configuration(detail))

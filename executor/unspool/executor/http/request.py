@@ -3,19 +3,19 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import urlencode
 
 import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
-from unspool.definitions.errors import WorkflowError, communication, configuration
+from unspool.definitions.errors import WorkflowError, communication
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.credentials import NONE, Credentials
 from unspool.executor.http.target import exact_url, with_parameters
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import Rejected, reject
 
 Pairs = list[tuple[str, str]]
 
@@ -93,7 +93,7 @@ def pairs(values: Json, what: str) -> Pairs:
         Rejected: `values` is not such a map.
     """
     if not isinstance(values, dict):
-        _reject(f"{what} must be a map, not {_kind(values)}")
+        reject(f"{what} must be a map, not {_kind(values)}")
     return list(_pairs(values, what))
 
 
@@ -103,7 +103,7 @@ def _pairs(values: dict[str, Json], what: str) -> Iterator[tuple[str, str]]:
             if isinstance(item, str):
                 yield name, item
             elif isinstance(item, dict | list):
-                _reject(f"{what} {name!r} must be a scalar or a list of scalars, not {_kind(item)}")
+                reject(f"{what} {name!r} must be a scalar or a list of scalars, not {_kind(item)}")
             elif item is not None:
                 yield name, orjson.dumps(item).decode()
 
@@ -115,7 +115,7 @@ def usable_url(uri: Json) -> tuple[URL, Json]:
         Rejected: it is not a complete http or https URL.
     """
     if not isinstance(uri, str):
-        _reject(f"the endpoint's URI must be text, not {_kind(uri)}")
+        reject(f"the endpoint's URI must be text, not {_kind(uri)}")
     if _NOT_IN_URI.search(uri):
         raise Rejected(_unusable("it contains white space or control characters"))
     try:
@@ -138,7 +138,7 @@ def _unusable(why: str) -> WorkflowError:
 
 def _method(method: Json) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        _reject(f"{method!r} is not an HTTP method that can be used")
+        reject(f"{method!r} is not an HTTP method that can be used")
     return method.upper()
 
 
@@ -147,9 +147,9 @@ def checked_headers(values: Iterable[tuple[str, str]]) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in values:
         if not _TOKEN.fullmatch(name):
-            _reject(f"{name!r} is not a valid header name")
+            reject(f"{name!r} is not a valid header name")
         if name.lower() in _RESERVED_HEADERS:
-            _reject(f"the header {name!r} is set by the executor")
+            reject(f"the header {name!r} is set by the executor")
         _check_value(name, value)
         headers.add(name, value)
     return headers
@@ -157,7 +157,7 @@ def checked_headers(values: Iterable[tuple[str, str]]) -> CIMultiDict[str]:
 
 def _check_value(name: str, value: str) -> None:
     if _NOT_IN_VALUE.search(value):
-        _reject(f"the value of header {name!r} contains line breaks or control characters")
+        reject(f"the value of header {name!r} contains line breaks or control characters")
 
 
 def _body(body: Json, headers: CIMultiDict[str]) -> bytes | None:
@@ -176,14 +176,10 @@ def _body(body: Json, headers: CIMultiDict[str]) -> bytes | None:
 def output_format(output: Json) -> str:
     """The format of the output. Raises `Rejected`."""
     if not isinstance(output, str) or output not in _OUTPUTS:
-        _reject(f"output must be content, raw or response, not {output!r}")
+        reject(f"output must be content, raw or response, not {output!r}")
     return output
 
 
 def _kind(value: Json) -> str:
     names = {dict: "a map", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _reject(detail: str) -> NoReturn:
-    raise Rejected(configuration(detail))

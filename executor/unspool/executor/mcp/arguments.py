@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from mcp_types import Implementation
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from unspool.definitions.durations import BadDuration, parse_duration
-from unspool.definitions.errors import configuration
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import reject
 
 DEFAULT_VERSION: Final = "2025-06-18"
 """The protocol version of the DSL (inventory V11)."""
@@ -59,7 +58,7 @@ def prepare(request: TaskRequest, longest_seconds: float) -> McpCall:
     """
     arguments = request.arguments
     if arguments["method"] not in METHODS:
-        _reject(f"{arguments['method']!r} is not a method of MCP that can be called")
+        reject(f"{arguments['method']!r} is not a method of MCP that can be called")
     return McpCall(
         method=arguments["method"],
         parameters=_parameters(request),
@@ -72,7 +71,7 @@ def prepare(request: TaskRequest, longest_seconds: float) -> McpCall:
 def _parameters(request: TaskRequest) -> dict[str, Any]:
     parameters = request.arguments.get("parameters") or {}
     if not isinstance(parameters, dict):
-        _reject(f"parameters must be a map, not {type(parameters).__name__}")
+        reject(f"parameters must be a map, not {type(parameters).__name__}")
     if request.arguments["method"] != "tools/call":
         return parameters
     # A tool has effects, and a task can be delivered twice.
@@ -83,7 +82,7 @@ def _parameters(request: TaskRequest) -> dict[str, Any]:
 def _version(asked: Json) -> str:
     if asked not in KNOWN_PROTOCOL_VERSIONS:
         known = ", ".join(KNOWN_PROTOCOL_VERSIONS)
-        _reject(f"protocolVersion {asked!r} is not supported; supported are {known}")
+        reject(f"protocolVersion {asked!r} is not supported; supported are {known}")
     return str(asked)
 
 
@@ -93,7 +92,7 @@ def _client(client: Json) -> Implementation:
     try:
         return Implementation.model_validate(client, strict=True)
     except ValidationError:
-        _reject("the client needs a name and a version, both text")
+        reject("the client needs a name and a version, both text")
 
 
 @cache
@@ -107,8 +106,4 @@ def _seconds(timeout: Json) -> float | None:
     try:
         return parse_duration(timeout).milliseconds_from(0) / 1000
     except BadDuration as problem:
-        _reject(f"timeout: {problem}")
-
-
-def _reject(detail: str) -> NoReturn:
-    raise Rejected(configuration(detail))
+        reject(f"timeout: {problem}")

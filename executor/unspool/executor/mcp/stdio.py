@@ -15,9 +15,9 @@ from unspool.definitions.json_value import Json
 from unspool.executor.masking import masked
 from unspool.executor.mcp.server_process import ProcessLimits, ServerProcess, ServerProgram, started
 from unspool.executor.mcp.transport import Received, Streams
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import Rejected, reject
 from unspool.executor.process_groups import ProcessGroups
-from unspool.executor.runs.options import process_options, reject, without_nul
+from unspool.executor.runs.options import process_options, without_nul
 
 
 def program_of(stdio: dict[str, Json]) -> ServerProgram:

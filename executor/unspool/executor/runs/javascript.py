@@ -9,8 +9,8 @@ from typing import Final
 
 import orjson
 
+from unspool.executor.outcome import reject
 from unspool.executor.runs.local import RUN_ARGUMENTS, Program
-from unspool.executor.runs.options import reject
 from unspool.executor.runs.script_source import ScriptSource
 from unspool.executor.settings import MEBIBYTE, ExecutorSettings
 

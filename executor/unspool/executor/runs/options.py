@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 import orjson
 
-from unspool.definitions import errors
 from unspool.definitions.json_value import Json
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import reject
 
 _RETURNS: Final = frozenset({"stdout", "stderr", "code", "all", "none"})
 
@@ -88,8 +87,3 @@ def without_nul(value: Json, what: str) -> str:
 def as_text(value: Json) -> str:
     """Returns a text unchanged, and any other value as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def reject(detail: str) -> NoReturn:
-    """Raises `Rejected` with a `configuration` error."""
-    raise Rejected(errors.configuration(detail))

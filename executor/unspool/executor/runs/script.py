@@ -8,10 +8,10 @@ from unspool.definitions.tasks import run_script
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.kinds import HandlerServices
-from unspool.executor.outcome import Faulted, Outcome, Rejected
+from unspool.executor.outcome import Faulted, Outcome, Rejected, reject
 from unspool.executor.runs.javascript import javascript_program
 from unspool.executor.runs.local import LocalRuns, Program
-from unspool.executor.runs.options import ProcessOptions, process_options, reject
+from unspool.executor.runs.options import ProcessOptions, process_options
 from unspool.executor.runs.permission import allowed, not_allowed
 from unspool.executor.runs.python import python_program
 from unspool.executor.runs.script_source import ScriptSource

@@ -4,9 +4,8 @@ import re
 from typing import Any, Final, NamedTuple
 
 from unspool.definitions import errors
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import Rejected, reject
 from unspool.executor.runs.container.engine import Engine, EngineError
-from unspool.executor.runs.options import reject
 
 _IMAGE: Final = re.compile(
     r"(?P<name>[a-z0-9A-Z](?:[a-zA-Z0-9._-]*(?::[0-9]{1,5}(?=/))?)(?:/[a-z0-9](?:[a-z0-9._-]*))*)"

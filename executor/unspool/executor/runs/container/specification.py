@@ -11,11 +11,11 @@ from unspool.definitions import errors
 from unspool.definitions.durations import BadDuration, parse_duration
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import Rejected, reject
 from unspool.executor.runs.container import labels
 from unspool.executor.runs.container.image import ImageName, parse_image
 from unspool.executor.runs.container.rules import ContainerRules, Volume
-from unspool.executor.runs.options import ProcessOptions, as_text, process_options, reject, without_nul
+from unspool.executor.runs.options import ProcessOptions, as_text, process_options, without_nul
 from unspool.executor.runs.shell import shell_script
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}")
