@@ -11,6 +11,7 @@ from unspool.executor.outbound import Outbound
 from unspool.executor.transports.broker_address import BrokerAddress
 from unspool.executor.transports.cloud_event_messages import message_of
 from unspool.executor.transports.sink import Unreachable
+from unspool.executor.transports.source_loop import in_one_line
 
 _BATCH: Final = 100
 _SECONDS: Final = 30.0
@@ -65,8 +66,3 @@ class BrokerSink:
         self._broker = None
         stack, self._stack = self._stack, AsyncExitStack()
         await stack.aclose()
-
-
-def in_one_line(error: Exception) -> str:
-    """The message of an error."""
-    return " ".join((str(error) or type(error).__name__).split())[:200]

@@ -10,24 +10,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from unspool.eventstore.errors import StoreMismatch
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent
-from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.waiting import done_before
 from unspool.executor.brokers.port import BrokerError, InboundMessage, Subscriber, Subscription
 from unspool.executor.brokers.protocols import Connect, ExtraMissing
 from unspool.executor.outbound import Outbound
 from unspool.executor.transports.broker_address import BrokerAddress
-from unspool.executor.transports.broker_sink import in_one_line
 from unspool.executor.transports.cloud_event_messages import event_of
+from unspool.executor.transports.source_loop import SourceLoop
 from unspool.executor.transports.stream_entry import MAX_BYTES, NoEvent
 
 log = logging.getLogger(__name__)
 
 _BATCH: Final = 100
-_RECORD_SECONDS: Final = 30.0
-_PAUSES: Final = (0.1, 5.0)
 _END_SECONDS: Final = 1.0
 """How long a read that is cancelled may take to end. After that the connection is closed."""
 
@@ -46,26 +43,18 @@ class BrokerSource:
         self._address = address
         self._outbound = outbound
         self._connect = connect
-        self._stopping = asyncio.Event()
-        self._failures = 0
-        self._record_at = 0.0
+        self._loop = SourceLoop(store, "channel", address.place, (BrokerError, ExtraMissing, OSError))
 
     async def run(self) -> None:
         """Publishes events until `stop`, and connects again after failures of the broker."""
-        while not self._stopping.is_set():
-            try:
-                await done_before(self._read(), self._stopping.wait())
-            except (BrokerError, ExtraMissing, OSError) as error:
-                await self._failed(in_one_line(error))
-            except StoreMismatch:  # the store lost its data: no retry helps, so the service ends
-                raise
-            except Exception as error:
-                log.exception("unexpected error of a channel", extra={"action": "channel_defect"})
-                await self._failed(f"unexpected {type(error).__name__}")
+        await self._loop.run(self._read_until_stopped)
 
     def stop(self) -> None:
         """Asks it to finish. Messages that are not acknowledged are delivered again."""
-        self._stopping.set()
+        self._loop.stopping.set()
+
+    async def _read_until_stopped(self) -> None:
+        await done_before(self._read(), self._loop.stopping.wait())
 
     async def _read(self) -> None:
         connect = await asyncio.to_thread(self._connect)
@@ -74,7 +63,7 @@ class BrokerSource:
             connect(self._address.server, self._outbound) as broker,
             broker.subscribe(self._address.channel, subscriber) as subscription,
         ):
-            await self._record(0, 0)
+            await self._loop.record()
             await self._publish_all(subscription)
 
     async def _publish_all(self, subscription: Subscription) -> None:
@@ -89,7 +78,7 @@ class BrokerSource:
                     following = asyncio.ensure_future(subscription.next())
                 published, refused = await self._publish(batch)
                 await subscription.acknowledge(batch)
-                await self._record(published, refused)
+                await self._loop.record(published, refused)
         finally:
             following.cancel()
             await asyncio.wait({following}, timeout=_END_SECONDS)
@@ -114,28 +103,6 @@ class BrokerSource:
             "a message of %s is left out: %s", place, error,
             extra={"action": "message_refused", "channel": place, "entry": message.id},
         )  # fmt: skip
-
-    async def _record(self, published: int, refused: int) -> None:
-        """Records figures, and that the channel can be read."""
-        now = asyncio.get_running_loop().time()
-        if not (published or refused or self._failures) and now < self._record_at:
-            return
-        self._failures, self._record_at = 0, now + _RECORD_SECONDS
-        record = self._store.record_source
-        await retry_until_available(
-            partial(record, self._address.place, published=published, refused=refused)
-        )
-
-    async def _failed(self, reason: str) -> None:
-        place = self._address.place
-        log.warning(
-            "%s cannot be read: %s", place, reason, extra={"action": "channel_failed", "channel": place}
-        )
-        self._failures += 1
-        await retry_until_available(partial(self._store.record_source, place, failure=reason))
-        shortest, longest = _PAUSES
-        pause = min(longest, shortest * 2 ** min(self._failures, 10)) * JITTER.uniform(0.5, 1.0)
-        await done_before(asyncio.sleep(pause), self._stopping.wait())
 
 
 async def _has_arrived(following: "asyncio.Future[InboundMessage]") -> bool:

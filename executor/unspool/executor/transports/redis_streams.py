@@ -7,7 +7,6 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from unspool.eventstore import ids
@@ -81,11 +80,6 @@ def connected_to(variable: str, address: StreamAddress) -> "redis.asyncio.Redis"
     except (ValueError, TypeError) as error:
         raise BadSetting(f"{variable} is not a URL of Redis: {error}") from None
     return client
-
-
-def in_one_line(error: RedisError | OSError) -> str:
-    """The message of an error."""
-    return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
 def _from_url(variable: str, text: str) -> StreamAddress:

@@ -6,8 +6,9 @@ from typing import Final
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from unspool.executor.transports.redis_streams import UNREACHABLE, in_one_line
+from unspool.executor.transports.redis_streams import UNREACHABLE
 from unspool.executor.transports.sink import NotSent, Unreachable
+from unspool.executor.transports.source_loop import in_one_line
 
 _BATCH: Final = 100
 

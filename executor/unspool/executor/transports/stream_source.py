@@ -14,12 +14,11 @@ from typing import Any, Final
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
-from unspool.eventstore.errors import StoreMismatch
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.eventstore.waiting import done_before
-from unspool.executor.transports.redis_streams import StreamAddress, in_one_line
+from unspool.executor.transports.redis_streams import StreamAddress
+from unspool.executor.transports.source_loop import SourceLoop, in_one_line
 from unspool.executor.transports.stream_entry import MAX_BYTES, NoEvent, event_of, size_of
 
 log = logging.getLogger(__name__)
@@ -29,8 +28,6 @@ _BLOCK_MILLISECONDS: Final = 1_000
 _CLAIM_SECONDS: Final = 10.0
 """Time between two looks at entries of processes that have died."""
 
-_RECORD_SECONDS: Final = 30.0
-_PAUSES: Final = (0.1, 5.0)
 _GONE_MILLISECONDS: Final = 3_600_000
 """A consumer without entries that has not read for this time is removed from the group."""
 
@@ -56,38 +53,27 @@ class StreamSource:
         self._address = address
         self._consumer = consumer
         self._lease_milliseconds = int(lease * 1000)
-        self._stopping = asyncio.Event()
+        self._loop = SourceLoop(store, "stream", address.key, (RedisError, OSError))
         self._own_pending = True
         """Whether entries may be pending that this process has read: a reply may have been lost."""
         self._claim_at = 0.0
-        self._record_at = 0.0
-        self._failures = 0
 
     async def run(self) -> None:
         """Publishes events until `stop`, and reads again after failures of the Redis of the stream."""
-        while not self._stopping.is_set():
-            try:
-                await self._read_until_stopped()
-            except (RedisError, OSError) as error:
-                await self._failed(in_one_line(error))
-            except StoreMismatch:  # the store lost its data: no retry helps, so the service ends
-                raise
-            except Exception as error:
-                log.exception("unexpected error of a stream", extra={"action": "stream_defect"})
-                await self._failed(f"unexpected {type(error).__name__}")
+        await self._loop.run(self._read_until_stopped)
         await self._leave()
 
     def stop(self) -> None:
         """Asks it to finish."""
-        self._stopping.set()
+        self._loop.stopping.set()
 
     async def _read_until_stopped(self) -> None:
         await self._make_group()
         self._own_pending = True
-        while not self._stopping.is_set():
+        while not self._loop.stopping.is_set():
             entries = await self._next()
             published, refused = await self._publish(entries) if entries else (0, 0)
-            await self._record(published, refused)
+            await self._loop.record(published, refused)
 
     async def _make_group(self) -> None:
         """Creates the group, from the first entry of the stream, unless it is there."""
@@ -174,32 +160,6 @@ class StreamSource:
             "entry %s of stream %s is left out: %s", id_, self._address.key, error,
             extra={"action": "stream_entry_refused", "stream": self._address.key, "entry": id_},
         )  # fmt: skip
-
-    async def _record(self, published: int = 0, refused: int = 0) -> None:
-        """Records figures, and that the stream can be read; without news only from time to time."""
-        now = asyncio.get_running_loop().time()
-        if self._failures:
-            self._failures = 0
-            log.info(
-                "stream %s is read again", self._address.key,
-                extra={"action": "stream_works", "stream": self._address.key},
-            )  # fmt: skip
-        elif not (published or refused) and now < self._record_at:
-            return
-        self._record_at = now + _RECORD_SECONDS
-        record = partial(self._store.record_source, self._address.key, published=published, refused=refused)
-        await retry_until_available(record)
-
-    async def _failed(self, reason: str) -> None:
-        log.warning(
-            "stream %s cannot be read: %s", self._address.key, reason,
-            extra={"action": "stream_failed", "stream": self._address.key},
-        )  # fmt: skip
-        self._failures += 1
-        await retry_until_available(partial(self._store.record_source, self._address.key, failure=reason))
-        shortest, longest = _PAUSES
-        pause = min(longest, shortest * 2 ** min(self._failures, 10)) * JITTER.uniform(0.5, 1.0)
-        await done_before(asyncio.sleep(pause), self._stopping.wait())
 
     async def _leave(self) -> None:
         """Leaves the group, if no entry is pending here: those would no longer be delivered."""
