@@ -19,7 +19,7 @@ class RedisFunctions:
         """See `Functions`."""
         if not functions:
             return
-        now = await self._milliseconds()
+        now = await self._session.milliseconds()
         values: list[Argument] = []
         for each in functions:
             values += (" ".join(each[:3]), orjson.dumps([each.input_schema, each.output_schema, now]))
@@ -30,7 +30,7 @@ class RedisFunctions:
         reply: list[bytes] = await self._session.call("HGETALL", keys.FUNCTIONS)
         if not reply:
             return []
-        earliest = await self._milliseconds() - FORGOTTEN_MILLISECONDS
+        earliest = await self._session.milliseconds() - FORGOTTEN_MILLISECONDS
         found, forgotten = [], []
         for field, value in zip(reply[::2], reply[1::2], strict=True):
             input_, output, at = orjson.loads(value)
@@ -42,7 +42,3 @@ class RedisFunctions:
         if forgotten:
             await self._session.call("HDEL", keys.FUNCTIONS, *forgotten)
         return sorted(found, key=lambda each: each[:3])
-
-    async def _milliseconds(self) -> int:
-        seconds, microseconds = await self._session.call("TIME")
-        return int(seconds) * 1000 + int(microseconds) // 1000

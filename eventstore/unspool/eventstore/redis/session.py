@@ -137,6 +137,11 @@ class Session:
             self._tenants.add(tenant)
         await self.tenants()  # updates `has_many_tenants`
 
+    async def milliseconds(self) -> int:
+        """The time of Redis in milliseconds since 1970."""
+        seconds, microseconds = await self.call("TIME")
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     async def tenants(self, *, fresh: bool = False) -> set[str]:
         """All tenants, read within the last second or, if `fresh`, now."""
         now = self.monotonic()

@@ -43,8 +43,7 @@ class RedisSinks(RedisQueues):
 
     async def keep_sinks(self, names: Collection[str]) -> list[str]:
         """See `EventSinks`."""
-        seconds, _ = await self._session.call("TIME")
-        now = int(seconds) * 1000
+        now = await self._session.milliseconds()
         kept = await self._kept_sinks()
         tenants = await self._session.tenants(fresh=True)
         for name in names:

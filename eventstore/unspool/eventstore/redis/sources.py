@@ -23,13 +23,13 @@ class RedisSources:
         reply = await self._session.call("HGETALL", keys.SOURCES)
         if not reply:
             return []
-        seconds, _ = await self._session.call("TIME")
+        now = await self._session.milliseconds()
         found: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for field, value in zip(reply[::2], reply[1::2], strict=True):
             kind, _, name = field.decode().partition(" ")
             found[name][kind] = value.decode()
         all_sources = [_status(name, fields) for name, fields in sorted(found.items())]
-        return [each for each in all_sources if each.seen_at > int(seconds) * 1000 - SHOWN_MILLISECONDS]
+        return [each for each in all_sources if each.seen_at > now - SHOWN_MILLISECONDS]
 
 
 def _status(name: str, fields: dict[str, str]) -> SourceStatus:

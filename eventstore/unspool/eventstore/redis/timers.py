@@ -72,8 +72,7 @@ class RedisTimers:
 
     async def now(self) -> int:
         """See `Timers`."""
-        whole, micro = await self._session.call("TIME")
-        return int(whole) * 1000 + int(micro) // 1000
+        return await self._session.milliseconds()
 
     async def _close_timers(self) -> None:
         await self._timer_watching.aclose()
