@@ -105,11 +105,14 @@ class LongMask(Masking):
         return text
 
 
+_NO_SECRETS: Final = Mask(())
+
+
 class TaskMask(Masking):
     """Hides what is secret in a task: secrets of the workflow, and tokens that the task has got meanwhile."""
 
     def __init__(self) -> None:
-        self._secrets: Masking = Mask(())
+        self._secrets: Masking = _NO_SECRETS
         self._learned: list[Masking] = []
 
     @property
