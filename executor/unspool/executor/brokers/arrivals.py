@@ -15,7 +15,7 @@ class Arrivals:
     def put(self, message: InboundMessage) -> None:
         """Adds a message."""
         if len(message.payload) > self._max_bytes:
-            self.fail(MessageTooLarge(f"a message is larger than {self._max_bytes} bytes"))
+            self.fail(MessageTooLarge(self._max_bytes))
         else:
             self._queue.put_nowait(message)
 

@@ -208,7 +208,7 @@ class _Messages:
 
     def _check(self, size: int) -> None:
         if size > self._max_bytes:
-            raise MessageTooLarge(f"a message is larger than {self._max_bytes} bytes")
+            raise MessageTooLarge(self._max_bytes)
 
 
 def _method(method: Json, default: str) -> str:

@@ -198,7 +198,7 @@ class _Topic:
             record = await self._consumer.getone()
         value = record.value or b""
         if len(value) > self._subscriber.max_bytes:
-            raise MessageTooLarge(f"a message is larger than {self._subscriber.max_bytes} bytes")
+            raise MessageTooLarge(self._subscriber.max_bytes)
         return _inbound(record, value)
 
     async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:

@@ -43,7 +43,7 @@ _REDELIVER_SECONDS: Final = 10.0
 """After this time without an acknowledgement, JetStream delivers a message again."""
 
 _KEPT_SECONDS: Final = 3600.0
-"""How long JetStream keeps a consumer that nobody uses."""
+"""How long JetStream keeps a consumer without a connection."""
 
 
 @asynccontextmanager
@@ -223,7 +223,7 @@ class _Stream:
                     )
         message = self._fetched.popleft()
         if len(message.data) > self._subscriber.max_bytes:
-            raise MessageTooLarge(f"a message is larger than {self._subscriber.max_bytes} bytes")
+            raise MessageTooLarge(self._subscriber.max_bytes)
         return _inbound(message, f"{self._stream}/{message.metadata.sequence.stream}")
 
     async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:

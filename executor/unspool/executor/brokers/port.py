@@ -28,6 +28,9 @@ class CredentialsRefused(BrokerError):
 class MessageTooLarge(BrokerError):
     """A message is larger than the limit."""
 
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"a message is larger than {most_bytes} bytes")
+
 
 class NotPossible(BrokerError):
     """The protocol, or its adapter, cannot do this."""

@@ -253,5 +253,5 @@ def _length(channel: Channel) -> dict[str, Any]:
 
 def _checked(payload: bytes, subscriber: Subscriber) -> bytes:
     if len(payload) > subscriber.max_bytes:
-        raise MessageTooLarge(f"a message is larger than {subscriber.max_bytes} bytes")
+        raise MessageTooLarge(subscriber.max_bytes)
     return payload

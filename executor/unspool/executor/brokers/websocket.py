@@ -112,7 +112,7 @@ class _Frames:
         if frame.type is aiohttp.WSMsgType.BINARY:
             return InboundMessage(frame.data)
         if self._socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
-            raise MessageTooLarge(f"a message is larger than {self._max_bytes} bytes")
+            raise MessageTooLarge(self._max_bytes)
         raise BrokerError(f"the server closed the connection ({self._socket.close_code})")
 
     async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
