@@ -187,7 +187,7 @@ def application(provider: Provider) -> Flask:
             return live[0] if live and not live[0].revoked else None
 
         def authenticate_user(self, refresh_token):
-            return refresh_token.user or "nobody"
+            return refresh_token.user or "no-user"
 
         def revoke_old_credential(self, refresh_token):
             refresh_token.revoked = True

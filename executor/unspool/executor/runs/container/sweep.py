@@ -1,7 +1,7 @@
 """Stops and removes containers that their executors cannot.
 
 They are those of executors that were killed together with their helper process. It also removes containers
-with the lifetime `eventually`, whoever started them.
+with the lifetime `eventually`, of all executors.
 """
 
 import logging
