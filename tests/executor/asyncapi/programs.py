@@ -103,19 +103,20 @@ class Certificates:
 
 
 def certificates(folder: Path) -> Certificates:
-    """Makes an authority and a certificate for `localhost`."""
+    """Makes an authority and a certificate for `localhost`, with the extensions that Python 3.13 wants."""
     openssl = program("openssl", "openssl")
 
     def run(*arguments: object) -> None:
         subprocess.run([openssl, *map(str, arguments)], check=True, capture_output=True)
 
     new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     authority, key, certificate = folder / "ca.pem", folder / "key.pem", folder / "certificate.pem"
-    (folder / "names").write_text("subjectAltName=DNS:localhost")
-    run("req", "-x509", *new, "-keyout", folder / "ca.key", "-out", authority, "-subj", "/CN=test")
+    (folder / "extensions").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
+    run("req", "-x509", *new, "-keyout", folder / "ca.key", "-out", authority, "-subj", "/CN=test", *usage)
     run("req", *new, "-keyout", key, "-out", folder / "request", "-subj", "/CN=localhost")
     run(
-        *("x509", "-req", "-in", folder / "request", "-out", certificate, "-extfile", folder / "names"),
+        *("x509", "-req", "-in", folder / "request", "-out", certificate, "-extfile", folder / "extensions"),
         *("-CA", authority, "-CAkey", folder / "ca.key", "-CAcreateserial"),
     )
     return Certificates(authority, certificate, key)
