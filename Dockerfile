@@ -2,7 +2,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/unspool && /opt/unspool/bin/pip install --no-cache-dir '.[fast,js]'
+RUN python -m venv /opt/unspool && /opt/unspool/bin/pip install --no-cache-dir '.[fast,js,tzdata]'
 
 FROM python:3.11-slim
 COPY --from=build /opt/unspool /opt/unspool

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from unspool.definitions.event_consumption import Read
 from unspool.eventstore.settings import BadSetting, setting
@@ -38,8 +38,9 @@ class ScheduleSettings:
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
+            known = "" if available_timezones() else ": this machine has none; pip install 'unspool[tzdata]'"
             raise BadSetting(
-                f"UNSPOOL_TIMEZONE must be a time zone such as Europe/Berlin, not {self.timezone!r}"
+                f"UNSPOOL_TIMEZONE must be a time zone such as Europe/Berlin, not {self.timezone!r}{known}"
             ) from None
 
     @property
