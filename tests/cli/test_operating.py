@@ -78,6 +78,42 @@ def test_services_run_executions(services, unspool):
     assert unspool("executions", "retry", "greet-1").code == 2
 
 
+def test_show_says_what_no_living_executor_serves(shared, start_program, unspool, home):
+    head = "document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}\n"
+    (home / "charge.yaml").write_text(
+        head.replace("NAME", "charge")
+        + "do: [{a: {fork: {branches: [{b: {call: charge}}, {c: {call: 'charge:2.0.0'}}]}}}]"
+    )
+    (home / "bank.py").write_text(
+        "from unspool.functions import function\n"
+        "@function('charge')\n"
+        "def one(): return 1\n"
+        "@function('charge', version='2.0.0')\n"
+        "def two(): return 2\n"
+    )
+    unspool("deploy", "charge.yaml", "shell.yaml")
+
+    def waits_for(execution: str) -> list[str]:
+        shown = unspool("executions", "show", execution, "--json").json
+        return [each["waitsFor"] for each in shown["waiting"]]
+
+    with start_program("worker") as worker:
+        unspool("start", "shop/shell", "--id", "sh")
+        await_condition(lambda: waits_for("sh") == ["no living executor for the queue shell"], 90)
+        assert "no living executor for the queue shell" in unspool("executions", "show", "sh").stdout
+        with start_program("executor", "--functions", "./bank.py", "--allow", "shell") as executor:
+            await_status(unspool, "sh", "completed")
+            executor.send_signal(signal.SIGTERM)
+            executor.communicate(timeout=60)
+        assert waits_for("sh") == []
+        unspool("start", "shop/charge", "--id", "pay")
+        expected = ["no living executor for the function charge"] * 2
+        expected[1] += ":2.0.0"
+        await_condition(lambda: waits_for("pay") == expected, 90)
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=60)
+
+
 def test_operations_wait_for_their_effect(services, unspool):
     unspool("deploy", "sleep.yaml", "refuse.yaml")
     unspool("start", "shop/sleep", "--id", "nap")

@@ -164,18 +164,84 @@ async def test_a_known_function_waits_for_an_executor(world, modules):
     assert await world.end(key) == 3
 
 
-async def test_an_executor_hands_back_what_it_does_not_have(world, modules, store):
+async def test_an_executor_holds_what_it_does_not_have_until_another_one_has_it(
+    world, modules, store, monkeypatch
+):
     """During a rolling update; the attempt is not counted."""
     shop = load_functions([modules(SHOP, "shop")])
-    async with world.node("executor", functions=shop):
-        pass
-    await world.serve("executor", functions=shop.only(lambda each: each.version == "1.9.0"))
+    old = shop.only(lambda each: each.version == "1.9.0")
+    await store.register_functions(
+        [RegisteredFunction("who", version, "functions:shop") for version in ("1.9.0", "1.10.0")]
+    )
+    released, reads = [], 0
+    release, functions = store.release, store.functions
+
+    async def counting_release(deliveries):
+        released.extend(deliveries)
+        await release(deliveries)
+
+    async def long_ago():
+        nonlocal reads
+        reads += 1
+        return [
+            each._replace(registered_at=0) if each.version == "1.10.0" else each for each in await functions()
+        ]
+
+    monkeypatch.setattr(store, "release", counting_release)
+    monkeypatch.setattr(store, "functions", long_ago)
+    await world.serve("executor", functions=old, UNSPOOL_EXECUTOR_CONCURRENCY="1")
     await world.serve("worker")
-    key = await world.start("[{a: {call: 'who:1.10.0'}}]")
-    await world.until(key, lambda _, types: "task.progressed" in types)
+    keys = [await world.start("[{a: {call: 'who:1.10.0'}}]") for _ in range(3)]
+    for key in keys:
+        await world.until(key, lambda _, types: "task.progressed" in types)
     assert await world.run("[{a: {call: who}}]") == "old", "a call without a version is not handed back"
+    before = reads
+    async with asyncio.timeout(60):
+        while reads < before + 3:
+            await asyncio.sleep(0.05)
+    assert released == []
+    [progress] = [each for each in await store.history(keys[0]) if each.type == "task.progressed"]
+    assert progress.data["progress"] == {"waitsFor": "an executor with the function who:1.10.0"}
+
+    monkeypatch.setattr(store, "functions", functions)
     await world.serve("executor", functions=shop)
-    assert await world.end(key) == ["new", 1]
+    assert [await world.end(key) for key in keys] == [["new", 1]] * 3
+
+
+THREADS = """
+    import threading
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    @function("hold")
+    def hold() -> bool:
+        begun.release()
+        return go.wait(60)
+
+    @function("go")
+    async def let_go() -> bool:
+        go.set()
+        return begun.acquire(blocking=False)
+"""
+
+
+async def test_calls_that_wait_for_a_thread_hold_no_slot(world, modules, store):
+    functions = load_functions([modules(THREADS, "thread_functions")])
+    await world.serve(
+        "executor", functions=functions, UNSPOOL_EXECUTOR_CONCURRENCY="2", UNSPOOL_FUNCTION_THREADS="1"
+    )
+    await world.serve("worker")
+    keys = [await world.start("[{a: {call: hold}}]") for _ in range(4)]
+
+    async def progress() -> list[Any]:
+        events = [event for key in keys for event in await store.history(key)]
+        return [each.data["progress"] for each in events if each.type == "task.progressed"]
+
+    async with asyncio.timeout(60):
+        while len(waiting := await progress()) < 3:
+            await asyncio.sleep(0.05)
+    assert waiting == [{"waitsFor": "a thread for functions"}] * 3
+    assert await world.run("[{a: {call: go}}]") is True
+    assert [await world.end(key) for key in keys] == [True] * 4
 
 
 async def test_the_latest_version_is_one_with_a_living_executor_if_there_is_one(store):

@@ -15,6 +15,7 @@ from unspool.cli.options import Place, example, json_option, place_options, time
 from unspool.cli.output import json_text, print_json, print_line, print_table
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
+from unspool.cli.unserved import RUN_ENDED, unserved
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import SystemClock, rfc3339
 from unspool.eventstore.events import Event
@@ -29,8 +30,6 @@ from unspool.eventstore.records import (
 )
 
 _PAGE: Final = 200
-
-_ENDED: Final = frozenset({"task.completed", "task.faulted", "task.cancelled", "workflow.retried"})
 
 
 @click.group(epilog=example("unspool executions list --status faulted --since 1d"))
@@ -131,10 +130,12 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
     """Show one execution: status, times, input, output or error."""
     async with opened(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
-        execution = await describe(store, await record_of(store, key))
+        record = await record_of(store, key)
+        execution = await describe(store, record)
         history = await store.history(key)
         execution["children"] = _children(history)
         execution["progress"] = _progress(history)
+        execution["waiting"] = [] if record.status.ended else await _waiting(store, history)
         letter = await dead_letter_of(store, key)
     if as_json:
         print_json(execution, one_line=True)
@@ -160,9 +161,15 @@ def _progress(history: Sequence[Event]) -> list[Json]:
     for event in history:
         if event.type == "task.progressed":
             newest[event.run] = event
-        elif event.type in _ENDED:
+        elif event.type in RUN_ENDED:
             newest.pop(event.run, None)
     return [{"task": event.task, **event.data, "at": rfc3339(event.time)} for event in newest.values()]
+
+
+async def _waiting(store: EventStore, history: Sequence[Event]) -> list[Json]:
+    """Returns the tasks that wait for an executor while none serves them."""
+    functions, queues, now = await asyncio.gather(store.functions(), store.queues_served(), store.now())
+    return unserved(history, functions, queues, now)
 
 
 def _value(name: str, value: Json) -> str:

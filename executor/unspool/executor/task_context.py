@@ -1,5 +1,6 @@
 """What a handler knows of a task beside its request."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -9,6 +10,7 @@ from typing import Final, Protocol
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
+from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.records import ExecutionKey, Message
 from unspool.eventstore.texts import Texts
 
@@ -24,6 +26,12 @@ class TaskStore(Texts, Protocol):
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:
         """Returns when the history is newer than `after`, or after `seconds`."""
+
+    async def functions(self) -> list[RegisteredFunction]:
+        """The functions that executors have registered."""
+
+    async def now(self) -> int:
+        """The store's clock, milliseconds since 1970."""
 
 
 class HeldTask(Protocol):
@@ -74,3 +82,12 @@ def parked(why: str) -> AbstractContextManager[None]:
     """Frees the slot of the task that runs while the context is open; see `TaskContext.parked`."""
     context = current.get()
     return nullcontext() if context is None else context.parked(why)
+
+
+async def acquired(semaphore: asyncio.Semaphore, why: str) -> None:
+    """Acquires a semaphore. While the task that runs must wait for it, it holds no slot; see `parked`."""
+    if semaphore.locked():
+        with parked(why):
+            await semaphore.acquire()
+    else:
+        await semaphore.acquire()

@@ -1,14 +1,12 @@
 """The handler of functions in Python, and of kinds of calls from packages."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
 
 from unspool.definitions.function_name import RegisteredName
 from unspool.definitions.tasks import call_registered
 from unspool.eventstore.records import TaskRequest
-from unspool.eventstore.retry import JITTER
+from unspool.executor.functions.absent import AbsentFunctions
 from unspool.executor.functions.function_set import FunctionSet, ServedFunction
 from unspool.executor.functions.task_kind import Run
 from unspool.executor.functions.threads import FunctionThreads
@@ -16,9 +14,6 @@ from unspool.executor.kinds import HandlerServices
 from unspool.executor.limits.limits import Limits
 from unspool.executor.outcome import HandedBack, Outcome
 from unspool.executor.task_context import TaskContext
-
-_PAUSE_SECONDS: Final = 1.0
-"""How long a call that this executor cannot run is held. Otherwise it would come back at once."""
 
 
 @asynccontextmanager
@@ -28,25 +23,29 @@ async def open_handler(functions: FunctionSet, services: HandlerServices) -> Asy
         threads = FunctionThreads(services.settings.function_threads)
         stack.callback(threads.close)
         opened = {each.identity: each.target.opened(services, stack, threads) for each in functions}
-        yield FunctionCalls(functions, opened, services.outbound.limits)
+        absent = AbsentFunctions()
+        stack.push_async_callback(absent.close)
+        yield FunctionCalls(functions, opened, services.outbound.limits, absent)
 
 
 class FunctionCalls:
     """Runs the functions of this executor."""
 
-    def __init__(self, functions: FunctionSet, opened: Mapping[str, Run], limits: Limits) -> None:
+    def __init__(
+        self, functions: FunctionSet, opened: Mapping[str, Run], limits: Limits, absent: AbsentFunctions
+    ) -> None:
         """Takes what runs each function, by name and version."""
         self._functions = functions
         self._opened = opened
         self._limits = limits
+        self._absent = absent
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Runs a function once. Raises `HandedBack` if this executor does not have it."""
         name, version = request.arguments["name"], request.arguments.get("version")
         function = self._found(request, name, version)
         if function is None:
-            with context.parked(f"an executor with the function {RegisteredName(name, version)}"):
-                await asyncio.sleep(_PAUSE_SECONDS * JITTER.uniform(0.5, 1.5))
+            await self._absent.wait(RegisteredName(name, version), request.queue, context)
             raise HandedBack
         async with self._limits.call(f"function:{name}"):
             return await self._opened[function.identity](request, request.arguments["input"], context)

@@ -16,7 +16,7 @@ from unspool.executor.limits.circuit import Circuit, HostUnavailable
 from unspool.executor.limits.rules import rate_of, rules_of
 from unspool.executor.outcome import Rejected
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.task_context import parked
+from unspool.executor.task_context import acquired, parked
 
 _MOST_TARGETS: Final = 10_000
 """Targets whose failures are remembered. The least recently used are forgotten."""
@@ -64,11 +64,7 @@ class Limits:
         state = self._target(target)
         state.calls += 1
         try:
-            if state.slots.locked():
-                with parked(f"other calls to {target}"):
-                    await state.slots.acquire()
-            else:
-                await state.slots.acquire()
+            await acquired(state.slots, f"other calls to {target}")
             try:
                 await self._enter(target, state.circuit)
                 async with _watched(state.circuit):
