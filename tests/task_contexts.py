@@ -1,14 +1,23 @@
 """Contexts of tasks for handlers that a test calls itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.texts import sha256_of
 from unspool.executor.task_context import TaskContext
 
 
 class TextsInMemory(dict[str, str]):
-    """Texts by hash, of one tenant."""
+    """Texts by hash, of one tenant, and the functions that other executors have registered."""
+
+    registered: Sequence[RegisteredFunction] = ()
+
+    async def functions(self) -> list[RegisteredFunction]:
+        return list(self.registered)
+
+    async def now(self) -> int:
+        return 0
 
     async def put_text(self, tenant: str, text: str) -> str:
         sha256 = sha256_of(text)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from pathlib import Path
 
 import pytest
-from tests.task_contexts import task_context
+from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.functions.function_set import FunctionSet, ServedFunction
@@ -63,12 +63,14 @@ async def serve_functions() -> AsyncIterator[Callable[..., Awaitable[Call]]]:
         handlers = await context.__aenter__()
         opened.append(context)
 
-        async def call(name: str, input_=None, *, version=None, attempt=1, **extra) -> Outcome:
+        async def call(name: str, input_=None, *, version=None, attempt=1, registered=(), **extra) -> Outcome:
             arguments = {"name": name, "input": input_, **extra}
             if version is not None:
                 arguments["version"] = version
             request = TaskRequest("e1", "7", "/do/0/call", "function", arguments)
-            return await handlers["function"](request, task_context(attempt=attempt))
+            store = TextsInMemory()
+            store.registered = registered
+            return await handlers["function"](request, task_context(store, attempt=attempt))
 
         return call
 

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from unspool.eventstore.functions import RegisteredFunction
 from unspool.executor.outcome import Completed, Faulted, HandedBack
 
 
@@ -356,11 +357,11 @@ async def test_progress_is_reported_as_json(served):
 
 async def test_unknown_functions_are_handed_back(served):
     call = await served("@function('charge-card', version='1.2.0')\ndef charge(): ...")
-    for name, version in (("charge-crad", None), ("charge-card", "1.3.0")):
+    registered = [RegisteredFunction("charge-cart", "1.3.0", "function", registered_at=1)]
+    secrets = {"$secrets": {"declared": ["KEY"], "texts": []}}
+    for version, extra in ((None, {}), ("1.3.0", {}), ("1.3.0", secrets)):
         with pytest.raises(HandedBack):
-            await call(name, version=version)
-        with pytest.raises(HandedBack):
-            await call(name, version=version, **{"$secrets": {"declared": ["KEY"], "texts": []}})
+            await call("charge-cart", version=version, registered=registered, **extra)
 
 
 async def test_secrets_are_masked_in_results_errors_and_logs(served, caplog, monkeypatch):
