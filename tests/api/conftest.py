@@ -119,7 +119,7 @@ class Api:
     @property
     def in_progress(self) -> int:
         """Number of requests in progress."""
-        count: int = self.app.state.services.metrics.in_progress
+        count: int = self.app.state.services.requests.in_progress
         return count
 
     async def begin(self, id_: str) -> None:

@@ -111,9 +111,9 @@ async def test_metrics_count_requests_by_route(api):
     response, text = await api.call("GET", "//metrics", 200)
     assert response.content_type == "text/plain"
     route = "/api/v1/executions/{id}"
-    assert f'unspool_api_requests_total{{method="GET",route="{route}",status="404"}} 2' in text
-    assert 'unspool_api_requests_total{method="GET",route="none",status="404"} 1' in text
-    assert "unspool_api_requests_in_progress 1" in text
+    assert f'unspool_api_requests_total{{method="GET",route="{route}",status="404"}} 2.0' in text
+    assert 'unspool_api_requests_total{method="GET",route="none",status="404"} 1.0' in text
+    assert "unspool_api_requests_in_progress 1.0" in text
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
 

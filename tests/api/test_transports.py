@@ -52,9 +52,9 @@ async def test_metrics_have_the_figures_of_sinks(api, failing):
     text = await api.get("//metrics")
     for line in ("lag{", "sent_total{", "refused_total{", "dropped_total{", "failures_total{", "failing{"):
         assert f'unspool_event_sink_{line}sink="http"}} ' in text
-    assert 'unspool_event_sink_lag{sink="http"} 2\n' in text
-    assert 'unspool_event_sink_sent_total{sink="http"} 1\n' in text
-    assert 'unspool_event_sink_failing{sink="http"} 1\n' in text
+    assert 'unspool_event_sink_lag{sink="http"} 2.0\n' in text
+    assert 'unspool_event_sink_sent_total{sink="http"} 1.0\n' in text
+    assert 'unspool_event_sink_failing{sink="http"} 1.0\n' in text
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
 
@@ -68,9 +68,9 @@ async def test_sources_are_shown(api):
     assert shown["sources"]['a "b" \\'] == {"status": "works"}
     assert shown["sources"]["orders"]["error"] == "cannot be reached"
     text = await api.get("//metrics")
-    assert 'unspool_event_source_published_total{source="a \\"b\\" \\\\"} 7\n' in text
-    assert 'unspool_event_source_refused_total{source="a \\"b\\" \\\\"} 2\n' in text
-    assert 'unspool_event_source_failing{source="orders"} 1\n' in text
+    assert 'unspool_event_source_published_total{source="a \\"b\\" \\\\"} 7.0\n' in text
+    assert 'unspool_event_source_refused_total{source="a \\"b\\" \\\\"} 2.0\n' in text
+    assert 'unspool_event_source_failing{source="orders"} 1.0\n' in text
 
 
 async def test_a_state_that_takes_long_delays_no_health_check(api, failing, monkeypatch):
@@ -89,4 +89,4 @@ async def test_a_state_that_takes_long_delays_no_health_check(api, failing, monk
 
 async def test_metrics_do_not_need_the_store(api):
     await api.store.close()
-    assert "unspool_api_requests_in_progress 1" in await api.get("//metrics")
+    assert "unspool_api_requests_in_progress 1.0" in await api.get("//metrics")

@@ -99,7 +99,7 @@ async def published(api, tenant="default"):
 
 async def counts(api):
     text = await api.get("//metrics")
-    found = re.findall(r'^unspool_hooks_total\{name="(.*?)",result="(.*?)"\} (\d+)$', text, re.MULTILINE)
+    found = re.findall(r'^unspool_hooks_total\{name="(.*?)",result="(.*?)"\} (\d+)\.0$', text, re.MULTILINE)
     return {(name, result): int(count) for name, result, count in found}
 
 

@@ -25,12 +25,13 @@ from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
 from unspool.api.hooks import endpoint as webhooks
 from unspool.api.hooks.configuration import Hooks
-from unspool.api.metrics import Metrics
+from unspool.api.metrics import ApiMetrics, add_transports
 from unspool.api.problems import HANDLERS
 from unspool.api.request_guard import RequestGuard
 from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
 from unspool.worker.idempotency_keys import IdempotencyKeys
@@ -74,24 +75,36 @@ version can be named `executions`."""
 
 
 def create_app(
-    store: EventStore, engine: Engine, settings: ApiSettings, clock: Clock, hooks: Hooks | None = None
+    store: EventStore,
+    engine: Engine,
+    settings: ApiSettings,
+    clock: Clock,
+    hooks: Hooks | None = None,
+    metrics: MetricSet | None = None,
 ) -> Starlette:
-    """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does."""
+    """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does.
+
+    `metrics` has those of other services of the process.
+    """
     keys = IdempotencyKeys(store, engine.jq)
+    metrics = metrics or MetricSet()
+    transports = TransportReader(store)
+    add_transports(metrics, lambda: (transports.last.sinks, transports.last.sources))
     services = Services(
         store=store,
         engine=engine,
         settings=settings,
         clock=clock,
-        metrics=Metrics(),
+        metrics=metrics,
+        requests=ApiMetrics(metrics),
         keys=keys,
         hooks=hooks or Hooks(),
-        transports=TransportReader(store),
+        transports=transports,
         closing=asyncio.Event(),
     )
     app = Starlette(
         routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
-        middleware=[Middleware(RequestGuard, metrics=services.metrics, hosts=settings.hosts)],
+        middleware=[Middleware(RequestGuard, metrics=services.requests, hosts=settings.hosts)],
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False

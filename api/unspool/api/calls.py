@@ -12,13 +12,14 @@ from starlette.responses import Response
 
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks
-from unspool.api.metrics import Metrics
+from unspool.api.metrics import ApiMetrics
 from unspool.api.problems import HttpProblem
 from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
 from unspool.worker.idempotency_keys import IdempotencyKeys
@@ -37,7 +38,9 @@ class Services:
     engine: Engine
     settings: ApiSettings
     clock: Clock
-    metrics: Metrics
+    metrics: MetricSet
+    """The metrics of all services of this process."""
+    requests: ApiMetrics
     keys: IdempotencyKeys
     hooks: Hooks
     transports: TransportReader

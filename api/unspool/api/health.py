@@ -6,8 +6,8 @@ from typing import Final
 from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
-from unspool.api.metrics import MEDIA_TYPE
 from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.monitoring.metric_set import MEDIA_TYPE
 
 PING_SECONDS: Final = 2.0
 """The longest time to wait for the store."""
@@ -35,6 +35,6 @@ async def ready(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
-    """Returns the counters of this process, and those of transports."""
-    transports = await call.services.transports.read()
-    return Response(call.services.metrics.exposition() + transports.exposition(), media_type=MEDIA_TYPE)
+    """Returns the metrics of this process, and the figures of the store."""
+    await call.services.transports.read()
+    return Response(call.services.metrics.exposition(), media_type=MEDIA_TYPE)

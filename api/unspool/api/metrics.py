@@ -1,11 +1,11 @@
-"""Counters of this API process, in the Prometheus text format."""
+"""The metrics of the API."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+from unspool.eventstore.monitoring.metric_set import ComputedSample, DescribedMetric, MetricSet
+from unspool.eventstore.sinks import SinkStatus
+from unspool.eventstore.sources import SourceStatus
 
 
 class RequestLabels(NamedTuple):
@@ -24,40 +24,101 @@ class HookLabels(NamedTuple):
     """`accepted`, `unauthorized`, `no_secret`, `rejected` or `unavailable`."""
 
 
-@dataclass(slots=True)
-class Metrics:
-    """Counters since the start of this process."""
+class ApiMetrics:
+    """Counts the requests of this process."""
 
-    requests: Counter[RequestLabels] = field(default_factory=Counter)
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """Seconds spent per route, including waits and streams."""
-    in_progress: int = 0
-    hooks: Counter[HookLabels] = field(default_factory=Counter)
+    def __init__(self, metrics: MetricSet) -> None:
+        self.in_progress = 0
+        """Requests that are answered now."""
+        self._requests = metrics.counter(
+            "unspool_api_requests_total", "Requests answered by this process.", *RequestLabels._fields
+        )
+        self._seconds = metrics.counter(
+            "unspool_api_request_seconds_total", "Seconds spent on requests, with waits and streams.", "route"
+        )
+        metrics.gauge(
+            "unspool_api_requests_in_progress", "Requests in progress, including waits and streams."
+        ).set_function(lambda: self.in_progress)
+        self._hooks = metrics.counter(
+            "unspool_hooks_total", "Requests to webhooks, by result.", *HookLabels._fields
+        )
 
-    def exposition(self) -> str:
-        """Returns the counters in the Prometheus text format."""
-        return "\n".join([*self._requests(), *self._seconds(), *self._in_progress(), *self._hooks(), ""])
+    def answered(self, labels: RequestLabels, seconds: float) -> None:
+        """Counts a request that was answered after some seconds."""
+        self._requests.labels(*labels).inc()
+        self._seconds.labels(labels.route).inc(seconds)
 
-    def _requests(self) -> Iterator[str]:
-        yield "# HELP unspool_api_requests_total Requests answered by this process."
-        yield "# TYPE unspool_api_requests_total counter"
-        for (method, route, status), count in sorted(self.requests.items()):
-            labels = f'method="{method}",route="{route}",status="{status}"'
-            yield f"unspool_api_requests_total{{{labels}}} {count}"
+    def hook_answered(self, labels: HookLabels) -> None:
+        """Counts a request to a webhook."""
+        self._hooks.labels(*labels).inc()
 
-    def _seconds(self) -> Iterator[str]:
-        yield "# HELP unspool_api_request_seconds_total Seconds spent on requests, with waits and streams."
-        yield "# TYPE unspool_api_request_seconds_total counter"
-        for route, seconds in sorted(self.seconds.items()):
-            yield f'unspool_api_request_seconds_total{{route="{route}"}} {seconds:.6f}'
 
-    def _in_progress(self) -> Iterator[str]:
-        yield "# HELP unspool_api_requests_in_progress Requests in progress, including waits and streams."
-        yield "# TYPE unspool_api_requests_in_progress gauge"
-        yield f"unspool_api_requests_in_progress {self.in_progress}"
+_SINK: Final = ("sink",)
+_SINKS: Final = (
+    DescribedMetric("unspool_event_sink_lag", "gauge", _SINK, "Events that were not sent to the sink yet."),
+    DescribedMetric("unspool_event_sink_sent_total", "counter", _SINK, "Events that were sent to the sink."),
+    DescribedMetric(
+        "unspool_event_sink_refused_total",
+        "counter",
+        _SINK,
+        "Events that the sink refused and that were left out.",
+    ),
+    DescribedMetric(
+        "unspool_event_sink_dropped_total",
+        "counter",
+        _SINK,
+        "Events that were deleted before the sink got them.",
+    ),
+    DescribedMetric(
+        "unspool_event_sink_failures_total", "counter", _SINK, "Attempts to send events that failed."
+    ),
+    DescribedMetric(
+        "unspool_event_sink_failing",
+        "gauge",
+        _SINK,
+        "1 if events of a tenant cannot be sent now, else 0.",
+    ),
+)
+_SOURCE: Final = ("source",)
+_SOURCES: Final = (
+    DescribedMetric(
+        "unspool_event_source_published_total",
+        "counter",
+        _SOURCE,
+        "Events from the source that were published.",
+    ),
+    DescribedMetric(
+        "unspool_event_source_refused_total",
+        "counter",
+        _SOURCE,
+        "Entries of the source that were not events and were left out.",
+    ),
+    DescribedMetric(
+        "unspool_event_source_failing",
+        "gauge",
+        _SOURCE,
+        "1 if the source cannot be read now, else 0.",
+    ),
+)
 
-    def _hooks(self) -> Iterator[str]:
-        yield "# HELP unspool_hooks_total Requests to webhooks, by result."
-        yield "# TYPE unspool_hooks_total counter"
-        for (name, result), count in sorted(self.hooks.items()):
-            yield f'unspool_hooks_total{{name="{name}",result="{result}"}} {count}'
+
+def add_transports(
+    metrics: MetricSet, read: Callable[[], tuple[Sequence[SinkStatus], Sequence[SourceStatus]]]
+) -> None:
+    """Adds the figures of sinks and sources, which are those of the whole store."""
+    metrics.computed((*_SINKS, *_SOURCES), lambda: _samples(*read()))
+
+
+def _samples(sinks: Sequence[SinkStatus], sources: Sequence[SourceStatus]) -> Iterator[ComputedSample]:
+    for sink in sinks:
+        figures = (sink.lag, sink.sent, sink.refused, sink.dropped, sink.failures, _failing(sink))
+        for described, value in zip(_SINKS, figures, strict=True):
+            yield ComputedSample(described.name, (sink.name,), value)
+    for source in sources:
+        values = (source.published, source.refused, _failing(source))
+        for described, value in zip(_SOURCES, values, strict=True):
+            yield ComputedSample(described.name, (source.name,), value)
+
+
+def _failing(status: SinkStatus | SourceStatus) -> int:
+    return int(status.failing_since is not None)

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unspool.api.metrics import Metrics, RequestLabels
+from unspool.api.metrics import ApiMetrics, RequestLabels
 from unspool.api.problems import problem_response
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -33,7 +33,7 @@ _HEADERS: Final = {
 class RequestGuard:
     """ASGI middleware around the whole API."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: frozenset[str] | None) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, hosts: frozenset[str] | None) -> None:
         """Wraps an app.
 
         Args:
@@ -75,8 +75,7 @@ class RequestGuard:
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("unspool.route", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.requests[RequestLabels(method, route, status)] += 1
-        self._metrics.seconds[route] += seconds
+        self._metrics.answered(RequestLabels(method, route, status), seconds)
 
 
 async def reject_cross_site(scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
@@ -19,22 +19,8 @@ log = logging.getLogger(__name__)
 _UNSERVED_MILLISECONDS: Final = 180_000
 """Processes record every minute which sinks and sources they serve. After this time none does."""
 
-_SINK_MEASURES: Final = (
-    ("lag", "gauge", "Events that were not sent to the sink yet."),
-    ("sent_total", "counter", "Events that were sent to the sink."),
-    ("refused_total", "counter", "Events that the sink refused and that were left out."),
-    ("dropped_total", "counter", "Events that were deleted before the sink got them."),
-    ("failures_total", "counter", "Attempts to send events that failed."),
-    ("failing", "gauge", "1 if events of a tenant cannot be sent now, else 0."),
-)
-_SOURCE_MEASURES: Final = (
-    ("published_total", "counter", "Events from the source that were published."),
-    ("refused_total", "counter", "Entries of the source that were not events and were left out."),
-    ("failing", "gauge", "1 if the source cannot be read now, else 0."),
-)
 _FRESH_SECONDS: Final = 2.0
 _WAIT_SECONDS: Final = 1.0
-_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class Transports(NamedTuple):
@@ -56,12 +42,6 @@ class Transports(NamedTuple):
             shown["sources"] = {source.name: self._state(source, source.seen_at) for source in self.sources}
         return shown
 
-    def exposition(self) -> str:
-        """Returns the figures in the Prometheus text format. They are those of the whole store."""
-        lines = [*_lines("sink", _SINK_MEASURES, self.sinks)]
-        lines += _lines("source", _SOURCE_MEASURES, self.sources)
-        return "".join(f"{line}\n" for line in lines)
-
     def _state(self, status: SinkStatus | SourceStatus, served_at: int) -> dict[str, Json]:
         if status.failing_since is not None:
             since = rfc3339(status.failing_since)
@@ -78,7 +58,8 @@ class TransportReader:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._last = Transports((), (), 0)
+        self.last = Transports((), (), 0)
+        """The last known state."""
         self._reading: asyncio.Task[None] | None = None
         self._read_at = -math.inf
 
@@ -88,35 +69,15 @@ class TransportReader:
             self._reading = asyncio.create_task(self._read())
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=_WAIT_SECONDS)
-        return self._last
+        return self.last
 
     async def _read(self) -> None:
         try:
             sinks, sources = await self._store.sinks(), await self._store.sources()
             now = await self._store.now() if sinks or sources else 0
-            self._last = Transports(sinks, sources, now)
+            self.last = Transports(sinks, sources, now)
         except StoreUnavailable as error:
             log.info("the state of transports is not known: %s", error)
         finally:
             self._read_at = time.monotonic()
             self._reading = None
-
-
-def _lines(
-    kind: str, measures: Sequence[tuple[str, str, str]], all_of_kind: Sequence[SinkStatus | SourceStatus]
-) -> Iterator[str]:
-    if not all_of_kind:
-        return
-    for name, type_, text in measures:
-        yield f"# HELP unspool_event_{kind}_{name} {text}"
-        yield f"# TYPE unspool_event_{kind}_{name} {type_}"
-        for each in all_of_kind:
-            label = each.name.translate(_ESCAPES)
-            yield f'unspool_event_{kind}_{name}{{{kind}="{label}"}} {_value(each._asdict(), name)}'
-
-
-def _value(figures: Mapping[str, Any], name: str) -> int:
-    if name == "failing":
-        return int(figures["failing_since"] is not None)
-    value: int = figures[name.removesuffix("_total")]
-    return value

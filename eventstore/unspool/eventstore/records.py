@@ -223,6 +223,8 @@ class Delivery(NamedTuple, Generic[Body]):
     """Opaque: the adapter's id of the delivery."""
     attempts: int = 1
     """Number of deliveries, including this one."""
+    queued_at: int = 0
+    """When it was last added to its queue, milliseconds since 1970 by the store's clock; 0: not known."""
 
     @property
     def key(self) -> ExecutionKey:
@@ -394,6 +396,8 @@ class Fired:
     count: int
     next_due_at: int | None
     """When the earliest remaining timer is due, milliseconds since 1970."""
+    late: int = field(default=0, compare=False)
+    """By how many milliseconds the latest of the fired timers was late."""
 
 
 class Load(StrEnum):

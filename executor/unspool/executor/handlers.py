@@ -15,6 +15,7 @@ from unspool.executor.egress import AddressScope, EgressPolicy, Endpoint, resolv
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 from unspool.executor.kinds import BUILT_IN, HandlerServices, LazyHandler, OpenHandler, opener
 from unspool.executor.limits.limits import Limits
+from unspool.executor.metrics import LimitMetrics
 from unspool.executor.outbound import opened_outbound
 from unspool.executor.outcome import Handler
 from unspool.executor.process_groups import ProcessGroups
@@ -36,6 +37,7 @@ async def default_handlers(
     rates: RateLimits | None = None,
     functions: FunctionSet = NO_FUNCTIONS,
     kinds: Collection[str] = tuple(BUILT_IN),
+    metrics: LimitMetrics | None = None,
 ) -> AsyncIterator[dict[str, Handler]]:
     """The handlers of this release. Their connections close with the context.
 
@@ -46,6 +48,7 @@ async def default_handlers(
         kinds: the kinds of the handlers; all by default.
         functions: the functions in Python that this executor has.
         secrets: returns the values of secrets; by default from the environment and from files.
+        metrics: of the limits of calls; None if they are off.
         rates: keeps the rates of `UNSPOOL_LIMITS`: the event store. Without it no rate is kept.
 
     Raises:
@@ -59,7 +62,7 @@ async def default_handlers(
     groups = ProcessGroups()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, groups.close)
-        limits = Limits(settings, rates)
+        limits = Limits(settings, rates, metrics)
         outbound = await stack.enter_async_context(opened_outbound(policy, limits, settings.concurrency))
         authentication = Authentication(outbound)
         stack.push_async_callback(authentication.close)

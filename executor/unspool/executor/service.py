@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -27,6 +28,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.functions.registration import Registration
+from unspool.executor.metrics import ExecutorFigures, ExecutorMetrics, TaskEnd
 from unspool.executor.outcome import HandedBack, Handler
 from unspool.executor.progress import Progress
 from unspool.executor.settings import ExecutorSettings
@@ -95,8 +97,10 @@ class ExecutorService:
         name: str,
         clock: Clock,
         functions: Registration | None = None,
+        metrics: ExecutorMetrics | None = None,
     ) -> None:
         """Takes handlers by kind, and the registration of the functions that the handlers run."""
+        self._metrics = metrics = metrics or ExecutorMetrics()
         self._store = store
         self._settings = settings
         self._functions = functions
@@ -105,13 +109,14 @@ class ExecutorService:
             queues |= functions.queues
         self._consumer = Consumer(EXECUTORS, name, queues)
         self._clock = StoreClock(store, clock)
-        self._runner = TaskRunner(store, handlers, settings, self._clock)
+        self._runner = TaskRunner(store, handlers, settings, self._clock, metrics)
         self._running: dict[tuple[str, str], _Running] = {}
         self._to_release: list[Delivery[TaskRequest]] = []
         self._slot_freed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._reclaim_at = 0.0
         self._any_waited = False
+        metrics.observe(self._figures)
 
     async def run(self) -> None:
         """Runs until `stop`. Then waits for running tasks until the grace period ends, and releases the rest.
@@ -157,9 +162,13 @@ class ExecutorService:
         """New tasks or, every few seconds, tasks of executors that have stopped or whose lease has ended."""
         now = asyncio.get_running_loop().time()
         if now < self._reclaim_at:
-            return await self._store.receive_tasks(self._consumer, free, self._reclaim_at - now)
+            deliveries = await self._store.receive_tasks(self._consumer, free, self._reclaim_at - now)
+            if deliveries:
+                self._metrics.received(deliveries, self._clock.now())
+            return deliveries
         lease = self._settings.lease_seconds
         deliveries = await self._store.reclaim_tasks(self._consumer, free, lease)
+        self._metrics.reclaimed(deliveries)
         self._reclaim_at = now + _RECLAIM_SECONDS * JITTER.uniform(0.5, 1.5)
         return deliveries
 
@@ -171,8 +180,15 @@ class ExecutorService:
 
     def _free(self) -> int:
         """The tasks that may be received. Some of those that wait for a limit hold no slot."""
-        waiting = sum(running.waits for running in self._running.values()) if self._any_waited else 0
-        return self._settings.concurrency + min(waiting, self._settings.parked_tasks) - len(self._running)
+        without_slot = min(self._parked(), self._settings.parked_tasks)
+        return self._settings.concurrency + without_slot - len(self._running)
+
+    def _parked(self) -> int:
+        """The tasks that wait for a limit."""
+        return sum(running.waits for running in self._running.values()) if self._any_waited else 0
+
+    def _figures(self) -> ExecutorFigures:
+        return ExecutorFigures(len(self._running), self._parked(), self._settings.concurrency)
 
     def _on_parked(self) -> None:
         self._any_waited = True
@@ -188,19 +204,30 @@ class ExecutorService:
         self._running[key] = running
 
     async def _run_task(self, running: _Running) -> None:
+        began = time.perf_counter()
+        end = TaskEnd.LOST
+        try:
+            end = await self._finished(running)
+        finally:
+            self._metrics.ended(running.delivery.body.kind, end, time.perf_counter() - began)
+
+    async def _finished(self, running: _Running) -> TaskEnd:
+        """Runs a task to its end. Returns how it ended."""
         delivery = running.delivery
         try:
-            await self._runner.run(delivery, running)
+            return await self._runner.run(delivery, running)
         except asyncio.CancelledError:
             if running.stop_reason is _StopReason.CANCELLED:
                 await self._runner.discard(delivery)
-            elif running.stop_reason is _StopReason.RELEASED:
+                return TaskEnd.CANCELLED
+            if running.stop_reason is _StopReason.RELEASED:
                 self._to_release.append(delivery)
             elif running.stop_reason is None:
                 raise
         except HandedBack:
             with contextlib.suppress(StoreError):  # its lease ends then
                 await self._store.release([delivery])
+            return TaskEnd.HANDED_BACK
         except StoreMismatch:
             pass  # the next heartbeat ends the service with this error
         except Exception:
@@ -213,6 +240,7 @@ class ExecutorService:
                     "task": delivery.body.task,
                 },
             )
+        return TaskEnd.LOST
 
     def _on_task_done(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
         del self._running[key]

@@ -15,6 +15,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.executor.metrics import ExecutorMetrics, TaskEnd
 from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import HeldTask, TaskContext, current
@@ -43,14 +44,20 @@ class TaskRunner:
     """Runs delivered tasks, one per call; concurrent calls are safe."""
 
     def __init__(
-        self, store: EventStore, handlers: Mapping[str, Handler], settings: ExecutorSettings, clock: Clock
+        self,
+        store: EventStore,
+        handlers: Mapping[str, Handler],
+        settings: ExecutorSettings,
+        clock: Clock,
+        metrics: ExecutorMetrics,
     ) -> None:
         self._store = store
+        self._metrics = metrics
         self._handlers = handlers
         self._max_result = settings.max_result_bytes
         self._clock = clock
 
-    async def run(self, delivery: Delivery[TaskRequest], held: HeldTask) -> None:
+    async def run(self, delivery: Delivery[TaskRequest], held: HeldTask) -> TaskEnd:
         """Runs a task, then sends its result or moves it to the dead letter queue. Raises `HandedBack`.
 
         At the deadline, no result is sent. The timer of the timeout informs the execution. Only the execution
@@ -59,19 +66,22 @@ class TaskRunner:
         if delivery.attempts > MAX_DELIVERIES:
             error = f"delivered {delivery.attempts} times and never finished"
             await self._move_to_dead_letters(delivery, error, "")
-            return
+            return TaskEnd.DEAD_LETTERED
         try:
             outcome = await self._run_before_deadline(delivery, held)
         except TimeoutError:
             await self.discard(delivery)
+            return TaskEnd.TIMED_OUT
         except HandlerFailed as failed:
             cause = failed.cause
             trace = "".join(traceback.format_exception(cause))
             tried = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
             await self._move_to_dead_letters(tried, f"{type(cause).__name__}: {cause}", trace)
-        else:
-            message = self._validated(await self._stored(delivery.tenant, outcome)).message(delivery.body)
-            await retry_until_available(lambda: self._store.finish_task(delivery, message))
+            return TaskEnd.DEAD_LETTERED
+        result = self._validated(await self._stored(delivery.tenant, outcome))
+        message = result.message(delivery.body)
+        await retry_until_available(lambda: self._store.finish_task(delivery, message))
+        return TaskEnd.COMPLETED if isinstance(result, Completed) else TaskEnd.FAULTED
 
     async def _stored(self, tenant: str, outcome: Outcome) -> Completed | Faulted:
         """The outcome; a text that was fetched is stored before its hash is sent."""
@@ -115,6 +125,7 @@ class TaskRunner:
                 raise
             except Exception as error:
                 failures += 1
+                self._metrics.handler_failed(request.kind)
                 log.warning(
                     "the handler of a task failed: %r",
                     error,

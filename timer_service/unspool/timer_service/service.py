@@ -11,6 +11,7 @@ from unspool.eventstore.port import Timers
 from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.settings import setting
 from unspool.eventstore.waiting import done_before
+from unspool.timer_service.metrics import TimerMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class TimerSettings:
 class TimerService:
     """Fires due timers until it is stopped."""
 
-    def __init__(self, store: Timers, settings: TimerSettings) -> None:
+    def __init__(self, store: Timers, settings: TimerSettings, metrics: TimerMetrics | None = None) -> None:
         self._store = store
+        self._metrics = metrics or TimerMetrics()
         self._settings = settings
         self._stopping = asyncio.Event()
 
@@ -48,6 +50,7 @@ class TimerService:
     async def _step(self) -> None:
         """Fires a batch of due timers; sleeps if none is due."""
         fired = await self._store.fire_due_timers(self._settings.batch)
+        self._metrics.fired(fired)
         if fired.count == 0:
             await self._sleep(fired.next_due_at)
 

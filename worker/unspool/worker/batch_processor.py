@@ -24,6 +24,7 @@ from unspool.eventstore.records import (
 )
 from unspool.worker.answering import APPLIED, OUT_OF_TURN
 from unspool.worker.idempotency_keys import retries_with_key
+from unspool.worker.metrics import WorkerMetrics
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.resolution import Resolution, concerns
 from unspool.worker.resource_cache import ResourceCache
@@ -47,7 +48,9 @@ class BatchProcessor:
         states: StateCache,
         steps: Steps,
         resolution: Resolution,
+        metrics: WorkerMetrics,
     ) -> None:
+        self._metrics = metrics
         self._resources = resources
         self._resolution = resolution
         self._store = store
@@ -72,7 +75,9 @@ class BatchProcessor:
             commits = [step.commit for step in steps]
             if any(map(concerns, commits)):
                 steps, commits = await self._resolve(steps)
+            began = time.perf_counter()
             outcomes = await self._store.commit_all(commits)
+            self._metrics.committed(steps, outcomes, time.perf_counter() - began)
         except Exception:  # noqa: BLE001 - single processing reports it
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered = {}
@@ -95,7 +100,8 @@ class BatchProcessor:
     ) -> list[Step]:
         """The steps that can be committed now."""
         steps: list[Step] = []
-        deadline = time.monotonic() + _MAX_BATCH_SECONDS
+        began = time.monotonic()
+        deadline = began + _MAX_BATCH_SECONDS
         for key, deliveries in messages_by_execution.items():
             with suppress(Exception):  # it fails again in single processing, which reports it
                 step = self._step(key, deliveries, loaded.get(key))
@@ -103,6 +109,8 @@ class BatchProcessor:
                     steps.append(step)
             if time.monotonic() > deadline:
                 break
+        if steps:
+            self._metrics.decided(time.monotonic() - began)
         return steps
 
     def _step(

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import Definitions
 from unspool.eventstore.records import WorkflowRef
+from unspool.worker.cache_use import CacheUse
 
 _Compiled = TypeVar("_Compiled")
 
@@ -25,6 +26,7 @@ class DefinitionCache(Generic[_Compiled]):
         self._most = most
         self._compiled: OrderedDict[_Name, _Compiled] = OrderedDict()
         self._threads = ThreadPoolExecutor(2, "compiler")
+        self.use = CacheUse()
         self._loading: dict[_Name, asyncio.Task[_Compiled]] = {}
 
     async def of(self, tenant: str, ref: WorkflowRef) -> _Compiled:
@@ -52,10 +54,12 @@ class DefinitionCache(Generic[_Compiled]):
         return self._used(name) if name in self._compiled else None
 
     def _used(self, name: _Name) -> _Compiled:
+        self.use.hits += 1
         self._compiled.move_to_end(name)
         return self._compiled[name]
 
     async def _load(self, name: _Name) -> _Compiled:
+        self.use.misses += 1
         tenant, ref = name
         definition = await self._store.definition(tenant, *ref)
         if definition is None:

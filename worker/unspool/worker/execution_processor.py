@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.children import StartRefused
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
+from unspool.worker.metrics import WorkerMetrics
 from unspool.worker.plan_cache import PlanCache
 from unspool.worker.relief import GivenBack
 from unspool.worker.resolution import Resolution
@@ -52,9 +54,12 @@ class ExecutionProcessor:
         threads: TenantThreads,
         schedules: ScheduleProcessor,
         resources: ResourceCache,
+        *,
+        metrics: WorkerMetrics,
     ) -> None:
         """Takes the threads for decisions with expressions in real jq, and the processor of schedules."""
         self._schedules = schedules
+        self._metrics = metrics
         self._resources = resources
         self._resolution = resolution
         self._store = store
@@ -115,6 +120,7 @@ class ExecutionProcessor:
             await retry_until_available(
                 lambda: self._store.move_to_dead_letters(delivery, cause.splitlines()[0], trace)
             )
+            self._metrics.dead_lettered()
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         if is_built_in(key.id):
@@ -202,9 +208,13 @@ class ExecutionProcessor:
     ) -> Step | None:
         plan = await self._plan(key, known, deliveries)
         work = partial(self._steps.step, key, plan, known, deliveries, refused)
-        if plan.guarded:  # an expression may block until the time limit of jq ends it
-            return await self._threads.run(key, work)
-        return work()
+        began = time.perf_counter()
+        try:
+            if plan.guarded:  # an expression may block until the time limit of jq ends it
+                return await self._threads.run(key, work)
+            return work()
+        finally:
+            self._metrics.decided(time.perf_counter() - began)
 
     async def _plan(
         self, key: ExecutionKey, known: CachedState, deliveries: Sequence[Delivery[Message]]
@@ -220,10 +230,13 @@ class ExecutionProcessor:
         """Commits a step. Keeps its state if it was applied."""
         key = step.commit.key
         try:
-            outcome = await self._store.commit(await self._resolution.resolve(step.commit))
+            commit = await self._resolution.resolve(step.commit)
+            began = time.perf_counter()
+            outcome = await self._store.commit(commit)
         except StoreUnavailable:
             self._states.forget(key)  # the commit may have been applied; the stored history shows it
             raise
+        self._metrics.committed([step], [outcome], time.perf_counter() - began)
         if outcome in APPLIED:
             await self._states.keep(step.commit, step.after)
         return outcome

@@ -17,6 +17,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind
 from unspool.eventstore.texts import Texts
+from unspool.worker.cache_use import CacheUse
 from unspool.worker.interpreter import State
 
 MOST_TEXTS: Final = 500
@@ -35,10 +36,14 @@ class _Recent(Generic[Value]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._values: OrderedDict[object, Value] = OrderedDict()
+        self.use = CacheUse()
 
     def get(self, name: object) -> Value | None:
         if name in self._values:
             self._values.move_to_end(name)
+            self.use.hits += 1
+        else:
+            self.use.misses += 1
         return self._values.get(name)
 
     def put(self, name: object, value: Value) -> Value:
@@ -57,6 +62,11 @@ class ResourceCache:
         self._compiled: _Recent[Fetched] = _Recent(MOST_TEXTS)
         self._plans: _Recent[Plan] = _Recent(MOST_PLANS)
         self._threads = ThreadPoolExecutor(1, "resource compiler")
+
+    @property
+    def uses(self) -> dict[str, CacheUse]:
+        """The use of its caches, by name."""
+        return {"plans": self._plans.use, "texts": self._compiled.use}
 
     def at_once(self, tenant: str, plan: Plan, state: State, messages: Iterable[Message]) -> Plan | None:
         """The plan for decisions on messages; None if a text must be read first."""

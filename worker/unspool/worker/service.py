@@ -38,6 +38,7 @@ from unspool.worker.event_order import in_bus_order
 from unspool.worker.execution_processor import MAX_ATTEMPTS, ExecutionProcessor
 from unspool.worker.function_routes import FunctionRoutes
 from unspool.worker.idempotency_keys import IdempotencyKeys
+from unspool.worker.metrics import WorkerFigures, WorkerMetrics
 from unspool.worker.plan_cache import MOST, PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
 from unspool.worker.resolution import Resolution
@@ -74,8 +75,10 @@ class WorkerService:
         name: str,
         clock: Clock | None = None,
         schedules: ScheduleSettings | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._store = store
+        self._metrics = metrics = metrics or WorkerMetrics()
         self._settings = settings
         self._consumer = Consumer(WORKERS, name)
         self._clock = StoreClock(store, clock or SystemClock())
@@ -109,10 +112,14 @@ class WorkerService:
                 keys,
                 self._threads,
                 settings.cached_states,
+                metrics,
             ),
             resources,
+            metrics=metrics,
         )
-        self._batch_processor = BatchProcessor(store, plans, resources, states, steps, resolution)
+        self._batch_processor = BatchProcessor(store, plans, resources, states, steps, resolution, metrics)
+        self._caches = {"states": states.use, "definitions": plans.use, **resources.uses}
+        metrics.observe(self._figures)
         self._processing: dict[ExecutionKey, asyncio.Task[None]] = {}
         """The executions that are being processed, each with its asyncio task."""
         self._waiting: dict[ExecutionKey, list[Delivery[Message]]] = {}
@@ -165,12 +172,25 @@ class WorkerService:
             self._skipped = skip = self._over_their_share(delayed) | self._relief.left_to_others
             seconds = _WAIT_WITH_SKIPPED_SECONDS if skip else _WAIT_SECONDS
             receive = partial(self._store.receive_messages, self._consumer, limit, seconds, skip)
-            self._put(await retry_until_available(receive))
+            received = await retry_until_available(receive)
             self._skipped = None
+            if received:
+                self._metrics.received(received, self._clock.now())
+                self._put(received)
 
     @property
     def _capacity(self) -> int:
         return self._settings.concurrency * self._settings.batch
+
+    def _figures(self) -> WorkerFigures:
+        return WorkerFigures(
+            self._in_flight,
+            self._capacity,
+            self._threads.busy,
+            self._threads.size,
+            self._threads.longest_wait(),
+            self._caches,
+        )
 
     async def _free(self) -> int:
         """Waits until there is free capacity. Returns the number of messages."""
@@ -237,6 +257,7 @@ class WorkerService:
         """
         lease = self._settings.lease_seconds
         while orphans := await self._store.reclaim_messages(self._consumer, 1, lease):
+            self._metrics.reclaimed(orphans)
             for delivery in orphans:
                 if delivery.attempts > MAX_ATTEMPTS:
                     await self._execution_processor.move_to_dead_letters(

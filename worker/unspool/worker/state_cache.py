@@ -22,6 +22,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
     start_message,
 )
+from unspool.worker.cache_use import CacheUse
 from unspool.worker.interpreter import State, fold
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 
@@ -58,12 +59,14 @@ class StateCache:
         self._snapshot_every = snapshot_every
         self._states: OrderedDict[ExecutionKey, CachedState] = OrderedDict()
         self._loads = count(1)
+        self.use = CacheUse()
 
     def get(self, key: ExecutionKey) -> CachedState | None:
         """The state in memory; None if there is none."""
         found = self._states.get(key)
         if found is not None:
             self._states.move_to_end(key)
+            self.use.hits += 1
         return found
 
     async def load(self, key: ExecutionKey) -> CachedState | None:
@@ -72,6 +75,7 @@ class StateCache:
         Raises:
             CorruptHistory: its history cannot be read.
         """
+        self.use.misses += 1
         [loaded] = await self._store.load([key], _PAGE)
         if loaded is None:
             return None
@@ -90,6 +94,7 @@ class StateCache:
         missing = [key for key in keys if key not in self._states]
         if not missing:
             return {}
+        self.use.misses += len(missing)
         found = zip(missing, await self._store.load(missing, _SHORT), strict=True)
         return {key: loaded for key, loaded in found if loaded is not None}
 

@@ -47,6 +47,8 @@ class TenantThreads:
     """
 
     def __init__(self, threads: int) -> None:
+        self.size = threads
+        """How many threads there are."""
         self._threads = ThreadPoolExecutor(threads, "decisions")
         self._free = threads
         self._queue: TenantQueue[Work] = TenantQueue()
@@ -64,6 +66,12 @@ class TenantThreads:
         with self._lock:
             self._queue.add(work.key.tenant, work)
         self._threads.submit(self._run_next)
+
+    @property
+    def busy(self) -> int:
+        """How many threads run a function."""
+        with self._lock:
+            return self.size - self._free
 
     @property
     def all_busy(self) -> bool:

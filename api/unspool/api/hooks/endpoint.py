@@ -72,4 +72,4 @@ def _refused(call: Call, hook: Hook, result: str) -> Response:
 
 
 def _count(call: Call, hook: Hook, result: str) -> None:
-    call.services.metrics.hooks[HookLabels(hook.name, result)] += 1
+    call.services.requests.hook_answered(HookLabels(hook.name, result))

@@ -313,7 +313,9 @@ class Reader(Generic[Body]):
             except Unreadable as error:
                 unreadable[id_] = str(error)
             else:
-                found.append(Delivery(shard.tenant, body, source, id_.decode(), before + times))
+                id_text = id_.decode()
+                queued_at = int(id_text.partition("-")[0])
+                found.append(Delivery(shard.tenant, body, source, id_text, before + times, queued_at))
         if unreadable:
             await move_to_unreadable(self._session, shard, source, self._consumer.role, unreadable)
         return found

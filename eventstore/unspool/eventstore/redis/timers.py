@@ -85,10 +85,11 @@ class RedisTimers:
         shards = self._session.keys.all_shards(await self._session.tenants(fresh=True))
         # Rotates the first shard, so that many timers of one tenant do not delay the others.
         self._first_shards = (self._first_shards + 1) % len(shards)
-        count, due = 0, DueShards()
+        count, late, due = 0, 0, DueShards()
         for some in _pieces(shards[self._first_shards :] + shards[: self._first_shards]):
-            count += await self._ask(some, limit - count, due)
-        return Fired(count, due.next_due_at())
+            more, some_late = await self._ask(some, limit - count, due)
+            count, late = count + more, max(late, some_late)
+        return Fired(count, due.next_due_at(), late)
 
     async def _fire_known(self, watch: Watch, limit: int) -> Fired:
         """Asks the shards that have due timers."""
@@ -100,8 +101,8 @@ class RedisTimers:
             known.set_earlier(topic, due_at)
         self._announced.clear()
         shards = [self._session.keys.shard_named(topic) for topic in known.due(now, _SHARDS_A_CALL)]
-        count = await self._ask(shards, limit, known) if shards else 0
-        return Fired(count, known.next_due_at())
+        count, late = await self._ask(shards, limit, known) if shards else (0, 0)
+        return Fired(count, known.next_due_at(), late)
 
     async def _refresh_known(self) -> DueShards:
         """Asks all shards if none is known; otherwise some of them in turn, if it is time."""
@@ -121,16 +122,19 @@ class RedisTimers:
         self._known = known
         return known
 
-    async def _ask(self, shards: Sequence[Shard], limit: int, known: DueShards) -> int:
-        """Fires due timers of some shards; returns how many. Updates `known` with the replies."""
+    async def _ask(self, shards: Sequence[Shard], limit: int, known: DueShards) -> tuple[int, int]:
+        """Fires due timers of some shards. Updates `known` with the replies.
+
+        Returns how many were fired, and how late the latest of them was, in milliseconds.
+        """
         names = [name for shard in shards for name in (shard.timers, shard.inbox)]
-        count, fired, next_due = await self._session.run(scripts.FIRE, names, (limit,))
+        count, fired, next_due, late = await self._session.run(scripts.FIRE, names, (limit,))
         self._session.announce(WORKERS, [shards[number] for number in fired])
         replies = list(zip(shards, next_due, strict=True))
         last = fired[-1] + 1 if fired and count == limit else 0
         for shard, due_at in replies[last:] + replies[:last]:  # first those that the limit excluded
             known.replace(shard.topic, int(due_at) if due_at else None)
-        return int(count)
+        return int(count), int(late)
 
     def _read_notifications(self, watch: Watch) -> int | None:
         """Reads the new notifications; returns the earliest due time in them."""

@@ -19,7 +19,7 @@ from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.dead_letters import CANCEL_DEAD_TASK
 from unspool.eventstore.sqlite.histories import prepared_start
 from unspool.eventstore.sqlite.inbox import REMOVE_MESSAGE
-from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
+from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, NOW, StoreMixin, message_row
 from unspool.eventstore.sqlite.notifications import INBOX, TIMERS, queue_topic
 from unspool.eventstore.sqlite.subscriptions import prepared_change
 from unspool.eventstore.sqlite.tasks import INSERT_TASK, MARK_CANCELLED, REMOVE_WAITING_RUN, task_row
@@ -38,8 +38,8 @@ _ADVANCE_AND_INDEX: Final = (
 _APPEND: Final = "INSERT INTO history (tenant, execution, version, entry) VALUES (?, ?, ?, ?)"
 
 _SEND: Final = (
-    "INSERT INTO inbox (tenant, execution, kind, body) SELECT tenant, id, ?, ? FROM executions"
-    " WHERE tenant = ? AND id = ?"
+    "INSERT INTO inbox (tenant, execution, kind, body, queued_at)"  # noqa: S608 - a constant
+    f" SELECT tenant, id, ?, ?, {NOW} FROM executions WHERE tenant = ? AND id = ?"
 )
 
 _EVENTS_UP_TO: Final = (

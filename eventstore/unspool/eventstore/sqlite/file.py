@@ -21,6 +21,8 @@ _NEW_COLUMNS: Final = {
     ("executions", "parent"): "BLOB",
     ("executions", "idempotency_key"): "TEXT",
     ("consumers", "load"): "TEXT NOT NULL DEFAULT 'busy'",
+    ("inbox", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
+    ("tasks", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
 }
 """The columns that release 0.1 did not have, as in `schema.sql`."""
 

@@ -113,8 +113,9 @@ def _deliveries(rows: list[Row]) -> list[Delivery[Message]]:
             owner,
             str(number),
             attempts,
+            queued_at,
         )
-        for number, tenant, owner, attempts, kind, execution, body in rows
+        for number, tenant, owner, attempts, queued_at, kind, execution, body in rows
     ]
 
 

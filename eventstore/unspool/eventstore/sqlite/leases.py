@@ -68,7 +68,7 @@ class LeasedTable:
         self.orphans = f"SELECT id FROM {held} WHERE {_ORPHANED} AND {among} ORDER BY id LIMIT ?"
         self._take = (
             f"UPDATE {table} SET owner = ?, taken_at = ?, attempts = attempts + 1 WHERE id IN ({{ids}})"
-            f" RETURNING id, tenant, owner, attempts, {columns}"
+            f" RETURNING id, tenant, owner, attempts, queued_at, {columns}"
         )
         self._drop_orphans = f"DELETE FROM {held} WHERE {_ORPHANED} AND {cancelled}"
         self._drop_one = f"DELETE FROM {table} WHERE {cancelled} AND id = ? AND owner = ?"

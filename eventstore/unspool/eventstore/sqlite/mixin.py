@@ -13,7 +13,12 @@ from unspool.eventstore.sqlite.publishing import Publisher
 
 MessageRow = tuple[str, str, str, bytes]
 
-INSERT_MESSAGE: Final = "INSERT INTO inbox (tenant, execution, kind, body) VALUES (?, ?, ?, ?)"
+NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+"""SQL for the time, milliseconds since 1970."""
+
+INSERT_MESSAGE: Final = (
+    f"INSERT INTO inbox (tenant, execution, kind, body, queued_at) VALUES (?, ?, ?, ?, {NOW})"  # noqa: S608 - a constant
+)
 
 
 class StoreMixin:

@@ -68,7 +68,8 @@ CREATE TABLE inbox (
     body      BLOB NOT NULL,
     owner     TEXT,
     taken_at  REAL,
-    attempts  INTEGER NOT NULL DEFAULT 0
+    attempts  INTEGER NOT NULL DEFAULT 0,
+    queued_at INTEGER NOT NULL DEFAULT 0
 );
 
 -- With the tenant, so that tenants can be served in turn at the same cost if one has many messages.
@@ -86,7 +87,8 @@ CREATE TABLE tasks (
     cancelled INTEGER NOT NULL DEFAULT 0,
     owner     TEXT,
     taken_at  REAL,
-    attempts  INTEGER NOT NULL DEFAULT 0
+    attempts  INTEGER NOT NULL DEFAULT 0,
+    queued_at INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX tasks_by_owner ON tasks (owner, queue);

@@ -17,12 +17,12 @@ from unspool.eventstore.records import (
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of
-from unspool.eventstore.sqlite.mixin import message_row, put_message
+from unspool.eventstore.sqlite.mixin import NOW, message_row, put_message
 from unspool.eventstore.sqlite.notifications import queue_topic
 
 INSERT_TASK: Final = (
-    "INSERT INTO tasks (tenant, execution, run, task, queue, arguments, deadline)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO tasks (tenant, execution, run, task, queue, arguments, deadline, queued_at)"
+    f" VALUES (?, ?, ?, ?, ?, ?, ?, {NOW})"
 )
 REMOVE_WAITING_RUN: Final = (
     "DELETE FROM tasks WHERE tenant = ? AND execution = ? AND run = ? AND owner IS NULL"
@@ -121,6 +121,8 @@ def _deliveries(rows: list[Row]) -> list[Delivery[TaskRequest]]:
             owner,
             str(number),
             attempts,
+            queued_at,
         )
-        for number, tenant, owner, attempts, execution, run, task, queue, arguments, deadline in rows
+        for number, tenant, owner, attempts, queued_at, *body, deadline in rows
+        for execution, run, task, queue, arguments in [body]
     ]

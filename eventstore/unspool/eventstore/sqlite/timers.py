@@ -47,7 +47,8 @@ class SqliteTimers(StoreMixin):
         return self._database.clock.now()
 
     def _fire(self, transaction: Transaction, limit: int) -> Fired:
-        due = sorted(transaction.execute(_TAKE_DUE, (self._database.clock.now(), limit)).fetchall())
+        now = self._database.clock.now()
+        due = sorted(transaction.execute(_TAKE_DUE, (now, limit)).fetchall())
         transaction.executemany(
             INSERT_MESSAGE,
             [
@@ -57,7 +58,8 @@ class SqliteTimers(StoreMixin):
         )
         if due:
             transaction.topics.add(INBOX)
-        return Fired(len(due), _next_due(transaction))
+        late = now - due[0][0] if due else 0
+        return Fired(len(due), _next_due(transaction), late)
 
 
 def _next_due(transaction: Transaction) -> int | None:

@@ -14,6 +14,7 @@ from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.executor.egress import AddressRefused
 from unspool.executor.limits.circuit import Circuit, HostUnavailable
 from unspool.executor.limits.rules import rate_of, rules_of
+from unspool.executor.metrics import Limit, LimitMetrics
 from unspool.executor.outcome import Rejected
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import acquired, parked
@@ -41,7 +42,9 @@ class _Target:
 class Limits:
     """Limits calls. All executors on the store keep the rates together; the rest is for this executor."""
 
-    def __init__(self, settings: ExecutorSettings, rates: RateLimits | None) -> None:
+    def __init__(
+        self, settings: ExecutorSettings, rates: RateLimits | None, metrics: LimitMetrics | None = None
+    ) -> None:
         """Takes the store of the rates; without one no rate is kept.
 
         Raises:
@@ -51,6 +54,8 @@ class Limits:
         self._rates = rates
         self._settings = settings
         self._targets: OrderedDict[str, _Target] = OrderedDict()
+        self._metrics = metrics or LimitMetrics()
+        self._metrics.observe_circuits(self._open_circuits)
 
     @asynccontextmanager
     async def call(self, target: str) -> AsyncIterator[None]:
@@ -64,6 +69,8 @@ class Limits:
         state = self._target(target)
         state.calls += 1
         try:
+            if state.slots.locked():
+                self._metrics.waited(Limit.CONCURRENCY)
             await acquired(state.slots, f"other calls to {target}")
             try:
                 await self._enter(target, state.circuit)
@@ -76,9 +83,12 @@ class Limits:
             state.calls -= 1
 
     async def _enter(self, target: str, circuit: Circuit) -> None:
+        if not circuit.is_closed:
+            self._metrics.waited(Limit.CIRCUIT)
         try:
             await circuit.enter(partial(parked, f"{target}, which has not answered"))
         except HostUnavailable:
+            self._metrics.refused()
             detail = f"{target} does not answer; this call was not made"
             raise Rejected(communication(detail, title="Host unavailable", status=503)) from None
 
@@ -92,10 +102,15 @@ class Limits:
             if wait == 0:
                 return
             seconds = _MOST_RESERVED_SECONDS * JITTER.uniform(0.5, 1.0) if wait is None else wait / 1_000_000
+            self._metrics.waited(Limit.RATE)
             with parked(f"the limit of {target}"):
                 await asyncio.sleep(seconds)
             if wait is not None:
                 return
+
+    def _open_circuits(self) -> int:
+        """How many targets do not answer."""
+        return sum(not target.circuit.is_closed for target in self._targets.values())
 
     def _target(self, name: str) -> _Target:
         found = self._targets.get(name)

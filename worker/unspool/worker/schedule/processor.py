@@ -4,6 +4,7 @@ Failures are for the caller, which retries and moves messages to the dead letter
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,7 @@ from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import with_tenant
+from unspool.worker.metrics import WorkerMetrics
 from unspool.worker.schedule.builder import EventTriggers
 from unspool.worker.schedule.cache import ScheduleCache
 from unspool.worker.schedule.decide import Decision, decide
@@ -56,9 +58,11 @@ class ScheduleProcessor:
         keys: IdempotencyKeys,
         threads: TenantThreads,
         most: int,
+        metrics: WorkerMetrics,
     ) -> None:
         """Takes the threads for expressions in real jq, and how many states to keep in memory."""
         self._store = store
+        self._metrics = metrics
         self._now = now
         self._rules = rules
         self._triggers = triggers
@@ -147,7 +151,9 @@ class ScheduleProcessor:
         decision = await with_keys(self._keys, key.tenant, known.state, decision)
         commit_id = f"{self._me}-{next(self._made)}"
         commit = _commit_of(key, commit_id, known, decision, acknowledges)
+        began = time.perf_counter()
         outcome = await self._store.commit(commit)
+        self._metrics.committed_schedule(commit.events, outcome, time.perf_counter() - began)
         if outcome not in APPLIED:
             return outcome
         self._states.put(key, StoredSchedule(decision.state, commit_id))
