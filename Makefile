@@ -1,6 +1,6 @@
 # Everything a contributor or CI needs; `make help` lists it. Needs only Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock newest demo test conformance schema chaos planted lint format bench clean
+.PHONY: help setup lock newest demo test conformance schema metrics chaos planted lint format bench clean
 
 # The first Python that runs and is new enough: a shim on PATH may name a version that is not installed.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -50,6 +50,9 @@ conformance: setup  ## run the conformance cases and write docs/conformance.md
 
 schema: setup  ## write docs/workflow.schema.json, the schema for editors
 	$(BIN)/unspool schema > docs/workflow.schema.json
+
+metrics: setup  ## write docs/metrics.md, the list of metrics
+	$(BIN)/unspool metrics --markdown > docs/metrics.md
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
 chaos: setup  ## run 1 000 executions on every store while services are killed, paused and disconnected

@@ -11,38 +11,52 @@ import sys
 from unspool.cli.loop import asynchronous
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import TaskRequest
 from unspool.eventstore.settings import from_environment
 from unspool.executor.outcome import Completed, Outcome
+from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
 from unspool.timer_service import TimerService, TimerSettings
+from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics
+from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
+
+METRICS = "BENCH_METRICS"
+"""The environment variable that turns metrics on."""
 
 
 async def echo(request: TaskRequest, _: TaskContext) -> Outcome:
     return Completed(request.arguments.get("body"))
 
 
-def service(role: str, store: EventStore) -> WorkerService | ExecutorService | TimerService:
+def service(
+    role: str, store: EventStore, metrics: MetricSet | None
+) -> WorkerService | ExecutorService | TimerService:
     name = f"{role}-{os.getpid()}"
     if role == "worker":
-        return WorkerService(store, JqPool(), from_environment(WorkerSettings, os.environ), name)
+        settings = from_environment(WorkerSettings, os.environ)
+        recorded = None if metrics is None else PrometheusWorkerMetrics(metrics, 100)
+        return WorkerService(store, JqPool(), settings, name, metrics=recorded)
     if role == "executor":
-        settings = from_environment(ExecutorSettings, os.environ)
-        return ExecutorService(store, {"http": echo}, settings, name, SystemClock())
-    return TimerService(store, from_environment(TimerSettings, os.environ))
+        of_executor = from_environment(ExecutorSettings, os.environ)
+        counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"})
+        return ExecutorService(store, {"http": echo}, of_executor, name, SystemClock(), metrics=counted)
+    timers = None if metrics is None else PrometheusTimerMetrics(metrics)
+    return TimerService(store, from_environment(TimerSettings, os.environ), timers)
 
 
 @asynchronous
 async def serve(roles: str, url: str) -> None:
     store = await open_store(url, os.environ)
     try:
-        services = [service(role, store) for role in roles.split("+")]
+        metrics = MetricSet() if METRICS in os.environ else None
+        services = [service(role, store, metrics) for role in roles.split("+")]
         loop = asyncio.get_running_loop()
         for each in services:
             loop.add_signal_handler(signal.SIGTERM, lambda: [each.stop() for each in services])

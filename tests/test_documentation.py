@@ -69,6 +69,11 @@ def test_the_schema_for_editors_is_current() -> None:
     assert (ROOT / "docs/workflow.schema.json").read_text() == printed, "run `make schema`"
 
 
+def test_the_list_of_metrics_is_current() -> None:
+    printed = subprocess.check_output([UNSPOOL, "metrics", "--markdown"], text=True, timeout=30)
+    assert (ROOT / "docs/metrics.md").read_text() == printed, "run `make metrics`"
+
+
 def test_the_readme_names_demo_and_test_near_its_top() -> None:
     top = (ROOT / "README.md").read_text().partition("```yaml")[0]
     rules = (ROOT / "Makefile").read_text()

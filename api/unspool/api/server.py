@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,7 +25,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def listen(settings: ApiSettings) -> socket.socket:
+class Address(Protocol):
+    """Settings with an address."""
+
+    @property
+    def host(self) -> str:
+        """A name or a number."""
+
+    @property
+    def port(self) -> int:
+        """0 chooses a free one."""
+
+
+def listen(settings: Address) -> socket.socket:
     """Binds the address and listens. With port 0, `getsockname()` returns the port.
 
     Raises:
@@ -55,17 +67,7 @@ async def serve(app: Starlette, settings: ApiSettings, stop: asyncio.Event, on: 
         on: a listening socket from `listen`; this function closes it.
     """
     services: Services = app.state.services
-    config = uvicorn.Config(
-        app,
-        http=protocol,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=settings.stop_seconds,
-    )
-    server = _Server(config)
+    server = _server(app, settings.stop_seconds)
     serving = asyncio.create_task(server.serve([on]), name="api")
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -75,3 +77,29 @@ async def serve(app: Starlette, settings: ApiSettings, stop: asyncio.Event, on: 
         services.closing.set()
         server.should_exit = True
         await serving
+
+
+@contextlib.asynccontextmanager
+async def running(app: Starlette, on: socket.socket) -> AsyncIterator[None]:
+    """Serves an application while the context is open. At its end, requests have a second to finish."""
+    server = _server(app, stop_seconds=1)
+    serving = asyncio.create_task(server.serve([on]), name="monitoring")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _server(app: Starlette, stop_seconds: int) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=stop_seconds,
+    )
+    return _Server(config)

@@ -15,6 +15,7 @@ from unspool.cli.stores import without_password
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import did_you_mean
 from unspool.eventstore.event_settings import EventSettings
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.opening import STORE_VARIABLE, default_url
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.settings import from_environment, settings_of
@@ -32,6 +33,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
     ScheduleSettings,
     ExecutorSettings,
     TimerSettings,
+    MonitoringSettings,
     ApiSettings,
     EventSettings,
     TransportSettings,

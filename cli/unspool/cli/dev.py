@@ -7,6 +7,12 @@ import click
 from unspool.cli.documents import beside, deploy_document, identity, listening, valid_document
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.monitoring import (
+    metrics_port_option,
+    monitoring_settings,
+    process_metrics,
+    served_metrics,
+)
 from unspool.cli.node import SERVICES, Node
 from unspool.cli.options import (
     EVERYTHING,
@@ -33,10 +39,16 @@ from unspool.eventstore.waiting import done_before
 )
 @allow_option(default=EVERYTHING)
 @functions_option
+@metrics_port_option
 @place_options
 @asynchronous
 async def dev(
-    files: tuple[str, ...], port: int | None, allow: str, functions: Extensions, place: Place
+    files: tuple[str, ...],
+    port: int | None,
+    allow: str,
+    functions: Extensions,
+    metrics_port: int | None,
+    place: Place,
 ) -> int:
     """Run API, worker, executor and timers in one process, and deploy the FILEs.
 
@@ -48,17 +60,26 @@ async def dev(
     documents = [valid_document(file, loaded.names()) for file in files]
     hooks = configured_hooks()
     url = store_url(place)
+    metrics = process_metrics()
     with stop_signals() as stop:
         async with opened(url) as store:
             for document in documents:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
             environment = beside(files[0]) if files else os.environ
-            node = Node(store, url, environment=environment, services=SERVICES, allow=allow, functions=loaded)
-            async with node:
+            node = Node(
+                store,
+                url,
+                environment=environment,
+                services=SERVICES,
+                allow=allow,
+                functions=loaded,
+                metrics=metrics,
+            )
+            async with served_metrics(metrics, monitoring_settings(metrics_port)), node:
                 await done_before(listening(store, place.tenant, documents), stop.wait())
                 say(f"store    {without_password(url)}")
-                await serve_api(store, stop, port=port, hooks=hooks, up=_print_address)
+                await serve_api(store, stop, metrics=metrics, port=port, hooks=hooks, up=_print_address)
     return 0
 
 

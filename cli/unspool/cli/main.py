@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "worker": Entry("services:worker", "Run a worker; it interprets executions."),
     "executor": Entry("services:executor", "Run an executor; it runs the calls and commands of tasks."),
     "timer": Entry("services:timer", "Run a timer service; it fires due timers."),
+    "metrics": Entry("metrics:metrics", "List every metric of the services."),
     "config": Entry("config:config", "List every setting and its value."),
 }
 

@@ -7,12 +7,18 @@ from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
+
+if TYPE_CHECKING:
+    from unspool.eventstore.monitoring.metric_set import MetricSet
+    from unspool.executor.metrics import ExecutorMetrics
+    from unspool.worker.metrics import WorkerMetrics
 
 SERVICES: Final = ("worker", "executor", "timer", "transports")
 """All services that a node can run."""
@@ -46,6 +52,7 @@ class Node:
         allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
         functions: the functions in Python that the executor has.
         only_functions: whether the executor runs these functions and nothing else.
+        metrics: gets the metrics of the services; None if metrics are off.
 
     Raises:
         BadSetting: on entering, if a setting is not valid.
@@ -61,6 +68,7 @@ class Node:
         allow: str | None = None,
         functions: FunctionSet = NO_FUNCTIONS,
         only_functions: bool = False,
+        metrics: "MetricSet | None" = None,
     ) -> None:
         self._store = store
         self._url = url
@@ -69,6 +77,7 @@ class Node:
         self._allow = allow
         self._functions = functions
         self._only_functions = only_functions
+        self._metrics = metrics
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
 
@@ -104,7 +113,16 @@ class Node:
         settings = from_environment(WorkerSettings, self._environment)
         jq = stack.enter_context(jq_pool(self._environment))
         schedules = from_environment(ScheduleSettings, self._environment)
-        return WorkerService(self._store, jq, settings, self._name, schedules=schedules)
+        metrics = self._worker_metrics()
+        return WorkerService(self._store, jq, settings, self._name, schedules=schedules, metrics=metrics)
+
+    def _worker_metrics(self) -> "WorkerMetrics | None":
+        if self._metrics is None:
+            return None
+        from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics  # noqa: PLC0415
+
+        workflows = from_environment(MonitoringSettings, self._environment).workflows
+        return PrometheusWorkerMetrics(self._metrics, workflows)
 
     async def _open_executor(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415
@@ -119,8 +137,10 @@ class Node:
         settings = from_environment(ExecutorSettings, self._environment)
         if self._allow is not None:
             settings = replace(settings, allow=self._allow, allow_shell=False)
+        metrics = self._executor_metrics()
         handlers = default_handlers(
             settings,
+            metrics=metrics,
             store=store_endpoints(self._url),
             jq=stack.enter_context(jq_pool(self._environment)),
             secrets=LocalSecrets(self._environment, settings.secrets_dir),
@@ -131,12 +151,23 @@ class Node:
         opened = await stack.enter_async_context(handlers)
         functions = Registration(self._store, self._functions)
         await functions.renew()  # before a worker of this process looks for them
-        return ExecutorService(self._store, opened, settings, self._name, SystemClock(), functions)
+        return ExecutorService(self._store, opened, settings, self._name, SystemClock(), functions, metrics)
+
+    def _executor_metrics(self) -> "ExecutorMetrics | None":
+        if self._metrics is None:
+            return None
+        from unspool.definitions.tasks import call_registered  # noqa: PLC0415
+        from unspool.executor.kinds import BUILT_IN  # noqa: PLC0415
+        from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics  # noqa: PLC0415
+
+        return PrometheusExecutorMetrics(self._metrics, {*BUILT_IN, call_registered.KIND})
 
     async def _open_timer(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415
+        from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics  # noqa: PLC0415
 
-        return TimerService(self._store, from_environment(TimerSettings, self._environment))
+        metrics = None if self._metrics is None else PrometheusTimerMetrics(self._metrics)
+        return TimerService(self._store, from_environment(TimerSettings, self._environment), metrics)
 
     async def _open_transports(self, stack: AsyncExitStack) -> Service:
         from unspool.executor.transports.opening import opened_transports  # noqa: PLC0415

@@ -7,6 +7,12 @@ import click
 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
+from unspool.cli.monitoring import (
+    metrics_port_option,
+    monitoring_settings,
+    process_metrics,
+    served_metrics,
+)
 from unspool.cli.options import Extensions, allow_option, example, functions_option, store_option
 from unspool.cli.python_functions import loaded_functions, of_queues
 from unspool.cli.settings import ProgramSettings
@@ -20,10 +26,11 @@ log = logging.getLogger(__name__)
 
 
 @click.command(epilog=example("unspool worker --store redis://localhost:6379/0"))
+@metrics_port_option
 @store_option
-def worker(url: str | None) -> int:
+def worker(url: str | None, metrics_port: int | None) -> int:
     """Run a worker. It interprets executions. SIGTERM stops it gracefully."""
-    return _serve(["worker"], url)
+    return _serve(["worker"], url, metrics_port)
 
 
 @click.command(epilog=example("unspool executor --allow shell,script --store redis://localhost:6379/0"))
@@ -37,8 +44,15 @@ def worker(url: str | None) -> int:
     help="Run only the functions of this queue, and nothing else (repeatable); default: "
     "UNSPOOL_FUNCTION_QUEUES.",
 )
+@metrics_port_option
 @store_option
-def executor(functions: Extensions, queues: tuple[str, ...], url: str | None, allow: str | None) -> int:
+def executor(
+    functions: Extensions,
+    queues: tuple[str, ...],
+    url: str | None,
+    allow: str | None,
+    metrics_port: int | None,
+) -> int:
     """Run an executor. It runs calls and commands of tasks, and transports events. SIGTERM stops it.
 
     With --functions, workflows can call the functions in Python of a module (docs/functions.md).
@@ -47,20 +61,22 @@ def executor(functions: Extensions, queues: tuple[str, ...], url: str | None, al
     queues = queues or tuple(from_environment(ExecutorSettings, os.environ).function_queues.split())
     served = of_queues(loaded_functions(functions), queues)
     services = ["executor"] if queues else ["executor", "transports"]
-    return _serve(services, url, allow, served, only_functions=bool(queues))
+    return _serve(services, url, metrics_port, allow, served, only_functions=bool(queues))
 
 
 @click.command(epilog=example("unspool timer --store redis://localhost:6379/0"))
+@metrics_port_option
 @store_option
-def timer(url: str | None) -> int:
+def timer(url: str | None, metrics_port: int | None) -> int:
     """Run a timer service. It fires due timers. SIGTERM stops it gracefully."""
-    return _serve(["timer"], url)
+    return _serve(["timer"], url, metrics_port)
 
 
 @asynchronous
 async def _serve(
     services: list[str],
     url: str | None,
+    metrics_port: int | None,
     allow: str | None = None,
     functions: FunctionSet = NO_FUNCTIONS,
     *,
@@ -70,9 +86,12 @@ async def _serve(
 
     start_service_logging()
     url = url or default_url(os.environ)
+    monitoring = monitoring_settings(metrics_port)
+    metrics = process_metrics() if monitoring.port else None
     with stop_signals() as stop:
         async with (
             opened(url) as store,
+            served_metrics(metrics, monitoring),
             Node(
                 store,
                 url,
@@ -80,6 +99,7 @@ async def _serve(
                 allow=allow,
                 functions=functions,
                 only_functions=only_functions,
+                metrics=metrics,
             ),
         ):
             log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
@@ -93,18 +113,20 @@ async def _serve(
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port; default: UNSPOOL_API_PORT, else 8080; 0: a free one."
 )
+@metrics_port_option
 @store_option
 @asynchronous
-async def api(host: str | None, port: int | None, url: str | None) -> int:
+async def api(host: str | None, port: int | None, url: str | None, metrics_port: int | None) -> int:
     """Serve the HTTP API. SIGTERM stops it gracefully."""
     from unspool.cli.serving import configured_hooks, serve_api  # noqa: PLC0415 - the other services need no server
 
     start_service_logging()
     hooks = configured_hooks()
     url = url or default_url(os.environ)
+    metrics = process_metrics()
     with stop_signals() as stop:
-        async with opened(url) as store:
-            await serve_api(store, stop, host=host, port=port, hooks=hooks, up=_log_address)
+        async with opened(url) as store, served_metrics(metrics, monitoring_settings(metrics_port)):
+            await serve_api(store, stop, metrics=metrics, host=host, port=port, hooks=hooks, up=_log_address)
     return 0
 
 

@@ -20,6 +20,7 @@ from unspool.cli.jq import jq_pool
 from unspool.cli.terminal import printable
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
 from unspool.executor.secrets import LocalSecrets
@@ -32,6 +33,7 @@ async def serve_api(
     store: EventStore,
     stop: asyncio.Event,
     *,
+    metrics: MetricSet | None = None,
     host: str | None = None,
     port: int | None = None,
     hooks: Hooks | None = None,
@@ -42,6 +44,7 @@ async def serve_api(
     Args:
         store: an open store; this function leaves it open.
         stop: set it to stop the API gracefully.
+        metrics: of other services of this process; the API adds its own.
         host: replaces `UNSPOOL_API_HOST`.
         port: replaces `UNSPOOL_API_PORT`; 0 takes a free one.
         hooks: the webhooks, from `configured_hooks`.
@@ -66,7 +69,8 @@ async def serve_api(
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")
     with jq_pool(os.environ) as jq:
-        await serve(create_app(store, Engine(jq), settings, SystemClock(), hooks), settings, stop, socket)
+        app = create_app(store, Engine(jq), settings, SystemClock(), hooks, metrics)
+        await serve(app, settings, stop, socket)
 
 
 def configured_hooks() -> Hooks:

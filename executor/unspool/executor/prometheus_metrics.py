@@ -1,9 +1,10 @@
 """The metrics of an executor for Prometheus."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from unspool.eventstore.monitoring.metric_set import (
     LONG_SECONDS,
@@ -22,6 +23,12 @@ _FIGURES: Final = (
     ),
     DescribedMetric("unspool_executor_slots", "gauge", (), "Tasks that the executor runs at once, at most."),
 )
+_TASKS: Final = DescribedMetric(
+    "unspool_tasks_total",
+    "counter",
+    ("kind", "outcome"),
+    "Deliveries of tasks that have ended, by kind and outcome.",
+)
 _CIRCUITS: Final = DescribedMetric(
     "unspool_executor_circuits_open", "gauge", (), "Hosts that do not answer, so that calls to them wait."
 )
@@ -34,12 +41,8 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
         """Takes the kinds of tasks that labels tell apart."""
         self._metrics = metrics
         self._kinds = frozenset(kinds)
-        self._tasks = metrics.counter(
-            "unspool_tasks_total",
-            "Deliveries of tasks that have ended, by kind and outcome.",
-            "kind",
-            "outcome",
-        )
+        self._ends: Counter[tuple[str, TaskEnd]] = Counter()
+        metrics.computed((_TASKS,), self._tasks)
         self._seconds = metrics.histogram(
             "unspool_task_seconds",
             "How long tasks that completed or faulted took, from their receipt to their stored result.",
@@ -68,7 +71,8 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
             "unspool_executor_calls_refused_total",
             "Calls that were not made, because the host does not answer.",
         )
-        self._ended: dict[tuple[str, TaskEnd], tuple[Counter, Histogram]] = {}
+        self._durations: dict[str, Histogram] = {}
+        """By kind: looking a series up takes as long as recording."""
 
     def received(self, deliveries: Sequence[Delivery[TaskRequest]], now: int) -> None:
         """See `ExecutorMetrics`."""
@@ -84,9 +88,11 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
 
     def ended(self, kind: str, end: TaskEnd, seconds: float) -> None:
         """See `ExecutorMetrics`."""
-        count, duration = self._ended.get((kind, end)) or self._series(kind, end)
-        count.inc()
-        if end in {TaskEnd.COMPLETED, TaskEnd.FAULTED}:
+        self._ends[kind, end] += 1
+        if end is TaskEnd.COMPLETED or end is TaskEnd.FAULTED:
+            duration = self._durations.get(kind)
+            if duration is None:
+                duration = self._durations[kind] = self._seconds.labels(self._label(kind))
             duration.observe(seconds)
 
     def handler_failed(self, kind: str) -> None:
@@ -114,13 +120,12 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
         """See `LimitMetrics`."""
         self._metrics.computed((_CIRCUITS,), lambda: [ComputedSample(_CIRCUITS.name, (), opened())])
 
-    def _series(self, kind: str, end: TaskEnd) -> tuple[Counter, Histogram]:
-        """The series of a kind and an end. They are kept: looking them up takes as long as recording."""
-        label = self._label(kind)
-        series = self._tasks.labels(label, end.value), self._seconds.labels(label)
-        if label == kind:
-            self._ended[kind, end] = series
-        return series
+    def _tasks(self) -> Iterator[ComputedSample]:
+        counts: Counter[tuple[str, TaskEnd]] = Counter()
+        for (kind, end), count in list(self._ends.items()):
+            counts[self._label(kind), end] += count
+        for (kind, end), count in counts.items():
+            yield ComputedSample(_TASKS.name, (kind, end.value), count)
 
     def _label(self, kind: str) -> str:
         return kind if kind in self._kinds else OTHER

@@ -1,0 +1,110 @@
+"""`unspool metrics`: every metric that services have."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, NoReturn
+
+import click
+
+from unspool.api.metrics import ApiMetrics, add_transports
+from unspool.cli.options import example, json_option
+from unspool.cli.output import print_line, print_table
+from unspool.eventstore.monitoring.metric_set import DescribedMetric, MetricSet
+from unspool.eventstore.monitoring.process import add_process
+from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
+from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics
+from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics
+
+_PAGE: Final = """\
+# Metrics
+
+`make metrics` writes this page from the code, and `unspool metrics` prints the same list.
+[Deployment](deployment.md#monitoring) says where metrics are served and what to watch. A histogram `NAME` has
+the series `NAME_bucket`, `NAME_sum` and `NAME_count`.
+"""
+
+
+@click.command(epilog=example("unspool metrics"))
+@json_option
+@click.option("--markdown", is_flag=True, help="Print docs/metrics.md.")
+def metrics(as_json: bool, markdown: bool) -> None:
+    """List every metric: the service that has it, its type and labels, and what it says."""
+    if markdown:
+        click.echo("\n".join(_page()))
+        return
+    if as_json:
+        for service, each in all_metrics():
+            print_line({"service": service, **each._asdict(), "labels": list(each.labels)})
+        return
+    print_table(
+        ("METRIC", "TYPE", "LABELS", "SERVICE", "WHAT"),
+        (
+            (each.name, each.type, ",".join(each.labels), service, each.help)
+            for service, each in all_metrics()
+        ),
+    )
+
+
+def all_metrics() -> Iterator[tuple[str, DescribedMetric]]:
+    """Returns every metric, with the service that has it."""
+    for service, add in _SERVICES.items():
+        metrics = MetricSet()
+        add(metrics)
+        for each in metrics.described:
+            yield service, each
+
+
+def _unread() -> NoReturn:
+    raise AssertionError("figures are not read, because nothing is served")
+
+
+def _add_worker(metrics: MetricSet) -> None:
+    PrometheusWorkerMetrics(metrics, 0).observe(_unread)
+
+
+def _add_executor(metrics: MetricSet) -> None:
+    executor = PrometheusExecutorMetrics(metrics, ())
+    executor.observe(_unread)
+    executor.observe_circuits(_unread)
+
+
+def _add_api(metrics: MetricSet) -> None:
+    ApiMetrics(metrics)
+    add_transports(metrics, _unread)
+
+
+_SERVICES: Final[dict[str, Callable[[MetricSet], object]]] = {
+    "worker": _add_worker,
+    "executor": _add_executor,
+    "timer": PrometheusTimerMetrics,
+    "api": _add_api,
+    "all": lambda metrics: add_process(metrics, ""),
+}
+
+_TITLES: Final = {
+    "worker": "Worker",
+    "executor": "Executor",
+    "timer": "Timer service",
+    "api": "API",
+    "all": "All services",
+}
+
+
+def _page() -> Iterator[str]:
+    yield _PAGE
+    titles = iter(_TITLES)
+    before = ""
+    for service, each in all_metrics():
+        if service != before:
+            yield from _heading(next(titles))
+            before = service
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        yield f"| `{each.name}` | {each.type} | {labels} | {each.help} |"
+
+
+def _heading(service: str) -> Iterator[str]:
+    if service != next(iter(_TITLES)):
+        yield ""
+    yield f"## {_TITLES[service]}"
+    yield ""
+    yield "| metric | type | labels | |"
+    yield "|---|---|---|---|"

@@ -1,0 +1,61 @@
+"""The port for monitoring of each service."""
+
+import asyncio
+import socket
+import subprocess
+
+import pytest
+from tests.monitoring.conftest import UNSPOOL, free_port
+from tests.monitoring.metrics import Exposition
+
+OWN = {
+    "worker": "unspool_worker_messages_held",
+    "executor": "unspool_executor_slots",
+    "timer": "unspool_timer_fired_total",
+    "api": "unspool_api_requests_in_progress",
+}
+
+
+async def shown(running, names):
+    """The metrics, as soon as they have these names: the port is open before the service is up."""
+    async with asyncio.timeout(60):
+        while True:
+            status, text = await running.get("/metrics")
+            assert status == 200
+            if (found := Exposition(text)).names >= names:
+                return found
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("service", OWN)
+async def test_every_service_serves_its_metrics(monitored, service, store_url):
+    options = ("--port", "0") if service == "api" else ()
+    async with monitored(service, store_url, *options) as running:
+        found = await shown(running, {OWN[service]})
+    assert found.names & set(OWN.values()) == {OWN[service]}
+    assert found.labels("unspool_build_info")[0]["version"]
+    assert found.value("process_resident_memory_bytes") > 0
+
+
+async def test_dev_serves_the_metrics_of_all_services(monitored, store_url):
+    async with monitored("dev", store_url, "--port", "0") as running:
+        await shown(running, set(OWN.values()))
+
+
+def test_without_a_setting_there_is_no_port(store_url):
+    settings = subprocess.check_output([UNSPOOL, "config", "--json"], text=True, timeout=60)
+    assert '"variable":"UNSPOOL_METRICS_PORT","value":0,' in settings
+
+
+def test_a_port_in_use_is_refused(store_url):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        ended = subprocess.run(
+            [UNSPOOL, "timer", "--store", store_url, "--metrics-port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1 port {port} for metrics" in ended.stderr
