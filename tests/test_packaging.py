@@ -81,7 +81,17 @@ def test_the_wheel_has_every_file_of_the_portions(wheel: set[PurePosixPath]) -> 
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {name for name in wheel if name.parts[0] == "unspool"} == here
-    assert {name.suffix for name in here} >= {".py", ".lua", ".sql", ".typed", ".yaml"}
+    assert {name.suffix for name in here} >= {
+        ".py",
+        ".lua",
+        ".sql",
+        ".typed",
+        ".yaml",
+        ".html",
+        ".css",
+        ".js",
+        ".svg",
+    }
 
 
 def test_the_wheel_holds_the_licence(wheel: set[PurePosixPath]) -> None:

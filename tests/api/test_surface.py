@@ -14,7 +14,6 @@ from unspool.api.settings import ApiSettings
 
 async def test_unknown_addresses_are_not_found(api):
     for path in (
-        "//",
         "//api",
         "//api/v1",
         "/nothing",

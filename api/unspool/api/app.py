@@ -30,6 +30,7 @@ from unspool.api.problems import HANDLERS
 from unspool.api.request_guard import RequestGuard
 from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
+from unspool.dashboard import routes as dashboard_routes
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.port import EventStore
@@ -103,7 +104,10 @@ def create_app(
         closing=asyncio.Event(),
     )
     app = Starlette(
-        routes=[_route(path, handlers, services) for path, handlers in RESOURCES.items()],
+        routes=[
+            *(_route(path, handlers, services) for path, handlers in RESOURCES.items()),
+            *dashboard_routes(),
+        ],
         middleware=[Middleware(RequestGuard, metrics=services.requests, hosts=settings.hosts)],
         exception_handlers=HANDLERS,
     )

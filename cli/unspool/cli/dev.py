@@ -85,4 +85,4 @@ async def dev(
 
 def _print_address(address: str) -> None:
     click.echo(address)
-    say(f"API at {address}/api/v1, its description at {address}/api/docs; Ctrl-C stops it")
+    say(f"dashboard at {address}/, API at {address}/api/v1, described at {address}/api/docs; Ctrl-C stops it")

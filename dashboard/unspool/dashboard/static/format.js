@@ -1,0 +1,56 @@
+// Times, durations and names as people read them.
+
+const UNITS = [
+  [86_400_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "min"],
+  [1000, "s"],
+];
+
+/** A duration such as `12 ms`, `1.24 s` or `3 min 4 s`. */
+export function duration(milliseconds) {
+  const value = Math.max(0, milliseconds);
+  if (value < 1000) return `${Math.round(value)} ms`;
+  if (value < 10_000) return `${(value / 1000).toFixed(2)} s`;
+  if (value < 60_000) return `${(value / 1000).toFixed(1)} s`;
+  const first = UNITS.findIndex(([unit]) => value >= unit);
+  const [unit, name] = UNITS[first];
+  const whole = Math.floor(value / unit);
+  const [smaller, smallerName] = UNITS[first + 1];
+  const rest = Math.floor((value - whole * unit) / smaller);
+  return rest ? `${whole} ${name} ${rest} ${smallerName}` : `${whole} ${name}`;
+}
+
+/** How long ago, such as `4 min ago`; `in 4 min` for the future. */
+export function age(time, at) {
+  const difference = at - Date.parse(time);
+  const value = Math.abs(difference);
+  if (value < 1500) return "now";
+  const [unit, name] = UNITS.find(([size]) => value >= size) ?? UNITS.at(-1);
+  const text = `${Math.floor(value / unit)} ${name}`;
+  return difference < 0 ? `in ${text}` : `${text} ago`;
+}
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+
+/** The time of day with milliseconds, in the time zone of the browser. */
+export function clock(time) {
+  const date = new Date(time);
+  return `${CLOCK.format(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+export function dateTime(time) {
+  const date = new Date(time);
+  return `${DATE.format(date)}, ${CLOCK.format(date)}`;
+}
+
+export const workflowName = ({ namespace, name }) => `${namespace}/${name}`;
+
+/** The name of a task: the last part of its pointer. */
+export function taskName(pointer) {
+  const last = pointer?.split("/").at(-1);
+  return last ? last.replaceAll("~1", "/").replaceAll("~0", "~") : "workflow";
+}
+
+export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;

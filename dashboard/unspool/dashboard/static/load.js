@@ -1,0 +1,40 @@
+// Hooks that load data of the API. Data stays on the page while newer data is on its way, so nothing flickers.
+import { signal } from "@preact/signals";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+
+/** The time, once a second, for ages on the page. */
+export const now = signal(Date.now());
+setInterval(() => (now.value = Date.now()), 1000);
+
+/**
+ * Loads data, again when the dependencies change, and every so often while the page is visible.
+ *
+ * @param {(signal: AbortSignal) => Promise<any>} fetcher
+ * @param {any[]} dependencies
+ * @param {{every?: number}} options milliseconds between two loads; 0 for one load
+ */
+export function useLoad(fetcher, dependencies, { every = 0 } = {}) {
+  const [state, setState] = useState({ data: null, error: null, loading: true });
+  const reloader = useRef(() => {});
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer;
+    const load = async () => {
+      clearTimeout(timer);
+      try {
+        const data = await fetcher(stop.signal);
+        if (!stop.signal.aborted) setState({ data, error: null, loading: false });
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        setState((before) => ({ data: before.data, error, loading: false }));
+      }
+      if (every && !stop.signal.aborted) timer = setTimeout(whenVisible, every);
+    };
+    const whenVisible = () => (document.hidden ? (timer = setTimeout(whenVisible, every)) : load());
+    reloader.current = load;
+    setState((before) => ({ ...before, loading: true }));
+    load();
+    return () => (clearTimeout(timer), stop.abort());
+  }, dependencies);
+  return { ...state, reload: useCallback(() => reloader.current(), []) };
+}

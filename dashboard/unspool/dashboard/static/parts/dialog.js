@@ -1,0 +1,63 @@
+// Questions before actions, and short messages after them.
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+import { html } from "../html.js";
+
+const question = signal(null);
+const messages = signal([]);
+let last = 0;
+
+/** Asks before something happens; resolves to whether the user agreed. */
+export function confirm({ title, body, action, danger = false }) {
+  return new Promise((answer) => (question.value = { title, body, action, danger, answer }));
+}
+
+/** Shows a short message. */
+export function say(text, { bad = false } = {}) {
+  const id = ++last;
+  messages.value = [...messages.value, { id, text, bad }];
+  setTimeout(() => (messages.value = messages.value.filter((each) => each.id !== id)), bad ? 9000 : 4000);
+}
+
+/** Runs an action; a failure becomes a message. Returns whether it worked. */
+export async function attempt(action, done) {
+  try {
+    await action();
+    if (done) say(done);
+    return true;
+  } catch (error) {
+    say(error.message, { bad: true });
+    return false;
+  }
+}
+
+export function Dialogs() {
+  return html`<${Question} />
+    <div class="toasts" role="status" aria-live="polite">
+      ${messages.value.map((each) => html`<div key=${each.id} class=${`toast ${each.bad ? "bad" : ""}`}>${each.text}</div>`)}
+    </div>`;
+}
+
+function Question() {
+  const asked = question.value;
+  const box = useRef(null);
+  useEffect(() => {
+    if (asked) box.current.showModal();
+  }, [asked]);
+  if (!asked) return null;
+  const answer = (value) => {
+    question.value = null;
+    asked.answer(value);
+  };
+  return html`<dialog ref=${box} aria-labelledby="question" onCancel=${() => answer(false)}>
+    <form onSubmit=${(event) => (event.preventDefault(), answer(true))}>
+      <h2 id="question">${asked.title}</h2>
+      <p>${asked.body}</p>
+      <div class="choices">
+        <button type="button" class="button" onClick=${() => answer(false)}>Keep as it is</button>
+        <button class=${`button first ${asked.danger ? "danger" : ""}`}>${asked.action}</button>
+      </div>
+    </form>
+  </dialog>`;
+}

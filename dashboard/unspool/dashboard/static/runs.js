@@ -1,0 +1,109 @@
+// The runs of tasks, folded from a history: what the lists and bars of an execution show.
+
+const ENDINGS = {
+  "task.completed": "completed",
+  "task.faulted": "faulted",
+  "task.cancelled": "cancelled",
+};
+
+const PHASES = {
+  "task.created": "pending",
+  "task.started": "running",
+  "task.requested": "running",
+  "task.resumed": "running",
+  "task.suspended": "suspended",
+  "timer.fired": "running",
+  "workflow.correlation-started": "waiting",
+  "workflow.correlation-completed": "running",
+  "child.started": "waiting",
+  "child.joined": "waiting",
+};
+
+/** The purposes of timers that a task waits for; a timeout only limits it. */
+const PAUSES = new Set(["wait", "retry"]);
+
+/** Returns the runs as of an event, in the order in which they were created. */
+export function runsAt(events, at) {
+  const runs = new Map();
+  for (const event of events) {
+    if (event.seq > at) break;
+    if (event.run === null || event.task === null) continue;
+    let run = runs.get(event.run);
+    if (!run) runs.set(event.run, (run = created(event, runs)));
+    apply(run, event);
+  }
+  return [...runs.values()];
+}
+
+function created(event, runs) {
+  const parent = runs.get(event.data.parent);
+  return {
+    run: event.run,
+    task: event.task,
+    seq: event.seq,
+    depth: parent ? parent.depth + 1 : 0,
+    createdAt: Date.parse(event.time),
+    endedAt: null,
+    status: "pending",
+    attempts: 1,
+    marks: [],
+    waits: [],
+  };
+}
+
+function apply(run, event) {
+  const { type, data } = event;
+  const time = Date.parse(event.time);
+  run.last = event.seq;
+  if (type === "task.started") run.started = event.seq;
+  if (type === "task.requested") Object.assign(run, { queue: data.queue, arguments: data.arguments });
+  if (type === "task.retried") retried(run, time, data);
+  if (type === "timer.scheduled") scheduled(run, time, data);
+  if (type === "timer.fired" || type in ENDINGS) continued(run, time);
+  if (type.startsWith("child.")) run.child = data.execution ?? data.child;
+  if (type in PHASES) run.status = PHASES[type];
+  if (!(type in ENDINGS)) return;
+  run.status = data.skipped ? "skipped" : ENDINGS[type];
+  run.endedAt = time;
+  run.output = data.output;
+  run.error = data.error;
+  run.ended = event.seq;
+}
+
+function scheduled(run, time, { purpose, dueAt }) {
+  if (!PAUSES.has(purpose)) return;
+  run.waits.push({ from: time, until: null, purpose, dueAt });
+  run.status = "waiting";
+}
+
+function continued(run, time) {
+  const wait = run.waits.at(-1);
+  if (wait && wait.until === null) wait.until = time;
+}
+
+function retried(run, time, data) {
+  run.attempts += 1;
+  run.status = "running";
+  run.endedAt = null;
+  run.marks.push({ time, error: data.error });
+}
+
+/** The status of the execution as of an event. */
+export function statusAt(events, at) {
+  let status = "pending";
+  for (const event of events) {
+    if (event.seq > at) break;
+    status = STATUSES[event.type] ?? status;
+  }
+  return status;
+}
+
+const STATUSES = {
+  "workflow.started": "running",
+  "workflow.completed": "completed",
+  "workflow.faulted": "faulted",
+  "workflow.cancelled": "cancelled",
+  "workflow.suspended": "suspended",
+  "workflow.resumed": "running",
+  "workflow.retried": "running",
+};

@@ -1,0 +1,62 @@
+// Server-Sent Events over `fetch`, because an `EventSource` cannot send a key. It resumes after a failure.
+import { Problem, send } from "./api.js";
+
+const RETRY = 1500;
+
+/**
+ * Reads a stream until it ends or is aborted.
+ *
+ * @param {string} address below /api/v1
+ * @param {{after?: string, query?: object, signal: AbortSignal, onEvents: (list: object[]) => void,
+ *          onState?: (state: "live" | "waiting" | "ended") => void}} options
+ */
+export async function follow(address, { after, query, signal, onEvents, onState = () => {} }) {
+  let last = after;
+  while (!signal.aborted) {
+    try {
+      const headers = { Accept: "text/event-stream", ...(last === undefined ? {} : { "Last-Event-ID": last }) };
+      const response = await send("GET", address, { query, headers, signal });
+      if (response.status === 204) return onState("ended");
+      onState("live");
+      for await (const frames of framesOf(response.body)) {
+        if (frames.length === 0) continue;
+        last = frames.at(-1).id ?? last;
+        onEvents(frames.map((frame) => JSON.parse(frame.data)));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Problem && error.status >= 400 && error.status < 500) throw error;
+      onState("waiting");
+    }
+    await pause(RETRY, signal);
+  }
+}
+
+/** Yields the frames of each piece of the body; pieces can end inside a frame. */
+async function* framesOf(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    yield blocks.map(frameOf).filter((frame) => frame.data !== undefined);
+  }
+}
+
+function frameOf(block) {
+  const frame = {};
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(": ");
+    if (colon > 0) frame[line.slice(0, colon)] = line.slice(colon + 2);
+  }
+  return frame;
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

@@ -1,0 +1,99 @@
+// One execution: what it is, what may be done, and its history at any event.
+import { useEffect } from "preact/hooks";
+
+import { get, path } from "../api.js";
+import { workflowName } from "../format.js";
+import { html } from "../html.js";
+import { useLoad } from "../load.js";
+import { Copy } from "../parts/copy.js";
+import { JsonCard } from "../parts/json.js";
+import { Empty, Failure } from "../parts/notices.js";
+import { Status } from "../parts/status.js";
+import { Age, Duration } from "../parts/time.js";
+import { asked, query } from "../router.js";
+import { Actions } from "./actions.js";
+import { EventList } from "./event_list.js";
+import { useHistory } from "./history.js";
+import { TaskList } from "./task_list.js";
+
+const REFRESH = 5000;
+
+const TABS = [
+  ["tasks", "Tasks", TaskList],
+  ["events", "Events", EventList],
+  ["data", "Input and output", Data],
+];
+
+export function Execution({ id }) {
+  const history = useHistory(id);
+  const { execution, error, reload } = useExecution(id, history);
+  if (error?.status === 404) {
+    return html`<${Empty} title="There is no such execution"><code>${id}</code><p><a href="/">Show all executions</a></p></${Empty}>`;
+  }
+  if (!execution) return html`<${Failure} error=${error} />`;
+  return html`<${Head} execution=${execution} reload=${reload} />
+    <${Failure} error=${error ?? history.error} />
+    <${Facts} execution=${execution} history=${history} />
+    <${Tabs} execution=${execution} history=${history} />`;
+}
+
+/** Loads the execution again when its history grows, and every few seconds. */
+function useExecution(id, history) {
+  const loaded = useLoad((signal) => get(`/executions${path(id)}`, {}, signal), [id], { every: REFRESH });
+  const { data: execution, error, reload } = loaded;
+  useEffect(() => {
+    const timer = setTimeout(reload, 120);
+    return () => clearTimeout(timer);
+  }, [history.events.length]);
+  const open = execution && !execution.endedAt;
+  useEffect(() => {
+    if (open && history.ended) history.resume(); // it was retried
+  }, [open, history.ended]);
+  return { execution, error, reload };
+}
+
+function Head({ execution, reload }) {
+  const { id, workflow, status } = execution;
+  return html`<div class="head">
+    <nav class="crumbs" aria-label="Place">
+      <a href="/">Executions</a><span>/</span>
+      <a href=${`/?workflow=${encodeURIComponent(workflowName(workflow))}`}>${workflowName(workflow)}</a>
+    </nav>
+    <h1 class="code">${id}</h1>
+    <${Status} of=${status} />
+    <${Copy} text=${() => id} label="Copy id" />
+    <div class="end"><${Actions} execution=${execution} reload=${reload} /></div>
+  </div>`;
+}
+
+function Facts({ execution, history }) {
+  const { workflow, createdAt, startedAt, endedAt, parent } = execution;
+  return html`<dl class="facts">
+    <div><dt>Workflow</dt><dd>${workflowName(workflow)} <span class="muted">${workflow.version}</span></dd></div>
+    <div><dt>Created</dt><dd><${Age} at=${createdAt} /></dd></div>
+    <div><dt>Duration</dt><dd><${Duration} from=${startedAt} to=${endedAt} /></dd></div>
+    <div><dt>Events</dt><dd class="number">${history.events.length}${history.live && !endedAt ? html` <span class="live">live</span>` : ""}</dd></div>
+    ${parent && html`<div><dt>Parent</dt><dd><a class="code" href=${`/executions${path(parent.execution)}`}>${parent.execution}</a></dd></div>`}
+  </dl>`;
+}
+
+function Tabs({ execution, history }) {
+  const chosen = query.value.get("tab") ?? "tasks";
+  const [, , View] = TABS.find(([name]) => name === chosen) ?? TABS[0];
+  return html`<nav class="tabs" aria-label="Parts of the execution">
+      ${TABS.map(
+        ([name, title]) => html`<a href=${asked({ tab: name === "tasks" ? "" : name })}
+          aria-current=${name === chosen ? "page" : undefined}>${title}</a>`,
+      )}
+    </nav>
+    <${View} execution=${execution} history=${history} />`;
+}
+
+function Data({ execution }) {
+  return html`<div class="columns">
+    <${JsonCard} title="Input" value=${execution.input} />
+    ${execution.error
+      ? html`<${JsonCard} title="Error" value=${execution.error} />`
+      : html`<${JsonCard} title="Output" value=${execution.output} missing="There is no output yet." />`}
+  </div>`;
+}

@@ -1,0 +1,88 @@
+// The tasks of an execution, a row for each run, with input, output and error side by side.
+import { useEffect, useState } from "preact/hooks";
+
+import { get, path } from "../api.js";
+import { clock, count, duration, taskName } from "../format.js";
+import { html } from "../html.js";
+import { now } from "../load.js";
+import { JsonCard, preview } from "../parts/json.js";
+import { Empty } from "../parts/notices.js";
+import { Status } from "../parts/status.js";
+import { ask, query } from "../router.js";
+import { runsAt } from "../runs.js";
+
+const PAGE = 200;
+
+export function TaskList({ execution, history, at = Infinity }) {
+  const [shown, setShown] = useState(PAGE);
+  const runs = runsAt(history.events, at);
+  if (!runs.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
+  const open = query.value.get("run");
+  return html`<section class="card" aria-label="Tasks">
+      <table class="table tasks">
+        <thead>
+          <tr><th>Task</th><th>Status</th><th>Started</th><th class="right">Duration</th><th class="result">Output or error</th></tr>
+        </thead>
+        <tbody>
+          ${runs.slice(0, shown).map((run) => html`<${Row} key=${run.run} execution=${execution} run=${run} open=${run.run === open} />`)}
+        </tbody>
+      </table>
+    </section>
+    ${runs.length > shown &&
+    html`<button type="button" class="button" onClick=${() => setShown(shown + PAGE)}>${count(runs.length - shown, "more task")}</button>`}`;
+}
+
+function Row({ execution, run, open }) {
+  const depth = Math.min(run.depth, 8);
+  const toggle = () => ask({ run: open ? "" : run.run });
+  return html`<tr class="row" id=${`run-${run.run}`}>
+      <td class="task">
+        <button type="button" class=${`fold depth-${depth}`} aria-expanded=${open} onClick=${toggle} title=${run.task}>
+          <span class="mark" aria-hidden="true"></span><span class="cut">${taskName(run.task)}</span>
+        </button>
+        ${run.attempts > 1 && html`<span class="note">${run.attempts} attempts</span>`}
+      </td>
+      <td><${Status} of=${run.status} /></td>
+      <td class="number" title=${new Date(run.createdAt).toISOString()}>${clock(run.createdAt)}</td>
+      <td class="number right"><${Length} run=${run} ended=${execution.endedAt} /></td>
+      <td class="cut result code">
+        ${run.error ? html`<span class="bad">${run.error.title ?? run.error.type} ${run.error.detail ?? ""}</span>` : preview(run.output)}
+      </td>
+    </tr>
+    ${open &&
+    html`<tr class="details"><td colspan="5"><${Details} execution=${execution} run=${run} /></td></tr>`}`;
+}
+
+/** How long a run took. One that the end of its execution cut short has no end of its own. */
+function Length({ run, ended }) {
+  return duration((run.endedAt ?? (ended ? Date.parse(ended) : now.value)) - run.createdAt);
+}
+
+function Details({ execution, run }) {
+  const input = useInput(execution.id, run);
+  return html`<p class="muted pointer"><code>${run.task}</code> run ${run.run}
+      ${run.queue && html`, queue <code>${run.queue}</code>`}
+      ${run.child && html`, sub-workflow <a class="code" href=${`/executions${path(run.child)}`}>${run.child}</a>`}
+    </p>
+    <div class="columns">
+      <${JsonCard} title="Input" value=${input} missing="…" />
+      ${run.arguments !== undefined && html`<${JsonCard} title="Request" value=${run.arguments} />`}
+      ${run.error !== undefined
+        ? html`<${JsonCard} title="Error" value=${run.error} />`
+        : html`<${JsonCard} title="Output" value=${run.output} missing=${run.endedAt ? "The same as the input" : "There is no output yet."} />`}
+      ${run.marks.length > 0 && html`<${JsonCard} title="Errors of earlier attempts" value=${run.marks.map((mark) => mark.error ?? null)} />`}
+    </div>`;
+}
+
+/** Reads the input of a run from the state as of the event that created it. */
+function useInput(id, run) {
+  const [input, setInput] = useState(undefined);
+  useEffect(() => {
+    const stop = new AbortController();
+    get(`/executions${path(id)}/state`, { at: run.started ?? run.seq }, stop.signal)
+      .then((state) => setInput(state.running.find((each) => each.run === run.run)?.input ?? null))
+      .catch(() => {});
+    return () => stop.abort();
+  }, [id, run.run, run.started]);
+  return input;
+}

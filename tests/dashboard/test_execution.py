@@ -1,0 +1,123 @@
+"""The page of one execution: tasks, events, actions."""
+
+import json
+import re
+
+from playwright.async_api import Page, expect
+from tests.dashboard.conftest import REFUSE, SLEEP, Server
+
+FIXABLE = """\
+document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
+do:
+  - greet:
+      set: {greeting: hello}
+  - refuse:
+      raise:
+        error: {type: 'https://example.com/errors/refused', status: 409, title: Refused, detail: not today}
+"""
+
+LOOP = """\
+document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
+do:
+  - each:
+      for: {in: '${ [range(700)] }', each: n}
+      do:
+        - count: {set: {n: '${ $n }'}}
+"""
+
+
+async def test_input_output_and_error_are_side_by_side(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(FIXABLE), input={"name": "Ada"}, wait=20)
+    await page.goto(f"/executions/{id_}")
+    await expect(page.locator("tr.row")).to_have_count(2)
+    await page.get_by_role("button", name="refuse").click()
+    details = page.locator("tr.details")
+    await expect(details).to_contain_text("/do/1/refuse")
+    await expect(details.get_by_role("heading")).to_have_text(["Input", "Error"])
+    await expect(details).to_contain_text('"greeting": "hello"')
+    await expect(details).to_contain_text('"detail": "not today"')
+    await expect(page).to_have_url(re.compile("run="))
+    await details.get_by_role("button", name="Copy Error as JSON").click()
+    copied = json.loads(await page.evaluate("navigator.clipboard.readText()"))
+    assert (copied["status"], copied["instance"]) == (409, "/do/1/refuse")
+
+
+async def test_the_page_follows_the_execution_live(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(SLEEP), input={"name": "Ada"})
+    await server.reach(id_, "waiting")
+    await page.goto(f"/executions/{id_}")
+    await expect(page.locator(".facts .live")).to_be_visible()
+    nap = page.locator("tr.row", has_text="nap")
+    await expect(nap).to_contain_text("waiting")
+    await server.call("POST", f"/executions/{id_}/cancel?wait=20")
+    await expect(page.locator(".head .status")).to_have_text("cancelled")
+    await expect(nap).to_contain_text("cancelled")
+
+
+async def test_actions_ask_and_then_act(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(SLEEP), input={"name": "Ada"})
+    await server.reach(id_, "waiting")
+    await page.goto(f"/executions/{id_}")
+    await page.get_by_role("button", name="Cancel").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("effects that they had are not undone")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    assert (await server.call("GET", f"/executions/{id_}"))["status"] == "waiting"
+
+    status = page.locator(".head .status")
+    for action, after in (("Suspend", "suspended"), ("Resume", "waiting"), ("Cancel", "cancelled")):
+        await page.get_by_role("button", name=action, exact=True).click()
+        await dialog.get_by_role("button", name=action, exact=True).click()
+        await expect(status).to_have_text(after)
+        await server.reach(id_, after)
+    await expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+async def test_a_faulted_execution_is_retried_and_followed_again(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(REFUSE), wait=20)
+    await page.goto(f"/executions/{id_}")
+    await expect(page.locator("tr.row")).to_have_count(1)
+    await page.get_by_role("button", name="Retry").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    await expect(page.locator("tr.row")).to_have_count(2)
+    await expect(page.locator(".head .status")).to_have_text("faulted")
+
+
+async def test_long_histories_have_few_elements(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(LOOP), wait=60)
+    await page.goto(f"/executions/{id_}?tab=events")
+    await expect(page.locator(".event[aria-selected=true]")).to_contain_text("workflow.completed")
+    assert await page.locator(".event").count() < 80
+    await page.get_by_role("listbox").focus()
+    await page.keyboard.press("Home")
+    await expect(page).to_have_url(re.compile(r"at=1\b"))
+    await expect(page.get_by_role("heading", name="Event 1: workflow.started")).to_be_visible()
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator(".event[aria-selected=true]")).to_contain_text("task.created")
+
+
+async def test_large_values_are_folded(server: Server, page: Page) -> None:
+    text, many = "x" * 5000, list(range(400))
+    id_ = await server.start(await server.deploy(SLEEP), input={"name": "Ada", "text": text, "many": many})
+    await page.goto(f"/executions/{id_}?tab=data")
+    card = page.locator("section", has=page.get_by_role("heading", name="Input"))
+    await expect(card.get_by_role("button", name="400 items")).to_be_visible()
+    await expect(card.get_by_role("button", name="all 5000 characters")).to_be_visible()
+    assert len(await card.inner_text()) < 1000
+    await card.get_by_role("button", name="all 5000 characters").click()
+    await expect(card).to_contain_text(text)
+
+
+async def test_an_unknown_execution_says_so(page: Page, watched) -> None:
+    watched.allowed = ("404",)
+    await page.goto("/executions/nothing")
+    await expect(page.get_by_text("There is no such execution")).to_be_visible()
+
+
+async def test_other_paths_of_the_page_say_so(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(SLEEP))
+    await page.goto("/")
+    await page.get_by_role("link", name=id_).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(id_)
+    await expect(page.locator("main")).to_be_focused()

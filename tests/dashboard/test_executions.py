@@ -1,0 +1,80 @@
+"""The list of executions."""
+
+import re
+
+from playwright.async_api import Page, expect
+from tests.dashboard.conftest import REFUSE, SLEEP, Server
+
+
+async def test_the_list_shows_executions_and_new_ones_live(server: Server, page: Page) -> None:
+    workflow = await server.deploy(SLEEP)
+    first = await server.start(workflow, input={"name": "Ada"})
+    await server.reach(first, "waiting")
+    await page.goto(f"/?workflow={workflow}")
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(1)
+    await expect(rows.first).to_contain_text(first)
+    await expect(rows.first).to_contain_text("waiting")
+    await expect(rows.first).to_contain_text(re.compile(r"now|ago"))
+    second = await server.start(workflow, input={"name": "Grace"})
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text(second)
+
+
+async def test_a_status_changes_live_without_a_new_row(server: Server, page: Page) -> None:
+    workflow = await server.deploy(SLEEP)
+    id_ = await server.start(workflow)
+    await server.reach(id_, "waiting")
+    await page.goto(f"/?workflow={workflow}")
+    row = page.locator("tbody tr")
+    await expect(row).to_contain_text("waiting")
+    await row.evaluate("row => { row.dataset.seen = 'yes' }")
+    await server.call("POST", f"/executions/{id_}/cancel?wait=20")
+    await expect(row).to_contain_text("cancelled")
+    await expect(row).to_have_attribute("data-seen", "yes")
+
+
+async def test_filters_are_in_the_address(server: Server, page: Page) -> None:
+    workflow = await server.deploy(SLEEP)
+    refusing = await server.deploy(REFUSE)
+    await server.start(workflow)
+    faulted = await server.start(refusing, wait=20)
+    await page.goto("/")
+    await page.get_by_label("Workflow", exact=True).select_option(refusing)
+    await expect(page).to_have_url(re.compile("workflow=shop%2F"))
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator("tbody tr")).to_contain_text("Refused: not today")
+    await page.get_by_role("button", name="completed").click()
+    await expect(page).to_have_url(re.compile("status=completed"))
+    await expect(page.get_by_text("No execution matches these filters")).to_be_visible()
+    await page.get_by_role("button", name="faulted").click()
+    await expect(page.get_by_role("link", name=faulted)).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="faulted")).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+
+
+async def test_pages_follow_one_another(server: Server, page: Page) -> None:
+    workflow = await server.deploy(REFUSE)
+    for number in range(53):
+        await server.start(workflow, id=f"{workflow.partition('/')[2]}-{number}")
+    await page.goto(f"/?workflow={workflow}")
+    await expect(page.locator("tbody tr")).to_have_count(50)
+    await page.get_by_role("link", name="Older").click()
+    await expect(page.locator("tbody tr")).to_have_count(3)
+    await expect(page.get_by_role("link", name=re.compile("-0$"))).to_be_visible()
+    await page.go_back()
+    await expect(page.locator("tbody tr")).to_have_count(50)
+
+
+async def test_an_execution_is_found_by_id(server: Server, page: Page, watched) -> None:
+    watched.allowed = ("404",)
+    id_ = await server.start(await server.deploy(SLEEP))
+    await page.goto("/")
+    await page.get_by_label("Id of an execution").fill("no-such-id")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("no execution with the id no-such-id")
+    await page.get_by_label("Id of an execution").fill(id_)
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile(f"/executions/{id_}$"))
+    await expect(page.get_by_role("heading", level=1)).to_have_text(id_)
