@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 from tests.api.webhooks import run_hooks, secrets_dir, stopped_clock  # noqa: F401 - fixtures
 
 from unspool.api.app import create_app
+from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks
 from unspool.api.server import listen, serve
@@ -160,9 +162,13 @@ async def run_api(
     settings: ApiSettings,
     hooks: Hooks | None = None,
     clock: Clock | None = None,
+    authentication: AuthenticationSettings | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Api]:
-    """Runs the API until the block ends."""
-    app = create_app(store, engine, settings, clock or SystemClock(), hooks)
+    """Runs the API until the block ends, by default without authentication. `changes` are other settings."""
+    clock, settings = clock or SystemClock(), replace(settings, **changes)
+    authenticator = Authenticator(store, clock, authentication or AuthenticationSettings())
+    app = create_app(store, engine, settings, clock, hooks, authenticator=authenticator)
     stop = asyncio.Event()
     with listen(settings) as listening:
         port = listening.getsockname()[1]

@@ -6,8 +6,9 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from unspool.api import (
@@ -18,9 +19,16 @@ from unspool.api import (
     executions,
     functions,
     health,
+    keys,
     schedules,
+    sessions,
     workflows,
 )
+from unspool.api.access import access_of, check_access
+from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.caller import EVERYONE, NOBODY
+from unspool.api.authentication.cookies import CSRF_HEADER
+from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
 from unspool.api.hooks import endpoint as webhooks
@@ -65,6 +73,9 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/dlq": {"GET": dead_letters.list_dead_letters},
     f"{V1}/dlq/{{id}}": {"GET": dead_letters.show, "DELETE": dead_letters.discard},
     f"{V1}/dlq/{{id}}/requeue": {"POST": dead_letters.requeue},
+    f"{V1}/keys": {"GET": keys.list_keys, "POST": keys.create},
+    f"{V1}/keys/{{id}}": {"DELETE": keys.revoke},
+    f"{V1}/session": {"GET": sessions.show, "POST": sessions.log_in, "DELETE": sessions.log_out},
     "/health/live": {"GET": health.live},
     "/health/ready": {"GET": health.ready},
     "/metrics": {"GET": health.metrics},
@@ -82,12 +93,12 @@ def create_app(
     clock: Clock,
     hooks: Hooks | None = None,
     metrics: MetricSet | None = None,
+    authenticator: Authenticator | None = None,
 ) -> Starlette:
     """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does.
 
-    `metrics` has those of other services of the process.
+    `metrics` has those of other services of the process. Without an authenticator, every request is accepted.
     """
-    keys = IdempotencyKeys(store, engine.jq)
     metrics = metrics or MetricSet()
     transports = TransportReader(store)
     add_transports(metrics, lambda: (transports.last.sinks, transports.last.sources))
@@ -98,9 +109,10 @@ def create_app(
         clock=clock,
         metrics=metrics,
         requests=ApiMetrics(metrics),
-        keys=keys,
+        keys=IdempotencyKeys(store, engine.jq),
         hooks=hooks or Hooks(),
         transports=transports,
+        authenticator=authenticator or Authenticator(store, clock, AuthenticationSettings()),
         closing=asyncio.Event(),
     )
     app = Starlette(
@@ -108,7 +120,7 @@ def create_app(
             *(_route(path, handlers, services) for path, handlers in RESOURCES.items()),
             *dashboard_routes(),
         ],
-        middleware=[Middleware(RequestGuard, metrics=services.requests, hosts=settings.hosts)],
+        middleware=_middleware(services),
         exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False
@@ -116,11 +128,36 @@ def create_app(
     return app
 
 
+def _middleware(services: Services) -> list[Middleware]:
+    settings = services.settings
+    guard = Middleware(
+        RequestGuard, metrics=services.requests, hosts=settings.hosts, origins=settings.origins
+    )
+    if not settings.origins:
+        return [guard]
+    headers = ["Authorization", "Content-Type", "Last-Event-ID", "X-Tenant", CSRF_HEADER]
+    methods = ["GET", "POST", "DELETE"]
+    cors = Middleware(
+        CORSMiddleware, allow_origins=sorted(settings.origins), allow_methods=methods, allow_headers=headers
+    )
+    return [guard, cors]
+
+
 def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route:
     by_method = {"HEAD": handlers["GET"], **handlers} if "GET" in handlers else handlers
+    access, authenticator = access_of(path), services.authenticator
 
     async def endpoint(request: Request) -> Response:
         request.scope["unspool.route"] = path
-        return await by_method[request.method](Call.of(request, services))
+        required = access[request.method]
+        if required.public:
+            caller = NOBODY if authenticator.settings.on else EVERYONE
+        else:
+            caller = await authenticator.caller(request)
+            check_access(caller, required)
+        response = await by_method[request.method](Call.of(request, services, caller))
+        if isinstance(response, StreamingResponse) and authenticator.settings.on:
+            response.body_iterator = authenticator.while_accepted(caller, response.body_iterator)
+        return response
 
     return Route(path, endpoint, methods=list(handlers))

@@ -10,6 +10,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.caller import Caller
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import ApiMetrics
@@ -44,6 +46,7 @@ class Services:
     keys: IdempotencyKeys
     hooks: Hooks
     transports: TransportReader
+    authenticator: Authenticator
     closing: asyncio.Event
     """Set when the API stops. Handlers that wait then answer with the current state."""
 
@@ -55,18 +58,22 @@ class Call:
     request: Request
     services: Services
     tenant: str
+    caller: Caller
+    """Who sends the request."""
 
     @classmethod
-    def of(cls, request: Request, services: Services) -> "Call":
-        """Reads the tenant from a request.
+    def of(cls, request: Request, services: Services, caller: Caller) -> "Call":
+        """Chooses the tenant: the caller's, or for a caller of all tenants the one in `X-Tenant`.
 
         Raises:
-            HttpProblem: 400, if the tenant is malformed.
+            HttpProblem: 400, if `X-Tenant` is malformed; 403, if it is not the caller's.
         """
-        tenant = request.headers.get("x-tenant", DEFAULT_TENANT)
+        tenant = request.headers.get("x-tenant", caller.tenant or DEFAULT_TENANT)
         if not ids.TENANT.fullmatch(tenant):
             raise HttpProblem(400, f"X-Tenant must match {ids.TENANT.pattern}")
-        return cls(request, services, tenant)
+        if caller.tenant not in (None, tenant):
+            raise HttpProblem(403, f"this credential belongs to the tenant {caller.tenant}; omit X-Tenant")
+        return cls(request, services, tenant, caller)
 
     @property
     def store(self) -> EventStore:

@@ -6,6 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
+from unspool.eventstore.api_keys import Scope
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.monitoring.metric_set import MEDIA_TYPE
 
@@ -21,7 +22,8 @@ async def live(_call: Call) -> Response:
 async def ready(call: Call) -> Response:
     """Answers 200 if the store answers and the API is not stopping; else 503.
 
-    Also shows the sinks and sources of events. One that is away does not make the API unready.
+    While authentication is off, also shows the sinks and sources of events. One that is away does not make
+    the API unready.
     """
     if call.services.closing.is_set():
         raise StoreUnavailable("the API is stopping")
@@ -30,6 +32,8 @@ async def ready(call: Call) -> Response:
             await call.store.ping()
     except TimeoutError:
         raise StoreUnavailable(f"no answer for {PING_SECONDS} seconds") from None
+    if Scope.READ not in call.caller.scopes:
+        return json_response({"status": "ready"})
     transports = await call.services.transports.read()
     return json_response({"status": "ready", **transports.json()})
 

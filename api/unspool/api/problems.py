@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from unspool.api.security_headers import SECURITY_HEADERS
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import StoreUnavailable
 
@@ -30,6 +31,7 @@ class HttpProblem(Exception):
         self.status = status
         self.detail = detail
         self.members = members
+        self.headers: dict[str, str] = {}
 
 
 def problem_response(
@@ -54,7 +56,7 @@ def problem_response(
 async def on_problem(request: Request, error: Exception) -> Response:
     """Answers an `HttpProblem`."""
     assert isinstance(error, HttpProblem)
-    return problem_response(request, error.status, error.detail, error.members)
+    return problem_response(request, error.status, error.detail, error.members, error.headers)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -82,7 +84,9 @@ async def on_client_disconnect(request: Request, _error: Exception) -> Response:
 
 async def on_defect(request: Request, _error: Exception) -> Response:
     """Answers 500 after a bug; the server logs it."""
-    return problem_response(request, 500, "an internal error; the server's log has it")
+    # No middleware sees this response, so it gets the headers here.
+    headers = {name.decode(): value.decode() for name, value in SECURITY_HEADERS.items()}
+    return problem_response(request, 500, "an internal error; the server's log has it", headers=headers)
 
 
 HANDLERS: Final = {

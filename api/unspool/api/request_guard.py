@@ -16,34 +16,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unspool.api.metrics import ApiMetrics, RequestLabels
 from unspool.api.problems import problem_response
+from unspool.api.security_headers import HTTPS_HEADERS, SECURITY_HEADERS
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _METHODS: Final = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 
-_HEADERS: Final = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
-}
-"""Added to every response that does not set them itself."""
-
 
 class RequestGuard:
     """ASGI middleware around the whole API."""
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics, hosts: frozenset[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: ApiMetrics, hosts: frozenset[str] | None, origins: frozenset[str]
+    ) -> None:
         """Wraps an app.
 
         Args:
             app: the API.
             metrics: counts the requests.
             hosts: the accepted host names; None accepts any.
+            origins: other sites whose pages may call the API.
         """
         self._app = app
         self._metrics = metrics
         self._hosts = hosts
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles a request and counts it."""
@@ -51,13 +48,14 @@ class RequestGuard:
             await self._app(scope, receive, send)
             return
         status, started_at = 500, perf_counter()
+        headers = SECURITY_HEADERS | (HTTPS_HEADERS if scope["scheme"] == "https" else {})
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 present = {name for name, _ in message["headers"]}
-                message["headers"] += [item for item in _HEADERS.items() if item[0] not in present]
+                message["headers"] += [item for item in headers.items() if item[0] not in present]
             await send(message)
 
         self._metrics.in_progress += 1
@@ -70,7 +68,7 @@ class RequestGuard:
     def _app_for(self, scope: Scope) -> ASGIApp:
         if self._hosts is not None and _host(scope) not in self._hosts:
             return reject_unknown_host
-        return reject_cross_site if _is_cross_site(scope) else self._app
+        return reject_cross_site if _is_cross_site(scope, self._origins) else self._app
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("unspool.route", "none")
@@ -97,8 +95,8 @@ def _host(scope: Scope) -> str:
     return (name if colon and port.isdigit() else host).strip("[]")
 
 
-def _is_cross_site(scope: Scope) -> bool:
-    """Returns whether a page of another site sent the request.
+def _is_cross_site(scope: Scope, allowed: frozenset[str]) -> bool:
+    """Returns whether a page of another site sent the request, and not one that is allowed.
 
     Browsers send `Origin` with every unsafe request; programs do not.
     """
@@ -106,7 +104,7 @@ def _is_cross_site(scope: Scope) -> bool:
         return False
     headers = Headers(scope=scope)
     origin = headers.get("origin")
-    if origin is None:
+    if origin is None or origin in allowed:
         return False
     try:
         return urlsplit(origin).netloc != headers.get("host")

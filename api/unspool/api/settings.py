@@ -1,11 +1,14 @@
 """Settings of the HTTP API."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
-from unspool.eventstore.settings import setting
+from unspool.eventstore.settings import BadSetting, setting
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_ORIGIN: Final = re.compile(r"https?://[^/\s*,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,34 @@ class ApiSettings:
 
     hooks: str = setting("UNSPOOL_HOOKS", "", "YAML file with the webhooks; see docs/events.md")
 
+    cors_origins: str = setting(
+        "UNSPOOL_CORS_ORIGINS",
+        "",
+        "Other sites whose pages may call the API, comma-separated, such as https://app.example.com",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the origins.
+
+        Raises:
+            BadSetting: one of them is not an origin.
+        """
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise BadSetting(
+                    f"UNSPOOL_CORS_ORIGINS must list origins such as https://app.example.com, not {origin!r}"
+                )
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of other sites whose pages may call the API."""
+        return frozenset(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        return self.host.lower() in _LOOPBACK
+
     @property
     def hosts(self) -> frozenset[str] | None:
         """The host names the API answers to, in lower case; None for any.
@@ -49,6 +80,6 @@ class ApiSettings:
         On a loopback address only this machine can reach it, so any other name is an attack (DNS rebinding).
         """
         named = frozenset(name.strip().lower() for name in self.names.split(",") if name.strip())
-        if named or self.host.lower() not in _LOOPBACK:
+        if named or not self.is_loopback:
             return named or None
         return _LOOPBACK

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.settings import ApiSettings
 from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, print_table, say
@@ -35,6 +36,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
     TimerSettings,
     MonitoringSettings,
     ApiSettings,
+    AuthenticationSettings,
     EventSettings,
     TransportSettings,
     RedisSettings,

@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "events": Entry("events:events", "Publish events."),
     "schedules": Entry("schedules:schedules", "List, pause and resume schedules; show their histories."),
     "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
+    "keys": Entry("keys:keys", "Create, list and revoke keys for the HTTP API."),
     "api": Entry("services:api", "Serve the HTTP API."),
     "worker": Entry("services:worker", "Run a worker; it interprets executions."),
     "executor": Entry("services:executor", "Run an executor; it runs the calls and commands of tasks."),

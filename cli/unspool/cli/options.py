@@ -208,21 +208,23 @@ def workflow_name(text: str) -> tuple[str, str]:
     return named
 
 
-def timestamp(text: str, now: int) -> int:
-    """Parses RFC 3339 (`2026-01-31T12:00:00Z`) or an age (`30m`, `12h`, `7d`).
+def timestamp(text: str, now: int, *, future: bool = False) -> int:
+    """Parses RFC 3339 (`2026-01-31T12:00:00Z`) or a span (`30m`, `12h`, `7d`).
 
-    Returns milliseconds since 1970.
+    A span is one before now, with `future` one after it. Returns milliseconds since 1970.
 
     Raises:
         CommandError: the text has neither form.
     """
     if re.fullmatch(r"[0-9]{1,9}[smhd]", text):
-        return now - int(text[:-1]) * _UNITS[text[-1]] * 1000
+        milliseconds_ = int(text[:-1]) * _UNITS[text[-1]] * 1000
+        return now + milliseconds_ if future else now - milliseconds_
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
+        span = "a time from now" if future else "an age"
         raise CommandError(
-            f"{text!r} is not a time; write 2026-01-31T12:00:00Z, or an age such as 30m, 12h, 7d"
+            f"{text!r} is not a time; write 2026-01-31T12:00:00Z, or {span} such as 30m, 12h, 7d"
         ) from None
     return milliseconds(parsed)
 

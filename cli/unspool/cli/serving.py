@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from unspool.api.app import create_app
+from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks, read_hooks
 from unspool.api.server import listen, serve
@@ -51,7 +53,7 @@ async def serve_api(
         up: called with the URL as soon as connections are accepted.
 
     Raises:
-        CommandError: the address cannot be used.
+        CommandError: the address cannot be used, or others can reach it and authentication is not set.
     """
     settings = from_environment(ApiSettings, os.environ)
     settings = replace(
@@ -59,6 +61,8 @@ async def serve_api(
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
     )
+    authentication = from_environment(AuthenticationSettings, os.environ)
+    _check_exposure(settings, authentication)
     try:
         socket = listen(settings)
     except OSError as error:
@@ -69,8 +73,21 @@ async def serve_api(
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")
     with jq_pool(os.environ) as jq:
-        app = create_app(store, Engine(jq), settings, SystemClock(), hooks, metrics)
+        clock = SystemClock()
+        authenticator = Authenticator(store, clock, authentication)
+        app = create_app(store, Engine(jq), settings, clock, hooks, metrics, authenticator)
         await serve(app, settings, stop, socket)
+
+
+def _check_exposure(settings: ApiSettings, authentication: AuthenticationSettings) -> None:
+    """Raises `CommandError` if other machines can reach the API and nobody has said who may use it."""
+    if authentication.mode or settings.is_loopback:
+        return
+    raise CommandError(
+        f"other machines can reach {settings.host}, and authentication is not set.\n"
+        "Set UNSPOOL_AUTH=on and create a key with `unspool keys create`, "
+        "or set UNSPOOL_AUTH=off to accept everyone"
+    )
 
 
 def configured_hooks() -> Hooks:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from unspool.eventstore.api_keys import ApiKeys
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
@@ -299,6 +300,7 @@ class EventStore(
     EventSources,
     Functions,
     RateLimits,
+    ApiKeys,
     Protocol,
 ):
     """The complete store."""

@@ -21,6 +21,8 @@ SOURCES: Final = "unspool:sources"
 and `refused`, the last `failure`, `since` when it fails (ms)."""
 FUNCTIONS: Final = "unspool:functions"
 """Hash: the functions of executors, `<name> <version> <queue>`, each with its schemas and the time (ms)."""
+API_KEYS: Final = "unspool:keys"
+"""Hash: the keys of the API's callers, by their ids."""
 TENANTS_CHANNEL: Final = "unspool:tenants:new"
 """Channel: tenants that are new in `TENANTS`."""
 PUBLISHED_CHANNEL: Final = "unspool:published"
@@ -44,6 +46,11 @@ def ready(role: str) -> str:
 def rate_limit(limit: str) -> str:
     """String: the time of the next start at an even rate (microseconds)."""
     return f"unspool:limit:{limit}"
+
+
+def login_session(id_: str) -> str:
+    """String: a session of a caller of the API. It expires when the session ends."""
+    return f"unspool:session:{id_}"
 
 
 class Shard:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from unspool.eventstore.event_settings import EventSettings
+from unspool.eventstore.redis.api_keys import RedisApiKeys
 from unspool.eventstore.redis.checks import check_durability
 from unspool.eventstore.redis.commits import RedisCommits
 from unspool.eventstore.redis.dead_letters import RedisDeadLetters
@@ -39,6 +40,7 @@ class RedisStore(
     RedisSources,
     RedisFunctions,
     RedisRateLimits,
+    RedisApiKeys,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 

@@ -28,6 +28,7 @@ _NEW_COLUMNS: Final = {
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
 _NEW_TABLES: Final = {
+    "api_keys": "api_keys.sql",
     "buses": "events.sql",
     "functions": "functions.sql",
     "idempotency_keys": "idempotency_keys.sql",

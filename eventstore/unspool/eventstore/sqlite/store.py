@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.event_settings import EventSettings
+from unspool.eventstore.sqlite.api_keys import SqliteApiKeys
 from unspool.eventstore.sqlite.commits import SqliteCommits
 from unspool.eventstore.sqlite.database import Database
 from unspool.eventstore.sqlite.dead_letters import SqliteDeadLetters
@@ -43,6 +44,7 @@ class SqliteStore(
     SqliteSources,
     SqliteFunctions,
     SqliteRateLimits,
+    SqliteApiKeys,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
 

@@ -1,0 +1,111 @@
+"""`unspool keys`: the keys of the HTTP API, directly in the store."""
+
+import getpass
+
+import click
+
+from unspool.api.keys import key_json, new_key
+from unspool.cli.exits import CommandError
+from unspool.cli.loop import asynchronous
+from unspool.cli.options import Place, example, json_option, place_options, timestamp
+from unspool.cli.output import print_json, print_line, print_table, say
+from unspool.cli.stores import opened, store_url
+from unspool.eventstore.api_keys import KEY_NAME, Scope
+from unspool.eventstore.clock import SystemClock
+
+
+def actor() -> str:
+    """Returns who runs this program, as histories show it."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # the user has no name, as in some containers
+        return "cli"
+
+
+@click.group(epilog=example("unspool keys create --name ci --scope start"))
+def keys() -> None:
+    """Create, list and revoke keys for the HTTP API. A change takes effect within some seconds."""
+
+
+@keys.command(
+    "create",
+    epilog=example(
+        "unspool keys create --name ci --scope start --scope read --tenant shop --expires 90d",
+        "unspool keys create --name operator --scope admin --all-tenants",
+    ),
+)
+@click.option("--name", required=True, help="Shown in lists and histories.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    required=True,
+    help="What the key may do (repeatable); operate includes read and start, admin everything.",
+)
+@click.option("--all-tenants", is_flag=True, help="The key may act in every tenant, by `X-Tenant`.")
+@click.option("--expires", metavar="TIME", help="When it ends: 2027-01-31T12:00:00Z, or after 12h, 90d …")
+@place_options
+@json_option
+@asynchronous
+async def create(
+    name: str, scopes: tuple[str, ...], all_tenants: bool, expires: str | None, place: Place, as_json: bool
+) -> None:
+    """Create a key for a tenant and print it. It is not shown again: the store has only its hash."""
+    if not KEY_NAME.fullmatch(name):
+        raise CommandError(f"--name must match {KEY_NAME.pattern}")
+    now = SystemClock().now()
+    expires_at = None if expires is None else timestamp(expires, now, future=True)
+    if expires_at is not None and expires_at <= now:
+        raise CommandError("--expires must be in the future")
+    tenant = None if all_tenants else place.tenant
+    sorted_scopes = tuple(scope for scope in Scope if scope in scopes)
+    made = new_key(name, tenant, sorted_scopes, now=now, expires_at=expires_at, created_by=actor())
+    async with opened(store_url(place)) as store:
+        await store.put_api_key(made.key)
+    if as_json:
+        print_json(made.json(), one_line=True)
+        return
+    click.echo(made.credential.text())
+    say(f"key {made.key.id} was created; it is not shown again")
+
+
+@keys.command("list", epilog=example("unspool keys list"))
+@place_options
+@json_option
+@asynchronous
+async def list_(place: Place, as_json: bool) -> None:
+    """List the keys of all tenants, the oldest first, without their secrets."""
+    async with opened(store_url(place)) as store:
+        found = [key_json(key) for key in await store.api_keys()]
+    if as_json:
+        for key in found:
+            print_line(key)
+        return
+    print_table(
+        ("ID", "NAME", "TENANT", "SCOPES", "CREATED", "BY", "EXPIRES"),
+        (
+            (
+                key["id"],
+                key["name"],
+                key["tenant"] or "all",
+                ",".join(key["scopes"]),
+                key["createdAt"],
+                key["createdBy"] or "",
+                key["expiresAt"] or "never",
+            )
+            for key in found
+        ),
+    )
+
+
+@keys.command("revoke", epilog=example("unspool keys revoke 3f9c0a7be1d24c58"))
+@click.argument("id_", metavar="ID")
+@place_options
+@asynchronous
+async def revoke(id_: str, place: Place) -> None:
+    """Revoke a key of any tenant. API processes refuse it within UNSPOOL_AUTH_CACHE_SECONDS."""
+    async with opened(store_url(place)) as store:
+        if not await store.delete_api_key(id_):
+            raise CommandError(f"there is no key {id_}; `unspool keys list` shows their ids")
+    say(f"key {id_} was revoked")
