@@ -1,5 +1,7 @@
 // What changed between two states: the places whose values differ.
 
+import { taskName } from "./format.js";
+
 export const ABSENT = Symbol("absent");
 
 const isObject = (value) => value !== null && typeof value === "object";
@@ -26,6 +28,10 @@ export function stateChanges(before, after) {
 }
 
 function keyed(state) {
-  const by = (list, name) => Object.fromEntries((list ?? []).map((each) => [each[name], each]));
-  return { ...state, running: by(state.running, "run"), next: by(state.next, "task") };
+  const by = (list, name) => Object.fromEntries((list ?? []).map((each) => [name(each), each]));
+  return {
+    ...state,
+    running: by(state.running, (each) => `${taskName(each.task)} (run ${each.run})`),
+    next: by(state.next, (each) => each.task),
+  };
 }

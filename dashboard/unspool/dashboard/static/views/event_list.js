@@ -6,14 +6,13 @@ import { html } from "../html.js";
 import { JsonCard } from "../parts/json.js";
 import { Copy } from "../parts/copy.js";
 import { Empty } from "../parts/notices.js";
-import { ask, query } from "../router.js";
+import { ask } from "../router.js";
 
 const HEIGHT = 30;
 const SPARE = 12;
 
-export function EventList({ history }) {
+export function EventList({ history, at }) {
   const { events } = history;
-  const at = Number(query.value.get("at")) || events.at(-1)?.seq;
   const chosen = events[at - 1];
   if (!events.length) return html`<section class="card"><${Empty} title="There are no events yet" /></section>`;
   return html`<div class="pair">
@@ -39,7 +38,7 @@ function Rows({ events, at }) {
   }, [at]);
   const first = Math.max(0, Math.floor(view.top / HEIGHT) - SPARE);
   const last = Math.min(events.length, Math.ceil((view.top + view.height) / HEIGHT) + SPARE);
-  const choose = (seq) => ask({ at: Math.min(Math.max(1, seq), events.length) });
+  const choose = (seq) => ask({ at: seq >= events.length ? "" : Math.max(1, seq) });
   const move = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -Infinity, End: Infinity }[event.key];
     if (step === undefined) return;

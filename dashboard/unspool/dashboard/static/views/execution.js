@@ -14,13 +14,18 @@ import { asked, query } from "../router.js";
 import { Actions } from "./actions.js";
 import { EventList } from "./event_list.js";
 import { useHistory } from "./history.js";
+import { StateView } from "./state.js";
 import { TaskList } from "./task_list.js";
+import { TimeBar, chosenEvent } from "./time_bar.js";
+import { Timeline } from "./timeline.js";
 
 const REFRESH = 5000;
 
 const TABS = [
   ["tasks", "Tasks", TaskList],
+  ["timeline", "Timeline", Timeline],
   ["events", "Events", EventList],
+  ["state", "State", StateView],
   ["data", "Input and output", Data],
 ];
 
@@ -34,6 +39,7 @@ export function Execution({ id }) {
   return html`<${Head} execution=${execution} reload=${reload} />
     <${Failure} error=${error ?? history.error} />
     <${Facts} execution=${execution} history=${history} />
+    <${TimeBar} execution=${execution} events=${history.events} />
     <${Tabs} execution=${execution} history=${history} />`;
 }
 
@@ -86,7 +92,7 @@ function Tabs({ execution, history }) {
           aria-current=${name === chosen ? "page" : undefined}>${title}</a>`,
       )}
     </nav>
-    <${View} execution=${execution} history=${history} />`;
+    <${View} execution=${execution} history=${history} at=${chosenEvent(history.events).at} />`;
 }
 
 function Data({ execution }) {

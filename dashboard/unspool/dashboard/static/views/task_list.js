@@ -13,18 +13,21 @@ import { runsAt } from "../runs.js";
 
 const PAGE = 200;
 
-export function TaskList({ execution, history, at = Infinity }) {
+export function TaskList({ execution, history, at }) {
   const [shown, setShown] = useState(PAGE);
   const runs = runsAt(history.events, at);
   if (!runs.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
   const open = query.value.get("run");
+  // An execution that has ended, and one at an earlier event, has no time that runs.
+  const over = execution.endedAt || at < history.events.at(-1).seq;
+  const end = over ? Date.parse(history.events[at - 1].time) : null;
   return html`<section class="card" aria-label="Tasks">
       <table class="table tasks">
         <thead>
           <tr><th>Task</th><th>Status</th><th>Started</th><th class="right">Duration</th><th class="result">Output or error</th></tr>
         </thead>
         <tbody>
-          ${runs.slice(0, shown).map((run) => html`<${Row} key=${run.run} execution=${execution} run=${run} open=${run.run === open} />`)}
+          ${runs.slice(0, shown).map((run) => html`<${Row} key=${run.run} execution=${execution} run=${run} end=${end} open=${run.run === open} />`)}
         </tbody>
       </table>
     </section>
@@ -32,7 +35,7 @@ export function TaskList({ execution, history, at = Infinity }) {
     html`<button type="button" class="button" onClick=${() => setShown(shown + PAGE)}>${count(runs.length - shown, "more task")}</button>`}`;
 }
 
-function Row({ execution, run, open }) {
+function Row({ execution, run, end, open }) {
   const depth = Math.min(run.depth, 8);
   const toggle = () => ask({ run: open ? "" : run.run });
   return html`<tr class="row" id=${`run-${run.run}`}>
@@ -44,7 +47,7 @@ function Row({ execution, run, open }) {
       </td>
       <td><${Status} of=${run.status} /></td>
       <td class="number" title=${new Date(run.createdAt).toISOString()}>${clock(run.createdAt)}</td>
-      <td class="number right"><${Length} run=${run} ended=${execution.endedAt} /></td>
+      <td class="number right"><${Length} run=${run} end=${end} /></td>
       <td class="cut result code">
         ${run.error ? html`<span class="bad">${run.error.title ?? run.error.type} ${run.error.detail ?? ""}</span>` : preview(run.output)}
       </td>
@@ -53,9 +56,9 @@ function Row({ execution, run, open }) {
     html`<tr class="details"><td colspan="5"><${Details} execution=${execution} run=${run} /></td></tr>`}`;
 }
 
-/** How long a run took. One that the end of its execution cut short has no end of its own. */
-function Length({ run, ended }) {
-  return duration((run.endedAt ?? (ended ? Date.parse(ended) : now.value)) - run.createdAt);
+/** How long a run took, or takes up to the end of what is shown; null for now. */
+function Length({ run, end }) {
+  return duration((run.endedAt ?? end ?? now.value) - run.createdAt);
 }
 
 function Details({ execution, run }) {
