@@ -57,3 +57,9 @@ class IdempotencyKeys(Protocol):
         From now on only an end at a later version lets another execution have the key. Returns False,
         without changes, if another one has it.
         """
+
+    async def release_key(self, key: IdempotencyKey, execution: str) -> bool:
+        """Takes the key from an execution: the next claim of another one succeeds.
+
+        Returns False, without changes, if the execution does not have the key.
+        """

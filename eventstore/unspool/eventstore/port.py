@@ -37,6 +37,7 @@ from unspool.eventstore.records import (
     TaskRequest,
     WorkflowRef,
 )
+from unspool.eventstore.retention import Retention
 from unspool.eventstore.sinks import EventSinks
 from unspool.eventstore.sources import EventSources
 from unspool.eventstore.texts import Texts
@@ -301,6 +302,7 @@ class EventStore(
     Functions,
     RateLimits,
     ApiKeys,
+    Retention,
     Protocol,
 ):
     """The complete store."""

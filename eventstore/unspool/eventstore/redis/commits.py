@@ -131,7 +131,7 @@ def _outcome(answer: Any) -> Outcome:
 
 def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list[str], list[Argument]]:
     """Keys and arguments of the commit script; `commit.lua` documents them."""
-    names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses, shard.dlq_runs]
+    names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses, shard.dlq_runs, shard.ended]
     queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]

@@ -166,6 +166,18 @@ class RedisDeadLetters:
         return _stored(shard, page[0]) if page else None
 
 
+async def referred_executions(session: Session, shard: Shard) -> frozenset[str]:
+    """The executions that the dead letters of a shard refer to."""
+    found: set[str] = set()
+    begin = "-"
+    while True:
+        page = await session.call("XRANGE", shard.dlq, begin, "+", "COUNT", _PAGE)
+        found.update(_body(_stored(shard, entry)).execution for entry in page)
+        if len(page) < _PAGE:
+            return frozenset(found)
+        begin = f"({page[-1][0].decode()}"
+
+
 def _stored(shard: Shard, entry: Any) -> _Stored:
     id_, fields = entry
     return _Stored(shard, id_.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))

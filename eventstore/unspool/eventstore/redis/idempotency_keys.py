@@ -25,3 +25,9 @@ class RedisIdempotencyKeys:
         digest = key.digest
         names = (self._session.keys.shard_of(key.tenant, digest).idempotency_keys,)
         return bool(await self._session.run(scripts.KEEP_KEY, names, (digest, execution, version)))
+
+    async def release_key(self, key: IdempotencyKey, execution: str) -> bool:
+        """See `IdempotencyKeys`."""
+        digest = key.digest
+        names = (self._session.keys.shard_of(key.tenant, digest).idempotency_keys,)
+        return bool(await self._session.run(scripts.RELEASE_KEY, names, (digest, execution)))

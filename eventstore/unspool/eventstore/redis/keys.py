@@ -63,6 +63,7 @@ class Shard:
         "delivered",
         "dlq",
         "dlq_runs",
+        "ended",
         "event_order",
         "idempotency_keys",
         "inbox",
@@ -108,6 +109,7 @@ class Shard:
         self.accepted = f"{prefix}accepted"  # sorted set: events consumed lately, `<execution> <digest>`
         self.idempotency_keys = f"{prefix}keys"  # hash: the execution that has a key, by its digest
         self.index = f"{prefix}index"
+        self.ended = f"{prefix}index:ended"  # sorted set: ended executions by when retention looks at them
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
 

@@ -17,6 +17,7 @@ from unspool.eventstore.redis.index import RedisIndex
 from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.rate_limits import RedisRateLimits
+from unspool.eventstore.redis.retention import RedisRetention
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.sinks import RedisSinks
@@ -41,6 +42,7 @@ class RedisStore(
     RedisFunctions,
     RedisRateLimits,
     RedisApiKeys,
+    RedisRetention,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 
@@ -67,6 +69,7 @@ class RedisStore(
         RedisTimers.__init__(self)
         RedisEventBus.__init__(self)
         RedisSinks.__init__(self)
+        RedisRetention.__init__(self)
 
     async def open(self) -> None:
         """See `EventStore`."""

@@ -12,12 +12,12 @@ from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, 
 from unspool.eventstore.records import Consumer
 from unspool.eventstore.sinks import log_dropped
 from unspool.eventstore.sqlite import look_backs
+from unspool.eventstore.sqlite.bus_retention import Kept
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of
 from unspool.eventstore.sqlite.matching import Keyed, KnownShapes, Piece, match_piece
 from unspool.eventstore.sqlite.notifications import EVENTS
-from unspool.eventstore.sqlite.retention import Kept
 
 _POSITION: Final = re.compile(r"[0-9]{1,18}")
 _ANY_UNMATCHED: Final = Precheck(

@@ -10,6 +10,7 @@ from typing import Final
 
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.vacuum import INCREMENTAL
 
 APPLICATION_ID: Final = 0x556E7370
 """Identifies a file as a store of Unspool (https://sqlite.org/pragma.html#pragma_application_id)."""
@@ -20,6 +21,7 @@ LAYOUT: Final = "1"
 _NEW_COLUMNS: Final = {
     ("executions", "parent"): "BLOB",
     ("executions", "idempotency_key"): "TEXT",
+    ("executions", "kept_until"): "INTEGER",
     ("consumers", "load"): "TEXT NOT NULL DEFAULT 'busy'",
     ("inbox", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
     ("tasks", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
@@ -31,6 +33,7 @@ _NEW_TABLES: Final = {
     "api_keys": "api_keys.sql",
     "buses": "events.sql",
     "functions": "functions.sql",
+    "dropped": "retention.sql",
     "idempotency_keys": "idempotency_keys.sql",
     "sinks": "sinks.sql",
     "sources": "sources.sql",
@@ -99,6 +102,10 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
     connection.execute("BEGIN")  # one consistent read: another process may be creating the tables now
     empty = _is_empty(connection, path)
     connection.execute("COMMIT")
+    if empty:
+        connection.execute(
+            f"PRAGMA auto_vacuum = {INCREMENTAL}"
+        )  # before the first write, or it has no effect
     _use_write_ahead_log(connection, settings)
     if empty:
         _create_tables(connection, path)

@@ -17,6 +17,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import read_record
 from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
+from unspool.eventstore.sqlite.retention import forget_dropped
 
 
 def prepared_start(start: Start) -> Callable[[Transaction], bool]:
@@ -42,6 +43,7 @@ def prepared_start(start: Start) -> Callable[[Transaction], bool]:
         )
         if not inserted.rowcount:
             return False
+        forget_dropped(transaction, start.key)
         put_message(transaction, message)
         return True
 

@@ -17,6 +17,7 @@ _KEEP: Final = (
     " WHERE execution = excluded.execution"
 )
 _HOLDER: Final = "SELECT execution FROM idempotency_keys WHERE tenant = ? AND digest = ?"
+_RELEASE: Final = "DELETE FROM idempotency_keys WHERE tenant = ? AND digest = ? AND execution = ?"
 
 
 class SqliteIdempotencyKeys(StoreMixin):
@@ -40,3 +41,10 @@ class SqliteIdempotencyKeys(StoreMixin):
         """See `IdempotencyKeys`."""
         row = (key.tenant, key.digest, execution, version)
         return await self._database.write(lambda transaction: bool(transaction.execute(_KEEP, row).rowcount))
+
+    async def release_key(self, key: IdempotencyKey, execution: str) -> bool:
+        """See `IdempotencyKeys`."""
+        row = (key.tenant, key.digest, execution)
+        return await self._database.write(
+            lambda transaction: bool(transaction.execute(_RELEASE, row).rowcount)
+        )

@@ -18,7 +18,7 @@ from unspool.eventstore.records import (
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import StoreMixin
 
-_COLUMNS: Final = (
+RECORD_COLUMNS: Final = (
     "tenant, id, namespace, name, definition_version, status, version, created_at, started_at, ended_at,"
     " commit_id, pending_input, parent, idempotency_key"
 )
@@ -39,13 +39,13 @@ class SqliteIndex(StoreMixin):
         conditions, parameters = _conditions(tenant, criteria, cursor)
         # One row more than `limit` shows whether there is another page.
         sql = (
-            f"SELECT {_COLUMNS} FROM executions WHERE {conditions}"  # noqa: S608 - no outside text
+            f"SELECT {RECORD_COLUMNS} FROM executions WHERE {conditions}"  # noqa: S608 - no outside text
             " ORDER BY created_at DESC, id DESC LIMIT ?"
         )
 
         def read(transaction: Transaction) -> Page:
             rows = transaction.execute(sql, (*parameters, limit + 1)).fetchall()
-            records = tuple(_record(*row) for row in rows[:limit])
+            records = tuple(record_of(*row) for row in rows[:limit])
             return Page(records, _cursor(records[-1]) if len(rows) > limit else None)
 
         return await self._database.read(read)
@@ -54,10 +54,10 @@ class SqliteIndex(StoreMixin):
 def read_record(transaction: Transaction, key: ExecutionKey) -> ExecutionRecord | None:
     """The index record of one execution."""
     row = transaction.execute(
-        f"SELECT {_COLUMNS} FROM executions WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
+        f"SELECT {RECORD_COLUMNS} FROM executions WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
         key,
     ).fetchone()
-    return None if row is None else _record(*row)
+    return None if row is None else record_of(*row)
 
 
 def _conditions(tenant: str, criteria: ExecutionFilter, cursor: str | None) -> tuple[str, tuple[Any, ...]]:
@@ -86,9 +86,10 @@ def _position(cursor: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def _record(
+def record_of(
     tenant: str, id_: str, namespace: str, name: str, definition_version: str, *rest: Any
 ) -> ExecutionRecord:
+    """The record of a row of `RECORD_COLUMNS`."""
     status, version, created_at, started_at, ended_at, commit_id, pending_input, parent, key = rest
     return ExecutionRecord(
         key=ExecutionKey(tenant, id_),

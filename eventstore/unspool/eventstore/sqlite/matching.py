@@ -8,10 +8,10 @@ import orjson
 from unspool.eventstore.published_events import Shapes
 from unspool.eventstore.records import MessageKind
 from unspool.eventstore.sqlite import look_backs
+from unspool.eventstore.sqlite.bus_retention import Dropped, Kept, delete_old
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE
 from unspool.eventstore.sqlite.notifications import INBOX
-from unspool.eventstore.sqlite.retention import Dropped, Kept, delete_old
 
 _MAX_MESSAGES: Final = 1_000
 """Messages in one transaction, at most: others wait for it."""

@@ -1,92 +1,126 @@
-"""Deletes events that a bus no longer needs."""
+"""Retention: finds ended executions by an index of times, and deletes them in short transactions."""
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
-from unspool.eventstore.event_bus import KEPT_EVENTS
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.sqlite.connection_thread import Transaction
+from unspool.eventstore.sqlite.index import RECORD_COLUMNS, record_of
+from unspool.eventstore.sqlite.mixin import StoreMixin
+from unspool.eventstore.sqlite.vacuum import free_pages
 
-_MAX_DELETED: Final = 1_000
-"""Events that one call deletes, at most: others wait for the transaction."""
+_MOST_ENTRIES: Final = 1_000
+"""Entries of histories that one transaction deletes, about: other calls wait for it."""
 
-_NTH_NEWEST: Final = (
-    "SELECT position FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT 1 OFFSET ?"
+_ENDED_BEFORE: Final = (
+    f"SELECT {RECORD_COLUMNS} FROM executions"  # noqa: S608 - our own columns
+    " WHERE ended_at IS NOT NULL AND coalesce(kept_until, ended_at) < ?"
+    " ORDER BY coalesce(kept_until, ended_at) LIMIT ?"
 )
-_OLDEST: Final = "SELECT min(position) FROM bus_events WHERE tenant = ?"
-_SINKS: Final = (
-    "SELECT sinks.name, coalesce(position, 0) FROM sinks"
-    " LEFT JOIN sink_positions ON sink_positions.name = sinks.name AND tenant = ?"
+_LOOK_AGAIN: Final = (
+    "UPDATE executions SET kept_until = ? WHERE tenant = ? AND id = ? AND ended_at IS NOT NULL"
 )
-_OLD: Final = (
-    "SELECT position FROM bus_events WHERE tenant = ? AND position <= ? AND position < ? AND published_at < ?"
-    " ORDER BY position LIMIT ?"
+_REMOVE: Final = (
+    "DELETE FROM executions WHERE tenant = ? AND id = ? AND version = ? AND ended_at IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE tenant = executions.tenant AND execution = executions.id)"
 )
-_DELETE: Final = "DELETE FROM bus_events WHERE tenant = ? AND position <= ?"
-_LOST: Final = "SELECT count(*) FROM bus_events WHERE tenant = ? AND position > ? AND position <= ?"
-_DROP: Final = (
-    "INSERT INTO sink_positions (tenant, name, position, dropped) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET position = excluded.position, dropped = dropped + excluded.dropped"
+_REMOVE_REST: Final = tuple(
+    f"DELETE FROM {table} WHERE tenant = ? AND execution = ?"  # noqa: S608 - our own tables
+    for table in ("snapshots", "timers", "tasks", "look_backs", "accepted_events")
 )
+# Other processes see new commits by the number of the newest entry, so this number must not be used again. If
+# the newest entry belongs to a deleted execution, it loses its content and stays until there is a newer one.
+_NEWEST: Final = "(SELECT max(number) FROM history)"
+_EMPTY_NEWEST: Final = (
+    "UPDATE history SET tenant = '', execution = '', version = number, entry = x''"  # noqa: S608 - our own text
+    f" WHERE number = {_NEWEST} AND tenant = ? AND execution = ?"
+)
+_REMOVE_EMPTY: Final = f"DELETE FROM history WHERE tenant = '' AND execution = '' AND number < {_NEWEST}"  # noqa: S608 - our own text
+_REMOVE_ENTRIES: Final = (
+    "DELETE FROM history WHERE number IN"
+    " (SELECT number FROM history WHERE tenant = ? AND execution = ? LIMIT ?)"
+)
+_NOTE: Final = "INSERT INTO dropped (tenant, execution) VALUES (?, ?)"
+_NOTED: Final = "SELECT tenant, execution FROM dropped LIMIT 1"
+_FORGET: Final = "DELETE FROM dropped WHERE tenant = ? AND execution = ?"
 
 
-class Dropped(NamedTuple):
-    """How many events were deleted before a sink had passed them."""
+class SqliteRetention(StoreMixin):
+    """The port's `Retention`."""
 
-    sink: str
-    events: int
+    async def index_ended(self, limit: int) -> int:  # noqa: ARG002 - the port's
+        """See `Retention`. SQLite has filled the index when it made it, so none is ever missing."""
+        return 0
+
+    async def ended_before(self, time: int, limit: int) -> list[ExecutionRecord]:
+        """See `Retention`."""
+        rows = await self._database.read(
+            lambda transaction: transaction.execute(_ENDED_BEFORE, (time, limit)).fetchall()
+        )
+        return [record_of(*row) for row in rows]
+
+    async def look_again_at(self, keys: Sequence[ExecutionKey], time: int) -> None:
+        """See `Retention`."""
+        rows = [(time, *key) for key in keys]
+
+        def update(transaction: Transaction) -> None:
+            transaction.executemany(_LOOK_AGAIN, rows)
+
+        await self._database.write(update, durable=False)
+
+    async def drop(self, records: Sequence[ExecutionRecord]) -> list[bool]:
+        """See `Retention`."""
+        dropped: list[bool] = []
+        while len(dropped) < len(records):
+            dropped += await self._database.write(partial(_drop, records=records[len(dropped) :]))
+        while not await self._database.write(_drop_rest, durable=False):
+            pass
+        return dropped
 
 
-class Kept(NamedTuple):
-    """Which matched events stay besides the newest ones."""
-
-    for_sinks: int
-    """How many stay at most for sinks that have not passed them."""
-    since: int
-    """Those published at this time or later stay, milliseconds since 1970."""
+def forget_dropped(transaction: Transaction, key: ExecutionKey) -> None:
+    """Deletes what is left of a deleted execution, for a new one with its id."""
+    if transaction.execute(_FORGET, key).rowcount:
+        _remove_entries(transaction, key, -1)
 
 
-def delete_old(transaction: Transaction, tenant: str, matched: int, kept: Kept) -> list[Dropped]:
-    """Deletes matched events that need not stay. Returns what sinks lose."""
-    first_kept = _position(transaction, _NTH_NEWEST, tenant, KEPT_EVENTS - 1)
-    if first_kept is None:
-        return []
-    sinks: list[tuple[str, int]] = transaction.execute(_SINKS, (tenant,)).fetchall()
-    passed = min([matched, *(position for _, position in sinks)])
-    last = _last_old(transaction, tenant, passed, first_kept, kept.since)
-    if last is not None:
-        transaction.execute(_DELETE, (tenant, last))
-    if passed >= min(matched, first_kept - 1):
-        return []
-    return _drop(transaction, tenant, matched, kept, sinks)
-
-
-def _drop(
-    transaction: Transaction, tenant: str, matched: int, kept: Kept, sinks: list[tuple[str, int]]
-) -> list[Dropped]:
-    """Deletes matched events that sinks have not passed, except the newest ones."""
-    most = max(kept.for_sinks, KEPT_EVENTS)
-    oldest = _position(transaction, _OLDEST, tenant)
-    if oldest is None or matched - oldest < most:  # a cheap check: there cannot be more than this difference
-        return []
-    first_kept = _position(transaction, _NTH_NEWEST, tenant, most - 1)
-    last = None if first_kept is None else _last_old(transaction, tenant, matched, first_kept, kept.since)
-    if last is None:
-        return []
-    dropped: list[Dropped] = []
-    for name, position in sinks:
-        lost = _position(transaction, _LOST, tenant, position, last)
-        if lost:
-            transaction.execute(_DROP, (tenant, name, last, lost))
-            dropped.append(Dropped(name, lost))
-    transaction.execute(_DELETE, (tenant, last))
+def _drop(transaction: Transaction, records: Sequence[ExecutionRecord]) -> list[bool]:
+    """Deletes executions, until their histories have many entries; returns an answer for each of these."""
+    transaction.execute(_REMOVE_EMPTY)
+    dropped: list[bool] = []
+    left = _MOST_ENTRIES
+    for record in records:
+        if left <= 0:
+            break
+        removed = transaction.execute(_REMOVE, (*record.key, record.version)).rowcount > 0
+        if removed:
+            left -= _remove_parts(transaction, record.key, left)
+        dropped.append(removed)
     return dropped
 
 
-def _last_old(transaction: Transaction, tenant: str, upto: int, before: int, since: int) -> int | None:
-    """The last of the oldest events up to a position, before another one and before a time."""
-    old = transaction.execute(_OLD, (tenant, upto, before, since, _MAX_DELETED)).fetchall()
-    return old[-1][0] if old else None
+def _remove_parts(transaction: Transaction, key: ExecutionKey, most: int) -> int:
+    """Deletes what belongs to an execution, of its history at most so many entries; returns how many."""
+    for statement in _REMOVE_REST:
+        transaction.execute(statement, key)
+    removed = _remove_entries(transaction, key, most)
+    if removed == most:
+        transaction.execute(_NOTE, key)
+    return removed
 
 
-def _position(transaction: Transaction, query: str, *parameters: object) -> int | None:
-    row = transaction.execute(query, parameters).fetchone()
-    return None if row is None else row[0]
+def _drop_rest(transaction: Transaction) -> bool:
+    """Deletes a piece of a long history, or else frees pages of the file; returns whether all is done."""
+    noted = transaction.execute(_NOTED).fetchone()
+    if noted is None:
+        return free_pages(transaction)
+    key = ExecutionKey(*noted)
+    if _remove_entries(transaction, key, _MOST_ENTRIES) < _MOST_ENTRIES:
+        transaction.execute(_FORGET, key)
+    return False
+
+
+def _remove_entries(transaction: Transaction, key: ExecutionKey, most: int) -> int:
+    transaction.execute(_EMPTY_NEWEST, key)
+    return transaction.execute(_REMOVE_ENTRIES, (*key, most)).rowcount

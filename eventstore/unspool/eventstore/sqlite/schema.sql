@@ -32,6 +32,7 @@ CREATE TABLE executions (
     pending_input      BLOB,
     parent             BLOB,
     idempotency_key    TEXT,
+    kept_until         INTEGER,
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 

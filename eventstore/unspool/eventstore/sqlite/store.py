@@ -20,6 +20,7 @@ from unspool.eventstore.sqlite.index import SqliteIndex
 from unspool.eventstore.sqlite.matching import KnownShapes
 from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.rate_limits import SqliteRateLimits
+from unspool.eventstore.sqlite.retention import SqliteRetention
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.sinks import SqliteSinks
 from unspool.eventstore.sqlite.sources import SqliteSources
@@ -45,6 +46,7 @@ class SqliteStore(
     SqliteFunctions,
     SqliteRateLimits,
     SqliteApiKeys,
+    SqliteRetention,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
 

@@ -1,7 +1,7 @@
 -- Commits steps of executions of one shard. Each step is applied completely or not at all.
 --
 -- KEYS  1 inbox, 2 timers, 3 cancelled, 4-10 indexes by status, in the order of STATUSES,
---       11 runs of dead-lettered tasks that are not cancelled; then the queues that get tasks, and
+--       11 runs of dead-lettered tasks that are not cancelled, 12 ended executions; then the queues that get tasks, and
 --       the outbox if a step has an entry for it, and if a step concerns published events: subscribers,
 --       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
 --       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox; then of
@@ -32,7 +32,7 @@
 local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
 local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
 
-local inbox, timers, cancelled, dead_runs = KEYS[1], KEYS[2], KEYS[3], KEYS[11]
+local inbox, timers, cancelled, dead_runs, all_ended = KEYS[1], KEYS[2], KEYS[3], KEYS[11], KEYS[12]
 local at = 4 -- index of the last argument that was read
 local changed, acknowledged, set = {}, {}, {}
 local outbox_was_empty
@@ -83,8 +83,11 @@ local function index(execution, id, status, started, ended)
     redis.call('ZREM', KEYS[STATUSES[before[1]]], id)
     redis.call('ZADD', KEYS[STATUSES[status]], before[2], id)
     redis.call('HSET', execution, 'status', status)
-    if STATUSES[status] < STATUSES.cancelled then -- running again after a retry
+    if STATUSES[status] >= STATUSES.cancelled then
+      redis.call('ZADD', all_ended, ended ~= '' and ended or before[2], id)
+    elseif STATUSES[before[1]] >= STATUSES.cancelled then -- running again after a retry
       redis.call('HDEL', execution, 'ended')
+      redis.call('ZREM', all_ended, id)
     end
   end
   if started ~= '' then
