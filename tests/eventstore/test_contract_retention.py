@@ -59,7 +59,7 @@ async def test_an_execution_that_is_retried_is_not_found(store, make, ended):
 async def test_an_execution_is_left_out_until_a_time(store, make, ended):
     first, second = [await ended(make.key(name), 5) for name in ("first", "second")]
 
-    await store.look_again_at([first.key, make.key("unknown")], 100)
+    await store.look_again_at({first.key: 100, make.key("unknown"): 100})
 
     assert ids(await store.ended_before(100, 10)) == ["second"]
     assert sorted(ids(await store.ended_before(101, 10))) == ["first", "second"]

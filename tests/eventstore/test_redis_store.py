@@ -230,3 +230,42 @@ async def test_nothing_is_left_behind_by_an_execution_that_ended(store, make, ha
         assert not admin.keys("*:input:*")
         assert not admin.keys("*:cancelled")
     assert (await store.execution(key)).status is Status.COMPLETED
+
+
+async def test_executions_that_ended_before_the_index_existed_are_found(store, make, hands, redis_server):
+    for n in range(450):
+        key = make.key(f"e{n}")
+        await store.start(make.start(key))
+        status = (Status.COMPLETED, Status.FAULTED, Status.CANCELLED)[n % 3]
+        await store.commit(make.commit(key, index=IndexUpdate(status, ended_at=n + 1)))
+    await store.start(make.start(make.key("pending")))
+    with redis_server.admin as admin:  # as a release without the index would have left it
+        admin.delete(*admin.keys("*:index:ended"))
+        lost = ExecutionKey("default", "lost")
+        admin.zadd(store._session.keys.shard(lost).status(Status.FAULTED), {"lost": 1})
+
+    calls = 0
+    while await store.index_ended(100):
+        calls += 1
+        assert calls < 200
+
+    found = await store.ended_before(1_000, 1_000)
+    assert {record.key.id: record.ended_at for record in found} == {f"e{n}": n + 1 for n in range(450)}
+
+
+async def test_nothing_but_shared_keys_is_left_after_all_executions_are_dropped(
+    store, make, hands, redis_server
+):
+    key = await hands.requested(store, make.task())
+    await store.commit(make.commit(key, after=1, timers=(make.timer(),)))
+    [task] = await hands.tasks(store)
+    await store.finish_task(task, None)
+    ended = IndexUpdate(Status.COMPLETED, ended_at=1)
+    await store.commit(make.commit(key, after=2, timers_cancelled=("t1",), index=ended))
+
+    assert await store.drop(await store.ended_before(5, 5)) == [True]
+
+    with redis_server.admin as admin:
+        left = {name.decode().rpartition("}:")[2] for name in admin.keys("*")}
+    services = {"unspool:meta", "unspool:members:workers", "unspool:members:executors"}
+    assert left == services | {"inbox", "tasks:http"}

@@ -330,3 +330,22 @@ async def test_a_file_of_release_0_1_0_serves_tenants_in_turn(tmp_path, make):
     assert {delivery.tenant for delivery in received} == {"busy", "calm"}
     with closing(sqlite3.connect(path)) as connection:
         assert len(connection.execute("PRAGMA index_info(inbox_by_owner)").fetchall()) == 2
+
+
+async def test_a_file_becomes_smaller_after_most_of_it_was_deleted(path, make):
+    async with opened(path) as store:
+        keys = [make.key(f"e{n}") for n in range(400)]
+        await asyncio.gather(*(store.start(make.start(key)) for key in keys))
+        ended = IndexUpdate(Status.COMPLETED, ended_at=9)
+        data = make.event(text="x" * 40_000)
+        large = (make.events()[0]._replace(data={"output": data}),)
+        await store.commit_all([make.commit(key, events=large, index=ended) for key in keys])
+
+        for _ in range(4):
+            assert all(await store.drop(await store.ended_before(10, 100)))
+    assert _pages(path) < 2_500, "10 000 pages were used"
+
+
+def _pages(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA page_count").fetchone()[0])

@@ -103,3 +103,15 @@ async def test_its_executions_can_publish_and_subscribe(path, make, hands):
     await hands.matched(store)
     assert await hands.events(store, 1) == [("pending", "r1", "e1")]
     await store.close()
+
+
+async def test_executions_that_ended_in_it_are_deleted(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE executions SET status = 'faulted', ended_at = 5 WHERE id = 'waiting'")
+    store = SqliteStore(path, SqliteSettings())
+    await store.open()
+    found = await store.ended_before(6, 10)
+    assert [record.key.id for record in found] == ["waiting"]
+    assert await store.drop(found) == [True]
+    assert await store.history(found[0].key) == []
+    await store.close()

@@ -24,7 +24,7 @@ from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.executor.secrets import PREFIX
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.transports.settings import TransportSettings
-from unspool.timer_service import TimerSettings
+from unspool.timer_service import RetentionSettings, TimerSettings
 from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.settings import WorkerSettings
 
@@ -34,6 +34,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
     ScheduleSettings,
     ExecutorSettings,
     TimerSettings,
+    RetentionSettings,
     MonitoringSettings,
     ApiSettings,
     AuthenticationSettings,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unspool.executor.metrics import ExecutorMetrics
     from unspool.worker.metrics import WorkerMetrics
 
-SERVICES: Final = ("worker", "executor", "timer", "transports")
+SERVICES: Final = ("worker", "executor", "timer", "retention", "transports")
 """All services that a node can run."""
 
 
@@ -47,8 +47,8 @@ class Node:
         store: an open store; the node leaves it open.
         url: the store's URL; calls of tasks to its address are refused.
         environment: holds the settings.
-        services: the services to run: `worker`, `executor`, `timer`, `transports`. Several processes of a
-            deployment send events together, so a process for one execution does not run `transports`.
+        services: the services to run, of `SERVICES`. A process for one execution runs neither `transports`
+            nor `retention`: processes of a deployment do their work together.
         allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
         functions: the functions in Python that the executor has.
         only_functions: whether the executor runs these functions and nothing else.
@@ -86,6 +86,7 @@ class Node:
             "worker": self._open_worker,
             "executor": self._open_executor,
             "timer": self._open_timer,
+            "retention": self._open_retention,
             "transports": self._open_transports,
         }
         async with AsyncExitStack() as stack:
@@ -168,6 +169,11 @@ class Node:
 
         metrics = None if self._metrics is None else PrometheusTimerMetrics(self._metrics)
         return TimerService(self._store, from_environment(TimerSettings, self._environment), metrics)
+
+    async def _open_retention(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
+        from unspool.timer_service import RetentionService, RetentionSettings  # noqa: PLC0415
+
+        return RetentionService(self._store, from_environment(RetentionSettings, self._environment))
 
     async def _open_transports(self, stack: AsyncExitStack) -> Service:
         from unspool.executor.transports.opening import opened_transports  # noqa: PLC0415

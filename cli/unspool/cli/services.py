@@ -68,8 +68,11 @@ def executor(
 @metrics_port_option
 @store_option
 def timer(url: str | None, metrics_port: int | None) -> int:
-    """Run a timer service. It fires due timers. SIGTERM stops it gracefully."""
-    return _serve(["timer"], url, metrics_port)
+    """Run a timer service. It fires due timers, and deletes ended executions some time after their end.
+
+    SIGTERM stops it gracefully. UNSPOOL_RETENTION says how long executions are kept (docs/retention.md).
+    """
+    return _serve(["timer", "retention"], url, metrics_port)
 
 
 @asynchronous

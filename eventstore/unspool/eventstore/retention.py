@@ -1,6 +1,6 @@
 """Finds executions that have ended and deletes them with all that belongs to them. A part of the port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord
@@ -25,8 +25,8 @@ class Retention(Protocol):
         Of each part of the store those that are due first. `pending_input` is None.
         """
 
-    async def look_again_at(self, keys: Sequence[ExecutionKey], time: int) -> None:
-        """Leaves ended executions out of `ended_before` until a time; ignores others.
+    async def look_again_at(self, times: Mapping[ExecutionKey, int]) -> None:
+        """Sets the times at which ended executions are due, milliseconds since 1970; ignores others.
 
         If an execution is retried and ends again, its time may be forgotten.
         """

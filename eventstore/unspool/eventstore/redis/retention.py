@@ -5,7 +5,7 @@ earlier release, are found by comparing sizes: it must be as large as the indexe
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
@@ -71,10 +71,11 @@ class RedisRetention:
                 break
         return found[:limit]
 
-    async def look_again_at(self, keys: Sequence[ExecutionKey], time: int) -> None:
+    async def look_again_at(self, times: Mapping[ExecutionKey, int]) -> None:
         """See `Retention`."""
-        ended = ((self._session.keys.shard(key).ended, key.id) for key in keys)
-        await asyncio.gather(*(self._session.call("ZADD", name, "XX", time, id_) for name, id_ in ended))
+        shard_of, call = self._session.keys.shard, self._session.call
+        moves = (call("ZADD", shard_of(key).ended, "XX", time, key.id) for key, time in times.items())
+        await asyncio.gather(*moves)
 
     async def drop(self, records: Sequence[ExecutionRecord]) -> list[bool]:
         """See `Retention`."""

@@ -1,6 +1,6 @@
 """Retention: finds ended executions by an index of times, and deletes them in short transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,8 @@ _LOOK_AGAIN: Final = (
 )
 _REMOVE: Final = (
     "DELETE FROM executions WHERE tenant = ? AND id = ? AND version = ? AND ended_at IS NOT NULL"
-    " AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE tenant = executions.tenant AND execution = executions.id)"
+    " AND NOT EXISTS (SELECT 1 FROM dead_letters AS dead"
+    " WHERE dead.tenant = executions.tenant AND dead.execution = executions.id)"
 )
 _REMOVE_REST: Final = tuple(
     f"DELETE FROM {table} WHERE tenant = ? AND execution = ?"  # noqa: S608 - our own tables
@@ -60,9 +61,9 @@ class SqliteRetention(StoreMixin):
         )
         return [record_of(*row) for row in rows]
 
-    async def look_again_at(self, keys: Sequence[ExecutionKey], time: int) -> None:
+    async def look_again_at(self, times: Mapping[ExecutionKey, int]) -> None:
         """See `Retention`."""
-        rows = [(time, *key) for key in keys]
+        rows = [(time, *key) for key, time in times.items()]
 
         def update(transaction: Transaction) -> None:
             transaction.executemany(_LOOK_AGAIN, rows)

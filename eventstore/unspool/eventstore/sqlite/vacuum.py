@@ -1,8 +1,8 @@
 """Gives the pages of deleted rows back to the operating system, a few at a time.
 
 SQLite uses free pages again. So a file keeps some for what comes next, and becomes smaller only if it has
-many. Files of release 0.1 are not made for it (https://sqlite.org/pragma.html#pragma_auto_vacuum): they stay as
-large as they are and use their free pages.
+many. Files of release 0.1 are not made for it (https://sqlite.org/pragma.html#pragma_auto_vacuum): they stay
+as large as they are and use their free pages.
 """
 
 from typing import Final

@@ -1,0 +1,147 @@
+"""Deletes executions some time after their end, in pieces, beside the timers.
+
+Every timer service does it; the store lets one of them begin at a time. If two work at once, for example
+after a pause, nothing goes wrong: each piece is deleted by one of them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from unspool.eventstore import port
+from unspool.eventstore.built_in import is_built_in
+from unspool.eventstore.idempotency_keys import IdempotencyKey, IdempotencyKeys
+from unspool.eventstore.rate_limits import Rate, RateLimits
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord
+from unspool.eventstore.retention import Retention
+from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.eventstore.settings import setting
+from unspool.eventstore.waiting import done_before
+from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_rules
+
+log = logging.getLogger(__name__)
+
+PIECE: Final = 100
+"""Executions that one step looks at, at most."""
+
+NEEDED_MILLISECONDS: Final = 60_000
+"""After this time it looks again at an execution that was needed."""
+
+_KEPT_MILLISECONDS: Final = 24 * 3_600_000
+"""After this time, at most, it looks again at an execution that a rule keeps: the rules may have changed."""
+
+_SHORTEST_PAUSE: Final = 0.01
+_LIMIT: Final = "$retention"
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long what has ended is kept."""
+
+    rules: str = setting(
+        "UNSPOOL_RETENTION",
+        DEFAULT_RETENTION,
+        "How long ended executions are kept, also by status and workflow, such as"
+        " '30d; faulted=90d; orders/*=7d; orders/pay:faulted=forever'",
+    )
+    interval_seconds: float = setting(
+        "UNSPOOL_RETENTION_INTERVAL", 60.0, "Seconds between two searches for what can be deleted", least=0.1
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses rules that are not valid (`BadSetting`)."""
+        retention_rules(self.rules)
+
+
+class _Store(Retention, IdempotencyKeys, RateLimits, port.Timers, Protocol):
+    """The parts of a store that are used here."""
+
+
+class RetentionService:
+    """Deletes ended executions until it is stopped."""
+
+    def __init__(self, store: _Store, settings: RetentionSettings) -> None:
+        self._store = store
+        self._rules = retention_rules(settings.rules)
+        self._seconds = settings.interval_seconds
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Deletes what is due until `stop` is called. It retries while the store is unavailable."""
+        shortest = self._rules.shortest
+        if shortest is None:
+            await self._stopping.wait()
+        else:
+            await done_before(self._delete_forever(shortest), self._stopping.wait())
+
+    def stop(self) -> None:
+        """Ends `run`. It is safe at any time: an execution is deleted completely or not at all."""
+        self._stopping.set()
+
+    async def _delete_forever(self, shortest: int) -> None:
+        while True:
+            try:
+                await retry_until_available(lambda: self._delete_due(shortest))
+            except Exception:
+                log.exception("retention failed", extra={"action": "retention_failed"})
+            await asyncio.sleep(self._seconds * JITTER.uniform(0.8, 1.2))
+
+    async def _delete_due(self, shortest: int) -> None:
+        """Deletes all that is due, if no other service has begun to do so within the interval."""
+        rate = Rate(interval=int(self._seconds * 1_000_000))
+        if await self._store.reserve_start(_LIMIT, rate, most=0) is None:
+            return
+        loop = asyncio.get_running_loop()
+        dropped, found = 0, 1
+        end = loop.time() + self._seconds
+        while found and loop.time() < end:
+            began = loop.time()
+            found, deleted = await self._step(shortest)
+            dropped += deleted
+            # It rests as long as it works, so that the store has time for others.
+            await asyncio.sleep(max(_SHORTEST_PAUSE, loop.time() - began))
+        if dropped:
+            log.info("deleted %d ended executions", dropped, extra={"action": "executions_deleted"})
+
+    async def _step(self, shortest: int) -> tuple[int, int]:
+        """Looks at some executions; returns how many it found and how many it deleted."""
+        indexed = await self._store.index_ended(PIECE)
+        now = await self._store.now()
+        found = await self._store.ended_before(now - shortest, PIECE)
+        times = {record.key: self._expires_at(record, now) for record in found}
+        expired = [record for record in found if times[record.key] <= now]
+        dropped = await self._drop(expired)
+        again = {
+            key: (now + NEEDED_MILLISECONDS if time <= now else time) - shortest
+            for key, time in times.items()
+            if key not in dropped
+        }
+        await self._store.look_again_at(again)
+        return indexed + len(found), len(dropped)
+
+    def _expires_at(self, record: ExecutionRecord, now: int) -> int:
+        """When an execution may be deleted, or may be looked at again."""
+        kept = None if is_built_in(record.key.id) else self._rules.kept_for(record.workflow, record.status)
+        if kept is None:
+            return now + _KEPT_MILLISECONDS
+        ended = record.created_at if record.ended_at is None else record.ended_at
+        return min(ended + kept, now + _KEPT_MILLISECONDS)
+
+    async def _drop(self, records: Sequence[ExecutionRecord]) -> set[ExecutionKey]:
+        """Deletes executions; returns those that are deleted.
+
+        One that has an idempotency key only loses the key at first. A process that has found it by the key
+        may be about to join it, and finds it until the next time.
+        """
+        ready = [record for record in records if not await self._released(record)]
+        dropped = await self._store.drop(ready)
+        return {record.key for record, done in zip(ready, dropped, strict=True) if done}
+
+    async def _released(self, record: ExecutionRecord) -> bool:
+        """Takes the idempotency key from an execution; returns whether it had one."""
+        if record.idempotency_key is None:
+            return False
+        key = IdempotencyKey.of(record.key.tenant, record.workflow, record.idempotency_key)
+        return await self._store.release_key(key, record.key.id)
