@@ -13,7 +13,7 @@ import pytest
 from tests.api.webhooks import run_hooks, secrets_dir, stopped_clock  # noqa: F401 - fixtures
 
 from unspool.api.app import create_app
-from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.authenticator import Authenticator, TokenVerifier
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks
@@ -163,11 +163,12 @@ async def run_api(
     hooks: Hooks | None = None,
     clock: Clock | None = None,
     authentication: AuthenticationSettings | None = None,
+    tokens: TokenVerifier | None = None,
     **changes: Any,
 ) -> AsyncIterator[Api]:
     """Runs the API until the block ends, by default without authentication. `changes` are other settings."""
     clock, settings = clock or SystemClock(), replace(settings, **changes)
-    authenticator = Authenticator(store, clock, authentication or AuthenticationSettings())
+    authenticator = Authenticator(store, clock, authentication or AuthenticationSettings(), tokens)
     app = create_app(store, engine, settings, clock, hooks, authenticator=authenticator)
     stop = asyncio.Event()
     with listen(settings) as listening:

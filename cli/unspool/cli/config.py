@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.settings import ApiSettings
 from unspool.cli.options import example, json_option
@@ -38,6 +39,7 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
     MonitoringSettings,
     ApiSettings,
     AuthenticationSettings,
+    JwtSettings,
     EventSettings,
     TransportSettings,
     RedisSettings,

@@ -12,7 +12,9 @@ import click
 
 from unspool.api.app import create_app
 from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.settings import AuthenticationSettings
+from unspool.api.authentication.tokens import Tokens
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks, read_hooks
 from unspool.api.server import listen, serve
@@ -62,7 +64,11 @@ async def serve_api(
         port=settings.port if port is None else port,
     )
     authentication = from_environment(AuthenticationSettings, os.environ)
+    jwt, clock = from_environment(JwtSettings, os.environ), SystemClock()
+    tokens = Tokens(jwt, clock) if jwt.issuer else None
     _check_exposure(settings, authentication)
+    if tokens and not authentication.on:
+        raise CommandError("UNSPOOL_JWT_ISSUER is set, but UNSPOOL_AUTH is not on")
     try:
         socket = listen(settings)
     except OSError as error:
@@ -73,8 +79,7 @@ async def serve_api(
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     up(f"http://{name}:{socket.getsockname()[1]}")
     with jq_pool(os.environ) as jq:
-        clock = SystemClock()
-        authenticator = Authenticator(store, clock, authentication)
+        authenticator = Authenticator(store, clock, authentication, tokens)
         app = create_app(store, Engine(jq), settings, clock, hooks, metrics, authenticator)
         await serve(app, settings, stop, socket)
 

@@ -1,0 +1,121 @@
+"""JWTs of an issuer (RFC 7519) as credentials of callers."""
+
+import logging
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Final
+
+from unspool.api.authentication.caller import Caller
+from unspool.api.authentication.issuer_keys import IssuerKeys, IssuerUnavailable
+from unspool.api.authentication.jwt_settings import JwtSettings
+from unspool.api.problems import HttpProblem
+from unspool.eventstore import ids
+from unspool.eventstore.api_keys import with_included
+from unspool.eventstore.clock import Clock
+from unspool.eventstore.settings import BadSetting
+
+log = logging.getLogger(__name__)
+
+LEEWAY_SECONDS: Final = 60
+"""How far the clocks of issuer and API may differ."""
+
+ALL_TENANTS: Final = "*"
+
+_UNSAFE: Final = re.compile(r"[^\w.@:|/+-]", re.ASCII)
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class Tokens:
+    """Accepts JWTs of the configured issuer."""
+
+    def __init__(self, settings: JwtSettings, clock: Clock) -> None:
+        """Fetches nothing yet.
+
+        Raises:
+            BadSetting: the library for JWTs is not installed.
+        """
+        if find_spec("joserfc") is None:
+            raise BadSetting("UNSPOOL_JWT_ISSUER needs a library: pip install 'unspool[jwt]'")
+        self._settings = settings
+        self._clock = clock
+        self._keys = IssuerKeys(settings)
+        self._scopes = settings.scope_by_value()
+
+    async def caller(self, token: str) -> Caller | None:
+        """Returns who has a token; None if it is not valid.
+
+        Raises:
+            HttpProblem: 503, if the issuer's keys cannot be fetched.
+        """
+        from joserfc.errors import JoseError  # noqa: PLC0415 - an extra, and it takes long to import
+
+        if not _FORM.fullmatch(token):
+            return None
+        try:
+            return self._caller(await self._claims(token))
+        except (JoseError, ValueError) as error:  # the library raises ValueError for some malformed headers
+            log.info("a JWT was refused: %s", str(error)[:200], extra={"action": "jwt_refused"})
+            return None
+        except IssuerUnavailable as error:
+            raise _unavailable(error) from None
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        from joserfc import jws, jwt  # noqa: PLC0415
+
+        algorithms = self._settings.algorithms.split()
+        header = jws.extract_compact(token.encode()).headers()
+        kid = header.get("kid")
+        keys = await self._keys.keys(kid if isinstance(kid, str) else None)
+        claims = jwt.decode(token, keys, algorithms=algorithms).claims
+        jwt.JWTClaimsRegistry(
+            self._clock.now() // 1000,
+            LEEWAY_SECONDS,
+            iss={"essential": True, "value": self._settings.issuer},
+            aud={"essential": True, "value": self._settings.audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        ).validate(claims)
+        return claims
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        """Returns the caller with these claims.
+
+        Raises:
+            ValueError: they name no valid tenant.
+        """
+        name = _UNSAFE.sub("_", claims["sub"])[:128]
+        ends = (int(claims["exp"]) + LEEWAY_SECONDS) * 1000
+        values = _texts(_claim(claims, self._settings.scopes_claim))
+        scopes = with_included(self._scopes[value] for value in values if value in self._scopes)
+        return Caller(f"jwt:{name}", self._tenant(claims), scopes, expires_at=ends)
+
+    def _tenant(self, claims: dict[str, Any]) -> str | None:
+        tenant = _claim(claims, self._settings.tenant_claim)
+        if tenant is None:
+            tenant = self._settings.tenant
+        if tenant == ALL_TENANTS:
+            return None
+        if not (isinstance(tenant, str) and ids.TENANT.fullmatch(tenant)):
+            raise ValueError("it names no tenant")
+        return tenant
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
+    """Returns a claim by its name, or by a path such as `realm_access.roles`; None if it is absent."""
+    found: Any = claims
+    for step in [name] if name in claims else name.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _unavailable(error: IssuerUnavailable) -> HttpProblem:
+    problem = HttpProblem(503, str(error))
+    problem.headers["Retry-After"] = "10"
+    return problem
