@@ -62,12 +62,12 @@ async def store(store_url: str) -> AsyncIterator[EventStore]:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Service]:
-    """Runs the server."""
+async def serving(port: int = 0) -> AsyncIterator[Service]:
+    """Runs the server, by default on a free port."""
     service = Service()
     runner = web.ServerRunner(web.Server(service.handle), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     service.port = runner.addresses[0][1]
     yield service

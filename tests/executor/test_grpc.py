@@ -525,6 +525,21 @@ class TestCredentials:
         assert list(tokens) == []
 
 
+class TestLimits:
+    async def test_an_error_of_the_server_is_an_answer(self, unused_tcp_port) -> None:
+        """Calls that wait for the one that tries the server are then made, too."""
+        settings = replace(SETTINGS, circuit_failures=1, circuit_seconds=0.1)
+        async with default_handlers(settings) as own:
+            call = calling(own, unused_tcp_port)
+            assert error_of(await call("SayHello"))["title"] == "No connection"
+            server = grpc.aio.server()
+            server.add_insecure_port(f"127.0.0.1:{unused_tcp_port}")
+            await server.start()
+            outcomes = await asyncio.gather(*(call("SayHello") for _ in range(3)))
+            await server.stop(None)
+        assert [error_of(outcome)["title"] for outcome in outcomes] == ["UNIMPLEMENTED"] * 3
+
+
 class TestChannels:
     async def test_calls_share_a_connection_that_is_closed_when_it_is_not_used(self, server) -> None:
         policy = EgressPolicy(AddressScope.PRIVATE)

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 
 import pytest
-from tests.task_contexts import task_context
+from tests.executor.conftest import serving
+from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.rate_limits import Rate
 from unspool.eventstore.records import TaskRequest
 from unspool.eventstore.settings import BadSetting
+from unspool.eventstore.texts import sha256_of
 from unspool.executor.egress import AddressRefused
 from unspool.executor.handlers import default_handlers
 from unspool.executor.limits.limits import Limits
@@ -188,3 +191,66 @@ async def test_attempts_of_one_call_are_one_failure(unused_tcp_port):
         for _ in range(2):  # the circuit opens with the second one, and would delay a third
             outcome = await handlers["http"](request, task_context())
             assert isinstance(outcome, Faulted)
+
+
+def publication(port: int, protocol: str = "http") -> tuple[TaskRequest, TextsInMemory]:
+    """A task that publishes at a broker, and the texts that it needs."""
+    described = {
+        "asyncapi": "3.0.0",
+        "servers": {"main": {"host": f"127.0.0.1:{port}", "protocol": protocol}},
+        "channels": {"x": {"address": "x", "messages": {"m": {"payload": {"type": "object"}}}}},
+        "operations": {"send": {"action": "send", "channel": {"$ref": "#/channels/x"}}},
+    }
+    text = json.dumps(described)
+    texts = TextsInMemory({sha256_of(text): text})
+    arguments = {
+        "$kind": "asyncapi",
+        "$documents": {"document": {"sha256": sha256_of(text)}},
+        "operation": "send",
+        "message": {"payload": {}},
+    }
+    return TaskRequest("e1", "r1", "/do/0/call", "call", arguments), texts
+
+
+async def test_the_rate_of_a_host_holds_for_publications(store, service):
+    service.answer("/x", "1")
+    request, texts = publication(service.port)
+    settings = ExecutorSettings(limits=f"127.0.0.1:{service.port}=20/s")
+    began = asyncio.get_running_loop().time()
+    async with default_handlers(settings, rates=store) as handlers:
+        outcomes = await asyncio.gather(
+            *(handlers["asyncapi"](request, task_context(texts)) for _ in range(4))
+        )
+
+    assert outcomes == [Completed(None)] * 4
+    assert asyncio.get_running_loop().time() - began >= 0.14
+
+
+@pytest.mark.parametrize("protocol", ["http", "ws", "redis", "mqtt", "nats", "amqp"])
+async def test_publications_fail_with_the_one_that_tried_the_broker(unused_tcp_port, protocol):
+    settings = ExecutorSettings(circuit_failures=1, circuit_seconds=0.1)
+    request, texts = publication(unused_tcp_port, protocol)
+    async with default_handlers(settings) as handlers:
+        await handlers["asyncapi"](request, task_context(texts))
+        outcomes = await asyncio.gather(
+            *(handlers["asyncapi"](request, task_context(texts)) for _ in range(3))
+        )
+
+    assert [outcome.error.type.rpartition("/")[2] for outcome in outcomes] == ["communication"] * 3
+    assert sum("this call was not made" in outcome.error.detail for outcome in outcomes) == 2
+
+
+async def test_a_refusal_of_a_broker_is_an_answer(unused_tcp_port):
+    """Calls that wait for the one that tries the broker are then made, too."""
+    settings = ExecutorSettings(circuit_failures=1, circuit_seconds=0.1)
+    request, texts = publication(unused_tcp_port)
+    async with default_handlers(settings) as handlers, contextlib.AsyncExitStack() as stack:
+        await handlers["asyncapi"](request, task_context(texts))
+        service = await stack.enter_async_context(serving(unused_tcp_port))
+        service.answer("/x", "no", status=500)
+        outcomes = await asyncio.gather(
+            *(handlers["asyncapi"](request, task_context(texts)) for _ in range(3))
+        )
+
+    assert [outcome.error.status for outcome in outcomes] == [500] * 3
+    assert len(service.requests) == 3

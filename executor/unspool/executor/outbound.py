@@ -2,18 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
-from yarl import URL
 
 from unspool.executor.egress import AddressRefused, EgressPolicy
 from unspool.executor.limits.limits import Limits
 
 CONNECT_SECONDS: Final = 10.0
+
+_WEB_PORTS: Final = frozenset({80, 443})
 
 _KEEP_ALIVE_SECONDS: Final = 4.0
 """Shorter than the 5 seconds of common servers, so that the server rarely closes a reused connection."""
@@ -27,6 +28,14 @@ class Outbound:
     session: aiohttp.ClientSession
     """Its requests share pooled connections and nothing else."""
     limits: Limits
+
+    def call(self, host: str, port: int) -> AbstractAsyncContextManager[Callable[[], None]]:
+        """Waits until the limits of a host let a call begin; see `Limits.call`.
+
+        The target of a limit has the port, unless it is that of HTTP or HTTPS.
+        """
+        name = host.lower()
+        return self.limits.call(name if port in _WEB_PORTS else f"{name}:{port}")
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The allowed addresses of a server, for libraries that make their connections themselves.
@@ -83,12 +92,6 @@ async def _connected(address: str, port: int) -> socket.socket:
         connection.close()
         raise
     return connection
-
-
-def target_of(url: URL) -> str:
-    """The host of a URL for limits, with the port if it is not the default one."""
-    host = (url.host or "").lower()
-    return host if url.is_default_port() else f"{host}:{url.port}"
 
 
 @asynccontextmanager

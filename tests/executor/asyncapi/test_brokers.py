@@ -1,5 +1,6 @@
 """Publishing and subscribing at real brokers of MQTT, NATS, AMQP and Kafka's protocol (inventory J15-J18)."""
 
+import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator
@@ -222,3 +223,18 @@ async def test_mqtt_3_refuses_headers(asyncapi: AsyncApi, mosquitto: tuple[int, 
     described = document(f"mqtt://127.0.0.1:{mosquitto[0]}")
     outcome = await asyncapi(described, message={"payload": {}, "headers": {"a": "b"}})
     assert _error(outcome)[0] == "configuration"
+
+
+@pytest.mark.parametrize("protocol", ["nats", "nats-secure"])
+async def test_a_server_that_says_nothing_is_a_timeout(asyncapi: AsyncApi, protocol: str, monkeypatch):
+    monkeypatch.setattr("unspool.executor.brokers.nats.CONNECT_SECONDS", 1)
+    silent = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    port = silent.sockets[0].getsockname()[1]
+    outcome = await asyncapi(document(f"{protocol}://127.0.0.1:{port}"), message={"payload": {}})
+    silent.close()
+    for writer in held:
+        writer.close()
+    assert isinstance(outcome, Faulted)
+    assert outcome.error.type.endswith("/communication"), "and not `timeout`, of the whole publication"
+    assert outcome.error.detail == f"{protocol}://127.0.0.1:{port}: no answer in time"

@@ -14,7 +14,14 @@ from unspool.executor.asyncapi.filter import MessageFilter
 from unspool.executor.asyncapi.messages import outbound
 from unspool.executor.asyncapi.subscription import MOST_MESSAGES, MessageConsumer
 from unspool.executor.asyncapi.target import Target, find_target
-from unspool.executor.brokers.port import Broker, BrokerError, Subscriber, Subscription
+from unspool.executor.brokers.port import (
+    Broker,
+    BrokerError,
+    NotPossible,
+    NotReached,
+    Subscriber,
+    Subscription,
+)
 from unspool.executor.brokers.protocols import PROTOCOLS, ExtraMissing, connector
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
@@ -88,14 +95,21 @@ class AsyncApiCall:
     async def _publish(self, request: TaskRequest, document: AsyncApiDocument, target: Target) -> None:
         message = outbound(document, target.described, request.arguments["message"], request.idempotency_key)
         seconds = self._services.settings.broker_timeout_seconds
+        server, whole = target.server, asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds), self._connected(target) as broker:
-                await broker.publish(target.channel, message)
-        except TimeoutError:
-            detail = f"{target.server.label} did not take the message within {seconds:g} s"
-            raise Rejected(errors.timeout(detail)) from None
+            async with self._services.outbound.call(server.host, server.port) as answered:
+                try:
+                    async with whole, self._connected(target) as broker:
+                        await broker.publish(target.channel, message)
+                except BrokerError as error:
+                    if not isinstance(error, NotReached | NotPossible):
+                        answered()
+                    raise
         except (BrokerError, OSError) as error:
-            raise Rejected(broker_failure(target.server, error)) from None
+            if whole.expired():
+                detail = f"{server.label} did not take the message within {seconds:g} s"
+                raise Rejected(errors.timeout(detail)) from None
+            raise Rejected(broker_failure(server, error)) from None
 
     @asynccontextmanager
     async def _connected(self, target: Target) -> AsyncIterator[Broker]:

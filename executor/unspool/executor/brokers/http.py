@@ -23,6 +23,7 @@ from unspool.executor.brokers.port import (
     InboundMessage,
     MessageTooLarge,
     NotPossible,
+    NotReached,
     OutboundMessage,
     Server,
     Subscriber,
@@ -80,7 +81,7 @@ async def client_errors() -> AsyncIterator[None]:
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, AddressRefused):
             raise AddressRefused from None
-        raise BrokerError(f"no connection ({type(error).__name__})") from None
+        raise NotReached(f"no connection ({type(error).__name__})") from None
     except (aiohttp.ClientError, ValueError) as error:
         raise BrokerError(f"the connection failed ({type(error).__name__})") from None
 

@@ -31,6 +31,7 @@ from unspool.executor.brokers.port import (
     InboundMessage,
     MessageTooLarge,
     NotPossible,
+    NotReached,
     OutboundMessage,
     Server,
     Subscriber,
@@ -118,7 +119,7 @@ async def _checked(outbound: Outbound) -> AsyncIterator[None]:
     except KafkaConnectionError:
         if refused:
             raise AddressRefused from None
-        raise BrokerError("no connection could be made") from None
+        raise NotReached("no connection could be made") from None
     except KafkaError as error:
         if refused:
             raise AddressRefused from None

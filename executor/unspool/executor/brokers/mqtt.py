@@ -28,6 +28,7 @@ from unspool.executor.brokers.port import (
     CredentialsRefused,
     InboundMessage,
     NotPossible,
+    NotReached,
     OutboundMessage,
     Server,
     Subscriber,
@@ -242,7 +243,7 @@ class _Session:
             return
         error = BrokerError(f"the connection was closed ({code})")
         if not self._connected.done():
-            self._connected.set_exception(error)
+            self._connected.set_exception(NotReached(str(error)))
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(error)

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import AuthorizationError, Error, NoServersError
@@ -28,6 +27,7 @@ from unspool.executor.brokers.port import (
     InboundMessage,
     MessageTooLarge,
     NotPossible,
+    NotReached,
     OutboundMessage,
     Server,
     Subscriber,
@@ -38,6 +38,7 @@ from unspool.executor.outbound import CONNECT_SECONDS, Outbound
 
 _CONTENT_TYPE: Final = "Content-Type"
 _ID: Final = "Nats-Msg-Id"
+_CLOSE_SECONDS: Final = 2.0
 _FETCH_SECONDS: Final = 1.0
 _REDELIVER_SECONDS: Final = 10.0
 """After this time without an acknowledgement, JetStream delivers a message again."""
@@ -74,14 +75,16 @@ async def connected(server: Server, outbound: Outbound) -> AsyncIterator["NatsBr
     }
     if server.tls:
         options |= {"tls": await asyncio.to_thread(context_for, server.host), "tls_hostname": server.host}
+    client = Client()
     try:
-        async with _errors():
-            client = await nats.connect(f"nats://{host}:{server.port}", **options)
-        try:
-            yield NatsBroker(client, lost)
-        finally:
-            await client.close()
+        # nats-py tries a server that says nothing several times, with pauses.
+        async with _errors(), asyncio.timeout(CONNECT_SECONDS):
+            await client.connect(f"nats://{host}:{server.port}", **options)
+        yield NatsBroker(client, lost)
     finally:
+        with suppress(TimeoutError):  # a server that does not end TLS, too, would be waited for
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await client.close()
         if lost.done() and not lost.cancelled():
             lost.exception()
 
@@ -95,7 +98,7 @@ async def _errors() -> AsyncIterator[None]:
     except APIError as error:
         raise BrokerError(f"JetStream refuses: {error.description or error.code}") from None
     except NoServersError:
-        raise BrokerError("no connection could be made") from None
+        raise NotReached("no connection could be made") from None
     except Error as error:
         if "authorization" in str(error).lower():
             raise CredentialsRefused("the server does not accept the credentials") from None

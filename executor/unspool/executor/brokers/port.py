@@ -21,6 +21,10 @@ class BrokerError(Exception):
         self.status = status
 
 
+class NotReached(BrokerError, OSError):
+    """The broker gave no answer."""
+
+
 class CredentialsRefused(BrokerError):
     """The broker does not accept the credentials."""
 

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from unspool.executor.brokers.port import (
     BrokerError,
@@ -25,6 +26,7 @@ from unspool.executor.brokers.port import (
     InboundMessage,
     MessageTooLarge,
     NotPossible,
+    NotReached,
     OutboundMessage,
     Server,
     Subscriber,
@@ -96,7 +98,9 @@ async def _errors() -> AsyncIterator[None]:
     except RedisConnectionError as error:
         if isinstance(error.__cause__, ssl.SSLError) or isinstance(error.__context__, ssl.SSLError):
             raise BrokerError("no TLS connection could be made") from None
-        raise BrokerError("the connection to Redis failed") from None
+        raise NotReached("the connection to Redis failed") from None
+    except RedisTimeoutError:
+        raise NotReached("Redis did not answer in time") from None
     except RedisError as error:
         raise BrokerError(f"Redis failed ({type(error).__name__})") from None
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import grpc
 
-from unspool.executor.grpc.failures import no_connection
+from unspool.executor.grpc.failures import is_answer, no_connection
 from unspool.executor.grpc.target import Target, address_of
 from unspool.executor.outbound import CONNECT_SECONDS, Outbound
 
@@ -54,10 +54,15 @@ class Channels:
             OSError: the name does not resolve.
             UnicodeError: the name is not valid.
         """
-        async with self._outbound.limits.call(target.limited):
+        async with self._outbound.call(target.host, target.port) as answered:
             addresses = await self._outbound.addresses(target.host, target.port)
-            async with self._used((target, address_of(addresses, target.port))) as channel:
-                yield channel
+            try:
+                async with self._used((target, address_of(addresses, target.port))) as channel:
+                    yield channel
+            except grpc.aio.AioRpcError as error:
+                if is_answer(error):
+                    answered()
+                raise
 
     @asynccontextmanager
     async def _used(self, key: _Key) -> AsyncIterator[grpc.aio.Channel]:

@@ -31,6 +31,9 @@ STATUS: Final = {
 }
 """The HTTP status of each code, as in google/rpc/code.proto."""
 
+_OF_LIBRARY: Final = frozenset(
+    {grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+)
 _NO_CONNECTION: Final = "failed to connect to all addresses"
 _TOO_LARGE: Final = re.compile(r"CLIENT: (Received|Sent) message larger than max \((\d+) vs\. (\d+)\)")
 _CAUSES: Final = (
@@ -56,6 +59,11 @@ def no_connection(error: grpc.aio.AioRpcError) -> NoConnection | None:
     if error.code() is not grpc.StatusCode.UNAVAILABLE or not text.startswith(_NO_CONNECTION):
         return None
     return NoConnection(_cause(text))
+
+
+def is_answer(error: grpc.aio.AioRpcError) -> bool:
+    """Whether an error surely comes from the server: the library itself makes others, too."""
+    return error.code() not in _OF_LIBRARY
 
 
 def status_error(label: str, error: grpc.aio.AioRpcError, secrets: tuple[str, ...]) -> WorkflowError:

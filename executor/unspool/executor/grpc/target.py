@@ -28,12 +28,6 @@ class Target:
         """As the server is told whom it is called as."""
         return f"{self.host}:{self.port}"
 
-    @property
-    def limited(self) -> str:
-        """The name of the server for limits of calls."""
-        host = self.host.lower()
-        return host if self.port == TLS_PORT else f"{host}:{self.port}"
-
 
 def target_of(service: Json, *, tls: bool | None = None) -> Target:
     """The server of a service.

@@ -13,7 +13,7 @@ from unspool.executor.egress import AddressRefused
 from unspool.executor.http.failures import call_error, connection_error
 from unspool.executor.http.request import HttpRequest
 from unspool.executor.http.response import HttpResponse, header_text
-from unspool.executor.outbound import Outbound, target_of
+from unspool.executor.outbound import Outbound
 from unspool.executor.outcome import Rejected
 
 MAX_CHALLENGES: Final = 2
@@ -96,8 +96,11 @@ class HttpClient:
         """The response, which is open in the context of the stack. For limits all attempts are one call."""
         try:
             async with AsyncExitStack() as call:
-                await call.enter_async_context(self._outbound.limits.call(target_of(request.url)))
+                answered = await call.enter_async_context(
+                    self._outbound.call(request.url.host or "", request.url.port or 0)
+                )
                 response = await self._attempts(call, request, authorization)
+                answered()
                 stack.push_async_exit(call.pop_all())
         except CONNECTION_ERRORS as error:
             raise Rejected(connection_error(request, error)) from None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,10 +58,11 @@ class Limits:
         self._metrics.observe_circuits(self._open_circuits)
 
     @asynccontextmanager
-    async def call(self, target: str) -> AsyncIterator[None]:
+    async def call(self, target: str) -> AsyncIterator[Callable[[], None]]:
         """Waits until a call to a target may begin. Exceptions of `NOT_REACHED` count as its failures.
 
         While it waits it holds no slot of the executor, and the task's progress says what it waits for.
+        Yields a function for a call that raises another exception: it says that the target has answered.
 
         Raises:
             Rejected: the host does not answer; the call was not made.
@@ -76,7 +77,7 @@ class Limits:
                 await self._enter(target, state.circuit)
                 async with _watched(state.circuit):
                     await self._wait_for_rate(target)
-                    yield
+                    yield state.circuit.succeeded
             finally:
                 state.slots.release()
         finally:
