@@ -65,7 +65,7 @@ async def none_runs(store: EventStore, ref: WorkflowRef) -> None:
     """Waits until no execution of a workflow runs, by polling."""
     workflow = (ref.namespace, ref.name)
     for status in (Status.PENDING, Status.RUNNING, Status.WAITING):
-        while (await store.executions(TENANT, ExecutionFilter(status, workflow), limit=1)).items:
+        while (await store.executions(TENANT, ExecutionFilter(frozenset({status}), workflow), limit=1)).items:
             await asyncio.sleep(0.05)
 
 

@@ -181,6 +181,8 @@ async def _start_listeners(store: EventStore, ref: WorkflowRef, numbers: Sequenc
         keys += await asyncio.gather(*(driver.start(store, ref, {"number": number}) for number in some))
     workflow = (ref.namespace, ref.name)
     for status in (Status.PENDING, Status.RUNNING):
-        while (await store.executions(driver.TENANT, ExecutionFilter(status, workflow), limit=1)).items:
+        while (
+            await store.executions(driver.TENANT, ExecutionFilter(frozenset({status}), workflow), limit=1)
+        ).items:
             await asyncio.sleep(0.05)
     return keys

@@ -32,6 +32,7 @@ async def test_a_started_execution_is_pending(api):
         "startedAt": None,
         "endedAt": None,
         "parent": None,
+        "tags": {},
         "tenant": "default",
     }
 

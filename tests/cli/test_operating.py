@@ -114,6 +114,33 @@ def test_show_says_what_no_living_executor_serves(shared, start_program, unspool
         worker.communicate(timeout=60)
 
 
+def test_executions_are_found_by_their_tags(services, unspool):
+    unspool("deploy", "greet.yaml")
+    for number, size in enumerate(("large", "small")):
+        unspool(
+            *("start", "shop/greet", "--input", '{"name": "Ada"}', "--id", f"order-{number}"),
+            *("--tag", f"order=A-{number}", "--tag", f"size={size}", "--wait"),
+        )
+
+    def found(*filters):
+        return [line["id"] for line in unspool("executions", "list", "--json", *filters).lines]
+
+    assert found("--tag", "order:A-1") == ["order-1"]
+    assert found("--tag", "order:A-1", "--tag", "size:large") == []
+    assert found("--id", "order-*", "--status", "completed", "--status", "faulted") == ["order-1", "order-0"]
+    assert found("--id", "order-0", "--workflow", "shop/greet:1.0.0", "--until", "0s") == ["order-0"]
+    started = unspool("history", "order-0", "--json").lines[0]
+    assert started["data"]["tags"] == {"order": "A-0", "size": "large"}
+    assert unspool("replay", "order-0", "--verify").code == 0
+
+
+@pytest.mark.parametrize("tag", ["order", "=x", "a b=c", "order="])
+def test_tags_that_are_not_valid_are_rejected(tag, shared, unspool):
+    refused = unspool("start", "shop/greet", "--tag", tag)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "tag" in refused.stderr
+
+
 def test_operations_wait_for_their_effect(services, unspool):
     unspool("deploy", "sleep.yaml", "refuse.yaml")
     unspool("start", "shop/sleep", "--id", "nap")

@@ -99,14 +99,14 @@ async def test_filters(store, make, limit):
 
     assert await found() == ["c", "b", "a"]
     assert await found("other") == ["d"]
-    assert await found(status=Status.FAULTED) == ["b", "a"]
-    assert await found(status=Status.PENDING) == ["c"]
-    assert await found(status=Status.RUNNING) == []
+    assert await found(statuses={Status.FAULTED}) == ["b", "a"]
+    assert await found(statuses={Status.PENDING}) == ["c"]
+    assert await found(statuses={Status.RUNNING}) == []
     assert await found(workflow=("shop", "order")) == ["c", "a"]
     assert await found(workflow=("shop", "orde")) == []
     assert await found(since=2) == ["c", "b"]
-    assert await found(status=Status.FAULTED, workflow=("shop", "order"), since=1) == ["a"]
-    assert await found(status=Status.FAULTED, workflow=("shop", "order"), since=2) == []
+    assert await found(statuses={Status.FAULTED}, workflow=("shop", "order"), since=1) == ["a"]
+    assert await found(statuses={Status.FAULTED}, workflow=("shop", "order"), since=2) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_built_in_programs_are_listed_only_by_their_workflow(store, make):
         await store.start(make.start(make.key(f"e{number}"), created_at=number))
 
     assert await ids(store, limit=1) == ["e2", "e1", "e0"]
-    assert await ids(store, ExecutionFilter(Status.PENDING), limit=1) == ["e2", "e1", "e0"]
+    assert await ids(store, ExecutionFilter(frozenset({Status.PENDING})), limit=1) == ["e2", "e1", "e0"]
     assert await ids(store, ExecutionFilter(workflow=SCHEDULE[:2])) == [schedule.id]
     assert (await store.execution(schedule)).workflow == SCHEDULE
 

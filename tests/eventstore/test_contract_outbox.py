@@ -35,7 +35,7 @@ async def test_a_commit_starts_executions_and_sends_to_them_in_order(store, make
     assert [message.body["n"] for message in others] == [*range(5)]
     record = await store.execution(make.key("child"))
     assert (record.version, record.pending_input, record.workflow) == (0, {"n": 1}, make.workflow)
-    page = await store.executions("default", ExecutionFilter(status=Status.PENDING))
+    page = await store.executions("default", ExecutionFilter(frozenset({Status.PENDING})))
     assert make.key("child") in [each.key for each in page.items]
 
 

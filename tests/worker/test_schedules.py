@@ -187,7 +187,7 @@ async def test_lists_do_not_show_schedules_as_executions(store, jq):
         await until(begun, "the schedule did not begin")
         assert await executions(store) == []
         for status in Status:
-            assert not (await store.executions(TENANT, ExecutionFilter(status))).items
+            assert not (await store.executions(TENANT, ExecutionFilter(frozenset({status})))).items
         state = await state_of(store)
         assert state.next == state.triggers["every"].since + 3_600_000
         assert await current_schedules(store, TENANT) == [state]

@@ -113,6 +113,10 @@ class Call:
         """Returns a query parameter; None if it is absent or empty."""
         return self.request.query_params.get(name) or None
 
+    def parameters(self, name: str) -> list[str]:
+        """Returns all values of a query parameter, without empty ones."""
+        return [text for text in self.request.query_params.getlist(name) if text]
+
     def integer(self, name: str, *, minimum: int, maximum: int) -> int | None:
         """Returns a query parameter that must be an integer within bounds; None if it is absent.
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
+from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
 from unspool.api.representations import describe, start_conflict
@@ -17,7 +19,6 @@ from unspool.eventstore import ids
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
-    ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Message,
@@ -26,6 +27,7 @@ from unspool.eventstore.records import (
     Status,
     WorkflowRef,
 )
+from unspool.eventstore.tags import BadTags, Tags, checked_tags
 from unspool.eventstore.waiting import done_before
 from unspool.worker.idempotency_keys import NoKey
 
@@ -40,6 +42,7 @@ class StartRequest(NamedTuple):
 
     id: str | None
     input: Json
+    tags: Tags
 
 
 async def start(call: Call) -> Response:
@@ -54,12 +57,14 @@ async def start(call: Call) -> Response:
 
     now = call.services.clock.now()
     start = Start(ExecutionKey(call.tenant, request.id or ids.new_id(now)), workflow, request.input, now)
+    start = replace(start, tags=request.tags)
     if request.id is None:
         start = await _with_idempotency_key(call, start)
     key = start.key
     created = await call.store.start(start)
     if created:
         record = ExecutionRecord(key, workflow, Status.PENDING, 0, now, pending_input=request.input)
+        record = replace(record, tags=request.tags)
     else:
         record = await _record(call.store, key)
     if request.id is not None and not created:
@@ -74,7 +79,10 @@ async def start(call: Call) -> Response:
 
 async def list_executions(call: Call) -> Response:
     """Returns a page of executions, newest first."""
-    filter_ = ExecutionFilter(_status(call), _workflow(call))
+    try:
+        filter_ = read_filter(_filter_texts(call), call.services.clock.now())
+    except BadFilter as error:
+        raise HttpProblem(422, str(error)) from None
     limit = call.integer("limit", minimum=1, maximum=MAX_ITEMS) or 50
     try:
         page = await call.store.executions(call.tenant, filter_, limit=limit, cursor=call.parameter("cursor"))
@@ -82,6 +90,26 @@ async def list_executions(call: Call) -> Response:
         raise HttpProblem(422, "the cursor must be the `next` of a page of this list") from None
     items = await asyncio.gather(*(describe(call.store, record) for record in page.items))
     return json_response({"items": items, "next": page.cursor})
+
+
+def _filter_texts(call: Call) -> FilterTexts:
+    return FilterTexts(
+        statuses=call.parameters("status"),
+        workflow=call.parameter("workflow"),
+        since=call.parameter("since"),
+        until=call.parameter("until"),
+        id=call.parameter("id"),
+        parent=call.parameter("parent"),
+        tags=call.parameters("tag"),
+    )
+
+
+async def counts(call: Call) -> Response:
+    """Returns how many executions are in each status."""
+    found = await call.store.count_executions(call.tenant)
+    numbers: dict[str, Json] = {status.value: count.number for status, count in found.items()}
+    at_least: Json = [status.value for status, count in found.items() if not count.exact]
+    return json_response({"executions": numbers, "atLeast": at_least})
 
 
 async def show(call: Call) -> Response:
@@ -126,12 +154,16 @@ async def _start_request(call: Call) -> StartRequest:
     body = await read_json(call.request, settings.max_input_bytes, settings.body_seconds)
     if not isinstance(body, dict):
         raise HttpProblem(422, 'the body must be an object such as {"input": {}, "id": "order-7"}')
-    if unknown := sorted(body.keys() - {"input", "id"}):
-        raise HttpProblem(422, f"unknown member {unknown[0][:80]!r}; known are input and id")
+    if unknown := sorted(body.keys() - {"input", "id", "tags"}):
+        raise HttpProblem(422, f"unknown member {unknown[0][:80]!r}; known are input, id and tags")
     id_ = body.get("id")
     if id_ is not None and not (isinstance(id_, str) and ids.EXECUTION_ID.fullmatch(id_)):
         raise HttpProblem(422, f"id must be a string that matches {ids.EXECUTION_ID.pattern}")
-    return StartRequest(id_, body.get("input", {}))
+    try:
+        tags = checked_tags(body.get("tags", {}))
+    except BadTags as error:
+        raise HttpProblem(422, str(error), pointer="/tags") from None
+    return StartRequest(id_, body.get("input", {}), tags)
 
 
 async def _with_idempotency_key(call: Call, start: Start) -> Start:
@@ -178,21 +210,3 @@ async def _until_ended(store: EventStore, record: ExecutionRecord, seconds: floa
     while not record.status.ended and (left := deadline - loop.time()) > 0:
         await store.wait_for_version(record.key, record.version, left)
         record = await _record(store, record.key)
-
-
-def _status(call: Call) -> Status | None:
-    text = call.parameter("status")
-    try:
-        return Status(text) if text else None
-    except ValueError:
-        raise HttpProblem(422, f"status must be one of {', '.join(Status)}") from None
-
-
-def _workflow(call: Call) -> tuple[str, str] | None:
-    text = call.parameter("workflow")
-    if text is None:
-        return None
-    named = ids.workflow_name(text)
-    if named is None:
-        raise HttpProblem(422, "workflow must be NAMESPACE/NAME")
-    return named

@@ -52,6 +52,7 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
         "startedAt": _time(record.started_at),
         "endedAt": _time(record.ended_at) if record.status.ended else None,
         "parent": _parent_json(record.parent),
+        "tags": dict(record.tags),
         "tenant": record.key.tenant,
     }
     if ending is not None and record.status is Status.COMPLETED:

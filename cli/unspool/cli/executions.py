@@ -8,16 +8,18 @@ from typing import Final
 import click
 
 from unspool.api.representations import describe
+from unspool.cli.filters import filter_options
 from unspool.cli.following import dead_letter_of, record_of
 from unspool.cli.loop import asynchronous
 from unspool.cli.operations import operation_command
-from unspool.cli.options import Place, example, json_option, place_options, timestamp, workflow_name
+from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
 from unspool.cli.unserved import RUN_ENDED, unserved
 from unspool.definitions.json_value import Json
-from unspool.eventstore.clock import SystemClock, rfc3339
+from unspool.eventstore import execution_search
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
@@ -25,7 +27,6 @@ from unspool.eventstore.records import (
     ExecutionKey,
     ExecutionRecord,
     MessageKind,
-    Status,
     WorkflowRef,
 )
 
@@ -40,38 +41,25 @@ def executions() -> None:
 @executions.command(
     "list", epilog=example("unspool executions list --workflow shop/order --status faulted --since 12h")
 )
-@click.option(
-    "--status", type=click.Choice([status.value for status in Status]), help="Only those in this status."
-)
-@click.option("--workflow", metavar="NAMESPACE/NAME", help="Only those of this workflow.")
-@click.option(
-    "--since", metavar="TIME", help="Only those created since: 2026-01-31T12:00:00Z, or 30m, 12h, 7d for ago."
-)
+@filter_options
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many, at most.")
 @place_options
 @json_option
 @asynchronous
 async def list_(
-    status: str | None,
-    workflow: str | None,
-    since: str | None,
+    criteria: ExecutionFilter,
     limit: int,
     place: Place,
     as_json: bool,
 ) -> None:
-    """List executions, newest first."""
-    filter_ = ExecutionFilter(
-        Status(status) if status else None,
-        workflow_name(workflow) if workflow else None,
-        timestamp(since, SystemClock().now()) if since else None,
-    )
+    """List executions, newest first; with an --id that ends with * in the order of the ids."""
     found: list[tuple[ExecutionRecord, Json]] = []
     async with aclosing(each_store(place)) as stores:
         async for store in stores:
-            records = await list_all(store, place.tenant, filter_, limit)
+            records = await list_all(store, place.tenant, criteria, limit)
             shown = await asyncio.gather(*(_shown(store, record, as_json) for record in records))
             found += zip(records, shown, strict=True)
-    found.sort(key=lambda pair: (pair[0].created_at, pair[0].key.id), reverse=True)
+    found.sort(key=lambda pair: execution_search.Place.of(pair[0], criteria), reverse=True)
     if as_json:
         for _, execution in found[:limit]:
             print_line(execution)

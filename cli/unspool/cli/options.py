@@ -17,6 +17,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore import ids, strict_json
 from unspool.eventstore.records import DEFAULT_TENANT
 from unspool.eventstore.settings import BadSetting
+from unspool.eventstore.tags import BadTags, checked_tags
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -129,6 +130,16 @@ def functions_option(command: Callable[..., Result]) -> Callable[..., Result]:
     return extended
 
 
+def _tags(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    if any(not equals for _, equals, _ in pairs):
+        raise click.BadParameter("a tag must be NAME=VALUE")
+    try:
+        return checked_tags({name: value for name, _, value in pairs})
+    except BadTags as error:
+        raise click.BadParameter(str(error)) from None
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON: one document, or one object a line for lists."
 )
@@ -139,6 +150,16 @@ input_option = click.option(
     metavar="JSON|@FILE|-",
     default="{}",
     help="The workflow's input: JSON, a file that holds it, or - for standard input; default {}.",
+)
+
+
+tag_option = click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_tags,
+    help="Tag of the execution, to search by (repeatable).",
 )
 
 

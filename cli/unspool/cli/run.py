@@ -27,6 +27,7 @@ from unspool.cli.options import (
     json_option,
     place_options,
     read_input,
+    tag_option,
 )
 from unspool.cli.output import say
 from unspool.cli.progress import Progress, live
@@ -47,6 +48,7 @@ from unspool.eventstore.records import (
     Stored,
     WorkflowRef,
 )
+from unspool.eventstore.tags import Tags
 from unspool.eventstore.waiting import done_before
 
 _CANCEL_SECONDS: Final = 10.0
@@ -60,6 +62,7 @@ _CANCEL_SECONDS: Final = 10.0
 )
 @click.argument("file")
 @input_option
+@tag_option
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
@@ -76,7 +79,9 @@ _CANCEL_SECONDS: Final = 10.0
 @asynchronous
 async def run(
     file: str,
+    *,
     input_text: str,
+    tags: Tags,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     subs: tuple[str, ...],
     allow: str,
@@ -100,7 +105,7 @@ async def run(
         ref = await _deploy(store, place.tenant, documents)
         if is_terminal(sys.stderr):
             say(f"execution {key.id} of {ref}")
-        start = partial(Start, key, ref, input_)
+        start = partial(Start, key, ref, input_, tags=tags)
         node = Node(store, url, environment=beside(file), allow=allow, functions=loaded)
         key, in_time = await _run(store, node, start, timeout)
         record = await record_of(store, key)

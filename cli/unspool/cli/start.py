@@ -16,6 +16,7 @@ from unspool.cli.options import (
     json_option,
     place_options,
     read_input,
+    tag_option,
 )
 from unspool.cli.output import print_json, say
 from unspool.cli.starting import start_or_join
@@ -25,6 +26,7 @@ from unspool.eventstore import ids
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start
+from unspool.eventstore.tags import Tags
 from unspool.eventstore.waiting import done_before
 
 
@@ -32,6 +34,7 @@ from unspool.eventstore.waiting import done_before
 @click.argument("workflow", metavar="NAMESPACE/NAME[:VERSION]")
 @input_option
 @click.option("--id", "id_", metavar="ID", help="The execution's id: the same id is never started twice.")
+@tag_option
 @click.option("--wait", is_flag=True, help="Wait for the execution to end and print its output.")
 @click.option(
     "--timeout",
@@ -46,6 +49,7 @@ async def start(
     workflow: str,
     input_text: str,
     id_: str | None,
+    tags: Tags,
     wait: bool,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     place: Place,
@@ -59,7 +63,7 @@ async def start(
         raise CommandError(f"an id must match {ids.EXECUTION_ID.pattern}")
     input_ = read_input(input_text)
     async with opened(store_url(place)) as store:
-        record = await _start(store, place.tenant, workflow, input_, id_)
+        record = await _start(store, place.tenant, workflow, input_, id_, tags)
         if wait:
             return await _wait(store, record, timeout, as_json=as_json)
         if as_json:
@@ -70,17 +74,17 @@ async def start(
 
 
 async def _start(
-    store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None
+    store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None, tags: Tags
 ) -> ExecutionRecord:
     asked = named(workflow)
     ref = await deployed(store, tenant, asked)
     now = SystemClock().now()
     if id_ is None:
-        new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now)
+        new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now, tags=tags)
         start, _ = await start_or_join(store, new)
         return await record_of(store, start.key)
     key = ExecutionKey(tenant, id_)
-    created = await store.start(Start(key, ref, input_, now))
+    created = await store.start(Start(key, ref, input_, now, tags=tags))
     record = await record_of(store, key)
     if not created:
         conflict = await start_conflict(store, record, ref, asked.version, input_)

@@ -19,6 +19,7 @@ from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.records import (
     Commit,
     Consumer,
+    Count,
     Definition,
     Delivery,
     ExecutionFilter,
@@ -33,6 +34,7 @@ from unspool.eventstore.records import (
     Renewal,
     Snapshot,
     Start,
+    Status,
     Stored,
     TaskRequest,
     WorkflowRef,
@@ -146,8 +148,16 @@ class Histories(Protocol):
     ) -> Page:
         """Executions, newest first. Those of built-in programs are listed only by their workflow.
 
+        The work of one call does not grow with the number of executions; see `Page.cursor`.
+
         Raises:
             ValueError: the cursor is not valid.
+        """
+
+    async def count_executions(self, tenant: str) -> dict[Status, Count]:
+        """How many executions are in each status, without those of built-in programs.
+
+        The work does not grow with the number of executions; a store may count only up to a limit.
         """
 
     async def wait_for_version(self, key: ExecutionKey, after: int, seconds: float) -> None:

@@ -7,6 +7,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent, Subscription
+from unspool.eventstore.tags import Tags, no_tags
 
 DEFAULT_TENANT: Final = "default"
 WORKERS: Final = "workers"
@@ -94,6 +95,7 @@ class Start:
     parent: Parent | None = None
     idempotency_key: str | None = None
     """The value of the key that the execution has, if it has one."""
+    tags: Tags = field(default_factory=no_tags)
 
 
 class MessageKind(StrEnum):
@@ -127,9 +129,10 @@ class Message(NamedTuple):
     """An input of an execution. It is delivered at least once.
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
-    `"parent"`, with an idempotency key `"idempotencyKey"`; task.completed `{"run", "output"}`; task.faulted
-    `{"run", "error"}`; timer.fired `{"timer"}`; child.joined `{"run", "child", "execution"}`; join
-    `{"execution", "run", "child"}`, of the execution that waits; child.ended `{"run", "child", "status"}` and
+    `"parent"`, with an idempotency key `"idempotencyKey"`, with tags `"tags"`; task.completed
+    `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
+    `{"run", "child", "execution"}`; join `{"execution", "run", "child"}`, of the execution that waits;
+    child.ended `{"run", "child", "status"}` and
     `"output"` or `"error"`; event `{"run", "event"}`, the run that listens and the CloudEvent; messages
     `{"run", "place", "messages", "sender"}` and perhaps `"ids"`, with the id of the task request as run, and
     the place of the first message in the subscription; deploy
@@ -148,6 +151,8 @@ def start_message(start: Start) -> Message:
         body["parent"] = start.parent._asdict()
     if start.idempotency_key is not None:
         body["idempotencyKey"] = start.idempotency_key
+    if start.tags:
+        body["tags"] = dict(start.tags)
     return Message(MessageKind.START, start.key.id, body)
 
 
@@ -243,6 +248,14 @@ class IndexUpdate(NamedTuple):
     ended_at: int | None = None
 
 
+class TagUpdate(NamedTuple):
+    """The change of the tags of an execution by a commit."""
+
+    before: Tags
+    """Those that it had."""
+    after: Tags
+
+
 @dataclass(slots=True, kw_only=True)
 class Commit:
     """One step of an execution, applied completely or not at all. Do not modify it.
@@ -280,6 +293,7 @@ class Commit:
     timers_cancelled: tuple[str, ...] = ()
     """Ids of timers; an id of a timer that is not set is ignored."""
     index: IndexUpdate | None = None
+    tags: TagUpdate | None = None
     acknowledges: tuple[Delivery[Message], ...] = ()
 
     def __post_init__(self) -> None:
@@ -340,26 +354,61 @@ class ExecutionRecord:
     """The input, until the first commit (version 0)."""
     parent: Parent | None = None
     idempotency_key: str | None = None
+    tags: Tags = field(default_factory=no_tags)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of executions, newest first."""
+    """One page of executions."""
 
     items: tuple[ExecutionRecord, ...]
     cursor: str | None
-    """Opaque; None on the last page."""
+    """Opaque; None on the last page. The next page begins there.
+
+    A page with a cursor can have fewer items than the limit, or none: a search for a rare combination reads a
+    limited number of executions for one page.
+    """
+
+
+class Count(NamedTuple):
+    """A number of executions."""
+
+    number: int
+    exact: bool
+    """False: there are at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
-    """Which executions to list; None matches all."""
+    """Which executions to list: those that all members match. None, or an empty member, matches all."""
 
-    status: Status | None = None
+    statuses: frozenset[Status] = frozenset()
+    """In one of these statuses."""
     workflow: tuple[str, str] | None = None
     """Namespace and name."""
+    version: str | None = None
+    """Version of the workflow, of one that `workflow` names."""
     since: int | None = None
-    """Only executions created at or after this time, milliseconds since 1970."""
+    """Created at or after this time, milliseconds since 1970."""
+    until: int | None = None
+    """Created before this time, milliseconds since 1970."""
+    id: str | None = None
+    id_prefix: str | None = None
+    """What the id begins with. The list is then in the order of the ids, the last one first."""
+    parent: str | None = None
+    """The execution that started them as sub-workflows."""
+    tags: Tags = field(default_factory=no_tags)
+    """They have all these tags."""
+
+    def __post_init__(self) -> None:
+        """Refuses a version without a workflow (`ValueError`)."""
+        if self.version is not None and self.workflow is None:
+            raise ValueError("a version needs a workflow")
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the list is in the order of the ids."""
+        return self.id_prefix is not None
 
 
 @dataclass(frozen=True, slots=True)

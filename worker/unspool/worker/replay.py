@@ -94,12 +94,15 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
 
 
+_OF_START: Final = ("input", "parent", "idempotencyKey", "tags")
+
+
 def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
     """The body of a message whose event has all that was in it."""
     data = first.data
     match kind:
         case MessageKind.START:
-            return {name: data[name] for name in ("input", "parent", "idempotencyKey") if name in data}
+            return {name: data[name] for name in _OF_START if name in data}
         case MessageKind.JOIN:
             return data
         case MessageKind.CHILD_JOINED:

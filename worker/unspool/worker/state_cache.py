@@ -176,5 +176,6 @@ def _start_of(record: ExecutionRecord) -> Message:
             record.created_at,
             record.parent,
             record.idempotency_key,
+            record.tags,
         )
     )

@@ -19,6 +19,7 @@ from unspool.eventstore.records import (
     TaskRequest,
     WorkflowRef,
 )
+from unspool.eventstore.tags import Tags
 
 _KINDS: Final = {kind.value: kind for kind in MessageKind}
 
@@ -48,6 +49,11 @@ def decode_message(payload: bytes) -> Message:
 def encode_parent(parent: Parent | None) -> bytes:
     """The parent of an execution as its hash stores it; empty without a parent."""
     return b"" if parent is None else orjson.dumps([*parent])
+
+
+def encode_tags(tags: Tags) -> bytes:
+    """The tags of an execution as its hash stores them."""
+    return orjson.dumps(dict(tags))
 
 
 def encode_timer(execution: str, timer_id: str) -> bytes:
@@ -91,7 +97,9 @@ def _outgoing_values(outgoing: Outgoing) -> list[object]:
     start = outgoing.start
     parent = None if start.parent is None else [*start.parent]
     values = [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
-    # Not a null, so that releases without such keys can read all other starts.
+    # Left out if there are none, so that releases without them can read all other starts.
+    if start.tags:
+        return [*values, start.idempotency_key, dict(start.tags)]
     return values if start.idempotency_key is None else [*values, start.idempotency_key]
 
 
@@ -116,6 +124,6 @@ def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
         return PublishEvent(event)
     if what != _START:
         raise ValueError(what)
-    id_, workflow, input_, created_at, parent, *idempotency_key = values
+    id_, workflow, input_, created_at, parent, *key_and_tags = values
     key, of = ExecutionKey(tenant, id_), None if parent is None else Parent(*parent)
-    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of, *idempotency_key))
+    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of, *key_and_tags))

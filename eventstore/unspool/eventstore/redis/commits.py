@@ -17,7 +17,13 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.batched_calls import by_shard
-from unspool.eventstore.redis.codec import encode_message, encode_outgoing, encode_task, encode_timer
+from unspool.eventstore.redis.codec import (
+    encode_message,
+    encode_outgoing,
+    encode_tags,
+    encode_task,
+    encode_timer,
+)
 from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.outbox import Outbox
@@ -41,6 +47,7 @@ _OUTCOMES: Final = {
 }
 _APPLIED: Final = frozenset({1, 2})
 _NO_INDEX: Final = ("",)
+_TAGS: Final = "tags"
 
 
 class RedisCommits:
@@ -140,11 +147,14 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
     outbox = len(names)
     if any(has_events(commit) for commit in commits):
         names += event_keys(shard)
+    tags = _add_tag_keys(shard, commits, names)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit in commits:
         id_ = commit.key.id
         names += (shard.execution(id_), shard.history(id_), shard.input(id_))
         step = _step(commit, numbers)
+        if commit.tags is not None:
+            step += (_TAGS, encode_tags(commit.tags.after), *tags[id_])
         if commit.outgoing:
             step += (outbox, encode_outgoing(commit.outgoing))
         if has_events(commit):
@@ -154,6 +164,23 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
             values.append(len(step))
         values += step
     return names, values
+
+
+def _add_tag_keys(
+    shard: Shard, commits: Sequence[Commit], names: list[str]
+) -> dict[str, tuple[int, int, int]]:
+    """Adds the indexes of changed tags to the keys.
+
+    Returns, by execution, the number of its first one, and how many it leaves and enters.
+    """
+    places: dict[str, tuple[int, int, int]] = {}
+    for commit in commits:
+        if commit.tags is not None:
+            before, after = commit.tags.before.items(), commit.tags.after.items()
+            left, entered = sorted(before - after), sorted(after - before)
+            places[commit.key.id] = len(names) + 1, len(left), len(entered)
+            names += [shard.tag(*tag) for tag in (*left, *entered)]
+    return places
 
 
 def _step(commit: Commit, queues: dict[str, int]) -> list[Argument]:

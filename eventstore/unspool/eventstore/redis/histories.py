@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Final
 
-import orjson
 from redis.exceptions import ResponseError
 
 from unspool.eventstore.errors import CorruptHistory
@@ -14,25 +13,19 @@ from unspool.eventstore.records import (
     ExecutionKey,
     Snapshot,
     Start,
-    Status,
-    start_message,
 )
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.batched_calls import BatchedCalls
-from unspool.eventstore.redis.codec import encode_message, encode_parent
 from unspool.eventstore.redis.failures import as_store_error
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
+from unspool.eventstore.redis.starts import PreparedStart, prepared, shared_keys
 
 PAGE: Final = 500
 """Entries in one read: Redis serves no other client during it."""
 
 _RECHECK_SECONDS: Final = 2.0
-
-
-_Start = tuple[tuple[str, ...], tuple[Argument, ...]]
-"""Keys and arguments of one start, for the script."""
 
 
 class RedisHistories:
@@ -41,7 +34,7 @@ class RedisHistories:
     _session: Session
 
     def __init__(self) -> None:
-        self._starting: BatchedCalls[Shard, _Start, bool] = BatchedCalls(self._start)
+        self._starting: BatchedCalls[Shard, PreparedStart, bool] = BatchedCalls(self._start)
 
     async def start(self, start: Start) -> bool:
         """See `Histories`.
@@ -54,23 +47,11 @@ class RedisHistories:
             raise ValueError(f"not an execution id: {id_!r}")
         await self._session.add_tenant(tenant)
         shard = self._session.keys.shard(start.key)
-        workflow = start.workflow
-        names = (shard.execution(id_), shard.input(id_), shard.workflow(workflow.namespace, workflow.name))
-        message = encode_message(start_message(start))
-        values = (
-            id_,
-            start.created_at,
-            orjson.dumps([*workflow]),
-            orjson.dumps(start.input),
-            message,
-            encode_parent(start.parent),
-            start.idempotency_key or "",
-        )
-        return await self._starting.add(shard, (names, values))
+        return await self._starting.add(shard, prepared(shard, start))
 
-    async def _start(self, shard: Shard, starts: list[_Start]) -> list[bool | Exception]:
+    async def _start(self, shard: Shard, starts: list[PreparedStart]) -> list[bool | Exception]:
         """Creates executions of one shard."""
-        names = [shard.inbox, shard.index, shard.status(Status.PENDING)]
+        names = [*shared_keys(shard)]
         values: list[Argument] = []
         for its_names, its_values in starts:
             names += its_names

@@ -66,6 +66,7 @@ class Shard:
         "ended",
         "event_order",
         "idempotency_keys",
+        "ids",
         "inbox",
         "index",
         "look_backs",
@@ -110,6 +111,7 @@ class Shard:
         self.idempotency_keys = f"{prefix}keys"  # hash: the execution that has a key, by its digest
         self.index = f"{prefix}index"
         self.ended = f"{prefix}index:ended"  # sorted set: ended executions by when retention looks at them
+        self.ids = f"{prefix}index:ids"  # sorted set: all ids, all with score 0
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
 
@@ -140,6 +142,14 @@ class Shard:
     def workflow(self, namespace: str, name: str) -> str:
         """Sorted set: executions of a workflow by time of creation."""
         return f"{self._prefix}index:workflow:{namespace}/{name}"
+
+    def parent(self, execution: str) -> str:
+        """Sorted set: the sub-workflows of an execution by time of creation."""
+        return f"{self._prefix}index:parent:{execution}"
+
+    def tag(self, name: str, value: str) -> str:
+        """Sorted set: executions with a tag by time of creation. A name has no colon."""
+        return f"{self._prefix}index:tag:{name}:{value}"
 
 
 class Bus(NamedTuple):

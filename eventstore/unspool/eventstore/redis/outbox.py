@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Final, NamedTuple
 
-import orjson
-
 from unspool.eventstore.records import (
     WORKERS,
     ExecutionKey,
@@ -23,15 +21,14 @@ from unspool.eventstore.records import (
     PublishEvent,
     SendMessage,
     StartExecution,
-    Status,
-    start_message,
 )
 from unspool.eventstore.redis import scripts
-from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message, encode_parent
+from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.publishing import OutboxEvent, publish_outgoing
 from unspool.eventstore.redis.session import Session, log
 from unspool.eventstore.redis.socket_connection import Argument
+from unspool.eventstore.redis.starts import prepared, shared_keys
 
 _PAGE: Final = 64
 """Entries in one delivery."""
@@ -114,7 +111,7 @@ class Outbox:
         return list(_readable(shard, page))
 
     async def _deliver(self, source: Shard, target: Shard, items: Sequence[_Item]) -> None:
-        names = [target.delivered, target.inbox, target.index, target.status(Status.PENDING)]
+        names = [target.delivered, *shared_keys(target)]
         values: list[Argument] = [source.topic]
         for item in items:
             names += item.names
@@ -127,20 +124,11 @@ class Outbox:
         if not isinstance(outgoing, StartExecution):
             message = outgoing.message
             shard = self._session.keys.shard_of(tenant, message.execution)
-            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message), "", "")
+            values: tuple[Argument, ...] = (entry, "", "", "", "", encode_message(message), "", "", "", 1)
             return shard, _Item((shard.execution(message.execution),), values)
-        start, id_ = outgoing.start, outgoing.start.key.id
-        shard = self._session.keys.shard(ExecutionKey(tenant, id_))
-        workflow = start.workflow
-        names = (shard.execution(id_), shard.input(id_), shard.workflow(workflow.namespace, workflow.name))
-        encoded = (
-            orjson.dumps([*workflow]),
-            orjson.dumps(start.input),
-            encode_message(start_message(start)),
-            encode_parent(start.parent),
-            start.idempotency_key or "",
-        )
-        return shard, _Item(names, (entry, id_, start.created_at, *encoded))
+        shard = self._session.keys.shard(ExecutionKey(tenant, outgoing.start.key.id))
+        names, start_values = prepared(shard, outgoing.start)
+        return shard, _Item(names, (entry, *start_values))
 
 
 def _readable(shard: Shard, page: Sequence[tuple[bytes, Sequence[bytes]]]) -> Iterator[Entry]:

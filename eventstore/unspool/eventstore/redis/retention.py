@@ -15,6 +15,7 @@ from unspool.eventstore.redis.dead_letters import referred_executions
 from unspool.eventstore.redis.index import FIELDS, record_of
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.starts import indexes_of
 
 _SHARDS_AT_ONCE: Final = 64
 _DROPPED_AT_ONCE: Final = 50
@@ -111,12 +112,14 @@ class RedisRetention:
         needed = await self._needed(shard)
         free = [record for record in records if record.key.id not in needed]
         names = [shard.ended, shard.index, shard.outbox, *(shard.status(status) for status in _ENDED)]
+        names.append(shard.ids)
         values: list[str | int] = []
         for record in free:
-            id_, workflow = record.key.id, record.workflow
-            names += (shard.execution(id_), shard.history(id_), shard.snapshot(id_), shard.input(id_))
-            names.append(shard.workflow(workflow.namespace, workflow.name))
-            values += (id_, record.version)
+            id_ = record.key.id
+            own = (shard.execution(id_), shard.history(id_), shard.snapshot(id_), shard.input(id_))
+            indexes = indexes_of(shard, record)
+            names += (*own, *indexes)
+            values += (id_, record.version, len(own) + len(indexes))
         answers = await self._session.run(scripts.DROP, names, values) if free else []
         dropped = {record.key.id for record, answer in zip(free, answers, strict=True) if answer == 1}
         return [record.key.id in dropped for record in records]

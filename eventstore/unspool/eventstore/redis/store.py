@@ -13,11 +13,11 @@ from unspool.eventstore.redis.event_bus import RedisEventBus
 from unspool.eventstore.redis.functions import RedisFunctions
 from unspool.eventstore.redis.histories import RedisHistories
 from unspool.eventstore.redis.idempotency_keys import RedisIdempotencyKeys
-from unspool.eventstore.redis.index import RedisIndex
 from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.rate_limits import RedisRateLimits
 from unspool.eventstore.redis.retention import RedisRetention
+from unspool.eventstore.redis.search import RedisSearch
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.sinks import RedisSinks
@@ -33,7 +33,7 @@ class RedisStore(
     RedisLoading,
     RedisCommits,
     RedisIdempotencyKeys,
-    RedisIndex,
+    RedisSearch,
     RedisTimers,
     RedisDeadLetters,
     RedisEventBus,

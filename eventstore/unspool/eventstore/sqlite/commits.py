@@ -22,6 +22,7 @@ from unspool.eventstore.sqlite.inbox import REMOVE_MESSAGE
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, NOW, StoreMixin, message_row
 from unspool.eventstore.sqlite.notifications import INBOX, TIMERS, queue_topic
 from unspool.eventstore.sqlite.subscriptions import prepared_change
+from unspool.eventstore.sqlite.tags import prepared_tags
 from unspool.eventstore.sqlite.tasks import INSERT_TASK, MARK_CANCELLED, REMOVE_WAITING_RUN, task_row
 from unspool.eventstore.sqlite.timers import REMOVE_TIMER, SET_TIMER
 
@@ -105,6 +106,8 @@ class SqliteCommits(StoreMixin):
         retention = int(self._events.retention_seconds * 1000)
         if commit.subscriptions or commit.subscriptions_closed or commit.consumed:
             others.append(prepared_change(commit, retention, self._database.clock))
+        if commit.tags is not None:
+            others.append(prepared_tags(commit.key, commit.tags))
         event_ids = [int(each.id) for each in commit.acknowledges if each.body.kind is MessageKind.EVENT]
         return _PreparedCommit(commit, _advance(commit), statements, _topics(commit), others, event_ids)
 

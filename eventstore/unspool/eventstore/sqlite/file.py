@@ -22,6 +22,7 @@ _NEW_COLUMNS: Final = {
     ("executions", "parent"): "BLOB",
     ("executions", "idempotency_key"): "TEXT",
     ("executions", "kept_until"): "INTEGER",
+    ("executions", "tags"): "BLOB",
     ("consumers", "load"): "TEXT NOT NULL DEFAULT 'busy'",
     ("inbox", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
     ("tasks", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
@@ -39,6 +40,7 @@ _NEW_TABLES: Final = {
     "sources": "sources.sql",
     "texts": "texts.sql",
     "rate_limits": "rate_limits.sql",
+    "execution_tags": "tags.sql",
 }
 """Tables that release 0.1 did not have, each with the script that adds it and those that belong to it."""
 

@@ -18,6 +18,7 @@ from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import read_record
 from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
 from unspool.eventstore.sqlite.retention import forget_dropped
+from unspool.eventstore.sqlite.tags import ADD_TAG, tag_rows
 
 
 def prepared_start(start: Start) -> Callable[[Transaction], bool]:
@@ -31,19 +32,24 @@ def prepared_start(start: Start) -> Callable[[Transaction], bool]:
         orjson.dumps(start.input),
         None if start.parent is None else orjson.dumps([*start.parent]),
         start.idempotency_key,
+        orjson.dumps(dict(start.tags)) if start.tags else None,
     )
+    tags = tag_rows(start.key, start.created_at, start.tags)
     message = message_row(start.key.tenant, start_message(start))
 
     def insert(transaction: Transaction) -> bool:
         inserted = transaction.execute(
             "INSERT INTO executions (tenant, id, namespace, name, definition_version, status,"
-            " created_at, pending_input, parent, idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " created_at, pending_input, parent, idempotency_key, tags)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING",
             row,
         )
         if not inserted.rowcount:
             return False
         forget_dropped(transaction, start.key)
+        if tags:
+            transaction.executemany(ADD_TAG, tags)
         put_message(transaction, message)
         return True
 

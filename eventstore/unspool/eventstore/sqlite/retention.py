@@ -8,6 +8,7 @@ from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import RECORD_COLUMNS, record_of
 from unspool.eventstore.sqlite.mixin import StoreMixin
+from unspool.eventstore.sqlite.tags import REMOVE_TAG, tag_rows
 from unspool.eventstore.sqlite.vacuum import free_pages
 
 _MOST_ENTRIES: Final = 1_000
@@ -96,6 +97,7 @@ def _drop(transaction: Transaction, records: Sequence[ExecutionRecord]) -> list[
             break
         removed = transaction.execute(_REMOVE, (*record.key, record.version)).rowcount > 0
         if removed:
+            transaction.executemany(REMOVE_TAG, tag_rows(record.key, record.created_at, record.tags))
             left -= _remove_parts(transaction, record.key, left)
         dropped.append(removed)
     return dropped

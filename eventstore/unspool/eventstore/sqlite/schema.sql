@@ -33,6 +33,7 @@ CREATE TABLE executions (
     parent             BLOB,
     idempotency_key    TEXT,
     kept_until         INTEGER,
+    tags               BLOB,
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 

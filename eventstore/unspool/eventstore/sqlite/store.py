@@ -21,6 +21,7 @@ from unspool.eventstore.sqlite.matching import KnownShapes
 from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.rate_limits import SqliteRateLimits
 from unspool.eventstore.sqlite.retention import SqliteRetention
+from unspool.eventstore.sqlite.search import SqliteSearch
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.sinks import SqliteSinks
 from unspool.eventstore.sqlite.sources import SqliteSources
@@ -36,6 +37,7 @@ class SqliteStore(
     SqliteHistories,
     SqliteIdempotencyKeys,
     SqliteIndex,
+    SqliteSearch,
     SqliteInbox,
     SqliteTasks,
     SqliteTimers,

@@ -14,6 +14,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Parent, Status
+from unspool.eventstore.tags import NO_TAGS
 from unspool.worker.interpreter import extension_events, resource_events, timer_events
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
@@ -73,6 +74,7 @@ def _workflow_started(state: State, event: Event) -> None:
     if "parent" in event.data:
         state.parent = Parent(**event.data["parent"])
     state.idempotency_key = event.data.get("idempotencyKey")
+    state.tags = event.data.get("tags", NO_TAGS)
     state.runs = state.runs.insert(ROOT, Run(ROOT, "", None, Phase.RUNNING, raw, event.time, data, data))
 
 

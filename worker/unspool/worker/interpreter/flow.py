@@ -48,7 +48,8 @@ def begin_workflow(builder: DecisionBuilder, raw: Json, origin: dict[str, Json])
     Args:
         builder: the decision.
         raw: the input.
-        origin: members of the event that tell where the start comes from: `parent`, `idempotencyKey`.
+        origin: members of the event that tell where the start comes from: `parent`, `idempotencyKey`,
+            and its `tags`.
     """
     root = builder.plan.root
     workflow = {

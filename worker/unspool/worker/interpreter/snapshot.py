@@ -41,6 +41,7 @@ def dump_state(state: State) -> bytes:
         {
             **members,
             "format": FORMAT,
+            "tags": dict(state.tags),
             "parent": None if state.parent is None else [*state.parent],
             "waiting": [[*waiting] for waiting in state.waiting],
             "runs": [_dump_run(run) for run in state.runs.values()],

@@ -14,6 +14,7 @@ from rpds import HashTrieMap
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
+from unspool.eventstore.tags import Tags, no_tags
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
@@ -169,6 +170,7 @@ class State:
     parent: Parent | None = None
     """The execution that started this one as a sub-workflow."""
     idempotency_key: str | None = None
+    tags: Tags = field(default_factory=no_tags)
     waiting: tuple[Waiting, ...] = ()
     """The executions that joined this one, in order. Empty once it has ended: then they get the result."""
     resources: HashTrieMap[str, Resource] = field(default_factory=HashTrieMap)

@@ -1,4 +1,4 @@
-"""The Lua scripts. Each has one file, which documents it. Some begin with functions of another file.
+"""The Lua scripts. Each has one file, which documents it. Some begin with functions of other files.
 
 Redis identifies a script by the hash of its text, not by a name (`FUNCTION`), so two releases can use one
 store during an upgrade. The scripts run on Redis 6.2, which has neither functions nor script flags (`#!lua`).
@@ -16,17 +16,16 @@ class Script(NamedTuple):
     sha: str
 
 
-def _script(name: str, *, functions: str = "") -> Script:
+def _script(name: str, *functions: str) -> Script:
     files = resources.files(__package__)
-    names = [functions, name] if functions else [name]
-    source = "".join(files.joinpath(f"{each}.lua").read_text(encoding="utf-8") for each in names)
+    source = "".join(files.joinpath(f"{each}.lua").read_text(encoding="utf-8") for each in (*functions, name))
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
 ACKNOWLEDGE: Final = _script("acknowledge")
 CLAIM_KEY: Final = _script("claim_key")
-COMMIT: Final = _script("commit", functions="positions")
-DELIVER: Final = _script("deliver", functions="positions")
+COMMIT: Final = _script("commit", "positions")
+DELIVER: Final = _script("deliver", "positions", "create")
 DEREGISTER: Final = _script("deregister")
 DRAIN: Final = _script("drain")
 DROP: Final = _script("drop")
@@ -38,20 +37,21 @@ KEEP_KEY: Final = _script("keep_key")
 KEEP_SINK: Final = _script("keep_sink")
 LOAD: Final = _script("load")
 LOOK_BACK: Final = _script("look_back")
-MATCH: Final = _script("match", functions="positions")
+MATCH: Final = _script("match", "positions")
 MOVE_TO_DEAD_LETTERS: Final = _script("move_to_dead_letters")
-PUBLISH: Final = _script("publish", functions="positions")
+PUBLISH: Final = _script("publish", "positions")
 RECEIVE_EVENTS: Final = _script("receive_events")
 RECEIVE_FOR_SINK: Final = _script("receive_for_sink")
 RECLAIM: Final = _script("reclaim")
-RECORD_PROGRESS: Final = _script("record_progress", functions="positions")
+RECORD_PROGRESS: Final = _script("record_progress", "positions")
 RECORD_SOURCE: Final = _script("record_source")
 RELEASE: Final = _script("release")
 RELEASE_KEY: Final = _script("release_key")
 RENEW: Final = _script("renew")
 REQUEUE: Final = _script("requeue")
 RESERVE_START: Final = _script("reserve_start")
-SETTLE: Final = _script("settle", functions="positions")
+SEARCH: Final = _script("search")
+SETTLE: Final = _script("settle", "positions")
 SNAPSHOT: Final = _script("snapshot")
-START: Final = _script("start")
+START: Final = _script("start", "create")
 TAKE: Final = _script("take")

@@ -4,8 +4,8 @@
 --       11 runs of dead-lettered tasks that are not cancelled, 12 ended executions; then the queues that get tasks, and
 --       the outbox if a step has an entry for it, and if a step concerns published events: subscribers,
 --       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
---       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox; then of
---       each step: execution, history, input
+--       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox; then the
+--       indexes of tags that change; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       the number of its arguments after this one; negative if the step concerns published events,
@@ -15,6 +15,8 @@
 --       then six lists, each with its length before it:
 --       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
 --       timers (due at, message), cancelled timers (message);
+--       and, only if its tags change: 'tags', all tags, number of the first key of their indexes, how many indexes the
+--       execution leaves, and how many it enters, which follow;
 --       and, only if it has outgoing effects or the next part: number of the key of the outbox or 0, the outbox entry;
 --       and, only if it concerns published events: number of the key of subscribers or 0; if it is not 0, the time for
 --       which events are retained (ms; 0: they are not), accepted events with their number before them,
@@ -96,6 +98,19 @@ local function index(execution, id, status, started, ended)
   if ended ~= '' then
     redis.call('HSET', execution, 'ended', ended)
   end
+end
+
+local function change_tags(execution, id)
+  local created = redis.call('HGET', execution, 'created')
+  local first, left, entered = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  redis.call('HSET', execution, 'tags', ARGV[at + 2])
+  for key = first, first + left - 1 do
+    redis.call('ZREM', KEYS[key], id)
+  end
+  for key = first + left, first + left + entered - 1 do
+    redis.call('ZADD', KEYS[key], created, id)
+  end
+  at = at + 5
 end
 
 local function add_to_outbox(outbox, entry)
@@ -282,6 +297,9 @@ local function step(execution, history, input, last, has_published)
   end
   changed[#changed + 1] = id
   local answer = 1
+  if at < last and ARGV[at + 1] == 'tags' then
+    change_tags(execution, id)
+  end
   if at < last then
     if ARGV[at + 1] ~= '0' then
       answer = add_to_outbox(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])

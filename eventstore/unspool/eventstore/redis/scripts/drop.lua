@@ -1,8 +1,8 @@
 -- Deletes executions of one shard that have ended, each completely or not at all.
 --
--- KEYS  1 ended executions, 2 index, 3 outbox, 4-6 indexes of the cancelled, faulted and completed ones;
---       then of each: execution, history, snapshot, input, index of its workflow
--- ARGV  of each: id, version
+-- KEYS  1 ended executions, 2 index, 3 outbox, 4-6 indexes of the cancelled, faulted and completed ones, 7 ids;
+--       then of each: execution, history, snapshot, input, the other indexes that it is in
+-- ARGV  of each: id, version, number of its keys
 -- Returns for each 1 if it was deleted; 0, without changes, if it has another version or has not ended, or if the
 -- outbox may hold its messages.
 --
@@ -14,7 +14,7 @@ local MARGIN = 60000 -- ms; the time of an end is by a worker's clock, and the i
 local oldest = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
 local undelivered_since = oldest and tonumber(string.match(oldest[1], '^%d+'))
 
-local function drop(key, id, version)
+local function drop(key, id, version, keys)
   local known = redis.call('HMGET', KEYS[key], 'version', 'status', 'ended')
   local status = STATUSES[known[2]]
   if not status or known[1] ~= version then
@@ -26,12 +26,17 @@ local function drop(key, id, version)
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[status], id)
-  redis.call('ZREM', KEYS[key + 4], id)
+  redis.call('ZREM', KEYS[7], id)
+  for index = key + 4, key + keys - 1 do
+    redis.call('ZREM', KEYS[index], id)
+  end
   return 1
 end
 
-local answers = {}
-for n = 0, #ARGV / 2 - 1 do
-  answers[n + 1] = drop(7 + 5 * n, ARGV[1 + 2 * n], ARGV[2 + 2 * n])
+local answers, key = {}, 8
+for value = 1, #ARGV, 3 do
+  local keys = tonumber(ARGV[value + 2])
+  answers[#answers + 1] = drop(key, ARGV[value], ARGV[value + 1], keys)
+  key = key + keys
 end
 return answers

@@ -1,0 +1,89 @@
+"""Tags, filters and counts of executions over HTTP."""
+
+import pytest
+
+from unspool.eventstore.records import Status
+
+
+@pytest.fixture(autouse=True)
+async def _deployed(api, greet):
+    await api.deploy(greet)
+
+
+async def test_an_execution_has_the_tags_of_its_start(api):
+    execution = await api.start(tags={"order": "A-1", "note": "ähm: ja"})
+
+    assert execution["tags"] == {"order": "A-1", "note": "ähm: ja"}
+    assert (await api.get(f"/executions/{execution['id']}"))["tags"] == execution["tags"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ([], "object"),
+        ({"a:b": "c"}, "a:b"),
+        ({"": "c"}, "name"),
+        ({"order": 7}, "tag order must be a text"),
+        ({"order": ""}, "1 to 256"),
+        ({"order": "x" * 257}, "not 257"),
+        ({"order": "a\nb"}, "line breaks"),
+        ({f"t{n}": "x" for n in range(17)}, "at most 16"),
+    ],
+)
+async def test_tags_that_are_not_valid_are_rejected(api, tags, said):
+    problem = await api.start(422, tags=tags)
+
+    assert said in problem["detail"]
+    assert (await api.get("/executions"))["items"] == []
+
+
+async def test_executions_are_searched(api):
+    for number in range(4):
+        await api.start(id=f"order-{number}", tags={"customer": f"{number % 2}", "path": "a/b c:d"})
+    await api.start(id="other")
+
+    async def found(**query):
+        return [item["id"] for item in (await api.get("/executions", params=query))["items"]]
+
+    assert {*await found(tag="customer:1")} == {"order-1", "order-3"}
+    assert len(await found(tag="path:a/b c:d")) == 4
+    assert await found(id="order-*") == ["order-3", "order-2", "order-1", "order-0"]
+    assert await found(id="order-2") == ["order-2"]
+    assert len(await found(status="pending,faulted", workflow="shop/greet:1.0.0")) == 5
+    assert await found(status="faulted") == []
+    assert len(await found(since="1h")) == 5
+    assert await found(until="1h") == []
+    assert await found(until="2020-01-01T00:00:00Z") == []
+    assert await found(parent="order-1") == []
+    items = (await api.get("/executions?tag=customer:1&tag=path:a/b%20c:d"))["items"]
+    assert {item["id"] for item in items} == {"order-1", "order-3"}
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("status=nothing", "status"),
+        ("workflow=shop", "NAMESPACE/NAME"),
+        ("since=yesterday", "since"),
+        ("until=9999999999999", "until"),
+        ("id=a/b", "id"),
+        ("id=*", "id"),
+        ("parent=$schedule.a.b", "parent"),
+        ("tag=order", "NAME:VALUE"),
+        ("tag=order:", "order"),
+        ("tag=a:1&tag=a:2", "two values"),
+        ("&".join(f"tag=t{n}:x" for n in range(17)), "16"),
+    ],
+)
+async def test_filters_that_are_not_valid_are_rejected(api, query, said):
+    assert said in (await api.get(f"/executions?{query}", 422))["detail"]
+
+
+async def test_executions_are_counted(api):
+    for _ in range(3):
+        await api.start()
+
+    assert await api.get("/counts") == {
+        "executions": {**dict.fromkeys(Status, 0), "pending": 3},
+        "atLeast": [],
+    }
