@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks import events, measurements, processes, sub_workflows, tenants, workloads
+from benchmarks import events, measurements, processes, search, sub_workflows, tenants, workloads
 from benchmarks.measurements import Figures
 from benchmarks.recording import record
 
@@ -124,6 +124,12 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
             )
             for store, place in (("redis", _redis), ("sqlite", _sqlite))
         },
+        "pages of a million executions, redis": on_redis(
+            lambda u, _: search.pages_of_many(u, 1_000_000 // scale)
+        ),
+        "pages of a million executions, sqlite": on_sqlite(
+            lambda u: search.pages_of_many(u, 1_000_000 // scale)
+        ),
         "memory of a sleeper, redis": on_redis(lambda u, _: m.sleepers(u, lambda: _used_memory(u), 2000)),
         "long history, redis": on_redis(lambda u, _: m.long_history(u, 25_000 // scale)),
     }

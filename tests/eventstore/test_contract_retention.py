@@ -78,7 +78,7 @@ async def test_nothing_is_left_of_a_dropped_execution(store, make, ended):
     assert await store.load([key], 10) == [None]
     for wanted in (
         ExecutionFilter(),
-        ExecutionFilter(status=Status.COMPLETED),
+        ExecutionFilter(frozenset({Status.COMPLETED})),
         ExecutionFilter(workflow=make.workflow[:2]),
     ):
         assert (await store.executions("default", wanted)).items == ()
