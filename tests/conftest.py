@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from unspool.definitions.expressions import JqPool
 
 # A busy machine makes single examples slow. The tests of time limits measure them themselves.
 settings.register_profile("unspool", deadline=None)
+# For planted bugs: that a test fails is enough, and it takes minutes to find the shortest failure.
+settings.register_profile("planted", deadline=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("unspool")
 
 

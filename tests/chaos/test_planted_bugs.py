@@ -21,6 +21,7 @@ def run_suite(suite: str, store: str, source: Path, folder: Path) -> subprocess.
         [
             *(sys.executable, "-m", "pytest", suite, "-k", store, "-m", "not planted"),
             *("-x", "-q", "-n0", "-p", "no:cacheprovider", "--basetemp", str(folder)),
+            *("--hypothesis-profile", "planted"),
             *("-o", f"pythonpath={' '.join(folders)}"),
         ],
         cwd=ROOT,
@@ -43,7 +44,7 @@ def test_the_source_has_the_text_that_a_bug_replaces(bug: Bug) -> None:
 
 
 @pytest.mark.planted
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)  # a whole suite, on a machine with other work
 @pytest.mark.parametrize(("bug", "suite"), CLAIMS, ids=[f"{bug.name} - {suite}" for bug, suite in CLAIMS])
 def test_a_planted_bug_is_caught(bug: Bug, suite: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
