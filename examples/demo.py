@@ -17,7 +17,7 @@ import orjson
 from sample_service import REFUSED_CARD, Shop, running_shop
 from timeline import Style, bars, draw
 
-from unspool.api.representations import describe, event_json
+from unspool.api.representations import describe
 from unspool.cli.documents import deploy_document, identity, valid_document
 from unspool.cli.following import follow, record_of
 from unspool.cli.node import Node
@@ -25,6 +25,7 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import Document
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.opening import open_store

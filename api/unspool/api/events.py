@@ -9,8 +9,8 @@ from starlette.responses import Response, StreamingResponse
 
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
-from unspool.api.representations import event_json
 from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord

@@ -22,18 +22,6 @@ from unspool.worker.schedule.operations import id_of
 from unspool.worker.schedule.state import ScheduleState
 
 
-def event_json(event: Event) -> dict[str, Json]:
-    """Returns an event as JSON. `task` and `run` are null for events of the workflow itself."""
-    return {
-        "seq": event.seq,
-        "type": event.type,
-        "time": rfc3339(event.time),
-        "task": event.task,
-        "run": event.run,
-        "data": event.data,
-    }
-
-
 def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) -> dict[str, Json]:
     """Returns an execution as JSON.
 

@@ -4,6 +4,7 @@ The first line has one more member, `execution`: the id, the workflow, the text 
 texts of external resources by their hashes. So a file can be replayed and verified without its store.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.api.representations import event_json
 from unspool.cli.exits import CommandError
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.definitions.json_value import Json
+from unspool.eventstore.archives import SUFFIX, Archived, is_archive, read_archive
+from unspool.eventstore.errors import DamagedArchive
+from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import ExecutionRecord, WorkflowRef
 from unspool.eventstore.texts import Texts
@@ -72,33 +75,50 @@ def write_export(
         raise CommandError(f"{path}: {error.strerror}") from None
 
 
+def is_file_name(source: str) -> bool:
+    """Whether a command's argument names a file with a history, rather than a stored execution."""
+    return source.endswith((".jsonl", SUFFIX)) or os.sep in source or Path(source).is_file()
+
+
 def read_export(path: str) -> History:
-    """Reads a file that `write_export` wrote, or a file with events only.
+    """Reads a file that `write_export` wrote, an archived history, or a file with events only.
 
     Raises:
-        CommandError: the file has another form.
+        CommandError: the file has another form, or is damaged.
     """
-    lines = [
+    lines, archived_texts = _lines(path)
+    parsed = [
         (f"{path}:{number}", parse_json(line, f"{path}:{number}", _DEEPEST))
-        for number, line in enumerate(read_file(path).splitlines(), 1)
+        for number, line in enumerate(lines, 1)
         if line.strip()
     ]
-    if not lines:
+    if not parsed:
         raise CommandError(f"{path}: the file has no events")
-    events = [_event(value, place) for place, value in lines]
+    events = [_event(value, place) for place, value in parsed]
     if [event.seq for event in events] != list(range(1, len(events) + 1)):
         raise CommandError(f"{path}: the events must be numbered 1, 2, 3 …; some are missing")
-    place, first = lines[0]
+    place, first = parsed[0]
     try:
         about = first.get("execution", {})
         workflow = about.get("workflow")
         named = str(WorkflowRef(**workflow)) if workflow else ""
         texts = {str(sha256): str(text) for sha256, text in about.get("resources", {}).items()}
-        return History(str(about.get("id", "")), named, about.get("definition"), events, texts)
     except (AttributeError, KeyError, TypeError):
         raise CommandError(
             f"{place}: `execution` is not in the form that `unspool history --export` writes"
         ) from None
+    texts |= archived_texts
+    return History(str(about.get("id", "")), named, about.get("definition"), events, texts)
+
+
+def _lines(path: str) -> Archived:
+    data = read_file(path)
+    if not is_archive(data):
+        return Archived(data.splitlines(), {})
+    try:
+        return read_archive(data)
+    except DamagedArchive as damage:
+        raise CommandError(f"{path}: {damage}") from None
 
 
 def _event(value: Json, place: str) -> Event:

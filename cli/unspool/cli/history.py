@@ -1,18 +1,19 @@
 """`unspool history`: the events of an execution."""
 
+import asyncio
 import sys
 from typing import Final, NamedTuple
 
 import click
 
-from unspool.api.representations import event_json
-from unspool.cli.exports import texts_of, write_export
+from unspool.cli.exports import is_file_name, read_export, texts_of, write_export
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_line, print_table, say, shortened
 from unspool.cli.stores import opened, url_of_execution
 from unspool.cli.terminal import is_terminal
+from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import ExecutionKey
@@ -21,7 +22,7 @@ _DATA_WIDTH: Final = 100
 
 
 @click.command(epilog=example("unspool history 01JD8X4W0M2V5Z7Y3T6K9Q1B0C --export order.jsonl"))
-@click.argument("id_", metavar="ID")
+@click.argument("source", metavar="ID|FILE")
 @click.option(
     "--export",
     metavar="FILE.jsonl",
@@ -33,16 +34,24 @@ _DATA_WIDTH: Final = 100
 @place_options
 @json_option
 @asynchronous
-async def history(id_: str, export: str | None, tree: bool, place: Place, as_json: bool) -> None:
-    """Show the history of an execution, one event a line."""
+async def history(source: str, export: str | None, tree: bool, place: Place, as_json: bool) -> None:
+    """Show the history of an execution, one event a line.
+
+    Give the id of a stored execution, an archived history, or a file that --export has written.
+    """
     if export and tree:
         raise click.UsageError("--export writes one history; it does not go with --tree")
-    async with opened(url_of_execution(place, id_)) as store:
-        record = await record_of(store, ExecutionKey(place.tenant, id_))
+    if await asyncio.to_thread(is_file_name, source):
+        if export or tree:
+            raise click.UsageError("--export and --tree need a stored execution, not a file")
+        print_events([*read_export(source).events], as_json=as_json)
+        return
+    async with opened(url_of_execution(place, source)) as store:
+        record = await record_of(store, ExecutionKey(place.tenant, source))
         events = await store.history(record.key)
         definition = await store.definition(place.tenant, *record.workflow)
         texts = await texts_of(store, place.tenant, events) if export else {}
-        nested = await _with_children(store, record.key, events, {id_}) if tree else []
+        nested = await _with_children(store, record.key, events, {source}) if tree else []
     if export:
         write_export(export, record, definition.text if definition else None, events, texts)
         say(f"wrote {len(events)} events to {export}")

@@ -4,14 +4,13 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 
 import click
 
 from unspool.cli.documents import valid_document
 from unspool.cli.executions import list_all
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.exports import History, read_export, texts_of
+from unspool.cli.exports import History, is_file_name, read_export, texts_of
 from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
@@ -33,7 +32,7 @@ from unspool.worker.settings import WorkerSettings
         "unspool replay --all --workflow shop/order --definition order-2.yaml",
     )
 )
-@click.argument("source", metavar="[ID|FILE.jsonl]", required=False)
+@click.argument("source", metavar="[ID|FILE]", required=False)
 @click.option(
     "--at", type=click.IntRange(min=1), metavar="N", help="The state as of event N; default: the last."
 )
@@ -58,7 +57,7 @@ async def replay(
 ) -> int:
     """Rebuild the state of an execution from its history, as of any event; or verify histories.
 
-    Give the id of a stored execution, or a file from `unspool history --export`.
+    Give the id of a stored execution, a file from `unspool history --export`, or an archived history.
     """
     _check_usage(source, at=at, verify=verify, definition=definition, every=every, workflow=workflow)
     changed = valid_document(definition).text if definition else None
@@ -99,7 +98,7 @@ def _check_usage(
 
 async def _one_history(place: Place, source: str) -> AsyncGenerator[History]:
     """Yields the history of an execution, given its id or a file."""
-    if source.endswith(".jsonl") or os.sep in source or await asyncio.to_thread(Path(source).is_file):
+    if await asyncio.to_thread(is_file_name, source):
         yield read_export(source)
         return
     async with opened(url_of_execution(place, source)) as store:

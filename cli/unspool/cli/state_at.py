@@ -5,7 +5,6 @@ from typing import Any, Final, Self
 
 import click
 
-from unspool.api.representations import event_json
 from unspool.cli.difference import ABSENT, Change, changes
 from unspool.cli.exits import CommandError
 from unspool.cli.exports import History
@@ -15,6 +14,7 @@ from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory
+from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.worker.replay import state_at
 from unspool.worker.state_json import state_json

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import click
 
-from unspool.api.representations import event_json
 from unspool.cli.exits import CommandError
 from unspool.cli.exports import History
 from unspool.cli.output import json_text
@@ -14,6 +13,7 @@ from unspool.definitions.expressions import JqRunner
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import CorruptHistory, NotFound
+from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.worker.replay import Divergence, verify
 from unspool.worker.resource_cache import KeyAndHash, fetched_in, plan_for_replay

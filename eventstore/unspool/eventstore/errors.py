@@ -4,6 +4,7 @@ StoreError
 ├── StoreUnavailable   unavailable for now: retry later
 ├── StoreMismatch      it has another layout or other fixed settings, or it lost its data
 ├── CorruptHistory     an entry does not match its checksum or has an unknown format
+├── DamagedArchive     the file of an archived history is damaged
 └── NotFound           there is no such record
 """
 
@@ -22,6 +23,10 @@ class StoreMismatch(StoreError):
 
 class CorruptHistory(StoreError):
     """A history entry is damaged or has an unknown format."""
+
+
+class DamagedArchive(StoreError):
+    """The file of an archived history is damaged or incomplete."""
 
 
 class NotFound(StoreError):

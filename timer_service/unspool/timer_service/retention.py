@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from unspool.eventstore import port
@@ -18,7 +19,9 @@ from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.retention import Retention
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.eventstore.settings import setting
+from unspool.eventstore.texts import Texts
 from unspool.eventstore.waiting import done_before
+from unspool.timer_service.archiving import Archive, ArchiveUnavailable, NotArchived
 from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_rules
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,11 @@ class RetentionSettings:
         "How long ended executions are kept, also by status and workflow, such as"
         " '30d; faulted=90d; orders/*=7d; orders/pay:faulted=forever'",
     )
+    archive: str = setting(
+        "UNSPOOL_ARCHIVE",
+        "",
+        "Directory to which the histories of executions are written before they are deleted; empty: none",
+    )
     interval_seconds: float = setting(
         "UNSPOOL_RETENTION_INTERVAL", 60.0, "Seconds between two searches for what can be deleted", least=0.1
     )
@@ -55,7 +63,16 @@ class RetentionSettings:
         retention_rules(self.rules)
 
 
-class _Store(Retention, IdempotencyKeys, RateLimits, port.Timers, Protocol):
+class _Store(
+    Retention,
+    IdempotencyKeys,
+    RateLimits,
+    Texts,
+    port.Definitions,
+    port.Histories,
+    port.Timers,
+    Protocol,
+):
     """The parts of a store that are used here."""
 
 
@@ -65,6 +82,7 @@ class RetentionService:
     def __init__(self, store: _Store, settings: RetentionSettings) -> None:
         self._store = store
         self._rules = retention_rules(settings.rules)
+        self._archive = Archive(store, Path(settings.archive)) if settings.archive else None
         self._seconds = settings.interval_seconds
         self._stopping = asyncio.Event()
 
@@ -84,6 +102,12 @@ class RetentionService:
         while True:
             try:
                 await retry_until_available(lambda: self._delete_due(shortest))
+            except ArchiveUnavailable as error:
+                log.error(  # noqa: TRY400 - the cause is outside
+                    "ended executions are not deleted, because they cannot be archived: %s",
+                    error,
+                    extra={"action": "archive_unavailable"},
+                )
             except Exception:
                 log.exception("retention failed", extra={"action": "retention_failed"})
             await asyncio.sleep(self._seconds * JITTER.uniform(0.8, 1.2))
@@ -93,6 +117,8 @@ class RetentionService:
         rate = Rate(interval=int(self._seconds * 1_000_000))
         if await self._store.reserve_start(_LIMIT, rate, most=0) is None:
             return
+        if self._archive is not None:
+            await self._archive.check()
         loop = asyncio.get_running_loop()
         dropped, found = 0, 1
         end = loop.time() + self._seconds
@@ -136,8 +162,15 @@ class RetentionService:
         may be about to join it, and finds it until the next time.
         """
         ready = [record for record in records if not await self._released(record)]
+        if self._archive is not None:
+            ready = await self._archived(self._archive, ready)
         dropped = await self._store.drop(ready)
         return {record.key for record, done in zip(ready, dropped, strict=True) if done}
+
+    async def _archived(self, archive: Archive, records: Sequence[ExecutionRecord]) -> list[ExecutionRecord]:
+        """Archives executions; returns those that are archived."""
+        written = await asyncio.gather(*(_is_written(archive, record) for record in records))
+        return [record for record, done in zip(records, written, strict=True) if done]
 
     async def _released(self, record: ExecutionRecord) -> bool:
         """Takes the idempotency key from an execution; returns whether it had one."""
@@ -145,3 +178,17 @@ class RetentionService:
             return False
         key = IdempotencyKey.of(record.key.tenant, record.workflow, record.idempotency_key)
         return await self._store.release_key(key, record.key.id)
+
+
+async def _is_written(archive: Archive, record: ExecutionRecord) -> bool:
+    try:
+        await archive.write(record)
+    except NotArchived as error:
+        log.error(  # noqa: TRY400 - the cause is in the store
+            "execution %s is kept, because its history cannot be archived: %s",
+            record.key.id,
+            error,
+            extra={"action": "not_archived", "execution": record.key.id},
+        )
+        return False
+    return True

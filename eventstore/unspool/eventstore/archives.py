@@ -1,0 +1,158 @@
+"""Archived histories: files with the history of one execution each, kept after it is deleted from the store.
+
+A file is JSON Lines in gzip, one event a line. The first line has one more member, `execution`: what the
+index knew of it, and the text of its definition. The last line has only the member `end`: the number of
+events, the texts of external resources by their hashes, and the SHA-256 of the bytes of all lines before it.
+
+Files are at `TENANT/YYYY-MM-DD/ID.HHMMSSmmm.jsonl.gz`, with the day and time (UTC) of the execution's end.
+"""
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, Self
+
+import orjson
+
+from unspool.definitions.json_value import Json
+from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.errors import DamagedArchive
+from unspool.eventstore.event_json import event_json
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import ExecutionRecord
+
+FORMAT: Final = 1
+SUFFIX: Final = ".jsonl.gz"
+
+_GZIP: Final = b"\x1f\x8b"
+"""How a file in gzip begins (RFC 1952)."""
+
+
+def archive_path(directory: Path, record: ExecutionRecord) -> Path:
+    """The file of an execution."""
+    ended = record.created_at if record.ended_at is None else record.ended_at
+    time = datetime.fromtimestamp(ended / 1000, UTC)
+    moment = f"{time:%H%M%S}{ended % 1000:03d}"
+    return directory / record.key.tenant / f"{time:%Y-%m-%d}" / f"{record.key.id}.{moment}{SUFFIX}"
+
+
+class ArchiveFile:
+    """A file that is being written. It gets its name when it is complete, so no reader sees a part of it.
+
+    All methods block and may raise `OSError`.
+    """
+
+    def __init__(self, path: Path, record: ExecutionRecord, definition: str | None) -> None:
+        """Creates the directories and the file, readable only by their owner."""
+        self._path = path
+        self._about: dict[str, Json] | None = _about(record, definition)
+        self._hash = hashlib.sha256()
+        self._events = 0
+        _make_directories(path.parent)
+        self._part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+        self._file: BinaryIO = os.fdopen(
+            os.open(self._part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
+        )
+        self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Deletes the file, unless it is complete."""
+        for file in (self._gzip, self._file):
+            with suppress(OSError):  # closing writes, and writing may be what has failed
+                file.close()
+        self._part.unlink(missing_ok=True)
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Writes the next events."""
+        lines = [event_json(event) for event in events]
+        if lines and self._about is not None:
+            lines[0]["execution"], self._about = self._about, None
+        data = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        self._hash.update(data)
+        self._gzip.write(data)
+        self._events += len(lines)
+
+    def complete(self, texts: Mapping[str, str]) -> None:
+        """Writes the end, and gives the file its name. It survives a power failure then."""
+        end = {"events": self._events, "resources": dict(texts), "sha256": self._hash.hexdigest()}
+        self._gzip.write(orjson.dumps({"end": end}) + b"\n")
+        self._gzip.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._part.replace(self._path)
+        _sync_directory(self._path.parent)
+
+
+class Archived(NamedTuple):
+    """The content of a file."""
+
+    lines: list[bytes]
+    """The events, a line each."""
+    texts: dict[str, str]
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether a file is in gzip, as archived histories are."""
+    return data.startswith(_GZIP)
+
+
+def read_archive(data: bytes) -> Archived:
+    """Reads an archived history.
+
+    Raises:
+        DamagedArchive: the file is damaged or incomplete, or is no archived history.
+    """
+    try:
+        content = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedArchive(f"the compressed data is damaged: {error}") from None
+    body, newline, last = content.removesuffix(b"\n").rpartition(b"\n")
+    try:
+        end = orjson.loads(last)["end"]
+        count, sha256, texts = end["events"], end["sha256"], end["resources"]
+    except (ValueError, TypeError, KeyError):
+        raise DamagedArchive("it has no last line with the checksum") from None
+    lines = body.split(b"\n") if body else []
+    if hashlib.sha256(body + newline).hexdigest() != sha256 or count != len(lines):
+        raise DamagedArchive("the events do not match their checksum")
+    return Archived(lines, texts)
+
+
+def _about(record: ExecutionRecord, definition: str | None) -> dict[str, Json]:
+    return {
+        "archive": FORMAT,
+        "id": record.key.id,
+        "tenant": record.key.tenant,
+        "workflow": record.workflow._asdict(),
+        "status": record.status.value,
+        "createdAt": rfc3339(record.created_at),
+        "startedAt": None if record.started_at is None else rfc3339(record.started_at),
+        "endedAt": None if record.ended_at is None else rfc3339(record.ended_at),
+        "parent": None if record.parent is None else record.parent._asdict(),
+        "definition": definition,
+    }
+
+
+def _make_directories(path: Path) -> None:
+    """Creates a directory and those above it, so that they survive a power failure."""
+    if path.is_dir():
+        return
+    _make_directories(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,167 @@
+"""The retention service with an archive: files are complete before executions are deleted."""
+
+import asyncio
+import gzip
+import json
+import logging
+import stat
+
+import pytest
+
+from unspool.eventstore.archives import read_archive
+from unspool.eventstore.errors import DamagedArchive
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import (
+    Commit,
+    Definition,
+    ExecutionKey,
+    IndexUpdate,
+    Parent,
+    Start,
+    Status,
+    WorkflowRef,
+)
+from unspool.timer_service import RetentionService, RetentionSettings
+
+WORKFLOW = WorkflowRef("shop", "order", "1.0.0")
+ENDED = 1_700_000_000_123
+FILE = "default/2023-11-14/one.221320123.jsonl.gz"
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "archive" / "unspool"
+
+
+@pytest.fixture
+def service(store, directory):
+    settings = RetentionSettings(archive=str(directory), interval_seconds=0.1)
+    return RetentionService(store, settings)
+
+
+async def ended(store, id_="one", count=3, tenant="default"):
+    key = ExecutionKey(tenant, id_)
+    await store.start(Start(key, WORKFLOW, {}, ENDED - 5_000, parent=Parent("top", "0/a", 1)))
+    sha256 = await store.put_text(tenant, "text of a function")
+    fetched = {"resource": "function https://example.com/f", "sha256": sha256}
+    events = [Event(seq, "task.completed", ENDED, "/do/0/a", "0/a", {"n": seq}) for seq in range(1, count)]
+    events.append(Event(count, "resource.fetched", ENDED, "/do/0/a", "0/a", fetched))
+    for at in range(0, count, 500):
+        some = tuple(events[at : at + 500])
+        index = IndexUpdate(Status.FAULTED, ended_at=ENDED) if some[-1].seq == count else None
+        commit = Commit(key=key, commit_id=f"c{at}", expected_version=at, events=some, index=index)
+        await store.commit(commit)
+    return key, sha256
+
+
+async def until_gone(store, *keys):
+    async with asyncio.timeout(60):
+        for key in keys:
+            while await store.execution(key) is not None:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_file_has_the_history_and_what_a_replay_needs(store, service, running, directory):
+    await store.put_definition("default", Definition(WORKFLOW, "text of the definition", 1))
+    key, sha256 = await ended(store)
+    async with running(service):
+        await until_gone(store, key)
+
+    content = gzip.decompress((directory / FILE).read_bytes())
+    lines = [json.loads(line) for line in content.splitlines()]
+
+    assert [line["seq"] for line in lines[:-1]] == [1, 2, 3]
+    assert lines[0]["execution"] == {
+        "archive": 1,
+        "id": "one",
+        "tenant": "default",
+        "workflow": {"namespace": "shop", "name": "order", "version": "1.0.0"},
+        "status": "faulted",
+        "createdAt": "2023-11-14T22:13:15.123Z",
+        "startedAt": None,
+        "endedAt": "2023-11-14T22:13:20.123Z",
+        "parent": {"execution": "top", "run": "0/a", "depth": 1},
+        "definition": "text of the definition",
+    }
+    assert lines[-1]["end"]["events"] == 3
+    assert lines[-1]["end"]["resources"] == {sha256: "text of a function"}
+    assert read_archive((directory / FILE).read_bytes()).lines == content.splitlines()[:-1]
+
+
+async def test_only_the_owner_reads_files(store, service, running, directory):
+    keys = [(await ended(store, f"e{n}", tenant=tenant))[0] for n in range(3) for tenant in ("default", "b")]
+    async with running(service):
+        await until_gone(store, *keys)
+
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert sorted(path.name[:2] for path in files) == ["e0", "e0", "e1", "e1", "e2", "e2"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*") if path.is_dir()} == {0o700}
+
+
+async def test_a_long_history(store, service, running, directory):
+    key, _ = await ended(store, count=2_700)
+    async with running(service):
+        await until_gone(store, key)
+    assert len(read_archive((directory / FILE).read_bytes()).lines) == 2_700
+
+
+async def test_nothing_is_deleted_while_the_directory_cannot_be_written(
+    store, service, running, directory, caplog
+):
+    key, _ = await ended(store)
+    directory.parent.write_text("a file")
+    async with running(service), asyncio.timeout(60):
+        while "archive_unavailable" not in {getattr(each, "action", "") for each in caplog.records}:
+            await asyncio.sleep(0.02)
+        assert str(directory) in caplog.text
+        assert await store.execution(key) is not None
+
+        directory.parent.unlink()
+        await until_gone(store, key)
+    assert (directory / FILE).exists()
+
+
+async def test_an_execution_with_a_damaged_history_is_kept(store, service, running, directory, caplog):
+    damaged, _ = await ended(store, "damaged", count=900)
+    await store.trim_history(damaged, 600)
+    whole, _ = await ended(store)
+    with caplog.at_level(logging.ERROR):
+        async with running(service):
+            await until_gone(store, whole)
+            async with asyncio.timeout(60):
+                while "execution damaged is kept" not in caplog.text:
+                    await asyncio.sleep(0.02)
+
+    assert "the history has no event 1" in caplog.text
+    assert await store.execution(damaged) is not None
+    assert [path.name for path in directory.rglob("*.*") if path.is_file()] == [FILE.rpartition("/")[2]]
+
+
+@pytest.fixture
+async def archived(store, service, running, directory):
+    key, _ = await ended(store)
+    async with running(service):
+        await until_gone(store, key)
+    return (directory / FILE).read_bytes()
+
+
+def changed(data, old, new):
+    return gzip.compress(gzip.decompress(data).replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:-20], "compressed data is damaged"),
+        (lambda data: data[:30] + b"\0\0\0\0" + data[34:], "compressed data is damaged"),
+        (lambda data: changed(data, b'"n":2', b'"n":3'), "do not match their checksum"),
+        (lambda data: gzip.compress(b"\n".join(gzip.decompress(data).split(b"\n")[:-2])), "no last line"),
+        (lambda data: gzip.compress(gzip.decompress(data).partition(b"\n")[2]), "do not match"),
+        (lambda _: gzip.compress(b""), "no last line"),
+        (lambda _: gzip.compress(b'{"end": 5}\n'), "no last line"),
+    ],
+)
+def test_a_damaged_file(archived, damage, message):
+    with pytest.raises(DamagedArchive, match=message):
+        read_archive(damage(archived))

@@ -1,0 +1,109 @@
+"""Writes the histories of executions to files before they are deleted."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import Final, Protocol, TypeVar, TypeVarTuple
+
+from unspool.definitions.resource import FOR_HANDLERS, kind_of
+from unspool.eventstore import port
+from unspool.eventstore.archives import ArchiveFile, archive_path
+from unspool.eventstore.errors import CorruptHistory
+from unspool.eventstore.events import Event
+from unspool.eventstore.records import ExecutionRecord
+from unspool.eventstore.texts import Texts
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+_PAGE: Final = 1_000
+"""Events that are in memory at once."""
+
+
+class ArchiveUnavailable(Exception):
+    """The directory of archived histories cannot be written."""
+
+
+class NotArchived(Exception):
+    """The history of an execution cannot be written to a file, because it is damaged."""
+
+
+class _Store(port.Definitions, port.Histories, Texts, Protocol):
+    """The parts of a store that are used here."""
+
+
+class Archive:
+    """A directory of archived histories."""
+
+    def __init__(self, store: _Store, directory: Path) -> None:
+        self._store = store
+        self._directory = directory
+
+    async def check(self) -> None:
+        """Raises `ArchiveUnavailable` if the directory cannot be written."""
+        await self._blocking(_check, self._directory)
+
+    async def write(self, record: ExecutionRecord) -> None:
+        """Writes the history of an execution that has ended; replaces a file that is there.
+
+        Raises:
+            ArchiveUnavailable: the file cannot be written.
+            NotArchived: the history is damaged.
+        """
+        definition = await self._store.definition(record.key.tenant, *record.workflow)
+        text = None if definition is None else definition.text
+        path = archive_path(self._directory, record)
+        file = await self._blocking(ArchiveFile, path, record, text)
+        try:
+            await self._fill(file, record)
+        except (CorruptHistory, TypeError) as error:  # orjson raises TypeError for what is not JSON
+            raise NotArchived(str(error)) from error
+        finally:
+            await asyncio.to_thread(file.__exit__)
+
+    async def _fill(self, file: ArchiveFile, record: ExecutionRecord) -> None:
+        hashes: set[str] = set()
+        last = 0
+        async for events in self._pages(record):
+            if events[0].seq != last + 1:
+                raise CorruptHistory(f"the history has no event {last + 1}")
+            last = events[-1].seq
+            hashes.update(_texts_named(events))
+            await self._blocking(file.add, events)
+        if last != record.version:
+            raise CorruptHistory(f"the history ends at event {last}, and should end at {record.version}")
+        texts = {sha256: await self._store.text(record.key.tenant, sha256) for sha256 in sorted(hashes)}
+        found = {sha256: text for sha256, text in texts.items() if text is not None}
+        await self._blocking(file.complete, found)
+
+    async def _pages(self, record: ExecutionRecord) -> AsyncIterator[list[Event]]:
+        after = 0
+        while events := await self._store.history(record.key, after=after, limit=_PAGE):
+            yield events
+            after = events[-1].seq
+
+    async def _blocking(self, do: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """Makes a call that uses the disk, on a thread."""
+        try:
+            return await asyncio.to_thread(do, *arguments)
+        except OSError as error:
+            cause = error.strerror or str(error)
+            raise ArchiveUnavailable(f"{error.filename or self._directory}: {cause}") from error
+
+
+def _texts_named(events: Iterable[Event]) -> set[str]:
+    """The hashes of the texts that a replay of these events needs."""
+    return {
+        event.data["sha256"]
+        for event in events
+        if event.type in {"resource.fetched", "resource.faulted"}
+        and "sha256" in event.data
+        and kind_of(event.data["resource"]) not in FOR_HANDLERS
+    }
+
+
+def _check(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory) as file:  # also on a disk that is full, or only to be read
+        file.write(b"x")
