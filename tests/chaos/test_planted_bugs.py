@@ -11,7 +11,17 @@ from tests.chaos.planted_bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = [(bug, suite) for bug in BUGS for suite in bug.suites]
-PACKAGES = ("api", "cli", "dashboard", "definitions", "eventstore", "executor", "timer_service", "worker")
+PACKAGES = (
+    "api",
+    "cli",
+    "dashboard",
+    "diagram",
+    "definitions",
+    "eventstore",
+    "executor",
+    "timer_service",
+    "worker",
+)
 
 
 def run_suite(suite: str, store: str, source: Path, folder: Path) -> subprocess.CompletedProcess[str]:

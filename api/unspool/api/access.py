@@ -31,6 +31,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/workflows/{namespace}/{name}": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/executions": {"POST": START},
     "/api/v1/workflows/{namespace}/{name}/{version}": {"GET": READ},
+    "/api/v1/workflows/{namespace}/{name}/{version}/diagram": {"GET": READ},
     "/api/v1/executions": {"GET": READ},
     "/api/v1/counts": {"GET": READ},
     "/api/v1/executions/{id}": {"GET": READ},
@@ -57,6 +58,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/health/live": {"GET": PUBLIC},
     "/health/ready": {"GET": PUBLIC},
     "/metrics": {"GET": STORE},
+    "/api/diagram.css": {"GET": PUBLIC},
     "/api/openapi.json": {"GET": PUBLIC},
     "/api/docs": {"GET": PUBLIC},
 }

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from unspool.api import (
     cloud_events,
     dead_letters,
+    diagrams,
     documentation,
     events,
     executions,
@@ -54,6 +55,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/workflows/{{namespace}}/{{name}}": {"GET": workflows.list_versions},
     f"{V1}/workflows/{{namespace}}/{{name}}/executions": {"POST": executions.start},
     f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}": {"GET": workflows.show},
+    f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}/diagram": {"GET": diagrams.show_definition},
     f"{V1}/executions": {"GET": executions.list_executions},
     f"{V1}/counts": {"GET": executions.counts},
     f"{V1}/executions/{{id}}": {"GET": executions.show},
@@ -80,6 +82,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     "/health/live": {"GET": health.live},
     "/health/ready": {"GET": health.ready},
     "/metrics": {"GET": health.metrics},
+    "/api/diagram.css": {"GET": diagrams.show_stylesheet},
     "/api/openapi.json": {"GET": documentation.openapi},
     "/api/docs": {"GET": documentation.page},
 }
@@ -114,6 +117,7 @@ def create_app(
         hooks=hooks or Hooks(),
         transports=transports,
         authenticator=authenticator or Authenticator(store, clock, AuthenticationSettings()),
+        layouts=diagrams.layouts(store, engine.jq),
         closing=asyncio.Event(),
     )
     app = Starlette(

@@ -19,11 +19,13 @@ from unspool.api.problems import HttpProblem
 from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
 from unspool.definitions.json_value import Json
+from unspool.diagram.layout.geometry import Layout
 from unspool.eventstore import ids
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
+from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.idempotency_keys import IdempotencyKeys
 
 VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,2048}")
@@ -47,6 +49,7 @@ class Services:
     hooks: Hooks
     transports: TransportReader
     authenticator: Authenticator
+    layouts: DefinitionCache[Layout]
     closing: asyncio.Event
     """Set when the API stops. Handlers that wait then answer with the current state."""
 
