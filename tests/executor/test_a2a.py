@@ -15,7 +15,8 @@ from tests.executor.conftest import Service
 from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.a2a.card import UnusableCard, read_card
+from unspool.executor.a2a.card import read_card
+from unspool.executor.documents.text import UnusableDocument
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Completed, Faulted, Outcome
 from unspool.executor.settings import ExecutorSettings
@@ -400,7 +401,7 @@ def test_the_interface_of_a_card_speaks_json_rpc() -> None:
 
 
 def test_a_card_without_json_rpc_names_what_it_has() -> None:
-    with pytest.raises(UnusableCard, match=r"JSONRPC.*GRPC"):
+    with pytest.raises(UnusableDocument, match=r"JSONRPC.*GRPC"):
         read_card({"url": "https://a", "preferredTransport": "GRPC"}, "https://a")
 
 
@@ -421,5 +422,6 @@ BEARER = {"type": "http", "scheme": "bearer"}
     ],
 )
 def test_an_api_key_has_the_place_that_the_card_says(schemes, required, place) -> None:
-    key = read_card({"url": "https://a", "securitySchemes": schemes, **required}, "https://a").api_key
-    assert (None if key is None else key.place) == place
+    card = read_card({"url": "https://a", "securitySchemes": schemes, **required}, "https://a")
+    keyed = card.security.key_for({"bearer": {"token": "t"}})
+    assert (None if keyed is None else keyed[0].place) == place

@@ -205,7 +205,7 @@ def publication(port: int, protocol: str = "http") -> tuple[TaskRequest, TextsIn
     texts = TextsInMemory({sha256_of(text): text})
     arguments = {
         "$kind": "asyncapi",
-        "$documents": {"document": {"sha256": sha256_of(text)}},
+        "$documents": {"document": {"uri": "file:api.json", "sha256": sha256_of(text)}},
         "operation": "send",
         "message": {"payload": {}},
     }

@@ -13,7 +13,8 @@ from tests.executor.openapi_documents import openapi_3, parameter, swagger_2
 from tests.executor.test_openapi import error_of, refused, unusable
 
 from unspool.executor.authentication.credentials import NONE
-from unspool.executor.openapi.document import UnusableDocument, parse
+from unspool.executor.documents.text import UnusableDocument
+from unspool.executor.openapi.document import parse
 from unspool.executor.openapi.operation import read_operation
 from unspool.executor.openapi.request import prepare
 from unspool.executor.outcome import Completed, Rejected

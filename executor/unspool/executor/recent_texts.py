@@ -14,6 +14,9 @@ MOST_CHARACTERS: Final = 32 * 1024 * 1024
 
 Fetch = Callable[[], Awaitable[FetchedText]]
 
+FetchAt = Callable[[str], Awaitable[FetchedText]]
+"""Fetches the text at an address. Raises `Rejected`."""
+
 
 class RecentTexts:
     """Keeps texts for some seconds. Calls for a text that is being fetched wait for it."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import orjson
 
@@ -22,6 +22,8 @@ from unspool.definitions.resource import KIND, ResourceKind
 from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_catalog
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
+from unspool.executor.documents.fetching import fetched_documents
+from unspool.executor.documents.text import shown_address
 from unspool.executor.grpc.proto_files import fetched_files
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.response import text
@@ -64,11 +66,13 @@ class ResourceFetch:
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:  # noqa: ARG002 - as all handlers
         """Fetches a text. Every failure becomes an error that the workflow can catch."""
+        endpoint = request.arguments["endpoint"]
+        fetch = partial(self._in_time, endpoint["uri"], partial(self._fetch_all, request))
         try:
-            address = request.arguments["endpoint"]["uri"]
-            if request.arguments.get(KIND) == ResourceKind.PROTO:
-                return await self._fetch_with_imports(request, address)
-            return await self._fetch(request, address)
+            if not self._is_remote(endpoint["uri"]):
+                return await fetch()
+            # The kind in the key, because limits and what else is fetched depend on it.
+            return await self._recent.get(f"{request.arguments.get(KIND, '')} {_key(endpoint)}", fetch)
         except Rejected as rejected:
             return Faulted(rejected.error)
 
@@ -76,35 +80,40 @@ class ResourceFetch:
         """Ends requests that nothing waits for any more."""
         await self._recent.close()
 
-    async def _fetch_with_imports(self, request: TaskRequest, address: str) -> FetchedText:
-        """Fetches a `.proto` and what it imports, all with the same credentials."""
-        endpoint = request.arguments["endpoint"]
+    def _is_remote(self, address: str) -> bool:
+        return address.startswith(_HTTP) or (
+            address.startswith(f"{CATALOG}:") and self._settings.catalog.startswith(_HTTP)
+        )
+
+    async def _fetch_all(self, request: TaskRequest) -> FetchedText:
+        """Fetches a text; a `.proto` with what it imports, a document with those that it refers to."""
+        endpoint, most = request.arguments["endpoint"], self._most_bytes(request)
+        address = endpoint["uri"]
 
         async def fetch(one: str) -> FetchedText:
-            return await self._fetch(request._replace(arguments={"endpoint": {**endpoint, "uri": one}}), one)
+            # The credentials are for the server that the workflow names.
+            own = {**endpoint, "uri": one} if _origin(one) == _origin(address) else {"uri": one}
+            return await self._fetch(request._replace(arguments={**request.arguments, "endpoint": own}))
 
-        files = partial(
-            self._in_time, address, partial(fetched_files, address, fetch, self._settings.resource_max_bytes)
-        )
-        if not address.startswith(_HTTP):
-            return await files()
-        return await self._recent.get(f"{ResourceKind.PROTO} {_key(endpoint)}", files)
+        match request.arguments.get(KIND):
+            case ResourceKind.PROTO:
+                return await fetched_files(address, fetch, most)
+            case ResourceKind.DOCUMENT:
+                return await fetched_documents(address, fetch, most)
+            case _:
+                return await fetch(address)
 
-    async def _fetch(self, request: TaskRequest, address: str) -> FetchedText:
-        scheme, _, path = address.partition(":")
+    async def _fetch(self, request: TaskRequest) -> FetchedText:
+        endpoint = request.arguments["endpoint"]
+        scheme, _, path = endpoint["uri"].partition(":")
         if scheme == CATALOG:
             catalog = self._settings.catalog
             if catalog.startswith(_HTTP):
-                return await self._get_recent(request, {"uri": of_catalog(absolute(catalog), path)})
+                return await self._get(request, {"uri": of_catalog(absolute(catalog), path)})
             return await self._read(request, catalog, path, "UNSPOOL_CATALOG")
         if scheme == FILE:
             return await self._read(request, self._settings.resources_dir, path, "UNSPOOL_RESOURCES_DIR")
-        return await self._get_recent(request, request.arguments["endpoint"])
-
-    async def _get_recent(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
-        get = partial(self._in_time, endpoint["uri"], partial(self._get, request, endpoint))
-        # The size in the key, so that a larger text does not reach a request with a smaller limit.
-        return await self._recent.get(f"{self._most_bytes(request)} {_key(endpoint)}", get)
+        return await self._get(request, endpoint)
 
     def _most_bytes(self, request: TaskRequest) -> int:
         if request.arguments.get(KIND) == ResourceKind.DOCUMENT:
@@ -117,7 +126,7 @@ class ResourceFetch:
             async with asyncio.timeout(seconds):
                 return await fetch()
         except TimeoutError:
-            detail = f"{_shown(address)} was not fetched within {seconds:g} s"
+            detail = f"{shown_address(address)} was not fetched within {seconds:g} s"
             raise Rejected(communication(detail, title="Timed out")) from None
 
     async def _get(self, request: TaskRequest, endpoint: dict[str, Json]) -> FetchedText:
@@ -141,14 +150,14 @@ class ResourceFetch:
     async def _read(self, request: TaskRequest, directory: str, path: str, setting: str) -> FetchedText:
         address = request.arguments["endpoint"]["uri"]
         if not directory:
-            detail = f"{_shown(address)}: this executor has no such directory ({setting} is not set)"
+            detail = f"{shown_address(address)}: this executor has no such directory ({setting} is not set)"
             raise Rejected(configuration(detail, title="No directory"))
         most = self._most_bytes(request)
         content = await asyncio.to_thread(_content, Path(directory), unquote(path), most)
         if content is None:
             raise Rejected(_missing(address))
         if len(content) > most:
-            detail = f"{_shown(address)} is larger than {most} bytes"
+            detail = f"{shown_address(address)} is larger than {most} bytes"
             raise Rejected(communication(detail, title="Response too large"))
         return FetchedText(text(content, ""))
 
@@ -167,7 +176,7 @@ def _content(directory: Path, path: str, most: int) -> bytes | None:
 
 
 def _missing(address: str) -> WorkflowError:
-    return communication(f"there is no file {_shown(address)}", title="Not Found", status=404)
+    return communication(f"there is no file {shown_address(address)}", title="Not Found", status=404)
 
 
 def _key(endpoint: dict[str, Json]) -> str:
@@ -175,6 +184,6 @@ def _key(endpoint: dict[str, Json]) -> str:
     return orjson.dumps(endpoint, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _shown(address: str) -> str:
-    """An address without its query, which may contain keys."""
-    return address.partition("?")[0]
+def _origin(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc

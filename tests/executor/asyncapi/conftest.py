@@ -81,7 +81,8 @@ async def asyncapi(request: pytest.FixtureRequest) -> AsyncIterator[AsyncApi]:
             sha256 = await texts.put_text("default", text)
             if not {"operation", "channel"} & arguments.keys():
                 arguments["operation"] = "greet"
-            sent = {**arguments, "$kind": "asyncapi", "$documents": {"document": {"sha256": sha256}}}
+            named = {"document": {"uri": "file:api.json?key=hidden", "sha256": sha256}}
+            sent = {**arguments, "$kind": "asyncapi", "$documents": named}
             task = TaskRequest("e1", "r1", "/do/0/call", "call", sent)
             return await handlers["asyncapi"](task, task_context(texts))
 

@@ -284,18 +284,26 @@ async def test_the_first_message_that_matches_is_sent(asyncapi: AsyncApi, servic
     [
         ("asyncapi: 1.2.0", "versions 2 and 3"),
         ("- a list", "mapping"),
-        ("{", "not valid JSON"),
+        ("{", "file:api.json: "),
         ("[" * 100_000, "AsyncAPI document"),
         ("asyncapi: 3.0.0", "no operation 'greet'"),
         ('{"asyncapi": "3.0.0", "operations": {"greet": {"$ref": "#/operations/greet"}}}', "circle"),
-        ('{"asyncapi": "3.0.0", "operations": {"greet": {"$ref": "https://a.test/"}}}', "inside it"),
-        ('{"asyncapi": "3.0.0", "operations": {"greet": {"channel": {"$ref": "#/x"}}}}', "no #/x"),
+        (
+            '{"asyncapi": "3.0.0", "operations": {"greet": {"$ref": "https://a.test/"}}}',
+            "https://a.test/, which was not fetched",
+        ),
+        (
+            '{"asyncapi": "3.0.0", "operations": {"greet": {"channel": {"$ref": "#/x"}}}}',
+            "'#/x' leads nowhere",
+        ),
         ('{"asyncapi": "3.0.0", "operations": {"greet": {"channel": {"address": "a"}}}}', "no server"),
         ('{"asyncapi": "2.6.0"}', "'channel'"),
     ],
 )
 async def test_a_document_that_cannot_be_used_names_the_cause(asyncapi: AsyncApi, text: str, cause: str):
-    assert cause in _refused(await asyncapi(text, message=HELLO))
+    detail = _refused(await asyncapi(text, message=HELLO))
+    assert detail.startswith("the AsyncAPI document file:api.json: ")
+    assert cause in detail
 
 
 @pytest.mark.parametrize("headers", [{"a b": "x"}, {"Transfer-Encoding": "chunked"}, {"x": "a\r\nb: c"}])

@@ -7,14 +7,15 @@ from typing import Final
 
 import aiohttp
 
-from unspool.definitions.errors import configuration, timeout
+from unspool.definitions.errors import timeout
 from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.call_a2a import CARD, SERVER
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.a2a.answer import error_in, result_of, streamed
-from unspool.executor.a2a.card import AgentCard, AgentInterface, ApiKey, UnusableCard, parse, read_card
+from unspool.executor.a2a.card import AgentCard, AgentInterface, read_card
 from unspool.executor.a2a.message import STREAMING, rpc_request
+from unspool.executor.documents.text import UnusableDocument, read_document, unusable
 from unspool.executor.http.client import CONNECTION_ERRORS, HttpClient, is_success
 from unspool.executor.http.failures import connection_error, status_error
 from unspool.executor.http.request import HttpRequest
@@ -41,7 +42,7 @@ class A2aCalls:
         self._settings = services.settings
         self._client = HttpClient(services.outbound, services.settings.http_max_response_bytes)
         self._credentials_of = services.authentication.credentials
-        self._cards: ParsedDocuments[Json] = ParsedDocuments(parse)
+        self._cards: ParsedDocuments[Json] = ParsedDocuments(read_document)
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Makes one call. Every failure becomes an error that the workflow can catch."""
@@ -65,10 +66,8 @@ class A2aCalls:
         named = request.arguments[DOCUMENTS][CARD]
         try:
             card = read_card(await self._cards.get(context, named["sha256"]), named["uri"])
-        except UnusableCard as problem:
-            plain = named["uri"].partition("?")[0]  # a query may contain keys
-            detail = f"the agent card {plain}: {problem}"
-            raise Rejected(configuration(detail, title="Unusable document")) from None
+        except UnusableDocument as problem:
+            raise unusable("agent card", named["uri"], problem) from None
         policy = _policy(request.arguments.get("authentication"), card, named["uri"])
         return self._http(request, card.interface, _addressed(card, policy))
 
@@ -127,20 +126,7 @@ def _policy(policy: Json, card: AgentCard, address: str) -> Json:
 def _addressed(card: AgentCard, policy: Json) -> dict[str, Json]:
     """The address and the credentials of a request: an API key, if that is all that the agent accepts."""
     endpoint: dict[str, Json] = {"uri": card.interface.url}
-    match policy, card.api_key:
-        case {"bearer": {"token": str(token)}}, ApiKey(name, place):
-            return {"endpoint": endpoint, **_placed(name, place, token)}
-        case None, _:
-            return {"endpoint": endpoint}
-        case _:
-            return {"endpoint": {**endpoint, "authentication": policy}}
-
-
-def _placed(name: str, place: str, token: str) -> dict[str, Json]:
-    match place:
-        case "query":
-            return {"query": {name: token}}
-        case "cookie":
-            return {"headers": {"Cookie": f"{name}={token}"}}
-        case _:
-            return {"headers": {name: token}}
+    if (keyed := card.security.key_for(policy)) is not None:
+        key, token = keyed
+        return {"endpoint": endpoint, "headers": key.headers(token), "query": key.query(token)}
+    return {"endpoint": endpoint if policy is None else {**endpoint, "authentication": policy}}

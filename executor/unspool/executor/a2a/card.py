@@ -5,25 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-import orjson
-
 from unspool.definitions.json_value import Json
-from unspool.eventstore import strict_json
+from unspool.executor.authentication.api_keys import Accepted, accepted, required_names
+from unspool.executor.documents.text import UnusableDocument
 
 _JSONRPC: Final = "JSONRPC"
-_PLACES: Final = frozenset({"header", "query", "cookie"})
-
-
-class UnusableCard(ValueError):
-    """A text is no agent card, or the card names no interface that can be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """Where an API key goes: a header, a query parameter or a cookie."""
-
-    name: str
-    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +26,27 @@ class AgentCard:
     """What a call needs of a card."""
 
     interface: AgentInterface
-    api_key: ApiKey | None
-    """If the agent accepts API keys only."""
-
-
-def parse(text: str) -> Json:
-    """The value of a card. Raises `UnusableCard`."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise UnusableCard(f"it is not valid JSON: {error}") from None
-    if not isinstance(value, dict) or strict_json.too_deep(text.encode(), value):
-        raise UnusableCard("it is not an agent card")
-    return value
+    security: Accepted
 
 
 def read_card(card: dict[str, Json], address: str) -> AgentCard:
-    """The interface of an agent, and its API key.
+    """The interface of an agent, and what it accepts as credentials.
 
     Args:
-        card: as `parse` returns it.
+        card: its value.
         address: of the card, for relative addresses in it.
 
     Raises:
-        UnusableCard: there is no interface that speaks JSON-RPC.
+        UnusableDocument: there is no interface that speaks JSON-RPC.
     """
     offered = list(_interfaces(card))
     usable = [interface for binding, interface in offered if binding.upper() == _JSONRPC]
     if not usable:
         known = ", ".join(dict.fromkeys(binding for binding, _ in offered)) or "none"
-        raise UnusableCard(f"it names no interface for {_JSONRPC}; it has: {known}")
+        raise UnusableDocument(f"it names no interface for {_JSONRPC}; it has: {known}")
     # Methods and parameters of the DSL are those of 0.3.
     first = next((interface for interface in usable if not interface.modern), usable[0])
-    return AgentCard(AgentInterface(urljoin(address, first.url), first.modern), _api_key(card))
+    return AgentCard(AgentInterface(urljoin(address, first.url), first.modern), accepted(_schemes(card)))
 
 
 def _interfaces(card: dict[str, Json]) -> Iterator[tuple[str, AgentInterface]]:
@@ -97,12 +71,6 @@ def _is_modern(version: Json) -> bool:
     return not str(version or "1.0").startswith("0.")
 
 
-def _api_key(card: dict[str, Json]) -> ApiKey | None:
-    schemes = list(_schemes(card))
-    keys = [key for scheme in schemes if (key := _key(scheme)) is not None]
-    return keys[0] if keys and len(keys) == len(schemes) else None
-
-
 def _schemes(card: dict[str, Json]) -> Iterator[dict[str, Json]]:
     """The security schemes that the card requires; all if it requires none of them."""
     defined = card.get("securitySchemes")
@@ -115,21 +83,10 @@ def _schemes(card: dict[str, Json]) -> Iterator[dict[str, Json]]:
 
 
 def _required(card: dict[str, Json]) -> Iterable[str]:
-    for each in _members(card.get("security")):
-        yield from each
+    yield from required_names(card.get("security"))
     for each in _members(card.get("securityRequirements")):
         schemes = each.get("schemes")
         yield from schemes if isinstance(schemes, dict) else ()
-
-
-def _key(scheme: dict[str, Json]) -> ApiKey | None:
-    match scheme:
-        case {"type": "apiKey", "in": str(place), "name": str(name)} if place in _PLACES:
-            return ApiKey(name, place)
-        case {"apiKeySecurityScheme": {"location": str(place), "name": str(name)}} if place in _PLACES:
-            return ApiKey(name, place)
-        case _:
-            return None
 
 
 def _members(value: Json) -> Iterator[dict[str, Json]]:

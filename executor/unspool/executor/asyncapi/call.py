@@ -8,7 +8,7 @@ from unspool.definitions import errors
 from unspool.definitions.tasks.call_asyncapi import SUBSCRIPTION
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
-from unspool.executor.asyncapi.document import AsyncApiDocument, parse_document, refuse
+from unspool.executor.asyncapi.document import AsyncApiDocument, parse_document
 from unspool.executor.asyncapi.failures import broker_failure
 from unspool.executor.asyncapi.filter import MessageFilter
 from unspool.executor.asyncapi.messages import outbound
@@ -23,8 +23,9 @@ from unspool.executor.brokers.port import (
     Subscription,
 )
 from unspool.executor.brokers.protocols import PROTOCOLS, ExtraMissing, connector
+from unspool.executor.documents.text import UnusableDocument, unusable
 from unspool.executor.kinds import HandlerServices
-from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
+from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected, reject
 from unspool.executor.parsed_documents import ParsedDocuments
 from unspool.executor.task_context import TaskContext
 
@@ -44,15 +45,17 @@ class AsyncApiCall:
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Makes one call. Every failure becomes an error that the workflow can catch."""
+        named = request.arguments[DOCUMENTS]["document"]
         try:
-            sha256 = request.arguments[DOCUMENTS]["document"]["sha256"]
-            document = await self._documents.get(context, sha256)
+            document = await self._documents.get(context, named["sha256"])
             request = await self._with_token(request)
             target = await asyncio.to_thread(find_target, document, request.arguments)
             if SUBSCRIPTION in request.arguments:
                 await self._subscribe(request, context, document, target)
             else:
                 await self._publish(request, document, target)
+        except UnusableDocument as problem:
+            return Faulted(unusable("AsyncAPI document", named["uri"], problem).error)
         except Rejected as rejected:
             return Faulted(rejected.error)
         return Completed(None)
@@ -116,6 +119,6 @@ class AsyncApiCall:
         try:
             connect = await asyncio.to_thread(connector, PROTOCOLS[target.server.protocol])
         except ExtraMissing as error:
-            raise refuse(str(error)) from None
+            reject(str(error))
         async with connect(target.server, self._services.outbound) as broker:
             yield broker

@@ -2,30 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+from urllib.parse import unquote
 
 import orjson
 
 from unspool.definitions.data_schema import BadSchema, DataSchema
-from unspool.definitions.document import load
-from unspool.definitions.errors import configuration
-from unspool.definitions.json_pointer import value_at
 from unspool.definitions.json_value import Json
-from unspool.definitions.problems import DefinitionInvalid
-from unspool.eventstore import strict_json
-from unspool.executor.outcome import Rejected
+from unspool.definitions.spelling import shown
+from unspool.executor.documents.references import OTHERS, at_reference
+from unspool.executor.documents.text import UnusableDocument, read_document
 
 _MOST_REFERENCES: Final = 32
 """References that lead from one to the next."""
 
 _JSON_SCHEMAS: Final = ("application/vnd.aai.asyncapi", "application/schema+json", "application/schema+yaml")
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-_MAPPING: Final = "an AsyncAPI document is a mapping; it begins with 'asyncapi:'"
-
-
-def refuse(detail: str) -> Rejected:
-    """The exception for a document or a call that cannot be used."""
-    return Rejected(configuration(detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +36,10 @@ class AsyncApiDocument:
         return self.members(self.value.get("servers"))
 
     def at(self, value: Json) -> dict[str, Json]:
-        """The object that a value is or refers to, with its traits. Raises `Rejected`."""
+        """The object that a value is or refers to, with its traits. Raises `UnusableDocument`."""
         found = self._followed(value)
         if not isinstance(found, dict):
-            raise refuse("the AsyncAPI document has something else where an object must be")
+            raise UnusableDocument("it has something else where an object must be")
         traits = found.get("traits")
         if not isinstance(traits, list):
             return found
@@ -73,7 +65,7 @@ class AsyncApiDocument:
         return self.at(found) if found is not None else {}
 
     def schema(self, schema: Json, format_: Json) -> DataSchema | None:
-        """The compiled schema; None if there is none, or it is not a JSON Schema. Raises `Rejected`."""
+        """The compiled schema; None if there is none that is a JSON Schema. Raises `UnusableDocument`."""
         if not isinstance(schema, dict | bool):
             return None
         if isinstance(format_, str) and not format_.startswith(_JSON_SCHEMAS):
@@ -86,55 +78,33 @@ class AsyncApiDocument:
     def _compiled(self, schema: Json) -> DataSchema:
         root: dict[str, Json] = {"$schema": _DRAFT, "allOf": [schema]}
         if b'"$ref"' in orjson.dumps(schema):
-            root["components"] = self.value.get("components", {})
+            root |= {name: self.value[name] for name in ("components", OTHERS) if name in self.value}
         try:
             return DataSchema.compile(root)
         except BadSchema as error:
-            raise refuse(f"a schema of the AsyncAPI document cannot be used: {error}") from None
+            raise UnusableDocument(f"one of its schemas cannot be used: {error}") from None
 
     def _followed(self, value: Json) -> Json:
         for _ in range(_MOST_REFERENCES):
             if not isinstance(value, dict) or "$ref" not in value:
                 return value
             value = self._referred(value["$ref"])
-        raise refuse("the AsyncAPI document has references that lead in a circle")
+        raise UnusableDocument("it has references that lead in a circle")
 
     def _referred(self, reference: Json) -> Json:
         if not isinstance(reference, str) or not reference.startswith("#/"):
-            raise refuse(f"the AsyncAPI document refers to {reference!r}; only references inside it work")
-        try:
-            value = value_at(self.value, reference[1:])
-        except LookupError:
-            value = None
-        if value is None:
-            raise refuse(f"the AsyncAPI document has no {reference}")
-        return value
+            raise UnusableDocument(f"it refers to {shown(reference)}, which was not fetched")
+        return at_reference(self.value, reference, unquote(reference[1:]))
 
 
 def parse_document(text: str) -> AsyncApiDocument:
-    """Reads a document in JSON or YAML. Raises `Rejected`."""
-    value = _value(text)
+    """Reads a document in JSON or YAML. Raises `UnusableDocument`."""
+    value = read_document(text)
     version = value.get("asyncapi")
     for major in (2, 3):
         if isinstance(version, str) and version.startswith(f"{major}."):
             return AsyncApiDocument(value, major)
-    raise refuse(f"the document is for AsyncAPI {version!r}; versions 2 and 3 can be used")
-
-
-def _value(text: str) -> dict[str, Any]:
-    if text.lstrip().startswith("{"):
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise refuse(f"the AsyncAPI document is not valid JSON: {error}") from None
-        if strict_json.too_deep(text.encode(), value):
-            raise refuse(f"the AsyncAPI document is nested deeper than {strict_json.MAX_DEPTH} levels")
-        return value if isinstance(value, dict) else {}
-    try:
-        return load(text, mapping=_MAPPING).value
-    except DefinitionInvalid as invalid:
-        first = invalid.problems[0]
-        raise refuse(f"the AsyncAPI document: {first.line}:{first.column}: {first.message}") from None
+    raise UnusableDocument(f"it is for AsyncAPI {shown(version)}; versions 2 and 3 can be used")
 
 
 def texts(value: Json) -> Iterator[str]:

@@ -11,7 +11,7 @@ from unspool.definitions.expressions import (
     JqRunner,
 )
 from unspool.definitions.json_value import Json
-from unspool.executor.asyncapi.document import refuse
+from unspool.executor.outcome import reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class MessageFilter:
         try:
             compiled = ExpressionCompiler(jq=jq, mode="strict").expression(written["expression"])
         except ExpressionError as error:
-            raise refuse(f"the filter of the subscription: {error}") from None
+            reject(f"the filter of the subscription: {error}")
         return cls(compiled, written["variables"])
 
     def takes(self, message: Json) -> bool:

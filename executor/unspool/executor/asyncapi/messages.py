@@ -9,10 +9,10 @@ import orjson
 from unspool.definitions.errors import validation
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
-from unspool.executor.asyncapi.document import AsyncApiDocument, refuse
+from unspool.executor.asyncapi.document import AsyncApiDocument
 from unspool.executor.brokers.port import InboundMessage, OutboundMessage
 from unspool.executor.http.response import UnreadableContent, content
-from unspool.executor.outcome import Rejected
+from unspool.executor.outcome import Rejected, reject
 
 _JSON: Final = re.compile(r"application/json|text/json|[\w.-]+/[\w.-]+\+json")
 _DEFAULT_TYPE: Final = "application/json"
@@ -63,7 +63,7 @@ def outbound(
     """Returns the message as it is published. Raises `Rejected`."""
     content_type = _content_type(document, described)
     if not _JSON.fullmatch(content_type.partition(";")[0].strip().lower()):
-        raise refuse(f"messages with the content type {content_type!r} cannot be made; JSON can")
+        reject(f"messages with the content type {content_type!r} cannot be made; JSON can")
     return OutboundMessage(
         orjson.dumps(message["payload"]) if message.get("payload") is not None else b"",
         content_type,
@@ -84,10 +84,10 @@ def _headers(values: Json) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in (values or {}).items():
         if not _NAME.fullmatch(name) or name.lower() in _OF_CONNECTIONS:
-            raise refuse(f"a message cannot have a header with the name {name!r}")
+            reject(f"a message cannot have a header with the name {name!r}")
         text = value if isinstance(value, str) else orjson.dumps(value).decode()
         if _NOT_IN_HEADER.search(text):
-            raise refuse(f"the header {name!r} contains line breaks or control characters")
+            reject(f"the header {name!r} contains line breaks or control characters")
         headers[name] = text
     return headers
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from unspool.definitions.json_value import Json
-from unspool.executor.asyncapi.document import AsyncApiDocument, refuse, texts
+from unspool.executor.asyncapi.document import AsyncApiDocument, texts
+from unspool.executor.documents.text import UnusableDocument
 
 _PARAMETER: Final = re.compile(r"\{([^{}]+)\}")
 _SHOWN: Final = 10
@@ -31,14 +32,14 @@ class Operation:
 
 
 def find_operation(document: AsyncApiDocument, arguments: Mapping[str, Any]) -> Operation:
-    """Returns what a call names. Raises `Rejected`."""
+    """Returns what a call names. Raises `UnusableDocument`."""
     if document.version == 2:
         if "channel" not in arguments:
-            raise refuse("the document is for AsyncAPI 2: a call names a 'channel' of it, not an 'operation'")
+            raise UnusableDocument("it is for AsyncAPI 2: a call names a 'channel' of it, not an 'operation'")
         what = "subscribe" if "subscription" in arguments else "publish"
         return _of_channel(document, arguments["channel"], what)
     if "operation" not in arguments:
-        raise refuse("the document is for AsyncAPI 3: a call names an 'operation' of it, not a 'channel'")
+        raise UnusableDocument("it is for AsyncAPI 3: a call names an 'operation' of it, not a 'channel'")
     return _of_operation(document, arguments["operation"])
 
 
@@ -47,7 +48,7 @@ def _of_channel(document: AsyncApiDocument, name: Json, what: str) -> Operation:
     address, known = _written_channel(channels, name)
     channel = channels[address]
     if channel.get(what) is None:
-        raise refuse(f"the channel {address!r} has no operation '{what}'")
+        raise UnusableDocument(f"the channel {address!r} has no operation '{what}'")
     operation = document.at(channel[what])
     message = document.at(operation["message"]) if "message" in operation else {}
     messages = document.items(message["oneOf"]) if "oneOf" in message else [message]
@@ -67,7 +68,7 @@ def _written_channel(channels: Mapping[str, Json], name: Json) -> tuple[str, dic
         known = _matched(address.split("/"), str(name).split("/"))
         if known is not None:
             return address, known
-    raise refuse(f"the AsyncAPI document has no channel {name!r}{_of(channels)}")
+    raise UnusableDocument(f"it has no channel {name!r}{_of(channels)}")
 
 
 def _matched(segments: list[str], written: list[str]) -> dict[str, str] | None:
@@ -88,11 +89,11 @@ def _of_operation(document: AsyncApiDocument, name: Json) -> Operation:
     operations = document.members(document.value.get("operations"))
     operation = operations.get(str(name))
     if operation is None:
-        raise refuse(f"the AsyncAPI document has no operation {name!r}{_of(operations)}")
+        raise UnusableDocument(f"it has no operation {name!r}{_of(operations)}")
     channel = document.at(operation.get("channel"))
     address = channel.get("address")
     if not isinstance(address, str):
-        raise refuse(f"the channel of the operation {name!r} has no address")
+        raise UnusableDocument(f"the channel of the operation {name!r} has no address")
     messages = document.items(operation.get("messages"))
     return Operation(
         address,

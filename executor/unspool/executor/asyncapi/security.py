@@ -3,11 +3,13 @@
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from unspool.definitions.json_value import Json
-from unspool.executor.asyncapi.document import AsyncApiDocument, refuse
+from unspool.executor.asyncapi.document import AsyncApiDocument
+from unspool.executor.authentication.api_keys import api_key, required_names
 from unspool.executor.brokers.port import Credentials
+from unspool.executor.outcome import reject
 
 _SCRAM: Final = {"scramSha256": "SCRAM-SHA-256", "scramSha512": "SCRAM-SHA-512"}
 
@@ -40,29 +42,24 @@ def _of_policy(policy: Json) -> Credentials:
             _check_header(token)
             return Credentials(token=token, headers={"Authorization": f"Bearer {token}"})
         case {"basic": _} | {"bearer": _}:
-            raise refuse("basic authentication needs a username and a password, bearer a token, all text")
+            return reject("basic authentication needs a username and a password, bearer a token, all text")
         case _:
             kind = ", ".join(policy) if isinstance(policy, dict) else type(policy).__name__
-            raise refuse(
-                f"authentication of call: asyncapi must be basic, bearer, oauth2 or oidc, not {kind}"
-            )
+            return reject(f"authentication of call: asyncapi is basic, bearer, oauth2 or oidc, not {kind}")
 
 
 def _check_header(text: str) -> None:
     if not text.isprintable() or not text.isascii():
-        raise refuse("a token must be printable ASCII text")
+        reject("a token must be printable ASCII text")
 
 
 def _schemes(document: AsyncApiDocument, security: Json) -> Iterator[dict[str, Json]]:
     """The security schemes: by name in AsyncAPI 2, themselves in AsyncAPI 3."""
-    if not isinstance(security, list):
-        return
-    named: Mapping[str, Any] = document.at(document.value.get("components", {})).get("securitySchemes", {})
-    for requirement in security:
-        if document.version == 2 and isinstance(requirement, dict):
-            yield from (document.at(named[name]) for name in requirement if name in named)
-        elif document.version == 3:
-            yield document.at(requirement)
+    if document.version == 2:
+        named = document.at(document.value.get("components", {})).get("securitySchemes", {})
+        yield from (document.at(named[name]) for name in required_names(security) if name in named)
+    else:
+        yield from document.items(security)
 
 
 def _as_required(credentials: Credentials, scheme: Mapping[str, Json]) -> Credentials:
@@ -73,14 +70,8 @@ def _as_required(credentials: Credentials, scheme: Mapping[str, Json]) -> Creden
             return replace(credentials, username=credentials.token or credentials.username)
         case {"type": "apiKey", "in": "password"}:
             return replace(credentials, password=credentials.token or credentials.password)
-        case {"type": "httpApiKey", "name": str() as name, "in": where} if credentials.token:
-            return _api_key(credentials, name, where)
+        case {"type": "httpApiKey"} if credentials.token and (key := api_key(scheme)) is not None:
+            token = credentials.token
+            return replace(credentials, headers=key.headers(token), query=key.query(token))
         case _:
             return credentials
-
-
-def _api_key(credentials: Credentials, name: str, where: Json) -> Credentials:
-    if where == "query":
-        return replace(credentials, headers={}, query={name: credentials.token})
-    header = f"{name}={credentials.token}" if where == "cookie" else credentials.token
-    return replace(credentials, headers={"Cookie" if where == "cookie" else name: header})

@@ -6,10 +6,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from unspool.definitions.json_value import Json
-from unspool.executor.asyncapi.document import AsyncApiDocument, refuse, texts
+from unspool.executor.asyncapi.document import AsyncApiDocument, texts
 from unspool.executor.asyncapi.operation import Operation
 from unspool.executor.brokers.port import Server
 from unspool.executor.brokers.protocols import PROTOCOLS
+from unspool.executor.documents.text import UnusableDocument
 
 _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
 _NAMES: Final = re.compile(r"[\x21-\x7e]+")
@@ -19,20 +20,20 @@ def choose_server(operation: Operation, arguments: Mapping[str, Any]) -> dict[st
     """Returns the server that a call names, else the first one with its protocol, else the first one.
 
     Raises:
-        Rejected: there is none.
+        UnusableDocument: there is none.
     """
     named = arguments.get("server")
     if named is not None:
         found = operation.servers.get(named["name"])
         if found is None:
             known = ", ".join(repr(name) for name in operation.servers) or "none"
-            raise refuse(f"the channel has no server {named['name']!r}; it has {known}")
+            raise UnusableDocument(f"the channel has no server {named['name']!r}; it has {known}")
         return found
     wanted = arguments.get("protocol")
     for server in operation.servers.values():
         if wanted is None or _same(wanted, server.get("protocol")):
             return server
-    raise refuse("the channel has no server" + (f" with the protocol {wanted!r}" if wanted else ""))
+    raise UnusableDocument("the channel has no server" + (f" with the protocol {wanted!r}" if wanted else ""))
 
 
 def _same(wanted: str, protocol: Json) -> bool:
@@ -44,11 +45,11 @@ def _same(wanted: str, protocol: Json) -> bool:
 def server_of(
     document: AsyncApiDocument, server: Mapping[str, Json], variables: Mapping[str, Json]
 ) -> Server:
-    """Returns where a server is, without credentials. Raises `Rejected`."""
+    """Returns where a server is, without credentials. Raises `UnusableDocument`."""
     name = server.get("protocol")
     protocol = PROTOCOLS.get(str(name))
     if protocol is None:
-        raise refuse(f"the protocol {name!r} cannot be used; these can: {', '.join(PROTOCOLS)}")
+        raise UnusableDocument(f"the protocol {name!r} cannot be used; these can: {', '.join(PROTOCOLS)}")
     known = document.members(server.get("variables"))
     if document.version == 2:
         written = substituted(server.get("url"), known, variables, "server")
@@ -61,7 +62,7 @@ def server_of(
     except ValueError:
         address, port = "", None
     if not _NAMES.fullmatch(address) or port == 0:
-        raise refuse("the server of the AsyncAPI document has no valid address")
+        raise UnusableDocument("the server of it has no valid address")
     path = "" if split.path == "/" else split.path
     options = document.bindings(server, protocol.name)
     version = str(server.get("protocolVersion", ""))
@@ -72,9 +73,9 @@ def server_of(
 def substituted(
     text: Json, known: Mapping[str, Mapping[str, Json]], values: Mapping[str, Json], what: str
 ) -> str:
-    """Returns a text with the values of its variables, else their defaults. Raises `Rejected`."""
+    """Returns a text with the values of its variables, else their defaults. Raises `UnusableDocument`."""
     if not isinstance(text, str):
-        raise refuse(f"a {what} of the AsyncAPI document has no address")
+        raise UnusableDocument(f"a {what} of it has no address")
 
     def value_of(found: re.Match[str]) -> str:
         name = found[1]
@@ -83,10 +84,10 @@ def substituted(
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            raise refuse(f"the variable {name!r} of the {what} has no value")
+            raise UnusableDocument(f"the variable {name!r} of the {what} has no value")
         allowed = list(texts(variable.get("enum")))
         if allowed and value not in allowed:
-            raise refuse(f"the variable {name!r} of the {what} must be one of {', '.join(allowed)}")
+            raise UnusableDocument(f"the variable {name!r} of the {what} must be one of {', '.join(allowed)}")
         return value
 
     return _VARIABLE.sub(value_of, text)

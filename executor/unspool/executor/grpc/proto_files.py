@@ -7,7 +7,7 @@ The text is stored by its hash as any external resource, so an execution always 
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,9 @@ import orjson
 from unspool.definitions.errors import communication, configuration
 from unspool.definitions.resource_address import absolute
 from unspool.definitions.spelling import shown
+from unspool.executor.documents.text import shown_address
 from unspool.executor.outcome import FetchedText, Rejected
+from unspool.executor.recent_texts import FetchAt
 
 MOST_FILES: Final = 200
 """Files of one `.proto`, with all imports."""
@@ -37,9 +39,6 @@ _PLACE: Final = re.compile(r"\x00(\d+)\x00")
 _NAME: Final = re.compile(r"(?!-|\.{1,2}/)[\w.+-]+(?:/(?!\.{1,2}(?:/|$))[\w.+-]+)*", re.ASCII)
 _MISSING: Final = frozenset({403, 404, 410})
 """The status of an address without a file; stores of objects answer 403."""
-
-Fetch = Callable[[str], Awaitable[FetchedText]]
-"""Fetches the text at an address. Raises `Rejected`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class ProtoFiles:
         return cls(value["main"], value["files"])
 
 
-async def fetched_files(address: str, fetch: Fetch, most_bytes: int) -> FetchedText:
+async def fetched_files(address: str, fetch: FetchAt, most_bytes: int) -> FetchedText:
     """Fetches a `.proto` and all that it imports, as one text.
 
     Args:
@@ -92,7 +91,7 @@ async def fetched_files(address: str, fetch: Fetch, most_bytes: int) -> FetchedT
         waiting += new
         if size > most_bytes or len(found) >= MOST_FILES:
             most = f"{most_bytes} bytes or {MOST_FILES} files"
-            detail = f"{_shown(address)} and what it imports are more than {most}"
+            detail = f"{shown_address(address)} and what it imports are more than {most}"
             raise Rejected(configuration(detail, title="Too many imports"))
     main_name = _free_name(address, found)
     return FetchedText(ProtoFiles(main_name, {main_name: main, **found}).to_text())
@@ -103,7 +102,8 @@ async def _imports(text: str, place: str) -> list[str]:
     names = await asyncio.to_thread(lambda: list(dict.fromkeys(imports_of(text))))
     for name in names:
         if len(name) > 200 or not _NAME.fullmatch(name):
-            detail = f"{_shown(place)} imports '{shown(name)}', which is not the relative path of a file"
+            plain = shown_address(place)
+            detail = f"{plain} imports '{shown(name)}', which is not the relative path of a file"
             raise Rejected(configuration(detail, title="Unusable import"))
     return [name for name in names if not name.startswith(WELL_KNOWN)]
 
@@ -128,7 +128,7 @@ class _Search:
     """Looks for imported files in the directory of a `.proto`, and in the directories above it."""
 
     address: str
-    fetch: Fetch
+    fetch: FetchAt
     level: int = 0
     """How many directories above was the last file that was found; the next one is first looked for there."""
     levels: int = field(init=False)
@@ -151,9 +151,8 @@ class _Search:
             else:
                 self.level = level
                 return text
-        detail = (
-            f"{_shown(self.address)} needs '{name}', which is neither in its directory nor in one above it"
-        )
+        plain = shown_address(self.address)
+        detail = f"{plain} needs '{name}', which is neither in its directory nor in one above it"
         raise Rejected(communication(detail, title="Not Found", status=404))
 
 
@@ -164,8 +163,3 @@ def _free_name(address: str, taken: dict[str, str]) -> str:
     while name in taken:
         name = f"_{name}"
     return name
-
-
-def _shown(address: str) -> str:
-    """An address without its query, which may contain keys."""
-    return address.partition("?")[0]

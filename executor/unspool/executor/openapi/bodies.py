@@ -12,7 +12,8 @@ import orjson
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
-from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
+from unspool.executor.documents.text import UnusableDocument
+from unspool.executor.openapi.document import ApiDocument, Edition
 from unspool.executor.openapi.multipart import Part, multipart
 from unspool.executor.openapi.parameters import Parameter, body_parameter
 from unspool.executor.openapi.schemas import SchemaChecks

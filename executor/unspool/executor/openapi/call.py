@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from unspool.definitions.errors import WorkflowError, configuration
+from unspool.definitions.errors import configuration
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
 from unspool.definitions.tasks.call_openapi import DOCUMENT
 from unspool.definitions.tasks.request import DOCUMENTS
 from unspool.eventstore.records import TaskRequest
+from unspool.executor.documents.text import UnusableDocument, unusable
 from unspool.executor.http.call import HttpCall
 from unspool.executor.http.request import HttpRequest
 from unspool.executor.kinds import HandlerServices
-from unspool.executor.openapi.document import ApiDocument, UnusableDocument, parse
+from unspool.executor.openapi.document import ApiDocument, parse
 from unspool.executor.openapi.operation import Operation, read_operation
 from unspool.executor.openapi.request import prepare
 from unspool.executor.outcome import Faulted, Outcome, Rejected
@@ -61,7 +62,7 @@ class OpenApiCall:
             operation = await self._operation(context, named["sha256"], arguments["operationId"])
             return prepare(operation, named["uri"], arguments, request.idempotency_key, self._credentials_of)
         except UnusableDocument as problem:
-            raise Rejected(_unusable(named["uri"], problem)) from None
+            raise unusable("OpenAPI document", named["uri"], problem) from None
 
     async def _operation(self, context: TaskContext, sha256: str, operation_id: Json) -> Operation:
         """An operation of a document. Raises `UnusableDocument`, and `Rejected` if the id is not text."""
@@ -78,8 +79,3 @@ class OpenApiCall:
         if len(self._operations) > MOST_OPERATIONS:
             self._operations.popitem(last=False)
         return operation
-
-
-def _unusable(address: str, problem: UnusableDocument) -> WorkflowError:
-    plain = address.partition("?")[0]  # a query may contain keys
-    return configuration(f"the OpenAPI document {plain}: {problem}", title="Unusable document")

@@ -1,4 +1,4 @@
-"""Reads OpenAPI documents: Swagger 2.0, OpenAPI 3.0 and 3.1, in JSON or YAML. Pure."""
+"""Reads OpenAPI documents: Swagger 2.0, OpenAPI 3.0, 3.1 and 3.2, in JSON or YAML. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,25 +6,14 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote
 
-import orjson
-
-from unspool.definitions.json_pointer import value_at
 from unspool.definitions.json_value import Json
-from unspool.definitions.nesting import is_deeper
-from unspool.definitions.problems import DefinitionInvalid
 from unspool.definitions.spelling import did_you_mean, shown
-from unspool.definitions.yaml_core import MAX_DEPTH, compose
+from unspool.executor.documents.references import at_reference
+from unspool.executor.documents.text import UnusableDocument, read_document
 
-MAX_YAML_CHARACTERS: Final = 8 * 1024 * 1024
-"""YAML is read about fifty times slower than JSON."""
-
-_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _MAX_HOPS: Final = 32
 """References that lead to references."""
-
-
-class UnusableDocument(ValueError):
-    """A document is not valid, or does not have what a call needs. The message names place and cause."""
 
 
 class Edition(StrEnum):
@@ -33,6 +22,12 @@ class Edition(StrEnum):
     SWAGGER_2 = "2.0"
     OPENAPI_3_0 = "3.0"
     OPENAPI_3_1 = "3.1"
+    OPENAPI_3_2 = "3.2"
+
+    @property
+    def has_json_schema(self) -> bool:
+        """Whether its schemas are those of JSON Schema 2020-12."""
+        return self in {Edition.OPENAPI_3_1, Edition.OPENAPI_3_2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,7 @@ class Place:
 
     path: str
     method: str
+    """As the document has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +59,11 @@ class ApiDocument:
             meant = did_you_mean(operation_id, self._similar(operation_id))
             raise UnusableDocument(f"it has no operation '{shown(operation_id)}'{meant}")
         return place
+
+    def operation(self, place: Place) -> tuple[dict[str, Json], dict[str, Json]]:
+        """The path item and the operation at a place of this document."""
+        item = self.known(self.root["paths"][place.path])
+        return item, self.known(_by_method(item)[place.method])
 
     def resolved(self, value: Json) -> Json:
         """The value, or what its `$ref` leads to.
@@ -88,13 +89,9 @@ class ApiDocument:
         """The value at a reference, which is a JSON pointer (RFC 6901, 6). Raises `UnusableDocument`."""
         if not reference.startswith("#"):
             raise UnusableDocument(
-                f"the reference '{shown(reference)}' leads to another document; only those within "
-                "the document are followed"
+                f"the reference '{shown(reference)}' leads to another document, which was not fetched"
             )
-        try:
-            return value_at(self.root, unquote(reference[1:]))
-        except LookupError:
-            raise UnusableDocument(f"the reference '{shown(reference)}' leads nowhere") from None
+        return at_reference(self.root, reference, unquote(reference[1:]))
 
     def _similar(self, operation_id: str) -> Iterator[str]:
         """The ids with the same first letter, so that a large document has not too many to compare."""
@@ -108,9 +105,7 @@ def parse(text: str) -> ApiDocument:
     Raises:
         UnusableDocument: it is neither JSON nor YAML, exceeds a limit, or is not an OpenAPI document.
     """
-    root = _value(text.removeprefix("\ufeff"))
-    if not isinstance(root, dict):
-        raise UnusableDocument("it is not an OpenAPI document, which is a mapping")
+    root = read_document(text)
     operations: dict[str, Place] = {}
     ambiguous = set()
     for operation_id, place in _operations(root):
@@ -118,31 +113,6 @@ def parse(text: str) -> ApiDocument:
             ambiguous.add(operation_id)
         operations[operation_id] = place
     return ApiDocument(root, _edition(root), operations, frozenset(ambiguous))
-
-
-def _value(text: str) -> Json:
-    if text.lstrip()[:1] in {"{", "["}:
-        try:
-            return _not_too_deep(orjson.loads(text))
-        except orjson.JSONDecodeError as error:
-            cause = f"it is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-            if len(text) > MAX_YAML_CHARACTERS:
-                raise UnusableDocument(cause) from None
-    if len(text) > MAX_YAML_CHARACTERS:
-        raise UnusableDocument(
-            f"it is YAML with more than {MAX_YAML_CHARACTERS} characters; JSON may have more"
-        )
-    try:
-        return compose(text).value
-    except DefinitionInvalid as invalid:
-        first = invalid.problems[0]
-        raise UnusableDocument(f"{first.line}:{first.column}: {first.message}") from None
-
-
-def _not_too_deep(value: Json) -> Json:
-    if is_deeper(value, MAX_DEPTH):
-        raise UnusableDocument(f"it is nested more than {MAX_DEPTH} levels deep")
-    return value
 
 
 def _edition(root: dict[str, Json]) -> Edition:
@@ -153,7 +123,7 @@ def _edition(root: dict[str, Json]) -> Edition:
             return edition
     if version is None:
         raise UnusableDocument("it is not an OpenAPI document: it has neither 'openapi' nor 'swagger'")
-    raise UnusableDocument(f"it is OpenAPI {shown(version)}; supported are 2.0, 3.0 and 3.1")
+    raise UnusableDocument(f"it is OpenAPI {shown(version)}; supported are 2.0, 3.0, 3.1 and 3.2")
 
 
 def _operations(root: dict[str, Json]) -> Iterator[tuple[str, Place]]:
@@ -163,7 +133,16 @@ def _operations(root: dict[str, Json]) -> Iterator[tuple[str, Place]]:
         if not path.startswith("/"):
             continue
         item = without_operations.known(item)  # noqa: PLW2901 - what its reference leads to
-        for method in _METHODS:
-            operation = item.get(method)
+        for method, operation in _by_method(item).items():
             if isinstance(operation, dict) and isinstance(operation.get("operationId"), str):
                 yield operation["operationId"], Place(path, method)
+
+
+def _by_method(item: dict[str, Json]) -> dict[str, Json]:
+    """The operations of a path; OpenAPI 3.2 has some beside those with the usual methods."""
+    found: dict[str, Json] = {method: item[method] for method in _METHODS if method in item}
+    additional = item.get("additionalOperations")
+    for method, operation in additional.items() if isinstance(additional, dict) else ():
+        if method.isascii() and method.isalpha() and method.upper() != "CONNECT":
+            found.setdefault(method, operation)
+    return found

@@ -6,11 +6,13 @@ from typing import Final
 
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
+from unspool.executor.authentication.api_keys import Accepted
+from unspool.executor.documents.text import UnusableDocument
 from unspool.executor.openapi.bodies import IS_JSON, Body, body_of
-from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
+from unspool.executor.openapi.document import ApiDocument, Edition
 from unspool.executor.openapi.parameters import FORM, Parameter, read_parameters
 from unspool.executor.openapi.schemas import SchemaChecks
-from unspool.executor.openapi.security import Security, security_of
+from unspool.executor.openapi.security import security_of
 from unspool.executor.openapi.servers import Server, server_of
 
 _MOST_TYPES: Final = 5
@@ -31,7 +33,7 @@ class Operation:
     server: Server
     parameters: tuple[Parameter, ...]
     body: Body | None
-    security: Security
+    security: Accepted
     accept: str
     """The value of the `Accept` header."""
 
@@ -45,8 +47,7 @@ def read_operation(document: ApiDocument, operation_id: str) -> Operation:
     place = document.place(operation_id)
     if len(place.path) > MAX_PATH:
         raise UnusableDocument(f"the path of '{operation_id}' has more than {MAX_PATH} characters")
-    item = document.resolved(document.root["paths"][place.path])
-    operation = item[place.method]
+    item, operation = document.operation(place)
     checks = SchemaChecks(document)
     parameters = read_parameters(checks, item, operation)
     for each in parameters:

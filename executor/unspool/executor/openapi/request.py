@@ -11,13 +11,13 @@ from multidict import CIMultiDict
 from unspool.definitions.errors import validation
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import did_you_mean, shown
+from unspool.executor.authentication.api_keys import ApiKey
 from unspool.executor.authentication.credentials import NONE, Credentials
+from unspool.executor.documents.text import UnusableDocument
 from unspool.executor.http.request import HttpRequest, checked_headers, output_format, usable_url
 from unspool.executor.masking import HIDDEN
-from unspool.executor.openapi.document import UnusableDocument
 from unspool.executor.openapi.operation import Operation
 from unspool.executor.openapi.parameters import Parameter
-from unspool.executor.openapi.security import Key
 from unspool.executor.openapi.styles import (
     NotWritable,
     Style,
@@ -148,7 +148,7 @@ def _add_given_keys(pieces: _Pieces, operation: Operation, rest: dict[str, Json]
                 _reject(f"the key '{key.name}' of the operation '{operation.id}' {problem}")
 
 
-def _add_key(pieces: _Pieces, key: Key, value: str) -> None:
+def _add_key(pieces: _Pieces, key: ApiKey, value: str) -> None:
     pieces.keys.append(value)
     match key.place:
         case "header":

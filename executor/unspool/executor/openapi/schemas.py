@@ -1,7 +1,7 @@
 """Makes the schemas of a document into JSON Schemas that stand alone, to check what is sent. Pure.
 
-Schemas of Swagger 2.0 and OpenAPI 3.0 are a dialect of draft 4, with `nullable`. Those of 3.1 are draft
-2020-12. A request need not have properties that are `readOnly`.
+Schemas of Swagger 2.0 and OpenAPI 3.0 are a dialect of draft 4, with `nullable`. Those of 3.1 and later are
+draft 2020-12. A request need not have properties that are `readOnly`.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,8 @@ from typing import Final
 
 from unspool.definitions.data_schema import BadSchema, DataSchema
 from unspool.definitions.json_value import Json
-from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
+from unspool.executor.documents.text import UnusableDocument
+from unspool.executor.openapi.document import ApiDocument
 
 MAX_SCHEMAS: Final = 5_000
 """Schemas that are copied for the checks of one operation. One check has its own limit (`schema_cost.py`)."""
@@ -103,7 +104,7 @@ class _Copier:
 
     @property
     def _is_3_1(self) -> bool:
-        return self.document.edition is Edition.OPENAPI_3_1
+        return self.document.edition.has_json_schema
 
     @property
     def _member(self) -> str:

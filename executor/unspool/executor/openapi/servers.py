@@ -7,7 +7,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
-from unspool.executor.openapi.document import ApiDocument, Edition, UnusableDocument
+from unspool.executor.documents.text import UnusableDocument
+from unspool.executor.openapi.document import ApiDocument, Edition
 
 _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
 MAX_ADDRESS: Final = 4096

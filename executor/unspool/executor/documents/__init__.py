@@ -1,0 +1,1 @@
+"""Documents of calls: OpenAPI and AsyncAPI documents, agent cards."""
