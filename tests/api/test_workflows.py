@@ -163,3 +163,23 @@ async def test_an_invalid_tenant_is_rejected(api):
     for tenant in ["a b", "a}", "{a", "x" * 64, "../a", "é"]:
         problem = await api.get("/workflows", 400, headers={"X-Tenant": tenant})
         assert "X-Tenant" in problem["detail"]
+
+
+ODD = """\
+document: {dsl: '1.0.3', namespace: shop, name: odd, version: '1.0.0'}
+do:
+  - charge:
+      call: no-such-function
+      with: {amount: 1}
+"""
+
+
+async def test_findings_of_a_stored_definition_have_their_places(api, greet):
+    await api.deploy(greet)
+    assert await api.get("/workflows/shop/greet/latest/findings") == {"items": []}
+    await api.get("/workflows/shop/greet/2.0.0/findings", 404)
+    await api.deploy(ODD)
+    [finding] = (await api.get("/workflows/shop/odd/1.0.0/findings"))["items"]
+    assert (finding["severity"], finding["line"]) == ("warning", 4)
+    assert finding["pointer"].startswith("/do/0/charge")
+    assert "no-such-function" in finding["message"]

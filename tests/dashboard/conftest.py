@@ -7,9 +7,11 @@ host fails the test.
 import asyncio
 import inspect
 import os
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,36 +130,63 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    """`unspool dev`, as users run it."""
-    folder = tmp_path_factory.mktemp("dashboard")
+@asynccontextmanager
+async def running(folder: Path, command: str = "dev", **environment: str) -> AsyncIterator[Server]:
+    """Runs the program on a store in a folder until the block ends."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("UNSPOOL_")}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(
-                sys.executable,
-                "-m",
-                "unspool.cli",
-                "dev",
-                "--port",
-                "0",
-                "--store",
-                f"sqlite:///{folder}/store",
-            ),
-            stdout=asyncio.subprocess.PIPE,
+            *(sys.executable, "-m", "unspool.cli", command, "--port", "0", "--store", store_in(folder)),
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=log,
-            env=clean,
+            env=clean | environment,
         )
-    assert process.stdout is not None
     try:
-        url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
-        assert url.startswith("http"), (folder / "log").read_text()
-        async with aiohttp.ClientSession() as session:
+        url = await _address(folder / "log")
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
             yield Server(url, session)
     finally:
         process.terminate()
-        await process.communicate()
+        await process.wait()
+
+
+async def _address(log: Path) -> str:
+    """Waits until the log has the address of the API."""
+    async with asyncio.timeout(100):
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):  # noqa: ASYNC240 - small
+            await asyncio.sleep(0.1)
+    return found[0]
+
+
+def store_in(folder: Path) -> str:
+    """The URL of the store in a folder."""
+    return f"sqlite:///{folder}/store"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """`unspool dev`, as users run it."""
+    async with running(tmp_path_factory.mktemp("dashboard")) as started:
+        yield started
+
+
+@asynccontextmanager
+async def visitor(browser: Browser, watched: Watched, **options: Any) -> AsyncIterator[Page]:
+    """A page of a new visitor, with paths relative to the server; it must do nothing wrong."""
+    context = await browser.new_context(
+        base_url=watched.host,
+        viewport={"width": 1280, "height": 860},
+        permissions=["clipboard-read", "clipboard-write"],
+        **options,
+    )
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    try:
+        opened = await context.new_page()
+        watched.watch(opened)
+        yield opened
+    finally:
+        await context.close()
+    assert watched.wrong == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -167,16 +196,7 @@ async def watched(server: Server) -> Watched:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, server: Server, watched: Watched) -> AsyncIterator[Page]:
-    """A page of a new visitor. Paths are relative to the server."""
-    context = await browser.new_context(
-        base_url=server.url,
-        viewport={"width": 1280, "height": 860},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    context.set_default_timeout(WAIT_MILLISECONDS)
-    opened = await context.new_page()
-    watched.watch(opened)
-    yield opened
-    await context.close()
-    assert watched.wrong == []
+async def page(browser: Browser, watched: Watched) -> AsyncIterator[Page]:
+    """A page of a new visitor of the server that all tests share."""
+    async with visitor(browser, watched) as opened:
+        yield opened

@@ -32,6 +32,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/workflows/{namespace}/{name}/executions": {"POST": START},
     "/api/v1/workflows/{namespace}/{name}/{version}": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/{version}/diagram": {"GET": READ},
+    "/api/v1/workflows/{namespace}/{name}/{version}/findings": {"GET": READ},
     "/api/v1/executions": {"GET": READ},
     "/api/v1/counts": {"GET": READ},
     "/api/v1/executions/{id}": {"GET": READ},

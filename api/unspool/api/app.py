@@ -56,6 +56,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/workflows/{{namespace}}/{{name}}/executions": {"POST": executions.start},
     f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}": {"GET": workflows.show},
     f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}/diagram": {"GET": diagrams.show_definition},
+    f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}/findings": {"GET": workflows.findings},
     f"{V1}/executions": {"GET": executions.list_executions},
     f"{V1}/counts": {"GET": executions.counts},
     f"{V1}/executions/{{id}}": {"GET": executions.show},

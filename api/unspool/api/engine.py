@@ -1,14 +1,15 @@
 """What the API uses of the engine: check a definition, convert it to JSON, rebuild a state."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from unspool.definitions.checks import parse_definition
+from unspool.definitions.checks import check, parse_definition
 from unspool.definitions.document import load
+from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import JqRunner, source_problems
 from unspool.definitions.json_value import Json
-from unspool.definitions.problems import DefinitionInvalid, Problem
+from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import WorkflowRef
 from unspool.worker.replay import state_at
@@ -40,6 +41,21 @@ class Engine:
         except DefinitionInvalid as invalid:
             return CheckResult(None, invalid.problems)
         return CheckResult(WorkflowRef(members["namespace"], members["name"], members["version"]), ())
+
+    def findings(self, text: str, tenant: str, functions: Collection[str]) -> list[Problem]:
+        """Returns errors and warnings of a stored definition, in the order of the text.
+
+        Args:
+            text: the definition.
+            tenant: whose definition it is.
+            functions: those that executors have, as `name` and `name:version`.
+        """
+        jq = self.jq.for_tenant(tenant)
+        document = load(text)
+        found = check(document, expression_problems=partial(source_problems, jq=jq), functions=functions)
+        if all(problem.severity is not Severity.ERROR for problem in found):
+            found += unsupported_tasks(document, jq)
+        return sorted(found, key=lambda problem: (problem.line, problem.column))
 
     def document(self, text: str) -> Json:
         """Returns a checked definition as JSON."""

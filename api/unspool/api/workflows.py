@@ -60,6 +60,18 @@ async def show(call: Call) -> Response:
     return json_response(await asyncio.to_thread(call.services.engine.document, definition.text))
 
 
+async def findings(call: Call) -> Response:
+    """Returns what a check finds in a stored definition now: its warnings, as a rule."""
+    ref = await workflow_of(call, call.request.path_params["version"])
+    definition = await call.store.definition(call.tenant, *ref)
+    if definition is None:
+        raise HttpProblem(404, _NO_WORKFLOW)
+    registered = await call.store.functions()
+    names = {name for each in registered for name in (each.name, f"{each.name}:{each.version}")}
+    found = await asyncio.to_thread(call.services.engine.findings, definition.text, call.tenant, names)
+    return json_response({"items": [{**_problem_json(p), "severity": p.severity.value} for p in found]})
+
+
 async def workflow_of(call: Call, version: str | None) -> WorkflowRef:
     """Resolves the workflow in the path to a version; None and `latest` mean the latest.
 

@@ -67,7 +67,7 @@ def _answer(request: Request, file: File) -> Response:
     """Returns the file, or 304 if the browser has it already."""
     request.scope["unspool.route"] = "dashboard"
     if request.headers.get("if-none-match") == file.headers["ETag"]:
-        return Response(status_code=304, headers={"ETag": file.headers["ETag"]})
+        return Response(status_code=304, headers=file.headers)  # browsers replace the headers that they have
     return Response(file.content, headers=file.headers)
 
 

@@ -1,5 +1,5 @@
 // Calls of the JSON API. Every failure is a `Problem` with the detail that the API gives.
-import { identity, key, locked } from "./session.js";
+import { identity, locked, proof } from "./session.js";
 
 const ROOT = "/api/v1";
 
@@ -24,13 +24,12 @@ export function withQuery(address, query = {}) {
 /** Sends a request below /api/v1; resolves to the response, or throws a `Problem`. */
 export async function send(method, address, { query, body, headers, signal } = {}) {
   let response;
-  const asked = key.value;
   try {
     response = await fetch(withQuery(ROOT + address, query), {
       method,
       body,
       signal,
-      headers: { Accept: "application/json", ...headers, ...identity() },
+      headers: { Accept: "application/json", ...headers, ...identity(), ...(method === "GET" ? {} : proof()) },
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -38,7 +37,7 @@ export async function send(method, address, { query, body, headers, signal } = {
   }
   if (response.ok) return response;
   const problem = await problemOf(response);
-  if (response.status === 401 && asked === key.value) locked.value = problem;
+  if (response.status === 401) locked.value = problem;
   throw problem;
 }
 

@@ -2,18 +2,32 @@
 import { useEffect, useRef } from "preact/hooks";
 
 import { html, render } from "./html.js";
+import { identify } from "./login.js";
 import { Dialogs } from "./parts/dialog.js";
-import { Empty } from "./parts/notices.js";
+import { Empty, Failure } from "./parts/notices.js";
 import { Side } from "./parts/side.js";
 import { match, route } from "./router.js";
 import { locked } from "./session.js";
+import { DeadLetters } from "./views/dead_letters.js";
+import { Events } from "./views/events.js";
 import { Execution } from "./views/execution.js";
 import { Executions } from "./views/executions.js";
 import { Login } from "./views/login.js";
+import { Schedules } from "./views/schedules.js";
+import { System } from "./views/system.js";
+import { Workflow } from "./views/workflow.js";
+import { Workflows } from "./views/workflows.js";
 
 const VIEWS = [
   ["/", Executions, "Executions"],
   ["/executions/:id", Execution, "Execution"],
+  ["/workflows", Workflows, "Workflows"],
+  ["/workflows/:namespace/:name", Workflow, "Workflow"],
+  ["/workflows/:namespace/:name/:version", Workflow, "Workflow"],
+  ["/schedules", Schedules, "Schedules"],
+  ["/events", Events, "Events"],
+  ["/dead-letters", DeadLetters, "Dead letters"],
+  ["/system", System, "System"],
 ];
 
 function found(path) {
@@ -25,16 +39,16 @@ function found(path) {
 }
 
 function Missing() {
-  return html`<${Empty} title="There is no such page"><a href="/">Show the executions</a></${Empty}>`;
+  return html`<${Empty} title="There is no such page"><a href="/">Show the executions</a><//>`;
 }
 
-function App() {
+function App({ error }) {
   const path = route.value;
   const { View, title, parameters } = found(path);
   const main = useRef(null);
   const first = useRef(true);
   useEffect(() => {
-    document.title = `${Object.values(parameters).at(-1) ?? title} · Unspool`;
+    document.title = `${parameters.id ?? parameters.name ?? title} · Unspool`;
     if (first.current) first.current = false;
     else main.current.focus({ preventScroll: true });
   }, [path]);
@@ -42,10 +56,17 @@ function App() {
     <div class="frame">
       <${Side} />
       <main class="main" id="main" tabindex="-1" ref=${main}>
+        <${Failure} error=${error} />
         ${locked.value ? html`<${Login} />` : html`<${View} key=${path} ...${parameters} />`}
       </main>
     </div>
     <${Dialogs} />`;
 }
 
-render(html`<${App} />`, document.getElementById("app"));
+let error = null;
+try {
+  await identify();
+} catch (problem) {
+  error = problem;
+}
+render(html`<${App} error=${error} />`, document.getElementById("app"));

@@ -1,38 +1,26 @@
-// What the page knows of its user: API key, tenant and colour scheme. The key stays in this browser tab.
+// What the page knows of its user: who it is, the tenant and the colour scheme.
 import { signal } from "@preact/signals";
 
-const stored = (name) => sessionStorage.getItem(`unspool.${name}`) ?? "";
-
-export const key = signal(stored("key"));
-export const tenant = signal(new URLSearchParams(location.search).get("tenant") ?? stored("tenant"));
-/** The problem that made the API ask for a key; null if it does not. */
+/** The caller as `GET /session` describes it: name, scopes, tenant; null until it is known. */
+export const caller = signal(null);
+/** Why the API asks for a login; null if it does not. */
 export const locked = signal(null);
 export const theme = signal(document.documentElement.dataset.theme ?? "system");
 
-function keep(target, name, value) {
-  target.value = value;
-  if (value) sessionStorage.setItem(`unspool.${name}`, value);
-  else sessionStorage.removeItem(`unspool.${name}`);
-}
+const asked = new URLSearchParams(location.search).get("tenant");
+if (asked !== null) sessionStorage.setItem("unspool.tenant", asked);
 
-keep(tenant, "tenant", tenant.value);
+/** The tenant that a caller of all tenants looks at; empty for its own. */
+export const tenant = signal(sessionStorage.getItem("unspool.tenant") ?? "");
 
-export function useKey(value) {
-  keep(key, "key", value);
-  locked.value = null;
-}
+/** Whether the caller has a scope: read, start, operate or admin. */
+export const may = (scope) => caller.value?.scopes.includes(scope) ?? false;
 
-export function useTenant(value) {
-  keep(tenant, "tenant", value);
-}
+/** The headers that every request has. */
+export const identity = () => (tenant.value ? { "X-Tenant": tenant.value } : {});
 
-/** The headers that say who asks. */
-export function identity() {
-  return {
-    ...(key.value ? { Authorization: `Bearer ${key.value}` } : {}),
-    ...(tenant.value ? { "X-Tenant": tenant.value } : {}),
-  };
-}
+/** The headers of requests that change something. */
+export const proof = () => (caller.value?.csrf ? { "X-CSRF-Token": caller.value.csrf } : {});
 
 export function chooseTheme(value) {
   theme.value = value;

@@ -47,6 +47,7 @@ function Question() {
   }, [asked]);
   if (!asked) return null;
   const answer = (value) => {
+    box.current.close(); // gives the focus back
     question.value = null;
     asked.answer(value);
   };

@@ -1,11 +1,18 @@
-// The navigation.
+// The navigation, and who is logged in.
 import { html } from "../html.js";
+import { logOut } from "../login.js";
 import { route } from "../router.js";
-import { chooseTheme, key, tenant, theme, useKey } from "../session.js";
+import { caller, chooseTheme, tenant, theme } from "../session.js";
+import { attempt } from "./dialog.js";
 import { Icon } from "./icons.js";
 
 const PLACES = [
   ["/", "executions", "Executions"],
+  ["/workflows", "workflows", "Workflows"],
+  ["/schedules", "schedules", "Schedules"],
+  ["/events", "events", "Events"],
+  ["/dead-letters", "dead-letters", "Dead letters"],
+  ["/system", "system", "System"],
 ];
 
 const here = (place, path) => (place === "/" ? path === "/" || path.startsWith("/executions") : path.startsWith(place));
@@ -21,12 +28,19 @@ export function Side() {
       )}
     </nav>
     <div class="foot">
-      ${tenant.value && html`<span class="muted cut">Tenant <strong>${tenant.value}</strong></span>`}
-      <a href="/api/docs">API</a>
-      ${key.value && html`<button type="button" class="button small" onClick=${() => (useKey(""), location.assign("/"))}>Log out</button>`}
+      <${Caller} />
+      <a href="/api/docs">API description</a>
       <${Theme} />
     </div>
   </header>`;
+}
+
+function Caller() {
+  const shown = tenant.value || caller.value?.tenant;
+  const loggedIn = caller.value?.csrf;
+  return html`${shown && shown !== "default" && html`<span class="muted cut">Tenant <strong>${shown}</strong></span>`}
+    ${loggedIn && html`<span class="muted cut" title=${caller.value.name}>${caller.value.name}</span>
+      <button type="button" class="button small" onClick=${() => attempt(logOut)}>Log out</button>`}`;
 }
 
 function Theme() {

@@ -2,6 +2,7 @@
 import { path, post } from "../api.js";
 import { html } from "../html.js";
 import { attempt, confirm } from "../parts/dialog.js";
+import { may } from "../session.js";
 
 const OPEN = ["pending", "running", "waiting"];
 
@@ -43,6 +44,7 @@ export function Actions({ execution, reload }) {
     await attempt(() => post(`/executions${path(execution.id)}/${name}`, undefined, { wait: 5 }), `${title}: done`);
     reload();
   };
+  if (!may("operate")) return null;
   return ACTIONS.filter((each) => each.allowed.includes(execution.status)).map(
     (each) => html`<button key=${each.name} type="button" class=${`button ${each.danger ? "danger" : ""}`}
       onClick=${() => run(each)}>${each.title}</button>`,

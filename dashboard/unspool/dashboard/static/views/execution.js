@@ -33,7 +33,7 @@ export function Execution({ id }) {
   const history = useHistory(id);
   const { execution, error, reload } = useExecution(id, history);
   if (error?.status === 404) {
-    return html`<${Empty} title="There is no such execution"><code>${id}</code><p><a href="/">Show all executions</a></p></${Empty}>`;
+    return html`<${Empty} title="There is no such execution"><code>${id}</code><p><a href="/">Show all executions</a></p><//>`;
   }
   if (!execution) return html`<${Failure} error=${error} />`;
   return html`<${Head} execution=${execution} reload=${reload} />
@@ -75,7 +75,7 @@ function Head({ execution, reload }) {
 function Facts({ execution, history }) {
   const { workflow, createdAt, startedAt, endedAt, parent } = execution;
   return html`<dl class="facts">
-    <div><dt>Workflow</dt><dd>${workflowName(workflow)} <span class="muted">${workflow.version}</span></dd></div>
+    <div><dt>Workflow</dt><dd><a href=${`/workflows${path(workflow.namespace, workflow.name, workflow.version)}`}>${workflowName(workflow)}</a> <span class="muted">${workflow.version}</span></dd></div>
     <div><dt>Created</dt><dd><${Age} at=${createdAt} /></dd></div>
     <div><dt>Duration</dt><dd><${Duration} from=${startedAt} to=${endedAt} /></dd></div>
     <div><dt>Events</dt><dd class="number">${history.events.length}${history.live && !endedAt ? html` <span class="live">live</span>` : ""}</dd></div>

@@ -7,9 +7,9 @@ import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { say } from "../parts/dialog.js";
 import { Empty, Failure } from "../parts/notices.js";
-import { STATUSES, Status } from "../parts/status.js";
-import { Age, Duration } from "../parts/time.js";
+import { STATUSES } from "../parts/status.js";
 import { ask, asked, go, query } from "../router.js";
+import { ExecutionTable } from "./execution_table.js";
 
 const PAGE = 50;
 const REFRESH = 2000;
@@ -31,7 +31,7 @@ export function Executions() {
     <${Filters} wanted=${wanted} />
     <${Failure} error=${error} />
     <section class="card" aria-busy=${loading} aria-label="Executions">
-      ${data && (data.items.length ? html`<${List} items=${data.items} />` : html`<${None} filtered=${filtered} />`)}
+      ${data && (data.items.length ? html`<${ExecutionTable} items=${data.items} />` : html`<${None} filtered=${filtered} />`)}
     </section>
     ${data && html`<${Pages} data=${data} cursor=${cursor} />`}`;
 }
@@ -74,36 +74,11 @@ function Find() {
   </form>`;
 }
 
-function List({ items }) {
-  return html`<table class="table cards">
-    <thead>
-      <tr><th>Status</th><th>Execution</th><th>Workflow</th><th>Started</th><th class="right">Duration</th></tr>
-    </thead>
-    <tbody>
-      ${items.map((each) => html`<${Row} key=${each.id} execution=${each} />`)}
-    </tbody>
-  </table>`;
-}
-
-function Row({ execution }) {
-  const { id, status, workflow, createdAt, startedAt, endedAt, error } = execution;
-  return html`<tr class="row">
-    <td><${Status} of=${status} /></td>
-    <td class="cut wide">
-      <a class="code" href=${`/executions${path(id)}`}>${id}</a>
-      ${error && html`<div class="reason cut">${error.title ?? error.type}${error.detail ? `: ${error.detail}` : ""}</div>`}
-    </td>
-    <td class="cut wide">${workflowName(workflow)} <span class="muted">${workflow.version}</span></td>
-    <td><${Age} at=${createdAt} /></td>
-    <td class="right"><${Duration} from=${startedAt} to=${endedAt} /></td>
-  </tr>`;
-}
-
 function None({ filtered }) {
-  if (filtered) return html`<${Empty} title="No execution matches these filters"><a href="/">Show all</a></${Empty}>`;
+  if (filtered) return html`<${Empty} title="No execution matches these filters"><a href="/">Show all</a><//>`;
   return html`<${Empty} title="No executions yet">
     Start one: <code>unspool start NAMESPACE/NAME</code>
-  </${Empty}>`;
+  <//>`;
 }
 
 function Pages({ data, cursor }) {

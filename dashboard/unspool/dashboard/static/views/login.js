@@ -1,23 +1,29 @@
-// Asks for an API key when the API wants one. The key stays in this browser tab.
+// Asks for an API key or a JWT when the API wants one.
 import { useState } from "preact/hooks";
 
 import { html } from "../html.js";
-import { key, locked, useKey } from "../session.js";
+import { logIn } from "../login.js";
+import { Failure } from "../parts/notices.js";
 
 export function Login() {
-  const [value, setValue] = useState("");
-  const submit = (event) => {
+  const [token, setToken] = useState("");
+  const [error, setError] = useState(null);
+  const submit = async (event) => {
     event.preventDefault();
-    useKey(value.trim());
+    try {
+      await logIn(token.trim());
+    } catch (problem) {
+      setError(problem);
+    }
   };
   return html`<form class="card login" onSubmit=${submit}>
     <div class="body stack">
       <h1>Log in</h1>
-      <p class="muted">This API needs a key. It is kept in this tab until you close it or log out.</p>
-      ${key.value && html`<p class="failure" role="alert">${locked.value.message}</p>`}
-      <label class="label">API key
-        <input class="field" type="password" autocomplete="off" required value=${value} autofocus
-          onInput=${(event) => setValue(event.target.value)} />
+      <p class="muted">This API wants to know who you are. An administrator creates keys with <code>unspool keys create</code>.</p>
+      <${Failure} error=${error} />
+      <label class="label">API key or JWT
+        <input class="field" type="password" autocomplete="off" required value=${token} autofocus
+          onInput=${(event) => setToken(event.target.value)} />
       </label>
       <div><button class="button first">Log in</button></div>
     </div>

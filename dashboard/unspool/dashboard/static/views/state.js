@@ -7,6 +7,7 @@ import { count, dateTime, taskName } from "../format.js";
 import { html } from "../html.js";
 import { JsonCard, preview } from "../parts/json.js";
 import { Failure } from "../parts/notices.js";
+import { TextFilter } from "../parts/text_filter.js";
 import { ask, query } from "../router.js";
 
 const PAUSE = 120;
@@ -53,8 +54,8 @@ function Changes({ before, after, at, since }) {
     <div class="title">
       <h2>What changed</h2>
       <label class="since">from event
-        <input class="field" type="number" min="0" max=${at - 1} value=${since} aria-label="Compare with event"
-          onChange=${(event) => ask({ since: event.target.value })} />
+        <${TextFilter} label="Compare with event" type="number" min="0" max=${at - 1} value=${String(since)}
+          onValue=${(typed) => ask({ since: typed })} />
         to event ${at}
       </label>
       <span class="end muted">${count(list.length, "change")}</span>

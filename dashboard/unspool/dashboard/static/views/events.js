@@ -1,0 +1,88 @@
+// Published events, live, and a form that publishes one.
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { html } from "../html.js";
+import { JsonCard, preview } from "../parts/json.js";
+import { Empty, Failure } from "../parts/notices.js";
+import { TextFilter } from "../parts/text_filter.js";
+import { Age } from "../parts/time.js";
+import { ask, query } from "../router.js";
+import { may } from "../session.js";
+import { follow } from "../sse.js";
+import { PublishForm } from "./publish_form.js";
+
+const KEPT = 500;
+const LISTED = 100;
+
+function useEvents(type, source) {
+  const known = useRef([]);
+  const [state, setState] = useState({ items: [], live: false, error: null });
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer;
+    known.current = [];
+    const draw = () => ((timer = undefined), setState((before) => ({ ...before, items: [...known.current] })));
+    draw();
+    follow("/events/stream", {
+      after: "0", // the newest events that the bus has
+      query: { type, source },
+      signal: stop.signal,
+      onEvents: (events) => {
+        const numbered = events.map((event) => ({ event, number: (counter += 1) }));
+        known.current = [...numbered.reverse(), ...known.current].slice(0, KEPT);
+        timer ??= setTimeout(draw, 50);
+      },
+      onState: (now) => setState((before) => ({ ...before, live: now === "live", error: null })),
+    }).catch((error) => setState((before) => ({ ...before, live: false, error })));
+    return () => (clearTimeout(timer), stop.abort());
+  }, [type, source]);
+  return state;
+}
+
+let counter = 0;
+
+export function Events() {
+  const [type, source] = [query.value.get("type") ?? "", query.value.get("source") ?? ""];
+  const { items, live, error } = useEvents(type, source);
+  const [open, setOpen] = useState(null);
+  const publishing = query.value.has("publish");
+  return html`<div class="head">
+      <h1>Events</h1> ${live && html`<span class="live">live</span>`}
+      <div class="end">
+        ${may("start") && html`<button type="button" class="button first" aria-expanded=${publishing}
+          onClick=${() => ask({ publish: publishing ? "" : "1" })}>Publish an event</button>`}
+      </div>
+    </div>
+    ${publishing && html`<${PublishForm} />`}
+    <div class="filters" role="search" aria-label="Filter the events">
+      <${Filter} name="type" label="Type" value=${type} /><${Filter} name="source" label="Source" value=${source} />
+    </div>
+    <${Failure} error=${error} />
+    <section class="card" aria-label="Events">
+      ${items.length
+        ? html`<table class="table cards">
+            <thead><tr><th>Type</th><th>Source</th><th>Published</th><th>Data</th></tr></thead>
+            <tbody>
+              ${items.slice(0, LISTED).map((each) => html`<${Row} key=${each.number} event=${each.event} open=${open === each.number}
+                toggle=${() => setOpen(open === each.number ? null : each.number)} />`)}
+            </tbody>
+          </table>`
+        : html`<${Empty} title="No events yet">New ones appear here when they are published.<//>`}
+    </section>`;
+}
+
+function Filter({ name, label, value }) {
+  return html`<${TextFilter} label=${label} placeholder=${`${label}, exactly`} value=${value}
+    onValue=${(typed) => ask({ [name]: typed })} />`;
+}
+
+function Row({ event, open, toggle }) {
+  return html`<tr class="row">
+      <td class="cut wide"><button type="button" class="fold-row" aria-expanded=${open} onClick=${toggle}>
+        <span class="mark" aria-hidden="true"></span><span class="cut">${event.type}</span></button></td>
+      <td class="cut">${event.source}</td>
+      <td><${Age} at=${event.time} /></td>
+      <td class="cut wide code">${preview(event.data ?? event.data_base64)}</td>
+    </tr>
+    ${open && html`<tr class="details"><td colspan="4"><${JsonCard} title="Event" value=${event} /></td></tr>`}`;
+}
