@@ -137,8 +137,9 @@ async def test_the_wait_of_operations_is_described(api):
     paths = (await api.get("//api/openapi.json"))["paths"]
     for operation in ("cancel", "suspend", "resume", "retry"):
         described = paths[f"/api/v1/executions/{{id}}/{operation}"]["post"]
-        [wait] = described["parameters"]
+        wait, reason = described["parameters"]
         assert (wait["name"], wait["in"], wait["schema"]["maximum"]) == ("wait", "query", 3600)
+        assert (reason["name"], reason["in"], reason["schema"]["maxLength"]) == ("reason", "query", 500)
         assert described["responses"].keys() >= {"200", "202", "409"}
 
 

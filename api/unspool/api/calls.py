@@ -21,6 +21,7 @@ from unspool.api.transports import TransportReader
 from unspool.definitions.json_value import Json
 from unspool.diagram.layout.geometry import Layout
 from unspool.eventstore import ids
+from unspool.eventstore.actors import MAX_REASON, Actor
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.port import EventStore
@@ -149,6 +150,17 @@ class Call:
         if not 0 <= seconds <= maximum:
             raise HttpProblem(422, f"{name} must be a number of seconds from 0 to {maximum}")
         return seconds
+
+    def actor(self) -> Actor:
+        """Returns who asks, with the `reason` of the query.
+
+        Raises:
+            HttpProblem: 422, if the reason is too long.
+        """
+        reason = self.parameter("reason")
+        if reason is not None and len(reason) > MAX_REASON:
+            raise HttpProblem(422, f"reason must have at most {MAX_REASON} characters")
+        return Actor(self.caller.name, reason)
 
     # -- waiting
 

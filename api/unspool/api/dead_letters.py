@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from unspool.api import dead_letter_operations
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
 from unspool.api.representations import dead_letter_json
@@ -39,14 +40,14 @@ async def show(call: Call) -> Response:
 
 async def requeue(call: Call) -> Response:
     """Puts a dead letter back into the queue it came from."""
-    if not await call.store.requeue(call.tenant, _id(call)):
+    if not await dead_letter_operations.requeue(call.store, call.tenant, _id(call), call.actor()):
         raise _not_found()
     return json_response({"id": _id(call)}, 202)
 
 
 async def discard(call: Call) -> Response:
     """Deletes a dead letter."""
-    if not await call.store.discard(call.tenant, _id(call)):
+    if not await dead_letter_operations.discard(call.store, call.tenant, _id(call), call.actor()):
         raise _not_found()
     return Response(status_code=204)
 

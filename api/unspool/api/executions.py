@@ -56,8 +56,8 @@ async def start(call: Call) -> Response:
     workflow = await workflow_of(call, version)
 
     now = call.services.clock.now()
-    start = Start(ExecutionKey(call.tenant, request.id or ids.new_id(now)), workflow, request.input, now)
-    start = replace(start, tags=request.tags)
+    key = ExecutionKey(call.tenant, request.id or ids.new_id(now))
+    start = Start(key, workflow, request.input, now, tags=request.tags, by=call.caller.name)
     if request.id is None:
         start = await _with_idempotency_key(call, start)
     key = start.key
@@ -122,10 +122,10 @@ def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
 
     async def operate(call: Call) -> Response:
         wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
-        record = await call.execution()
+        record, actor = await call.execution(), call.actor()
         try:
             await check_allowed_now(call.store, kind, record)
-            await call.store.send(call.tenant, Message(kind, record.key.id, {}))
+            await call.store.send(call.tenant, Message(kind, record.key.id, actor.data()))
             applied = wait is not None and await _applied(call, kind, record, wait)
         except NotAllowed as reason:
             raise HttpProblem(409, f"the execution {reason}") from None

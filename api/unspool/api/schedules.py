@@ -34,7 +34,7 @@ def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
         wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
         key = key_of(call.tenant, call.request.path_params["id"])
         state = await _schedule(call, key)
-        await call.store.send(call.tenant, Message(kind, state.execution, {}))
+        await call.store.send(call.tenant, Message(kind, state.execution, call.actor().data()))
         applied = False
         if wait is not None and key is not None:
             effect = wait_until_paused(call.store, key, paused=PAUSED_BY[kind])

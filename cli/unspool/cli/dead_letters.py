@@ -4,7 +4,9 @@ from typing import Final
 
 import click
 
+from unspool.api import dead_letter_operations
 from unspool.api.representations import dead_letter_json
+from unspool.cli.actor import current_actor, reason_option
 from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
@@ -76,24 +78,26 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
 
 @dlq.command("requeue", epilog=example(f"unspool dlq requeue {_EXAMPLE_ID}"))
 @click.argument("id_", metavar="ID")
+@reason_option
 @place_options
 @asynchronous
-async def requeue(id_: str, place: Place) -> None:
+async def requeue(id_: str, reason: str | None, place: Place) -> None:
     """Put a dead letter back into the queue it came from, unchanged."""
     async with opened(store_url(place)) as store:
-        if not await store.requeue(place.tenant, id_):
+        if not await dead_letter_operations.requeue(store, place.tenant, id_, current_actor(reason)):
             raise _unknown(id_)
     say(f"dead letter {id_} was requeued")
 
 
 @dlq.command("discard", epilog=example(f"unspool dlq discard {_EXAMPLE_ID}"))
 @click.argument("id_", metavar="ID")
+@reason_option
 @place_options
 @asynchronous
-async def discard(id_: str, place: Place) -> None:
+async def discard(id_: str, reason: str | None, place: Place) -> None:
     """Delete a dead letter. Its execution can then remain unfinished."""
     async with opened(store_url(place)) as store:
-        if not await store.discard(place.tenant, id_):
+        if not await dead_letter_operations.discard(store, place.tenant, id_, current_actor(reason)):
             raise _unknown(id_)
     say(f"dead letter {id_} was discarded")
 

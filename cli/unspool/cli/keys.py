@@ -1,10 +1,9 @@
 """`unspool keys`: the keys of the HTTP API, directly in the store."""
 
-import getpass
-
 import click
 
 from unspool.api.keys import key_json, new_key
+from unspool.cli.actor import current_user
 from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options, timestamp
@@ -12,14 +11,6 @@ from unspool.cli.output import print_json, print_line, print_table, say
 from unspool.cli.stores import opened, store_url
 from unspool.eventstore.api_keys import KEY_NAME, Scope
 from unspool.eventstore.clock import SystemClock
-
-
-def actor() -> str:
-    """Returns who runs this program, as histories show it."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # the user has no name, as in some containers
-        return "cli"
 
 
 @click.group(epilog=example("unspool keys create --name ci --scope start"))
@@ -60,7 +51,7 @@ async def create(
         raise CommandError("--expires must be in the future")
     tenant = None if all_tenants else place.tenant
     sorted_scopes = tuple(scope for scope in Scope if scope in scopes)
-    made = new_key(name, tenant, sorted_scopes, now=now, expires_at=expires_at, created_by=actor())
+    made = new_key(name, tenant, sorted_scopes, now=now, expires_at=expires_at, created_by=current_user())
     async with opened(store_url(place)) as store:
         await store.put_api_key(made.key)
     if as_json:

@@ -6,6 +6,7 @@ import click
 
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.representations import describe
+from unspool.cli.actor import current_actor, reason_option
 from unspool.cli.effects import takes_effect, wait_options
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.following import dead_letter_of, record_of
@@ -36,12 +37,14 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
         kind.value, help=text, epilog=example(f"unspool executions {kind} 01JD8X4W0M2V5Z7Y3T6K9Q1B0C")
     )
     @click.argument("id_", metavar="ID")
+    @reason_option
     @wait_options
     @place_options
     @json_option
     @asynchronous
     async def operate(
         id_: str,
+        reason: str | None,
         wait: bool,
         timeout: float,  # noqa: ASYNC109 - an option of the command
         place: Place,
@@ -52,10 +55,10 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
             record = await record_of(store, ExecutionKey(place.tenant, id_))
             try:
                 await check_allowed_now(store, kind, record)
-                await store.send(place.tenant, Message(kind, id_, {}))
+                await store.send(place.tenant, Message(kind, id_, current_actor(reason).data()))
                 applied = wait and await takes_effect(wait_for_effect(store, kind, record), timeout)
-            except NotAllowed as reason:
-                raise CommandError(f"execution {id_} {reason}") from None
+            except NotAllowed as cause:
+                raise CommandError(f"execution {id_} {cause}") from None
             latest = await record_of(store, record.key)
             if as_json:
                 print_json(await describe(store, latest), one_line=True)

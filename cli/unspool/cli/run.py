@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from unspool.cli.actor import current_actor, current_user
 from unspool.cli.documents import as_definition, beside, deploy_document, identity, valid_document
 from unspool.cli.exits import Exit
 from unspool.cli.following import follow, print_outcome, record_of
@@ -105,7 +106,7 @@ async def run(
         ref = await _deploy(store, place.tenant, documents)
         if is_terminal(sys.stderr):
             say(f"execution {key.id} of {ref}")
-        start = partial(Start, key, ref, input_, tags=tags)
+        start = partial(Start, key, ref, input_, tags=tags, by=current_user())
         node = Node(store, url, environment=beside(file), allow=allow, functions=loaded)
         key, in_time = await _run(store, node, start, timeout)
         record = await record_of(store, key)
@@ -141,7 +142,7 @@ async def _run(
 
 
 async def _cancel(store: EventStore, key: ExecutionKey) -> None:
-    await store.send(key.tenant, Message(MessageKind.CANCEL, key.id, {}))
+    await store.send(key.tenant, Message(MessageKind.CANCEL, key.id, current_actor().data()))
     await done_before(follow(store, key), asyncio.sleep(_CANCEL_SECONDS))
 
 

@@ -3,6 +3,7 @@
 import click
 
 from unspool.api.representations import schedule_json
+from unspool.cli.actor import current_actor, reason_option
 from unspool.cli.effects import takes_effect, wait_options
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.history import print_events
@@ -78,12 +79,14 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
 
     @click.command(name, help=text, epilog=example(f"unspool schedules {name} shop.report"))
     @click.argument("id_", metavar="ID")
+    @reason_option
     @wait_options
     @place_options
     @json_option
     @asynchronous
     async def operate(
         id_: str,
+        reason: str | None,
         wait: bool,
         timeout: float,  # noqa: ASYNC109 - an option of the command
         place: Place,
@@ -92,7 +95,7 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
         async with opened(store_url(place)) as store:
             key = _key(place, id_)
             await _schedule(store, key)
-            await store.send(place.tenant, Message(kind, key.id, {}))
+            await store.send(place.tenant, Message(kind, key.id, current_actor(reason).data()))
             applied = wait and await takes_effect(
                 wait_until_paused(store, key, paused=PAUSED_BY[kind]), timeout
             )

@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from unspool.api.representations import describe, start_conflict
+from unspool.cli.actor import current_user
 from unspool.cli.deployed import deployed, named
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.following import follow, print_outcome, record_of
@@ -80,11 +81,11 @@ async def _start(
     ref = await deployed(store, tenant, asked)
     now = SystemClock().now()
     if id_ is None:
-        new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now, tags=tags)
+        new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now, tags=tags, by=current_user())
         start, _ = await start_or_join(store, new)
         return await record_of(store, start.key)
     key = ExecutionKey(tenant, id_)
-    created = await store.start(Start(key, ref, input_, now, tags=tags))
+    created = await store.start(Start(key, ref, input_, now, tags=tags, by=current_user()))
     record = await record_of(store, key)
     if not created:
         conflict = await start_conflict(store, record, ref, asked.version, input_)

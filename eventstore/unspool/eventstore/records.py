@@ -96,6 +96,8 @@ class Start:
     idempotency_key: str | None = None
     """The value of the key that the execution has, if it has one."""
     tags: Tags = field(default_factory=no_tags)
+    by: str | None = None
+    """Who starts it; None for what an execution starts. Only the start message has it."""
 
 
 class MessageKind(StrEnum):
@@ -123,20 +125,22 @@ class MessageKind(StrEnum):
     RETRY = "retry"
     DEPLOY = "deploy"
     """The definition of a schedule has a new version."""
+    OPERATED = "operated"
+    """Somebody has requeued or discarded a dead letter of the execution; its history records it."""
 
 
 class Message(NamedTuple):
     """An input of an execution. It is delivered at least once.
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
-    `"parent"`, with an idempotency key `"idempotencyKey"`, with tags `"tags"`; task.completed
-    `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
+    `"parent"`, with an idempotency key `"idempotencyKey"`, with tags `"tags"`, from a caller `"by"`;
+    task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
     `{"run", "child", "execution"}`; join `{"execution", "run", "child"}`, of the execution that waits;
-    child.ended `{"run", "child", "status"}` and
-    `"output"` or `"error"`; event `{"run", "event"}`, the run that listens and the CloudEvent; messages
-    `{"run", "place", "messages", "sender"}` and perhaps `"ids"`, with the id of the task request as run, and
-    the place of the first message in the subscription; deploy
-    `{"workflow", "schedule"}`; the others `{}`.
+    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
+    that listens and the CloudEvent; messages `{"run", "place", "messages", "sender"}` and perhaps `"ids"`,
+    with the id of the task request as run, and the place of the first message in the subscription; deploy
+    `{"workflow", "schedule"}`; operated `{"letter", "operation", "error", "by"}`; cancel, suspend, resume
+    and retry `{"by"}` or `{}`; continue `{}`. Where there is a `"by"`, there may be a `"reason"`.
     """
 
     kind: MessageKind
@@ -153,6 +157,8 @@ def start_message(start: Start) -> Message:
         body["idempotencyKey"] = start.idempotency_key
     if start.tags:
         body["tags"] = dict(start.tags)
+    if start.by is not None:
+        body["by"] = start.by
     return Message(MessageKind.START, start.key.id, body)
 
 

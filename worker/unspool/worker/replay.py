@@ -13,6 +13,7 @@ from typing import Final
 from unspool.definitions.errors import DEFAULT_BASE
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
+from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind, Status
 from unspool.worker.interpreter import State, decide, fold
@@ -94,7 +95,7 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
 
 
-_OF_START: Final = ("input", "parent", "idempotencyKey", "tags")
+_OF_START: Final = ("input", "parent", "idempotencyKey", "tags", "by")
 
 
 def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
@@ -103,7 +104,7 @@ def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
     match kind:
         case MessageKind.START:
             return {name: data[name] for name in _OF_START if name in data}
-        case MessageKind.JOIN:
+        case MessageKind.JOIN | MessageKind.OPERATED:
             return data
         case MessageKind.CHILD_JOINED:
             return {"run": first.run, **data}
@@ -117,7 +118,7 @@ def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:
         case MessageKind.TIMER_FIRED:
             return {"timer": data["timer"]}
         case _:
-            return {}
+            return actor_in(data)
 
 
 def _received(run: Run) -> int:
@@ -160,6 +161,8 @@ _ONLY_CAUSE: Final = {
     "workflow.resumed": MessageKind.RESUME,
     "workflow.retried": MessageKind.RETRY,
     "workflow.joined": MessageKind.JOIN,
+    "dead-letter.requeued": MessageKind.OPERATED,
+    "dead-letter.discarded": MessageKind.OPERATED,
     "child.joined": MessageKind.CHILD_JOINED,
 }
 

@@ -15,6 +15,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.listen import Listen
+from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
 from unspool.eventstore.records import (
@@ -138,7 +139,7 @@ def _start(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         begin_workflow(builder, body["input"], {name: body[name] for name in _ORIGIN if name in body})
 
 
-_ORIGIN: Final = ("parent", "idempotencyKey", "tags")
+_ORIGIN: Final = ("parent", "idempotencyKey", "tags", "by")
 
 
 def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:
@@ -279,20 +280,20 @@ def _time_out(builder: DecisionBuilder, run: Run) -> None:
     fail(builder, run, errors.timeout(f"{what} took longer than its timeout").at(run.task or "/"))
 
 
-def _cancel(builder: DecisionBuilder, _: dict[str, Json]) -> None:
+def _cancel(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.status in {Status.RUNNING, Status.SUSPENDED}:
-        cancel(builder, builder.run(ROOT))
+        cancel(builder, builder.run(ROOT), actor_in(body))
 
 
-def _suspend(builder: DecisionBuilder, _: dict[str, Json]) -> None:
+def _suspend(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.status is Status.RUNNING:
-        builder.emit("workflow.suspended", None, {})
+        builder.emit("workflow.suspended", None, actor_in(body))
         builder.send_to_children(MessageKind.SUSPEND)
 
 
 def _resume(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.status is Status.SUSPENDED:
-        builder.emit("workflow.resumed", None, {})
+        builder.emit("workflow.resumed", None, actor_in(body))
         builder.send_to_children(MessageKind.RESUME)
         _continue(builder, body)
         _EXTENSIONS.resume(builder)
@@ -303,7 +304,7 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.status is not Status.FAULTED:
         return
     error = builder.state.error
-    builder.emit("workflow.retried", None, {})
+    builder.emit("workflow.retried", None, actor_in(body))
     root = builder.run(ROOT)
     if len(builder.state.runs) > 1:
         _continue(builder, body)
@@ -320,6 +321,12 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         fail(builder, root, WorkflowError.from_json(error))
     else:
         _complete_root(builder, root)
+
+
+def _operated(builder: DecisionBuilder, body: dict[str, Json]) -> None:
+    """Records what was done to a dead letter of the execution, while it has not ended."""
+    if builder.state.version > 0 and not builder.state.status.ended:
+        builder.emit(f"dead-letter.{body['operation']}", None, body)
 
 
 def _listen_again(builder: DecisionBuilder, run: Run) -> None:
@@ -377,4 +384,5 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.SUSPEND: _suspend,
     MessageKind.RESUME: _resume,
     MessageKind.RETRY: _retry,
+    MessageKind.OPERATED: _operated,
 }

@@ -98,6 +98,10 @@ def _workflow_joined(state: State, event: Event) -> None:
     state.waiting = (*state.waiting, Waiting(**event.data))
 
 
+def _recorded(state: State, event: Event) -> None:
+    """The event only says what somebody did."""
+
+
 def _workflow_suspended(state: State, event: Event) -> None:
     state.status = Status.SUSPENDED
 
@@ -304,6 +308,8 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "workflow.resumed": _workflow_resumed,
     "workflow.retried": _workflow_retried,
     "workflow.joined": _workflow_joined,
+    "dead-letter.requeued": _recorded,
+    "dead-letter.discarded": _recorded,
     "task.created": _task_created,
     "task.started": _task_started,
     "task.requested": _task_requested,

@@ -238,9 +238,9 @@ def fail(
         fail(builder, builder.run(parent.id), fault.error)
 
 
-def cancel(builder: DecisionBuilder, root: Run) -> None:
-    """Cancels the whole execution."""
-    _end(builder, root, "workflow.cancelled", {})
+def cancel(builder: DecisionBuilder, root: Run, data: dict[str, Json]) -> None:
+    """Cancels the whole execution; `data` says who asked for it."""
+    _end(builder, root, "workflow.cancelled", data)
 
 
 def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -> None:
@@ -252,7 +252,9 @@ def _end(builder: DecisionBuilder, root: Run, how: str, data: dict[str, Json]) -
     builder.emit(how, None, data)
     if parent is not None:
         ended = {"run": parent.run, "child": builder.state.execution, "status": builder.state.status.value}
-        result = {} if is_built_in(parent.execution) else data  # a schedule needs no output
+        # A schedule needs no output, and who cancelled the child is in the history of the child only.
+        has_result = not is_built_in(parent.execution) and how != "workflow.cancelled"
+        result = data if has_result else {}
         builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **result})
     # Each joins again and then gets the result in a step of its own: it may be large, and they may be many.
     for each in waiting:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.definitions.schedules import Schedule, parse_schedule
+from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
 from unspool.eventstore.records import (
@@ -144,21 +145,21 @@ def _child_ended(builder: ScheduleBuilder, body: dict[str, Json], rules: Rules) 
         _schedule_all(builder, rules)
 
 
-def _pause(builder: ScheduleBuilder, _: dict[str, Json], rules: Rules) -> None:
+def _pause(builder: ScheduleBuilder, body: dict[str, Json], rules: Rules) -> None:
     state = builder.state
     if not state.paused and state.triggers:
         timers = [trigger.timer for trigger in state.triggers.values() if trigger.timer is not None]
-        builder.emit("schedule.paused", None, {})
+        builder.emit("schedule.paused", None, actor_in(body))
         builder.timers_cancelled += timers
         if ON in state.triggers:
             builder.subscribe()
 
 
-def _resume(builder: ScheduleBuilder, _: dict[str, Json], rules: Rules) -> None:
+def _resume(builder: ScheduleBuilder, body: dict[str, Json], rules: Rules) -> None:
     """What was due during the pause is not started. An `after` that was cancelled begins again."""
     state = builder.state
     if state.paused or state.idle:
-        builder.emit("schedule.resumed", None, {})
+        builder.emit("schedule.resumed", None, actor_in(body))
         if ON in state.triggers and state.paused:
             builder.subscribe()
         _schedule_all(builder, rules)
