@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -16,7 +17,7 @@ from unspool.eventstore.records import Message, MessageKind, TaskRequest
 from unspool.executor.handlers import default_handlers
 from unspool.executor.masking import LongMask, Mask
 from unspool.executor.outcome import Completed, Faulted
-from unspool.executor.secrets import LocalSecrets
+from unspool.executor.secrets import LocalSecrets, local_secrets, secrets_of
 from unspool.executor.settings import ExecutorSettings
 from unspool.worker.interpreter import State, decide
 
@@ -192,6 +193,51 @@ def test_a_name_does_not_lead_out_of_the_directory(tmp_path, name):
     (tmp_path / "in" / ".hidden").write_text("x")
     (tmp_path / "in" / "a" / "b").write_text("x")
     assert LocalSecrets({}, str(tmp_path / "in")).secret(name) is None
+
+
+# -- tenants
+
+
+def of(tmp_path, tenant, *, shared=False):
+    """Returns the value of the secret `token` for a tenant."""
+    environment = {"UNSPOOL_SECRET_TOKEN": "of default"}
+    return secrets_of(local_secrets(environment, str(tmp_path), shared=shared), tenant).secret("token")
+
+
+def test_each_tenant_has_secrets_of_its_own(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "token").write_text("of shop")
+    assert of(tmp_path, "default") == "of default"
+    assert of(tmp_path, "shop") == "of shop"
+    assert [of(tmp_path, tenant) for tenant in ("bank", "Shop", "SHOP", "token")] == [None] * 4
+    assert {of(tmp_path, tenant, shared=True) for tenant in ("default", "shop", "bank")} == {"of default"}
+
+
+def test_a_tenant_without_a_directory_has_no_secrets():
+    provider = local_secrets({"UNSPOOL_SECRET_TOKEN": "x"}, "", shared=False)
+    assert secrets_of(provider, "shop").secret("token") is None
+    assert provider.secret("token") == "x"
+
+
+def test_the_default_tenant_cannot_read_files_of_others(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "token").write_text("of shop")
+    provider = local_secrets({}, str(tmp_path), shared=False)
+    assert [provider.secret(name) for name in ("shop", "shop/token", "shop\\token")] == [None] * 3
+
+
+async def test_a_task_gets_the_secrets_of_its_tenant(requested, jq, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "token").write_text("of shop")
+    provider = local_secrets({"UNSPOOL_SECRET_TOKEN": "of default"}, str(tmp_path), shared=False)
+    request = requested(shell("${ $secrets.token | length | tostring }"))
+    async with default_handlers(ExecutorSettings(allow_shell=True), jq=jq, secrets=provider) as handlers:
+        lengths = {
+            tenant: await handlers[request.kind](request, replace(task_context(), tenant=tenant))
+            for tenant in ("default", "shop", "bank")
+        }
+    assert (lengths["default"].output, lengths["shop"].output) == ("10", "7")
+    assert "UNSPOOL_SECRETS_SHARED" in lengths["bank"].error.detail
 
 
 # -- masking

@@ -131,7 +131,7 @@ class Node:
         from unspool.executor.functions.registration import Registration  # noqa: PLC0415
         from unspool.executor.handlers import default_handlers  # noqa: PLC0415
         from unspool.executor.kinds import BUILT_IN  # noqa: PLC0415
-        from unspool.executor.secrets import LocalSecrets  # noqa: PLC0415
+        from unspool.executor.secrets import local_secrets  # noqa: PLC0415
         from unspool.executor.service import ExecutorService  # noqa: PLC0415
         from unspool.executor.settings import ExecutorSettings  # noqa: PLC0415
 
@@ -144,7 +144,7 @@ class Node:
             metrics=metrics,
             store=store_endpoints(self._url),
             jq=stack.enter_context(jq_pool(self._environment)),
-            secrets=LocalSecrets(self._environment, settings.secrets_dir),
+            secrets=local_secrets(self._environment, settings.secrets_dir, shared=settings.secrets_shared),
             rates=self._store,
             functions=self._functions,
             kinds=() if self._only_functions else tuple(BUILT_IN),

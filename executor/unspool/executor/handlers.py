@@ -23,7 +23,7 @@ from unspool.executor.runs.container.rules import ContainerRules
 from unspool.executor.runs.container.sweeping import sweeping
 from unspool.executor.runs.permission import allowed
 from unspool.executor.secret_handler import SecretHandler
-from unspool.executor.secrets import LocalSecrets, SecretProvider
+from unspool.executor.secrets import SecretProvider, local_secrets
 from unspool.executor.settings import ExecutorSettings
 
 
@@ -58,7 +58,7 @@ async def default_handlers(
     if "container" in may_run:
         ContainerRules.of(settings)  # a setting that is not valid stops the executor, and not each task
     policy = EgressPolicy(_address_scope(settings.egress), await asyncio.to_thread(resolve, store))
-    provider = secrets or LocalSecrets(os.environ, settings.secrets_dir)
+    provider = secrets or local_secrets(os.environ, settings.secrets_dir, shared=settings.secrets_shared)
     groups = ProcessGroups()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, groups.close)

@@ -16,10 +16,10 @@ from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
 from unspool.definitions.members import member_at
 from unspool.definitions.secret_arguments import POLICY, SECRETS, evaluated_text
-from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.records import DEFAULT_TENANT, TaskRequest
 from unspool.executor.masking import Mask, Masking, TaskMask, current
 from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome, Rejected
-from unspool.executor.secrets import SecretProvider, variable
+from unspool.executor.secrets import SecretProvider, secrets_of, variable
 from unspool.executor.task_context import TaskContext
 
 _READS_AUTHORIZATION: Final = re.compile(r"\$authorization(?!\w)")
@@ -48,7 +48,7 @@ class SecretHandler:
         try:
             asked = request.arguments.get(SECRETS)
             if asked is not None:
-                values = await asyncio.to_thread(self._values, asked)
+                values = await asyncio.to_thread(self._values, asked, context.tenant)
                 known.hide(Mask(values.values()))
                 arguments = await self._arguments(request.arguments, asked, values)
                 request = request._replace(arguments=arguments)
@@ -65,9 +65,10 @@ class SecretHandler:
         finally:
             current.reset(token)
 
-    def _values(self, asked: Mapping[str, Any]) -> dict[str, Json]:
-        """The values of all secrets that the workflow declares and that exist; all are masked."""
-        found = {name: self.secrets.secret(name) for name in asked["declared"]}
+    def _values(self, asked: Mapping[str, Any], tenant: str) -> dict[str, Json]:
+        """The values of all secrets that the workflow declares and that its tenant has; all are masked."""
+        secrets = secrets_of(self.secrets, tenant)
+        found = {name: secrets.secret(name) for name in asked["declared"]}
         return {name: value for name, value in found.items() if value is not None}
 
     async def _arguments(
@@ -127,7 +128,8 @@ def _check(needs: list[str], declared: list[str], values: Mapping[str, Json]) ->
             raise Rejected(
                 _unavailable(
                     f"the secret '{name}' has no value in this executor; by default it is in "
-                    f"{variable(name)}, or in a file in UNSPOOL_SECRETS_DIR"
+                    f"{variable(name)}, or in a file in UNSPOOL_SECRETS_DIR. Tenants other than "
+                    f"'{DEFAULT_TENANT}' have a directory there, unless UNSPOOL_SECRETS_SHARED is true"
                 )
             )
 

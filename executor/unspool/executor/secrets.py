@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import orjson
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.records import DEFAULT_TENANT
 
 PREFIX: Final = "UNSPOOL_SECRET_"
 _NOT_IN_VARIABLE: Final = re.compile(r"[^A-Z0-9]")
@@ -50,6 +51,46 @@ class LocalSecrets:
         if len(content) > _MAX_FILE_BYTES:
             return None
         return content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+@runtime_checkable
+class TenantSecrets(Protocol):
+    """A provider whose tenants have secrets of their own."""
+
+    def of_tenant(self, tenant: str) -> SecretProvider:
+        """The secrets that the workflows of a tenant may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsByTenant:
+    """The tenant `default` has all local secrets; every other one the files in a directory with its name.
+
+    Environment variables belong to `default` alone: tenants whose names differ in case would share them.
+    """
+
+    default: LocalSecrets
+
+    def secret(self, name: str) -> Json:
+        """A secret of the tenant `default`."""
+        return self.default.secret(name)
+
+    def of_tenant(self, tenant: str) -> SecretProvider:
+        """See `TenantSecrets`."""
+        if tenant == DEFAULT_TENANT:
+            return self.default
+        directory = self.default.directory and str(Path(self.default.directory) / tenant)
+        return LocalSecrets({}, directory)
+
+
+def local_secrets(environment: Mapping[str, str], directory: str, *, shared: bool) -> SecretProvider:
+    """The secrets in the environment and in a directory; `shared` gives all of them to every tenant."""
+    local = LocalSecrets(environment, directory)
+    return local if shared else SecretsByTenant(local)
+
+
+def secrets_of(provider: SecretProvider, tenant: str) -> SecretProvider:
+    """What a provider has for a tenant: everything, if it does not tell tenants apart."""
+    return provider.of_tenant(tenant) if isinstance(provider, TenantSecrets) else provider
 
 
 def variable(name: str) -> str:

@@ -117,6 +117,11 @@ class ExecutorSettings:
     secrets_dir: str = setting(
         "UNSPOOL_SECRETS_DIR", "", "Directory with one file for each secret of workflows and webhooks"
     )
+    secrets_shared: bool = setting(
+        "UNSPOOL_SECRETS_SHARED",
+        False,
+        "Whether every tenant may use all secrets; by default each has its own, in a directory with its name",
+    )
     allow: str = setting(
         "UNSPOOL_ALLOW",
         "",
