@@ -37,6 +37,7 @@ def test_public_routes_are_known():
         ("POST", "/api/v1/session"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
+        ("GET", "/api/diagram.css"),
         ("GET", "/api/openapi.json"),
         ("GET", "/api/docs"),
     }
