@@ -136,7 +136,8 @@ async def test_an_expired_key_is_refused(locked, store):
     await locked.get("/executions", headers=bearer(await key_for(store, "read", expires_at=future)))
 
 
-async def test_keys_are_created_listed_and_revoked(locked, store):
+async def test_keys_are_created_listed_and_revoked(locked, store, caplog):
+    caplog.set_level("INFO")
     admin = bearer(await key_for(store, "admin", tenant="shop", name="root"))
     asked = {"name": "ci", "scopes": ["start", "read"], "expiresAt": "2999-01-01T00:00:00Z"}
     made = await locked.post("/keys", 201, json=asked, headers=admin)
@@ -154,6 +155,9 @@ async def test_keys_are_created_listed_and_revoked(locked, store):
     await locked.call("DELETE", f"/keys/{made['id']}", 204, headers=admin)
     await locked.call("DELETE", f"/keys/{made['id']}", 404, headers=admin)
     await locked.get("/executions", 401, headers=bearer(secret))
+    logged = [(each.action, each.by, each.key) for each in caplog.records if hasattr(each, "key")]
+    assert logged == [("key_created", "key:root", made["id"]), ("key_revoked", "key:root", made["id"])]
+    assert secret not in caplog.text
 
 
 async def test_a_key_of_one_tenant_manages_only_the_keys_of_its_tenant(locked, store):
@@ -219,6 +223,15 @@ async def test_a_stream_ends_when_its_key_is_revoked(locked, store):
     async with locked.session.get(url, headers=bearer(key)) as response:
         assert await response.content.readline() == b": events\n"
         await store.delete_api_key(key.split("_")[1])
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await response.content.read()
+
+
+async def test_a_stream_ends_when_the_store_cannot_be_asked(locked, store):
+    url = f"{locked.url}/api/v1/events/stream"
+    async with locked.session.get(url, headers=bearer(await key_for(store, "read"))) as response:
+        assert await response.content.readline() == b": events\n"
+        await store.close()
         async with asyncio.timeout(DEADLINE_SECONDS):
             await response.content.read()
 

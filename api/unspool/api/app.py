@@ -32,6 +32,7 @@ from unspool.api.authentication.cookies import CSRF_HEADER
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
+from unspool.api.events import SSE
 from unspool.api.hooks import endpoint as webhooks
 from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import ApiMetrics, add_transports
@@ -162,7 +163,11 @@ def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route
             caller = await authenticator.caller(request)
             check_access(caller, required)
         response = await by_method[request.method](Call.of(request, services, caller))
-        if isinstance(response, StreamingResponse) and authenticator.settings.on:
+        if (
+            isinstance(response, StreamingResponse)
+            and response.media_type == SSE
+            and authenticator.settings.on
+        ):
             response.body_iterator = authenticator.while_accepted(caller, response.body_iterator)
         return response
 

@@ -1,5 +1,6 @@
 """API keys: create, list and revoke them. A caller of one tenant sees only the keys of its tenant."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,8 @@ from unspool.eventstore.api_keys import (
     sha256_of_secret,
 )
 from unspool.eventstore.clock import rfc3339
+
+log = logging.getLogger(__name__)
 
 _MEMBERS: Final = frozenset({"name", "scopes", "tenant", "expiresAt"})
 
@@ -77,6 +80,7 @@ async def create(call: Call) -> Response:
     body = await read_json(call.request, settings.max_input_bytes, settings.body_seconds)
     made = _new_key(call, body)
     await call.store.put_api_key(made.key)
+    _log(call, "created", made.key)
     return json_response(made.json(), 201, {"Location": f"/api/v1/keys/{made.key.id}"})
 
 
@@ -91,7 +95,13 @@ async def revoke(call: Call) -> Response:
     ):
         raise HttpProblem(404, "there is no key with that id")
     call.services.authenticator.cache.forget(id_)
+    _log(call, "revoked", key)
     return Response(status_code=204)
+
+
+def _log(call: Call, operation: str, key: ApiKey) -> None:
+    extra = {"action": f"key_{operation}", "key": key.id, "by": call.caller.name, "tenant": key.tenant}
+    log.info("key %s (%s) was %s by %s", key.id, key.name, operation, call.caller.name, extra=extra)
 
 
 def _new_key(call: Call, body: Json) -> NewKey:

@@ -1,6 +1,6 @@
 """Finds out who sends a request: by an API key, a JWT, or the cookie of a session."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Final, Protocol
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.problems import HttpProblem
 from unspool.eventstore.api_keys import ApiKey, Credential, parse_credential, with_included
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.rate_limits import Rate
 
@@ -98,11 +99,17 @@ class Authenticator:
     async def while_accepted(
         self, caller: Caller, chunks: AsyncIterable[str | bytes | memoryview]
     ) -> AsyncIterator[str | bytes | memoryview]:
-        """Passes on a stream until the caller's credential ends."""
-        async for chunk in chunks:
-            if not await self.is_accepted(caller):
-                return
-            yield chunk
+        """Passes on a stream until the caller's credential ends, or the store cannot be asked about it."""
+        try:
+            async for chunk in chunks:
+                if not await self.is_accepted(caller):
+                    return
+                yield chunk
+        except StoreUnavailable:
+            return
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
 
     def is_https(self, request: Request) -> bool:
         """Returns whether the browser of a caller uses https."""
