@@ -68,3 +68,16 @@ def test_what_cannot_be_drawn_is_2(unspool):
     result = unspool("graph", "shop/none", "--store", "sqlite:///graph.db")
     assert result.code == 2
     assert "is not deployed" in result.stderr
+
+
+def test_the_states_of_an_execution_are_shown(unspool):
+    unspool("run", "refuse.yaml", "--store", "sqlite:///graph.db")
+    [execution] = unspool("executions", "list", "--json", "--store", "sqlite:///graph.db").lines
+    of = ("graph", "--execution", execution["id"], "--store", "sqlite:///graph.db")
+    assert "refuse  raise  refused 409  [faulted]" in unspool(*of, "--ascii").stdout
+    assert "[" not in unspool(*of, "--ascii", "--at", "1").stdout
+    assert "is-faulted" in unspool(*of).stdout
+    assert "class n1 faulted" in unspool(*of, "--mermaid").stdout
+    assert unspool(*of, "--at", "99").code == 2
+    assert unspool("graph").code == 2
+    assert unspool("graph", "greet.yaml", "--at", "1").code == 2

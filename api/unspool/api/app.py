@@ -64,6 +64,8 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/executions/{{id}}/events": {"GET": events.list_events},
     f"{V1}/executions/{{id}}/events/stream": {"GET": events.stream_events},
     f"{V1}/executions/{{id}}/state": {"GET": events.show_state},
+    f"{V1}/executions/{{id}}/diagram": {"GET": diagrams.show_execution},
+    f"{V1}/executions/{{id}}/timeline": {"GET": diagrams.show_timeline},
     f"{V1}/executions/{{id}}/cancel": {"POST": executions.operation(MessageKind.CANCEL)},
     f"{V1}/executions/{{id}}/suspend": {"POST": executions.operation(MessageKind.SUSPEND)},
     f"{V1}/executions/{{id}}/resume": {"POST": executions.operation(MessageKind.RESUME)},

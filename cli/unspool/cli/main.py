@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "run": Entry("run:run", "Run a definition to its end in this process."),
     "validate": Entry("validate:validate", "Check definitions."),
     "schema": Entry("schema:schema", "Print the JSON Schema of definitions, for editors."),
-    "graph": Entry("graph:graph", "Draw a definition."),
+    "graph": Entry("graph:graph", "Draw a definition, with the state of an execution."),
     "dev": Entry("dev:dev", "Run all services in one process, for development."),
     "deploy": Entry("deploy:deploy", "Store definitions."),
     "workflows": Entry("workflows:workflows", "List and show deployed definitions."),

@@ -7,6 +7,8 @@ from unspool.diagram.layout.geometry import Box, Shape
 from unspool.diagram.layout.task_box import NOTE, ROW, TITLE, case_top
 from unspool.diagram.markup import content, element, rectangle, text_at
 from unspool.diagram.outline.model import Outline, TaskOutline
+from unspool.diagram.state_svg import state_svg
+from unspool.diagram.status import TaskState
 from unspool.diagram.text_width import fitted, width_of
 
 _ACCENTS: Final = {
@@ -25,13 +27,16 @@ _TEXT: Final = 50
 
 _SIZE: Final = 11
 
+_MARK: Final = 22
+"""Pixels for the mark of a state."""
 
-def box_svg(box: Box, outline: Outline) -> str:
-    """Returns a box."""
+
+def box_svg(box: Box, outline: Outline, state: TaskState | None = None) -> str:
+    """Returns a box; that of a task shows its state, if there is one."""
     match box.shape:
         case Shape.TASK | Shape.FRAME:
             assert box.task is not None  # these shapes are of tasks
-            return _task(box, box.task)
+            return _task(box, box.task, state)
         case Shape.PART:
             return _part(box)
         case Shape.SCHEDULE:
@@ -43,31 +48,37 @@ def box_svg(box: Box, outline: Outline) -> str:
 # -- tasks
 
 
-def _task(box: Box, task: TaskOutline) -> str:
+def _task(box: Box, task: TaskOutline, state: TaskState | None) -> str:
     frame = box.shape is Shape.FRAME
-    inside = [_title(task), _outside(box)]
+    inside = [_title(task, state), _outside(box)]
     if task.variant == "workflow":  # a sub-workflow has a double line
         inside.append(rectangle(box.x + 3, box.y + 3, box.width - 6, box.height - 6, 6, "inner"))
-    inside += [_icon(box, task.variant), *_heading(box, task.name, task.label, task.summary, task.notes)]
+    texts = task.name, task.label, task.summary, task.notes
+    inside += [_icon(box, task.variant), *_heading(box, *texts, right=_MARK if state else 0)]
     inside += _cases(box, task)
     if task.extended:
-        inside.append(element("circle", cx=box.right - 10, cy=box.y + 10, r=3, class_="extended"))
+        inside.append(element("circle", cx=box.x + 40, cy=box.y + 9, r=3, class_="extended"))
+    if state is not None:
+        inside.append(state_svg(box, state))
     accent = _ACCENTS.get(task.kind, "flow")
-    classes = f"task {'frame' if frame else 'leaf'} {accent} kind-{task.kind} variant-{task.variant}"
+    classes = ["task", "frame" if frame else "leaf", accent, f"kind-{task.kind}", f"variant-{task.variant}"]
+    classes += ["source"] if task.kind == "listen" else []
+    classes += [f"is-{state.status}"] if state is not None else []
     return element(
         "g",
         "".join(inside),
-        class_=classes + (" source" if task.kind == "listen" else ""),
+        class_=" ".join(classes),
         data_pointer=task.pointer,
         data_kind=task.kind,
     )
 
 
-def _title(task: TaskOutline) -> str:
+def _title(task: TaskOutline, state: TaskState | None) -> str:
     """The text that a browser shows for the box: everything that may be cut in it."""
     cases = (f"{case.name}: {case.condition or 'default'}" for case in task.cases)
     extended = ("extensions apply to it",) if task.extended else ()
-    lines = (task.name, f"{task.label} {task.summary}".strip(), *task.notes, *cases, *extended)
+    shown = () if state is None else (str(state),)
+    lines = (task.name, f"{task.label} {task.summary}".strip(), *task.notes, *cases, *extended, *shown)
     return element("title", content("\n".join(lines)))
 
 
@@ -83,8 +94,11 @@ def _icon(box: Box, variant: str) -> str:
     return tile + element("path", d=path, transform=shifted, class_="icon")
 
 
-def _heading(box: Box, name: str, label: str, summary: str, notes: tuple[str, ...]) -> list[str]:
-    x, room = box.x + _TEXT, box.width - _TEXT - 12
+def _heading(
+    box: Box, name: str, label: str, summary: str, notes: tuple[str, ...], right: int = 0
+) -> list[str]:
+    """Returns the texts at the top of a box. `right` is left free at the right side, for the state."""
+    x, room = box.x + _TEXT, box.width - _TEXT - 12 - right
     lines = [text_at(x, box.y + 21, "name", fitted(name, room, 13, bold=True))]
     after = 0
     if label:

@@ -5,6 +5,7 @@ and no ids: the style is in one stylesheet, so a page with a strict Content-Secu
 diagram.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -12,6 +13,7 @@ from unspool.diagram.boxes_svg import box_svg
 from unspool.diagram.edges_svg import edge_svg
 from unspool.diagram.layout.geometry import Caption, Layout
 from unspool.diagram.markup import content, element, rectangle, text_at
+from unspool.diagram.status import TaskState
 from unspool.diagram.text_width import fitted
 
 
@@ -21,19 +23,21 @@ def stylesheet() -> str:
     return files("unspool.diagram").joinpath("diagram.css").read_text("utf-8")
 
 
-def svg(drawn: Layout, *, styled: bool = True) -> str:
+def svg(drawn: Layout, states: Mapping[str, TaskState] | None = None, *, styled: bool = True) -> str:
     """Returns a layout as an SVG document.
 
     Args:
         drawn: the layout.
+        states: the states of tasks by pointer, if they are shown.
         styled: whether it contains the stylesheet. A page that has the stylesheet needs it only once.
     """
     outline = drawn.outline
     title = element("title", content(f"{outline.namespace}/{outline.name} {outline.version}"))
     style = element("style", content(stylesheet())) if styled else ""
     canvas = rectangle(0, 0, drawn.width, drawn.height, 0, "canvas")
-    frames = [box_svg(box, outline) for box in drawn.boxes if box.header]
-    boxes = [box_svg(box, outline) for box in drawn.boxes if not box.header]
+    shown = states or {}
+    frames = [box_svg(box, outline, shown.get(box.key)) for box in drawn.boxes if box.header]
+    boxes = [box_svg(box, outline, shown.get(box.key)) for box in drawn.boxes if not box.header]
     edges = [edge_svg(edge) for edge in drawn.edges]
     captions = [_caption(caption) for caption in drawn.captions]
     return element(
