@@ -56,6 +56,7 @@ async def test_a_deployed_schedule_is_listed_and_runs(api, services):
         "schedule": {"after": "PT1H", "cron": "@daily"},
         "paused": False,
         "lastExecution": execution["id"],
+        "missed": None,
     }
     assert last.endswith("Z")
     assert last < following

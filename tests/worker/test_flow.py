@@ -299,3 +299,11 @@ def test_a_history_has_the_expression_of_a_secret_and_replays(world):
     (asked,) = run.output["$secrets"]["texts"]
     assert (asked["at"], asked["text"]) == ("/headers/K", "${ $secrets.key }")
     assert run.output["headers"] == {"K": None}
+
+
+def test_an_error_of_an_expression_names_it(world):
+    run = world("""do: [{t: {set: {a: '${ .n }', b: {c/d: 'x ${ .n + "x" }'}}}}]""").start({"n": 1})
+    assert run.error["detail"] == 'number and string cannot be added (/do/0/t/set/b/c~1d: ${ .n + "x" })'
+    run = world("do: [{t: {input: {from: .n.a}, set: {a: .b}}}]").start({"n": 1})
+    assert run.error["detail"] == "cannot index number with string (/do/0/t/input/from: ${ .n.a })"
+    assert run.error["instance"] == "/do/0/t"

@@ -310,6 +310,20 @@ async def test_input_without_a_key_faults_the_task(store, jq):
     assert "the key must be a text or a number, but it is null" in error["detail"]
 
 
+async def test_input_without_a_key_faults_a_task_that_does_not_wait(store, jq):
+    task = RUN.replace("run: {", "run: {await: false, ")
+    text = await deploy(store, f"do: [{{a: {{set: {{other: 1}}}}}}, {{b: {{{task}}}}}]")
+    await deploy_keyed(store, WAIT)
+    async with working(store, jq):
+        parent = await start(store, "parent", {})
+        assert (await ended(store, parent)).status is Status.FAULTED
+    error = (await store.last_event(parent)).data["error"]
+    assert (error["title"], error["instance"]) == ("No idempotency key", "/do/1/b")
+    assert "the key must be a text or a number, but it is null" in error["detail"]
+    assert await of_workflow(store) == []
+    assert verify(compile_plan(load(text).value, jq), parent.id, await store.history(parent)) is None
+
+
 @pytest.mark.parametrize("depth", [0, 2])
 async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):
     chain = [CHILD, *(CHILD._replace(name=f"below{n}") for n in range(depth))]

@@ -22,7 +22,7 @@ from unspool.eventstore.records import (
 from unspool.worker.schedule.decide import LATE, MAX_MISSED, MAX_STARTS, decide
 from unspool.worker.schedule.evolve import COMPACTED, evolve, fold
 from unspool.worker.schedule.rules import Missed, Rules
-from unspool.worker.schedule.state import ScheduleState
+from unspool.worker.schedule.state import ScheduleState, state_from_json, state_to_json
 
 ID = "$schedule.shop.report"
 BEGIN = 1_700_000_000_000
@@ -214,6 +214,8 @@ def test_by_default_an_outage_leads_to_one_execution(trigger: Any) -> None:
     assert BEGIN + DAY - MINUTE < BEGIN + run.started[-1] <= BEGIN + DAY
     [missed] = [event.data for event in run.history if event.type == "occurrences.missed"]
     assert (missed["from"], missed["before"]) == (BEGIN + run.started[-2] + MINUTE, BEGIN + run.started[-1])
+    assert run.state.missed == (missed["from"], missed["before"])
+    assert state_from_json(ID, run.state.version, state_to_json(run.state)).missed == run.state.missed
     run.until(BEGIN + DAY + MINUTE)
     assert len(run.starts) == before + 2
 

@@ -67,7 +67,12 @@ def schedule_json(state: ScheduleState) -> dict[str, Json]:
         "next": _time(state.next),
         "last": _time(state.last),
         "lastExecution": state.last_execution,
+        "missed": None if state.missed is None else _missed(*state.missed),
     }
+
+
+def _missed(first: int, before: int) -> dict[str, Json]:
+    return {"from": _time(first), "before": _time(before)}
 
 
 def function_json(function: RegisteredFunction, executors: int, now: int) -> dict[str, Json]:

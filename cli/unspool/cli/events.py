@@ -30,11 +30,21 @@ async def publish(file: str, place: Place, as_json: bool) -> None:
     batch = given if isinstance(given, list) else [given]
     _check(source, batch, single=batch is not given)
     async with opened(store_url(place)) as store:
-        await store.publish(place.tenant, batch)
+        published = await store.publish(place.tenant, batch)
+    duplicates = len(batch) - published
     if as_json:
-        print_json({"accepted": len(batch)}, one_line=True)
-    else:
-        say(f"unspool: published {len(batch)} event{'' if len(batch) == 1 else 's'}")
+        print_json({"accepted": len(batch), "duplicates": duplicates}, one_line=True)
+        return
+    say(f"unspool: published {_counted(published)}")
+    if duplicates:
+        say(
+            f"unspool: {_counted(duplicates)} not published again:"
+            " an event with the same source and id was published before"
+        )
+
+
+def _counted(number: int) -> str:
+    return f"{number} event{'' if number == 1 else 's'}"
 
 
 def _check(source: str, events_: list[Json], *, single: bool) -> None:

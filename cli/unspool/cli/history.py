@@ -13,6 +13,7 @@ from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_line, print_table, say, shortened
 from unspool.cli.stores import opened, url_of_execution
 from unspool.cli.terminal import is_terminal
+from unspool.definitions.json_value import Json
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import Histories
@@ -116,9 +117,17 @@ def print_events(events: list[Event], *, as_json: bool) -> None:
     )
 
 
+def _shown(event: Event) -> dict[str, Json]:
+    """Returns the data of an event without filters that compare with no value of the execution."""
+    if event.type == "workflow.correlation-started" and not any(event.data["filters"]):
+        return {name: value for name, value in event.data.items() if name != "filters"}
+    return dict(event.data)
+
+
 def event_cells(event: Event, width: int | None) -> tuple[str, ...]:
     """Returns the cells of an event in a table; its data has at most `width` characters."""
-    data = json_text(event.data) if event.data else ""
+    shown = _shown(event)
+    data = json_text(shown) if shown else ""
     return (
         str(event.seq),
         str(event_json(event)["time"]),

@@ -33,7 +33,7 @@ def schedules() -> None:
 @json_option
 @asynchronous
 async def list_(place: Place, as_json: bool) -> None:
-    """List the schedules of deployed definitions, with their next and last occurrence."""
+    """List the schedules of deployed definitions, with their next, last and last missed occurrence."""
     async with opened(store_url(place)) as store:
         found = await current_schedules(store, place.tenant)
     items = [schedule_json(state) for state in found]
@@ -42,7 +42,7 @@ async def list_(place: Place, as_json: bool) -> None:
             print_line(item)
         return
     print_table(
-        ("ID", "VERSION", "STATE", "NEXT", "LAST", "SCHEDULE"),
+        ("ID", "VERSION", "STATE", "NEXT", "LAST", "MISSED", "SCHEDULE"),
         (
             (
                 item["id"],
@@ -50,6 +50,7 @@ async def list_(place: Place, as_json: bool) -> None:
                 "paused" if item["paused"] else "active",
                 item["next"] or "-",
                 item["last"] or "-",
+                item["missed"]["from"] if item["missed"] else "-",
                 json_text(item["schedule"]),
             )
             for item in items

@@ -116,7 +116,7 @@ class SecretHandler:
             try:
                 value = evaluated_text(text, names, budget, self.jq, loose=asked.get("loose") is True)
             except ExpressionError as error:
-                raise Rejected(errors.expression(str(error))) from None
+                raise Rejected(errors.expression(f"{error} ({text['at']} of the arguments)")) from None
             _put(arguments, parts(text["at"]), value)
 
 

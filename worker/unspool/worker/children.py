@@ -31,7 +31,7 @@ from unspool.eventstore.records import (
 )
 from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
 from unspool.worker.interpreter.extended import Stage
-from unspool.worker.interpreter.tasks.run_workflow import TOO_DEEP, UNKNOWN
+from unspool.worker.interpreter.tasks.run_workflow import NO_KEY, TOO_DEEP, UNKNOWN
 
 _Resolved = tuple[Outgoing | Message, ...]
 """What is for other executions, and messages to the execution itself."""
@@ -76,10 +76,13 @@ class Children:
                 commit.key.tenant, each.start.workflow
             ):
                 return None
-        return await self._with_ids(commit, outgoing)
+        try:
+            return await self._with_ids(commit, outgoing)
+        except StartRefused:
+            return None
 
     async def _with_versions(self, commit: Commit) -> _Resolved:
-        """What the commit sends, with versions. Raises `StartRefused`."""
+        """What the commit sends, with versions, in the same order. Raises `StartRefused`."""
         found = await asyncio.gather(*(self._with_version(each) for each in commit.outgoing))
         refused = [each for each in found if isinstance(each, _Refused)]
         unawaited = {each.start.workflow: each.error for each in refused if not _awaits(commit, each.parent)}
@@ -102,20 +105,26 @@ class Children:
         return StartExecution(replace(start, workflow=found))
 
     async def _with_ids(self, commit: Commit, resolved: _Resolved) -> Commit:
-        parts = await asyncio.gather(*(self._with_id(commit, each) for each in resolved))
+        """The commit with the ids of what it starts. Raises `StartRefused`."""
+        asked_for = zip(resolved, commit.outgoing, strict=True)
+        parts = await asyncio.gather(*(self._with_id(commit, each, asked) for each, asked in asked_for))
         flat = [each for part in parts for each in part]
         to_itself = tuple(each for each in flat if isinstance(each, Message))
         outgoing = tuple(each for each in flat if not isinstance(each, Message))
         return replace(commit, outgoing=outgoing, messages=(*commit.messages, *to_itself))
 
-    async def _with_id(self, commit: Commit, each: Outgoing | Message) -> _Resolved:
-        if not isinstance(each, StartExecution):
+    async def _with_id(self, commit: Commit, each: Outgoing | Message, asked: Outgoing) -> _Resolved:
+        """A start with its id; `asked` names the workflow as the definition does. Raises `StartRefused`."""
+        if not isinstance(each, StartExecution) or not isinstance(asked, StartExecution):
             return (each,)
         child, parent = each.start.key.id, each.start.parent
         try:
             start = await self._keys.resolve(each.start)
         except NoKey as cause:
-            return (self._end_of(_Refused(each.start, errors.expression(str(cause), "No idempotency key"))),)
+            refused = _Refused(each.start, errors.expression(str(cause), NO_KEY))
+            if not _awaits(commit, refused.parent):
+                raise StartRefused({asked.start.workflow: refused.error}) from cause
+            return (self._end_of(refused),)
         if start.idempotency_key is None or parent is None or not _awaits(commit, parent):
             return (StartExecution(start),)
         join = {"execution": parent.execution, "run": parent.run, "child": child}

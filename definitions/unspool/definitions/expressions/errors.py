@@ -9,8 +9,11 @@ LONGEST_MESSAGE: Final = 512
 class ExpressionError(Exception):
     """An expression does not compile or cannot be evaluated; the text is short and quotes no data.
 
-    `offset` is the index in the source of the cause, if it does not compile.
+    `offset` is the index in the source of the cause, if it does not compile. `source` is the expression that
+    was evaluated, without `${ }`.
     """
+
+    source: str | None = None
 
     def __init__(self, message: str, offset: int = 0) -> None:
         self.offset = offset

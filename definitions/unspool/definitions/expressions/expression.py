@@ -6,7 +6,7 @@ from typing import Final, Literal, Protocol
 
 from unspool.definitions.expressions.closures import Closures
 from unspool.definitions.expressions.code import Code
-from unspool.definitions.expressions.errors import LimitExceeded
+from unspool.definitions.expressions.errors import ExpressionError, LimitExceeded
 from unspool.definitions.expressions.frame import WORK_UNITS, Frame
 from unspool.definitions.expressions.syntax import Node
 from unspool.definitions.json_value import Json
@@ -36,6 +36,12 @@ class JqRunner(Protocol):
     def close(self) -> None:
         """Ends the processes."""
         ...
+
+
+def _failed(error: ExpressionError, source: str) -> ExpressionError:
+    """Notes in an error which expression failed."""
+    error.source = source
+    return error
 
 
 class Budget:
@@ -132,7 +138,10 @@ class ClosureExpression:
                 return code.one(value, frame)
             return next(iter(code.many(value, frame)), None)
         except RecursionError:
-            raise LimitExceeded("nested too deeply") from None
+            raise _failed(LimitExceeded("nested too deeply"), self.source) from None
+        except ExpressionError as error:
+            error.source = self.source
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +159,15 @@ class GuardedExpression:
 
     def evaluate(self, value: Json, variables: Mapping[str, Json]) -> Json:
         """See `Expression`."""
-        return self._jq.run(self.source, value, {name: variables.get(name) for name in self.variables})
+        try:
+            return self._jq.run(self.source, value, {name: variables.get(name) for name in self.variables})
+        except ExpressionError as error:
+            error.source = self.source
+            raise
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """See `Expression`; the child limits each call, the budget limits the number of calls."""
         budget.left -= GUARDED_CALL
         if budget.left < 0:
-            raise LimitExceeded("too much work")
+            raise _failed(LimitExceeded("too much work"), self.source)
         return self.evaluate(value, variables)

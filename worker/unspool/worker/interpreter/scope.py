@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from unspool.definitions import errors
 from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
+from unspool.definitions.expression_places import described
 from unspool.definitions.expressions import NOW, ExpressionError, holds
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, DurationTemplate, Evaluable, Task
@@ -46,8 +47,13 @@ class Scope(NamedTuple):
             result = evaluable.evaluate_within(value, self._bind(evaluable.variables), self.builder.budget)
             self.builder.add_size_of(result)
         except ExpressionError as error:
-            raise Fault(errors.expression(str(error))) from error
+            raise Fault(errors.expression(self._described(error))) from error
         return result
+
+    def _described(self, error: ExpressionError) -> str:
+        """The text of an error, with the place of the expression in the task."""
+        task = self.builder.task_of(self.run)
+        return described(error, task.pointer, task.definition, self.builder.plan.tasks)
 
     def holds(self, condition: Evaluable, value: Json) -> bool:
         """Whether a condition holds: not null or false (D12). Raises `Fault` with an `expression` error."""

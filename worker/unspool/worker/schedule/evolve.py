@@ -108,7 +108,8 @@ def _dropped(state: ScheduleState, event: Event) -> ScheduleState:
 
 
 def _missed(state: ScheduleState, event: Event) -> ScheduleState:
-    return _changed(state, event, due=None, timer=None)
+    changed = _changed(state, event, due=None, timer=None)
+    return changed._replace(missed=(event.data["from"], event.data["before"]))
 
 
 def _ended(state: ScheduleState, event: Event) -> ScheduleState:

@@ -58,6 +58,8 @@ class ScheduleState(NamedTuple):
     last: int | None = None
     """The newest occurrence that was started."""
     last_execution: str | None = None
+    missed: tuple[int, int] | None = None
+    """The newest times that were missed: the first, and the time before which they were."""
     compacted_at: int = 0
     """Number of the newest event that holds a whole state."""
     sets: PendingSets = NO_SETS
@@ -97,6 +99,7 @@ def state_to_json(state: ScheduleState) -> dict[str, Json]:
         "startedAt": state.started_at,
         "last": state.last,
         "lastExecution": state.last_execution,
+        "missed": None if state.missed is None else [*state.missed],
         "sets": state.sets.to_json(),
     }
 
@@ -114,6 +117,7 @@ def state_from_json(execution: str, version: int, value: Mapping[str, Json]) -> 
         value["startedAt"],
         value["last"],
         value["lastExecution"],
+        missed=tuple(value["missed"]) if value.get("missed") else None,
         compacted_at=version,
         sets=PendingSets.from_json(value["sets"]) if "sets" in value else NO_SETS,
     )

@@ -1,6 +1,6 @@
 """`run: workflow`: starts another execution and can wait for it (inventory I62, I63).
 
-Whether the workflow exists is known after the decision. If it does not, a task that waits gets the error
+Whether the workflow can start is known after the decision. If it cannot, a task that waits gets the error
 as the end of the sub-workflow. A task that does not wait would have completed by then. So the messages are
 decided again, with the error in `refused`.
 """
@@ -24,7 +24,15 @@ from unspool.worker.interpreter.state import Run
 
 UNKNOWN: Final = "Unknown workflow"
 TOO_DEEP: Final = "Too deep"
+NO_KEY: Final = "No idempotency key"
 """Titles of the errors of sub-workflows that cannot start."""
+
+_KINDS: Final = {
+    UNKNOWN: errors.configuration,
+    TOO_DEEP: errors.configuration,
+    NO_KEY: errors.expression,
+}
+"""Their errors."""
 
 
 class RunWorkflowInterpreter(Kind):
@@ -53,9 +61,10 @@ def refused_in(plan: Plan, events: Iterable[Event]) -> dict[WorkflowRef, Workflo
         if task is None or not isinstance(task.body, RunWorkflow) or task.body.awaited:
             continue
         error = event.data["error"]
-        if error.get("title") in {UNKNOWN, TOO_DEEP}:
+        kind = _KINDS.get(error.get("title"))
+        if kind is not None:
             workflow = WorkflowRef(task.body.namespace, task.body.name, task.body.version)
-            refused[workflow] = errors.configuration(error["detail"], error["title"])
+            refused[workflow] = kind(error["detail"], error["title"])
     return refused
 
 
