@@ -1,4 +1,4 @@
-"""One service of the engine as a process: `python -m benchmarks.service worker|executor|timer URL`.
+"""One service of the engine as a process: `python -m benchmarks.service worker|executor|timer|retention URL`.
 
 The executor returns the body of a `call: http` immediately: the engine is measured, not HTTP.
 """
@@ -21,7 +21,7 @@ from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
-from unspool.timer_service import TimerService, TimerSettings
+from unspool.timer_service import RetentionService, RetentionSettings, TimerService, TimerSettings
 from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics
 from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics
 from unspool.worker.service import WorkerService
@@ -37,7 +37,7 @@ async def echo(request: TaskRequest, _: TaskContext) -> Outcome:
 
 def service(
     role: str, store: EventStore, metrics: MetricSet | None
-) -> WorkerService | ExecutorService | TimerService:
+) -> WorkerService | ExecutorService | TimerService | RetentionService:
     name = f"{role}-{os.getpid()}"
     if role == "worker":
         settings = from_environment(WorkerSettings, os.environ)
@@ -47,6 +47,8 @@ def service(
         of_executor = from_environment(ExecutorSettings, os.environ)
         counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"})
         return ExecutorService(store, {"http": echo}, of_executor, name, SystemClock(), metrics=counted)
+    if role == "retention":
+        return RetentionService(store, from_environment(RetentionSettings, os.environ))
     timers = None if metrics is None else PrometheusTimerMetrics(metrics)
     return TimerService(store, from_environment(TimerSettings, os.environ), timers)
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 STORE = ("--store", "sqlite:///past.db")
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 240
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ async def ended(store, id_="one", count=3, tenant="default"):
 
 
 async def until_gone(store, *keys):
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         for key in keys:
             while await store.execution(key) is not None:
                 await asyncio.sleep(0.02)
@@ -111,7 +111,7 @@ async def test_nothing_is_deleted_while_the_directory_cannot_be_written(
 ):
     key, _ = await ended(store)
     directory.parent.write_text("a file")
-    async with running(service), asyncio.timeout(60):
+    async with running(service), asyncio.timeout(240):
         while "archive_unavailable" not in {getattr(each, "action", "") for each in caplog.records}:
             await asyncio.sleep(0.02)
         assert str(directory) in caplog.text
@@ -129,7 +129,7 @@ async def test_an_execution_with_a_damaged_history_is_kept(store, service, runni
     with caplog.at_level(logging.ERROR):
         async with running(service):
             await until_gone(store, whole)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 while "execution damaged is kept" not in caplog.text:
                     await asyncio.sleep(0.02)
 

@@ -33,7 +33,7 @@ DAY = 86_400_000
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while not await condition():
             await asyncio.sleep(0.02)
 
@@ -68,7 +68,7 @@ class Executions:
 
     async def become(self, *ids):
         """Waits until these are left."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while (left := await self.left()) != {*ids}:
                 assert left >= {*ids}
                 await asyncio.sleep(0.02)
@@ -160,14 +160,14 @@ async def test_nothing_is_deleted_with_forever(store, executions, running):
 
 
 async def test_a_service_is_killed_and_another_one_continues(store, store_url, executions):
-    await asyncio.gather(*(executions.ended(f"e{n}", days=31) for n in range(3_000)))
+    await asyncio.gather(*(executions.ended(f"e{n}", days=31) for n in range(1_500)))
     await executions.ended("new", days=1)
     await store.acknowledge(await _all_messages(store))
     environment = {**os.environ, "UNSPOOL_RETENTION_INTERVAL": "0.2"}
     command = [str(UNSPOOL), "timer", "--store", store_url]
 
     async def has_begun() -> bool:
-        return len(await executions.left()) < 2_900
+        return len(await executions.left()) < 1_400
 
     first = await asyncio.create_subprocess_exec(*command, env=environment)
     try:

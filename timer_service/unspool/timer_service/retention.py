@@ -26,7 +26,7 @@ from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_r
 
 log = logging.getLogger(__name__)
 
-PIECE: Final = 100
+PIECE: Final = 200
 """Executions that one step looks at, at most."""
 
 NEEDED_MILLISECONDS: Final = 60_000
@@ -35,7 +35,11 @@ NEEDED_MILLISECONDS: Final = 60_000
 _KEPT_MILLISECONDS: Final = 24 * 3_600_000
 """After this time, at most, it looks again at an execution that a rule keeps: the rules may have changed."""
 
-_SHORTEST_PAUSE: Final = 0.01
+_SHORTEST_PAUSE: Final = 0.005
+_LONGEST_PAUSE: Final = 0.1
+_LONGEST_TURN: Final = 60.0
+"""Seconds after which a service lets another one begin, though there is more to delete."""
+
 _LIMIT: Final = "$retention"
 
 
@@ -121,21 +125,21 @@ class RetentionService:
             await self._archive.check()
         loop = asyncio.get_running_loop()
         dropped, found = 0, 1
-        end = loop.time() + self._seconds
+        end = loop.time() + _LONGEST_TURN
         while found and loop.time() < end:
             began = loop.time()
             found, deleted = await self._step(shortest)
             dropped += deleted
             # It rests as long as it works, so that the store has time for others.
-            await asyncio.sleep(max(_SHORTEST_PAUSE, loop.time() - began))
+            await asyncio.sleep(min(max(_SHORTEST_PAUSE, loop.time() - began), _LONGEST_PAUSE))
         if dropped:
             log.info("deleted %d ended executions", dropped, extra={"action": "executions_deleted"})
 
     async def _step(self, shortest: int) -> tuple[int, int]:
         """Looks at some executions; returns how many it found and how many it deleted."""
-        indexed = await self._store.index_ended(PIECE)
         now = await self._store.now()
         found = await self._store.ended_before(now - shortest, PIECE)
+        indexed = 0 if found else await self._store.index_ended(PIECE)
         times = {record.key: self._expires_at(record, now) for record in found}
         expired = [record for record in found if times[record.key] <= now]
         dropped = await self._drop(expired)

@@ -6,6 +6,7 @@ earlier release, are found by comparing sizes: it must be as large as the indexe
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
@@ -64,13 +65,13 @@ class RedisRetention:
 
     async def ended_before(self, time: int, limit: int) -> list[ExecutionRecord]:
         """See `Retention`."""
-        found: list[ExecutionRecord] = []
+        keys: list[ExecutionKey] = []
         for shards in await self._turns():
-            due = [self._due(shard, time, limit - len(found)) for shard in shards]
-            found += (record for records in await asyncio.gather(*due) for record in records)
-            if len(found) >= limit:
+            due = await asyncio.gather(*(self._due(shard, time, limit) for shard in shards))
+            keys += (key for of_all in zip_longest(*due) for key in of_all if key is not None)
+            if len(keys) >= limit:
                 break
-        return found[:limit]
+        return await self._ended_records(keys[:limit])
 
     async def look_again_at(self, times: Mapping[ExecutionKey, int]) -> None:
         """See `Retention`."""
@@ -94,18 +95,22 @@ class RedisRetention:
         shards = shards[first:] + shards[:first]
         return (shards[at : at + _SHARDS_AT_ONCE] for at in range(0, len(shards), _SHARDS_AT_ONCE))
 
-    async def _due(self, shard: Shard, time: int, limit: int) -> list[ExecutionRecord]:
+    async def _due(self, shard: Shard, time: int, limit: int) -> list[ExecutionKey]:
         ids: list[bytes] = await self._session.call(
             "ZRANGEBYSCORE", shard.ended, "-inf", f"({time}", "LIMIT", 0, limit
         )
-        keys = [ExecutionKey(shard.tenant, id_.decode()) for id_ in ids]
+        return [ExecutionKey(shard.tenant, id_.decode()) for id_ in ids]
+
+    async def _ended_records(self, keys: Sequence[ExecutionKey]) -> list[ExecutionRecord]:
+        """The records of executions, except those that another service deletes now."""
+        names = (self._session.keys.shard(key).execution(key.id) for key in keys)
         replies: list[list[Any]] = await asyncio.gather(
-            *(self._session.call("HMGET", shard.execution(key.id), *FIELDS) for key in keys)
+            *(self._session.call("HMGET", name, *FIELDS) for name in names)
         )
         return [
             record_of(key, fields, None)
             for key, fields in zip(keys, replies, strict=True)
-            if fields[0] is not None  # else another service deletes it now
+            if fields[0] is not None
         ]
 
     async def _drop(self, shard: Shard, records: Sequence[ExecutionRecord]) -> list[bool]:
