@@ -159,6 +159,7 @@ async def test_nothing_is_deleted_with_forever(store, executions, running):
     assert await executions.left() == {"old"}
 
 
+@pytest.mark.timeout(300)
 async def test_a_service_is_killed_and_another_one_continues(store, store_url, executions):
     await asyncio.gather(*(executions.ended(f"e{n}", days=31) for n in range(1_500)))
     await executions.ended("new", days=1)
