@@ -101,11 +101,11 @@ def _styled(call: Call) -> bool:
 
 
 def _response(text: str, *, styled: bool) -> Response:
-    headers = {"Content-Security-Policy": _policy()} if styled else None
+    headers = {"Content-Security-Policy": policy()} if styled else None
     return Response(text, media_type=SVG, headers=headers)
 
 
-def _policy() -> str:
+def policy() -> str:
     """Returns the policy of a diagram that contains the stylesheet: it allows nothing else."""
     digest = b64encode(sha256(stylesheet().encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'"

@@ -75,7 +75,7 @@ def _task(box: Box, task: TaskOutline, state: TaskState | None) -> str:
 
 def _title(task: TaskOutline, state: TaskState | None) -> str:
     """The text that a browser shows for the box: everything that may be cut in it."""
-    cases = (f"{case.name}: {case.condition or 'default'}" for case in task.cases)
+    cases = (f"{case.name}: {case.when}" for case in task.cases)
     extended = ("extensions apply to it",) if task.extended else ()
     shown = () if state is None else (str(state),)
     lines = (task.name, f"{task.label} {task.summary}".strip(), *task.notes, *cases, *extended, *shown)
@@ -119,7 +119,7 @@ def _cases(box: Box, task: TaskOutline) -> list[str]:
         used = round(width_of(name, _SIZE, bold=True)) + 8
         room = box.width - used - 28
         base = top + ROW // 2 + 4
-        condition = fitted(case.condition or "default", room, _SIZE)
+        condition = fitted(case.when, room, _SIZE)
         parts += [
             text_at(box.x + 14, base, "label", name),
             text_at(box.x + 14 + used, base, "condition", condition),

@@ -70,7 +70,8 @@ def _task(
         yield below + note
     for number, case in enumerate(task.cases):
         route = next(route for route in task.routes if route.case == number)
-        yield f"{below}{case.name}: {case.condition or 'default'}{_arrow(route, tasks, place, case=True)}"
+        when = f": {case.when}" if case.when else ""
+        yield f"{below}{case.name}{when}{_arrow(route, tasks, place, case=True)}"
     for route in task.routes:
         if route.case is None and not route.skipped and (arrow := _arrow(route, tasks, place)):
             yield below + ("after catch" if route.caught else "then") + arrow

@@ -17,7 +17,7 @@ _HEADING: Final = 62
 """The height of the heading, with the space below it."""
 
 _TITLE: Final = 320
-"""The width of the heading."""
+"""The least width of the heading."""
 
 _CAPTION: Final = 44
 _TERMINAL: Final = 20
@@ -34,7 +34,7 @@ def layout_of(workflow: Outline) -> Layout:
     main = _workflow(workflow)
     sections = [_section(section) for section in workflow.sections]
     whole = Fragment(key="", width=0, height=0, axis=0)
-    whole.captions.append(_heading(workflow))
+    whole.captions.append(_heading(workflow, max(main.width, _TITLE)))
     whole.parts.append(((_MARGIN, _MARGIN + _HEADING), main))
     right, bottom = _MARGIN + max(main.width, _TITLE), _MARGIN + _HEADING + main.height
     x, y = right + 2 * BESIDE, _MARGIN + _HEADING
@@ -69,13 +69,13 @@ def _workflow(workflow: Outline) -> Fragment:
     return Column(workflow.tasks, fragments, start=start, end=end).fragment()
 
 
-def _heading(workflow: Outline) -> Caption:
+def _heading(workflow: Outline, width: int) -> Caption:
     text = f"{workflow.namespace} · {workflow.version}"
     parts = (text, *workflow.notes)
     title = workflow.title or workflow.name
     if workflow.title:
         parts = (f"{workflow.namespace}/{workflow.name} · {workflow.version}", *workflow.notes)
-    return Caption(_MARGIN, _MARGIN, _TITLE, title, " · ".join(parts), large=True)
+    return Caption(_MARGIN, _MARGIN, width, title, " · ".join(parts), large=True)
 
 
 def _section(section: Section) -> Fragment:

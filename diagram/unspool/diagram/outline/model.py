@@ -43,6 +43,11 @@ class Case:
     condition: str
     """Empty for the default case."""
 
+    @property
+    def when(self) -> str:
+        """The condition for readers; empty if the name says it."""
+        return self.condition or ("" if self.name.lower() == "default" else "default")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOutline:
