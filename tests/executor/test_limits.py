@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from tests.executor.conftest import serving
@@ -15,7 +16,7 @@ from unspool.eventstore.texts import sha256_of
 from unspool.executor.egress import AddressRefused
 from unspool.executor.handlers import default_handlers
 from unspool.executor.limits.limits import Limits
-from unspool.executor.limits.rules import rate_of, rules_of
+from unspool.executor.limits.rules import rule_of, rules_of
 from unspool.executor.outcome import Completed, Faulted, Rejected
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import current
@@ -24,16 +25,21 @@ from unspool.executor.task_context import current
 def test_the_first_rule_that_matches_is_used():
     rules = rules_of("Api.Example.com=10/s *.example.com=100/m:20 localhost:81=1/10s function:charge-*=5/h")
 
-    assert rate_of(rules, "api.example.com") == Rate(100_000)
-    assert rate_of(rules, "api.example.com:8443") == Rate(100_000)
-    assert rate_of(rules, "other.example.com") == Rate(600_000, 20)
-    assert rate_of(rules, "localhost:81") == Rate(10_000_000)
-    assert rate_of(rules, "localhost:82") is None
-    assert rate_of(rules, "function:charge-card") == Rate(720_000_000)
-    assert rate_of(rules, "example.com") is None
+    def rate_of(target):
+        return (rule := rule_of(rules, target)) and rule.rate
+
+    assert rate_of("api.example.com") == Rate(100_000)
+    assert rate_of("api.example.com:8443") == Rate(100_000)
+    assert rate_of("other.example.com") == Rate(600_000, 20)
+    assert rate_of("localhost:81") == Rate(10_000_000)
+    assert rate_of("localhost:82") is None
+    assert rate_of("function:charge-card") == Rate(720_000_000)
+    assert rate_of("example.com") is None
 
 
-@pytest.mark.parametrize("text", ["api", "api=", "api=1", "api=x/s", "=1/s", "api=0/s", "api=1/s:0", "a=1/y"])
+@pytest.mark.parametrize(
+    "text", ["api", "api=", "api=1", "api=x/s", "=1/s", "api=0/s", "api=1/s:0", "a=1/y", "a=1/s@shop"]
+)
 def test_a_malformed_rule_is_named(text):
     with pytest.raises(BadSetting, match="UNSPOOL_LIMITS"):
         Limits(ExecutorSettings(limits=f"good=1/s {text}"), None)
@@ -77,6 +83,27 @@ async def test_a_rate_delays_calls_and_fails_none(store, waiting):
     assert times[-1] - times[0] >= 0.19
     assert set(waiting.all) == {"the limit of slow"}
     assert waiting.now == []
+
+
+@pytest.mark.parametrize("each", [True, False])
+async def test_each_tenant_can_have_a_rate_of_its_own(store, each, waiting, eventually):
+    """One tenant has taken all starts of an hour; another one waits for them, or not."""
+    limits = Limits(ExecutorSettings(limits=f"slow=1/h:3{'@tenant' if each else ''}"), store)
+    begun: list[str] = []
+
+    async def call(tenant):
+        current.set(replace(waiting.context, tenant=tenant))
+        async with limits.call("slow"):
+            begun.append(tenant)
+
+    for _ in range(3):
+        await asyncio.create_task(call("shop"))
+    tasks = [asyncio.create_task(call(tenant)) for tenant in ("shop", "bank")]
+    await eventually(lambda: len(begun) + len(waiting.now) == 5, "all begun or waiting")
+    assert begun == ["shop", "shop", "shop", *(["bank"] if each else [])]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_calls_to_one_target_leave_slots_for_others(waiting, eventually):

@@ -162,7 +162,7 @@ class Authenticator:
         if not per_second:
             return
         rate = Rate(max(1, int(1_000_000 / per_second)), burst)
-        if await self._store.reserve_start(f"api:{caller.limit}", rate, 0) is None:
+        if await self._store.reserve_start(f"caller {caller.limit}", rate, 0) is None:
             raise too_many(f"this key may send {per_second:g} requests a second", 1 / per_second)
 
 

@@ -13,11 +13,11 @@ from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.executor.egress import AddressRefused
 from unspool.executor.limits.circuit import Circuit, HostUnavailable
-from unspool.executor.limits.rules import rate_of, rules_of
+from unspool.executor.limits.rules import Rule, rule_of, rules_of
 from unspool.executor.metrics import Limit, LimitMetrics
 from unspool.executor.outcome import Rejected
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.task_context import acquired, parked
+from unspool.executor.task_context import acquired, current, parked
 
 _MOST_TARGETS: Final = 10_000
 """Targets whose failures are remembered. The least recently used are forgotten."""
@@ -94,12 +94,13 @@ class Limits:
             raise Rejected(communication(detail, title="Host unavailable", status=503)) from None
 
     async def _wait_for_rate(self, target: str) -> None:
-        rate = rate_of(self._rules, target) if self._rules else None
-        if rate is None or self._rates is None:
+        rule = rule_of(self._rules, target) if self._rules else None
+        if rule is None or self._rates is None:
             return
+        name = _name_of(rule, target)
         most = int(_MOST_RESERVED_SECONDS * 1_000_000)
         while True:
-            wait = await retry_until_available(partial(self._rates.reserve_start, target, rate, most))
+            wait = await retry_until_available(partial(self._rates.reserve_start, name, rule.rate, most))
             if wait == 0:
                 return
             seconds = _MOST_RESERVED_SECONDS * JITTER.uniform(0.5, 1.0) if wait is None else wait / 1_000_000
@@ -130,6 +131,12 @@ class Limits:
             unused = next((name for name, target in self._targets.items() if not target.calls), None)
             if unused is not None:
                 del self._targets[unused]
+
+
+def _name_of(rule: Rule, target: str) -> str:
+    """The name of the rate that a call of the task that runs takes a start of."""
+    context = current.get()
+    return f"{target}@{context.tenant}" if rule.for_each_tenant and context is not None else target
 
 
 @asynccontextmanager
