@@ -103,15 +103,6 @@ async def test_the_operator_can_choose_the_interpreter(script) -> None:
     assert await script("import sys, orjson; print(sys.executable)") == Completed(sys.executable)
 
 
-@pytest.mark.parametrize(
-    "script", [ExecutorSettings(allow="script", script_python="/no/such/python")], indirect=True
-)
-async def test_an_interpreter_that_does_not_exist_is_a_runtime_error(script) -> None:
-    outcome = await script("1")
-    assert kind(outcome) == ("runtime", 500)
-    assert "/no/such/python" in outcome.error.detail
-
-
 async def test_an_exception_is_a_runtime_error_with_its_text(script) -> None:
     """I57"""
     outcome = await script(
@@ -250,3 +241,22 @@ async def test_a_setting_that_allows_something_unknown_is_refused() -> None:
     with pytest.raises(BadSetting, match="UNSPOOL_ALLOW must list shell, script or container, not 'all'"):
         async with default_handlers(ExecutorSettings(allow="shell,all")):
             pass
+
+
+@pytest.mark.parametrize(
+    "script", [ExecutorSettings(allow="script", script_python="/no/such/python")], indirect=True
+)
+async def test_an_interpreter_that_does_not_exist_is_a_configuration_error(script) -> None:
+    error = (await script("print(1)")).error
+    assert error.type.endswith("/configuration")
+    assert (
+        error.detail == "this executor has no '/no/such/python' for scripts in Python (UNSPOOL_SCRIPT_PYTHON)"
+    )
+
+
+async def test_errors_do_not_show_the_temporary_directory(script) -> None:
+    code = "import os, sys\nsys.stderr.write(os.getcwd() + ' ' + os.getcwd() + '/a.txt\\n')\nmissing"
+    detail = (await script(code)).error.detail
+    assert "unspool-" not in detail
+    assert 'File "script.py", line 3' in detail
+    assert "work/a.txt" in detail

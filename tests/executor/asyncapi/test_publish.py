@@ -1,12 +1,18 @@
 """Publishing with AsyncAPI documents over HTTP, WebSocket and Redis (inventory J15, J16)."""
 
 import asyncio
+import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
 from aiohttp import WSMsgType, web
+from tests.executor.asyncapi import programs
 from tests.executor.asyncapi.conftest import AsyncApi, document
 from tests.executor.conftest import Service
 
@@ -195,6 +201,47 @@ async def test_redis_refuses_wrong_credentials(asyncapi: AsyncApi, redis_databas
     found, detail = _error(await asyncapi(document(redis_database), message=HELLO, authentication=policy))
     assert found == "authentication"
     assert "wr0ngpass" not in detail
+
+
+@asynccontextmanager
+async def tls_before(port: int, made: programs.Certificates) -> AsyncIterator[int]:
+    """Yields the port of a server that ends TLS and passes the bytes on to a port of this machine."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.certificate, made.key)
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_server = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pass_on(reader, to_server[1]), pass_on(to_server[0], writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def test_rediss_checks_the_certificate_for_the_name(
+    asyncapi: AsyncApi, redis_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = programs.certificates(tmp_path)
+    stream = {"bindings": {"redis": {"x-type": "stream"}}}
+    async with tls_before(int(urlsplit(redis_database).port or 0), made) as port:
+        here = document(f"rediss://localhost:{port}", channel=stream)
+        unknown = await asyncapi(here, message=HELLO)
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+        assert await asyncapi(here, message=HELLO) == Completed(None)
+        other = await asyncapi(document(f"rediss://127.0.0.1:{port}", channel=stream), message=HELLO)
+    for outcome in (unknown, other):
+        found, detail = _error(outcome)
+        assert found == "communication"
+        assert "no TLS connection could be made" in detail
+    async with redis.asyncio.Redis.from_url(redis_database) as client:
+        assert await client.xlen("greetings") == 1
 
 
 # -- documents

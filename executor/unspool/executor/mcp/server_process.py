@@ -14,6 +14,7 @@ from subprocess import PIPE
 from typing import Final, cast
 
 from unspool.executor.process_groups import ProcessGroups
+from unspool.executor.temporary_directory import without_directory
 
 _SCRIPT: Final = 'read -r _ || exit; umask 077; exec "$@"'
 """Waits for a line, which is sent after the process group is registered. Without it, it exits."""
@@ -52,10 +53,12 @@ class ProcessLimits:
 class ServerProcess(asyncio.SubprocessProtocol):
     """A running server."""
 
-    def __init__(self, limits: ProcessLimits) -> None:
+    def __init__(self, limits: ProcessLimits, directory: str) -> None:
+        """Takes the temporary directory of the server, too, which errors do not show."""
         self.overflow: str | None = None
         """The name of the output that became too large."""
         self._limits = limits
+        self._directory = directory
         self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._start: list[bytes] = []
         """The start of a line."""
@@ -81,7 +84,8 @@ class ServerProcess(asyncio.SubprocessProtocol):
         await asyncio.wait({self._exited}, timeout=_EXIT_SECONDS)
         code = self._transport.get_returncode()
         how = "it has closed its output" if code is None else f"it has ended with exit code {_shown(code)}"
-        tail = self._errors.decode("utf-8", "replace").strip()
+        errors = self._errors.decode("utf-8", "replace")
+        tail = without_directory(errors, self._directory).strip()
         return f"{how}: {tail}" if tail else how
 
     async def stop(self) -> None:
@@ -166,7 +170,7 @@ async def _running(
     program: ServerProgram, limits: ProcessLimits, groups: ProcessGroups, directory: str
 ) -> AsyncIterator[ServerProcess]:
     transport, server = await asyncio.get_running_loop().subprocess_exec(
-        lambda: ServerProcess(limits),
+        lambda: ServerProcess(limits, directory),
         *("sh", "-c", _SCRIPT, "sh", program.command, *program.arguments),
         stdin=PIPE,
         stdout=PIPE,

@@ -97,7 +97,7 @@ class LocalRuns:
                 )
         except TimeoutError:
             return Faulted(errors.timeout(f"the {program.what} took longer than {program.seconds:g} s"))
-        return outcome_of(options, result, program.what)
+        return outcome_of(options, result, program.what, directory)
 
     async def _remove(self, directory: str) -> None:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)

@@ -7,6 +7,7 @@ from unspool.executor.masking import masked
 from unspool.executor.outcome import Completed, Faulted, Outcome
 from unspool.executor.process import ProcessResult
 from unspool.executor.runs.options import ProcessOptions
+from unspool.executor.temporary_directory import without_directory
 
 _SHOWS_FAILURE: Final = frozenset({"code", "stderr", "all"})
 """Return modes that show a failure; with the others a non-zero exit code is an error (I57)."""
@@ -15,15 +16,20 @@ _STDERR_TAIL: Final = 2000
 """Characters of the standard error in an error. Stack traces of Node are long."""
 
 
-def outcome_of(options: ProcessOptions, result: ProcessResult, what: str) -> Outcome:
+def outcome_of(
+    options: ProcessOptions, result: ProcessResult, what: str, directory: str | None = None
+) -> Outcome:
     """Returns the outcome of a process.
 
     Args:
         options: of the process.
         result: exit code and output.
         what: names the process in errors: "command".
+        directory: the temporary directory of the process, which errors do not show; None if it has none.
     """
     if result.code != 0 and options.returns not in _SHOWS_FAILURE:
+        if directory is not None:
+            result = result._replace(stderr=without_directory(result.stderr, directory))
         return Faulted(_failure(options, result, what))
     match options.returns:
         case "all":

@@ -1,4 +1,4 @@
-"""A call of an operation goes on when its executor is killed, with the document that was fetched."""
+"""Calls of OpenAPI and A2A go on when their executor is killed, with the document that was fetched."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from tests.executor.openapi_documents import openapi_3
 
@@ -30,14 +31,38 @@ def executor(store: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env={**os.environ, "UNSPOOL_EXECUTOR_LEASE_SECONDS": "2"})
 
 
-async def test_another_executor_calls_again_with_the_same_key(service, tmp_path) -> None:
+async def answer_openapi(request: web.Request) -> web.Response:
+    return web.json_response({"done": True})
+
+
+async def answer_a2a(request: web.Request) -> web.Response:
+    sent = await request.json()
+    return web.json_response({"jsonrpc": "2.0", "id": sent["id"], "result": {"done": True}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "answer", "document", "arguments"),
+    [
+        ("openapi", "document", answer_openapi, openapi_3("/x", {}), {"operationId": "op"}),
+        (
+            "a2a",
+            "agentCard",
+            answer_a2a,
+            {"url": "/x", "preferredTransport": "JSONRPC"},
+            {"method": "message/send", "parameters": {"message": {"parts": [{"kind": "text", "text": "x"}]}}},
+        ),
+    ],
+)
+async def test_another_executor_calls_again_with_the_same_key(
+    service, tmp_path, kind, name, answer, document, arguments
+) -> None:
     arrived = asyncio.Event()
 
     async def first_never(request: web.Request) -> web.Response:
         arrived.set()
         if len(service.requests) == 1:
             await asyncio.sleep(120)
-        return web.json_response({"done": True})
+        return await answer(request)
 
     service.answers["/x"] = first_never
     store = SqliteStore(tmp_path / "store.sqlite3", SqliteSettings())
@@ -45,12 +70,12 @@ async def test_another_executor_calls_again_with_the_same_key(service, tmp_path)
     now = SystemClock().now()
     key = ExecutionKey("default", new_id(now))
     await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
-    document = {
-        "uri": f"{service.url}/openapi.json",
-        "sha256": await store.put_text("default", json.dumps(openapi_3("/x", {}))),
+    pinned = {
+        "uri": f"{service.url}/document.json",
+        "sha256": await store.put_text("default", json.dumps(document)),
     }
-    arguments = {"$kind": "openapi", "operationId": "op", "$documents": {"document": document}}
-    task = TaskRequest(key.id, "r1", "/do/0/call", "call", arguments)
+    sent = {"$kind": kind, "$documents": {name: pinned}, **arguments}
+    task = TaskRequest(key.id, "r1", "/do/0/call", "call", sent)
     event = Event(1, "task.requested", now, "/do/0/call", "r1", {})
     await store.commit(
         Commit(key=key, commit_id=new_id(now), expected_version=0, events=(event,), tasks=(task,))
@@ -72,6 +97,7 @@ async def test_another_executor_calls_again_with_the_same_key(service, tmp_path)
     assert [request.path for request in service.requests] == ["/x", "/x"]
     keys = {request.headers["Idempotency-Key"] for request in service.requests}
     assert keys == {f"{key.id}/r1"}
+    assert service.bodies[0] == service.bodies[1], "for A2A, also the id of the message"
 
 
 async def _result(store: SqliteStore) -> object:
