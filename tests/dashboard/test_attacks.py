@@ -104,11 +104,13 @@ async def test_errors(server: Server, page: Page) -> None:
     await check_no_element(page)
 
 
-@pytest.mark.parametrize("tab", ["overview", "source", "start"])
+@pytest.mark.parametrize("tab", ["overview", "diagram", "source", "start"])
 async def test_workflows(server: Server, page: Page, tab: str) -> None:
     name = await deployed(server, workflow())
     await page.goto(f"/workflows/{name}?tab={tab}")
     await expect(page.locator("main")).to_contain_text("onerror=alert(1)")
+    if tab == "diagram":
+        await expect(page.locator(".diagram [data-pointer]")).to_have_count(2)
     if tab == "source":
         await expect(page.locator(".lines")).to_be_visible()
     await check_no_element(page)

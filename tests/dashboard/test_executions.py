@@ -67,14 +67,45 @@ async def test_pages_follow_one_another(server: Server, page: Page) -> None:
     await expect(page.locator("tbody tr")).to_have_count(50)
 
 
-async def test_an_execution_is_found_by_id(server: Server, page: Page, watched) -> None:
-    watched.allowed = ("404",)
-    id_ = await server.start(await server.deploy(SLEEP))
+async def test_an_execution_is_found_by_id_or_its_beginning(server: Server, page: Page) -> None:
+    workflow = await server.deploy(SLEEP)
+    name = workflow.partition("/")[2]
+    id_ = await server.start(workflow, id=f"{name}-1")
+    await server.start(workflow, id=f"{name}-2")
     await page.goto("/")
     await page.get_by_label("Id of an execution").fill("no-such-id")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("no execution with the id no-such-id")
+    await expect(page.get_by_text("No execution matches these filters")).to_be_visible()
+    await page.get_by_role("button", name="Remove the filter id").click()
+    await page.get_by_label("Id of an execution").fill(name)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(2)
     await page.get_by_label("Id of an execution").fill(id_)
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile(f"/executions/{id_}$"))
     await expect(page.get_by_role("heading", level=1)).to_have_text(id_)
+
+
+async def test_tags_and_times_are_filters(server: Server, page: Page) -> None:
+    workflow = await server.deploy(SLEEP)
+    name = workflow.partition("/")[2]
+    await server.start(workflow, id=f"{name}-1", tags={"order": name, "region": "eu"})
+    await server.start(workflow, id=f"{name}-2", tags={"order": name, "region": "us"})
+    await page.goto("/")
+    await page.get_by_label("Tag").fill(f"order:{name} region:eu")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator("tbody tr")).to_contain_text(f"{name}-1")
+    await page.get_by_role("link", name=f"order:{name}").click()
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await page.get_by_label("Created").select_option("Last hour")
+    await expect(page).to_have_url(re.compile("since=1h"))
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await page.goto(f"/executions/{name}-1")
+    await expect(page.locator(".facts")).to_contain_text("region:eu")
+
+
+async def test_statuses_show_how_many_there_are(server: Server, page: Page) -> None:
+    await server.reach(await server.start(await server.deploy(SLEEP)), "waiting")
+    await page.goto("/")
+    await expect(page.get_by_role("button", name=re.compile(r"^waiting \d+$"))).to_be_visible()

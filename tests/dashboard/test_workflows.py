@@ -127,3 +127,22 @@ async def test_an_unknown_workflow_says_so(page: Page, watched) -> None:
     watched.allowed = ("404",)
     await page.goto("/workflows/no/such")
     await expect(page.get_by_text("There is no such workflow or version")).to_be_visible()
+
+
+async def test_the_diagram_has_an_element_a_task(server: Server, page: Page) -> None:
+    workflow = await server.deploy(SLEEP)
+    await page.goto(f"/workflows/{workflow}?tab=diagram")
+    diagram = page.get_by_role("region", name="Diagram")
+    await expect(diagram.locator("[data-pointer='/do/0/first']")).to_be_visible()
+    await expect(diagram.locator("[data-pointer='/do/1/nap']")).to_be_visible()
+
+
+async def test_an_answer_that_is_no_diagram_is_refused(server: Server, page: Page, watched) -> None:
+    watched.allowed = ("inline event handler",)  # the browser refuses it before the check does
+    workflow = await server.deploy(SLEEP)
+    link = '<a href="javascript:alert(1)"><text onclick="alert(2)">here</text></a>'
+    hostile = f'<svg xmlns="http://www.w3.org/2000/svg">{link}</svg>'
+    await page.route("**/diagram?*", lambda route: route.fulfill(body=hostile, content_type="image/svg+xml"))
+    await page.goto(f"/workflows/{workflow}?tab=diagram")
+    await expect(page.get_by_role("alert")).to_contain_text("not a diagram")
+    await expect(page.get_by_text("here")).to_have_count(0)

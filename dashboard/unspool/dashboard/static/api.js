@@ -17,7 +17,9 @@ export function path(...parts) {
 }
 
 export function withQuery(address, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const given = Object.entries(query)
+    .flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+    .filter(([, value]) => value !== undefined && value !== null && value !== "");
   return given.length ? `${address}?${new URLSearchParams(given)}` : address;
 }
 
@@ -57,8 +59,8 @@ async function parsed(response) {
 
 export const get = async (address, query, signal) => parsed(await send("GET", address, { query, signal }));
 
-export const text = async (address, accept) =>
-  (await send("GET", address, { headers: { Accept: accept } })).text();
+export const text = async (address, accept, signal) =>
+  (await send("GET", address, { headers: { Accept: accept }, signal })).text();
 
 export const post = async (address, content, query) =>
   parsed(

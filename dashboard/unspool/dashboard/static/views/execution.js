@@ -12,6 +12,7 @@ import { Status } from "../parts/status.js";
 import { Age, Duration } from "../parts/time.js";
 import { asked, query } from "../router.js";
 import { Actions } from "./actions.js";
+import { Tags } from "./execution_table.js";
 import { EventList } from "./event_list.js";
 import { useHistory } from "./history.js";
 import { StateView } from "./state.js";
@@ -73,13 +74,15 @@ function Head({ execution, reload }) {
 }
 
 function Facts({ execution, history }) {
-  const { workflow, createdAt, startedAt, endedAt, parent } = execution;
+  const { id, workflow, createdAt, startedAt, endedAt, parent, tags } = execution;
   return html`<dl class="facts">
     <div><dt>Workflow</dt><dd><a href=${`/workflows${path(workflow.namespace, workflow.name, workflow.version)}`}>${workflowName(workflow)}</a> <span class="muted">${workflow.version}</span></dd></div>
     <div><dt>Created</dt><dd><${Age} at=${createdAt} /></dd></div>
     <div><dt>Duration</dt><dd><${Duration} from=${startedAt} to=${endedAt} /></dd></div>
     <div><dt>Events</dt><dd class="number">${history.events.length}${history.live && !endedAt ? html` <span class="live">live</span>` : ""}</dd></div>
+    ${tags && Object.keys(tags).length > 0 && html`<div><dt>Tags</dt><dd><${Tags} tags=${tags} /></dd></div>`}
     ${parent && html`<div><dt>Parent</dt><dd><a class="code" href=${`/executions${path(parent.execution)}`}>${parent.execution}</a></dd></div>`}
+    ${history.events.some(({ type }) => type === "child.started") && html`<div><dt>Sub-workflows</dt><dd><a href=${`/?parent=${encodeURIComponent(id)}`}>Show</a></dd></div>`}
   </dl>`;
 }
 

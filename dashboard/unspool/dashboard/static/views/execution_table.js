@@ -16,12 +16,20 @@ export function ExecutionTable({ items }) {
   </table>`;
 }
 
+/** The tags of an execution; each is a filter. */
+export function Tags({ tags }) {
+  return html`<span class="tags">
+    ${Object.entries(tags).map(([name, value]) => html`<a class="tag cut" href=${`/?tag=${encodeURIComponent(`${name}:${value}`)}`}>${name}:${value}</a>`)}
+  </span>`;
+}
+
 function Row({ execution }) {
-  const { id, status, workflow, createdAt, startedAt, endedAt, error } = execution;
+  const { id, status, workflow, createdAt, startedAt, endedAt, error, tags } = execution;
   return html`<tr class="row">
     <td><${Status} of=${status} /></td>
     <td class="cut wide">
       <a class="code" href=${`/executions${path(id)}`}>${id}</a>
+      ${tags && html`<${Tags} tags=${tags} />`}
       ${error && html`<div class="reason cut">${error.title ?? error.type}${error.detail ? `: ${error.detail}` : ""}</div>`}
     </td>
     <td class="cut wide">${workflowName(workflow)} <span class="muted">${workflow.version}</span></td>

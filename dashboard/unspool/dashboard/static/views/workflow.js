@@ -8,9 +8,11 @@ import { may } from "../session.js";
 import { Overview } from "./overview.js";
 import { Source } from "./source.js";
 import { StartForm } from "./start_form.js";
+import { WorkflowDiagram } from "./workflow_diagram.js";
 
 const TABS = [
   ["overview", "Overview", Overview],
+  ["diagram", "Diagram", WorkflowDiagram],
   ["source", "Source", Source],
   ["start", "Start", StartForm],
 ];
