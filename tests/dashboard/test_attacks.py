@@ -80,7 +80,7 @@ async def check_no_element(page: Page) -> None:
     assert await page.evaluate("({}).polluted === undefined")
 
 
-@pytest.mark.parametrize("tab", ["tasks", "timeline", "events", "state", "data"])
+@pytest.mark.parametrize("tab", ["tasks", "diagram", "timeline", "events", "state", "data"])
 async def test_executions(server: Server, page: Page, tab: str) -> None:
     id_ = await server.start(await deployed(server, workflow()), input=HOSTILE)
     await server.reach(id_, "waiting")
@@ -89,7 +89,7 @@ async def test_executions(server: Server, page: Page, tab: str) -> None:
     if tab in ("tasks", "state", "data"):
         await expect(page.locator("main")).to_contain_text("onerror=alert(1)")
     else:
-        await expect(page.locator(".event, .lane").first).to_be_visible()
+        await expect(page.locator(".event, .lane, .diagram [data-pointer]").first).to_be_visible()
     await check_no_element(page)
 
 

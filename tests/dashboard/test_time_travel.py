@@ -72,7 +72,7 @@ async def test_the_timeline_has_a_bar_a_task_and_follows(page: Page, id_: str) -
     await page.goto(f"/executions/{id_}?tab=timeline")
     lanes = page.get_by_role("region", name="Timeline").get_by_role("listitem")
     await expect(lanes).to_have_count(3)
-    await expect(lanes.nth(1).locator(".bar.wait")).to_have_count(1)
+    await expect(lanes.nth(1).locator(".bar.hatched")).to_have_count(1)
     await page.get_by_role("slider", name="Event").focus()
     await page.keyboard.press("Home")
     await page.keyboard.press("ArrowRight")
@@ -86,3 +86,37 @@ async def test_a_link_to_an_event_shows_that_event(page: Page, id_: str) -> None
     await expect(page.get_by_role("heading", name="Event 2: task.created")).to_be_visible()
     await page.locator(".event", has_text="task.completed").first.click()
     await expect(page.get_by_role("slider", name="Event")).to_have_value("4")
+
+
+PARENT = """\
+document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
+do:
+  - sub:
+      run: {workflow: {namespace: shop, name: CHILD, version: '1.0.0'}}
+"""
+
+
+async def test_the_diagram_follows_and_its_tasks_lead_to_their_runs(page: Page, id_: str) -> None:
+    await page.goto(f"/executions/{id_}?tab=diagram&at=4")
+    diagram = page.get_by_role("region", name="Diagram")
+    first, second = (diagram.locator(f"[data-pointer='/do/{task}']") for task in ("0/first", "2/second"))
+    await expect(first).to_have_class(re.compile("is-completed"))
+    await expect(second).not_to_have_class(re.compile("is-completed"))
+    await page.get_by_role("slider", name="Event").focus()
+    await page.keyboard.press("End")
+    await expect(second).to_have_class(re.compile("is-completed"))
+    await second.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("tr.details")).to_contain_text("/do/2/second")
+
+
+async def test_a_sub_workflow_unfolds_in_the_timeline(server: Server, page: Page) -> None:
+    child = await server.deploy(STEPS)
+    parent = await server.deploy(PARENT.replace("CHILD", child.partition("/")[2]))
+    id_ = await server.start(parent, wait=30)
+    await page.goto(f"/executions/{id_}?tab=timeline")
+    lanes = page.get_by_role("region", name="Timeline").get_by_role("listitem")
+    await expect(lanes).to_have_count(1)
+    await page.get_by_role("button", name="Sub-workflow of sub").click()
+    await expect(lanes).to_have_count(5)
+    await expect(lanes.nth(2)).to_contain_text("first")

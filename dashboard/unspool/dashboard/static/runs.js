@@ -46,20 +46,17 @@ function created(event, runs) {
     endedAt: null,
     status: "pending",
     attempts: 1,
-    marks: [],
-    waits: [],
+    failures: [],
   };
 }
 
 function apply(run, event) {
   const { type, data } = event;
   const time = Date.parse(event.time);
-  run.last = event.seq;
   if (type === "task.started") run.started = event.seq;
   if (type === "task.requested") Object.assign(run, { queue: data.queue, arguments: data.arguments });
-  if (type === "task.retried") retried(run, time, data);
-  if (type === "timer.scheduled") scheduled(run, time, data);
-  if (type === "timer.fired" || type in ENDINGS) continued(run, time);
+  if (type === "task.retried") retried(run, data);
+  if (type === "timer.scheduled" && PAUSES.has(data.purpose)) run.status = "waiting";
   if (type.startsWith("child.")) run.child = data.execution ?? data.child;
   if (type in PHASES) run.status = PHASES[type];
   if (!(type in ENDINGS)) return;
@@ -67,25 +64,13 @@ function apply(run, event) {
   run.endedAt = time;
   run.output = data.output;
   run.error = data.error;
-  run.ended = event.seq;
 }
 
-function scheduled(run, time, { purpose, dueAt }) {
-  if (!PAUSES.has(purpose)) return;
-  run.waits.push({ from: time, until: null, purpose, dueAt });
-  run.status = "waiting";
-}
-
-function continued(run, time) {
-  const wait = run.waits.at(-1);
-  if (wait && wait.until === null) wait.until = time;
-}
-
-function retried(run, time, data) {
+function retried(run, data) {
   run.attempts += 1;
   run.status = "running";
   run.endedAt = null;
-  run.marks.push({ time, error: data.error });
+  run.failures.push(data.error);
 }
 
 /** The status of the execution as of an event. */

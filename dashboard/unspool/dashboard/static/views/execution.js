@@ -14,6 +14,7 @@ import { asked, query } from "../router.js";
 import { Actions } from "./actions.js";
 import { Tags } from "./execution_table.js";
 import { EventList } from "./event_list.js";
+import { ExecutionDiagram } from "./execution_diagram.js";
 import { useHistory } from "./history.js";
 import { StateView } from "./state.js";
 import { TaskList } from "./task_list.js";
@@ -24,6 +25,7 @@ const REFRESH = 5000;
 
 const TABS = [
   ["tasks", "Tasks", TaskList],
+  ["diagram", "Diagram", ExecutionDiagram],
   ["timeline", "Timeline", Timeline],
   ["events", "Events", EventList],
   ["state", "State", StateView],
@@ -88,6 +90,7 @@ function Facts({ execution, history }) {
 
 function Tabs({ execution, history }) {
   const chosen = query.value.get("tab") ?? "tasks";
+  const { at } = chosenEvent(history.events);
   const [, , View] = TABS.find(([name]) => name === chosen) ?? TABS[0];
   return html`<nav class="tabs" aria-label="Parts of the execution">
       ${TABS.map(
@@ -95,7 +98,7 @@ function Tabs({ execution, history }) {
           aria-current=${name === chosen ? "page" : undefined}>${title}</a>`,
       )}
     </nav>
-    <${View} execution=${execution} history=${history} at=${chosenEvent(history.events).at} />`;
+    ${(at > 0 || execution.status === "pending") && html`<${View} execution=${execution} history=${history} at=${at} />`}`;
 }
 
 function Data({ execution }) {

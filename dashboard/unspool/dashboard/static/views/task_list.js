@@ -73,7 +73,7 @@ function Details({ execution, run }) {
       ${run.error !== undefined
         ? html`<${JsonCard} title="Error" value=${run.error} />`
         : html`<${JsonCard} title="Output" value=${run.output} missing=${run.endedAt ? "The same as the input" : "There is no output yet."} />`}
-      ${run.marks.length > 0 && html`<${JsonCard} title="Errors of earlier attempts" value=${run.marks.map((mark) => mark.error ?? null)} />`}
+      ${run.failures.length > 0 && html`<${JsonCard} title="Errors of earlier attempts" value=${run.failures} />`}
     </div>`;
 }
 

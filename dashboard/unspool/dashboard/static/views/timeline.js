@@ -1,33 +1,48 @@
-// The runs of an execution as bars over time.
-import { useState } from "preact/hooks";
+// The runs of an execution as bars over time, as of an event. Sub-workflows unfold in place.
+import { useEffect, useState } from "preact/hooks";
 
-import { clock, count, duration, taskName } from "../format.js";
+import { get, path } from "../api.js";
+import { clock, count, duration } from "../format.js";
 import { html } from "../html.js";
 import { now } from "../load.js";
-import { Empty } from "../parts/notices.js";
+import { Empty, Failure } from "../parts/notices.js";
 import { asked } from "../router.js";
-import { runsAt } from "../runs.js";
 
+const PAUSE = 100;
 const PAGE = 200;
 const STEPS = 4;
 
+/** Loads the timeline; `at` null is the newest event. While the next one is loading, the last one stays. */
+function useTimeline(id, at, limit) {
+  const [loaded, setLoaded] = useState({ data: null, error: null });
+  useEffect(() => {
+    const stop = new AbortController();
+    const load = () =>
+      get(`/executions${path(id)}/timeline`, { at, limit }, stop.signal)
+        .then((data) => setLoaded({ data, error: null }))
+        .catch((error) => stop.signal.aborted || setLoaded((before) => ({ ...before, error })));
+    const timer = setTimeout(load, loaded.data ? PAUSE : 0);
+    return () => (clearTimeout(timer), stop.abort());
+  }, [id, at, limit]);
+  return loaded;
+}
+
 export function Timeline({ execution, history, at }) {
-  const [shown, setShown] = useState(PAGE);
-  const { events } = history;
-  const runs = runsAt(events, at);
-  if (!runs.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
-  const from = Date.parse(events[0].time);
-  const travelled = at < events.at(-1).seq;
-  const end = travelled || execution.endedAt ? Date.parse(events[at - 1].time) : now.value;
+  const [limit, setLimit] = useState(PAGE);
+  const { data, error } = useTimeline(execution.id, at, limit);
+  if (!data) return html`<${Failure} error=${error} />`;
+  if (!data.items.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
+  const travelled = at < history.events.length;
+  const from = Date.parse(data.start);
+  const end = travelled || data.end ? Date.parse(data.time) : now.value;
   const scale = { from, end: Math.max(end, from + 1) };
-  return html`<section class="card lanes" aria-label="Timeline">
+  return html`<${Failure} error=${error} />
+    <section class="card lanes" aria-label="Timeline">
       <${Axis} scale=${scale} />
-      <ol>
-        ${runs.slice(0, shown).map((run) => html`<${Lane} key=${run.run} run=${run} scale=${scale} />`)}
-      </ol>
+      <ol>${data.items.map((bar) => html`<${Lane} key=${bar.run} bar=${bar} scale=${scale} depth=${bar.depth} />`)}</ol>
     </section>
-    ${runs.length > shown &&
-    html`<button type="button" class="button" onClick=${() => setShown(shown + PAGE)}>${count(runs.length - shown, "more task")}</button>`}`;
+    ${data.next !== null &&
+    html`<button type="button" class="button" onClick=${() => setLimit(Math.min(limit + PAGE, 5000))}>Show ${count(PAGE, "more task")}</button>`}`;
 }
 
 const place = (time, { from, end }) => (100 * (Math.min(Math.max(time, from), end) - from)) / (end - from);
@@ -44,16 +59,42 @@ function Axis({ scale }) {
   </div>`;
 }
 
-function Lane({ run, scale }) {
-  const until = run.endedAt ?? scale.end;
-  const took = duration(until - run.createdAt);
+function Lane({ bar, scale, depth, foreign = false }) {
+  const [open, setOpen] = useState(false);
+  const start = Date.parse(bar.start);
+  const until = bar.end ? Date.parse(bar.end) : scale.end;
+  const took = duration(until - start);
+  const indent = `depth-${Math.min(depth, 8)}`;
   return html`<li>
-    <a class=${`cut depth-${Math.min(run.depth, 8)}`} title=${run.task} href=${asked({ tab: "", run: run.run })}>${taskName(run.task)}</a>
-    <div class="lane" title=${`${taskName(run.task)}: ${run.status}, ${took} from ${clock(run.createdAt)}`}>
-      <span class=${`bar ${run.status}`} style=${span(run.createdAt, until, scale)}></span>
-      ${run.waits.map((wait) => html`<span class=${`bar wait ${wait.purpose}`} style=${span(wait.from, wait.until ?? until, scale)}></span>`)}
-      ${run.marks.map((mark) => html`<span class="bar mark-retry" style=${{ left: `${place(mark.time, scale)}%` }}></span>`)}
-    </div>
-    <span class="number muted">${took}</span>
-  </li>`;
+      <span class=${`lane-name ${indent}`}>
+        ${foreign ? html`<span class="cut" title=${bar.task}>${bar.name}</span>` : html`<a class="cut" title=${bar.task} href=${asked({ tab: "", run: bar.run })}>${bar.name}</a>`}
+        ${bar.execution && html`<button type="button" class="fold-row" aria-expanded=${open} aria-label=${`Sub-workflow of ${bar.name}`}
+          onClick=${() => setOpen(!open)}><span class="mark" aria-hidden="true"></span></button>`}
+      </span>
+      <div class="lane" title=${`${bar.name}: ${bar.status}, ${took} from ${clock(start)}`}>
+        <${Bars} bar=${bar} start=${start} until=${until} scale=${scale} />
+      </div>
+      <span class="number muted">${took}</span>
+    </li>
+    ${open && html`<${Child} id=${bar.execution} scale=${scale} depth=${depth + 1} />`}`;
+}
+
+/** One bar, or for several attempts one each; a wait is hatched. */
+function Bars({ bar, start, until, scale }) {
+  const attempts = bar.attempts.length > 1 ? bar.attempts : [{ start: bar.start, end: bar.end, error: null }];
+  const rest = bar.attempts.length > 1 && html`<span class="bar between" style=${span(start, until, scale)}></span>`;
+  const last = attempts.length - 1;
+  const waits = bar.kind === "wait" || bar.kind === "listen";
+  return html`${rest}${attempts.map((attempt, index) => {
+    const status = index === last && !attempt.error ? bar.status : attempt.error ? "faulted" : bar.status;
+    const ended = attempt.end ? Date.parse(attempt.end) : until;
+    return html`<span key=${index} class=${`bar ${status} ${waits ? "hatched" : ""}`} style=${span(Date.parse(attempt.start), ended, scale)}></span>`;
+  })}`;
+}
+
+function Child({ id, scale, depth }) {
+  const { data, error } = useTimeline(id, null, PAGE);
+  if (!data) return html`<li><${Failure} error=${error} /></li>`;
+  return html`<li class="child"><a class=${`code depth-${Math.min(depth, 8)}`} href=${`/executions${path(id)}?tab=timeline`}>${id}</a></li>
+    ${data.items.map((bar) => html`<${Lane} key=${bar.run} bar=${bar} scale=${scale} depth=${depth + bar.depth} foreign=${true} />`)}`;
 }
