@@ -112,7 +112,7 @@ async def test_a_session_ends_with_its_key(locked, store):
 
 
 async def test_a_session_does_not_outlive_its_key_or_its_time(store, running_api):
-    short = await key_for(store, "read", expires_at=await store.now() + 1500)
+    short = await key_for(store, "read", expires_at=await store.now() + 5000)
     async with running_api(store, authentication=ON) as running:
         cookie, _, _ = await log_in(running, short)
         async with asyncio.timeout(DEADLINE_SECONDS):

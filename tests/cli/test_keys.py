@@ -106,7 +106,9 @@ def test_a_public_address_is_served_after_a_decision(start_program, unspool, pla
     process = start_program("api", "--port", "0", "--host", "0.0.0.0", UNSPOOL_AUTH=mode)
     with process:
         try:
-            port = re.search(r"0\.0\.0\.0:(\d+)", process.stderr.readline())[1]
+            port = next(
+                found[1] for line in process.stderr if (found := re.search(r"0\.0\.0\.0:(\d+)", line))
+            )
             request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/executions")
             if mode == "on":
                 with pytest.raises(urllib.error.HTTPError, match="401") as refused:
