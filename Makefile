@@ -36,7 +36,7 @@ newest:  ## run part of the tests with the newest versions instead of the locked
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/bin/python -m pip install --quiet --editable '.[fast]' --group test
+	$(VENV)/bin/python -m pip install --quiet --editable '.[fast]' --group test --group build
 	$(VENV)/bin/python -m pytest -m 'not chaos and not planted' -n 2 $(NEWEST_TESTS) $(ARGS)
 
 demo: setup  ## run the order example against a sample service, then replay it

@@ -27,6 +27,7 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
+from unspool.eventstore.waiting import cancel
 from unspool.executor.functions.registration import Registration
 from unspool.executor.metrics import ExecutorFigures, ExecutorMetrics, TaskEnd
 from unspool.executor.outcome import HandedBack, Handler
@@ -57,6 +58,7 @@ class _Running:
     delivery: Delivery[TaskRequest]
     task: asyncio.Task[None] = field(init=False)
     stop_reason: _StopReason | None = None
+    stopping: asyncio.Task[None] = field(init=False)
     progress: Progress = field(default_factory=Progress)
     waits: bool = False
     """Whether it waits for a limit, without a slot."""
@@ -80,7 +82,7 @@ class _Running:
 
     def stop(self, reason: _StopReason) -> None:
         self.stop_reason = reason
-        self.task.cancel()
+        self.stopping = asyncio.create_task(cancel([self.task]))
 
 
 class ExecutorService:
@@ -284,7 +286,8 @@ class ExecutorService:
         """Releases running tasks and deregisters. If the store is unavailable, the leases end later."""
         remaining = list(self._running.values())
         for running in remaining:
-            running.stop(_StopReason.RELEASED)
+            if running.stop_reason is None:  # those that are stopping clean up
+                running.stop(_StopReason.RELEASED)
         if remaining:
             await asyncio.wait({running.task for running in remaining})
         with contextlib.suppress(StoreError, TimeoutError):

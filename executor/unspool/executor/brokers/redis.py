@@ -5,6 +5,7 @@ keeps them. The binding `redis` of the channel has `x-type: stream` for a stream
 group that tasks share. Without one, each subscription has a group of its own, which begins with new entries.
 """
 
+import asyncio
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -68,7 +69,9 @@ async def connected(server: Server, outbound: Outbound) -> AsyncIterator["RedisB
         "password": server.credentials.password or server.credentials.token or None,
         "protocol": 2,
         "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": _REPLY_SECONDS,
+        # Without a timeout of redis-py, which waits with `asyncio.wait_for`: on Python 3.11 that can lose a
+        # cancellation, and the task would never end.
+        "socket_timeout": None,
         "retry": Retry(NoBackoff(), 0),
     }
     if server.tls:
@@ -77,7 +80,7 @@ async def connected(server: Server, outbound: Outbound) -> AsyncIterator["RedisB
     pool = redis.asyncio.ConnectionPool(**options)
     client = redis.asyncio.Redis.from_pool(pool)
     try:
-        async with _errors():
+        async with _replying():
             await client.ping()
         yield RedisBroker(client)
     finally:
@@ -105,6 +108,16 @@ async def _errors() -> AsyncIterator[None]:
         raise BrokerError(f"Redis failed ({type(error).__name__})") from None
 
 
+@asynccontextmanager
+async def _replying() -> AsyncIterator[None]:
+    """Limits how long Redis may take for the replies in the block."""
+    try:
+        async with _errors(), asyncio.timeout(_REPLY_SECONDS):
+            yield
+    except TimeoutError:
+        raise BrokerError(f"Redis did not answer within {_REPLY_SECONDS:g} s") from None
+
+
 class RedisBroker:
     """A connection to a Redis."""
 
@@ -113,7 +126,7 @@ class RedisBroker:
 
     async def publish(self, channel: Channel, message: OutboundMessage) -> None:
         """See `Broker`. Redis tells that it has the message, not whether anybody listens."""
-        async with _errors():
+        async with _replying():
             if _is_stream(channel):
                 await self._client.xadd(channel.address, _entry(channel, message), **_length(channel))
                 return
@@ -125,8 +138,9 @@ class RedisBroker:
     async def subscribe(self, channel: Channel, subscriber: Subscriber) -> AsyncIterator[Subscription]:
         """See `Broker`."""
         if not _is_stream(channel):
-            async with _errors(), self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-                await pubsub.subscribe(channel.address)
+            async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                async with _replying():
+                    await pubsub.subscribe(channel.address)
                 yield _Channel(pubsub, subscriber)
             return
         stream = _Stream(self._client, channel, subscriber)
@@ -173,7 +187,7 @@ class _Stream:
 
     async def open(self) -> None:
         """Creates the group. One of its own begins with new entries, a shared one with the first."""
-        async with _errors():
+        async with _replying():
             try:
                 start = "$" if self._own else "0"
                 await self._client.xgroup_create(self._key, self._group, start, mkstream=True)
@@ -183,11 +197,11 @@ class _Stream:
 
     async def next(self) -> InboundMessage:
         """See `Subscription`. Entries that an earlier attempt did not acknowledge are first."""
-        async with _errors():
-            while not self._read:
+        while not self._read:
+            async with _replying():
                 await self._fill()
-            id_, fields = self._read.popleft()
-            return self._message(id_.decode(), fields)
+        id_, fields = self._read.popleft()
+        return self._message(id_.decode(), fields)
 
     async def _fill(self) -> None:
         streams: Any = {self._key: self._after}
@@ -217,12 +231,12 @@ class _Stream:
 
     async def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """See `Subscription`."""
-        async with _errors():
+        async with _replying():
             await self._client.xack(self._key, self._group, *(message.receipt for message in messages))
 
     async def end(self) -> None:
         """Removes a group of its own. A shared one stays, without this consumer if nothing is pending."""
-        async with _errors():
+        async with _replying():
             if self._own:
                 await self._client.xgroup_destroy(self._key, self._group)
                 return
