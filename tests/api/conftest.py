@@ -225,3 +225,9 @@ def engine(jq: JqPool) -> Engine:
 def running_api(engine: Engine, settings: ApiSettings):
     """Runs an API on a store."""
     return partial(run_api, engine=engine, settings=settings)
+
+
+@pytest.fixture
+def make_event() -> Event:
+    """The first event of an execution."""
+    return Event(1, "workflow.started", SystemClock().now(), None, None, {"input": {}})

@@ -109,7 +109,7 @@ async def test_a_client_that_disconnects_early_starts_nothing(deployed):
     writer.write(head("Content-Length: 100") + b'{"input":')
     await writer.drain()
     writer.close()
-    metrics = deployed.app.state.services.metrics
+    metrics = deployed.app.state.services.monitor.metrics
     await deployed.eventually(lambda: b'status="400"' in metrics.exposition(), "the request to end")
     assert (await deployed.get("/executions"))["items"] == []
 

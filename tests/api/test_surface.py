@@ -6,6 +6,7 @@ import time
 from statistics import median
 
 import pytest
+from tests.monitoring.metrics import Exposition
 
 from unspool.api.app import RESOURCES
 from unspool.api.server import listen
@@ -113,8 +114,7 @@ async def test_metrics_count_requests_by_route(api):
     assert f'unspool_api_requests_total{{method="GET",route="{route}",status="404"}} 2.0' in text
     assert 'unspool_api_requests_total{method="GET",route="none",status="404"} 1.0' in text
     assert "unspool_api_requests_in_progress 1.0" in text
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.]+', line) for line in lines)
+    assert Exposition(text).names
 
 
 async def test_the_description_lists_every_path(api):

@@ -8,6 +8,8 @@ from tests.monitoring.metrics import Exposition
 
 from unspool.cli.node import Node
 from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.monitor import Monitor
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.records import Definition, ExecutionKey, Start, Status, WorkflowRef
 
@@ -22,7 +24,6 @@ document: {dsl: '1.0.3', namespace: shop, name: refuse, version: '1.0.0'}
 do:
   - fail: {run: {shell: {command: exit 3}}}
 """
-SETTINGS = {"UNSPOOL_METRICS_WORKFLOWS": "2"}
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ async def run(store, name, text, id_):
 
 
 def node(store, store_url, metrics):
-    return Node(store, store_url, environment=SETTINGS, allow="shell", metrics=metrics)
+    monitor = Monitor(store, MonitoringSettings(workflows=2), metrics)
+    return Node(store, store_url, environment={}, allow="shell", monitor=monitor)
 
 
 async def test_services_count_what_they_do(store, store_url):

@@ -49,6 +49,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/events/stream": {"GET": READ},
     "/api/v1/functions": {"GET": READ},
     "/api/v1/hooks/{name}": {"POST": PUBLIC},  # a webhook verifies the sender itself
+    "/api/v1/services": {"GET": STORE},
     "/api/v1/schedules": {"GET": READ},
     "/api/v1/schedules/{id}/pause": {"POST": OPERATE},
     "/api/v1/schedules/{id}/resume": {"POST": OPERATE},

@@ -23,6 +23,7 @@ from unspool.api import (
     keys,
     schedules,
     sessions,
+    system,
     workflows,
 )
 from unspool.api.access import access_of, check_access
@@ -42,7 +43,9 @@ from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
 from unspool.dashboard import routes as dashboard_routes
 from unspool.eventstore.clock import Clock
-from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.monitor import Monitor
+from unspool.eventstore.monitoring.settings import MonitoringSettings
+from unspool.eventstore.monitoring.store_metrics import add_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
 from unspool.worker.idempotency_keys import IdempotencyKeys
@@ -83,6 +86,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/keys": {"GET": keys.list_keys, "POST": keys.create},
     f"{V1}/keys/{{id}}": {"DELETE": keys.revoke},
     f"{V1}/session": {"GET": sessions.show, "POST": sessions.log_in, "DELETE": sessions.log_out},
+    f"{V1}/services": {"GET": system.list_services},
     "/health/live": {"GET": health.live},
     "/health/ready": {"GET": health.ready},
     "/metrics": {"GET": health.metrics},
@@ -100,23 +104,23 @@ def create_app(
     settings: ApiSettings,
     clock: Clock,
     hooks: Hooks | None = None,
-    metrics: MetricSet | None = None,
+    monitor: Monitor | None = None,
     authenticator: Authenticator | None = None,
 ) -> Starlette:
     """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does.
 
-    `metrics` has those of other services of the process. Without an authenticator, every request is accepted.
+    `monitor` knows other services of the process. Without an authenticator, every request is accepted.
     """
-    metrics = metrics or MetricSet()
+    monitor = monitor or Monitor(store, MonitoringSettings())
     transports = TransportReader(store)
-    add_transports(metrics, lambda: (transports.last.sinks, transports.last.sources))
+    _add_metrics(monitor, transports)
     services = Services(
         store=store,
         engine=engine,
         settings=settings,
         clock=clock,
-        metrics=metrics,
-        requests=ApiMetrics(metrics),
+        monitor=monitor,
+        requests=ApiMetrics(monitor.metrics),
         keys=IdempotencyKeys(store, engine.jq),
         hooks=hooks or Hooks(),
         transports=transports,
@@ -150,6 +154,14 @@ def _middleware(services: Services) -> list[Middleware]:
         CORSMiddleware, allow_origins=sorted(settings.origins), allow_methods=methods, allow_headers=headers
     )
     return [guard, cors]
+
+
+def _add_metrics(monitor: Monitor, transports: TransportReader) -> None:
+    """Adds the metrics that are those of the whole store."""
+    metrics, status = monitor.metrics, monitor.status
+    add_store(metrics, lambda: status.last)
+    add_transports(metrics, lambda: (transports.last.sinks, transports.last.sources))
+    metrics.refreshing.extend((status.read, transports.read))
 
 
 def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route:

@@ -23,7 +23,7 @@ from unspool.diagram.layout.geometry import Layout
 from unspool.eventstore import ids
 from unspool.eventstore.actors import MAX_REASON, Actor
 from unspool.eventstore.clock import Clock
-from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.monitor import Monitor
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord
 from unspool.worker.definition_cache import DefinitionCache
@@ -43,8 +43,8 @@ class Services:
     engine: Engine
     settings: ApiSettings
     clock: Clock
-    metrics: MetricSet
-    """The metrics of all services of this process."""
+    monitor: Monitor
+    """Metrics and health of all services of this process."""
     requests: ApiMetrics
     keys: IdempotencyKeys
     hooks: Hooks

@@ -1,37 +1,36 @@
 """Liveness, readiness and metrics of this API process, and the state of transports of events."""
 
-import asyncio
-from typing import Final
-
 from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
+from unspool.api.problems import HttpProblem
 from unspool.eventstore.api_keys import Scope
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.monitoring.metric_set import MEDIA_TYPE
-
-PING_SECONDS: Final = 2.0
-"""The longest time to wait for the store."""
+from unspool.eventstore.monitoring.monitor import NO_ANSWER
 
 
-async def live(_call: Call) -> Response:
-    """Answers as long as the process runs."""
+async def live(call: Call) -> Response:
+    """Answers 200 while all services of this process run; else 503: they should be started again."""
+    problems = await call.services.monitor.not_live()
+    if problems:
+        raise HttpProblem(503, "; ".join(problems))
     return json_response({"status": "live"})
 
 
 async def ready(call: Call) -> Response:
-    """Answers 200 if the store answers and the API is not stopping; else 503.
+    """Answers 200 if the store answers, all services of this process work and none stops; else 503.
 
     While authentication is off, also shows the sinks and sources of events. One that is away does not make
     the API unready.
     """
     if call.services.closing.is_set():
         raise StoreUnavailable("the API is stopping")
-    try:
-        async with asyncio.timeout(PING_SECONDS):
-            await call.store.ping()
-    except TimeoutError:
-        raise StoreUnavailable(f"no answer for {PING_SECONDS} seconds") from None
+    problems = await call.services.monitor.not_ready()
+    if problems == [NO_ANSWER]:
+        raise StoreUnavailable(NO_ANSWER)
+    if problems:
+        raise HttpProblem(503, "; ".join(problems))
     if Scope.READ not in call.caller.scopes:
         return json_response({"status": "ready"})
     transports = await call.services.transports.read()
@@ -40,5 +39,4 @@ async def ready(call: Call) -> Response:
 
 async def metrics(call: Call) -> Response:
     """Returns the metrics of this process, and the figures of the store."""
-    await call.services.transports.read()
-    return Response(call.services.metrics.exposition(), media_type=MEDIA_TYPE)
+    return Response(await call.services.monitor.metrics.refreshed(), media_type=MEDIA_TYPE)

@@ -1,17 +1,39 @@
-"""What any service serves on the port for monitoring: `/metrics`."""
+"""What any service serves on the port for monitoring: `/metrics` and `/health`."""
+
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from unspool.eventstore.monitoring.metric_set import MEDIA_TYPE, MetricSet
+from unspool.api.calls import json_response
+from unspool.eventstore.monitoring.metric_set import MEDIA_TYPE
+from unspool.eventstore.monitoring.monitor import Monitor
 
 
-def monitoring_app(metrics: MetricSet) -> Starlette:
+def monitoring_app(monitor: Monitor) -> Starlette:
     """Returns the application of the port for monitoring. It only reads."""
 
     async def exposition(_request: Request) -> Response:
-        return Response(metrics.exposition(), media_type=MEDIA_TYPE)
+        return Response(await monitor.metrics.refreshed(), media_type=MEDIA_TYPE)
 
-    return Starlette(routes=[Route("/metrics", exposition)])
+    async def live(_request: Request) -> Response:
+        return _answer("live", await monitor.not_live())
+
+    async def ready(_request: Request) -> Response:
+        return _answer("ready", await monitor.not_ready())
+
+    return Starlette(
+        routes=[
+            Route("/metrics", exposition),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+        ]
+    )
+
+
+def _answer(status: str, problems: Sequence[str]) -> Response:
+    if not problems:
+        return json_response({"status": status})
+    return json_response({"status": f"not {status}", "problems": list(problems)}, 503)

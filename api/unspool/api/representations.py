@@ -10,6 +10,7 @@ from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import RegisteredFunction
+from unspool.eventstore.operations import LiveConsumer
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import (
     ExecutionRecord,
@@ -105,6 +106,23 @@ def dead_letter_json(letter: DeadLetter, *, whole: bool = False) -> dict[str, Js
         "attempts": letter.attempts,
         "buriedAt": rfc3339(letter.moved_at),
         **rest,
+    }
+
+
+def service_json(consumer: LiveConsumer) -> dict[str, Json]:
+    """Returns a service that is alive as JSON."""
+    process = consumer.process
+    return {
+        "service": consumer.service,
+        "name": consumer.name,
+        "version": process and process.version,
+        "host": process and process.host,
+        "pid": process and process.pid,
+        "startedAt": process and rfc3339(process.started_at),
+        "load": consumer.load.value,
+        "used": consumer.capacity.used,
+        "capacity": consumer.capacity.most,
+        "queues": list(consumer.queues),
     }
 
 

@@ -7,12 +7,7 @@ import click
 from unspool.cli.documents import beside, deploy_document, identity, listening, valid_document
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
-from unspool.cli.monitoring import (
-    metrics_port_option,
-    monitoring_settings,
-    process_metrics,
-    served_metrics,
-)
+from unspool.cli.monitoring import metrics_port_option, monitored, monitoring_settings
 from unspool.cli.node import SERVICES, Node
 from unspool.cli.options import (
     EVERYTHING,
@@ -60,9 +55,8 @@ async def dev(
     documents = [valid_document(file, loaded.names()) for file in files]
     hooks = configured_hooks()
     url = store_url(place)
-    metrics = process_metrics()
     with stop_signals() as stop:
-        async with opened(url) as store:
+        async with opened(url) as store, monitored(store, monitoring_settings(metrics_port)) as monitor:
             for document in documents:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")
@@ -74,12 +68,12 @@ async def dev(
                 services=SERVICES,
                 allow=allow,
                 functions=loaded,
-                metrics=metrics,
+                monitor=monitor,
             )
-            async with served_metrics(metrics, monitoring_settings(metrics_port)), node:
+            async with node:
                 await done_before(listening(store, place.tenant, documents), stop.wait())
                 say(f"store    {without_password(url)}")
-                await serve_api(store, stop, metrics=metrics, port=port, hooks=hooks, up=_print_address)
+                await serve_api(store, stop, monitor=monitor, port=port, hooks=hooks, up=_print_address)
     return 0
 
 

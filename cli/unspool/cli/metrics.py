@@ -10,6 +10,7 @@ from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, print_table
 from unspool.eventstore.monitoring.metric_set import DescribedMetric, MetricSet
 from unspool.eventstore.monitoring.process import add_process
+from unspool.eventstore.monitoring.store_metrics import add_store
 from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
 from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics
 from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics
@@ -69,6 +70,10 @@ def _add_executor(metrics: MetricSet) -> None:
 
 def _add_api(metrics: MetricSet) -> None:
     ApiMetrics(metrics)
+
+
+def _add_store(metrics: MetricSet) -> None:
+    add_store(metrics, _unread)
     add_transports(metrics, _unread)
 
 
@@ -77,6 +82,7 @@ _SERVICES: Final[dict[str, Callable[[MetricSet], object]]] = {
     "executor": _add_executor,
     "timer": PrometheusTimerMetrics,
     "api": _add_api,
+    "store": _add_store,
     "all": lambda metrics: add_process(metrics, ""),
 }
 
@@ -85,6 +91,7 @@ _TITLES: Final = {
     "executor": "Executor",
     "timer": "Timer service",
     "api": "API",
+    "store": "The store, as the API sees it",
     "all": "All services",
 }
 

@@ -1,19 +1,20 @@
-"""Metrics of the services in this process, and the port on which they are served."""
+"""Metrics and health of the services in this process, and the port on which they are served."""
 
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TypeVar
 
 import click
 
 from unspool.cli.exits import CommandError
-from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.monitor import Monitor
 from unspool.eventstore.monitoring.process import add_process
 from unspool.eventstore.monitoring.settings import MonitoringSettings
+from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
+from unspool.eventstore.this_process import this_process
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
@@ -27,13 +28,6 @@ def metrics_port_option(command: CommandT) -> CommandT:
     )(command)
 
 
-def process_metrics() -> MetricSet:
-    """Returns the metrics of this process, for the services in it to add theirs."""
-    metrics = MetricSet()
-    add_process(metrics, version("unspool"))
-    return metrics
-
-
 def monitoring_settings(port: int | None) -> MonitoringSettings:
     """Returns the settings; `port` replaces `UNSPOOL_METRICS_PORT`."""
     settings = from_environment(MonitoringSettings, os.environ)
@@ -41,15 +35,29 @@ def monitoring_settings(port: int | None) -> MonitoringSettings:
 
 
 @asynccontextmanager
-async def served_metrics(metrics: MetricSet | None, settings: MonitoringSettings) -> AsyncIterator[None]:
-    """Serves metrics on a port of their own while the context is open; does nothing without a port.
+async def monitored(store: EventStore, settings: MonitoringSettings) -> AsyncIterator[Monitor]:
+    """Returns the monitor of this process, and serves what it knows if there is a port.
+
+    The process is not ready until `begun` of the monitor is set.
 
     Raises:
         CommandError: the address cannot be used.
     """
-    if metrics is None or not settings.port:
-        yield
-        return
+    monitor = Monitor(store, settings)
+    monitor.begun = False
+    add_process(monitor.metrics, this_process().version)
+    try:
+        if settings.port:
+            async with _served(monitor, settings):
+                yield monitor
+        else:
+            yield monitor
+    finally:
+        await monitor.status.close()
+
+
+@asynccontextmanager
+async def _served(monitor: Monitor, settings: MonitoringSettings) -> AsyncIterator[None]:
     from unspool.api.monitoring import monitoring_app  # noqa: PLC0415 - needed only with a port
     from unspool.api.server import listen, running  # noqa: PLC0415
 
@@ -59,5 +67,5 @@ async def served_metrics(metrics: MetricSet | None, settings: MonitoringSettings
         raise CommandError(
             f"cannot listen on {settings.host} port {settings.port} for metrics: {error.strerror}"
         ) from None
-    async with running(monitoring_app(metrics), listening):
+    async with running(monitoring_app(monitor), listening):
         yield

@@ -10,14 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.monitoring.settings import MonitoringSettings
+from unspool.eventstore.monitoring.health import ServiceHealth
+from unspool.eventstore.monitoring.presence import Presence
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import TIMERS
 from unspool.eventstore.settings import from_environment
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 
 if TYPE_CHECKING:
-    from unspool.eventstore.monitoring.metric_set import MetricSet
+    from unspool.eventstore.monitoring.monitor import Lag, Monitor
     from unspool.executor.metrics import ExecutorMetrics
+    from unspool.timer_service.metrics import TimerMetrics
     from unspool.worker.metrics import WorkerMetrics
 
 SERVICES: Final = ("worker", "executor", "timer", "retention", "transports")
@@ -32,6 +35,24 @@ class Service(Protocol):
 
     def stop(self) -> None:
         """Asks the service to finish."""
+
+
+class Together:
+    """Two services that run and stop as one."""
+
+    def __init__(self, first: Service, second: Service) -> None:
+        self._services = (first, second)
+
+    async def run(self) -> None:
+        """See `Service`."""
+        async with asyncio.TaskGroup() as group:
+            for service in self._services:
+                group.create_task(service.run())
+
+    def stop(self) -> None:
+        """See `Service`."""
+        for service in self._services:
+            service.stop()
 
 
 class Node:
@@ -52,7 +73,7 @@ class Node:
         allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
         functions: the functions in Python that the executor has.
         only_functions: whether the executor runs these functions and nothing else.
-        metrics: gets the metrics of the services; None if metrics are off.
+        monitor: gets metrics and health of the services; None if nobody asks for them.
 
     Raises:
         BadSetting: on entering, if a setting is not valid.
@@ -68,7 +89,7 @@ class Node:
         allow: str | None = None,
         functions: FunctionSet = NO_FUNCTIONS,
         only_functions: bool = False,
-        metrics: "MetricSet | None" = None,
+        monitor: "Monitor | None" = None,
     ) -> None:
         self._store = store
         self._url = url
@@ -77,7 +98,7 @@ class Node:
         self._allow = allow
         self._functions = functions
         self._only_functions = only_functions
-        self._metrics = metrics
+        self._monitor = monitor
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
 
@@ -114,16 +135,23 @@ class Node:
         settings = from_environment(WorkerSettings, self._environment)
         jq = stack.enter_context(jq_pool(self._environment))
         schedules = from_environment(ScheduleSettings, self._environment)
-        metrics = self._worker_metrics()
-        return WorkerService(self._store, jq, settings, self._name, schedules=schedules, metrics=metrics)
+        health = self._watched("worker", lambda status: status.age(status.backlog.inbox))
+        return WorkerService(
+            self._store,
+            jq,
+            settings,
+            self._name,
+            schedules=schedules,
+            metrics=self._worker_metrics(),
+            health=health,
+        )
 
     def _worker_metrics(self) -> "WorkerMetrics | None":
-        if self._metrics is None:
+        if self._monitor is None:
             return None
         from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics  # noqa: PLC0415
 
-        workflows = from_environment(MonitoringSettings, self._environment).workflows
-        return PrometheusWorkerMetrics(self._metrics, workflows)
+        return PrometheusWorkerMetrics(self._monitor.metrics, self._monitor.settings.workflows)
 
     async def _open_executor(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415
@@ -152,23 +180,43 @@ class Node:
         opened = await stack.enter_async_context(handlers)
         functions = Registration(self._store, self._functions)
         await functions.renew()  # before a worker of this process looks for them
-        return ExecutorService(self._store, opened, settings, self._name, SystemClock(), functions, metrics)
+        service = ExecutorService(
+            self._store,
+            opened,
+            settings,
+            self._name,
+            SystemClock(),
+            functions,
+            metrics=metrics,
+            health=self._watched(
+                "executor", lambda status: max(map(status.age_of_tasks, service.queues), default=0.0)
+            ),
+        )
+        return service
 
     def _executor_metrics(self) -> "ExecutorMetrics | None":
-        if self._metrics is None:
+        if self._monitor is None:
             return None
         from unspool.definitions.tasks import call_registered  # noqa: PLC0415
         from unspool.executor.kinds import BUILT_IN  # noqa: PLC0415
         from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics  # noqa: PLC0415
 
-        return PrometheusExecutorMetrics(self._metrics, {*BUILT_IN, call_registered.KIND})
+        return PrometheusExecutorMetrics(self._monitor.metrics, {*BUILT_IN, call_registered.KIND})
 
     async def _open_timer(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415
+
+        settings = from_environment(TimerSettings, self._environment)
+        health = self._watched("timer", lambda status: status.timer_late)
+        service = TimerService(self._store, settings, self._timer_metrics(), health)
+        return Together(service, Presence(self._store, TIMERS, self._name, health))
+
+    def _timer_metrics(self) -> "TimerMetrics | None":
+        if self._monitor is None:
+            return None
         from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics  # noqa: PLC0415
 
-        metrics = None if self._metrics is None else PrometheusTimerMetrics(self._metrics)
-        return TimerService(self._store, from_environment(TimerSettings, self._environment), metrics)
+        return PrometheusTimerMetrics(self._monitor.metrics)
 
     async def _open_retention(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import RetentionService, RetentionSettings  # noqa: PLC0415
@@ -179,4 +227,14 @@ class Node:
         from unspool.executor.transports.opening import opened_transports  # noqa: PLC0415
 
         transports = opened_transports(self._store, self._url, self._environment, self._name)
-        return await stack.enter_async_context(transports)
+        service = await stack.enter_async_context(transports)
+        if self._monitor is not None:
+            self._monitor.add(service.health)
+        return service
+
+    def _watched(self, name: str, lag: "Lag") -> ServiceHealth:
+        """Returns the health of a service, which the monitor gets."""
+        health = ServiceHealth(name)
+        if self._monitor is not None:
+            self._monitor.add(health, lag)
+        return health

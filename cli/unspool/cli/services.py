@@ -7,12 +7,7 @@ import click
 
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
-from unspool.cli.monitoring import (
-    metrics_port_option,
-    monitoring_settings,
-    process_metrics,
-    served_metrics,
-)
+from unspool.cli.monitoring import metrics_port_option, monitored, monitoring_settings
 from unspool.cli.options import Extensions, allow_option, example, functions_option, store_option
 from unspool.cli.python_functions import loaded_functions, of_queues
 from unspool.cli.settings import ProgramSettings
@@ -89,12 +84,11 @@ async def _serve(
 
     start_service_logging()
     url = url or default_url(os.environ)
-    monitoring = monitoring_settings(metrics_port)
-    metrics = process_metrics() if monitoring.port else None
+    settings = monitoring_settings(metrics_port)
     with stop_signals() as stop:
         async with (
             opened(url) as store,
-            served_metrics(metrics, monitoring),
+            monitored(store, settings) as monitor,
             Node(
                 store,
                 url,
@@ -102,11 +96,13 @@ async def _serve(
                 allow=allow,
                 functions=functions,
                 only_functions=only_functions,
-                metrics=metrics,
+                monitor=monitor if settings.port else None,
             ),
         ):
+            monitor.begun = True
             log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
             await stop.wait()
+            monitor.stopping = True
             log.info("%s stops", services[0], extra={"action": "stopping"})
     return 0
 
@@ -126,10 +122,9 @@ async def api(host: str | None, port: int | None, url: str | None, metrics_port:
     start_service_logging()
     hooks = configured_hooks()
     url = url or default_url(os.environ)
-    metrics = process_metrics()
     with stop_signals() as stop:
-        async with opened(url) as store, served_metrics(metrics, monitoring_settings(metrics_port)):
-            await serve_api(store, stop, metrics=metrics, host=host, port=port, hooks=hooks, up=_log_address)
+        async with opened(url) as store, monitored(store, monitoring_settings(metrics_port)) as monitor:
+            await serve_api(store, stop, monitor=monitor, host=host, port=port, hooks=hooks, up=_log_address)
     return 0
 
 

@@ -4,9 +4,11 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 
 import click
 
@@ -24,8 +26,12 @@ from unspool.cli.jq import jq_pool
 from unspool.cli.terminal import printable
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.health import ServiceHealth
+from unspool.eventstore.monitoring.monitor import Monitor
+from unspool.eventstore.monitoring.presence import Presence
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import APIS
 from unspool.eventstore.settings import from_environment
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.settings import ExecutorSettings
@@ -37,7 +43,7 @@ async def serve_api(
     store: EventStore,
     stop: asyncio.Event,
     *,
-    metrics: MetricSet | None = None,
+    monitor: Monitor | None = None,
     host: str | None = None,
     port: int | None = None,
     hooks: Hooks | None = None,
@@ -48,7 +54,7 @@ async def serve_api(
     Args:
         store: an open store; this function leaves it open.
         stop: set it to stop the API gracefully.
-        metrics: of other services of this process; the API adds its own.
+        monitor: of this process; the API adds its own metrics and health.
         host: replaces `UNSPOOL_API_HOST`.
         port: replaces `UNSPOOL_API_PORT`; 0 takes a free one.
         hooks: the webhooks, from `configured_hooks`.
@@ -77,11 +83,28 @@ async def serve_api(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}{other}"
         ) from None
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    up(f"http://{name}:{socket.getsockname()[1]}")
+    monitor = monitor or Monitor(store, from_environment(MonitoringSettings, os.environ))
     with jq_pool(os.environ) as jq:
         authenticator = Authenticator(store, clock, authentication, tokens)
-        app = create_app(store, Engine(jq), settings, clock, hooks, metrics, authenticator)
-        await serve(app, settings, stop, socket)
+        app = create_app(store, Engine(jq), settings, clock, hooks, monitor, authenticator)
+        async with _present(store, monitor):
+            monitor.begun = True
+            up(f"http://{name}:{socket.getsockname()[1]}")
+            await serve(app, settings, stop, socket)
+
+
+@asynccontextmanager
+async def _present(store: EventStore, monitor: Monitor) -> AsyncIterator[None]:
+    """Sends the heartbeats of the API while the context is open."""
+    health = ServiceHealth("api")
+    monitor.add(health)
+    presence = Presence(store, APIS, f"{gethostname()}-{os.getpid()}-{os.urandom(2).hex()}", health)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(presence.run(), name="api: heartbeat")
+        try:
+            yield
+        finally:
+            presence.stop()
 
 
 def _check_exposure(settings: ApiSettings, authentication: AuthenticationSettings) -> None:

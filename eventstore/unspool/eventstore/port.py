@@ -15,8 +15,11 @@ from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import Functions
 from unspool.eventstore.idempotency_keys import IdempotencyKeys
+from unspool.eventstore.operations import Operations
 from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.records import (
+    NO_CAPACITY,
+    Capacity,
     Commit,
     Consumer,
     Count,
@@ -313,6 +316,7 @@ class EventStore(
     RateLimits,
     ApiKeys,
     Retention,
+    Operations,
     Protocol,
 ):
     """The complete store."""
@@ -330,8 +334,10 @@ class EventStore(
     async def ping(self) -> None:
         """Raises `StoreUnavailable` if the store does not answer."""
 
-    async def heartbeat(self, consumer: Consumer, load: Load = Load.FREE) -> None:
-        """Shows that a consumer is alive, and its load; call it every `HEARTBEAT_SECONDS`.
+    async def heartbeat(
+        self, consumer: Consumer, load: Load = Load.FREE, capacity: Capacity = NO_CAPACITY
+    ) -> None:
+        """Shows that a consumer is alive, its load and what it holds; call it every `HEARTBEAT_SECONDS`.
 
         After `CONSUMER_TIMEOUT_SECONDS` without one, consumers that send heartbeats take over its deliveries.
         """

@@ -13,7 +13,10 @@ DEFAULT_TENANT: Final = "default"
 WORKERS: Final = "workers"
 EXECUTORS: Final = "executors"
 SENDERS: Final = "senders"
-"""The roles of consumers. Senders send published events to sinks."""
+TIMERS: Final = "timers"
+APIS: Final = "apis"
+"""The roles of consumers. Senders send published events to sinks. Timer services and APIs get no deliveries:
+they only show that they are alive."""
 
 
 class Status(StrEnum):
@@ -465,12 +468,23 @@ class Load(StrEnum):
     """Messages that it has received have waited for some time."""
 
 
+class Capacity(NamedTuple):
+    """What a consumer holds, and what it can hold."""
+
+    used: int = 0
+    most: int = 0
+    """0 if it is not known."""
+
+
+NO_CAPACITY: Final = Capacity()
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """A process that receives deliveries."""
 
     role: str
-    """`WORKERS`, `EXECUTORS` or `SENDERS`."""
+    """`WORKERS`, `EXECUTORS`, `SENDERS`, `TIMERS` or `APIS`."""
     name: str
     """Unique among live consumers."""
     queues: frozenset[str] = field(default_factory=frozenset)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from unspool.definitions.tasks import call_registered
 from unspool.definitions.tasks.request import queue_of
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
+from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import (
     EXECUTORS,
+    Capacity,
     Consumer,
     Delivery,
+    Load,
     Message,
     MessageKind,
     Renewal,
@@ -37,6 +41,7 @@ from unspool.executor.task_runner import TaskRunner
 
 log = logging.getLogger(__name__)
 
+_RECEIVE: Final = "receive"
 _RECLAIM_SECONDS: Final = 2.5
 _RECOVER_SECONDS: Final = 0.5
 _DEREGISTER_TIMEOUT_SECONDS: Final = 2.0
@@ -100,9 +105,11 @@ class ExecutorService:
         clock: Clock,
         functions: Registration | None = None,
         metrics: ExecutorMetrics | None = None,
+        health: ServiceHealth | None = None,
     ) -> None:
         """Takes handlers by kind, and the registration of the functions that the handlers run."""
         self._metrics = metrics = metrics or ExecutorMetrics()
+        self._health = health or ServiceHealth("executor")
         self._store = store
         self._settings = settings
         self._functions = functions
@@ -110,6 +117,8 @@ class ExecutorService:
         if functions is not None:
             queues |= functions.queues
         self._consumer = Consumer(EXECUTORS, name, queues)
+        self.queues = queues
+        """The task queues that it serves."""
         self._clock = StoreClock(store, clock)
         self._runner = TaskRunner(store, handlers, settings, self._clock, metrics)
         self._running: dict[tuple[str, str], _Running] = {}
@@ -129,8 +138,10 @@ class ExecutorService:
         heartbeats = partial(run_periodically, HEARTBEAT_SECONDS, self._heartbeat)
         try:
             async with asyncio.TaskGroup() as loops:
-                heartbeat = loops.create_task(self._restarted(heartbeats), name="executor heartbeat")
-                receiving = loops.create_task(self._restarted(self._receive_tasks), name="executor receives")
+                beating = self._restarted(HEARTBEAT, heartbeats)
+                heartbeat = loops.create_task(beating, name="executor: heartbeat")
+                receive = self._restarted(_RECEIVE, self._receive_tasks)
+                receiving = loops.create_task(receive, name="executor: receive")
                 await self._stopping.wait()
                 receiving.cancel()
                 await asyncio.wait({receiving})
@@ -143,11 +154,11 @@ class ExecutorService:
         """Makes `run` stop. A signal handler of the loop may call it, also more than once."""
         self._stopping.set()
 
-    async def _restarted(self, loop: Callable[[], Awaitable[None]]) -> None:
+    async def _restarted(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Starts a loop again after an unexpected exception, so that running tasks can still finish."""
         while True:
             try:
-                await loop()
+                await self._health.watch(name, loop())
             except StoreMismatch:  # the store lost its data: no retry helps, so the service ends
                 raise
             except Exception:
@@ -157,6 +168,7 @@ class ExecutorService:
     async def _receive_tasks(self) -> None:
         while True:
             free = await self._free_slots()
+            self._health.turned(_RECEIVE)
             for delivery in await retry_until_available(partial(self._receive, free)):
                 self._start(delivery)
 
@@ -177,6 +189,7 @@ class ExecutorService:
     async def _free_slots(self) -> int:
         while (free := self._free()) <= 0:
             self._slot_freed.clear()
+            self._health.turned(_RECEIVE, within=math.inf)  # as long as the tasks take
             await self._slot_freed.wait()
         return free
 
@@ -250,13 +263,16 @@ class ExecutorService:
 
     async def _heartbeat(self) -> None:
         """Tells the store that this executor is alive, renews leases and stops tasks that were cancelled."""
-        await self._store.heartbeat(self._consumer)
+        slots = Capacity(len(self._running) - self._parked(), self._settings.concurrency)
+        load = Load.FREE if slots.used < slots.most else Load.BUSY
+        await self._store.heartbeat(self._consumer, load, slots)
         await self._clock.adjust()
         if self._functions is not None:
             await self._functions.renew()
         if self._running:
             await self._renew(list(self._running.values()))
             await self._send_progress(list(self._running.values()))
+        self._health.turned(HEARTBEAT)
 
     async def _renew(self, held: list[_Running]) -> None:
         renewals = await self._store.renew_tasks(self._consumer, [running.delivery for running in held])

@@ -7,6 +7,7 @@ A service sleeps until the next timer is due by the store's clock, and wakes whe
 import asyncio
 from dataclasses import dataclass
 
+from unspool.eventstore.monitoring.health import STALLED_SECONDS, ServiceHealth
 from unspool.eventstore.port import Timers
 from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.settings import setting
@@ -29,15 +30,23 @@ class TimerSettings:
 class TimerService:
     """Fires due timers until it is stopped."""
 
-    def __init__(self, store: Timers, settings: TimerSettings, metrics: TimerMetrics | None = None) -> None:
+    def __init__(
+        self,
+        store: Timers,
+        settings: TimerSettings,
+        metrics: TimerMetrics | None = None,
+        health: ServiceHealth | None = None,
+    ) -> None:
         self._store = store
         self._metrics = metrics or TimerMetrics()
+        self._health = health or ServiceHealth("timer")
         self._settings = settings
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Fires timers until `stop` is called. It retries while the store is unavailable."""
-        await done_before(self._fire_forever(), self._stopping.wait())
+        firing = self._health.watch("fire", self._fire_forever())
+        await done_before(firing, self._stopping.wait())
 
     def stop(self) -> None:
         """Ends `run`. It is safe at any time: fired timers stay fired, the others stay set."""
@@ -51,6 +60,7 @@ class TimerService:
         """Fires a batch of due timers; sleeps if none is due."""
         fired = await self._store.fire_due_timers(self._settings.batch)
         self._metrics.fired(fired)
+        self._health.turned("fire", STALLED_SECONDS + self._settings.longest_sleep_seconds)
         if fired.count == 0:
             await self._sleep(fired.next_due_at)
 

@@ -19,9 +19,11 @@ from unspool.definitions.expressions import JqRunner
 from unspool.definitions.schedules.event_trigger import event_trigger_of
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.errors import StoreError, StoreMismatch
+from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import (
     WORKERS,
+    Capacity,
     Consumer,
     Delivery,
     ExecutionKey,
@@ -76,9 +78,11 @@ class WorkerService:
         clock: Clock | None = None,
         schedules: ScheduleSettings | None = None,
         metrics: WorkerMetrics | None = None,
+        health: ServiceHealth | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics = metrics or WorkerMetrics()
+        self._health = health or ServiceHealth("worker")
         self._settings = settings
         self._consumer = Consumer(WORKERS, name)
         self._clock = StoreClock(store, clock or SystemClock())
@@ -137,22 +141,20 @@ class WorkerService:
     async def run(self) -> None:
         """Works until `stop` is called; then finishes the messages in processing and deregisters."""
         await retry_until_available(self._clock.adjust)
+        renew_seconds = self._settings.lease_seconds / 4
+        running = {
+            "receive": self._receive(),
+            HEARTBEAT: run_periodically(HEARTBEAT_SECONDS, self._heartbeat),
+            "reclaim": run_periodically(_RECLAIM_SECONDS, self._reclaim),
+            "relay": run_periodically(_RELAY_SECONDS, self._relay),
+            "give back": run_periodically(RELIEF_SECONDS, self._relieve),
+            "match events": Correlator(self._store, self._consumer).run(),
+            "renew leases": run_periodically(renew_seconds, self._renew_leases),
+        }
         async with asyncio.TaskGroup() as group:
             loops = [
-                group.create_task(self._receive(), name="worker receives"),
-                group.create_task(
-                    run_periodically(HEARTBEAT_SECONDS, self._heartbeat), name="worker heartbeat"
-                ),
-                group.create_task(run_periodically(_RECLAIM_SECONDS, self._reclaim), name="worker reclaims"),
-                group.create_task(run_periodically(_RELAY_SECONDS, self._relay), name="worker relays"),
-                group.create_task(run_periodically(RELIEF_SECONDS, self._relieve), name="worker gives back"),
-                group.create_task(
-                    Correlator(self._store, self._consumer).run(), name="worker matches events"
-                ),
-                group.create_task(
-                    run_periodically(self._settings.lease_seconds / 4, self._renew_leases),
-                    name="worker renews leases",
-                ),
+                group.create_task(self._health.watch(name, loop), name=f"worker: {name}")
+                for name, loop in running.items()
             ]
             await self._stopping.wait()
             for loop in loops:
@@ -174,6 +176,7 @@ class WorkerService:
             receive = partial(self._store.receive_messages, self._consumer, limit, seconds, skip)
             received = await retry_until_available(receive)
             self._skipped = None
+            self._health.turned("receive")
             if received:
                 self._metrics.received(received, self._clock.now())
                 self._put(received)
@@ -217,8 +220,9 @@ class WorkerService:
         load = self._relief.load
         if load is Load.FREE and self._in_flight > self._capacity // 2:
             load = Load.BUSY
-        await self._store.heartbeat(self._consumer, load)
+        await self._store.heartbeat(self._consumer, load, Capacity(self._in_flight, self._capacity))
         await self._clock.adjust()
+        self._health.turned(HEARTBEAT)
 
     async def _relay(self) -> None:
         """Delivers outgoing starts and messages that other processes committed but did not deliver."""

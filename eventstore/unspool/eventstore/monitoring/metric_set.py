@@ -1,6 +1,7 @@
 """The Prometheus metrics of one process: a registry of its own, and a description of each metric."""
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -38,6 +39,8 @@ class MetricSet:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry: Final = CollectorRegistry()
         self.described: Final[list[DescribedMetric]] = []
+        self.refreshing: Final[list[Callable[[], Awaitable[object]]]] = []
+        """What `refreshed` awaits: reads what computed metrics show."""
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         """Adds a counter; the name ends in `_total`."""
@@ -65,6 +68,11 @@ class MetricSet:
         """Adds metrics that a library collects."""
         self.described.extend(described)
         self.registry.register(collector)
+
+    async def refreshed(self) -> bytes:
+        """Returns all metrics, with new values of what is outside of the process."""
+        await asyncio.gather(*(refresh() for refresh in self.refreshing))
+        return self.exposition()
 
     def exposition(self) -> bytes:
         """Returns all metrics in the Prometheus text format."""

@@ -17,6 +17,11 @@ class MonitoringSettings:
         most=65535,
     )
     host: str = setting("UNSPOOL_METRICS_HOST", "127.0.0.1", "Address of this port")
+    ready_lag_seconds: float = setting(
+        "UNSPOOL_READY_LAG_SECONDS",
+        300.0,
+        "Seconds that work may wait; then a worker, executor or timer service is not ready. 0: it always is",
+    )
     workflows: int = setting(
         "UNSPOOL_METRICS_WORKFLOWS",
         100,

@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 import orjson
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Consumer, Load
+from unspool.eventstore.records import NO_CAPACITY, Capacity, Consumer, Load
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.this_process import this_process
 
 _LONGEST_REFRESH_GAP: Final = 2 * HEARTBEAT_SECONDS
 
@@ -116,10 +117,11 @@ class Heartbeats:
         self._count = 0
         self._queues = sorted(consumer.queues)
 
-    def next(self, load: Load) -> bytes:
-        """The next heartbeat."""
+    def next(self, load: Load, capacity: Capacity = NO_CAPACITY) -> bytes:
+        """The next heartbeat: id, queues, load, process, capacity. The script adds the time."""
         self._count += 1
-        return orjson.dumps([f"{self._process}-{self._count}", self._queues, load])
+        about = (list(this_process()), list(capacity))
+        return orjson.dumps([f"{self._process}-{self._count}", self._queues, load, *about])
 
 
 def queues_in(heartbeat: bytes) -> list[str]:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from unspool.eventstore.records import (
+    APIS,
     EXECUTORS,
+    NO_CAPACITY,
     SENDERS,
+    TIMERS,
     WORKERS,
     Body,
+    Capacity,
     Consumer,
     Delivery,
     Load,
@@ -30,6 +34,7 @@ from unspool.eventstore.redis.socket_connection import Argument
 _Finished = tuple[str, str, bytes]
 """A finished task: its id, its run key, its result."""
 
+_ROLES: Final = (WORKERS, EXECUTORS, SENDERS, TIMERS, APIS)
 _RENEWALS: Final = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
 
 
@@ -39,7 +44,7 @@ class RedisQueues:
     _session: Session
 
     def __init__(self) -> None:
-        self._members = {role: Members(self._session, role) for role in (WORKERS, EXECUTORS, SENDERS)}
+        self._members = {role: Members(self._session, role) for role in _ROLES}
         self._heartbeats: dict[Consumer, Heartbeats] = {}
         self._inbox_readers: dict[Consumer, Reader[Message]] = {}
         self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}
@@ -108,13 +113,15 @@ class RedisQueues:
         message = b"" if result is None else encode_message(result)
         await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
 
-    async def heartbeat(self, consumer: Consumer, load: Load = Load.FREE) -> None:
+    async def heartbeat(
+        self, consumer: Consumer, load: Load = Load.FREE, capacity: Capacity = NO_CAPACITY
+    ) -> None:
         """See `EventStore`."""
         heartbeats = self._heartbeats.get(consumer)
         if heartbeats is None:
             heartbeats = self._heartbeats[consumer] = Heartbeats(consumer)
         members = self._members[consumer.role]
-        await members.heartbeat(consumer.name, heartbeats.next(load))
+        await members.heartbeat(consumer.name, heartbeats.next(load, capacity))
         await self._session.check_identity(self._session.call)
         await members.refresh()  # also if this consumer does not receive, to detect dead consumers
 

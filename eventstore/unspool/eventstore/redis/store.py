@@ -14,6 +14,7 @@ from unspool.eventstore.redis.functions import RedisFunctions
 from unspool.eventstore.redis.histories import RedisHistories
 from unspool.eventstore.redis.idempotency_keys import RedisIdempotencyKeys
 from unspool.eventstore.redis.loading import RedisLoading
+from unspool.eventstore.redis.operations import RedisOperations
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.redis.rate_limits import RedisRateLimits
 from unspool.eventstore.redis.retention import RedisRetention
@@ -43,6 +44,7 @@ class RedisStore(
     RedisRateLimits,
     RedisApiKeys,
     RedisRetention,
+    RedisOperations,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""
 

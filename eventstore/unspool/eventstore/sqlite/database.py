@@ -24,6 +24,8 @@ class Database:
     def __init__(
         self, path: Path | None, settings: SqliteSettings, clock: Clock, monotonic: Callable[[], float]
     ) -> None:
+        self.path = path
+        """None for a database in memory."""
         self.clock = clock
         self.monotonic = monotonic
         self.outages = WriteOutages(monotonic)

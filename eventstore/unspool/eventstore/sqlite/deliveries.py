@@ -10,6 +10,8 @@ import orjson
 
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.records import (
+    NO_CAPACITY,
+    Capacity,
     Consumer,
     Delivery,
     Load,
@@ -26,6 +28,7 @@ from unspool.eventstore.sqlite.leases import (
     owner_of,
 )
 from unspool.eventstore.sqlite.mixin import StoreMixin
+from unspool.eventstore.this_process import this_process
 
 Body = TypeVar("Body", Message, TaskRequest)
 
@@ -41,17 +44,20 @@ class SqliteDeliveries(StoreMixin):
 
     _registered: set[str]
 
-    async def heartbeat(self, consumer: Consumer, load: Load = Load.FREE) -> None:
+    async def heartbeat(
+        self, consumer: Consumer, load: Load = Load.FREE, capacity: Capacity = NO_CAPACITY
+    ) -> None:
         """See `EventStore`."""
         owner, queues = owner_of(consumer), orjson.dumps(sorted(consumer.queues))
+        about = orjson.dumps([list(this_process()), list(capacity)]).decode()
 
         def record(transaction: Transaction) -> None:
             now = self._database.monotonic()
             transaction.execute(
-                "INSERT INTO consumers (owner, queues, seen_at, load) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE"
-                " SET queues = excluded.queues, seen_at = excluded.seen_at, load = excluded.load",
-                (owner, queues, now, load),
+                "INSERT INTO consumers (owner, queues, seen_at, load, about) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET queues = excluded.queues, seen_at = excluded.seen_at,"
+                " load = excluded.load, about = excluded.about",
+                (owner, queues, now, load, about),
             )
             transaction.execute("DELETE FROM consumers WHERE abs(? - seen_at) > ?", (now, _ROW_KEPT_SECONDS))
 

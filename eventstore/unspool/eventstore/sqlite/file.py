@@ -24,6 +24,7 @@ _NEW_COLUMNS: Final = {
     ("executions", "kept_until"): "INTEGER",
     ("executions", "tags"): "BLOB",
     ("consumers", "load"): "TEXT NOT NULL DEFAULT 'busy'",
+    ("consumers", "about"): "TEXT NOT NULL DEFAULT '[]'",
     ("inbox", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
     ("tasks", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
 }

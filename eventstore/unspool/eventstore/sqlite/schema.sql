@@ -100,7 +100,8 @@ CREATE TABLE consumers (
     owner   TEXT PRIMARY KEY,
     queues  BLOB NOT NULL,
     seen_at REAL NOT NULL,
-    load    TEXT NOT NULL DEFAULT 'busy'
+    load    TEXT NOT NULL DEFAULT 'busy',
+    about   TEXT NOT NULL DEFAULT '[]'
 );
 
 CREATE TABLE timers (

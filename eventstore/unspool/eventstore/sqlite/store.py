@@ -18,6 +18,7 @@ from unspool.eventstore.sqlite.idempotency_keys import SqliteIdempotencyKeys
 from unspool.eventstore.sqlite.inbox import SqliteInbox
 from unspool.eventstore.sqlite.index import SqliteIndex
 from unspool.eventstore.sqlite.matching import KnownShapes
+from unspool.eventstore.sqlite.operations import SqliteOperations
 from unspool.eventstore.sqlite.publishing import Publisher
 from unspool.eventstore.sqlite.rate_limits import SqliteRateLimits
 from unspool.eventstore.sqlite.retention import SqliteRetention
@@ -49,6 +50,7 @@ class SqliteStore(
     SqliteRateLimits,
     SqliteApiKeys,
     SqliteRetention,
+    SqliteOperations,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from unspool.eventstore.errors import StoreError
+from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.retry import retry_until_available, run_periodically
@@ -33,6 +34,7 @@ class TransportService:
         name: str,
         sources: Sequence[Source] = (),
     ) -> None:
+        self.health = ServiceHealth("transports", joins=bool(sinks))
         self._store = store
         self._sources = sources
         self._consumer = Consumer(SENDERS, name)
@@ -52,9 +54,11 @@ class TransportService:
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(loop.run(), name="transports send") for loop in self._loops]
             working += [group.create_task(each.run(), name="transports read") for each in self._sources]
-            duties = [group.create_task(self._keep_sinks(), name="transports keep sinks")]
+            keeping = self.health.watch("keep sinks", self._keep_sinks())
+            duties = [group.create_task(keeping, name="transports keep sinks")]
             if self._loops:
-                heartbeats = run_periodically(HEARTBEAT_SECONDS, self._heartbeat)
+                beating = run_periodically(HEARTBEAT_SECONDS, self._heartbeat)
+                heartbeats = self.health.watch(HEARTBEAT, beating)
                 duties.append(group.create_task(heartbeats, name="transports heartbeat"))
             await self._stopping.wait()
             for loop in self._loops:
@@ -81,6 +85,7 @@ class TransportService:
 
     async def _heartbeat(self) -> None:
         await self._store.heartbeat(self._consumer)
+        self.health.turned(HEARTBEAT)
 
     async def _shut_down(self) -> None:
         if not self._loops:

@@ -23,6 +23,7 @@ def _script(name: str, *functions: str) -> Script:
 
 
 ACKNOWLEDGE: Final = _script("acknowledge")
+BACKLOG: Final = _script("backlog")
 CLAIM_KEY: Final = _script("claim_key")
 COMMIT: Final = _script("commit", "positions")
 DELIVER: Final = _script("deliver", "positions", "create")

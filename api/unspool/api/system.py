@@ -1,0 +1,55 @@
+"""The services of the deployment, its queues and its store."""
+
+from starlette.responses import Response
+
+from unspool.api.calls import Call, json_response
+from unspool.api.representations import service_json
+from unspool.definitions.json_value import Json
+from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.monitoring.monitor import NO_ANSWER
+from unspool.eventstore.monitoring.store_status import StoreStatus
+from unspool.eventstore.operations import Waiting
+from unspool.eventstore.records import WORKERS
+
+
+async def list_services(call: Call) -> Response:
+    """Lists the services that are alive, what waits in the queues, and the state of the store.
+
+    The figures are those of all tenants, and some seconds old at most.
+    """
+    status = await call.services.monitor.status.read()
+    if not status.up:
+        raise StoreUnavailable(NO_ANSWER)
+    transports = await call.services.transports.read()
+    return json_response(
+        {
+            "items": [service_json(consumer) for consumer in status.consumers],
+            "queues": _queues(status),
+            "deadLetters": status.backlog.dead_letters.waiting,
+            "timers": {"lateSeconds": status.timer_late},
+            "store": {
+                "status": "up",
+                "roundTripSeconds": round(status.round_trip, 6),
+                "time": rfc3339(status.now),
+            },
+            **transports.json(),
+        }
+    )
+
+
+def _queues(status: StoreStatus) -> list[Json]:
+    inbox = _queue(status, "inbox", status.backlog.inbox)
+    return [inbox | {"services": sum(each.role == WORKERS for each in status.consumers)}] + [
+        _queue(status, f"tasks:{name}", waiting) | {"services": status.serving(name)}
+        for name, waiting in status.backlog.tasks.items()
+    ]
+
+
+def _queue(status: StoreStatus, name: str, waiting: Waiting) -> dict[str, Json]:
+    return {
+        "queue": name,
+        "waiting": waiting.waiting,
+        "held": waiting.held,
+        "oldestSeconds": round(status.age(waiting), 3),
+    }

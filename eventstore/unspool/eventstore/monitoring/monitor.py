@@ -1,0 +1,101 @@
+"""What monitoring gets from a process: its metrics, and whether its services are live and ready."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from unspool.definitions.tasks.queues import QUEUES
+from unspool.eventstore.errors import StoreError
+from unspool.eventstore.monitoring.health import ServiceHealth
+from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.settings import MonitoringSettings
+from unspool.eventstore.monitoring.store_status import StoreStatus, StoreStatusReader
+from unspool.eventstore.port import EventStore
+
+PING_SECONDS: Final = 2.0
+"""The longest time to wait for the store."""
+
+NO_ANSWER: Final = "the store does not answer"
+
+Lag = Callable[[StoreStatus], float]
+"""Returns for how many seconds work has waited for a service."""
+
+
+class _Watched(NamedTuple):
+    """A service of this process."""
+
+    health: ServiceHealth
+    lag: Lag | None
+
+
+class Monitor:
+    """The monitoring of one process, on one store."""
+
+    def __init__(
+        self, store: EventStore, settings: MonitoringSettings, metrics: MetricSet | None = None
+    ) -> None:
+        self.metrics = metrics or MetricSet()
+        self.settings = settings
+        self.status = StoreStatusReader(store, QUEUES)
+        self.begun = True
+        """Whether the services have been started; until then the process is not ready."""
+        self.stopping = False
+        """Whether the services stop; then the process is not ready any more."""
+        self._store = store
+        self._services: list[_Watched] = []
+        self._outage_at = -math.inf
+        """When a check last found that the store does not answer."""
+
+    def add(self, health: ServiceHealth, lag: Lag | None = None) -> None:
+        """Adds a service, and what tells how far it is behind."""
+        self._services.append(_Watched(health, lag))
+
+    async def not_live(self) -> list[str]:
+        """Why the process should be restarted, in sentences; empty if it is live.
+
+        An unavailable store is no reason, because a restart does not help.
+        """
+        broken = [problem for service, _ in self._services for problem in service.broken()]
+        if broken or not self._stalled():
+            return broken
+        if not await self._answers():
+            return []
+        return self._stalled()
+
+    async def not_ready(self) -> list[str]:
+        """Why the process cannot do its work now, in sentences; empty if it is ready."""
+        if self.stopping:
+            return ["the services stop"]
+        if not self.begun:
+            return ["the services have not begun"]
+        if not await self._answers():
+            return [NO_ANSWER]
+        problems = await self.not_live()
+        problems += [f"{each.service}: no heartbeat" for each, _ in self._services if not each.joined]
+        return problems + list(await self._behind())
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self._store.ping()
+        except (StoreError, TimeoutError):
+            self._outage_at = time.monotonic()
+            return False
+        return True
+
+    def _stalled(self) -> list[str]:
+        return [problem for each, _ in self._services for problem in each.stalled(self._outage_at)]
+
+    async def _behind(self) -> Iterator[str]:
+        most = self.settings.ready_lag_seconds
+        lags = [(each.service, lag) for each, lag in self._services if lag is not None]
+        if not most or not lags:
+            return iter(())
+        status = await self.status.read()
+        return (
+            f"{service}: work has waited for {lag(status):.0f} s, more than {most:g}"
+            for service, lag in lags
+            if lag(status) > most
+        )

@@ -1,0 +1,92 @@
+"""What operators see of a store: who is alive, and what waits. A part of the port of the event store."""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple, Protocol
+
+from unspool.eventstore.records import APIS, EXECUTORS, SENDERS, TIMERS, WORKERS, Capacity, Load
+from unspool.eventstore.this_process import Process
+
+_SERVICES: Final = {
+    WORKERS: "worker",
+    EXECUTORS: "executor",
+    SENDERS: "transports",
+    TIMERS: "timer",
+    APIS: "api",
+}
+
+
+class LiveConsumer(NamedTuple):
+    """A service that is alive."""
+
+    role: str
+    """`WORKERS`, `EXECUTORS`, `SENDERS`, `TIMERS` or `APIS`."""
+    name: str
+    queues: tuple[str, ...]
+    """Task queues that it serves, in order."""
+    load: Load
+    capacity: Capacity
+    process: Process | None
+    """None for release 0.1, which does not tell it."""
+
+    @property
+    def service(self) -> str:
+        """The name of its service: `worker`, `executor`, `transports`, `timer` or `api`."""
+        return _SERVICES.get(self.role, self.role)
+
+
+class Waiting(NamedTuple):
+    """The entries of a queue, summed over all tenants."""
+
+    waiting: int = 0
+    """Entries that no consumer holds."""
+    held: int = 0
+    oldest_at: int | None = None
+    """When the oldest entry that waits was added, milliseconds since 1970; None without one, or for entries
+    of release 0.1."""
+
+
+class Backlog(NamedTuple):
+    """What waits in the whole store."""
+
+    inbox: Waiting
+    tasks: dict[str, Waiting]
+    """By queue."""
+    dead_letters: Waiting
+    """`held` is 0."""
+    next_timer_at: int | None
+    """When the earliest timer is due, milliseconds since 1970; it may be in the past."""
+
+
+class Finding(NamedTuple):
+    """Something of a store that should be changed."""
+
+    check: str
+    """What was checked: one word or two, the same for each release."""
+    must: bool
+    """Whether it must change: data can be lost, or work stands still."""
+    problem: str
+    advice: str
+
+
+class Inspection(NamedTuple):
+    """What an adapter says of its store."""
+
+    facts: dict[str, str | int | float | bool | None]
+    findings: list[Finding]
+
+
+class Operations(Protocol):
+    """For operators. No call is part of the work of a service."""
+
+    async def live_consumers(self) -> list[LiveConsumer]:
+        """The services whose last heartbeat is younger than `CONSUMER_TIMEOUT_SECONDS`, by role and name."""
+
+    async def backlog(self, queues: Collection[str]) -> Backlog:
+        """What waits. The cost grows with tenants and queues, and on SQLite with what waits.
+
+        Args:
+            queues: the task queues to look at. The result has these, and may have others.
+        """
+
+    async def inspect(self) -> Inspection:
+        """Checks how the store is set up."""

@@ -1,0 +1,29 @@
+"""What a process tells of itself in its heartbeats."""
+
+import os
+import socket
+import time
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+
+class Process(NamedTuple):
+    """A process of a service."""
+
+    version: str
+    """Of Unspool."""
+    host: str
+    pid: int
+    started_at: int
+    """Milliseconds since 1970, by the clock of its machine."""
+
+
+@cache
+def this_process() -> Process:
+    """Returns what this process tells of itself. It has started when this is called first."""
+    try:
+        release = version("unspool")
+    except PackageNotFoundError:  # it runs from a directory, without an installation
+        release = ""
+    return Process(release, socket.gethostname(), os.getpid(), time.time_ns() // 1_000_000)
