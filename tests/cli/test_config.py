@@ -1,5 +1,6 @@
 """`unspool config`."""
 
+import json
 import re
 from pathlib import Path
 
@@ -50,3 +51,32 @@ def test_a_misspelt_setting_is_named_with_the_one_that_is_meant(unspool, monkeyp
     monkeypatch.setenv("UNSPOOL_SECRET_TOKEN", "hush")
     said = unspool("config").stderr
     assert said == "unspool: UNSPOOL_WORKER_BATHC is not a setting, did you mean 'UNSPOOL_WORKER_BATCH'?\n"
+
+
+def test_effective_settings_are_those_that_are_not_the_default(unspool, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_WORKER_BATCH", "7")
+    monkeypatch.setenv("UNSPOOL_STORE", "redis://me:s3cret@localhost:6379/0")
+    monkeypatch.setenv("UNSPOOL_EVENT_SINK_URL", "http://localhost/events")
+    monkeypatch.setenv("UNSPOOL_CATALOG", "https://me:s3cret@localhost/catalog")
+    result = unspool("config", "--effective", "--json")
+    assert {line["variable"]: line["value"] for line in result.lines} == {
+        "UNSPOOL_STORE": "redis://***@localhost:6379/0",
+        "UNSPOOL_WORKER_BATCH": 7,
+        "UNSPOOL_EVENT_SINK_URL": "***",
+        "UNSPOOL_CATALOG": "https://***@localhost/catalog",
+    }
+
+
+def test_a_service_logs_its_configuration_without_secrets(start_program, tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    settings = {"UNSPOOL_TIMER_BATCH": "7", "UNSPOOL_EVENT_SINK_URL": "http://me:s3cret@localhost/events"}
+    with start_program("timer", "--store", url, **settings) as service:
+        started = json.loads(service.stderr.readline())
+        service.terminate()
+    assert started["action"] == "started"
+    assert started["store"] == url
+    assert started["version"]
+    assert started["settings"] == {
+        "UNSPOOL_TIMER_BATCH": 7,
+        "UNSPOOL_EVENT_SINK_URL": "***",
+    }

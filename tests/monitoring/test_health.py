@@ -160,14 +160,6 @@ async def test_a_status_that_cannot_be_read_is_not_an_old_one(store, monkeypatch
     assert not (await found.status.read()).up
 
 
-@pytest.mark.parametrize("service", ["worker", "executor", "timer", "api"])
-async def test_every_service_becomes_live_and_ready(monitored, service, store_url):
-    options = ("--port", "0") if service == "api" else ()
-    async with monitored(service, store_url, *options) as running:
-        assert await running.get("/health/live") == (200, '{"status":"live"}')
-        await until(running, 200)
-
-
 async def test_a_service_is_not_ready_while_redis_is_away(monitored, own_redis):
     async with monitored("worker", own_redis.url) as running:
         await until(running, 200)

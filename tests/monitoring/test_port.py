@@ -27,11 +27,21 @@ async def shown(running, names):
             await asyncio.sleep(0.05)
 
 
+@pytest.fixture
+def store_url(tmp_path):
+    """A file: the store makes no difference here."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
 @pytest.mark.parametrize("service", OWN)
-async def test_every_service_serves_its_metrics(monitored, service, store_url):
+async def test_every_service_serves_metrics_and_health(monitored, service, store_url):
     options = ("--port", "0") if service == "api" else ()
     async with monitored(service, store_url, *options) as running:
         found = await shown(running, {OWN[service]})
+        assert await running.get("/health/live") == (200, '{"status":"live"}')
+        async with asyncio.timeout(60):
+            while (await running.get("/health/ready"))[0] != 200:
+                await asyncio.sleep(0.05)
     assert found.names & set(OWN.values()) == {OWN[service]}
     assert found.labels("unspool_build_info")[0]["version"]
     assert found.value("process_resident_memory_bytes") > 0

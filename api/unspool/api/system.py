@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
 from unspool.api.representations import service_json
+from unspool.api.transports import Transports
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import StoreUnavailable
@@ -21,21 +22,23 @@ async def list_services(call: Call) -> Response:
     status = await call.services.monitor.status.read()
     if not status.up:
         raise StoreUnavailable(NO_ANSWER)
-    transports = await call.services.transports.read()
-    return json_response(
-        {
-            "items": [service_json(consumer) for consumer in status.consumers],
-            "queues": _queues(status),
-            "deadLetters": status.backlog.dead_letters.waiting,
-            "timers": {"lateSeconds": status.timer_late},
-            "store": {
-                "status": "up",
-                "roundTripSeconds": round(status.round_trip, 6),
-                "time": rfc3339(status.now),
-            },
-            **transports.json(),
-        }
-    )
+    return json_response(system_json(status, await call.services.transports.read()))
+
+
+def system_json(status: StoreStatus, transports: Transports) -> dict[str, Json]:
+    """Returns services, queues and store as JSON, for API and CLI."""
+    return {
+        "items": [service_json(consumer) for consumer in status.consumers],
+        "queues": _queues(status),
+        "deadLetters": status.backlog.dead_letters.waiting,
+        "timers": {"lateSeconds": status.timer_late},
+        "store": {
+            "status": "up",
+            "roundTripSeconds": round(status.round_trip, 6),
+            "time": rfc3339(status.now),
+        },
+        **transports.json(),
+    }
 
 
 def _queues(status: StoreStatus) -> list[Json]:

@@ -49,19 +49,33 @@ SETTINGS: Final[tuple[type[Any], ...]] = (
 
 @click.command(epilog=example("UNSPOOL_EGRESS=public unspool config"))
 @json_option
-def config(as_json: bool) -> None:
-    """List every setting: its environment variable, its current value, its default and what it does."""
+@click.option("--effective", is_flag=True, help="Only settings with another value than the default.")
+def config(as_json: bool, effective: bool) -> None:
+    """List every setting: its environment variable, its current value, its default and what it does.
+
+    Passwords in URLs and secret values are masked. Services log the same with --effective when they start.
+    """
     known = {STORE_VARIABLE, *(setting.variable for cls in SETTINGS for _, setting in settings_of(cls))}
     for variable in _unknown(os.environ, known):
         say(f"unspool: {variable} is not a setting{did_you_mean(variable, sorted(known))}")
+    lines = [line for line in _lines() if not effective or line["value"] != line["default"]]
     if as_json:
-        for line in _lines():
+        for line in lines:
             print_line(line)
         return
     print_table(
         ("VARIABLE", "VALUE", "DEFAULT", "WHAT"),
-        ((line["variable"], _text(line["value"]), _text(line["default"]), line["help"]) for line in _lines()),
+        ((line["variable"], _text(line["value"]), _text(line["default"]), line["help"]) for line in lines),
     )
+
+
+def effective_settings() -> dict[str, Json]:
+    """Returns the settings of this process that have another value than the default, without secrets.
+
+    Raises:
+        BadSetting: a setting is not valid.
+    """
+    return {line["variable"]: line["value"] for line in _lines() if line["value"] != line["default"]}
 
 
 def _unknown(environment: Mapping[str, str], known: set[str]) -> list[str]:
@@ -82,10 +96,17 @@ def _lines() -> Iterator[dict[str, Json]]:
         for name, setting in settings_of(cls):
             yield {
                 "variable": setting.variable,
-                "value": "***" if setting.secret and values[name] else values[name],
+                "value": "***" if setting.secret and values[name] else _masked(values[name]),
                 "default": setting.default,
                 "help": setting.help,
             }
+
+
+def _masked(value: Json) -> Json:
+    """Returns a value without the passwords in its URLs, which blanks separate."""
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    return " ".join(without_password(word) for word in value.split())
 
 
 def _text(value: Json) -> str:

@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "executor": Entry("services:executor", "Run an executor; it runs the calls and commands of tasks."),
     "timer": Entry("services:timer", "Run a timer service; it fires due timers."),
     "metrics": Entry("metrics:metrics", "List every metric of the services."),
+    "doctor": Entry("doctor:doctor", "Check store and services, and say what to change."),
     "config": Entry("config:config", "List every setting and its value."),
 }
 

@@ -5,6 +5,7 @@ import os
 
 import click
 
+from unspool.cli.config import effective_settings
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.monitoring import metrics_port_option, monitored, monitoring_settings
@@ -12,8 +13,10 @@ from unspool.cli.options import Extensions, allow_option, example, functions_opt
 from unspool.cli.python_functions import loaded_functions, of_queues
 from unspool.cli.settings import ProgramSettings
 from unspool.cli.stores import opened, without_password
+from unspool.definitions.json_value import Json
 from unspool.eventstore.opening import default_url
 from unspool.eventstore.settings import from_environment
+from unspool.eventstore.this_process import this_process
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 from unspool.executor.settings import ExecutorSettings
 
@@ -100,7 +103,7 @@ async def _serve(
             ),
         ):
             monitor.begun = True
-            log.info("%s is up", services[0], extra={"action": "started", "store": without_password(url)})
+            log.info("%s is up", services[0], extra={"action": "started", **_configuration(url)})
             await stop.wait()
             monitor.stopping = True
             log.info("%s stops", services[0], extra={"action": "stopping"})
@@ -122,14 +125,23 @@ async def api(host: str | None, port: int | None, url: str | None, metrics_port:
     start_service_logging()
     hooks = configured_hooks()
     url = url or default_url(os.environ)
+
+    def log_address(address: str) -> None:
+        log.info("api is up at %s", address, extra={"action": "started", **_configuration(url)})
+
     with stop_signals() as stop:
         async with opened(url) as store, monitored(store, monitoring_settings(metrics_port)) as monitor:
-            await serve_api(store, stop, monitor=monitor, host=host, port=port, hooks=hooks, up=_log_address)
+            await serve_api(store, stop, monitor=monitor, host=host, port=port, hooks=hooks, up=log_address)
     return 0
 
 
-def _log_address(address: str) -> None:
-    log.info("api is up at %s", address, extra={"action": "started"})
+def _configuration(url: str) -> dict[str, Json]:
+    """The effective configuration, without secrets."""
+    return {
+        "version": this_process().version,
+        "store": without_password(url),
+        "settings": effective_settings(),
+    }
 
 
 def start_service_logging() -> None:

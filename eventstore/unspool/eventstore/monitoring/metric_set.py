@@ -91,7 +91,7 @@ class ComputedSample(NamedTuple):
 
 
 class _Computed(Collector):
-    """Reads values when metrics are asked for. A metric without a value is left out."""
+    """Reads values when metrics are asked for."""
 
     def __init__(
         self, described: Sequence[DescribedMetric], read: Callable[[], Iterable[ComputedSample]]
@@ -106,7 +106,7 @@ class _Computed(Collector):
         families = {each.name: _family(each) for each in self._described}
         for sample in self._read():
             families[sample.name].add_metric(sample.labels, sample.value)
-        return [family for family in families.values() if family.samples]
+        return list(families.values())
 
 
 def _family(described: DescribedMetric) -> CounterMetricFamily | GaugeMetricFamily:

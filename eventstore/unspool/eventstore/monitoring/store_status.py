@@ -86,7 +86,7 @@ class StoreStatusReader:
     async def _read(self) -> None:
         began = time.monotonic()
         try:
-            self.last = await self._status()
+            self.last = await read_status(self._store, self._queues)
         except StoreError as error:
             log.info("the status of the store is not known: %s", error)
             self.last = StoreStatus()
@@ -95,12 +95,18 @@ class StoreStatusReader:
             self._next_at = time.monotonic() + max(_FRESH_SECONDS, took * _SHARE)
             self._reading = None
 
-    async def _status(self) -> StoreStatus:
-        began = time.perf_counter()
-        now = await self._store.now()
-        round_trip = time.perf_counter() - began
-        consumers = await self._store.live_consumers()
-        registered = {function.queue for function in await self._store.functions()}
-        served = {queue for consumer in consumers for queue in consumer.queues}
-        backlog = await self._store.backlog(self._queues | registered | served)
-        return StoreStatus(True, now, round_trip, consumers, backlog)
+
+async def read_status(store: EventStore, queues: Collection[str]) -> StoreStatus:
+    """Reads the status of a store: of these task queues, and of those that executors have named.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    began = time.perf_counter()
+    now = await store.now()
+    round_trip = time.perf_counter() - began
+    consumers = await store.live_consumers()
+    registered = {function.queue for function in await store.functions()}
+    served = {queue for consumer in consumers for queue in consumer.queues}
+    backlog = await store.backlog({*queues, *registered, *served})
+    return StoreStatus(True, now, round_trip, consumers, backlog)

@@ -1,0 +1,211 @@
+"""`unspool doctor`: it finds what is wrong with a store and its services."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.background import repeating
+
+from unspool.eventstore.events import Event
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    EXECUTORS,
+    TIMERS,
+    WORKERS,
+    Capacity,
+    Commit,
+    Consumer,
+    ExecutionKey,
+    Load,
+    Start,
+    TaskRequest,
+    Timer,
+    WorkflowRef,
+)
+from unspool.eventstore.sinks import SinkProgress
+
+REF = WorkflowRef("shop", "order", "1.0.0")
+SERVICES = [
+    Consumer(WORKERS, "w1"),
+    Consumer(WORKERS, "w2"),
+    Consumer(TIMERS, "t1"),
+    Consumer(TIMERS, "t2"),
+    Consumer(EXECUTORS, "x1", frozenset({"http"})),
+]
+
+
+def told(result):
+    """The findings, by what was checked."""
+    found: dict[str, list[Any]] = {}
+    for finding in result.json["findings"]:
+        found.setdefault(finding["check"], []).append(finding)
+    return found
+
+
+@pytest.fixture
+def diagnosed(unspool, store_url):
+    """Prepares a store, lets services live, and calls the doctor."""
+
+    def call(
+        prepare: Callable[[EventStore], Awaitable[object]] | None = None,
+        services: list[Consumer] = SERVICES,
+        load: Load = Load.FREE,
+    ) -> Any:
+        async def work() -> Any:
+            store = await open_store(store_url, {})
+            try:
+                if prepare is not None:
+                    await prepare(store)
+                async with repeating(alive(store, services, load)):
+                    return await asyncio.to_thread(unspool, "doctor", "--store", store_url, "--json")
+            finally:
+                await store.close()
+
+        return asyncio.run(work())
+
+    return call
+
+
+async def alive(store, services, load):
+    while True:
+        for service in services:
+            await store.heartbeat(service, load, Capacity(1, 10))
+        await asyncio.sleep(0.2)
+
+
+async def start(store, id_="one"):
+    key = ExecutionKey("default", id_)
+    await store.start(Start(key, REF, {}, time.time_ns() // 1_000_000))
+    return key
+
+
+async def commit(store, **parts):
+    key = await start(store)
+    event = Event(1, "workflow.started", 0, None, None, {"input": {}})
+    await store.commit(Commit(key=key, commit_id="c1", expected_version=0, events=(event,), **parts))
+
+
+def test_a_deployment_that_works_is_fine(diagnosed):
+    result = diagnosed()
+    assert result.code == 0, result.stdout
+    assert result.json["fine"]
+    assert [each["service"] for each in result.json["items"]].count("worker") == 2
+    assert result.json["store"]["version"]
+    assert result.json["store"]["roundTripSeconds"] >= 0
+
+
+def test_messages_without_a_worker(diagnosed):
+    result = diagnosed(start, services=[])
+    assert result.code == 1
+    [finding] = told(result)["workers"]
+    assert finding["level"] == "must"
+    assert finding["problem"] == "no worker is alive, and 1 messages wait"
+    assert "unspool worker" in finding["advice"]
+
+
+def test_nothing_that_waits_needs_no_worker(diagnosed):
+    result = diagnosed(services=[])
+    assert result.code == 0
+    assert {finding["level"] for finding in told(result)["workers"]} == {"should"}
+
+
+def test_a_queue_without_executors(diagnosed):
+    async def prepare(store):
+        await commit(store, tasks=(TaskRequest("one", "r1", "/do/0/a", "shell", {}),))
+
+    result = diagnosed(prepare)
+    assert result.code == 1
+    [finding] = told(result)["queues"]
+    assert finding["problem"] == "1 tasks wait in the queue shell, which no executor serves"
+
+
+def test_a_late_timer_without_a_timer_service(diagnosed):
+    async def prepare(store):
+        await commit(store, timers=(Timer("t1", 1_000),))
+
+    result = diagnosed(prepare, services=SERVICES[:2])
+    assert result.code == 1
+    [finding] = told(result)["timers"]
+    assert finding["problem"].startswith("no timer service is alive, and a timer is ")
+
+
+def test_dead_letters(diagnosed):
+    async def prepare(store):
+        await start(store)
+        [delivery] = await store.receive_messages(Consumer(WORKERS, "w1"), 1, 5)
+        await store.move_to_dead_letters(delivery, "broken", "")
+
+    result = diagnosed(prepare)
+    assert result.code == 1
+    [finding] = told(result)["dead letters"]
+    assert finding["problem"].startswith("1 dead letters, ")
+    assert "unspool dlq list" in finding["advice"]
+
+
+def test_a_sink_that_fails(diagnosed):
+    async def prepare(store):
+        await store.keep_sinks(["http"])
+        await store.publish("default", [{"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}])
+        batch = await store.receive_for_sink(Consumer("senders", "s1"), "http", 10, 5)
+        progress = SinkProgress("default", batch.after, batch.after, failure="answers 503")
+        await store.record_progress(Consumer("senders", "s1"), "http", progress)
+
+    result = diagnosed(prepare)
+    assert result.code == 1
+    [finding] = told(result)["sinks"]
+    assert finding["problem"] == "the sink http fails: answers 503; 1 events wait for it"
+
+
+def test_full_and_lonely_workers(diagnosed):
+    result = diagnosed(services=SERVICES[1:], load=Load.FULL)
+    problems = [finding["problem"] for finding in told(result)["workers"]]
+    assert problems == [
+        "all workers are full: expressions wait for processes of jq",
+        "only one worker is alive",
+    ]
+    assert result.code == 0
+
+
+def test_a_redis_that_can_lose_data(unspool, own_redis):
+    with own_redis.admin as admin:
+        admin.config_set("appendonly", "no")
+        admin.config_set("maxmemory-policy", "volatile-lru")
+        admin.set("large", b"x" * (20 << 20))
+        admin.config_set("maxmemory", int(admin.info("memory")["used_memory"] * 1.05))
+    result = unspool("doctor", "--store", own_redis.url, "--json")
+    assert result.code == 1
+    found = told(result)
+    assert {finding["level"] for finding in found["persistence"] + found["eviction"]} == {"must"}
+    assert "appendonly" in found["persistence"][0]["advice"]
+    assert "noeviction" in found["eviction"][0]["advice"]
+    [room] = [finding for finding in found["memory"] if finding["level"] == "must"]
+    assert "it soon refuses writes" in room["problem"]
+
+
+def test_a_store_that_is_away_has_its_own_code(unspool, own_redis, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_REDIS_CONNECT_SECONDS", "0.5")
+    own_redis.stop()
+    result = unspool("doctor", "--store", own_redis.url)
+    assert result.code == 5
+    assert result.stderr
+
+
+def test_it_prints_tables_and_advice(unspool, store_url):
+    result = unspool("doctor", "--store", store_url)
+    assert result.code == 0
+    assert "QUEUE" in result.stdout
+    assert "should: no worker is alive; start `unspool worker`" in result.stdout
+    assert "0 must change" in result.stdout
+
+
+def test_it_shows_no_password(unspool, own_redis):
+    url = own_redis.url.replace("://", "://:s3cret@")
+    with own_redis.admin as admin:
+        admin.config_set("requirepass", "s3cret")
+    result = unspool("doctor", "--store", url, "--json")
+    assert "s3cret" not in result.stdout + result.stderr
+    assert json.loads(result.stdout)["store"]["url"].startswith("redis://***@")
