@@ -174,7 +174,8 @@ def test_a_redis_that_can_lose_data(unspool, own_redis):
     with own_redis.admin as admin:
         admin.config_set("appendonly", "no")
         admin.config_set("maxmemory-policy", "volatile-lru")
-        admin.set("large", b"x" * (20 << 20))
+        for number in range(1_000):
+            admin.set(f"large{number}", b"x" * 20_000)
         admin.config_set("maxmemory", int(admin.info("memory")["used_memory"] * 1.05))
     result = unspool("doctor", "--store", own_redis.url, "--json")
     assert result.code == 1
