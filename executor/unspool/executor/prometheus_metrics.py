@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
-from prometheus_client import Histogram
-
+from unspool.eventstore.monitoring.histogram import Histogram
 from unspool.eventstore.monitoring.metric_set import (
     LONG_SECONDS,
     OTHER,
@@ -43,7 +42,7 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
         self._kinds = frozenset(kinds)
         self._ends: Counter[tuple[str, TaskEnd]] = Counter()
         metrics.computed((_TASKS,), self._tasks)
-        self._seconds = metrics.histogram(
+        self._seconds = metrics.histograms(
             "unspool_task_seconds",
             "How long tasks that completed or faulted took, from their receipt to their stored result.",
             "kind",

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from unspool.eventstore.monitoring.histogram import Histogram, HistogramFamily
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -52,10 +54,16 @@ class MetricSet:
         self._describe(name, "gauge", text, labels)
         return Gauge(name, text, labels, registry=self.registry)
 
-    def histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float]) -> Histogram:
-        """Adds a histogram; the name ends in `_seconds`."""
+    def histogram(self, name: str, text: str, *, buckets: Sequence[float]) -> Histogram:
+        """Adds a histogram without labels; the name ends in `_seconds`."""
+        return self.histograms(name, text, buckets=buckets).labels()
+
+    def histograms(self, name: str, text: str, *labels: str, buckets: Sequence[float]) -> HistogramFamily:
+        """Adds histograms with labels."""
+        family = HistogramFamily(name, text, labels, buckets)
         self._describe(name, "histogram", text, labels)
-        return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
+        self.registry.register(family)
+        return family
 
     def computed(
         self, described: Sequence[DescribedMetric], read: Callable[[], Iterable["ComputedSample"]]
