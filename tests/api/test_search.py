@@ -87,3 +87,26 @@ async def test_executions_are_counted(api):
         "executions": {**dict.fromkeys(Status, 0), "pending": 3},
         "atLeast": [],
     }
+
+
+async def test_why_an_execution_waits(api):
+    await api.start(id="order-7")
+
+    assert await api.get("/executions/order-7/why") == {
+        "sentence": "Execution order-7 of shop/greet:1.0.0 is pending:"
+        " it waits for a worker to begin with it.",
+        "waitsFor": [{"kind": "worker", "task": None, "text": "it waits for a worker to begin with it"}],
+    }
+    await api.get("/executions/other/why", 404)
+
+
+async def test_an_execution_that_has_ended_waits_for_nothing(api):
+    await api.start(id="order-7")
+    await api.begin("order-7")
+    await api.move("order-7", Status.FAULTED)
+
+    answer = await api.get("/executions/order-7/why")
+
+    assert answer["waitsFor"] == []
+    assert "has faulted" in answer["sentence"]
+    assert "a broken error 500 at /do/0/hello" in answer["sentence"]

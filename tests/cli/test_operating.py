@@ -95,19 +95,20 @@ def test_show_says_what_no_living_executor_serves(shared, start_program, unspool
 
     def waits_for(execution: str) -> list[str]:
         shown = unspool("executions", "show", execution, "--json").json
-        return [each["waitsFor"] for each in shown["waiting"]]
+        return [each["missing"] for each in shown.get("waiting", ()) if "missing" in each]
 
     with start_program("worker") as worker:
         unspool("start", "shop/shell", "--id", "sh")
-        await_condition(lambda: waits_for("sh") == ["no living executor for the queue shell"], 90)
-        assert "no living executor for the queue shell" in unspool("executions", "show", "sh").stdout
+        await_condition(lambda: waits_for("sh") == ["the queue shell"], 90)
+        assert "no living executor serves the queue shell" in unspool("executions", "show", "sh").stdout
+        assert "no living executor serves the queue shell" in unspool("executions", "why", "sh").stdout
         with start_program("executor", "--functions", "./bank.py", "--allow", "shell") as executor:
             await_status(unspool, "sh", "completed")
             executor.send_signal(signal.SIGTERM)
             executor.communicate(timeout=60)
         assert waits_for("sh") == []
         unspool("start", "shop/charge", "--id", "pay")
-        expected = ["no living executor for the function charge"] * 2
+        expected = ["the function charge"] * 2
         expected[1] += ":2.0.0"
         await_condition(lambda: waits_for("pay") == expected, 90)
         worker.send_signal(signal.SIGTERM)
@@ -139,6 +140,39 @@ def test_tags_that_are_not_valid_are_rejected(tag, shared, unspool):
     refused = unspool("start", "shop/greet", "--tag", tag)
     assert (refused.code, refused.stdout) == (2, "")
     assert "tag" in refused.stderr
+
+
+def test_why_says_what_an_execution_waits_for(services, unspool, home):
+    (home / "paid.yaml").write_text(
+        "document: {dsl: '1.0.3', namespace: shop, name: paid, version: '1.0.0'}\n"
+        "do: [{pay: {listen: {to: {one: {with: {type: paid},"
+        " correlate: {order: {from: .data.order, expect: '${ .order }'}}}}}}}]"
+    )
+    unspool("deploy", "paid.yaml", "sleep.yaml")
+    unspool("start", "shop/paid", "--id", "p", "--input", '{"order": "A-1"}')
+    unspool("start", "shop/sleep", "--id", "nap")
+    for id_ in ("p", "nap"):
+        await_condition(lambda id_=id_: " is waiting: " in unspool("executions", "why", id_).stdout, 120)
+    (home / "event.json").write_text(
+        '{"specversion": "1.0", "id": "e1", "source": "/bank", "type": "paid", "data": {"order": "A-2"}}'
+    )
+    assert unspool("events", "publish", "event.json").code == 0
+
+    near = unspool("executions", "why", "p")
+    assert near.code == 0
+    assert near.stdout == (
+        "Execution p of shop/paid:1.0.0 is waiting: task /do/0/pay waits for an event of type paid"
+        " with order = A-1; the last that came near, e1 of /bank was refused because"
+        " its order (.data.order) is A-2, not A-1.\n"
+    )
+    [nap] = unspool("executions", "why", "nap", "--json").json["waitsFor"]
+    assert (nap["kind"], nap["task"]) == ("timer", "/do/1/nap")
+    assert f"waits until {nap['dueAt']} (in " in unspool("executions", "show", "nap").stdout
+    unspool("executions", "suspend", "nap")
+    assert " is suspended since " in unspool("executions", "why", "nap").stdout
+    unspool("executions", "cancel", "nap")
+    assert unspool("executions", "why", "nap").stdout.endswith("; it waits for nothing.\n")
+    assert unspool("executions", "why", "other").code == 2
 
 
 def test_operations_wait_for_their_effect(services, unspool):

@@ -41,6 +41,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/executions/{id}/state": {"GET": READ},
     "/api/v1/executions/{id}/diagram": {"GET": READ},
     "/api/v1/executions/{id}/timeline": {"GET": READ},
+    "/api/v1/executions/{id}/why": {"GET": READ},
     "/api/v1/executions/{id}/cancel": {"POST": OPERATE},
     "/api/v1/executions/{id}/suspend": {"POST": OPERATE},
     "/api/v1/executions/{id}/resume": {"POST": OPERATE},

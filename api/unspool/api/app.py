@@ -66,6 +66,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/executions/{{id}}": {"GET": executions.show},
     f"{V1}/executions/{{id}}/events": {"GET": events.list_events},
     f"{V1}/executions/{{id}}/events/stream": {"GET": events.stream_events},
+    f"{V1}/executions/{{id}}/why": {"GET": executions.explain},
     f"{V1}/executions/{{id}}/state": {"GET": events.show_state},
     f"{V1}/executions/{{id}}/diagram": {"GET": diagrams.show_execution},
     f"{V1}/executions/{{id}}/timeline": {"GET": diagrams.show_timeline},

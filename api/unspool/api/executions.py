@@ -13,10 +13,11 @@ from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
 from unspool.api.representations import describe, start_conflict
+from unspool.api.waiting import why
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
-from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionKey,
@@ -115,6 +116,15 @@ async def counts(call: Call) -> Response:
 async def show(call: Call) -> Response:
     """Returns one execution."""
     return json_response(await describe(call.store, await call.execution()))
+
+
+async def explain(call: Call) -> Response:
+    """Returns why an execution waits."""
+    record = await call.execution()
+    try:
+        return json_response(await why(call.store, call.services.engine.jq, record.key))
+    except NotFound:
+        raise HttpProblem(404, "the execution no longer exists") from None
 
 
 def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:

@@ -1,22 +1,24 @@
 """`unspool executions`: lists, shows and operates executions."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
 import click
 
+from unspool.api import waiting
 from unspool.api.representations import describe
 from unspool.cli.filters import filter_options
 from unspool.cli.following import dead_letter_of, record_of
+from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
 from unspool.cli.operations import operation_command
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
-from unspool.cli.unserved import RUN_ENDED, unserved
 from unspool.definitions.json_value import Json
 from unspool.eventstore import execution_search
 from unspool.eventstore.clock import rfc3339
@@ -31,6 +33,9 @@ from unspool.eventstore.records import (
 )
 
 _PAGE: Final = 200
+
+_RUN_ENDED: Final = frozenset({"task.completed", "task.faulted", "task.cancelled", "workflow.retried"})
+"""Events after which a run has no progress any more."""
 
 
 @click.group(epilog=example("unspool executions list --status faulted --since 1d"))
@@ -123,11 +128,14 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
         history = await store.history(key)
         execution["children"] = _children(history)
         execution["progress"] = _progress(history)
-        execution["waiting"] = [] if record.status.ended else await _waiting(store, history)
+        if not record.status.ended:
+            explained = await _why(store, key)
+            execution |= {"why": explained["sentence"], "waiting": explained["waitsFor"]}
         letter = await dead_letter_of(store, key)
     if as_json:
         print_json(execution, one_line=True)
         return
+    execution.pop("waiting", None)  # the sentence tells it
     for name, value in execution.items():
         if value not in (None, []) or name in {"input", "output"}:
             click.echo(f"{name:10} {_value(name, value)}")
@@ -149,15 +157,14 @@ def _progress(history: Sequence[Event]) -> list[Json]:
     for event in history:
         if event.type == "task.progressed":
             newest[event.run] = event
-        elif event.type in RUN_ENDED:
+        elif event.type in _RUN_ENDED:
             newest.pop(event.run, None)
     return [{"task": event.task, **event.data, "at": rfc3339(event.time)} for event in newest.values()]
 
 
-async def _waiting(store: EventStore, history: Sequence[Event]) -> list[Json]:
-    """Returns the tasks that wait for an executor while none serves them."""
-    functions, queues, now = await asyncio.gather(store.functions(), store.queues_served(), store.now())
-    return unserved(history, functions, queues, now)
+async def _why(store: EventStore, key: ExecutionKey) -> dict[str, Json]:
+    with jq_pool(os.environ) as jq:
+        return await waiting.why(store, jq, key)
 
 
 def _value(name: str, value: Json) -> str:
@@ -166,6 +173,22 @@ def _value(name: str, value: Json) -> str:
     return (
         printable(value) if isinstance(value, str) and name not in {"input", "output"} else json_text(value)
     )
+
+
+@executions.command("why", epilog=example("unspool executions why 01JD8X4W0M2V5Z7Y3T6K9Q1B0C"))
+@click.argument("id_", metavar="ID")
+@place_options
+@json_option
+@asynchronous
+async def why(id_: str, place: Place, as_json: bool) -> None:
+    """Say in one sentence what an execution waits for; --json has the facts."""
+    async with opened(url_of_execution(place, id_)) as store:
+        record = await record_of(store, ExecutionKey(place.tenant, id_))
+        explained = await _why(store, record.key)
+    if as_json:
+        print_json(explained, one_line=True)
+    else:
+        click.echo(printable(explained["sentence"]))
 
 
 for kind, text in (

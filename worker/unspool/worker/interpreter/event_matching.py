@@ -61,10 +61,10 @@ def _match(
     if any(event.get(name) != text for name, text in filter_.literals.items()):
         return None
     wanted = expected.get("attributes", {})
-    if not all(_is(wanted[name], event.get(name)) for name in filter_.expected):
+    if not all(is_wanted(wanted[name], event.get(name)) for name in filter_.expected):
         return None
     if not all(
-        name in event and _meets(scope, condition, event[name])
+        name in event and meets(scope, condition, event[name])
         for name, condition in filter_.conditions.items()
     ):
         return None
@@ -84,7 +84,7 @@ def _correlated(
     return new
 
 
-def _is(wanted: Json, value: Json) -> bool:
+def is_wanted(wanted: Json, value: Json) -> bool:
     """Returns whether a value is the wanted one; a boolean says it itself."""
     return wanted if isinstance(wanted, bool) else equal(wanted, value)
 
@@ -94,21 +94,22 @@ def equal(left: Json, right: Json) -> bool:
     return left == right and isinstance(left, bool) == isinstance(right, bool)
 
 
-def _meets(scope: Scope, condition: Condition, value: Json) -> bool:
+def meets(scope: Scope, condition: Condition, value: Json) -> bool:
+    """Returns whether a value meets a condition. Raises `Fault`."""
     match condition:
         case Literal(wanted):
             return equal(wanted, value)
         case Pattern(text, whole):
             return value == text or not whole.problems(value)
         case Predicate(expression):
-            return _is(scope.evaluate(expression, value), value)
+            return is_wanted(scope.evaluate(expression, value), value)
         case tuple():
             return (
                 isinstance(value, list)
                 and len(value) == len(condition)
-                and all(_meets(scope, each, item) for each, item in zip(condition, value, strict=True))
+                and all(meets(scope, each, item) for each, item in zip(condition, value, strict=True))
             )
         case _:
             return isinstance(value, dict) and all(
-                name in value and _meets(scope, each, value[name]) for name, each in condition.items()
+                name in value and meets(scope, each, value[name]) for name, each in condition.items()
             )
