@@ -165,3 +165,19 @@ def test_a_timeline_is_as_of_an_event(at):
     assert shown["at"] == at
     assert [bar["run"] for bar in shown["items"]] == [event.run for event in created]
     assert shown["end"] is None
+
+
+def test_a_log_agrees_with_the_state_after_each_event():
+    """The runs that have not ended are those of the interpreter, also after a `retry` of the execution."""
+    answers = iter([{}, UNAVAILABLE, UNAVAILABLE, {}, UNAVAILABLE, {}, {}])
+    inner = [{"t": RETRIED}, {"f": {"fork": {"branches": [{"x": CALL}, {"y": {"wait": "PT1S"}}]}}}]
+    ran = world([{"first": CALL}, {"l": {"for": {"in": "[1]"}, "do": inner}}], lambda _request: next(answers))
+    ran.pass_time(lambda world: world.state.status == "faulted")
+    ran.send(MessageKind.RETRY).pass_time()
+    assert ran.state.status == "completed"
+    log = RunLog("execution")
+    for event in ran.history:
+        log.add([event])
+        live = {run.run: (run.task, run.parent) for run in log.runs.values() if run.end is None}
+        expected = {run.id: (run.task, run.parent) for run in log.state.runs.values() if run.id != "0"}
+        assert live == expected, event

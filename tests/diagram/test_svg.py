@@ -88,6 +88,7 @@ def test_the_stylesheet_is_inside_only_if_it_is_wanted():
     drawn = layout(plan(definition([{"a": {"set": {}}}])))
     assert stylesheet() in ElementTree.fromstring(svg(drawn)).findtext(f"{NAME}style")
     assert "<style" not in svg(drawn, styled=False)
+    assert 'role="group"' in svg(drawn, styled=False)
     rules = re.findall(r"^([^@/ {}\n][^{]*)\{", stylesheet(), re.MULTILINE)
     assert all(rule.startswith(".unspool-diagram") for rule in rules)
 

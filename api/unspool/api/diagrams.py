@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
-from unspool.api.events import MAX_EVENT_NUMBER, PAGE
+from unspool.api.events import MAX_EVENT_NUMBER
 from unspool.api.problems import HttpProblem
 from unspool.api.workflows import workflow_of
 from unspool.definitions.compile import plan_of
@@ -29,6 +29,9 @@ SVG: Final = "image/svg+xml"
 
 _MOST: Final = 50
 """Layouts in memory; a large one has megabytes."""
+
+_EVENTS: Final = 5_000
+"""Events per read from the store. Each read decodes the whole commit in which it begins."""
 
 _BARS: Final = 1_000
 """Bars of a page of a timeline, by default."""
@@ -74,7 +77,7 @@ async def _read(call: Call, record: ExecutionRecord, log: RunLog) -> None:
     at = call.integer("at", minimum=0, maximum=record.version)
     until = record.version if at is None else at
     while log.state.version < until:
-        limit = min(PAGE, until - log.state.version)
+        limit = min(_EVENTS, until - log.state.version)
         events = await call.store.history(record.key, after=log.state.version, limit=limit)
         if not events:  # it was deleted meanwhile
             raise HttpProblem(404, "there is no execution with that id")

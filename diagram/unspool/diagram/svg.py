@@ -48,7 +48,7 @@ def svg(drawn: Layout, states: Mapping[str, TaskState] | None = None, *, styled:
         width=drawn.width,
         height=drawn.height,
         class_="unspool-diagram",
-        role="img",
+        role="img" if styled else "group",  # what is inside an image is hidden from screen readers
     )
 
 
