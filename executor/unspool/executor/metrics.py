@@ -38,7 +38,7 @@ class ExecutorFigures(NamedTuple):
     tasks: int
     """Tasks that it holds."""
     parked: int
-    """Of these, the ones that wait for a limit, without a slot."""
+    """Of these, the ones that wait without a slot."""
     slots: int
     """Tasks that it runs at most."""
 

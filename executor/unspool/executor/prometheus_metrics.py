@@ -17,9 +17,7 @@ from unspool.executor.metrics import ExecutorFigures, ExecutorMetrics, Limit, Ta
 
 _FIGURES: Final = (
     DescribedMetric("unspool_executor_tasks_held", "gauge", (), "Tasks that the executor holds."),
-    DescribedMetric(
-        "unspool_executor_tasks_parked", "gauge", (), "Held tasks that wait for a limit, without a slot."
-    ),
+    DescribedMetric("unspool_executor_tasks_parked", "gauge", (), "Held tasks that wait, without a slot."),
     DescribedMetric("unspool_executor_slots", "gauge", (), "Tasks that the executor runs at once, at most."),
 )
 _TASKS: Final = DescribedMetric(

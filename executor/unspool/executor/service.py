@@ -66,7 +66,7 @@ class _Running:
     stopping: asyncio.Task[None] = field(init=False)
     progress: Progress = field(default_factory=Progress)
     waits: bool = False
-    """Whether it waits for a limit, without a slot."""
+    """Whether it waits, without a slot."""
     on_parked: Callable[[], None] = lambda: None
 
     def report(self, value: Json) -> None:
@@ -194,12 +194,12 @@ class ExecutorService:
         return free
 
     def _free(self) -> int:
-        """The tasks that may be received. Some of those that wait for a limit hold no slot."""
+        """The tasks that may be received. Some of those that wait hold no slot."""
         without_slot = min(self._parked(), self._settings.parked_tasks)
         return self._settings.concurrency + without_slot - len(self._running)
 
     def _parked(self) -> int:
-        """The tasks that wait for a limit."""
+        """The tasks that wait without a slot."""
         return sum(running.waits for running in self._running.values()) if self._any_waited else 0
 
     def _figures(self) -> ExecutorFigures:

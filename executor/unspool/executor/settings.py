@@ -16,7 +16,8 @@ class ExecutorSettings:
     parked_tasks: int = setting(
         "UNSPOOL_EXECUTOR_PARKED_TASKS",
         1000,
-        "Most tasks of one executor that wait for a limit, without a slot",
+        "Most tasks of one executor that wait, without a slot: for a limit, for a thread, or for an executor "
+        "with their function",
     )
     target_concurrency: int = setting(
         "UNSPOOL_EXECUTOR_TARGET_CONCURRENCY",
