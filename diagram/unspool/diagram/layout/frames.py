@@ -125,19 +125,13 @@ def _try(task: TaskOutline, tasks: ListOutline, catch: ListOutline) -> Fragment:
     frame = task_frame(task, width, top_space + height + GAP, axis)
     top = frame.boxes[0].header + top_space
     frame.parts += [((PADDING, top), inside), ((PADDING + beside, top), handling)]
-    _enter_and_leave_try(frame, inside, top)
+    _enter_and_leave(frame, inside, top)
     _join_catch(frame, handling, catch, PADDING + beside, top)
     if catch.notes and inside.key:
         x, above = PADDING + beside + 26, top - GAP // 2 - 2
         back = (x, top), (x, above), (axis, above), (axis, top)
         frame.join(handling.key, inside.key, Course.RETRY, *back)
     return frame
-
-
-def _enter_and_leave_try(frame: Fragment, inside: Fragment, top: int) -> None:
-    """The flow leaves from the end of the tasks, which can be above that of the `catch`."""
-    if inside.key:
-        _enter_and_leave(frame, inside, top)
 
 
 def _join_catch(frame: Fragment, handling: Fragment, catch: ListOutline, x: int, top: int) -> None:
