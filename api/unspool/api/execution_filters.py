@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from unspool.definitions.tag_name import MAX_TAGS
 from unspool.eventstore import ids
 from unspool.eventstore.records import ExecutionFilter, Status
-from unspool.eventstore.tags import MAX_TAGS, BadTags, check_tag
+from unspool.eventstore.tags import BadTags, check_tag
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _AGE: Final = re.compile(r"[0-9]{1,9}[smhd]")

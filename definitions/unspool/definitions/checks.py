@@ -13,6 +13,7 @@ from unspool.definitions.semantics import (
     check_case_flow,
     check_concurrency,
     check_events,
+    check_execution_tags,
     check_expressions,
     check_extensions,
     check_flow,
@@ -54,6 +55,7 @@ def check(
         check_grpc(occurrences, findings)
         check_extensions(occurrences, findings)
         check_values(occurrences, findings)
+        check_execution_tags(findings)
         check_schedule(findings)
         check_sub_workflows(occurrences, findings, workflows)
         check_expressions(occurrences, findings, expression_problems)

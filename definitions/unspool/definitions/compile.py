@@ -1,11 +1,13 @@
 """Compiles a checked document to a plan."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.document import load
+from unspool.definitions.execution_tags import compile_tags
 from unspool.definitions.expressions import ExpressionCompiler, ExpressionError, JqRunner
 from unspool.definitions.extension_targets import pointers_by_target
 from unspool.definitions.extensions import compile_extensions
@@ -73,7 +75,8 @@ def compile_plan(definition: Mapping[str, Any], jq: JqRunner | None) -> Plan:
         extensions_by_target=pointers_by_target(use.get("extensions", ())),
     )
     CompileContext("", builder).task(_as_task(definition), definition["document"]["name"], scope="", index=0)
-    return _plan(definition, builder.tasks, compile_extensions(builder), guarded=builder.guarded)
+    extensions, tags = compile_extensions(builder), compile_tags(definition, builder)
+    return replace(_plan(definition, builder.tasks, extensions, guarded=builder.guarded), tags=tags)
 
 
 def broken_plan(definition: Mapping[str, Any], cause: str) -> Plan:

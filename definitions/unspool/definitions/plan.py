@@ -178,6 +178,8 @@ class Plan:
     """Whether its expressions may call jq processes. Then decisions block, and run in a thread."""
     needs_resources: bool = False
     """Whether a task needs external resources."""
+    tags: Mapping[str, Evaluable] = field(default_factory=dict)
+    """The values of tags of its executions, by name, evaluated on the context."""
     resources: FetchedByHash = field(default_factory=dict)
     """Those that the execution has fetched. They are not a part of the definition."""
 

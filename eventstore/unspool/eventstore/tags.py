@@ -1,11 +1,11 @@
 """Tags of executions: names with values that callers and definitions choose, for searches."""
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from unspool.definitions.json_value import Json
+from unspool.definitions.tag_name import MAX_TAGS, NAME
 
 Tags: TypeAlias = Mapping[str, str]
 """Values by name."""
@@ -18,14 +18,8 @@ def no_tags() -> Tags:
     return NO_TAGS
 
 
-MAX_TAGS: Final = 16
-"""Tags of one execution."""
-
 MAX_VALUE: Final = 256
 """Characters of a value."""
-
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-"""Syntax of a name. It has neither `:` nor `=`, which end a name in filters and on the command line."""
 
 
 class BadTags(ValueError):

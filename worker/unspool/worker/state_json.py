@@ -26,6 +26,8 @@ def state_json(state: State) -> dict[str, Any]:
         "data": {run.task or "/": run.data for run in runs if run.phase is Phase.RUNNING},
         "next": [_next(state, run) for run in runs if run.phase is not Phase.RUNNING],
     }
+    if state.tags:
+        members["tags"] = dict(state.tags)
     if state.resources:
         members["resources"] = {key: each.sha256 for key, each in sorted(state.resources.items())}
     return {name: value for name, value in members.items() if value is not None}

@@ -20,8 +20,10 @@ from unspool.eventstore.records import (
     Outgoing,
     PublishEvent,
     SendMessage,
+    TagUpdate,
     WorkflowRef,
 )
+from unspool.eventstore.tags import NO_TAGS
 from unspool.worker.interpreter import MAX_EVENTS, NONE_REFUSED, Decision, State, decide
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE, with_tenant
 from unspool.worker.lifecycle import lifecycle_events
@@ -171,6 +173,7 @@ def _commit_of(
         timers=decision.timers,
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
+        tags=_tag_update(before.state, decision),
         outgoing=(*(with_tenant(key.tenant, each) for each in decision.outgoing), *published),
         subscriptions=tuple(
             Subscription(run, index, run in decision.look_backs)
@@ -203,6 +206,15 @@ def _consumed(decision: Decision, acknowledges: Sequence[Delivery[Message]]) -> 
     if not any(delivery.body.kind is MessageKind.EVENT for delivery in acknowledges):
         return ()
     return tuple(event.data["event"] for event in decision.events if event.type == "event.received")
+
+
+def _tag_update(before: State, decision: Decision) -> TagUpdate | None:
+    """The change of the tags; those of the start are in the store already."""
+    after = decision.state.tags
+    if after is before.tags:
+        return None
+    known = before.tags if before.version > 0 else decision.events[0].data.get("tags", NO_TAGS)
+    return None if after == known else TagUpdate(known, after)
 
 
 def _index_update(before: State, after: State) -> IndexUpdate | None:

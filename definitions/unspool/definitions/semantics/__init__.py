@@ -4,6 +4,7 @@ from unspool.definitions.semantics.calls import check_calls
 from unspool.definitions.semantics.case_flow import check_case_flow
 from unspool.definitions.semantics.concurrency import check_concurrency
 from unspool.definitions.semantics.events import check_events
+from unspool.definitions.semantics.execution_tags import check_execution_tags
 from unspool.definitions.semantics.expressions import ExpressionProblems, check_expressions
 from unspool.definitions.semantics.extensions import check_extensions
 from unspool.definitions.semantics.flow import check_flow
@@ -20,6 +21,7 @@ __all__ = [
     "check_case_flow",
     "check_concurrency",
     "check_events",
+    "check_execution_tags",
     "check_expressions",
     "check_extensions",
     "check_flow",

@@ -20,6 +20,8 @@ _PROCESSES: Final = frozenset({"shell", "script", "container"})
 """Calls and processes whose arguments an executor evaluates."""
 
 
+_OF_TAGS: Final = frozenset({"context", "input", "workflow", "runtime"})
+
 _OF_RESOURCE: Final = re.compile(
     r"(?:^/use/catalogs/[^/]*|/(?:input|output|export)/schema/resource|/run/script/source)"
     r"/endpoint/authentication(?:/|$)"
@@ -36,8 +38,8 @@ _ADDRESS: Final = re.compile(
 def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] | None:
     """Returns the variables that exist at a place; None under `use`, because that depends on the user.
 
-    Under `document` there are none, and under `schedule` only `runtime`: they are evaluated before
-    an execution exists.
+    Under `document` there are none, and under `schedule` only `runtime`: they are evaluated before an
+    execution exists. Only the tags in `document` are evaluated later.
 
     The variables of a task exist in all parts of the task. Where they have no value, they are null: for
     example `catch.as` in the output of a task that did not fail.
@@ -45,6 +47,8 @@ def variables_at(definition: Mapping[str, Any], pointer: str) -> frozenset[str] 
     steps = parts(pointer)
     if steps[:1] == ["use"]:
         return None
+    if steps[:4] == ["document", "metadata", "unspool", "tags"]:
+        return _OF_TAGS
     if steps[:1] == ["document"]:
         return frozenset()
     if steps[:1] == ["schedule"]:

@@ -102,6 +102,10 @@ def _recorded(state: State, event: Event) -> None:
     """The event only says what somebody did."""
 
 
+def _workflow_tagged(state: State, event: Event) -> None:
+    state.tags = event.data["tags"]
+
+
 def _workflow_suspended(state: State, event: Event) -> None:
     state.status = Status.SUSPENDED
 
@@ -310,6 +314,7 @@ _APPLY: Final[Mapping[str, Callable[[State, Event], None]]] = {
     "workflow.joined": _workflow_joined,
     "dead-letter.requeued": _recorded,
     "dead-letter.discarded": _recorded,
+    "workflow.tagged": _workflow_tagged,
     "task.created": _task_created,
     "task.started": _task_started,
     "task.requested": _task_requested,

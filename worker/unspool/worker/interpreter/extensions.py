@@ -23,6 +23,7 @@ from unspool.worker.interpreter.extended import Extended, Stage
 from unspool.worker.interpreter.flow import advance, complete, create, fail, finish
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Purpose, Run, State
+from unspool.worker.interpreter.tagging import tag_again
 
 _LEAVING: Final = frozenset({Directive.EXIT, Directive.END})
 
@@ -99,6 +100,7 @@ class Extensions:
             given["then"] = directive
         if not _enter(builder, run, reversed(run.extended.extensions), Stage.AFTER, given):
             return False
+        tag_again(builder, given)
         builder.clear_timers(builder.run(run.id), purpose=Purpose.ATTEMPT)
         builder.stop_listening(run)
         return True

@@ -22,6 +22,7 @@ from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, 
 from unspool.worker.interpreter.resources import has_timeout, has_to_wait, schema_of
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run
+from unspool.worker.interpreter.tagging import tag, tag_again
 
 _ANSWERED: Final = frozenset({Phase.REQUESTED, Phase.AWAITING})
 """Phases of a run whose output arrives in a message."""
@@ -69,6 +70,8 @@ def begin_workflow(builder: DecisionBuilder, raw: Json, origin: dict[str, Json])
     except Fault as fault:
         invalid = fault.error.at("/input")
     builder.emit("workflow.started", None, data)
+    if builder.plan.tags:
+        tag(builder)
     if root.resources:
         continue_workflow(builder)
     elif invalid is not None:
@@ -199,6 +202,7 @@ def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: End
     """Completes a run whose output and directive are known, and continues in its parent."""
     builder.stop_waiting(run)
     builder.emit("task.completed", run, data)
+    tag_again(builder, data)
     parent = builder.run(str(run.parent))
     task = builder.task_of(parent)
     try:

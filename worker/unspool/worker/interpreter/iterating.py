@@ -9,6 +9,7 @@ from unspool.worker.interpreter.flow import check, create, exported
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.scope import Scope
 from unspool.worker.interpreter.state import Run
+from unspool.worker.interpreter.tagging import tag_again
 
 
 def progress_of(run: Run) -> Listening:
@@ -42,6 +43,7 @@ def process(builder: DecisionBuilder, run: Run, each: Iterator, value: Json, pro
     after = scope._replace(names={**scope.names, "output": output})
     data |= exported(after, each.export, output)
     builder.emit(processed, run, data)
+    tag_again(builder, data)
 
 
 def bounded_results(builder: DecisionBuilder, listening: Listening, what: str) -> list[Json]:
