@@ -21,13 +21,13 @@ from unspool.eventstore.sqlite.search_sources import (
     sources,
 )
 
-MOST_READ: Final = 20_000
+MOST_READ: Final = 10_000
 """Rows that one page reads, at most, when many do not match: less than 0.1 s."""
 
-MOST_COUNTED: Final = 100_000
-"""Executions of a status that are counted, at most: about 10 ms."""
+MOST_COUNTED: Final = 10_000
+"""Executions of a status that are counted, at most: some milliseconds."""
 
-_MOST_COMPARED: Final = 2_000
+_MOST_COMPARED: Final = 10_000
 """Rows of an index that are counted to choose one."""
 
 
