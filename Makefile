@@ -1,6 +1,6 @@
 # Everything a contributor or CI needs; `make help` lists it. Needs only Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock newest demo test conformance images schema metrics chaos planted lint format bench clean
+.PHONY: help setup lock newest demo test conformance images screenshots schema metrics chaos planted lint format bench clean
 
 # The first Python that runs and is new enough: a shim on PATH may name a version that is not installed.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -50,6 +50,10 @@ conformance: setup  ## run the conformance cases and write docs/conformance.md
 
 images: setup  ## draw the diagrams in docs/images
 	$(BIN)/unspool graph examples/order-fulfilment.yaml --svg > docs/images/order-fulfilment.svg
+
+screenshots: export UNSPOOL_SCREENSHOTS = 1
+screenshots: setup  ## write the pictures of the dashboard in docs/images
+	$(BIN)/python -m pytest tests/dashboard/test_screenshots.py $(ARGS)
 
 schema: setup  ## write docs/workflow.schema.json, the schema for editors
 	$(BIN)/unspool schema > docs/workflow.schema.json

@@ -66,7 +66,13 @@ async def test_actions_ask_and_then_act(server: Server, page: Page) -> None:
     assert (await server.call("GET", f"/executions/{id_}"))["status"] == "waiting"
 
     status = page.locator(".head .status")
-    for action, after in (("Suspend", "suspended"), ("Resume", "waiting"), ("Cancel", "cancelled")):
+    await page.get_by_role("button", name="Suspend").click()
+    await dialog.get_by_label("Reason").fill("the bank is closed")
+    await page.keyboard.press("Enter")
+    await expect(status).to_have_text("suspended")
+    events = (await server.call("GET", f"/executions/{id_}/events"))["items"]
+    assert "the bank is closed" in json.dumps(events[-1]["data"])
+    for action, after in (("Resume", "waiting"), ("Cancel", "cancelled")):
         await page.get_by_role("button", name=action, exact=True).click()
         await dialog.get_by_role("button", name=action, exact=True).click()
         await expect(status).to_have_text(after)

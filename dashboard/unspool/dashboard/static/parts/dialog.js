@@ -8,9 +8,12 @@ const question = signal(null);
 const messages = signal([]);
 let last = 0;
 
-/** Asks before something happens; resolves to whether the user agreed. */
-export function confirm({ title, body, action, danger = false }) {
-  return new Promise((answer) => (question.value = { title, body, action, danger, answer }));
+/**
+ * Asks before something happens. Resolves to null if the user does not agree, else to `{reason}`, which is empty
+ * unless the question asks for a reason and gets one.
+ */
+export function confirm({ title, body, action, danger = false, asksReason = false }) {
+  return new Promise((answer) => (question.value = { title, body, action, danger, asksReason, answer }));
 }
 
 /** Shows a short message. */
@@ -42,6 +45,7 @@ export function Dialogs() {
 function Question() {
   const asked = question.value;
   const box = useRef(null);
+  const reason = useRef(null);
   useEffect(() => {
     if (asked) box.current.showModal();
   }, [asked]);
@@ -51,12 +55,14 @@ function Question() {
     question.value = null;
     asked.answer(value);
   };
-  return html`<dialog ref=${box} aria-labelledby="question" onCancel=${() => answer(false)}>
-    <form onSubmit=${(event) => (event.preventDefault(), answer(true))}>
+  return html`<dialog ref=${box} aria-labelledby="question" onCancel=${() => answer(null)}>
+    <form onSubmit=${(event) => (event.preventDefault(), answer({ reason: reason.current?.value ?? "" }))}>
       <h2 id="question">${asked.title}</h2>
       <p>${asked.body}</p>
+      ${asked.asksReason && html`<label class="label">Reason <span class="note">Optional; it is kept in the history.</span>
+        <input class="field" maxlength="500" ref=${reason} /></label>`}
       <div class="choices">
-        <button type="button" class="button" onClick=${() => answer(false)}>Keep as it is</button>
+        <button type="button" class="button" autofocus onClick=${() => answer(null)}>Keep as it is</button>
         <button class=${`button first ${asked.danger ? "danger" : ""}`}>${asked.action}</button>
       </div>
     </form>

@@ -40,8 +40,9 @@ const ACTIONS = [
 
 export function Actions({ execution, reload }) {
   const run = async ({ name, title, question, body, danger }) => {
-    if (!(await confirm({ title: question, body, action: title, danger }))) return;
-    await attempt(() => post(`/executions${path(execution.id)}/${name}`, undefined, { wait: 5 }), `${title}: done`);
+    const agreed = await confirm({ title: question, body, action: title, danger, asksReason: true });
+    if (!agreed) return;
+    await attempt(() => post(`/executions${path(execution.id)}/${name}`, undefined, { wait: 5, ...agreed }), `${title}: done`);
     reload();
   };
   if (!may("operate")) return null;
