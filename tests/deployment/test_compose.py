@@ -170,7 +170,7 @@ async def test_its_services_run_a_workflow(composed_redis: str, tmp_path: Path) 
 
 
 async def _ready(session: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):  # six processes start, perhaps on a busy machine
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):
                 async with session.get("/health/ready") as answer:
