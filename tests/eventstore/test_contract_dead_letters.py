@@ -194,3 +194,19 @@ async def test_a_requeued_task_of_an_ended_execution_is_not_delivered(store, mak
 
     assert await hands.nothing_waits(store)
     assert await store.dead_letter("default", id_) is None
+
+
+async def test_dead_letters_of_all_tenants_before_a_time(store, make, hands):
+    for tenant in ("default", "other"):
+        await store.start(make.start(make.key(tenant=tenant)))
+    for delivery in await hands.messages(store, 2):
+        await store.move_to_dead_letters(delivery, "bug", "trace")
+    now = await store.now()
+
+    assert await store.dead_letters_before(now - 60_000, 10) == []
+    found = await store.dead_letters_before(now + 60_000, 10)
+    assert sorted(letter.tenant for letter in found) == ["default", "other"]
+    assert len(await store.dead_letters_before(now + 60_000, 1)) == 1
+    for letter in found:
+        assert await store.discard(letter.tenant, letter.id)
+    assert await store.dead_letters_before(now + 60_000, 10) == []

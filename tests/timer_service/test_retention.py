@@ -24,6 +24,7 @@ from unspool.eventstore.records import (
     Status,
     WorkflowRef,
 )
+from unspool.eventstore.settings import BadSetting
 from unspool.timer_service import RetentionService, RetentionSettings
 
 _SECOND = Rate(1_000_000)
@@ -150,12 +151,33 @@ async def test_one_with_a_dead_letter_is_kept(store, executions, running):
         await executions.become()
 
 
+async def test_old_dead_letters_are_discarded(store, executions, running, caplog):
+    await executions.ended("stuck", days=31)
+    await store.acknowledge(await store.receive_messages(WORKER, 10, 1))
+    await store.send("default", Message(MessageKind.CANCEL, "stuck", {}))
+    [delivery] = await store.receive_messages(WORKER, 10, 1)
+    letter = await store.move_to_dead_letters(delivery, "bug", "trace")
+    settings = RetentionSettings(rules="30d", dead_letters="1s", interval_seconds=0.1)
+
+    async with running(RetentionService(store, settings)), asyncio.timeout(100):
+        while await store.dead_letter("default", letter) is not None:
+            await asyncio.sleep(0.02)
+    assert f"discarded the dead letter {letter} of execution stuck: bug" in caplog.text
+
+
+def test_a_time_of_dead_letters_that_is_not_valid():
+    with pytest.raises(BadSetting, match="UNSPOOL_DEAD_LETTER_RETENTION: '90' is not a time"):
+        RetentionSettings(dead_letters="90")
+
+
 async def test_nothing_is_deleted_with_forever(store, executions, running):
     await executions.ended("old", days=10_000)
-    retention = service(store, "forever")
-    async with running(retention):
-        await asyncio.sleep(0)
-        assert await store.reserve_start("$retention", _SECOND, 0) == 0, "the service has not begun"
+    await executions.ended("new", days=0, name="ship")
+    async with running(service(store, "forever; orders/ship=0s")):
+        await executions.become("old")
+    async with running(service(store, "forever")), asyncio.timeout(100):
+        while await store.reserve_start("$retention", _SECOND, 0) == 0:  # until the service has begun
+            await asyncio.sleep(0.02)
     assert await executions.left() == {"old"}
 
 

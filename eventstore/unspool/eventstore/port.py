@@ -299,6 +299,12 @@ class DeadLetters(Protocol):
     async def discard(self, tenant: str, id: str) -> bool:  # noqa: A002 - the contract's name
         """Deletes a dead letter; False if it does not exist."""
 
+    async def dead_letters_before(self, time: int, limit: int) -> list[DeadLetter]:
+        """Dead letters of all tenants that were added before a time, milliseconds since 1970.
+
+        At most `limit`; the oldest ones of each part of the store.
+        """
+
 
 class EventStore(
     Definitions,

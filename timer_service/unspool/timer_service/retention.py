@@ -18,11 +18,11 @@ from unspool.eventstore.rate_limits import Rate, RateLimits
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.retention import Retention
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.eventstore.settings import setting
+from unspool.eventstore.settings import BadSetting, setting
 from unspool.eventstore.texts import Texts
 from unspool.eventstore.waiting import done_before
 from unspool.timer_service.archiving import Archive, ArchiveUnavailable, NotArchived
-from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_rules
+from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_rules, time_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ class RetentionSettings:
         "How long ended executions are kept, also by status and workflow, such as"
         " '30d; faulted=90d; orders/*=7d; orders/pay:faulted=forever'",
     )
+    dead_letters: str = setting(
+        "UNSPOOL_DEAD_LETTER_RETENTION",
+        "90d",
+        "How long dead letters are kept, such as 90d or forever; then they are discarded",
+    )
     archive: str = setting(
         "UNSPOOL_ARCHIVE",
         "",
@@ -63,8 +68,12 @@ class RetentionSettings:
     )
 
     def __post_init__(self) -> None:
-        """Refuses rules that are not valid (`BadSetting`)."""
+        """Refuses rules and times that are not valid (`BadSetting`)."""
         retention_rules(self.rules)
+        try:
+            time_of(self.dead_letters)
+        except ValueError as error:
+            raise BadSetting(f"UNSPOOL_DEAD_LETTER_RETENTION: {error}") from None
 
 
 class _Store(
@@ -72,6 +81,7 @@ class _Store(
     IdempotencyKeys,
     RateLimits,
     Texts,
+    port.DeadLetters,
     port.Definitions,
     port.Histories,
     port.Timers,
@@ -86,26 +96,23 @@ class RetentionService:
     def __init__(self, store: _Store, settings: RetentionSettings) -> None:
         self._store = store
         self._rules = retention_rules(settings.rules)
+        self._dead_letters = time_of(settings.dead_letters)
         self._archive = Archive(store, Path(settings.archive)) if settings.archive else None
         self._seconds = settings.interval_seconds
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Deletes what is due until `stop` is called. It retries while the store is unavailable."""
-        shortest = self._rules.shortest
-        if shortest is None:
-            await self._stopping.wait()
-        else:
-            await done_before(self._delete_forever(shortest), self._stopping.wait())
+        await done_before(self._delete_forever(), self._stopping.wait())
 
     def stop(self) -> None:
         """Ends `run`. It is safe at any time: an execution is deleted completely or not at all."""
         self._stopping.set()
 
-    async def _delete_forever(self, shortest: int) -> None:
+    async def _delete_forever(self) -> None:
         while True:
             try:
-                await retry_until_available(lambda: self._delete_due(shortest))
+                await retry_until_available(self._delete_due)
             except ArchiveUnavailable as error:
                 log.error(  # noqa: TRY400 - the cause is outside
                     "ended executions are not deleted, because they cannot be archived: %s",
@@ -116,11 +123,31 @@ class RetentionService:
                 log.exception("retention failed", extra={"action": "retention_failed"})
             await asyncio.sleep(self._seconds * JITTER.uniform(0.8, 1.2))
 
-    async def _delete_due(self, shortest: int) -> None:
+    async def _delete_due(self) -> None:
         """Deletes all that is due, if no other service has begun to do so within the interval."""
         rate = Rate(interval=int(self._seconds * 1_000_000))
         if await self._store.reserve_start(_LIMIT, rate, most=0) is None:
             return
+        if self._dead_letters is not None:
+            await self._discard_dead_letters(self._dead_letters)
+        if self._rules.shortest is not None:
+            await self._delete_executions(self._rules.shortest)
+
+    async def _discard_dead_letters(self, kept: int) -> None:
+        """Discards dead letters that are older than a time in milliseconds."""
+        before = await self._store.now() - kept
+        while letters := await self._store.dead_letters_before(before, PIECE):
+            for letter in letters:
+                if await self._store.discard(letter.tenant, letter.id):
+                    log.warning(
+                        "discarded the dead letter %s of execution %s: %s",
+                        letter.id,
+                        letter.body.execution,
+                        letter.error,
+                        extra={"action": "dead_letter_expired", "execution": letter.body.execution},
+                    )
+
+    async def _delete_executions(self, shortest: int) -> None:
         if self._archive is not None:
             await self._archive.check()
         loop = asyncio.get_running_loop()

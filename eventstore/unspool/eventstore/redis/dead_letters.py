@@ -140,6 +140,17 @@ class RedisDeadLetters:
         await self._session.call("HDEL", stored.shard.dlq_runs, stored.fields[b"field"])
         return True
 
+    async def dead_letters_before(self, time: int, limit: int) -> list[DeadLetter]:
+        """See `DeadLetters`."""
+        found: list[DeadLetter] = []
+        for shard in self._session.keys.all_shards(await self._session.tenants()):
+            # The id of an entry begins with the time at which it was added.
+            page = await self._session.call("XRANGE", shard.dlq, "-", f"({time}", "COUNT", limit - len(found))
+            found += (_dead_letter(_stored(shard, entry)) for entry in page)
+            if len(found) >= limit:
+                break
+        return found
+
     async def _oldest(self, shard: Shard, execution: str | None, after: _Place, limit: int) -> list[_Stored]:
         found: list[_Stored] = []
         begin = str(after.time // 1000)  # an entry's id is at least the time at which it was added

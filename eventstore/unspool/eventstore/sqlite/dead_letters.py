@@ -28,6 +28,11 @@ _TASK: Final = "task"
 _CANCELLED_TASK: Final = "task.cancelled"
 """A task whose run was cancelled: a requeue only removes it."""
 
+_OLDEST: Final = (
+    f"SELECT {_COLUMNS} FROM (SELECT * FROM dead_letters ORDER BY number LIMIT ?)"  # noqa: S608 - our own columns
+    " WHERE buried_at < ?"
+)
+
 CANCEL_DEAD_TASK: Final = (
     f"UPDATE dead_letters SET kind = '{_CANCELLED_TASK}'"  # noqa: S608 - our own kinds
     f" WHERE tenant = ? AND execution = ? AND kind = '{_TASK}'"
@@ -114,6 +119,13 @@ class SqliteDeadLetters(StoreMixin):
         """See `DeadLetters`."""
         removed = await self._database.write(lambda transaction: _remove(transaction, tenant, id))
         return removed is not None
+
+    async def dead_letters_before(self, time: int, limit: int) -> list[DeadLetter]:
+        """See `DeadLetters`."""
+        rows = await self._database.read(
+            lambda transaction: transaction.execute(_OLDEST, (limit, time)).fetchall()
+        )
+        return [_dead_letter(*row) for row in rows]
 
 
 def _remove(transaction: Transaction, tenant: str, id_: str) -> _Removed | None:
