@@ -133,7 +133,8 @@ class DecisionBuilder:
     """Approximate number of characters of the new values as JSON."""
     events: list[Event] = field(default_factory=list)
     tasks: dict[str, TaskRequest] = field(default_factory=dict)
-    tasks_cancelled: list[str] = field(default_factory=list)
+    tasks_cancelled: dict[str, None] = field(default_factory=dict)
+    """Ids of requests, in order, each once."""
     timers: dict[str, Timer] = field(default_factory=dict)
     timers_cancelled: list[str] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -143,6 +144,8 @@ class DecisionBuilder:
     """The runs whose subscription begins with retained events."""
     ready: deque[str] = field(default_factory=deque)
     """Ids of runs that are created and not yet started, in the order of their creation."""
+    _timers_by_run: dict[str, list[str]] | None = None
+    """Ids of timers, also of those that are not set any more; None before they are needed."""
 
     def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
         """Adds an event to the decision and applies it to the state."""
@@ -234,20 +237,21 @@ class DecisionBuilder:
         request = run.request
         if request is None or self.tasks.pop(request, None) is not None:
             return
-        if request not in self.tasks_cancelled:
-            self.tasks_cancelled.append(request)
+        self.tasks_cancelled[request] = None
 
     def withdraw_resources(self) -> None:
         """Cancels the requests for external resources."""
         for resource in self.state.resources.values():
             if resource.sha256 is None and self.tasks.pop(resource.request, None) is None:
-                self.tasks_cancelled.append(resource.request)
+                self.tasks_cancelled[resource.request] = None
 
     def schedule(self, run: Run, purpose: Purpose, due_at: int) -> None:
         """Sets a timer for a run."""
         timer = f"{run.id}/{purpose}/{self.state.version + 1}"  # see `_set_at`
         self.emit("timer.scheduled", run, {"timer": timer, "purpose": purpose, "dueAt": due_at})
         self.timers[timer] = Timer(timer, due_at)
+        if self._timers_by_run is not None:
+            self._timers_by_run.setdefault(run.id, []).append(timer)
 
     def stop_waiting(self, *runs: Run) -> None:
         """Cancels the timers and the subscriptions of runs that end."""
@@ -266,11 +270,11 @@ class DecisionBuilder:
         """Cancels the timers of some runs; with `purpose` only those of that purpose."""
         if not self.state.timers or not runs:
             return
-        owners = {run.id: run for run in runs}
         found = [
-            (_set_at(id_), id_, owners[timer.run])
-            for id_, timer in self.state.timers.items()
-            if timer.run in owners and purpose in {None, timer.purpose}
+            (_set_at(id_), id_, run)
+            for run in runs
+            for id_, timer in self._timers_of(run.id)
+            if purpose in {None, timer.purpose}
         ]
         # In the order in which they were set, because the order of the map differs between processes.
         for _, id_, run in sorted(found, key=itemgetter(0)):
@@ -300,12 +304,24 @@ class DecisionBuilder:
 
     def _limits(self, run: Run) -> list[tuple[int, str, PendingTimer]]:
         """The timeouts of a run and of its ancestors: distance from the run, id of the timer, timer."""
-        distances = {id_: distance for distance, id_ in enumerate(self._with_ancestors(run))}
         return [
-            (distances[timer.run], id_, timer)
-            for id_, timer in self.state.timers.items()
-            if timer.purpose in _LIMITS and timer.run in distances
+            (distance, id_, timer)
+            for distance, above in enumerate(self._with_ancestors(run))
+            for id_, timer in self._timers_of(above)
+            if timer.purpose in _LIMITS
         ]
+
+    def _timers_of(self, run: str) -> list[tuple[str, PendingTimer]]:
+        """The timers of a run that are set.
+
+        The first call of a decision sorts all timers by run: a fork may have thousands of runs with timers.
+        """
+        if self._timers_by_run is None:
+            self._timers_by_run = {}
+            for id_, timer in self.state.timers.items():
+                self._timers_by_run.setdefault(timer.run, []).append(id_)
+        timers = self.state.timers
+        return [(id_, timers[id_]) for id_ in self._timers_by_run.get(run, ()) if id_ in timers]
 
     def _with_ancestors(self, run: Run) -> list[str]:
         ids = [run.id]

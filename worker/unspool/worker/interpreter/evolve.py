@@ -21,6 +21,7 @@ from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.run_changes import move, put
 from unspool.worker.interpreter.state import (
+    NO_RUNS,
     ROOT,
     Branches,
     Loop,
@@ -84,7 +85,7 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         state.status, state.ended_at = status, event.time
         state.output, state.error = event.data.get("output"), event.data.get("error")
         state.faulted_runs = (
-            (*state.faulted_runs, root) if status is Status.FAULTED and root is not None else ()
+            state.faulted_runs.enqueue(root) if status is Status.FAULTED and root is not None else NO_RUNS
         )
         state.runs, state.timers, state.waiting = HashTrieMap(), HashTrieMap(), ()
         if state.resources:
@@ -127,7 +128,7 @@ def _workflow_retried(state: State, event: Event) -> None:
                 str(state.last_run), run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch
             )
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
-    state.faulted_runs, state.runs = (), HashTrieMap(runs)
+    state.faulted_runs, state.runs = NO_RUNS, HashTrieMap(runs)
 
 
 def _has_subscribed(run: Run) -> bool:
@@ -158,7 +159,7 @@ def _task_created(state: State, event: Event) -> None:
         raw = data.get("arguments", _with_new_child(state, parent, data).data)
     put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, raw, branch=data.get("branch")))
     state.last_run = int(id_)
-    state.faulted_runs = ()
+    state.faulted_runs = NO_RUNS
 
 
 def _iterations(parent: Run, data: dict[str, Json]) -> Iterations | None:
@@ -217,7 +218,7 @@ def _task_completed(state: State, event: Event) -> None:
     put(state, _with_output(parent, run.branch, output))
     if "context" in data:
         state.context = data["context"]
-    state.faulted_runs = ()
+    state.faulted_runs = NO_RUNS
 
 
 def _known_output(run: Run, data: dict[str, Json]) -> Json:
@@ -243,13 +244,14 @@ def _task_faulted(state: State, event: Event) -> None:
     """
     run = state.runs[str(event.run)]
     state.runs = state.runs.remove(run.id)
-    state.faulted_runs = (run,) if "whole" in event.data else (*state.faulted_runs, run)
+    before = NO_RUNS if "whole" in event.data else state.faulted_runs
+    state.faulted_runs = before.enqueue(run)
 
 
 def _task_retried(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     put(state, run._replace(attempt=event.data["attempt"], data=run.input))
-    state.faulted_runs = ()
+    state.faulted_runs = NO_RUNS
 
 
 # -- events

@@ -3,7 +3,7 @@
 from unspool.eventstore.events import Event
 from unspool.worker.interpreter.extended import Extended, Result, Stage
 from unspool.worker.interpreter.run_changes import put
-from unspool.worker.interpreter.state import Phase, Run, State
+from unspool.worker.interpreter.state import NO_RUNS, Phase, Run, State
 
 
 def extension_started(state: State, event: Event) -> None:
@@ -23,7 +23,7 @@ def extension_started(state: State, event: Event) -> None:
     put(state, run._replace(phase=Phase.RUNNING, data=result.output, progress=None, extended=extended))
     if "context" in data:
         state.context = data["context"]
-    state.faulted_runs = ()
+    state.faulted_runs = NO_RUNS
 
 
 def extension_completed(state: State, event: Event) -> None:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Final
 
 import orjson
-from rpds import HashTrieMap
+from rpds import HashTrieMap, Queue
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
@@ -72,7 +72,7 @@ def _state(members: dict[str, Json]) -> State:
         "resources": HashTrieMap(
             {key: _load_resource(*resource) for key, resource in members.get("resources", {}).items()}
         ),
-        "faulted_runs": tuple(map(_load_run, members.pop(_FAULTED_RUNS))),
+        "faulted_runs": Queue(map(_load_run, members.pop(_FAULTED_RUNS))),
     }
     return State(**members)
 

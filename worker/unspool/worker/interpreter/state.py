@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from rpds import HashTrieMap
+from rpds import HashTrieMap, Queue
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
@@ -141,6 +141,9 @@ class PendingTimer(NamedTuple):
     due_at: int
 
 
+NO_RUNS: Final[Queue[Run]] = Queue()
+
+
 @dataclass(slots=True)
 class State:
     """The state of an execution after one event.
@@ -165,7 +168,7 @@ class State:
     timers: HashTrieMap[str, PendingTimer] = field(default_factory=HashTrieMap)
     last_run: int = 0
     """The id of the newest run, as a number."""
-    faulted_runs: tuple[Run, ...] = ()
+    faulted_runs: Queue[Run] = NO_RUNS
     """Runs that ended with an error that is not caught (yet), innermost first. A retry begins there."""
     parent: Parent | None = None
     """The execution that started this one as a sub-workflow."""
