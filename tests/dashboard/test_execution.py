@@ -2,6 +2,7 @@
 
 import json
 import re
+from uuid import uuid4
 
 from playwright.async_api import Page, expect
 from tests.dashboard.conftest import REFUSE, SLEEP, Server
@@ -127,3 +128,32 @@ async def test_other_paths_of_the_page_say_so(server: Server, page: Page) -> Non
     await page.get_by_role("link", name=id_).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(id_)
     await expect(page.locator("main")).to_be_focused()
+
+
+LISTEN = """\
+document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
+do:
+  - pay:
+      listen:
+        to:
+          one:
+            with: {type: TYPE}
+            correlate: {order: {from: .data.order, expect: A-1}}
+"""
+
+
+async def test_why_it_waits_is_said_with_events_that_came_near(server: Server, page: Page) -> None:
+    type_ = f"paid.{uuid4().hex}"
+    id_ = await server.start(await server.deploy(LISTEN.replace("TYPE", type_)))
+    await server.reach(id_, "waiting")
+    event = {"specversion": "1.0", "id": "e1", "source": f"/{type_}", "type": type_, "data": {"order": "A-2"}}
+    await server.call("POST", "/events", json=event)
+    await page.goto(f"/executions/{id_}")
+    why = page.get_by_role("region", name="Why it waits")
+    await expect(why).to_contain_text(f"waits for an event of type {type_}")
+    await expect(why).to_contain_text("A-2")
+    await why.get_by_text("Facts").click()
+    await expect(why.get_by_role("heading", name="Events that came near")).to_be_visible()
+    await server.call("POST", "/events", json={**event, "id": "e2", "data": {"order": "A-1"}})
+    await expect(page.locator(".head .status")).to_have_text("completed")
+    await expect(why).to_have_count(0)

@@ -107,5 +107,9 @@ async def test_dead_letters_are_shown_requeued_and_discarded(browser: Browser, t
 
 async def test_the_system_is_shown(page: Page) -> None:
     await page.goto("/system")
-    await expect(page.get_by_role("region", name="Health")).to_contain_text("ready")
+    await expect(page.get_by_role("region", name="Store")).to_contain_text("up")
+    services = page.get_by_role("region", name="Services").locator("tbody tr")
+    for service in ("worker", "executor", "timer"):
+        await expect(services.filter(has_text=service).first).to_be_visible()
+    await expect(page.get_by_role("region", name="Queues")).to_contain_text("inbox")
     await expect(page.get_by_text("No functions are registered")).to_be_visible()

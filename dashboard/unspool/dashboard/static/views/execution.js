@@ -20,6 +20,7 @@ import { StateView } from "./state.js";
 import { TaskList } from "./task_list.js";
 import { TimeBar, chosenEvent } from "./time_bar.js";
 import { Timeline } from "./timeline.js";
+import { Why } from "./why.js";
 
 const REFRESH = 5000;
 
@@ -42,6 +43,7 @@ export function Execution({ id }) {
   return html`<${Head} execution=${execution} reload=${reload} />
     <${Failure} error=${error ?? history.error} />
     <${Facts} execution=${execution} history=${history} />
+    ${!execution.endedAt && html`<${Why} execution=${execution} history=${history} />`}
     <${TimeBar} execution=${execution} events=${history.events} />
     <${Tabs} execution=${execution} history=${history} />`;
 }

@@ -1,38 +1,100 @@
 // What runs: services, queues, functions of executors, and the state of the store.
 import { get } from "../api.js";
+import { duration } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { Empty, Failure } from "../parts/notices.js";
 import { Age } from "../parts/time.js";
 
+const REFRESH = 3000;
+const LATE_SECONDS = 1;
+
 export function System() {
-  const ready = useLoad(readiness, [], { every: 5000 });
-  const functions = useLoad((signal) => get("/functions", {}, signal), [], { every: 5000 });
+  const system = useLoad((signal) => get("/services", {}, signal), [], { every: REFRESH });
+  const functions = useLoad((signal) => get("/functions", {}, signal), [], { every: REFRESH });
+  const refused = system.error?.status === 403;
   return html`<div class="head"><h1>System</h1></div>
     <div class="stack">
+      ${refused
+        ? html`<p class="muted">Services and queues belong to no tenant: a key for all tenants shows them.</p>`
+        : html`<${Failure} error=${system.error} />`}
       <${Failure} error=${functions.error} />
-      ${ready.data && html`<${Store} ready=${ready.data} />`}
+      ${system.data && html`<${Whole} system=${system.data} />`}
       ${functions.data && html`<${Functions} items=${functions.data.items} />`}
     </div>`;
 }
 
-async function readiness(signal) {
-  const response = await fetch("/health/ready", { signal });
-  return { ok: response.ok, ...(await response.json()) };
+function Whole({ system }) {
+  const { items, queues, sinks = {}, sources = {} } = system;
+  const transports = [...Object.entries(sinks), ...Object.entries(sources)];
+  return html`<${Figures} system=${system} />
+    <${Services} items=${items} />
+    <${Queues} items=${queues} />
+    ${transports.length > 0 && html`<${Transports} items=${transports} />`}`;
 }
 
-function Store({ ready }) {
-  const { ok, detail, sinks = {}, sources = {} } = ready;
-  const transports = [...Object.entries(sinks), ...Object.entries(sources)];
-  return html`<section class="card" aria-label="Health">
-    <div class="title"><h2>API and store</h2><span class=${`status ${ok ? "completed" : "faulted"}`}>${ok ? "ready" : "not ready"}</span></div>
-    ${!ok && html`<p class="body">${detail}</p>`}
-    ${transports.length > 0 && html`<table class="table cards">
-      <thead><tr><th>Sink or source of events</th><th>Status</th><th>Lag</th><th>Error</th></tr></thead>
+function Figures({ system: { store, timers, deadLetters } }) {
+  const late = timers.lateSeconds > LATE_SECONDS;
+  return html`<section aria-label="Store">
+    <dl class="figures">
+      <div class="card"><dt>Store</dt><dd>${store.status}</dd></div>
+      <div class="card"><dt>Round trip to the store</dt><dd>${(1000 * store.roundTripSeconds).toFixed(1)} ms</dd></div>
+      <div class="card"><dt>Timers are late by</dt><dd class=${late ? "bad" : ""}>${duration(1000 * timers.lateSeconds)}</dd></div>
+      <div class="card"><dt>Dead letters</dt><dd class=${deadLetters ? "bad" : ""}><a href="/dead-letters">${deadLetters}</a></dd></div>
+    </dl>
+  </section>`;
+}
+
+function Services({ items }) {
+  return html`<section class="card" aria-label="Services">
+    <div class="title"><h2>Services</h2></div>
+    ${items.length
+      ? html`<table class="table cards">
+          <thead><tr><th>Service</th><th>Process</th><th>Version</th><th>Load</th><th>Queues</th><th>Running since</th></tr></thead>
+          <tbody>
+            ${items.map((each) => html`<tr key=${`${each.service} ${each.name}`}>
+              <td class="wide"><strong>${each.service}</strong></td>
+              <td class="cut code wide" title=${each.name}>${each.name}</td>
+              <td>${each.version ?? "–"}</td>
+              <td class="number">${each.load} <span class="muted">${each.capacity ? `${each.used} of ${each.capacity}` : ""}</span></td>
+              <td class="cut muted" title=${each.queues.join(", ")}>${each.queues.join(", ")}</td>
+              <td><${Age} at=${each.startedAt} /></td>
+            </tr>`)}
+          </tbody>
+        </table>`
+      : html`<${Empty} title="No service is alive">Start one: <code>unspool worker</code><//>`}
+  </section>`;
+}
+
+function Queues({ items }) {
+  return html`<section class="card" aria-label="Queues">
+    <div class="title"><h2>Queues</h2></div>
+    <table class="table cards">
+      <thead><tr><th>Queue</th><th class="right">Waiting</th><th class="right">In work</th><th class="right">Oldest</th><th class="right">Services</th></tr></thead>
       <tbody>
-        ${transports.map(([name, each]) => html`<tr key=${name}><td class="wide">${name}</td><td>${each.status}</td><td class="number">${each.lag ?? ""}</td><td class="cut">${each.error ?? ""}</td></tr>`)}
+        ${items.map((each) => html`<tr key=${each.queue}>
+          <td class="code wide">${each.queue}</td>
+          <td class="number right">${each.waiting}</td>
+          <td class="number right">${each.held}</td>
+          <td class="number right">${each.waiting ? duration(1000 * each.oldestSeconds) : "–"}</td>
+          <td class="number right">${each.services || html`<span class=${each.waiting ? "bad" : "muted"}>none</span>`}</td>
+        </tr>`)}
       </tbody>
-    </table>`}
+    </table>
+  </section>`;
+}
+
+function Transports({ items }) {
+  return html`<section class="card" aria-label="Sinks and sources of events">
+    <div class="title"><h2>Sinks and sources of events</h2></div>
+    <table class="table cards">
+      <thead><tr><th>Name</th><th>Status</th><th>Lag</th><th>Error</th></tr></thead>
+      <tbody>
+        ${items.map(([name, each]) => html`<tr key=${name}>
+          <td class="wide">${name}</td><td>${each.status}</td><td class="number">${each.lag ?? ""}</td><td class="cut">${each.error ?? ""}</td>
+        </tr>`)}
+      </tbody>
+    </table>
   </section>`;
 }
 
