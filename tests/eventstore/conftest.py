@@ -233,8 +233,9 @@ class Hands:
     async def matched(self, store: EventStore, consumer: Consumer | None = None) -> int:
         """Matches all events; returns how many messages were sent."""
         sent = 0
-        while batch := await store.receive_events(consumer or self._make.worker, 100, 0):
-            sent += await store.match(batch, keys_of)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while batch := await store.receive_events(consumer or self._make.worker, 100, 0):
+                sent += await store.match(batch, keys_of)
         return sent
 
     async def events(self, store: EventStore, count: int) -> list[tuple[str, str, str]]:
