@@ -297,6 +297,9 @@ async def test_no_query_scans_a_table(store, path, make, hands):
     await store.count_executions("default")
     page = await store.executions("default", ExecutionFilter())
     for wanted in (
+        ExecutionFilter(frozenset({Status.WAITING, Status.RUNNING}), tags={"order": "A-1"}),
+        ExecutionFilter(id_prefix="o", tags={"order": "A-1"}),
+        ExecutionFilter(parent="x"),
         ExecutionFilter(frozenset({Status.WAITING})),
         ExecutionFilter(workflow=("shop", "order"), since=1),
     ):
