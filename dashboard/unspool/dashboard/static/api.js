@@ -16,7 +16,7 @@ export function path(...parts) {
   return parts.map((part) => "/" + encodeURIComponent(part)).join("");
 }
 
-export function withQuery(address, query = {}) {
+function withQuery(address, query = {}) {
   const given = Object.entries(query)
     .flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
     .filter(([, value]) => value !== undefined && value !== null && value !== "");

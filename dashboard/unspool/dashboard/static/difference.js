@@ -7,7 +7,7 @@ export const ABSENT = Symbol("absent");
 const isObject = (value) => value !== null && typeof value === "object";
 
 /** Returns `{pointer, before, after}` for each place that differs; a missing value is `ABSENT`. */
-export function changes(before, after, pointer = "") {
+function changes(before, after, pointer = "") {
   if (Object.is(before, after)) return [];
   if (!isObject(before) || !isObject(after) || Array.isArray(before) !== Array.isArray(after)) {
     return [{ pointer, before, after }];
