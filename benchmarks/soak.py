@@ -1,8 +1,8 @@
 """`python -m benchmarks.soak [--executions N] [--sqlite] [--retention TIME]`: whether a store stays flat.
 
 Starts many short executions, which are deleted a few seconds after their end, and prints the size of the
-store over time. Ends with 1 if the store grew: if its mean size in the last quarter is more than 1.2 times
-that in the second quarter.
+store over time: it follows the rate, because that decides how many executions are kept. At the end all are
+deleted. Ends with 1 if more is left then than a constant part of the store.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from statistics import mean
 from typing import Final, NamedTuple
 
 from redis.asyncio import Redis
@@ -29,13 +28,16 @@ ROLES: Final = ("worker", "executor", "timer+retention")
 _BATCH: Final = 200
 _BATCHES_UNDER_WAY: Final = 8
 _SAMPLES: Final = 40
-_MOST_GROWTH: Final = 1.2
+_MOST_LEFT: Final = 2.0
+"""Megabytes that a store may keep of its work: empty queues, buffers, counters."""
 
 
 class Size(NamedTuple):
     """The size of a store."""
 
     megabytes: float
+    used: float
+    """Megabytes without free pages."""
     detail: str
     """What else tells how full it is."""
 
@@ -51,7 +53,7 @@ def redis_store() -> Iterator[tuple[str, Measure]]:
         async def measure() -> Size:
             async with Redis.from_url(url) as client:
                 used = int((await client.info("memory"))["used_memory"])
-                return Size(used / 1e6, f"{await client.dbsize()} keys")
+                return Size(used / 1e6, used / 1e6, f"{await client.dbsize()} keys")
 
         yield url, measure
 
@@ -66,16 +68,15 @@ def sqlite_store() -> Iterator[tuple[str, Measure]]:
             with closing(sqlite3.connect(path)) as connection:
                 [free] = connection.execute("PRAGMA freelist_count").fetchone()
                 [pages] = connection.execute("PRAGMA page_count").fetchone()
-            return Size(path.stat().st_size / 1e6, f"{100 * free // pages} % of its pages free")
+                [page] = connection.execute("PRAGMA page_size").fetchone()
+            used = (pages - free) * page / 1e6
+            return Size(path.stat().st_size / 1e6, used, f"{100 * free // pages} % of its pages free")
 
         yield f"sqlite:///{path}", measure
 
 
-async def run_executions(
-    store: EventStore, ref: WorkflowRef, count: int, measure: Measure
-) -> tuple[list[Size], float]:
-    """Runs executions, some batches at once; returns the sizes of the store over time, and the rate."""
-    sizes: list[Size] = []
+async def run_executions(store: EventStore, ref: WorkflowRef, count: int, measure: Measure) -> float:
+    """Runs executions, some batches at once; prints the size of the store over time; returns the rate."""
     waiting: list[ExecutionKey] = []
     began = time.monotonic()
     every = max(1, count // _BATCH // _SAMPLES)
@@ -84,11 +85,10 @@ async def run_executions(
         if len(waiting) > _BATCHES_UNDER_WAY:
             await _ended(store, waiting.pop(0))
         if number % every == 0:
-            sizes.append(await measure())
-            _print(number * _BATCH, time.monotonic() - began, sizes[-1])
+            _print(number * _BATCH, time.monotonic() - began, await measure())
     for key in waiting:
         await _ended(store, key)
-    return sizes, count / (time.monotonic() - began)
+    return count / (time.monotonic() - began)
 
 
 async def _ended(store: EventStore, key: ExecutionKey) -> None:
@@ -101,15 +101,13 @@ def _print(executions: int, seconds: float, size: Size) -> None:
     print(f"{executions:>9} executions {seconds:7.1f} s {size.megabytes:8.1f} MB  {size.detail}", flush=True)
 
 
-def growth(sizes: list[Size]) -> float:
-    """The mean size of the last quarter, divided by that of the second quarter."""
-    quarter = max(1, len(sizes) // 4)
-    middle, last = sizes[quarter : 2 * quarter] or sizes[:1], sizes[-quarter:]
-    return mean(size.megabytes for size in last) / mean(size.megabytes for size in middle)
+def is_flat(before: Size, after: Size) -> bool:
+    """Whether a store keeps nothing of executions that were deleted."""
+    return after.used - before.used <= _MOST_LEFT
 
 
-async def soak(url: str, measure: Measure, executions: int, retention: str) -> float:
-    """Runs executions on a store; prints and returns its growth."""
+async def soak(url: str, measure: Measure, executions: int, retention: str) -> bool:
+    """Runs executions on a store; returns whether it is flat."""
     async with processes.opened(url) as store:
         ref = await driver.deploy(store, workloads.sequence(1))
         settings = {"UNSPOOL_RETENTION": retention, "UNSPOOL_RETENTION_INTERVAL": "1"}
@@ -117,18 +115,18 @@ async def soak(url: str, measure: Measure, executions: int, retention: str) -> f
             await processes.wait_for_startup()
             empty = await measure()
             _print(0, 0.0, empty)
-            sizes, rate = await run_executions(store, ref, executions, measure)
-            print(f"{rate:.0f} executions a second; growth {growth(sizes):.2f}")
-            await _until_all_are_deleted(store, measure)
-    return growth(sizes)
+            rate = await run_executions(store, ref, executions, measure)
+            print(f"{rate:.0f} executions a second")
+            return is_flat(empty, await _after_all_are_deleted(store, measure))
 
 
-async def _until_all_are_deleted(store: EventStore, measure: Measure) -> None:
+async def _after_all_are_deleted(store: EventStore, measure: Measure) -> Size:
     began = time.monotonic()
     while await store.ended_before(await store.now(), 1):
         await asyncio.sleep(1.0)
     size = await measure()
     print(f"all deleted {time.monotonic() - began:.0f} s later: {size.megabytes:.1f} MB  {size.detail}")
+    return size
 
 
 def main() -> int:
@@ -139,8 +137,8 @@ def main() -> int:
     parser.add_argument("--retention", default="5s", help="how long executions are kept (UNSPOOL_RETENTION)")
     options = parser.parse_args()
     with (sqlite_store if options.sqlite else redis_store)() as (url, measure):
-        grown = asyncio.run(soak(url, measure, options.executions, options.retention))
-    return int(grown > _MOST_GROWTH)
+        flat = asyncio.run(soak(url, measure, options.executions, options.retention))
+    return int(not flat)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,9 @@
-"""The verdict of the soak: whether the store grew after it had filled once."""
+"""The verdict of the soak: whether the store keeps something of executions that were deleted."""
 
 import pytest
-from benchmarks.soak import Size, growth
+from benchmarks.soak import Size, is_flat
 
 
-@pytest.mark.parametrize(
-    ("megabytes", "grown"),
-    [
-        ([1, 5, 9, 10, 10, 10, 10, 10], 10 / 9.5),
-        ([1, 2, 3, 4, 5, 6, 7, 8], 7.5 / 3.5),
-        ([4], 1.0),
-        ([8, 4, 4, 4], 1.0),
-    ],
-)
-def test_growth_compares_the_last_quarter_with_the_second(megabytes, grown):
-    assert growth([Size(each, "") for each in megabytes]) == pytest.approx(grown)
+@pytest.mark.parametrize(("after", "flat"), [(1.6, True), (3.0, True), (3.1, False), (0.5, True)])
+def test_a_store_is_flat_if_little_is_left(after, flat):
+    assert is_flat(Size(1.0, 1.0, ""), Size(50.0, after, "")) is flat
