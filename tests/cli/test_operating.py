@@ -13,6 +13,8 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.records import Commit, Consumer, ExecutionKey, Outcome
 
 STORE = "sqlite:///shared.db"
+PATIENT = ("--timeout", "60")
+"""Options of an operation: the machine may be busy."""
 
 
 @pytest.fixture
@@ -63,16 +65,16 @@ def test_services_run_executions(services, unspool):
     assert [line["id"] for line in only.lines] == ["refuse-1"]
     assert len(unspool("executions", "list", "--limit", "2", "--json").lines) == 2
 
-    assert unspool("executions", "suspend", "sleep-1").code == 0
+    assert unspool("executions", "suspend", "sleep-1", *PATIENT).code == 0
     assert unspool("executions", "suspend", "sleep-1").code == 2
-    assert unspool("executions", "resume", "sleep-1").code == 0
+    assert unspool("executions", "resume", "sleep-1", *PATIENT).code == 0
     await_status(unspool, "sleep-1", "waiting")
-    assert unspool("executions", "cancel", "sleep-1", "--json").json["status"] == "cancelled"
+    assert unspool("executions", "cancel", "sleep-1", "--json", *PATIENT).json["status"] == "cancelled"
     cancelled = unspool("start", "shop/sleep", "--wait", "--id", "sleep-1")
     assert (cancelled.code, cancelled.stdout) == (3, "")
 
     before = len(unspool("history", "refuse-1", "--json").lines)
-    assert unspool("executions", "retry", "refuse-1").code == 0
+    assert unspool("executions", "retry", "refuse-1", *PATIENT).code == 0
     await_condition(lambda: len(unspool("history", "refuse-1", "--json").lines) > before)
     await_status(unspool, "refuse-1", "faulted")
     assert unspool("executions", "retry", "greet-1").code == 2
@@ -183,11 +185,11 @@ def test_operations_wait_for_their_effect(services, unspool):
         ("resume", "execution nap was resumed and is now "),
         ("cancel", "execution nap is cancelled"),
     ]:
-        done = unspool("executions", operation, "nap")
+        done = unspool("executions", operation, "nap", *PATIENT)
         assert (done.code, done.stderr) == (0, "")
         assert done.stdout.startswith(said)
     assert unspool("start", "shop/refuse", "--wait", "--id", "no").code == 1
-    retried = unspool("executions", "retry", "no", "--json")
+    retried = unspool("executions", "retry", "no", "--json", *PATIENT)
     assert (retried.code, retried.json["id"]) == (0, "no")
     assert "workflow.retried" in {line["type"] for line in unspool("history", "no", "--json").lines}
 

@@ -102,7 +102,7 @@ def test_a_run_can_be_cancelled_by_another_command(start_program, unspool):
             lambda: any(e["status"] == "waiting" for e in unspool("executions", "list", "--json").lines)
         )
         [execution] = unspool("executions", "list", "--json").lines
-        assert unspool("executions", "cancel", execution["id"]).code == 0
+        assert unspool("executions", "cancel", execution["id"], "--timeout", "60").code == 0
         process.communicate(timeout=30)
     assert process.returncode == 3
 
