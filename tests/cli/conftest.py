@@ -123,12 +123,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+class Program(subprocess.Popen[str]):
+    """A program that does not outlive the failure of its test."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
 @pytest.fixture
-def start_program(home: Path) -> Callable[..., subprocess.Popen[str]]:
+def start_program(home: Path) -> Callable[..., Program]:
     """Starts the program as a separate process."""
 
-    def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def begin(*arguments: str, **environment: str) -> Program:
+        return Program(
             [sys.executable, "-m", "unspool.cli", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -142,7 +151,7 @@ def start_program(home: Path) -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def program(start_program: Callable[..., subprocess.Popen[str]]) -> Unspool:
+def program(start_program: Callable[..., Program]) -> Unspool:
     """Runs the program as a separate process, to its end."""
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Result:

@@ -4,13 +4,13 @@ import json
 import re
 import signal
 import time
+import urllib.error
 import urllib.request
 
 import pytest
 
 from unspool.cli.stores import opened
-from unspool.eventstore.events import Event
-from unspool.eventstore.records import Commit, Consumer, ExecutionKey, Outcome
+from unspool.eventstore.records import Consumer
 
 STORE = "sqlite:///shared.db"
 PATIENT = ("--timeout", "60")
@@ -227,12 +227,21 @@ def test_the_log_level_is_a_setting(shared, program):
     assert "UNSPOOL_LOG_LEVEL" in result.stderr
 
 
+def is_ready(address):
+    try:
+        with urllib.request.urlopen(f"{address}/health/ready", timeout=10) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError as error:
+        error.close()
+        assert error.code == 503
+        return False
+
+
 def test_dev_is_everything_in_one_process(shared, start_program, unspool):
     with start_program("dev", "greet.yaml", "shell.yaml", "--port", "0") as process:
         address = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
-        with urllib.request.urlopen(f"{address}/health/ready", timeout=10) as answer:
-            assert answer.status == 200
+        await_condition(lambda: is_ready(address), 60)
         assert unspool("start", "shop/shell", "--wait").json == "hello"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
@@ -293,32 +302,26 @@ def test_an_execution_is_shown_as_text(shared, unspool):
     assert "\x1b" not in shown
 
 
-async def progressed(url, *events):
-    """Adds events to execution `one`."""
-    async with opened(url, {}) as store:
-        key = ExecutionKey("default", "one")
-        last = await store.last_event(key)
-        version = last.seq if last else 0
-        numbered = tuple(
-            Event(version + n, kind, 1_000 * n, "/do/0/sync", run, data)
-            for n, (kind, run, data) in enumerate(events, 1)
-        )
-        commit = Commit(key=key, commit_id=f"c{version}", expected_version=version, events=numbered)
-        assert await store.commit(commit) is Outcome.COMMITTED
+def test_the_progress_of_tasks_that_run_is_shown(services, unspool, home):
+    (home / "sync.yaml").write_text(
+        "document: {dsl: '1.0.3', namespace: shop, name: sync, version: '1.0.0'}\n"
+        "do:\n"
+        "- sync:\n"
+        f"    run: {{shell: {{command: 'echo half; until test -e {home / 'go'}; do sleep 0.05; done'}}}}\n"
+    )
+    unspool("deploy", "sync.yaml")
+    unspool("start", "shop/sync", "--id", "one")
 
+    def progress():
+        return unspool("executions", "show", "one", "--json").json["progress"]
 
-def test_the_progress_of_tasks_that_run_is_shown(shared, unspool, run_coroutine):
-    def report(run, value):
-        return "task.progressed", run, {"progress": value}
-
-    unspool("deploy", "greet.yaml")
-    unspool("start", "shop/greet", "--id", "one")
-    run_coroutine(progressed(shared, report("1", 5), report("2", {"rows": 1}), report("2", {"rows": 2})))
-    shown = unspool("executions", "show", "one", "--json").json["progress"]
-    assert [each["progress"] for each in shown] == [5, {"rows": 2}]
-    assert {each["task"] for each in shown} == {"/do/0/sync"}
-    run_coroutine(progressed(shared, ("task.completed", "1", {"output": 1}), ("task.faulted", "2", {})))
-    assert unspool("executions", "show", "one", "--json").json["progress"] == []
+    await_condition(progress, 60)
+    [shown] = progress()
+    assert shown["task"] == "/do/0/sync"
+    assert "half" in json.dumps(shown["progress"])
+    (home / "go").touch()
+    await_status(unspool, "one", "completed")
+    assert progress() == []
 
 
 async def stuck_letter(url):
