@@ -5,16 +5,9 @@ import time
 from typing import Any
 
 from unspool.eventstore.ids import new_id
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    Definition,
-    ExecutionFilter,
-    ExecutionKey,
-    ExecutionRecord,
-    Start,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Definition, ExecutionKey, ExecutionRecord, Start, Status, WorkflowRef
 
 TENANT = "default"
 LIMIT_SECONDS = 120.0

@@ -13,14 +13,10 @@ import aiohttp
 
 from benchmarks import driver, processes, workloads
 from benchmarks.measurements import Figures, percentile
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent
-from unspool.eventstore.records import (
-    ExecutionFilter,
-    ExecutionKey,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import ExecutionKey, Status, WorkflowRef
 
 Place = Callable[[], AbstractContextManager[tuple[str, list[int]]]]
 """Makes an empty store; yields its URL, and the ids of its processes."""

@@ -10,17 +10,9 @@ from benchmarks import driver, processes
 from benchmarks.measurements import Figures
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    Commit,
-    ExecutionFilter,
-    ExecutionKey,
-    IndexUpdate,
-    Parent,
-    Start,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Commit, ExecutionKey, IndexUpdate, Parent, Start, Status, WorkflowRef
 
 BATCH = 500
 REPEATS = 15

@@ -6,12 +6,12 @@ from statistics import median
 
 from benchmarks import driver, processes
 from benchmarks.measurements import Figures, percentile
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     Delivery,
     ExecutionKey,
     Message,

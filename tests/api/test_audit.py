@@ -6,7 +6,8 @@ import pytest
 from tests.api.keys import ON, bearer, key_for
 
 from unspool.cli.node import Node
-from unspool.eventstore.records import Consumer, ExecutionKey, Status
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.records import ExecutionKey, Status
 from unspool.worker.interpreter import fold
 from unspool.worker.interpreter.state import State
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from unspool.eventstore.records import Consumer, MessageKind
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.records import MessageKind
 
 WORKER = Consumer("workers", "one")
 

@@ -7,7 +7,8 @@ import time
 import aiohttp
 import pytest
 
-from unspool.eventstore.records import Consumer, MessageKind, Status
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.records import MessageKind, Status
 
 WORKER = Consumer("workers", "one")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

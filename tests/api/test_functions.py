@@ -1,7 +1,7 @@
 """The functions of executors over HTTP."""
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.functions import RegisteredFunction
-from unspool.eventstore.records import Consumer
 
 
 async def test_registered_functions_are_listed_with_their_executors(api, store):

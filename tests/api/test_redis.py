@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from unspool.eventstore.records import Consumer, MessageKind, Status
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.records import MessageKind, Status
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 

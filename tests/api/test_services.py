@@ -7,16 +7,8 @@ import socket
 import jsonschema
 from tests.background import repeating, served
 
-from unspool.eventstore.records import (
-    EXECUTORS,
-    TIMERS,
-    Capacity,
-    Commit,
-    Consumer,
-    ExecutionKey,
-    Load,
-    TaskRequest,
-)
+from unspool.eventstore.consumers import EXECUTORS, TIMERS, Capacity, Consumer, Load
+from unspool.eventstore.records import Commit, ExecutionKey, TaskRequest
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 

@@ -11,8 +11,8 @@ from tests.api.keys import ON, bearer, key_for
 
 from unspool.api.access import ACCESS
 from unspool.cli.node import Node
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import Consumer
 
 DEADLINE_SECONDS = 60
 

@@ -7,7 +7,7 @@ import pytest
 from tests.monitoring.metrics import Exposition
 
 from unspool.api.transports import Transports
-from unspool.eventstore.records import SENDERS, Consumer
+from unspool.eventstore.consumers import SENDERS, Consumer
 from unspool.eventstore.sinks import SinkProgress, SinkStatus
 
 SENDER = Consumer(SENDERS, "s1")

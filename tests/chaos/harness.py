@@ -17,17 +17,9 @@ from tests.chaos.programs import ref_of, text_of
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
+from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    WORKERS,
-    Consumer,
-    Definition,
-    Delivery,
-    ExecutionKey,
-    Message,
-    Start,
-    Status,
-)
+from unspool.eventstore.records import Definition, Delivery, ExecutionKey, Message, Start, Status
 from unspool.eventstore.retry import retry_until_available
 
 TENANT = "default"

@@ -13,7 +13,8 @@ from tests.redis_proxy import RedisProxy
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
-from unspool.eventstore.records import Definition, ExecutionFilter, ExecutionKey, Start, WorkflowRef
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import Definition, ExecutionKey, Start, WorkflowRef
 from unspool.eventstore.redis import scripts
 
 pytestmark = [

@@ -15,10 +15,10 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.built_in import schedule_key
 from unspool.eventstore.ids import derived_id
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Definition,
-    ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Message,

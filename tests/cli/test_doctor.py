@@ -9,23 +9,11 @@ from typing import Any
 import pytest
 from tests.background import repeating
 
+from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Capacity, Consumer, Load
 from unspool.eventstore.events import Event
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    EXECUTORS,
-    TIMERS,
-    WORKERS,
-    Capacity,
-    Commit,
-    Consumer,
-    ExecutionKey,
-    Load,
-    Start,
-    TaskRequest,
-    Timer,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Commit, ExecutionKey, Start, TaskRequest, Timer, WorkflowRef
 from unspool.eventstore.sinks import SinkProgress
 
 REF = WorkflowRef("shop", "order", "1.0.0")

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from unspool.cli.stores import opened
-from unspool.eventstore.records import Consumer
+from unspool.eventstore.consumers import Consumer
 
 STORE = "sqlite:///shared.db"
 PATIENT = ("--timeout", "60")

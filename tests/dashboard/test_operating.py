@@ -7,8 +7,8 @@ from uuid import uuid4
 from playwright.async_api import Browser, Page, expect
 from tests.dashboard.conftest import SLEEP, Server, Watched, running, store_in, visitor
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import Consumer
 
 NIGHTLY = """\
 document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent, IndexEntry, Shapes, Subscription
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     Definition,
     Delivery,
     ExecutionKey,

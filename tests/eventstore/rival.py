@@ -13,10 +13,10 @@ import random
 import sys
 from pathlib import Path
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     Delivery,
     ExecutionKey,
     Message,

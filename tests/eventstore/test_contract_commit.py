@@ -5,14 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.records import (
-    Consumer,
-    IndexUpdate,
-    MessageKind,
-    Outcome,
-    Status,
-)
+from unspool.eventstore.records import IndexUpdate, MessageKind, Outcome, Status
 
 
 async def test_a_commit_makes_all_its_parts_true(store, make, hands):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from unspool.eventstore.consumers import Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import Load
 
 
 async def test_a_message_goes_to_one_consumer(store, make, hands):

@@ -3,12 +3,8 @@
 import pytest
 
 from unspool.eventstore.built_in import SCHEDULE, schedule_key
-from unspool.eventstore.records import (
-    ExecutionFilter,
-    IndexUpdate,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import IndexUpdate, Status, WorkflowRef
 
 ANY = ExecutionFilter()
 

@@ -18,13 +18,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     Delivery,
-    ExecutionFilter,
     ExecutionKey,
     IndexUpdate,
     Message,

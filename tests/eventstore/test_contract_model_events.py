@@ -18,11 +18,11 @@ from hypothesis.stateful import (
 )
 from tests.eventstore.conftest import keys_of
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent, EventBatch, IndexEntry, Subscription
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     Delivery,
     ExecutionKey,
     MessageKind,

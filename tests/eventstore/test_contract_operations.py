@@ -8,20 +8,9 @@ import time
 import orjson
 import pytest
 
+from unspool.eventstore.consumers import APIS, EXECUTORS, TIMERS, WORKERS, Capacity, Consumer, Load
 from unspool.eventstore.operations import Waiting
-from unspool.eventstore.records import (
-    APIS,
-    EXECUTORS,
-    TIMERS,
-    WORKERS,
-    Capacity,
-    Consumer,
-    Load,
-    Message,
-    MessageKind,
-    TaskRequest,
-    Timer,
-)
+from unspool.eventstore.records import Message, MessageKind, TaskRequest, Timer
 
 QUEUES = {"http", "shell"}
 

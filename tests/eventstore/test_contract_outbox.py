@@ -4,15 +4,8 @@ import asyncio
 
 from tests.background import repeating
 
-from unspool.eventstore.records import (
-    ExecutionFilter,
-    MessageKind,
-    Outcome,
-    Parent,
-    SendMessage,
-    StartExecution,
-    Status,
-)
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import MessageKind, Outcome, Parent, SendMessage, StartExecution, Status
 
 
 def start_of(make, id_: str, **changes) -> StartExecution:

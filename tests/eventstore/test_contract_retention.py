@@ -5,14 +5,8 @@ import asyncio
 import pytest
 
 from unspool.eventstore.idempotency_keys import IdempotencyKey
-from unspool.eventstore.records import (
-    ExecutionFilter,
-    ExecutionKey,
-    IndexUpdate,
-    Parent,
-    Snapshot,
-    Status,
-)
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import ExecutionKey, IndexUpdate, Parent, Snapshot, Status
 
 LATER = 1_000_000
 

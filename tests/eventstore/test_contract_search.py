@@ -3,16 +3,8 @@
 import pytest
 
 from unspool.eventstore.built_in import SCHEDULE, schedule_key
-from unspool.eventstore.records import (
-    Count,
-    ExecutionFilter,
-    IndexUpdate,
-    Parent,
-    StartExecution,
-    Status,
-    TagUpdate,
-    WorkflowRef,
-)
+from unspool.eventstore.listing import Count, ExecutionFilter
+from unspool.eventstore.records import IndexUpdate, Parent, StartExecution, Status, TagUpdate, WorkflowRef
 
 PACK = WorkflowRef("shop", "pack", "1.0.0")
 

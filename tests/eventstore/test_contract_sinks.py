@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 from tests.eventstore.conftest import keys_of
 
+from unspool.eventstore.consumers import SENDERS, Consumer
 from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.event_settings import EventSettings
-from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.sinks import SinkProgress
 
 SENDER = Consumer(SENDERS, "s1")

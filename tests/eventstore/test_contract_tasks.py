@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
-from unspool.eventstore.records import Consumer, Renewal
+from unspool.eventstore.records import Renewal
 
 
 async def test_a_task_goes_to_one_executor_of_its_queue(store, make, hands):

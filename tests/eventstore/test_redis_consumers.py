@@ -7,16 +7,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from unspool.eventstore.consumers import Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import (
-    Consumer,
-    ExecutionKey,
-    Load,
-    Outcome,
-    Renewal,
-    TaskRequest,
-    Timer,
-)
+from unspool.eventstore.records import ExecutionKey, Outcome, Renewal, TaskRequest, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 

@@ -6,12 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import (
-    ExecutionKey,
-    IndexUpdate,
-    Status,
-    Timer,
-)
+from unspool.eventstore.records import ExecutionKey, IndexUpdate, Status, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 SLEEPERS = 2_000

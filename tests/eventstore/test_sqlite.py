@@ -12,14 +12,8 @@ import pytest
 
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
 from unspool.eventstore.idempotency_keys import IdempotencyKey
-from unspool.eventstore.records import (
-    ExecutionFilter,
-    IndexUpdate,
-    Outcome,
-    Parent,
-    Snapshot,
-    Status,
-)
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import IndexUpdate, Outcome, Parent, Snapshot, Status
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 

@@ -10,14 +10,7 @@ import pytest
 from tests.background import served
 
 from unspool.definitions.expressions import JqPool
-from unspool.eventstore.records import (
-    Definition,
-    ExecutionKey,
-    PublishEvent,
-    Start,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Definition, ExecutionKey, PublishEvent, Start, Status, WorkflowRef
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 from unspool.timer_service.service import TimerService, TimerSettings
 from unspool.worker.service import WorkerService

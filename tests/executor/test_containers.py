@@ -301,7 +301,7 @@ async def test_the_sweep_removes_containers_when_their_time_has_come(container, 
 EXECUTOR = """
 import asyncio, sys
 from tests.task_contexts import task_context
-from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.records import (TaskRequest)
 from unspool.executor.handlers import default_handlers
 from unspool.executor.settings import ExecutorSettings
 

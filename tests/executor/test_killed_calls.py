@@ -12,17 +12,10 @@ from aiohttp import web
 from tests.executor.openapi_documents import openapi_3
 
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
-from unspool.eventstore.records import (
-    Commit,
-    Consumer,
-    ExecutionKey,
-    MessageKind,
-    Start,
-    TaskRequest,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Commit, ExecutionKey, MessageKind, Start, TaskRequest, WorkflowRef
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 

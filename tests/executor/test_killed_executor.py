@@ -13,13 +13,7 @@ import pytest
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
-from unspool.eventstore.records import (
-    Commit,
-    ExecutionKey,
-    Start,
-    TaskRequest,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Commit, ExecutionKey, Start, TaskRequest, WorkflowRef
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 from unspool.executor import group_killer
 from unspool.executor.process_groups import ProcessGroups

@@ -172,7 +172,7 @@ async def test_a_call_that_takes_too_long_is_a_timeout_error(mcp, tmp_path, even
 EXECUTOR = """
 import asyncio, sys
 from tests.task_contexts import task_context
-from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.records import (TaskRequest)
 from unspool.executor.handlers import default_handlers
 from unspool.executor.settings import ExecutorSettings
 

@@ -10,13 +10,13 @@ import pytest
 
 from unspool.definitions.errors import runtime
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     ExecutionKey,
     Message,
     MessageKind,

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from tests.background import served
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     ExecutionKey,
     IndexUpdate,
     MessageKind,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.idempotency_keys import IdempotencyKey
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.rate_limits import Rate
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
-    ExecutionFilter,
     ExecutionKey,
     IndexUpdate,
     Message,

@@ -17,12 +17,12 @@ from tests.worker.test_service import (
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import (
-    Consumer,
     Definition,
-    ExecutionFilter,
     ExecutionKey,
     Message,
     MessageKind,

@@ -11,20 +11,10 @@ import pytest
 from tests.background import served
 
 from unspool.definitions.expressions import JqPool
+from unspool.eventstore.consumers import WORKERS, Consumer, Load
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    WORKERS,
-    Consumer,
-    Definition,
-    Delivery,
-    ExecutionKey,
-    Load,
-    Message,
-    Start,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Definition, Delivery, ExecutionKey, Message, Start, Status, WorkflowRef
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 

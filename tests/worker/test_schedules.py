@@ -13,14 +13,13 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.built_in import schedule_key
+from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.ids import derived_id
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
-    WORKERS,
     Commit,
-    Consumer,
     Definition,
-    ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Message,

@@ -13,13 +13,13 @@ from tests.background import repeating, served
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event, encode_entry
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Commit,
-    Consumer,
     Definition,
     Delivery,
     ExecutionKey,

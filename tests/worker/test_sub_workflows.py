@@ -6,14 +6,7 @@ from tests.worker.test_service import deploy, ended, output, start, working
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import (
-    Message,
-    MessageKind,
-    SendMessage,
-    StartExecution,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Message, MessageKind, SendMessage, StartExecution, Status, WorkflowRef
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.replay import verify
 

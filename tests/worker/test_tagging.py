@@ -12,14 +12,8 @@ from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid
-from unspool.eventstore.records import (
-    Definition,
-    ExecutionFilter,
-    ExecutionKey,
-    MessageKind,
-    Start,
-    WorkflowRef,
-)
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import Definition, ExecutionKey, MessageKind, Start, WorkflowRef
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.replay import verify
 

@@ -9,13 +9,7 @@ from tests.background import served
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import (
-    Definition,
-    ExecutionKey,
-    Start,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Definition, ExecutionKey, Start, Status, WorkflowRef
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 

@@ -11,12 +11,7 @@ from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Plan
 from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore.events import Event, decode_entry, encode_entry
-from unspool.eventstore.records import (
-    Message,
-    MessageKind,
-    Outgoing,
-    TaskRequest,
-)
+from unspool.eventstore.records import Message, MessageKind, Outgoing, TaskRequest
 from unspool.eventstore.texts import sha256_of
 from unspool.executor.outcome import FetchedText
 from unspool.worker.interpreter import State, decide, evolve

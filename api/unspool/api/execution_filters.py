@@ -8,7 +8,8 @@ from typing import Final
 
 from unspool.definitions.tag_name import MAX_TAGS
 from unspool.eventstore import ids
-from unspool.eventstore.records import ExecutionFilter, Status
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import Status
 from unspool.eventstore.tags import BadTags, check_tag
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

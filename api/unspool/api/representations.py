@@ -12,13 +12,7 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.operations import LiveConsumer
 from unspool.eventstore.port import Histories
-from unspool.eventstore.records import (
-    ExecutionRecord,
-    Message,
-    Parent,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import ExecutionRecord, Message, Parent, Status, WorkflowRef
 from unspool.worker.schedule.operations import id_of
 from unspool.worker.schedule.state import ScheduleState
 

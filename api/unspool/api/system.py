@@ -7,11 +7,11 @@ from unspool.api.representations import service_json
 from unspool.api.transports import Transports
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.consumers import WORKERS
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.monitoring.monitor import NO_ANSWER
 from unspool.eventstore.monitoring.store_status import StoreStatus
 from unspool.eventstore.operations import Waiting
-from unspool.eventstore.records import WORKERS
 
 
 async def list_services(call: Call) -> Response:

@@ -23,14 +23,9 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore import execution_search
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    ExecutionFilter,
-    ExecutionKey,
-    ExecutionRecord,
-    MessageKind,
-    WorkflowRef,
-)
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, MessageKind, WorkflowRef
 
 _PAGE: Final = 200
 

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.consumers import TIMERS
 from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.monitoring.presence import Presence
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import TIMERS
 from unspool.eventstore.settings import from_environment
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 

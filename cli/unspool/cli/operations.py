@@ -15,12 +15,7 @@ from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import print_json, say
 from unspool.cli.stores import opened, store_url, url_of_execution
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    ExecutionKey,
-    ExecutionRecord,
-    Message,
-    MessageKind,
-)
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message, MessageKind
 
 _DONE: Final = {
     MessageKind.CANCEL: "cancelled",

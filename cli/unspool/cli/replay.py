@@ -19,8 +19,9 @@ from unspool.cli.output import print_json, print_line, say
 from unspool.cli.state_at import StateAt, print_state
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.verification import Verifier, print_result
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionFilter, ExecutionKey, ExecutionRecord
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.settings import from_environment
 from unspool.worker.settings import WorkerSettings
 

@@ -26,12 +26,12 @@ from unspool.cli.jq import jq_pool
 from unspool.cli.terminal import printable
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.consumers import APIS
 from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.monitoring.monitor import Monitor
 from unspool.eventstore.monitoring.presence import Presence
 from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import APIS
 from unspool.eventstore.settings import from_environment
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.settings import ExecutorSettings

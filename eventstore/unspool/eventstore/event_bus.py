@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
-from unspool.eventstore.records import Consumer
 
 KEPT_EVENTS: Final = 1_000
 """How many events a bus keeps after they are matched: the newest ones."""

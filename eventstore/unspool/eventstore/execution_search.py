@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.ids import STORED_ID
-from unspool.eventstore.records import ExecutionFilter, ExecutionRecord
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import ExecutionRecord
 
 _CURSOR: Final = re.compile(rf"([0-9]{{1,18}})_({STORED_ID.pattern})")
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final, NamedTuple, Protocol
 
-from unspool.eventstore.records import APIS, EXECUTORS, SENDERS, TIMERS, WORKERS, Capacity, Load
+from unspool.eventstore.consumers import APIS, EXECUTORS, SENDERS, TIMERS, WORKERS, Capacity, Load
 from unspool.eventstore.this_process import Process
 
 _SERVICES: Final = {

@@ -10,30 +10,25 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from unspool.eventstore.api_keys import ApiKeys
+from unspool.eventstore.consumers import NO_CAPACITY, Capacity, Consumer, Load
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import Functions
 from unspool.eventstore.idempotency_keys import IdempotencyKeys
+from unspool.eventstore.listing import Count, ExecutionFilter, Page
 from unspool.eventstore.operations import Operations
 from unspool.eventstore.rate_limits import RateLimits
 from unspool.eventstore.records import (
-    NO_CAPACITY,
-    Capacity,
     Commit,
-    Consumer,
-    Count,
     Definition,
     Delivery,
-    ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Fired,
-    Load,
     Loaded,
     Message,
     Outcome,
-    Page,
     Renewal,
     Snapshot,
     Start,

@@ -10,13 +10,6 @@ from unspool.eventstore.published_events import CloudEvent, Subscription
 from unspool.eventstore.tags import Tags, no_tags
 
 DEFAULT_TENANT: Final = "default"
-WORKERS: Final = "workers"
-EXECUTORS: Final = "executors"
-SENDERS: Final = "senders"
-TIMERS: Final = "timers"
-APIS: Final = "apis"
-"""The roles of consumers. Senders send published events to sinks. Timer services and APIs get no deliveries:
-they only show that they are alive."""
 
 
 class Status(StrEnum):
@@ -367,60 +360,6 @@ class ExecutionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of executions."""
-
-    items: tuple[ExecutionRecord, ...]
-    cursor: str | None
-    """Opaque; None on the last page. The next page begins there.
-
-    A page with a cursor can have fewer items than the limit, or none: a search for a rare combination reads a
-    limited number of executions for one page.
-    """
-
-
-class Count(NamedTuple):
-    """A number of executions."""
-
-    number: int
-    exact: bool
-    """False: there are at least so many."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionFilter:
-    """Which executions to list: those that all members match. None, or an empty member, matches all."""
-
-    statuses: frozenset[Status] = frozenset()
-    """In one of these statuses."""
-    workflow: tuple[str, str] | None = None
-    """Namespace and name."""
-    version: str | None = None
-    """Version of the workflow, of one that `workflow` names."""
-    since: int | None = None
-    """Created at or after this time, milliseconds since 1970."""
-    until: int | None = None
-    """Created before this time, milliseconds since 1970."""
-    id: str | None = None
-    id_prefix: str | None = None
-    """What the id begins with. The list is then in the order of the ids, the last one first."""
-    parent: str | None = None
-    """The execution that started them as sub-workflows."""
-    tags: Tags = field(default_factory=no_tags)
-    """They have all these tags."""
-
-    def __post_init__(self) -> None:
-        """Refuses a version without a workflow (`ValueError`)."""
-        if self.version is not None and self.workflow is None:
-            raise ValueError("a version needs a workflow")
-
-    @property
-    def by_id(self) -> bool:
-        """Whether the list is in the order of the ids."""
-        return self.id_prefix is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A cached state at a version, so that folding does not start at the first event."""
 
@@ -456,36 +395,3 @@ class Fired:
     """When the earliest remaining timer is due, milliseconds since 1970."""
     late: int = field(default=0, compare=False)
     """By how many milliseconds the latest of the fired timers was late."""
-
-
-class Load(StrEnum):
-    """How much a worker has to do."""
-
-    FREE = "free"
-    """It would begin with more at once."""
-    BUSY = "busy"
-    FULL = "full"
-    """Messages that it has received have waited for some time."""
-
-
-class Capacity(NamedTuple):
-    """What a consumer holds, and what it can hold."""
-
-    used: int = 0
-    most: int = 0
-    """0 if it is not known."""
-
-
-NO_CAPACITY: Final = Capacity()
-
-
-@dataclass(frozen=True, slots=True)
-class Consumer:
-    """A process that receives deliveries."""
-
-    role: str
-    """`WORKERS`, `EXECUTORS`, `SENDERS`, `TIMERS` or `APIS`."""
-    name: str
-    """Unique among live consumers."""
-    queues: frozenset[str] = field(default_factory=frozenset)
-    """Task queues it serves (executors)."""

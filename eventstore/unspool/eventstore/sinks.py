@@ -8,8 +8,8 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.published_events import EventBatch
-from unspool.eventstore.records import Consumer
 
 log = logging.getLogger(__name__)
 

@@ -15,20 +15,11 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.tasks import call_registered
 from unspool.definitions.tasks.request import queue_of
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.consumers import EXECUTORS, Capacity, Consumer, Load
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
 from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import (
-    EXECUTORS,
-    Capacity,
-    Consumer,
-    Delivery,
-    Load,
-    Message,
-    MessageKind,
-    Renewal,
-    TaskRequest,
-)
+from unspool.eventstore.records import Delivery, Message, MessageKind, Renewal, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.eventstore.waiting import cancel

@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Final
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.event_bus import EventBus
-from unspool.eventstore.records import Consumer
 from unspool.eventstore.retry import retry_until_available
 from unspool.worker.interpreter.event_index import EventKeys
 

@@ -9,14 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from unspool.eventstore.consumers import Consumer, Load
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    Consumer,
-    Delivery,
-    ExecutionKey,
-    Load,
-    Message,
-)
+from unspool.eventstore.records import Delivery, ExecutionKey, Message
 from unspool.worker.tenant_threads import TenantThreads, Work
 
 RELIEF_SECONDS: Final = 0.5

@@ -18,18 +18,11 @@ from typing import Final
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.schedules.event_trigger import event_trigger_of
 from unspool.eventstore.clock import Clock, SystemClock
+from unspool.eventstore.consumers import WORKERS, Capacity, Consumer, Load
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import (
-    WORKERS,
-    Capacity,
-    Consumer,
-    Delivery,
-    ExecutionKey,
-    Load,
-    Message,
-)
+from unspool.eventstore.records import Delivery, ExecutionKey, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.worker.batch_processor import BatchProcessor

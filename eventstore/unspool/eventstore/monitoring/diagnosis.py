@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Load
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.monitoring.store_status import StoreStatus
 from unspool.eventstore.operations import Finding, LiveConsumer
-from unspool.eventstore.records import EXECUTORS, TIMERS, WORKERS, Load
 from unspool.eventstore.sinks import SinkStatus
 from unspool.eventstore.sources import SourceStatus
 

@@ -4,10 +4,10 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.monitoring.health import HEARTBEAT, STALLED_SECONDS, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import Consumer
 from unspool.eventstore.retry import run_periodically
 from unspool.eventstore.waiting import done_before
 

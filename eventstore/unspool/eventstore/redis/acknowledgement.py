@@ -5,14 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from unspool.eventstore.records import (
-    EXECUTORS,
-    WORKERS,
-    Delivery,
-    Message,
-    MessageKind,
-    TaskRequest,
-)
+from unspool.eventstore.consumers import EXECUTORS, WORKERS
+from unspool.eventstore.records import Delivery, Message, MessageKind, TaskRequest
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument

@@ -6,15 +6,10 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from unspool.eventstore.consumers import EXECUTORS, WORKERS
 from unspool.eventstore.errors import NotFound, StoreError, StoreUnavailable
 from unspool.eventstore.events import encode_entry
-from unspool.eventstore.records import (
-    EXECUTORS,
-    WORKERS,
-    Commit,
-    IndexUpdate,
-    Outcome,
-)
+from unspool.eventstore.records import Commit, IndexUpdate, Outcome
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.batched_calls import by_shard
 from unspool.eventstore.redis.codec import (

@@ -7,16 +7,10 @@ import asyncio
 import re
 from typing import Any, Final, NamedTuple
 
+from unspool.eventstore.consumers import EXECUTORS, WORKERS
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.records import (
-    EXECUTORS,
-    WORKERS,
-    Delivery,
-    ExecutionKey,
-    Message,
-    TaskRequest,
-)
+from unspool.eventstore.records import Delivery, ExecutionKey, Message, TaskRequest
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.acknowledgement import group_of, places_in_order
 from unspool.eventstore.redis.codec import decode_message, decode_task

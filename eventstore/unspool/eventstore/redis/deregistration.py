@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from unspool.eventstore.records import Consumer
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.members import Members

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
-from unspool.eventstore.records import WORKERS, Consumer
 from unspool.eventstore.redis import keys, publishing, scripts
 from unspool.eventstore.redis.keys import Bus
 from unspool.eventstore.redis.look_backs import LookBacks

@@ -5,15 +5,11 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from unspool.eventstore.consumers import WORKERS
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event, decode_entry
 from unspool.eventstore.ids import STORED_ID
-from unspool.eventstore.records import (
-    WORKERS,
-    ExecutionKey,
-    Snapshot,
-    Start,
-)
+from unspool.eventstore.records import ExecutionKey, Snapshot, Start
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.failures import as_store_error

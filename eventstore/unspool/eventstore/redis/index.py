@@ -5,13 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from unspool.eventstore.records import (
-    ExecutionKey,
-    ExecutionRecord,
-    Parent,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Parent, Status, WorkflowRef
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.tags import NO_TAGS
 

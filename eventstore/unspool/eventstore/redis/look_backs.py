@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.consumers import WORKERS
 from unspool.eventstore.published_events import KeysOf, PublishedEvent, Shapes
-from unspool.eventstore.records import WORKERS, Message, MessageKind
+from unspool.eventstore.records import Message, MessageKind
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import encode_message
 from unspool.eventstore.redis.keys import Bus, Shard, TenantKeys

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.consumers import WORKERS
 from unspool.eventstore.published_events import EventBatch, KeysOf, Shapes
-from unspool.eventstore.records import WORKERS
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.look_backs import LookBacks

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.consumers import NO_CAPACITY, Capacity, Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import NO_CAPACITY, Capacity, Consumer, Load
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session

@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.consumers import Capacity
 from unspool.eventstore.operations import Backlog, Inspection, LiveConsumer, Waiting
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
-from unspool.eventstore.records import Capacity
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.inspection import inspected
 from unspool.eventstore.redis.keys import Shard, members

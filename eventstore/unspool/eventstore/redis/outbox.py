@@ -14,14 +14,8 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Final, NamedTuple
 
-from unspool.eventstore.records import (
-    WORKERS,
-    ExecutionKey,
-    Outgoing,
-    PublishEvent,
-    SendMessage,
-    StartExecution,
-)
+from unspool.eventstore.consumers import WORKERS
+from unspool.eventstore.records import ExecutionKey, Outgoing, PublishEvent, SendMessage, StartExecution
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.codec import Unreadable, decode_outgoing, encode_message
 from unspool.eventstore.redis.keys import Shard

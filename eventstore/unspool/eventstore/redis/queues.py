@@ -5,22 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from unspool.eventstore.records import (
+from unspool.eventstore.consumers import (
     APIS,
     EXECUTORS,
     NO_CAPACITY,
     SENDERS,
     TIMERS,
     WORKERS,
-    Body,
     Capacity,
     Consumer,
-    Delivery,
     Load,
-    Message,
-    Renewal,
-    TaskRequest,
 )
+from unspool.eventstore.records import Body, Delivery, Message, Renewal, TaskRequest
 from unspool.eventstore.redis import acknowledgement, scripts
 from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message

@@ -13,14 +13,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic
 
+from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.errors import StoreError, StoreUnavailable
 from unspool.eventstore.port import HEARTBEAT_SECONDS
-from unspool.eventstore.records import (
-    WORKERS,
-    Body,
-    Consumer,
-    Delivery,
-)
+from unspool.eventstore.records import Body, Delivery
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.acknowledgement import release
 from unspool.eventstore.redis.blocking_read import BlockingRead

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from unspool.eventstore.built_in import NAMESPACE, SCHEDULE
 from unspool.eventstore.execution_search import Place, Walk, cursor_of, fits, joined, place_of
-from unspool.eventstore.records import Count, ExecutionFilter, ExecutionKey, ExecutionRecord, Page, Status
+from unspool.eventstore.listing import Count, ExecutionFilter, Page
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.index import RedisIndex
 from unspool.eventstore.redis.keys import Shard

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from unspool.eventstore.consumers import SENDERS, Consumer
 from unspool.eventstore.published_events import EventBatch
-from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Bus
 from unspool.eventstore.redis.pending_buses import PendingBuses, is_after

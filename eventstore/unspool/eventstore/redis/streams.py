@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from unspool.eventstore.records import WORKERS, Consumer
+from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 

@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 from math import ceil
 from typing import Final
 
-from unspool.eventstore.records import WORKERS, Fired
+from unspool.eventstore.consumers import WORKERS
+from unspool.eventstore.records import Fired
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.due_shards import DueShards
 from unspool.eventstore.redis.keys import Shard

@@ -8,13 +8,7 @@ import orjson
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.ids import new_id
-from unspool.eventstore.records import (
-    Delivery,
-    Message,
-    MessageKind,
-    Status,
-    TaskRequest,
-)
+from unspool.eventstore.records import Delivery, Message, MessageKind, Status, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message
 from unspool.eventstore.sqlite.notifications import queue_topic

@@ -8,16 +8,9 @@ from typing import Final, TypeVar
 
 import orjson
 
+from unspool.eventstore.consumers import NO_CAPACITY, Capacity, Consumer, Load
 from unspool.eventstore.errors import StoreUnavailable
-from unspool.eventstore.records import (
-    NO_CAPACITY,
-    Capacity,
-    Consumer,
-    Delivery,
-    Load,
-    Message,
-    TaskRequest,
-)
+from unspool.eventstore.records import Delivery, Message, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.leases import (
     LIVE,

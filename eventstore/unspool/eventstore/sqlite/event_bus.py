@@ -7,9 +7,9 @@ from typing import Final
 
 import orjson
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.ids import TENANT
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
-from unspool.eventstore.records import Consumer
 from unspool.eventstore.sinks import log_dropped
 from unspool.eventstore.sqlite import look_backs
 from unspool.eventstore.sqlite.bus_retention import Kept

@@ -6,14 +6,7 @@ import orjson
 
 from unspool.eventstore.events import Event, decode_entry
 from unspool.eventstore.ids import STORED_ID, TENANT
-from unspool.eventstore.records import (
-    ExecutionKey,
-    Loaded,
-    Snapshot,
-    Start,
-    Status,
-    start_message,
-)
+from unspool.eventstore.records import ExecutionKey, Loaded, Snapshot, Start, Status, start_message
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import read_record
 from unspool.eventstore.sqlite.mixin import StoreMixin, message_row, put_message

@@ -8,12 +8,8 @@ from typing import Final
 import orjson
 
 from unspool.definitions.json_value import Json
-from unspool.eventstore.records import (
-    Consumer,
-    Delivery,
-    Message,
-    MessageKind,
-)
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.records import Delivery, Message, MessageKind
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import MESSAGES, Row, owner_of

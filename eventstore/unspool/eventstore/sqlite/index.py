@@ -4,13 +4,7 @@ from typing import Any, Final
 
 import orjson
 
-from unspool.eventstore.records import (
-    ExecutionKey,
-    ExecutionRecord,
-    Parent,
-    Status,
-    WorkflowRef,
-)
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Parent, Status, WorkflowRef
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import StoreMixin
 from unspool.eventstore.tags import NO_TAGS

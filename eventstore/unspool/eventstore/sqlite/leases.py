@@ -12,13 +12,9 @@ file do not count (`WriteOutages`).
 from collections.abc import Sequence
 from typing import Any, Final
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
-from unspool.eventstore.records import (
-    Consumer,
-    Delivery,
-    Message,
-    TaskRequest,
-)
+from unspool.eventstore.records import Delivery, Message, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.outages import WriteOutages
 

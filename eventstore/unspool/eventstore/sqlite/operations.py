@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import orjson
 
+from unspool.eventstore.consumers import Capacity, Load
 from unspool.eventstore.operations import Backlog, Inspection, LiveConsumer, Waiting
-from unspool.eventstore.records import Capacity, Load
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.inspection import inspected

@@ -8,7 +8,8 @@ number.
 from typing import Final
 
 from unspool.eventstore.execution_search import Place, Walk, cursor_of, fits, joined, place_of
-from unspool.eventstore.records import Count, ExecutionFilter, ExecutionKey, ExecutionRecord, Page, Status
+from unspool.eventstore.listing import Count, ExecutionFilter, Page
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Status
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.index import read_record
 from unspool.eventstore.sqlite.mixin import StoreMixin

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from unspool.eventstore.execution_search import Place
-from unspool.eventstore.records import ExecutionFilter
+from unspool.eventstore.listing import ExecutionFilter
 
 NOT_BUILT_IN: Final = "NOT (e.id >= '$' AND e.id < '%')"
 

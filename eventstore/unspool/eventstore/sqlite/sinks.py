@@ -6,8 +6,8 @@ from typing import Final
 
 import orjson
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.published_events import EventBatch
-from unspool.eventstore.records import Consumer
 from unspool.eventstore.sinks import SinkProgress, SinkStatus, log_forgotten, summed
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries

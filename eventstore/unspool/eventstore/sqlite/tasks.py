@@ -7,13 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from unspool.eventstore.records import (
-    Consumer,
-    Delivery,
-    Message,
-    Renewal,
-    TaskRequest,
-)
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.records import Delivery, Message, Renewal, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of

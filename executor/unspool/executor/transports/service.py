@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from unspool.eventstore.consumers import SENDERS, Consumer
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import SENDERS, Consumer
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.executor.transports.settings import TransportSettings
 from unspool.executor.transports.sink import Sink, Source

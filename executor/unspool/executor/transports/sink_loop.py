@@ -8,8 +8,8 @@ from typing import Final
 
 import orjson
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.published_events import EventBatch, PublishedEvent
-from unspool.eventstore.records import Consumer
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.eventstore.sinks import EventSinks, SinkProgress
 from unspool.eventstore.waiting import done_before

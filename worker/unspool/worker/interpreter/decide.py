@@ -18,15 +18,7 @@ from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
-from unspool.eventstore.records import (
-    Message,
-    MessageKind,
-    Outgoing,
-    Status,
-    TaskRequest,
-    Timer,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, TaskRequest, Timer, WorkflowRef
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.extensions import Extensions
 from unspool.worker.interpreter.flow import (

@@ -11,14 +11,7 @@ from unspool.definitions.schedules import Schedule, parse_schedule
 from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
-from unspool.eventstore.records import (
-    Message,
-    MessageKind,
-    Outgoing,
-    Status,
-    Timer,
-    WorkflowRef,
-)
+from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, Timer, WorkflowRef
 from unspool.eventstore.semver import order
 from unspool.worker.interpreter import MAX_EVENTS
 from unspool.worker.schedule.builder import EventTriggers, ScheduleBuilder

@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from unspool.eventstore.built_in import SCHEDULE
 from unspool.eventstore.events import Event
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import Histories
 from unspool.eventstore.records import (
-    ExecutionFilter,
     ExecutionKey,
     ExecutionRecord,
     Loaded,

@@ -1,0 +1,46 @@
+"""The processes that take part: their roles, and how much they have to do."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+WORKERS: Final = "workers"
+EXECUTORS: Final = "executors"
+SENDERS: Final = "senders"
+TIMERS: Final = "timers"
+APIS: Final = "apis"
+"""The roles of consumers. Senders send published events to sinks. Timer services and APIs get no deliveries:
+they only show that they are alive."""
+
+
+class Load(StrEnum):
+    """How much a worker has to do."""
+
+    FREE = "free"
+    """It would begin with more at once."""
+    BUSY = "busy"
+    FULL = "full"
+    """Messages that it has received have waited for some time."""
+
+
+class Capacity(NamedTuple):
+    """What a consumer holds, and what it can hold."""
+
+    used: int = 0
+    most: int = 0
+    """0 if it is not known."""
+
+
+NO_CAPACITY: Final = Capacity()
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A process that receives deliveries."""
+
+    role: str
+    """`WORKERS`, `EXECUTORS`, `SENDERS`, `TIMERS` or `APIS`."""
+    name: str
+    """Unique among live consumers."""
+    queues: frozenset[str] = field(default_factory=frozenset)
+    """Task queues it serves (executors)."""
