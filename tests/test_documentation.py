@@ -97,7 +97,17 @@ CITED = re.compile(r"[Ii]nventory ((?:[A-Z]\d+(?:-\d+)?(?:, | and | to )?)+)")
 def test_every_reading_that_is_cited_is_there() -> None:
     listed = set(re.findall(r"\b[A-Z]\d+\b", (ROOT / "docs/readings.md").read_text()))
     parts = (
-        *("definitions", "eventstore", "worker", "executor", "timer_service", "dashboard", "api", "cli"),
+        *(
+            "definitions",
+            "eventstore",
+            "worker",
+            "executor",
+            "timer_service",
+            "dashboard",
+            "client",
+            "api",
+            "cli",
+        ),
         "docs",
     )
     files = [file for part in parts for file in (ROOT / part).rglob("*.*")]

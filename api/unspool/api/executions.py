@@ -114,8 +114,12 @@ async def counts(call: Call) -> Response:
 
 
 async def show(call: Call) -> Response:
-    """Returns one execution."""
-    return json_response(await describe(call.store, await call.execution()))
+    """Returns one execution; with `wait`, as soon as it has ended, or after that time."""
+    wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
+    record = await call.execution()
+    if wait is not None:
+        record = await _wait_until_ended(call, record, wait)
+    return json_response(await describe(call.store, record))
 
 
 async def explain(call: Call) -> Response:
@@ -211,7 +215,7 @@ async def _wait_until_ended(call: Call, record: ExecutionRecord, seconds: float)
         await done_before(waiting, call.client_disconnected(), call.services.closing.wait())
         return await _record(call.store, record.key)
     except StoreUnavailable:
-        return record  # it was started; after an error the client would start it again
+        return record  # it may just have been started; after an error the client would start it again
 
 
 async def _until_ended(store: EventStore, record: ExecutionRecord, seconds: float) -> None:
