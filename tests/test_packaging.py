@@ -55,6 +55,11 @@ def test_each_portion_has_its_packages() -> None:
             assert (package / "py.typed").exists()
 
 
+def test_each_portion_is_in_the_image() -> None:
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{portion}" for portion in PORTIONS} <= set(sent)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[PurePosixPath]:
     """The names of the files in the wheel."""
