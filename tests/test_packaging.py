@@ -11,8 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PORTIONS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["dev-mode-dirs"]
 
-PACKAGES = {portion: {portion} for portion in PORTIONS} | {"executor": {"executor", "functions"}}
-"""By portion, its packages. Authors of functions import `unspool.functions`."""
+PACKAGES = {portion: {portion} for portion in PORTIONS} | {
+    "executor": {"executor", "functions"},
+    "testing": {"testing", "pytest_plugin"},
+}
+"""By portion, its packages. Functions import `unspool.functions`, pytest imports `unspool.pytest_plugin`."""
 
 HEAVY = {"aiohttp", "starlette", "uvicorn", "redis", "hiredis", "jsonschema", "sqlite3"}
 """Libraries that are slow to import and that not every program needs."""
@@ -27,6 +30,8 @@ LIGHT = {
     "unspool.worker.service": HEAVY - {"jsonschema"},
     "unspool.timer_service": HEAVY,
     "unspool.cli.main": HEAVY,
+    "unspool.testing": HEAVY,
+    "unspool.pytest_plugin": HEAVY | {"pydantic", "msgspec", "orjson", "jsonschema_rs", "yaml"},
 }
 """Modules and the libraries that they must not import."""
 
