@@ -3,13 +3,16 @@
 import asyncio
 import re
 import time
+from dataclasses import replace
 
 import pytest
+from tests.api.keys import ON
 from tests.monitoring.metrics import Exposition
 
-from unspool.api.app import RESOURCES
+from unspool.api.access import ACCESS
 from unspool.api.server import listen
 from unspool.api.settings import ApiSettings
+from unspool.dashboard import routes as dashboard_routes
 
 
 async def test_unknown_addresses_are_not_found(api):
@@ -116,27 +119,74 @@ async def test_metrics_count_requests_by_route(api):
     assert Exposition(text).names
 
 
-async def test_the_description_lists_every_path(api):
+async def test_the_description_lists_every_route_and_nothing_else(api):
     document = await api.get("//api/openapi.json")
     described = {
         path: {method.upper() for method in item if method != "parameters"}
         for path, item in document["paths"].items()
     }
-    assert described == {path: set(handlers) for path, handlers in RESOURCES.items()}
-    operations = [o for item in document["paths"].values() for m, o in item.items() if m != "parameters"]
+    files = {route.path for route in dashboard_routes()}
+    served = {route.path: route.methods - {"HEAD"} for route in api.app.routes if route.path not in files}
+    assert described == served
+    operations = list(_operations(document).values())
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     references = set(re.findall(r"'\$ref': '#/([^']+)'", str(document)))
     for reference in references:
         node = document
         for step in reference.split("/"):
             node = node[step]
+    for kind, named in document["components"].items():
+        unused = {f"components/{kind}/{name}" for name in named} - references
+        assert kind == "securitySchemes" or not unused
+
+
+async def test_the_description_says_what_each_route_requires(api, store, running_api):
+    optional = await api.get("//api/openapi.json")
+    async with running_api(store, authentication=ON) as locked:
+        required = await locked.get("//api/openapi.json")
+    for (method, path), operation in _operations(required).items():
+        access = ACCESS[path][method]
+        scopes = [] if access.scope is None else [access.scope.value]
+        expected = [] if access.public else [{"bearer": scopes}, {"session": scopes}]
+        assert operation["security"] == expected
+        assert access.public or operation["responses"].keys() >= {"401", "403", "429"}
+        without = _operations(optional)[method, path]["security"]
+        assert without == (expected and [*expected, {}])
+
+
+async def test_the_description_names_the_cookie_that_browsers_have(api, store, running_api):
+    async with running_api(store, authentication=replace(ON, https=True)) as secure:
+        for each, name in ((api, "unspool_session"), (secure, "__Host-unspool_session")):
+            document = await each.get("//api/openapi.json")
+            assert document["components"]["securitySchemes"]["session"]["name"] == name
+
+
+async def test_every_problem_in_the_description_is_a_problem(api):
+    document = await api.get("//api/openapi.json")
+    for operation in _operations(document).values():
+        for status, response in operation["responses"].items():
+            named = response.get("$ref", "").rpartition("/")[2]
+            described = document["components"]["responses"][named] if named else response
+            is_problem = described.get("content", {}).keys() == {"application/problem+json"}
+            assert is_problem == (status >= "400")
+
+
+def _operations(document):
+    """Returns the operations by method and path."""
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
 
 
 async def test_the_wait_of_operations_is_described(api):
-    paths = (await api.get("//api/openapi.json"))["paths"]
+    document = await api.get("//api/openapi.json")
+    paths, shared = document["paths"], document["components"]["parameters"]
     for operation in ("cancel", "suspend", "resume", "retry"):
         described = paths[f"/api/v1/executions/{{id}}/{operation}"]["post"]
-        wait, reason = described["parameters"]
+        wait, reason = (shared[each["$ref"].rpartition("/")[2]] for each in described["parameters"])
         assert (wait["name"], wait["in"], wait["schema"]["maximum"]) == ("wait", "query", 3600)
         assert (reason["name"], reason["in"], reason["schema"]["maxLength"]) == ("reason", "query", 500)
         assert described["responses"].keys() >= {"200", "202", "409"}
@@ -153,11 +203,25 @@ async def test_path_parameters_are_described(api):
         assert in_path == set(re.findall(r"\{(\w+)\}", path))
 
 
-async def test_the_page_loads_no_external_resources(api):
+@pytest.mark.parametrize("parameter", ["limit", "wait"])
+async def test_a_number_cannot_be_empty(api, greet, parameter):
+    await api.deploy(greet)
+    method, path = {
+        "limit": ("GET", "/executions?limit="),
+        "wait": ("POST", "/workflows/shop/greet/executions?wait="),
+    }[parameter]
+    _, problem = await api.call(method, path, 422)
+    assert parameter in problem["detail"]
+
+
+async def test_the_page_loads_only_files_of_the_api(api):
     response, page = await api.call("GET", "//api/docs", 200)
     assert response.content_type == "text/html"
-    assert "/api/v1/workflows/{namespace}/{name}/executions" in page
-    assert not re.search(r"<(script|link|img|iframe)|https?://|@import|url\(", page)
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) == 5
+    for path in loaded:
+        assert await api.get(f"/{path}")
+    assert not re.search(r"https?://|@import|url\(|<script>|<style", page)
 
 
 async def test_answers_do_not_wait_for_acknowledgements(api):

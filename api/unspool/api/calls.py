@@ -127,7 +127,7 @@ class Call:
         Raises:
             HttpProblem: 422, if it is not.
         """
-        text = self.parameter(name)
+        text = self.request.query_params.get(name)
         if text is None:
             return None
         if not _INTEGER.fullmatch(text) or not minimum <= int(text) <= maximum:
@@ -140,7 +140,7 @@ class Call:
         Raises:
             HttpProblem: 422, if it is not.
         """
-        text = self.parameter(name)
+        text = self.request.query_params.get(name)
         if text is None:
             return None
         try:

@@ -103,9 +103,10 @@ def _frame(event: Event) -> bytes:
 
 
 def _last_event_id(call: Call) -> int | None:
+    after = call.integer("after", minimum=0, maximum=MAX_EVENT_NUMBER)
     text = call.request.headers.get("last-event-id")
     if text is None:
-        return call.integer("after", minimum=0, maximum=MAX_EVENT_NUMBER)
+        return after
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise HttpProblem(400, "Last-Event-ID must be the id of an event in this stream")
     return int(text)

@@ -34,6 +34,7 @@ TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8",
     "": "text/plain; charset=utf-8",
 }
 """The media type of each kind of file. Only these are served."""

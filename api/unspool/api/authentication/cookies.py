@@ -25,18 +25,24 @@ _SECURE: Final = "__Host-unspool_session"
 def set_cookie(response: Response, credential: Credential, seconds: int, *, https: bool) -> None:
     """Gives the browser a session for some seconds."""
     response.set_cookie(
-        _name(https), credential.text(), seconds, path="/", secure=https, httponly=True, samesite="strict"
+        cookie_name(https),
+        credential.text(),
+        seconds,
+        path="/",
+        secure=https,
+        httponly=True,
+        samesite="strict",
     )
 
 
 def delete_cookie(response: Response, *, https: bool) -> None:
     """Removes the session from the browser."""
-    response.delete_cookie(_name(https), path="/", secure=https, httponly=True, samesite="strict")
+    response.delete_cookie(cookie_name(https), path="/", secure=https, httponly=True, samesite="strict")
 
 
 def read_cookie(request: Request, *, https: bool) -> Credential | None:
     """Returns the credential in the cookie; None if there is none."""
-    return parse_credential(request.cookies.get(_name(https), ""))
+    return parse_credential(request.cookies.get(cookie_name(https), ""))
 
 
 def csrf_token(credential: Credential) -> str:
@@ -52,5 +58,6 @@ def is_from_own_page(request: Request, credential: Credential) -> bool:
     return same_origin and hmac.compare_digest(token.encode(), csrf_token(credential).encode())
 
 
-def _name(https: bool) -> str:
+def cookie_name(https: bool) -> str:
+    """Returns the name of the cookie."""
     return _SECURE if https else _PLAIN

@@ -1,0 +1,119 @@
+"""The OpenAPI document of the API: the operations of `openapi.yaml`, completed with what holds by rule.
+
+The rules add what each route requires of its caller, and the problems that the parts of a request can cause.
+A status that neither `openapi.yaml` nor a rule names is never sent on purpose.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import yaml
+
+from unspool.api.access import ACCESS, Access
+from unspool.api.authentication.cookies import cookie_name
+from unspool.definitions.json_value import Json
+
+METHODS: Final = ("get", "post", "delete")
+
+PROBLEMS: Final = {
+    400: "A header, or the body, is malformed",
+    401: "There is no valid credential",
+    403: "The credential lacks a scope or is of another tenant, or a page of another site sends it",
+    404: "The object does not exist, or belongs to another tenant",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    415: "The body has an unsupported media type",
+    421: "The API does not answer to this host name",
+    422: "A parameter, or a value in the body, is not valid",
+    429: "Too many requests of one key, or too many wrong credentials",
+    503: "The store is unavailable, or a service does not run",
+}
+"""What each problem means that a rule adds."""
+
+_BODY: Final = frozenset({400, 408, 413, 415, 422})
+_CREDENTIAL: Final = frozenset({401, 403, 429})
+_FIXED: Final = frozenset({"/api/diagram.css", "/api/openapi.json", "/api/docs"})
+"""These do not need the store."""
+
+
+@cache
+def document(*, authentication: bool, https: bool = False) -> dict[str, Json]:
+    """Returns the document.
+
+    Args:
+        authentication: whether requests need a credential.
+        https: whether browsers use https; the cookie of a session then has another name.
+    """
+    made = deepcopy(_template())
+    made["components"]["securitySchemes"]["session"]["name"] = cookie_name(https)
+    made["components"]["responses"] |= {
+        f"Problem{status}": _problem(status, cause) for status, cause in PROBLEMS.items()
+    }
+    for path, item in made["paths"].items():
+        for method in METHODS:
+            if method in item:
+                access = ACCESS[path][method.upper()]
+                item[method] = _completed(path, method, item, access, authentication)
+    return made
+
+
+@cache
+def _template() -> dict[str, Json]:
+    loaded: dict[str, Json] = yaml.safe_load(files("unspool.api").joinpath("openapi.yaml").read_text("utf-8"))
+    return loaded
+
+
+def _completed(
+    path: str, method: str, item: dict[str, Json], access: Access, authentication: bool
+) -> dict[str, Json]:
+    """Returns an operation with its security and problems."""
+    operation: dict[str, Json] = item[method]
+    problems = {
+        str(status): {"$ref": f"#/components/responses/Problem{status}"}
+        for status in sorted(_problems(path, method, item, access))
+    }
+    responses = dict(sorted((problems | operation["responses"]).items()))
+    return {**operation, "security": _security(access, authentication), "responses": responses}
+
+
+def _security(access: Access, authentication: bool) -> list[Json]:
+    """Returns the accepted credentials with the scope that they need, and no credential if none is needed."""
+    if access.public:
+        return []
+    scopes = [] if access.scope is None else [access.scope.value]
+    return [{"bearer": scopes}, {"session": scopes}, *([] if authentication else [{}])]
+
+
+def _problems(path: str, method: str, item: dict[str, Json], access: Access) -> Iterator[int]:
+    """Yields the statuses of the problems that the parts of a request can cause."""
+    operation = item[method]
+    yield from (400, 421)
+    if path not in _FIXED:
+        yield 503
+    if not access.public:
+        yield from _CREDENTIAL
+    if method != "get":
+        yield 403
+    if "{" in path:
+        yield 404
+    if "parameters" in operation:
+        yield 422
+    if "requestBody" in operation:
+        yield from _BODY
+
+
+def _problem(status: int, cause: str) -> dict[str, Json]:
+    """Returns the description of the response for a problem."""
+    described: dict[str, Json] = {
+        "description": cause,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status in {401, 429, 503}:
+        described["headers"] = {_HEADERS[status]: {"schema": {"type": "string"}}}
+    return described
+
+
+_HEADERS: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
