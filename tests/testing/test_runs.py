@@ -138,6 +138,14 @@ def test_a_test_can_stop_at_a_time(workflow: Make) -> None:
     assert run.duration == timedelta(minutes=90)
 
 
+def test_an_execution_is_cancelled_with_its_sub_workflows(workflow: Make) -> None:
+    child = workflow("do: [{rest: {wait: PT2H}}]", "shipping")
+    run = workflow(PARENT).run({"id": 7}, sub_workflows=[child], cancel_after="PT1H")
+    assert (run.status, run.duration) == ("cancelled", timedelta(hours=1))
+    assert [each.status for each in run.sub_workflows] == ["cancelled"]
+    assert workflow(PARENT).run({"id": 7}, mocks={"ship": 1}, cancel_after="PT1H").output == 1
+
+
 def test_an_execution_without_an_end_fails(workflow: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unspool.testing.simulation.MAX_EVENTS", 5_000)
     with pytest.raises(EndlessExecution, match="does test/test ever end"):

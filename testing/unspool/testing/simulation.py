@@ -46,7 +46,7 @@ from unspool.testing.virtual_time import VirtualTime
 from unspool.worker.interpreter import Decision
 from unspool.worker.interpreter.state import Phase
 
-MAX_EVENTS: Final = 200_000
+MAX_EVENTS: Final = 100_000
 """Events of all histories of a test. More are taken for an execution without an end."""
 
 
@@ -59,6 +59,8 @@ class Surroundings:
     sub_workflows: Sequence[Plan]
     resources: Mapping[str, str]
     """The texts of external resources by their addresses."""
+    cancel_after: Duration | None
+    """When the execution is cancelled."""
 
 
 class Simulation:
@@ -96,6 +98,8 @@ class Simulation:
         id_ = derived_id(self.start, "test")
         self.executions[id_] = execution = Execution(id_, plan)
         self._send(MessageKind.START, id_, {"input": value})
+        if self._given.cancel_after is not None:
+            self._send(MessageKind.CANCEL, id_, {}, self._given.cancel_after.due(self.start))
         while self._go_on():
             pass
         return execution

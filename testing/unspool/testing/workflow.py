@@ -13,7 +13,7 @@ import orjson
 from unspool.definitions.checks import require_valid
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
-from unspool.definitions.durations import parse_duration
+from unspool.definitions.durations import Duration, parse_duration
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
@@ -72,6 +72,7 @@ class Workflow:
         resources: Mapping[str, str] = _NO_RESOURCES,
         start: datetime = START,
         until: Json = None,
+        cancel_after: Json = None,
     ) -> Run:
         """Runs one execution in virtual time, to its end or until nothing happens any more.
 
@@ -83,23 +84,27 @@ class Workflow:
             resources: the texts of functions and schemas at addresses, by address.
             start: the virtual time of the start, with a time zone.
             until: the virtual time after which the test stops, as a duration of the DSL.
+            cancel_after: the virtual time after which the execution is cancelled, as a duration of the DSL.
 
         Raises:
             UnmockedTask: a task needs an executor and has no mock.
             UnknownMock: no task has the name, pointer or kind of a mock.
             MockExhausted: a sequence has no answer for a call.
             EndlessExecution: the execution does not end.
-            BadDuration: `until` is not a duration.
+            BadDuration: `until` or `cancel_after` is not a duration.
         """
         plans = [self.plan, *(each.plan for each in sub_workflows)]
         given = Mocks(mocks)
         if not resources:  # the tasks of functions at addresses are not known yet
             given.check(plans)
         surroundings = Surroundings(
-            mocks=given, events=with_ids(events), sub_workflows=plans, resources=resources
+            mocks=given,
+            events=with_ids(events),
+            sub_workflows=plans,
+            resources=resources,
+            cancel_after=_duration(cancel_after),
         )
-        stop = None if until is None else parse_duration(until)
-        simulation = Simulation(surroundings, _milliseconds(start), stop)
+        simulation = Simulation(surroundings, _milliseconds(start), _duration(until))
         execution = simulation.run(self.plan, {} if input is ... else input)
         return run_of(simulation, execution)
 
@@ -128,6 +133,10 @@ class Workflow:
             occurrences.ended(at + round(run.duration.total_seconds() * 1000))
             runs.append((time, run))
         return runs
+
+
+def _duration(value: Json) -> Duration | None:
+    return None if value is None else parse_duration(value)
 
 
 def _milliseconds(time: datetime) -> int:
