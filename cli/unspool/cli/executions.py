@@ -10,12 +10,13 @@ import click
 
 from unspool.api import waiting
 from unspool.api.representations import describe
+from unspool.cli import remote
 from unspool.cli.filters import filter_options
 from unspool.cli.following import dead_letter_of, record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
 from unspool.cli.operations import operation_command
-from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.options import Place, api_option, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table
 from unspool.cli.stores import each_store, opened, url_of_execution
 from unspool.cli.terminal import printable
@@ -43,16 +44,21 @@ def executions() -> None:
 )
 @filter_options
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many, at most.")
+@api_option
 @place_options
 @json_option
 @asynchronous
 async def list_(
     criteria: ExecutionFilter,
     limit: int,
+    api: str | None,
     place: Place,
     as_json: bool,
 ) -> None:
     """List executions, newest first; with an --id that ends with * in the order of the ids."""
+    if api is not None:
+        await remote.list_executions(api, place, criteria, limit, as_json=as_json)
+        return
     found: list[tuple[ExecutionRecord, Json]] = []
     async with aclosing(each_store(place)) as stores:
         async for store in stores:
@@ -111,11 +117,15 @@ def _duration(record: ExecutionRecord) -> str:
 
 @executions.command("show", epilog=example("unspool executions show 01JD8X4W0M2V5Z7Y3T6K9Q1B0C"))
 @click.argument("id_", metavar="ID")
+@api_option
 @place_options
 @json_option
 @asynchronous
-async def show(id_: str, place: Place, as_json: bool) -> None:
+async def show(id_: str, api: str | None, place: Place, as_json: bool) -> None:
     """Show one execution: status, times, input, output or error."""
+    if api is not None:
+        await remote.show(api, place, id_, as_json=as_json)
+        return
     async with opened(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
         record = await record_of(store, key)

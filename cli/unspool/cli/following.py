@@ -1,6 +1,6 @@
 """Waits for an execution to end and prints its outcome."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import click
@@ -8,6 +8,7 @@ import click
 from unspool.api.representations import describe
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.output import json_text, print_json, say
+from unspool.definitions.json_value import Json
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
@@ -72,8 +73,12 @@ async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
 
 async def print_outcome(store: EventStore, record: ExecutionRecord, *, one_line: bool) -> int:
     """Prints the outcome of an execution and returns the exit code for it."""
-    execution = await describe(store, record)
-    match record.status:
+    return print_ending(await describe(store, record), one_line=one_line)
+
+
+def print_ending(execution: Mapping[str, Json], *, one_line: bool) -> int:
+    """Prints the outcome of an execution, as the API shows it, and returns the exit code for it."""
+    match Status(execution["status"]):
         case Status.COMPLETED:
             print_json(execution["output"], one_line=one_line)
             return Exit.DONE
@@ -81,8 +86,8 @@ async def print_outcome(store: EventStore, record: ExecutionRecord, *, one_line:
             click.echo(json_text(execution["error"]), err=True)
             return Exit.FAULTED
         case Status.CANCELLED:
-            say(f"unspool: execution {record.key.id} was cancelled")
+            say(f"unspool: execution {execution['id']} was cancelled")
             return Exit.CANCELLED
-        case _:
-            say(f"unspool: execution {record.key.id} is still {record.status}")
+        case status:
+            say(f"unspool: execution {execution['id']} is still {status}")
             return Exit.GAVE_UP

@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 
 import click
 
+from unspool.cli import remote
 from unspool.cli.exports import is_file_name, read_export, texts_of, write_export
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.options import Place, api_option, example, json_option, place_options
 from unspool.cli.output import json_text, print_line, print_table, say, shortened
 from unspool.cli.stores import opened, url_of_execution
 from unspool.cli.terminal import is_terminal
@@ -32,16 +33,24 @@ _DATA_WIDTH: Final = 100
 @click.option(
     "--tree", is_flag=True, help="Show the events of sub-workflows too, indented below their `child.started`."
 )
+@api_option
 @place_options
 @json_option
 @asynchronous
-async def history(source: str, export: str | None, tree: bool, place: Place, as_json: bool) -> None:
+async def history(
+    source: str, export: str | None, tree: bool, api: str | None, place: Place, as_json: bool
+) -> None:
     """Show the history of an execution, one event a line.
 
     Give the id of a stored execution, an archived history, or a file that --export has written.
     """
     if export and tree:
         raise click.UsageError("--export writes one history; it does not go with --tree")
+    if api is not None:
+        if export or tree:
+            raise click.UsageError("--export and --tree need a store, not --api")
+        print_events(await remote.history(api, place, source), as_json=as_json)
+        return
     if await asyncio.to_thread(is_file_name, source):
         if export or tree:
             raise click.UsageError("--export and --tree need a stored execution, not a file")

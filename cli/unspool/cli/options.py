@@ -57,6 +57,13 @@ def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
     return placed
 
 
+api_option = click.option(
+    "--api",
+    metavar="URL",
+    help="Work on the API at this address, not on a store, with the key in UNSPOOL_TOKEN.",
+)
+
+
 def store_option(command: CommandT) -> CommandT:
     """Adds `--store`."""
     return click.option(

@@ -13,6 +13,9 @@ class ProgramSettings:
     tenant: str = setting(
         "UNSPOOL_TENANT", DEFAULT_TENANT, "Tenant of the definitions and executions that commands use"
     )
+    token: str = setting(
+        "UNSPOOL_TOKEN", "", "API key or JWT with which commands with --api call the API", secret=True
+    )
     log_level: str = setting(
         "UNSPOOL_LOG_LEVEL",
         "info",

@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from unspool.api.representations import describe, start_conflict
+from unspool.cli import remote
 from unspool.cli.actor import current_user
 from unspool.cli.deployed import deployed, named
 from unspool.cli.exits import CommandError, Exit
@@ -12,6 +13,7 @@ from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.options import (
     Place,
+    api_option,
     example,
     input_option,
     json_option,
@@ -43,16 +45,19 @@ from unspool.eventstore.waiting import done_before
     metavar="SECONDS",
     help="With --wait: exit with 4 after this time.",
 )
+@api_option
 @place_options
 @json_option
 @asynchronous
 async def start(
+    *,
     workflow: str,
     input_text: str,
     id_: str | None,
     tags: Tags,
     wait: bool,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
+    api: str | None,
     place: Place,
     as_json: bool,
 ) -> int:
@@ -63,6 +68,9 @@ async def start(
     if id_ is not None and not ids.EXECUTION_ID.fullmatch(id_):
         raise CommandError(f"an id must match {ids.EXECUTION_ID.pattern}")
     input_ = read_input(input_text)
+    if api is not None:
+        start = remote.NewExecution(workflow, input_, id_, tags)
+        return await remote.start(api, place, start, wait=wait, timeout=timeout, as_json=as_json)
     async with opened(store_url(place)) as store:
         record = await _start(store, place.tenant, workflow, input_, id_, tags)
         if wait:

@@ -1,7 +1,7 @@
 """What the API answers, as typed records. Times are in UTC."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -49,6 +49,8 @@ class Execution:
     """The execution that started it as a sub-workflow."""
     tags: Mapping[str, str]
     tenant: str
+    document: Mapping[str, Json] = field(repr=False, compare=False)
+    """The whole answer."""
 
     @property
     def ended(self) -> bool:
@@ -71,6 +73,7 @@ class Execution:
             parent=json["parent"] and json["parent"]["execution"],
             tags=json["tags"],
             tenant=json["tenant"],
+            document=json,
         )
 
 
