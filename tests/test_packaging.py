@@ -17,7 +17,7 @@ PACKAGES = {portion: {portion} for portion in PORTIONS} | {
 }
 """By portion, its packages. Functions import `unspool.functions`, pytest imports `unspool.pytest_plugin`."""
 
-HEAVY = {"aiohttp", "starlette", "uvicorn", "redis", "hiredis", "jsonschema", "sqlite3"}
+HEAVY = {"opentelemetry", "aiohttp", "starlette", "uvicorn", "redis", "hiredis", "jsonschema", "sqlite3"}
 """Libraries that are slow to import and that not every program needs."""
 
 LIGHT = {

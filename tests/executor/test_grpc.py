@@ -18,6 +18,7 @@ from tests.executor.conftest import Service, serving
 from tests.greeter import PROTOS, SERVICE, TOKEN, Greeter, greeter, pool
 from tests.task_contexts import TextsInMemory, task_context
 
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.egress import AddressScope, EgressPolicy
 from unspool.executor.grpc.channels import Channels
@@ -184,6 +185,16 @@ class TestUnary:
         outcome = await call("SayHello", {"echo": True}, authentication=basic)
         assert isinstance(outcome, Completed)
         assert outcome.output["metadata"]["authorization"] == "Basic YWRhOnB3"
+
+    async def test_metadata_has_the_trace_context(self, call) -> None:
+        context = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        token = trace_context.set(context)
+        try:
+            outcome = await call("SayHello", {"echo": True})
+        finally:
+            trace_context.reset(token)
+        assert isinstance(outcome, Completed)
+        assert outcome.output["metadata"]["traceparent"] == context["traceparent"]
 
     async def test_a_name_is_resolved_to_the_addresses_that_are_allowed(self, call) -> None:
         assert await call("SayHello", {"name": "Ada"}, host="localhost") == Completed(

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from unspool.cli.terminal import is_terminal, printable
+from unspool.eventstore.monitoring.trace_context import trace_ids
 from unspool.eventstore.settings import BadSetting
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -69,4 +70,5 @@ def _time(record: logging.LogRecord) -> datetime:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _ORDINARY}
+    found = {name: value for name, value in vars(record).items() if name not in _ORDINARY}
+    return {**found, **trace_ids()}

@@ -13,12 +13,14 @@ from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.consumers import TIMERS
 from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.monitoring.presence import Presence
+from unspool.eventstore.monitoring.tracing import open_traces
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 
 if TYPE_CHECKING:
     from unspool.eventstore.monitoring.monitor import Lag, Monitor
+    from unspool.eventstore.monitoring.traces import Traces
     from unspool.executor.metrics import ExecutorMetrics
     from unspool.timer_service.metrics import TimerMetrics
     from unspool.worker.metrics import WorkerMetrics
@@ -53,6 +55,24 @@ class Together:
         """See `Service`."""
         for service in self._services:
             service.stop()
+
+
+class Before:
+    """Two services that run together; the second one stops when the first one has ended."""
+
+    def __init__(self, first: Service, second: Service) -> None:
+        self._first, self._second = first, second
+
+    async def run(self) -> None:
+        """See `Service`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._second.run())
+            await self._first.run()
+            self._second.stop()
+
+    def stop(self) -> None:
+        """See `Service`."""
+        self._first.stop()
 
 
 class Node:
@@ -101,6 +121,7 @@ class Node:
         self._monitor = monitor
         self._name = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(2).hex()}"
         self._stack = AsyncExitStack()
+        self._traces: Traces | None = None
 
     async def __aenter__(self) -> Self:
         openers = {
@@ -111,6 +132,9 @@ class Node:
             "transports": self._open_transports,
         }
         async with AsyncExitStack() as stack:
+            self._traces = open_traces(self._store, self._environment)
+            if self._traces is not None:
+                stack.push_async_callback(asyncio.to_thread, self._traces.close)
             services = [await openers[name](stack) for name in self._services]
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for service in services:
@@ -136,15 +160,17 @@ class Node:
         jq = stack.enter_context(jq_pool(self._environment))
         schedules = from_environment(ScheduleSettings, self._environment)
         health = self._watched("worker", lambda status: status.age(status.backlog.inbox))
-        return WorkerService(
-            self._store,
-            jq,
-            settings,
-            self._name,
-            schedules=schedules,
-            metrics=self._worker_metrics(),
-            health=health,
+        metrics, spans = self._worker_metrics(), None
+        if self._traces is not None:
+            from unspool.worker.execution_spans import ExecutionSpans  # noqa: PLC0415
+            from unspool.worker.metrics import WithEnds, WorkerMetrics  # noqa: PLC0415
+
+            spans = ExecutionSpans(self._store, self._traces)
+            metrics = WithEnds(metrics or WorkerMetrics(), spans.ended)
+        worker = WorkerService(
+            self._store, jq, settings, self._name, schedules=schedules, metrics=metrics, health=health
         )
+        return worker if spans is None else Before(worker, spans)
 
     def _worker_metrics(self) -> "WorkerMetrics | None":
         if self._monitor is None:
@@ -180,6 +206,10 @@ class Node:
         opened = await stack.enter_async_context(handlers)
         functions = Registration(self._store, self._functions)
         await functions.renew()  # before a worker of this process looks for them
+        if self._traces is not None:
+            from unspool.executor.task_spans import TracedHandler  # noqa: PLC0415
+
+            opened = {kind: TracedHandler(handler, self._traces) for kind, handler in opened.items()}
         service = ExecutorService(
             self._store,
             opened,

@@ -9,6 +9,7 @@ import grpc
 from yarl import URL
 
 from unspool.definitions import errors
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.executor.authentication.credentials import Credentials, Sending
 from unspool.executor.egress import AddressRefused
 from unspool.executor.grpc.channels import Channels
@@ -104,12 +105,12 @@ class Remote:
 
     def _metadata(self, authorization: str | None) -> Metadata:
         """The metadata of a call. Raises `Rejected`."""
-        key = ("idempotency-key", self.key)
+        known = ("idempotency-key", self.key), *trace_context.get().items()
         if authorization is None:
-            return (key,)
+            return known
         if not (authorization.isascii() and authorization.isprintable()):
             raise Rejected(errors.configuration("the credentials have characters that metadata cannot have"))
-        return key, ("authorization", authorization)
+        return *known, ("authorization", authorization)
 
     def _left(self) -> float:
         return max(0.0, self.deadline - asyncio.get_running_loop().time())

@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 import aiohttp
+from multidict import CIMultiDict
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.executor.authentication.credentials import Sending
 from unspool.executor.egress import AddressRefused
 from unspool.executor.http.failures import call_error, connection_error
@@ -127,7 +129,7 @@ class HttpClient:
     async def _enter(
         self, stack: AsyncExitStack, request: HttpRequest, authorization: str | None
     ) -> aiohttp.ClientResponse:
-        body, headers = request.body, request.headers
+        body, headers = request.body, _with_trace_context(request.headers)
         if authorization is not None:
             headers = headers.copy()
             headers["Authorization"] = authorization
@@ -164,6 +166,14 @@ async def _read_error_body(response: aiohttp.ClientResponse) -> bytes:
                 response.close()
                 break
     return bytes(body[:_ERROR_BODY_BYTES])
+
+
+def _with_trace_context(headers: CIMultiDict[str]) -> CIMultiDict[str]:
+    """The headers with the trace context, unless the author has written one."""
+    context = trace_context.get()
+    if not context or "traceparent" in headers:
+        return headers
+    return CIMultiDict([*headers.items(), *context.items()])
 
 
 def is_success(status: int, *, redirect: bool) -> bool:
