@@ -78,7 +78,7 @@ async def tenants(shared_store, running_api) -> AsyncIterator[Tenants]:
             "id": "one",
             "letter": letter,
             "schedule": "shop.nightly",
-            "key": (await store.api_keys())[0].id,
+            "key": next(key.id for key in await store.api_keys() if key.tenant == "shop"),
         }
         yield Tenants(api, shop, bank, ids)
 
