@@ -67,7 +67,7 @@ def test_every_command_has_help_with_an_example(command, unspool):
         ["start", "shop/greet", "--id", "not an id"],
         ["executions", "show", "../secrets"],
         ["executions", "show", ".."],
-        ["executions", "list", "--workflow", "shop/greet:1.0.0"],
+        ["executions", "list", "--workflow", "greet"],
         ["start", "shop/gr\udcffet"],
         ["dlq", "list", "--execution", "\udcff"],
         ["replay", "--all", "--verify", "--workflow", "shop/nothing"],

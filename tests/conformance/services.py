@@ -45,6 +45,7 @@ async def services(url: str) -> AsyncIterator[ServicesEngine]:
     async with container_engine() as containers:
         environment = {
             "UNSPOOL_CATALOG": str(CATALOG),
+            "UNSPOOL_SECRETS_SHARED": "true",  # each case has a tenant
             "UNSPOOL_RESOURCES_DIR": str(PROTOS),
             "UNSPOOL_CONTAINER_HOST": containers,
         }

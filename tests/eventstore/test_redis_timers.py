@@ -120,7 +120,7 @@ async def test_only_shards_with_due_timers_are_asked(store, other, keys, make, r
         before = reads()
         assert (await store.fire_due_timers()).count == 1
         asked.append(reads() - before)
-    assert min(asked) == 1, "of 8 000 shards"
+    assert min(asked) == 2, "of 8 000 shards, one is read twice: how late its timer was, and its next one"
 
 
 async def test_a_flood_of_one_tenant_does_not_delay_timers_of_others(store, other, keys, make):

@@ -57,7 +57,7 @@ async def test_a_loop_that_crashes_makes_it_not_live(store, health):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await health.watch("receive", crash())
+        await health.watch("receive", crash)
     found = monitor(store, health)
     [problem] = await found.not_live()
     assert problem == "worker: the loop 'receive' has ended with ZeroDivisionError"
@@ -68,7 +68,7 @@ async def test_a_loop_that_ends_makes_it_not_live(store, health):
     async def end():
         pass
 
-    await health.watch("receive", end())
+    await health.watch("receive", end)
     assert await monitor(store, health).not_live() == ["worker: the loop 'receive' has ended"]
 
 

@@ -149,7 +149,7 @@ class ExecutorService:
         """Starts a loop again after an unexpected exception, so that running tasks can still finish."""
         while True:
             try:
-                await self._health.watch(name, loop())
+                await self._health.watch(name, loop)
             except StoreMismatch:  # the store lost its data: no retry helps, so the service ends
                 raise
             except Exception:

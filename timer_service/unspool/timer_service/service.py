@@ -45,7 +45,7 @@ class TimerService:
 
     async def run(self) -> None:
         """Fires timers until `stop` is called. It retries while the store is unavailable."""
-        firing = self._health.watch("fire", self._fire_forever())
+        firing = self._health.watch("fire", self._fire_forever)
         await done_before(firing, self._stopping.wait())
 
     def stop(self) -> None:

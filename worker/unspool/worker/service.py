@@ -10,7 +10,7 @@ decides again on the newer history.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -135,14 +135,14 @@ class WorkerService:
         """Works until `stop` is called; then finishes the messages in processing and deregisters."""
         await retry_until_available(self._clock.adjust)
         renew_seconds = self._settings.lease_seconds / 4
-        running = {
-            "receive": self._receive(),
-            HEARTBEAT: run_periodically(HEARTBEAT_SECONDS, self._heartbeat),
-            "reclaim": run_periodically(_RECLAIM_SECONDS, self._reclaim),
-            "relay": run_periodically(_RELAY_SECONDS, self._relay),
-            "give back": run_periodically(RELIEF_SECONDS, self._relieve),
-            "match events": Correlator(self._store, self._consumer).run(),
-            "renew leases": run_periodically(renew_seconds, self._renew_leases),
+        running: dict[str, Callable[[], Awaitable[None]]] = {
+            "receive": self._receive,
+            HEARTBEAT: partial(run_periodically, HEARTBEAT_SECONDS, self._heartbeat),
+            "reclaim": partial(run_periodically, _RECLAIM_SECONDS, self._reclaim),
+            "relay": partial(run_periodically, _RELAY_SECONDS, self._relay),
+            "give back": partial(run_periodically, RELIEF_SECONDS, self._relieve),
+            "match events": Correlator(self._store, self._consumer).run,
+            "renew leases": partial(run_periodically, renew_seconds, self._renew_leases),
         }
         async with asyncio.TaskGroup() as group:
             loops = [

@@ -39,12 +39,14 @@ class ServiceHealth:
         self._failures: dict[str, str] = {}
         self._joined_at = -math.inf
 
-    async def watch(self, loop: str, work: Awaitable[Result], within: float = math.inf) -> Result:
+    async def watch(
+        self, loop: str, work: Callable[[], Awaitable[Result]], within: float = math.inf
+    ) -> Result:
         """Runs a loop, and notes if it ends before it is cancelled. `within` is for its first round."""
         self._turned_at[loop] = self._monotonic()
         self._within[loop] = within
         try:
-            result = await work
+            result = await work()
         except asyncio.CancelledError:
             self._turned_at.pop(loop, None)  # the service stops
             raise

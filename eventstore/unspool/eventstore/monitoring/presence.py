@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from unspool.eventstore.consumers import Consumer
@@ -26,7 +27,7 @@ class Presence:
 
     async def run(self) -> None:
         """Sends heartbeats until `stop` is called."""
-        beating = run_periodically(HEARTBEAT_SECONDS, self._beat)
+        beating = partial(run_periodically, HEARTBEAT_SECONDS, self._beat)
         await done_before(self._health.watch(HEARTBEAT, beating, STALLED_SECONDS), self._stopping.wait())
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(_DEREGISTER_SECONDS):

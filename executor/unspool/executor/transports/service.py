@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from unspool.eventstore.consumers import SENDERS, Consumer
@@ -54,10 +55,10 @@ class TransportService:
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(loop.run(), name="transports send") for loop in self._loops]
             working += [group.create_task(each.run(), name="transports read") for each in self._sources]
-            keeping = self.health.watch("keep sinks", self._keep_sinks())
+            keeping = self.health.watch("keep sinks", self._keep_sinks)
             duties = [group.create_task(keeping, name="transports keep sinks")]
             if self._loops:
-                beating = run_periodically(HEARTBEAT_SECONDS, self._heartbeat)
+                beating = partial(run_periodically, HEARTBEAT_SECONDS, self._heartbeat)
                 heartbeats = self.health.watch(HEARTBEAT, beating)
                 duties.append(group.create_task(heartbeats, name="transports heartbeat"))
             await self._stopping.wait()

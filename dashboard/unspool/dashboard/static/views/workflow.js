@@ -30,7 +30,7 @@ export function Workflow({ namespace, name, version }) {
   if (error?.status === 404) {
     return html`<${Empty} title="There is no such workflow or version"><p><a href="/workflows">Show all workflows</a></p><//>`;
   }
-  if (!definition.data) return html`<${Failure} error=${error} />`;
+  if (!definition.data || !versions.data) return html`<${Failure} error=${error} />`;
   const ref = { namespace, name, version: shown };
   return html`<${Head} workflow=${ref} versions=${versions.data.items} definition=${definition.data} />
     <${Failure} error=${error} />
