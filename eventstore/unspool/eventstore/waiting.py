@@ -36,3 +36,18 @@ async def cancel(tasks: Iterable[asyncio.Task[Any]], again: float = _AGAIN_SECON
             task.cancel()
         _, running = await asyncio.wait(running, timeout=again)
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, object]) -> None:
+    """Runs work that releases something to its end, also if the caller is cancelled once meanwhile.
+
+    The cancellation is raised after that. A second one does not wait.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # nothing else asks for it
+        raise

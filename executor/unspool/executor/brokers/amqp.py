@@ -26,6 +26,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.waiting import uninterrupted
 from unspool.executor.brokers.arrivals import Arrivals
 from unspool.executor.brokers.port import (
     BrokerError,
@@ -95,7 +96,7 @@ async def connected(server: Server, outbound: Outbound) -> AsyncIterator["AmqpBr
         yield AmqpBroker(connection)
     finally:
         with suppress(AMQPError, OSError, ChannelInvalidStateError):
-            await connection.close()
+            await uninterrupted(connection.close())
 
 
 @asynccontextmanager

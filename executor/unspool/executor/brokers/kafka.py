@@ -24,6 +24,7 @@ from aiokafka.errors import (
 )
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.waiting import uninterrupted
 from unspool.executor.brokers.port import (
     BrokerError,
     Channel,
@@ -147,7 +148,7 @@ class KafkaBroker:
                     _topic(channel), message.payload, key=_key(channel), headers=headers
                 )
             finally:
-                await producer.stop()
+                await uninterrupted(producer.stop())
 
     @asynccontextmanager
     async def subscribe(self, channel: Channel, subscriber: Subscriber) -> AsyncIterator[Subscription]:
@@ -170,7 +171,7 @@ class KafkaBroker:
             yield _Topic(consumer, subscriber, self._outbound)
         finally:
             async with _checked(self._outbound):
-                await consumer.stop()
+                await uninterrupted(consumer.stop())
 
 
 async def _commit_start(consumer: AIOKafkaConsumer) -> None:

@@ -19,6 +19,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
+from unspool.eventstore.waiting import uninterrupted
 from unspool.executor.brokers.arrivals import Arrivals
 from unspool.executor.brokers.port import (
     BrokerError,
@@ -82,11 +83,15 @@ async def connected(server: Server, outbound: Outbound) -> AsyncIterator["NatsBr
             await client.connect(f"nats://{host}:{server.port}", **options)
         yield NatsBroker(client, lost)
     finally:
-        with suppress(TimeoutError):  # a server that does not end TLS, too, would be waited for
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await client.close()
+        await uninterrupted(_close(client))
         if lost.done() and not lost.cancelled():
             lost.exception()
+
+
+async def _close(client: Client) -> None:
+    with suppress(TimeoutError):  # a server that does not end TLS, too, would be waited for
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await client.close()
 
 
 @asynccontextmanager

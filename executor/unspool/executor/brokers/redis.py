@@ -20,6 +20,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from unspool.eventstore.waiting import uninterrupted
 from unspool.executor.brokers.port import (
     BrokerError,
     Channel,
@@ -84,7 +85,7 @@ async def connected(server: Server, outbound: Outbound) -> AsyncIterator["RedisB
             await client.ping()
         yield RedisBroker(client)
     finally:
-        await client.aclose()
+        await uninterrupted(client.aclose())
 
 
 @asynccontextmanager
