@@ -197,12 +197,18 @@ class MessageConsumer:
         try:
             if batch.values:
                 await self._send(batch)
-        finally:
-            # Also if the task is cancelled: what the execution has must not be delivered again.
-            taken = batch.before(self._consumption.accepted - before)
+        except BaseException:
+            # What the execution has must not be delivered again. A failure must not hide a cancellation.
+            with suppress(Exception):
+                await self._acknowledge(subscription, batch, before)
+            raise
+        await self._acknowledge(subscription, batch, before)
+
+    async def _acknowledge(self, subscription: Subscription, batch: _Batch, before: int) -> None:
+        """Acknowledges what the execution has taken of a batch since it had accepted `before` messages."""
+        if taken := batch.before(self._consumption.accepted - before):
             async with asyncio.timeout(_SETTLE_SECONDS):
-                if taken:
-                    await subscription.acknowledge(taken)
+                await subscription.acknowledge(taken)
 
     async def _send(self, batch: _Batch) -> None:
         consumption = self._consumption
