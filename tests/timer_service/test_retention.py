@@ -195,15 +195,19 @@ async def test_a_service_is_killed_and_another_one_continues(store, store_url, e
     first = await asyncio.create_subprocess_exec(*command, env=environment)
     try:
         await until(has_begun)
-        second = await asyncio.create_subprocess_exec(*command, env=environment)
+        second = await asyncio.create_subprocess_exec(
+            *command, env=environment, stderr=asyncio.subprocess.PIPE
+        )
     finally:
         first.kill()
         await first.wait()
     try:
+        assert b"timer is up" in await second.stderr.readline()
         await executions.become("new")
     finally:
         second.send_signal(signal.SIGTERM)
-        assert await second.wait() == 0
+        await second.communicate()
+        assert second.returncode == 0
 
     assert await store.ended_before(await store.now() - 2 * DAY, 10) == []
     assert await store.history(ExecutionKey("default", "e1")) == []
