@@ -40,24 +40,6 @@ class Service(Protocol):
 
 
 class Together:
-    """Two services that run and stop as one."""
-
-    def __init__(self, first: Service, second: Service) -> None:
-        self._services = (first, second)
-
-    async def run(self) -> None:
-        """See `Service`."""
-        async with asyncio.TaskGroup() as group:
-            for service in self._services:
-                group.create_task(service.run())
-
-    def stop(self) -> None:
-        """See `Service`."""
-        for service in self._services:
-            service.stop()
-
-
-class Before:
     """Two services that run together; the second one stops when the first one has ended."""
 
     def __init__(self, first: Service, second: Service) -> None:
@@ -170,7 +152,7 @@ class Node:
         worker = WorkerService(
             self._store, jq, settings, self._name, schedules=schedules, metrics=metrics, health=health
         )
-        return worker if spans is None else Before(worker, spans)
+        return worker if spans is None else Together(worker, spans)
 
     def _worker_metrics(self) -> "WorkerMetrics | None":
         if self._monitor is None:

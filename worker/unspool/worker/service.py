@@ -25,6 +25,7 @@ from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
+from unspool.eventstore.waiting import cancel
 from unspool.worker.batch_processor import BatchProcessor
 from unspool.worker.children import Children
 from unspool.worker.correlator import Correlator
@@ -350,9 +351,6 @@ class WorkerService:
             async with asyncio.timeout(self._settings.grace_seconds):
                 while self._processing:  # a task may start others
                     await asyncio.wait(set(self._processing.values()))
-        processing = set(self._processing.values())
-        for task in processing:
-            task.cancel()
-        await asyncio.gather(*processing, return_exceptions=True)
+        await cancel(self._processing.values())
         with suppress(StoreError):  # otherwise its leases end
             await self._store.deregister(self._consumer)

@@ -3,30 +3,7 @@
 from typing import Final
 
 from unspool.definitions import resource
-from unspool.definitions.tasks import (
-    call_a2a,
-    call_asyncapi,
-    call_grpc,
-    call_http,
-    call_mcp,
-    call_openapi,
-    run_container,
-    run_script,
-    run_shell,
-)
-from unspool.definitions.tasks.request import queue_of
+from unspool.definitions.tasks import call_http, run_shell
+from unspool.definitions.tasks.request import SHARED_QUEUE
 
-_KINDS: Final = (
-    call_a2a.KIND,
-    call_asyncapi.KIND,
-    call_grpc.KIND,
-    call_http.KIND,
-    call_mcp.KIND,
-    call_openapi.KIND,
-    run_container.KIND,
-    run_script.KIND,
-    run_shell.KIND,
-    resource.QUEUE,
-)
-
-QUEUES: Final = frozenset(map(queue_of, _KINDS))
+QUEUES: Final = frozenset({SHARED_QUEUE, call_http.KIND, run_shell.KIND, resource.QUEUE})

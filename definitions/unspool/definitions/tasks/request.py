@@ -16,14 +16,14 @@ DOCUMENTS: Final = "$documents"
 """The member of a request's arguments that has the external resources of the task: by name, the address and
 the hash of the text."""
 
-_SHARED_QUEUE: Final = "call"
+SHARED_QUEUE: Final = "call"
 _SHARED_KINDS: Final = frozenset({"a2a", "asyncapi", "container", "grpc", "mcp", "openapi", "script"})
 """Kinds that share a queue: each queue of an executor makes its reads from the store longer."""
 
 
 def queue_of(kind: str) -> str:
     """Returns the queue of the requests for a kind of handler."""
-    return _SHARED_QUEUE if kind in _SHARED_KINDS else kind
+    return SHARED_QUEUE if kind in _SHARED_KINDS else kind
 
 
 class Arguments(Protocol):

@@ -14,6 +14,7 @@ from typing import Final
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import ExecutionKey, Message, MessageKind, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
+from unspool.eventstore.waiting import cancel
 from unspool.executor import masking
 from unspool.executor.asyncapi.consumption import Consumption
 from unspool.executor.asyncapi.document import AsyncApiDocument
@@ -264,8 +265,7 @@ class _Reader:
         try:
             await asyncio.wait({self._reading(), news}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            news.cancel()
-            await asyncio.wait({news})
+            await cancel([news])
         if not news.cancelled():
             news.result()
         return self._reading().done() and not consumer.ended
@@ -284,10 +284,7 @@ class _Reader:
     async def close(self) -> None:
         """Ends reading."""
         if self._next is not None:
-            self._next.cancel()
-            await asyncio.wait({self._next})
-            if not self._next.cancelled():
-                self._next.exception()
+            await cancel([self._next])
 
     def _reading(self) -> "asyncio.Task[InboundMessage]":
         if self._next is None:

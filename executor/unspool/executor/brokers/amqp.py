@@ -26,7 +26,7 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from unspool.definitions.json_value import Json
-from unspool.eventstore.waiting import uninterrupted
+from unspool.eventstore.waiting import cancel, uninterrupted
 from unspool.executor.brokers.arrivals import Arrivals
 from unspool.executor.brokers.port import (
     BrokerError,
@@ -156,8 +156,7 @@ class AmqpBroker:
             own = None if _is_queue(channel) else queue
             yield _Queue(opened, arrivals, str(consumer.consumer_tag), own)
         finally:
-            failing.cancel()
-            await asyncio.wait({failing})
+            await cancel([failing])
 
 
 async def _fail_when_closed(channel: AbstractChannel, arrivals: Arrivals) -> None:

@@ -19,7 +19,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
-from unspool.eventstore.waiting import uninterrupted
+from unspool.eventstore.waiting import cancel, uninterrupted
 from unspool.executor.brokers.arrivals import Arrivals
 from unspool.executor.brokers.port import (
     BrokerError,
@@ -155,8 +155,7 @@ class NatsBroker:
         try:
             yield _Subject(arrivals)
         finally:
-            failing.cancel()
-            await asyncio.wait({failing})
+            await cancel([failing])
 
 
 async def _fail_when_lost(lost: "asyncio.Future[None]", arrivals: Arrivals) -> None:

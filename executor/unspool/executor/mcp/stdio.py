@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from unspool.definitions.errors import WorkflowError, communication, runtime
 from unspool.definitions.json_value import Json
+from unspool.eventstore.waiting import cancel
 from unspool.executor.masking import masked
 from unspool.executor.mcp.server_process import ProcessLimits, ServerProcess, ServerProgram, started
 from unspool.executor.mcp.transport import Received, Streams
@@ -66,9 +67,7 @@ class StdioTransport:
             try:
                 yield from_server, to_server
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
+                await cancel(tasks)
                 for stream in (to_library, from_server, to_server, from_library):
                     stream.close()
         for task in tasks:
