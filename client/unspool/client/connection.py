@@ -167,7 +167,7 @@ async def _data(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]
             for data in parser.feed(chunk):
                 yield data
     except (aiohttp.ClientError, TimeoutError):
-        return  # whoever reads it resumes
+        return  # the caller connects again and resumes
     finally:
         response.close()
 
