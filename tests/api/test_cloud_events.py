@@ -42,6 +42,17 @@ async def test_binary(api, kind, body, members):
     assert await published(api) == [{**event(subject="café"), "datacontenttype": kind, **members}]
 
 
+CONTEXT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+async def test_an_event_without_a_trace_context_gets_that_of_the_request(api):
+    other = f"00-{'c' * 32}-{'d' * 16}-00"
+    events = [event("1"), event("2", traceparent=other)]
+    await api.post("/events", 202, json=events, headers={**BATCH, "traceparent": CONTEXT})
+    await api.post("/events", 202, json=event("3"), headers={**STRUCTURED, "traceparent": "not one"})
+    assert [each.get("traceparent") for each in await published(api)] == [CONTEXT, other, None]
+
+
 async def test_a_batch_is_published_as_a_whole_or_not_at_all(api):
     events = [event(str(n)) for n in range(3)]
     assert await api.post("/events", 202, json=events, headers=BATCH) == {"accepted": 3}

@@ -22,6 +22,18 @@ async def _deployed(api, greet):
 # -- start
 
 
+async def test_a_start_keeps_the_trace_context_of_its_caller(api):
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    path = "/workflows/shop/greet/executions"
+    await api.post(path, 202, json={"id": "one"}, headers={"traceparent": context})
+    await api.post(path, 202, json={"id": "two"}, headers={"traceparent": "rubbish"})
+    found = await api.store.receive_messages(WORKER, 10, 0)
+    assert {each.body.execution: each.body.body.get("traceparent") for each in found} == {
+        "one": context,
+        "two": None,
+    }
+
+
 async def test_a_started_execution_is_pending(api):
     execution = await api.start(input={"name": "Ada"})
     assert TIME.fullmatch(execution.pop("createdAt"))

@@ -55,6 +55,13 @@ async def test_bodies(api, kind, body, members):
     }
 
 
+async def test_the_trace_context_of_a_request(api):
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    await send(api, "open", 202, b"1", traceparent=context)
+    await send(api, "open", 202, b"2", traceparent="x" * 5000)
+    assert [event.get("traceparent") for event in await published(api)] == [context, None]
+
+
 async def test_forms(api):
     body = b"a=1&b=x%20y+z&b=&b=%C3%A9&c&__proto__=1&=empty"
     await send(api, "open", 202, body, "application/x-www-form-urlencoded; charset=utf-8")

@@ -183,7 +183,16 @@ def test_a_store_that_is_away_has_its_own_code(unspool, own_redis, monkeypatch):
     assert result.stderr
 
 
+def test_a_file_that_does_not_exist_is_not_created(unspool, tmp_path):
+    file = tmp_path / "wrong" / "unspool.db"
+    result = unspool("doctor", "--store", f"sqlite:///{file}")
+    assert result.code == 5
+    assert f"{file} does not exist" in result.stderr
+    assert not file.parent.exists()
+
+
 def test_it_prints_tables_and_advice(unspool, store_url):
+    unspool("executions", "list", "--store", store_url)  # creates the file
     result = unspool("doctor", "--store", store_url)
     assert result.code == 0
     assert "QUEUE" in result.stdout

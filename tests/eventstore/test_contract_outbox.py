@@ -1,6 +1,7 @@
 """Starts and messages for other executions in commits: atomic with the commit, in order, applied once."""
 
 import asyncio
+from dataclasses import replace
 
 from tests.background import repeating
 
@@ -30,6 +31,15 @@ async def test_a_commit_starts_executions_and_sends_to_them_in_order(store, make
     assert (record.version, record.pending_input, record.workflow) == (0, {"n": 1}, make.workflow)
     page = await store.executions("default", ExecutionFilter(frozenset({Status.PENDING})))
     assert make.key("child") in [each.key for each in page.items]
+
+
+async def test_a_start_keeps_its_trace_context(store, make, hands):
+    key = await hands.started(store)
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    start = StartExecution(replace(make.start(make.key("child")), traceparent=context))
+    await store.commit(make.commit(key, outgoing=(start,)))
+    [delivery] = await hands.messages(store)
+    assert delivery.body.body["traceparent"] == context
 
 
 async def test_a_start_whose_id_exists_changes_nothing(store, make, hands):

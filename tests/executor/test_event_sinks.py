@@ -130,6 +130,14 @@ async def test_each_event_is_one_request_in_structured_mode(store, receiver):
     assert "webhook-signature" not in headers
 
 
+async def test_the_trace_context_of_an_event_is_a_header(store, receiver):
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    async with sending(store, receiver):
+        await store.publish(TENANT, [event(1, traceparent=context), event(2, data='"traceparent"')])
+        await receiver.got(2)
+    assert [headers.get("traceparent") for headers, _ in receiver.requests] == [context, None]
+
+
 async def test_many_events_arrive_in_order_for_each_tenant(store, receiver):
     async with sending(store, receiver):
         for first in range(0, 300, 50):

@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.executor.conftest import Service
 from tests.task_contexts import task_context
 
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Completed, Faulted, Outcome
@@ -180,6 +181,15 @@ async def test_a_tool_gets_the_idempotency_key_of_the_task(mcp, server) -> None:
     """I45"""
     outcome = await mcp(f"{server}/mcp/", parameters={"name": "key"})
     assert outcome.output["content"][0]["text"] == "e1/r1"
+
+
+async def test_a_tool_gets_the_trace_context(mcp, server) -> None:
+    token = trace_context.set({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    try:
+        outcome = await mcp(f"{server}/mcp/", parameters={"name": "trace"})
+    finally:
+        trace_context.reset(token)
+    assert outcome.output["content"][0]["text"] == f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 async def test_credentials_are_sent(mcp, server) -> None:

@@ -18,10 +18,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from unspool.cli.logs import JsonFormatter
 from unspool.cli.node import Node
-from unspool.eventstore.monitoring.trace_context import trace_context
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.monitoring.trace_context import checked_traceparent, trace_context
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.records import Definition, ExecutionKey, Start, WorkflowRef
+from unspool.eventstore.records import Status as ExecutionStatus
 from unspool.eventstore.settings import BadSetting
+from unspool.worker.schedule.deployment import deploy
 
 UNSPOOL = Path(sys.executable).with_name("unspool")
 
@@ -90,7 +93,7 @@ async def store(store_url):
     await opened.close()
 
 
-async def run(store, store_url, *definitions: str):
+async def run(store, store_url, *definitions: str, traceparent: str | None = None):
     """Runs the last definition to its end, on a node that stops then and so sends all spans."""
     async with Node(store, store_url, environment=os.environ):
         for text in definitions:
@@ -98,10 +101,15 @@ async def run(store, store_url, *definitions: str):
             ref = WorkflowRef("shop", name, "1.0.0")
             await store.put_definition("default", Definition(ref, text, 0))
         key = ExecutionKey("default", f"{name}-1")
-        await store.start(Start(key, ref, {}, time.time_ns() // 1_000_000))
-        async with asyncio.timeout(60):
-            while not (record := await store.execution(key)).status.ended:
-                await store.wait_for_version(key, record.version, 1)
+        await store.start(Start(key, ref, {}, time.time_ns() // 1_000_000, traceparent=traceparent))
+        return await ended(store, key)
+
+
+async def ended(store, key: ExecutionKey):
+    """Waits until an execution exists and has ended; returns its status."""
+    async with asyncio.timeout(60):
+        while (record := await store.execution(key)) is None or not record.status.ended:
+            await store.wait_for_version(key, 0 if record is None else record.version, 1)
     return record.status
 
 
@@ -139,6 +147,44 @@ async def test_an_execution_its_tasks_its_calls_and_its_sub_workflows_are_one_tr
     assert attribute(greet, "unspool.task") == "/do/0/greet"
     assert attribute(root, "unspool.execution") == "parent-1"
     assert outside.services == {"unspool"}
+
+
+OF_EVENT = ExecutionFilter(workflow=("shop", "started"))
+CALLER = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+async def test_an_execution_links_to_the_span_of_its_caller(outside: Outside, store, store_url) -> None:
+    await run(store, store_url, WAIT, traceparent=CALLER)
+    root = outside.span("shop/idle")
+    assert [(link.trace_id.hex(), link.span_id.hex()) for link in root.links] == [("a" * 32, "b" * 16)]
+    assert root.trace_id.hex() != "a" * 32
+
+
+async def test_events_carry_the_trace_from_who_emits_to_who_consumes(
+    outside: Outside, store, store_url
+) -> None:
+    emit = HEAD % "sender" + "do: [{tell: {emit: {event: {with: {source: /shop, type: paid}}}}}]\n"
+    started = HEAD % "started" + "schedule: {on: {one: {with: {type: paid}}}}\n" + WAIT.partition("\n")[2]
+    listen = HEAD % "listener" + "do: [{hear: {listen: {to: {one: {with: {type: paid}}}}}}]\n"
+    listener, of_event = (WorkflowRef("shop", name, "1.0.0") for name in ("listener", "started"))
+    async with Node(store, store_url, environment=os.environ):
+        await deploy(store, "default", Definition(of_event, started, 0), 1, listening_within=60)
+        await store.put_definition("default", Definition(listener, listen, 0))
+        key = ExecutionKey("default", "listener-1")
+        await store.start(Start(key, listener, {}, 1))
+        while (await store.execution(key)).status is not ExecutionStatus.WAITING:
+            await store.wait_for_version(key, (await store.execution(key)).version, 1)
+        await run(store, store_url, emit)
+        await ended(store, key)
+        while not (found := (await store.executions("default", OF_EVENT)).items):
+            await asyncio.sleep(0.05)
+        await ended(store, found[0].key)
+    [published] = [each.event for each in await store.published_events("default")]
+    sender = outside.span("shop/sender")
+    assert published["traceparent"] == f"00-{sender.trace_id.hex()}-{sender.span_id.hex()}-01"
+    for name in ("hear", "shop/started"):
+        [link] = outside.span(name).links
+        assert (link.trace_id, link.span_id) == (sender.trace_id, sender.span_id)
 
 
 async def test_errors_and_attempts_are_shown_without_data(outside: Outside, store, store_url) -> None:
@@ -225,6 +271,23 @@ def test_the_library_is_imported_only_if_traces_are_on(tmp_path: Path, exporter:
     assert json.loads(ended.stdout) == {}
     assert ("opentelemetry.sdk" in ended.stderr) is (exporter == "console")
     assert ("shop/idle" in ended.stderr) is (exporter == "console")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (CALLER, CALLER),
+        (f"01{CALLER[2:]}-more", CALLER),
+        (f"ff{CALLER[2:]}", None),
+        (f"00-{'0' * 32}-{'b' * 16}-01", None),
+        (f"00-{'a' * 32}-{'0' * 16}-01", None),
+        (CALLER.upper(), None),
+        (CALLER + "\n", None),
+        (7, None),
+    ],
+)
+def test_a_trace_context_that_is_malformed_is_ignored(text: object, kept: str | None) -> None:
+    assert checked_traceparent(text) == kept
 
 
 def test_log_records_of_a_task_have_its_ids() -> None:

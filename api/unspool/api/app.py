@@ -149,7 +149,7 @@ def _middleware(services: Services) -> list[Middleware]:
     )
     if not settings.origins:
         return [guard]
-    headers = ["Authorization", "Content-Type", "Last-Event-ID", "X-Tenant", CSRF_HEADER]
+    headers = ["Authorization", "Content-Type", "Last-Event-ID", "X-Tenant", "traceparent", CSRF_HEADER]
     methods = ["GET", "POST", "DELETE"]
     cors = Middleware(
         CORSMiddleware, allow_origins=sorted(settings.origins), allow_methods=methods, allow_headers=headers

@@ -19,6 +19,7 @@ from unspool.api.problems import HttpProblem
 from unspool.definitions.cloud_events import from_body, problems_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.waiting import done_before
 
@@ -60,7 +61,8 @@ def _events(request: Request, body: bytes) -> list[Any]:
     """Returns the events of a request, which are valid."""
     events = _read(request, body)
     check_events(events)
-    return events
+    context = checked_traceparent(request.headers.get(TRACEPARENT))
+    return events if context is None else [{TRACEPARENT: context, **event} for event in events]
 
 
 def _read(request: Request, body: bytes) -> list[Any]:

@@ -18,6 +18,7 @@ from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.errors import NotFound, StoreUnavailable
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionKey,
@@ -58,7 +59,15 @@ async def start(call: Call) -> Response:
 
     now = call.services.clock.now()
     key = ExecutionKey(call.tenant, request.id or ids.new_id(now))
-    start = Start(key, workflow, request.input, now, tags=request.tags, by=call.caller.name)
+    start = Start(
+        key,
+        workflow,
+        request.input,
+        now,
+        tags=request.tags,
+        by=call.caller.name,
+        traceparent=checked_traceparent(call.request.headers.get(TRACEPARENT)),
+    )
     if request.id is None:
         start = await _with_idempotency_key(call, start)
     key = start.key

@@ -51,7 +51,7 @@ async def doctor(url: str | None, as_json: bool) -> int:
     Exit code 1: something must change. 5: the store cannot be reached.
     """
     url = url or default_url(os.environ)
-    async with opened(url) as store:
+    async with opened(url, create=False) as store:
         diagnosis = await _diagnosed(store)
     if as_json:
         print_json(_json(url, diagnosis))

@@ -150,7 +150,14 @@ class Node:
             spans = ExecutionSpans(self._store, self._traces)
             metrics = WithEnds(metrics or WorkerMetrics(), spans.ended)
         worker = WorkerService(
-            self._store, jq, settings, self._name, schedules=schedules, metrics=metrics, health=health
+            self._store,
+            jq,
+            settings,
+            self._name,
+            schedules=schedules,
+            metrics=metrics,
+            health=health,
+            traceparent_of=None if self._traces is None else self._traces.traceparent,
         )
         return worker if spans is None else Together(worker, spans)
 

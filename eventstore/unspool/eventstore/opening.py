@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from unspool.eventstore.errors import StoreMismatch
+from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
@@ -23,17 +23,18 @@ def default_url(environment: Mapping[str, str]) -> str:
     return environment.get(STORE_VARIABLE) or f"sqlite:///{_data_directory(environment) / 'unspool.db'}"
 
 
-async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
+async def open_store(url: str, environment: Mapping[str, str], *, create: bool = True) -> EventStore:
     """Opens the store of a URL. The caller closes it.
 
     Args:
         url: in `sqlite:///PATH`, an absolute PATH makes four slashes. `sqlite://` opens a new store in
             memory.
         environment: the adapter's settings.
+        create: whether a SQLite file that does not exist is created.
 
     Raises:
         StoreMismatch: there is no adapter for the URL, or the store has another layout.
-        StoreUnavailable: the store cannot be reached.
+        StoreUnavailable: the store cannot be reached, or does not exist and must not be created.
         BadSetting: a setting is not valid.
     """
     scheme, colon, _ = url.lower().partition(":")
@@ -41,6 +42,8 @@ async def open_store(url: str, environment: Mapping[str, str]) -> EventStore:
         raise StoreMismatch(f"{url!r} is not the URL of a store; supported are {SUPPORTED}")
     if scheme not in _ADAPTERS:
         raise StoreMismatch(f"no store for URLs of scheme {scheme!r}; supported are {SUPPORTED}")
+    if not create and scheme == "sqlite":
+        _check_exists(_sqlite_path(url))
     store = _ADAPTERS[scheme](url, environment)
     await store.open()
     return store
@@ -78,6 +81,12 @@ def _sqlite_path(url: str) -> Path | None:
     if slashes != "///":
         raise StoreMismatch(f"{url!r} names no file: write sqlite:///PATH, or sqlite:// for memory")
     return Path(path)
+
+
+def _check_exists(path: Path | None) -> None:
+    """Raises `StoreUnavailable` if there is no file."""
+    if path is not None and not path.exists():
+        raise StoreUnavailable(f"{path} does not exist")
 
 
 def _data_directory(environment: Mapping[str, str]) -> Path:

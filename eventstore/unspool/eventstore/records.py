@@ -6,6 +6,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT
 from unspool.eventstore.published_events import CloudEvent, Subscription
 from unspool.eventstore.tags import Tags, no_tags
 
@@ -94,6 +95,8 @@ class Start:
     tags: Tags = field(default_factory=no_tags)
     by: str | None = None
     """Who starts it; None for what an execution starts. Only the start message has it."""
+    traceparent: str | None = None
+    """The trace context of what causes the start (W3C), if it has one. Only the start message has it."""
 
 
 class MessageKind(StrEnum):
@@ -129,7 +132,8 @@ class Message(NamedTuple):
     """An input of an execution. It is delivered at least once.
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
-    `"parent"`, with an idempotency key `"idempotencyKey"`, with tags `"tags"`, from a caller `"by"`;
+    `"parent"`, with an idempotency key `"idempotencyKey"`, with tags `"tags"`, from a caller `"by"`, with the
+    trace context of its cause `"traceparent"`;
     task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
     `{"run", "child", "execution"}`; join `{"execution", "run", "child"}`, of the execution that waits;
     child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
@@ -155,6 +159,8 @@ def start_message(start: Start) -> Message:
         body["tags"] = dict(start.tags)
     if start.by is not None:
         body["by"] = start.by
+    if start.traceparent is not None:
+        body[TRACEPARENT] = start.traceparent
     return Message(MessageKind.START, start.key.id, body)
 
 

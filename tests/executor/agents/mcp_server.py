@@ -87,6 +87,11 @@ def add_tools(server: MCPServer) -> None:
         return str(meta.get("idempotencyKey"))
 
     @server.tool(structured_output=False)
+    def trace(context: Context) -> str:
+        meta = context.request_context.meta or {}
+        return str(meta.get("traceparent"))
+
+    @server.tool(structured_output=False)
     def client(context: Context) -> dict[str, str]:
         info = context.session.client_params.client_info
         return {"name": info.name, "version": info.version}

@@ -16,6 +16,7 @@ from tests.executor.asyncapi import programs
 from tests.executor.asyncapi.conftest import AsyncApi, document
 from tests.executor.conftest import Service
 
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.executor.outcome import Completed, Faulted
 from unspool.executor.settings import ExecutorSettings
 
@@ -43,6 +44,19 @@ async def test_http_sends_the_payload_and_the_headers(asyncapi: AsyncApi, servic
     assert request.headers["X-Room"] == "7"
     assert request.headers["Content-Type"] == "application/vnd.x+json"
     assert request.headers["Idempotency-Key"] == "e1/r1"
+
+
+async def test_the_headers_have_the_trace_context(asyncapi: AsyncApi, service: Service):
+    service.answer("/greetings")
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    token = trace_context.set({"traceparent": context})
+    try:
+        assert await asyncapi(document(service.url), message=HELLO) == Completed(None)
+        written = {**HELLO, "headers": {"Traceparent": "mine"}}
+        assert await asyncapi(document(service.url), message=written) == Completed(None)
+    finally:
+        trace_context.reset(token)
+    assert [each.headers["traceparent"] for each in service.requests] == [context, "mine"]
 
 
 async def test_http_uses_the_method_of_the_binding(asyncapi: AsyncApi, service: Service):

@@ -16,7 +16,8 @@ from opentelemetry.trace import Link, SpanContext
 
 from unspool.eventstore.errors import StoreMismatch
 from unspool.eventstore.events import Event
-from unspool.eventstore.monitoring.traces import Traces
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.traces import Traces, context_of
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, WorkflowRef
 from unspool.eventstore.retry import retry_until_available
@@ -33,7 +34,7 @@ _STOP_SECONDS: Final = 5.0
 """How long a service that stops waits for a store that may be unavailable."""
 
 _MOST_EVENTS: Final = 128
-"""Events of one span, as the specification of OpenTelemetry limits them by default."""
+"""Events of one span, and links, as the specification of OpenTelemetry limits them by default."""
 
 _TASK_ENDS: Final = frozenset({"task.completed", "task.faulted", "task.cancelled"})
 _ENDS: Final = frozenset({"workflow.completed", "workflow.faulted", "workflow.cancelled"})
@@ -140,6 +141,7 @@ class _Spans:
             self._root.start = event.time
             if (parent := event.data.get("parent")) is not None:
                 self._parent = self._span(ExecutionKey(self._key.tenant, parent["execution"]), parent["run"])
+            _link(self._root, event.data.get(TRACEPARENT))
         elif event.type in _ENDS:
             for run in list(self._runs):
                 self._end(event, run, self._runs.pop(run))
@@ -156,6 +158,8 @@ class _Spans:
             self._end(event, run, self._runs.pop(run))
         elif event.type in _FACTS:
             _note(known, event, _FACTS[event.type])
+        elif event.type == "event.received":
+            _link(known, event.data["event"].get(TRACEPARENT))
         elif event.type in {"child.started", "child.joined"}:
             child = event.data.get("child") or event.data["execution"]
             known.links.append(Link(self._span(ExecutionKey(self._key.tenant, child), "")))
@@ -194,6 +198,13 @@ class _Spans:
             events=run.events,
             error=error,
         )
+
+
+def _link(run: _OpenRun, traceparent: object) -> None:
+    """Links a run to the span that caused what it got, if that has sent its trace context."""
+    known = checked_traceparent(traceparent)
+    if known is not None and len(run.links) < _MOST_EVENTS:
+        run.links.append(Link(context_of(known)))
 
 
 def _note(run: _OpenRun, event: Event, name: str) -> None:

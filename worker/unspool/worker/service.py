@@ -37,7 +37,7 @@ from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.metrics import WorkerFigures, WorkerMetrics
 from unspool.worker.plan_cache import MOST, PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
-from unspool.worker.resolution import Resolution
+from unspool.worker.resolution import Resolution, TraceparentOf
 from unspool.worker.resource_cache import ResourceCache
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.schedule.settings import ScheduleSettings
@@ -73,7 +73,10 @@ class WorkerService:
         schedules: ScheduleSettings | None = None,
         metrics: WorkerMetrics | None = None,
         health: ServiceHealth | None = None,
+        *,
+        traceparent_of: TraceparentOf | None = None,
     ) -> None:
+        """`traceparent_of`: tells the trace context of an execution, for events; None without traces."""
         self._store = store
         self._metrics = metrics = metrics or WorkerMetrics()
         self._health = health or ServiceHealth("worker")
@@ -90,6 +93,7 @@ class WorkerService:
         resolution = Resolution(
             Children(store, keys, settings.max_depth, settings.error_base),
             FunctionRoutes(store, self._clock.now, settings.error_base),
+            traceparent_of,
         )
         self._threads = TenantThreads(settings.jq_processes)
         rules = (schedules or ScheduleSettings()).rules

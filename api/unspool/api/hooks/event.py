@@ -12,6 +12,7 @@ from unspool.definitions.cloud_events import SPEC_VERSION, from_body
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.published_events import CloudEvent
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -48,11 +49,21 @@ def _event(hook: Hook, received: Received, repetition: str | None) -> CloudEvent
     }
     if hook.subject is not None:
         event["subject"] = checked(hook.subject.text(received, data), "subject")
+    if (context := _traceparent(received)) is not None:
+        event[TRACEPARENT] = context
     for attribute, header in hook.attributes.items():
         text = received.header_text(header)
         if text is not None:
             event[attribute] = checked(text, f"header {header}")
     return {**event, **members}
+
+
+def _traceparent(received: Received) -> str | None:
+    """The trace context of the request. One that cannot be read is no reason to refuse the event."""
+    try:
+        return checked_traceparent(received.header_text(TRACEPARENT))
+    except BadHeader:
+        return None
 
 
 def _id(hook: Hook, received: Received, data: Json) -> str | None:

@@ -59,6 +59,11 @@ class Traces:
         sampled = self.provider.sampler.should_sample(None, trace_id, "execution").decision
         return _context(trace_id, key, run, sampled=sampled is Decision.RECORD_AND_SAMPLE)
 
+    async def traceparent(self, key: ExecutionKey) -> str:
+        """The context of the span of an execution, for events that it publishes."""
+        context = await self.context(key)
+        return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
     def in_trace(self, known: SpanContext, key: ExecutionKey, run: str = "") -> SpanContext:
         """As `context`, for a span that is in the trace of a span that is known."""
         return _context(known.trace_id, key, run, sampled=known.trace_flags.sampled)
@@ -116,6 +121,14 @@ class Traces:
             del self._roots[next(iter(self._roots))]
         self._roots[key] = root.id
         return root.id
+
+
+def context_of(traceparent: str) -> SpanContext:
+    """The context of a span of somebody else, from what `checked_traceparent` returns."""
+    _, trace_id, span_id, flags = traceparent.split("-")
+    return SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
 
 
 def _context(trace_id: int, key: ExecutionKey, run: str, *, sampled: bool) -> SpanContext:

@@ -98,6 +98,8 @@ def _outgoing_values(outgoing: Outgoing) -> list[object]:
     parent = None if start.parent is None else [*start.parent]
     values = [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
     # Left out if there are none, so that releases without them can read all other starts.
+    if start.traceparent is not None:
+        return [*values, start.idempotency_key, dict(start.tags), start.by, start.traceparent]
     if start.tags:
         return [*values, start.idempotency_key, dict(start.tags)]
     return values if start.idempotency_key is None else [*values, start.idempotency_key]
@@ -124,6 +126,6 @@ def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
         return PublishEvent(event)
     if what != _START:
         raise ValueError(what)
-    id_, workflow, input_, created_at, parent, *key_and_tags = values
+    id_, workflow, input_, created_at, parent, *rest = values
     key, of = ExecutionKey(tenant, id_), None if parent is None else Parent(*parent)
-    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of, *key_and_tags))
+    return StartExecution(Start(key, WorkflowRef(*workflow), input_, created_at, of, *rest))

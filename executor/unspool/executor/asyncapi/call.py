@@ -11,7 +11,7 @@ from unspool.eventstore.records import TaskRequest
 from unspool.executor.asyncapi.document import AsyncApiDocument, parse_document
 from unspool.executor.asyncapi.failures import broker_failure
 from unspool.executor.asyncapi.filter import MessageFilter
-from unspool.executor.asyncapi.messages import outbound
+from unspool.executor.asyncapi.messages import outbound, with_trace_context
 from unspool.executor.asyncapi.subscription import MOST_MESSAGES, MessageConsumer
 from unspool.executor.asyncapi.target import Target, find_target
 from unspool.executor.brokers.port import (
@@ -97,6 +97,7 @@ class AsyncApiCall:
 
     async def _publish(self, request: TaskRequest, document: AsyncApiDocument, target: Target) -> None:
         message = outbound(document, target.described, request.arguments["message"], request.idempotency_key)
+        message = with_trace_context(message, target.server)
         seconds = self._services.settings.broker_timeout_seconds
         server, whole = target.server, asyncio.timeout(seconds)
         try:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -9,8 +10,9 @@ import orjson
 from unspool.definitions.errors import validation
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, trace_context
 from unspool.executor.asyncapi.document import AsyncApiDocument
-from unspool.executor.brokers.port import InboundMessage, OutboundMessage
+from unspool.executor.brokers.port import InboundMessage, OutboundMessage, Server
 from unspool.executor.http.response import UnreadableContent, content
 from unspool.executor.outcome import Rejected, reject
 
@@ -19,6 +21,10 @@ _DEFAULT_TYPE: Final = "application/json"
 _LOCATION: Final = re.compile(r"\$message\.(header|payload)#(/.*)?")
 _NOT_IN_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_WITH_HEADERS: Final = frozenset(
+    {"amqp", "amqps", "http", "https", "kafka", "kafka-secure", "mqtt5", "nats", "nats-secure"}
+)
+"""Protocols with headers that any receiver expects. A field of a Redis stream may be taken for data."""
 _OF_CONNECTIONS: Final = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
@@ -71,6 +77,18 @@ def outbound(
         correlation_id=located(described, message) or "",
         id=id_,
     )
+
+
+def with_trace_context(message: OutboundMessage, server: Server) -> OutboundMessage:
+    """The message with the trace context in its headers, unless the author has written one.
+
+    Only of protocols whose messages always have headers: those of MQTT 3.1.1 have none.
+    """
+    context = trace_context.get()
+    known = {name.lower() for name in message.headers}
+    if not context or server.protocol not in _WITH_HEADERS or TRACEPARENT in known:
+        return message
+    return replace(message, headers={**message.headers, **context})
 
 
 def _content_type(document: AsyncApiDocument, described: Mapping[str, Json]) -> str:

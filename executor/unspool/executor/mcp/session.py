@@ -21,6 +21,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import ValidationError
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.executor.mcp.arguments import McpCall
 from unspool.executor.mcp.transport import Streams
 
@@ -119,6 +120,9 @@ def _progress(report: Report) -> ProgressFnT:
 async def _request(
     session: ClientSession, method: str, parameters: dict[str, Any], heard: ProgressFnT | None = None
 ) -> dict[str, Json]:
+    context = trace_context.get()
+    if context:  # the place that the protocol has for it ("_meta")
+        parameters = {**parameters, "_meta": {**context, **parameters.get("_meta", {})}}
     request = Request[dict[str, Any], str](method=method, params=parameters)
     result = await session.send_request(request, AnyResult, progress_callback=heard)
     return result.model_dump(by_alias=True, mode="json", exclude_unset=True)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.secrets import SecretProvider
 from unspool.executor.transports.settings import TransportSettings
@@ -64,6 +66,7 @@ class HttpSink:
         headers = {
             "Content-Type": BATCH if self.batch > 1 else STRUCTURED,
             "X-Tenant": tenant,
+            **_trace_context(events),
             **self._credentials.headers(body),
         }
         try:
@@ -100,6 +103,14 @@ class _Credentials:
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
             raise NotSent(f"there is no secret {name!r}, or it is not printable ASCII text")
         return value
+
+
+def _trace_context(events: Sequence[bytes]) -> dict[str, str]:
+    """The trace context of the event, as the header that services read. A batch has several, so no header."""
+    if len(events) > 1 or b'"traceparent"' not in events[0]:
+        return {}
+    context = checked_traceparent(orjson.loads(events[0]).get(TRACEPARENT))
+    return {} if context is None else {TRACEPARENT: context}
 
 
 def address(url: str) -> URL:

@@ -119,7 +119,15 @@ class ScheduleBuilder:
         """Starts the execution of an occurrence. Its id is derived, so an occurrence is started once."""
         self.start(trigger, due, derived_id(due, f"{self.state.execution}/{trigger}/{due}"), {}, {})
 
-    def start(self, trigger: str, due: int, execution: str, value: Json, data: dict[str, Json]) -> None:
+    def start(
+        self,
+        trigger: str,
+        due: int,
+        execution: str,
+        value: Json,
+        data: dict[str, Json],
+        traceparent: str | None = None,
+    ) -> None:
         """Starts an execution.
 
         One of `after` has the schedule as its parent, so that its end becomes a message.
@@ -130,9 +138,11 @@ class ScheduleBuilder:
             execution: its id.
             value: its input.
             data: further members of the event.
+            traceparent: the trace context of the event that starts it.
         """
         assert self.state.workflow is not None  # it is in the first event
         self.emit("occurrence.started", trigger, {"dueAt": due, "execution": execution, **data})
         parent = Parent(self.state.execution, trigger, 0) if trigger == AFTER else None
         key = ExecutionKey(SAME_TENANT, execution)
-        self.outgoing.append(StartExecution(Start(key, self.state.workflow, value, self.now, parent)))
+        start = Start(key, self.state.workflow, value, self.now, parent, traceparent=traceparent)
+        self.outgoing.append(StartExecution(start))
