@@ -12,6 +12,7 @@ from unspool.cli.loop import asynchronous
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import TaskRequest
@@ -41,11 +42,11 @@ def service(
     name = f"{role}-{os.getpid()}"
     if role == "worker":
         settings = from_environment(WorkerSettings, os.environ)
-        recorded = None if metrics is None else PrometheusWorkerMetrics(metrics, 100)
+        recorded = None if metrics is None else PrometheusWorkerMetrics(metrics, MonitoringSettings())
         return WorkerService(store, JqPool(), settings, name, metrics=recorded)
     if role == "executor":
         of_executor = from_environment(ExecutorSettings, os.environ)
-        counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"})
+        counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"}, 50)
         return ExecutorService(store, {"http": echo}, of_executor, name, SystemClock(), metrics=counted)
     if role == "retention":
         return RetentionService(store, from_environment(RetentionSettings, os.environ))

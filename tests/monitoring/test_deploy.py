@@ -96,6 +96,7 @@ def test_values_of_labels_exist() -> None:
         ("outcome", "conflict"),
         ("outcome", "faulted"),
         ("status", "faulted"),
+        ("status", "429"),
         ("queue", "inbox"),
         ("result", "hit"),
         ("service", "worker"),

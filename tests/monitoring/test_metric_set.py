@@ -7,6 +7,9 @@ from tests.monitoring.metrics import Exposition
 
 from unspool.eventstore.monitoring.metric_set import LONG_SECONDS, BoundedNames, MetricSet
 
+# Else each series of the library has a second one with the time of its creation.
+prometheus_client.disable_created_metrics()
+
 
 def test_a_histogram_counts_as_that_of_the_library():
     ours, theirs = MetricSet(), prometheus_client.CollectorRegistry()
@@ -17,6 +20,16 @@ def test_a_histogram_counts_as_that_of_the_library():
         for kind in ("http", "shell"):
             family.labels(kind).observe(value)
             other.labels(kind).observe(value)
+    assert ours.exposition() == prometheus_client.generate_latest(theirs)
+
+
+def test_a_counter_counts_as_that_of_the_library():
+    ours, theirs = MetricSet(), prometheus_client.CollectorRegistry()
+    family = ours.counters("t_total", "Things.", "kind")
+    other = prometheus_client.Counter("t_total", "Things.", ["kind"], registry=theirs)
+    for kind, count in (("a", 1), ("b", 2.5), ("a", 3), ('"\n', 1e9)):
+        family.labels(kind).inc(count)
+        other.labels(kind).inc(count)
     assert ours.exposition() == prometheus_client.generate_latest(theirs)
 
 

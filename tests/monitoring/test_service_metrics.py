@@ -33,10 +33,10 @@ async def store(store_url):
     await opened.close()
 
 
-async def run(store, name, text, id_):
+async def run(store, name, text, id_, tenant="default"):
     ref = WorkflowRef("shop", name, "1.0.0")
-    await store.put_definition("default", Definition(ref, text, 0))
-    key = ExecutionKey("default", id_)
+    await store.put_definition(tenant, Definition(ref, text, 0))
+    key = ExecutionKey(tenant, id_)
     await store.start(Start(key, ref, {}, time.time_ns() // 1_000_000))
     async with asyncio.timeout(60):
         while not (record := await store.execution(key)).status.ended:
@@ -45,7 +45,7 @@ async def run(store, name, text, id_):
 
 
 def node(store, store_url, metrics):
-    monitor = Monitor(store, MonitoringSettings(workflows=2), metrics)
+    monitor = Monitor(store, MonitoringSettings(workflows=2, tenants=2), metrics)
     return Node(store, store_url, environment={}, allow="shell", monitor=monitor)
 
 
@@ -102,6 +102,24 @@ async def test_workflows_beyond_a_number_are_counted_together(store, store_url):
     names = {labels["workflow"] for labels in found.labels("unspool_executions_started_total")}
     assert names == {"shop/a", "shop/b", "other"}
     assert found.value("unspool_executions_started_total", workflow="other") == 2
+
+
+async def test_tenants_are_told_apart_up_to_a_number(store, store_url):
+    metrics = MetricSet()
+    async with node(store, store_url, metrics):
+        for tenant in ("default", "other-one", "third"):
+            await run(store, "greet", SHELL % "greet", "one", tenant)
+        await run(store, "refuse", FAULT, "two", "other-one")
+        found = Exposition(metrics.exposition())
+
+    for tenant, count in (("default", 1), ("other-one", 1), ("other", 1)):
+        assert (
+            found.value("unspool_tenant_executions_ended_total", tenant=tenant, status="completed") == count
+        )
+        assert found.value("unspool_tenant_tasks_total", tenant=tenant, outcome="completed") == count
+    assert found.value("unspool_tenant_executions_started_total", tenant="other-one") == 2
+    assert found.value("unspool_tenant_tasks_total", tenant="other-one", outcome="faulted") == 1
+    assert found.value("unspool_executions_ended_total", workflow="shop/greet", status="completed") == 3
 
 
 async def test_nodes_of_one_process_count_apart(store, store_url):

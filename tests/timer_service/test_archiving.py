@@ -7,10 +7,15 @@ import logging
 import stat
 
 import pytest
+from tests.monitoring.metrics import Exposition
 
 from unspool.eventstore.archives import read_archive
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.events import Event
+from unspool.eventstore.monitoring.health import ServiceHealth
+from unspool.eventstore.monitoring.metric_set import MetricSet
+from unspool.eventstore.monitoring.monitor import Monitor
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.records import (
     Commit,
     Definition,
@@ -22,6 +27,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.timer_service import RetentionService, RetentionSettings
+from unspool.timer_service.prometheus_metrics import PrometheusRetentionMetrics
 
 WORKFLOW = WorkflowRef("shop", "order", "1.0.0")
 ENDED = 1_700_000_000_123
@@ -120,6 +126,38 @@ async def test_nothing_is_deleted_while_the_directory_cannot_be_written(
         directory.parent.unlink()
         await until_gone(store, key)
     assert (directory / FILE).exists()
+
+
+async def test_a_directory_that_cannot_be_written_is_told(store, running, directory):
+    """By readiness and metrics, until it can be written again."""
+    key, _ = await ended(store)
+    directory.parent.write_text("a file")
+    metrics, health = MetricSet(), ServiceHealth("retention", joins=False)
+    monitor = Monitor(store, MonitoringSettings())
+    monitor.add(health)
+    settings = RetentionSettings(archive=str(directory), interval_seconds=0.1)
+    service = RetentionService(store, settings, PrometheusRetentionMetrics(metrics), health)
+
+    def value(name):
+        return Exposition(metrics.exposition()).value(f"unspool_retention_{name}")
+
+    async with running(service), asyncio.timeout(240):
+        while not value("failing"):
+            await asyncio.sleep(0.02)
+        assert value("behind_seconds") > 1e6
+        [problem] = await monitor.not_ready()
+        assert "cannot be archived" in problem
+        assert str(directory) in problem
+        assert await monitor.not_live() == []
+
+        directory.parent.unlink()
+        await until_gone(store, key)
+        while value("failing"):
+            await asyncio.sleep(0.02)
+        assert await monitor.not_ready() == []
+    await monitor.status.close()
+    assert value("behind_seconds") == 0
+    assert (value("deleted_total"), value("archived_total")) == (1, 1)
 
 
 async def test_an_execution_with_a_damaged_history_is_kept(store, service, running, directory, caplog):

@@ -27,7 +27,7 @@ from unspool.api import (
     workflows,
 )
 from unspool.api.access import access_of, check_access
-from unspool.api.authentication.authenticator import Authenticator
+from unspool.api.authentication.authenticator import TENANT, Authenticator
 from unspool.api.authentication.caller import EVERYONE, NOBODY
 from unspool.api.authentication.cookies import CSRF_HEADER
 from unspool.api.authentication.settings import AuthenticationSettings
@@ -38,7 +38,7 @@ from unspool.api.hooks import endpoint as webhooks
 from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import ApiMetrics, add_transports
 from unspool.api.problems import HANDLERS
-from unspool.api.request_guard import RequestGuard
+from unspool.api.request_guard import ROUTE, RequestGuard
 from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
 from unspool.dashboard import routes as dashboard_routes
@@ -121,7 +121,7 @@ def create_app(
         settings=settings,
         clock=clock,
         monitor=monitor,
-        requests=ApiMetrics(monitor.metrics),
+        requests=ApiMetrics(monitor.metrics, monitor.settings.tenants),
         keys=IdempotencyKeys(store, engine.jq),
         hooks=hooks or Hooks(),
         transports=transports,
@@ -170,14 +170,17 @@ def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route
     access, authenticator = access_of(path), services.authenticator
 
     async def endpoint(request: Request) -> Response:
-        request.scope["unspool.route"] = path
+        request.scope[ROUTE] = path
         required = access[request.method]
         if required.public:
             caller = NOBODY if authenticator.settings.on else EVERYONE
         else:
             caller = await authenticator.caller(request)
             check_access(caller, required)
-        response = await by_method[request.method](Call.of(request, services, caller))
+        call = Call.of(request, services, caller)
+        if not required.public:
+            request.scope[TENANT] = call.tenant
+        response = await by_method[request.method](call)
         if (
             isinstance(response, StreamingResponse)
             and response.media_type == SSE

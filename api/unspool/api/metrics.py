@@ -3,7 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from unspool.eventstore.monitoring.metric_set import ComputedSample, DescribedMetric, MetricSet
+from unspool.eventstore.monitoring.metric_set import (
+    BoundedNames,
+    ComputedSample,
+    DescribedMetric,
+    MetricSet,
+)
 from unspool.eventstore.sinks import SinkStatus
 from unspool.eventstore.sources import SourceStatus
 
@@ -27,25 +32,35 @@ class HookLabels(NamedTuple):
 class ApiMetrics:
     """Counts the requests of this process."""
 
-    def __init__(self, metrics: MetricSet) -> None:
+    def __init__(self, metrics: MetricSet, tenants: int) -> None:
+        """Takes the number of tenants that labels tell apart."""
+        self._tenants = BoundedNames(tenants)
         self.in_progress = 0
         """Requests that are answered now."""
-        self._requests = metrics.counter(
+        self._requests = metrics.counters(
             "unspool_api_requests_total", "Requests answered by this process.", *RequestLabels._fields
         )
-        self._seconds = metrics.counter(
+        self._seconds = metrics.counters(
             "unspool_api_request_seconds_total", "Seconds spent on requests, with waits and streams.", "route"
+        )
+        self._of_tenant = metrics.counters(
+            "unspool_tenant_api_requests_total",
+            "Requests of a tenant; 429 are over the limit of a key.",
+            "tenant",
+            "status",
         )
         metrics.gauge(
             "unspool_api_requests_in_progress", "Requests in progress, including waits and streams."
         ).set_function(lambda: self.in_progress)
-        self._hooks = metrics.counter(
+        self._hooks = metrics.counters(
             "unspool_hooks_total", "Requests to webhooks, by result.", *HookLabels._fields
         )
 
-    def answered(self, labels: RequestLabels, seconds: float) -> None:
-        """Counts a request that was answered after some seconds."""
-        self._requests.labels(*labels).inc()
+    def answered(self, labels: RequestLabels, tenant: str | None, seconds: float) -> None:
+        """Counts a request that was answered after some seconds; `tenant` is None if it is not known."""
+        self._requests.labels(*map(str, labels)).inc()
+        if tenant is not None:
+            self._of_tenant.labels(self._tenants.of(tenant), str(labels.status)).inc()
         self._seconds.labels(labels.route).inc(seconds)
 
     def hook_answered(self, labels: HookLabels) -> None:

@@ -14,11 +14,15 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from unspool.api.authentication.authenticator import TENANT
 from unspool.api.metrics import ApiMetrics, RequestLabels
 from unspool.api.problems import problem_response
 from unspool.api.security_headers import HTTPS_HEADERS, SECURITY_HEADERS
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+ROUTE: Final = "unspool.route"
+"""The member of a scope with the template of the path."""
 
 _METHODS: Final = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 
@@ -71,9 +75,9 @@ class RequestGuard:
         return reject_cross_site if _is_cross_site(scope, self._origins) else self._app
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = scope.get("unspool.route", "none")
+        route = scope.get(ROUTE, "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.answered(RequestLabels(method, route, status), seconds)
+        self._metrics.answered(RequestLabels(method, route, status), scope.get(TENANT), seconds)
 
 
 async def reject_cross_site(scope: Scope, receive: Receive, send: Send) -> None:

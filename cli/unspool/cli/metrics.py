@@ -10,9 +10,10 @@ from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, print_table
 from unspool.eventstore.monitoring.metric_set import DescribedMetric, MetricSet
 from unspool.eventstore.monitoring.process import add_process
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.monitoring.store_metrics import add_store
 from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
-from unspool.timer_service.prometheus_metrics import PrometheusTimerMetrics
+from unspool.timer_service.prometheus_metrics import PrometheusRetentionMetrics, PrometheusTimerMetrics
 from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics
 
 _PAGE: Final = """\
@@ -59,17 +60,22 @@ def _unread() -> NoReturn:
 
 
 def _add_worker(metrics: MetricSet) -> None:
-    PrometheusWorkerMetrics(metrics, 0).observe(_unread)
+    PrometheusWorkerMetrics(metrics, MonitoringSettings()).observe(_unread)
 
 
 def _add_executor(metrics: MetricSet) -> None:
-    executor = PrometheusExecutorMetrics(metrics, ())
+    executor = PrometheusExecutorMetrics(metrics, (), 0)
     executor.observe(_unread)
     executor.observe_circuits(_unread)
 
 
+def _add_timer(metrics: MetricSet) -> None:
+    PrometheusTimerMetrics(metrics)
+    PrometheusRetentionMetrics(metrics)
+
+
 def _add_api(metrics: MetricSet) -> None:
-    ApiMetrics(metrics)
+    ApiMetrics(metrics, 0)
 
 
 def _add_store(metrics: MetricSet) -> None:
@@ -80,7 +86,7 @@ def _add_store(metrics: MetricSet) -> None:
 _SERVICES: Final[dict[str, Callable[[MetricSet], object]]] = {
     "worker": _add_worker,
     "executor": _add_executor,
-    "timer": PrometheusTimerMetrics,
+    "timer": _add_timer,
     "api": _add_api,
     "store": _add_store,
     "all": lambda metrics: add_process(metrics, ""),

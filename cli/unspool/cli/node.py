@@ -166,7 +166,7 @@ class Node:
             return None
         from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics  # noqa: PLC0415
 
-        return PrometheusWorkerMetrics(self._monitor.metrics, self._monitor.settings.workflows)
+        return PrometheusWorkerMetrics(self._monitor.metrics, self._monitor.settings)
 
     async def _open_executor(self, stack: AsyncExitStack) -> Service:
         from unspool.cli.jq import jq_pool  # noqa: PLC0415
@@ -220,7 +220,8 @@ class Node:
         from unspool.executor.kinds import BUILT_IN  # noqa: PLC0415
         from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics  # noqa: PLC0415
 
-        return PrometheusExecutorMetrics(self._monitor.metrics, {*BUILT_IN, call_registered.KIND})
+        kinds, tenants = {*BUILT_IN, call_registered.KIND}, self._monitor.settings.tenants
+        return PrometheusExecutorMetrics(self._monitor.metrics, kinds, tenants)
 
     async def _open_timer(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import TimerService, TimerSettings  # noqa: PLC0415
@@ -240,7 +241,16 @@ class Node:
     async def _open_retention(self, stack: AsyncExitStack) -> Service:  # noqa: ARG002 - as the others
         from unspool.timer_service import RetentionService, RetentionSettings  # noqa: PLC0415
 
-        return RetentionService(self._store, from_environment(RetentionSettings, self._environment))
+        settings = from_environment(RetentionSettings, self._environment)
+        health = ServiceHealth("retention", joins=False)
+        if self._monitor is None:
+            return RetentionService(self._store, settings, health=health)
+        from unspool.timer_service.prometheus_metrics import PrometheusRetentionMetrics  # noqa: PLC0415
+
+        self._monitor.add(health)
+        return RetentionService(
+            self._store, settings, PrometheusRetentionMetrics(self._monitor.metrics), health
+        )
 
     async def _open_transports(self, stack: AsyncExitStack) -> Service:
         from unspool.executor.transports.opening import opened_transports  # noqa: PLC0415

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
-from unspool.eventstore.monitoring.histogram import Histogram
 from unspool.eventstore.monitoring.metric_set import (
     LONG_SECONDS,
     OTHER,
+    BoundedNames,
     ComputedSample,
     DescribedMetric,
     MetricSet,
+    oldest_of,
 )
 from unspool.eventstore.records import Delivery, TaskRequest
 from unspool.executor.metrics import ExecutorFigures, ExecutorMetrics, Limit, TaskEnd
@@ -26,6 +27,12 @@ _TASKS: Final = DescribedMetric(
     ("kind", "outcome"),
     "Deliveries of tasks that have ended, by kind and outcome.",
 )
+_TENANT_TASKS: Final = DescribedMetric(
+    "unspool_tenant_tasks_total",
+    "counter",
+    ("tenant", "outcome"),
+    "Deliveries of tasks of a tenant that have ended, by outcome.",
+)
 _CIRCUITS: Final = DescribedMetric(
     "unspool_executor_circuits_open", "gauge", (), "Hosts that do not answer, so that calls to them wait."
 )
@@ -34,12 +41,14 @@ _CIRCUITS: Final = DescribedMetric(
 class PrometheusExecutorMetrics(ExecutorMetrics):
     """Records the work of an executor in a set of metrics."""
 
-    def __init__(self, metrics: MetricSet, kinds: Collection[str]) -> None:
-        """Takes the kinds of tasks that labels tell apart."""
+    def __init__(self, metrics: MetricSet, kinds: Collection[str], tenants: int) -> None:
+        """Takes the kinds of tasks that labels tell apart, and the number of tenants."""
         self._metrics = metrics
         self._kinds = frozenset(kinds)
-        self._ends: Counter[tuple[str, TaskEnd]] = Counter()
-        metrics.computed((_TASKS,), self._tasks)
+        self._tenants = BoundedNames(tenants)
+        self._ends: dict[tuple[str, str, TaskEnd], int] = {}
+        """By tenant, kind and end, as labels name them."""
+        metrics.computed((_TASKS, _TENANT_TASKS), self._tasks)
         self._seconds = metrics.histograms(
             "unspool_task_seconds",
             "How long tasks that completed or faulted took, from their receipt to their stored result.",
@@ -57,10 +66,10 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
         self._reclaimed = metrics.counter(
             "unspool_executor_reclaims_total", "Tasks of executors that are gone, or whose leases ended."
         )
-        self._failures = metrics.counter(
+        self._failures = metrics.counters(
             "unspool_executor_handler_failures_total", "Exceptions of handlers, by kind of the task.", "kind"
         )
-        waits = metrics.counter(
+        waits = metrics.counters(
             "unspool_executor_limit_waits_total", "Calls that had to wait, by what they waited for.", "limit"
         )
         self._waits = {limit: waits.labels(limit.value) for limit in Limit}
@@ -68,29 +77,26 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
             "unspool_executor_calls_refused_total",
             "Calls that were not made, because the host does not answer.",
         )
-        self._durations: dict[str, Histogram] = {}
-        """By kind: looking a series up takes as long as recording."""
 
     def received(self, deliveries: Sequence[Delivery[TaskRequest]], now: int) -> None:
         """See `ExecutorMetrics`."""
-        oldest = min(delivery.queued_at for delivery in deliveries)
+        oldest, again = oldest_of(deliveries)
         if oldest:
             self._wait.observe(max(0, now - oldest) / 1000)
-        if again := sum(delivery.attempts > 1 for delivery in deliveries):
+        if again:
             self._redelivered.inc(again)
 
     def reclaimed(self, deliveries: Sequence[Delivery[TaskRequest]]) -> None:
         """See `ExecutorMetrics`."""
         self._reclaimed.inc(len(deliveries))
 
-    def ended(self, kind: str, end: TaskEnd, seconds: float) -> None:
+    def ended(self, tenant: str, kind: str, end: TaskEnd, seconds: float) -> None:
         """See `ExecutorMetrics`."""
-        self._ends[kind, end] += 1
+        label = self._label(kind)
+        ending = (self._tenants.of(tenant), label, end)
+        self._ends[ending] = self._ends.get(ending, 0) + 1
         if end is TaskEnd.COMPLETED or end is TaskEnd.FAULTED:
-            duration = self._durations.get(kind)
-            if duration is None:
-                duration = self._durations[kind] = self._seconds.labels(self._label(kind))
-            duration.observe(seconds)
+            self._seconds.labels(label).observe(seconds)
 
     def handler_failed(self, kind: str) -> None:
         """See `ExecutorMetrics`."""
@@ -118,11 +124,14 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
         self._metrics.computed((_CIRCUITS,), lambda: [ComputedSample(_CIRCUITS.name, (), opened())])
 
     def _tasks(self) -> Iterator[ComputedSample]:
-        counts: Counter[tuple[str, TaskEnd]] = Counter()
-        for (kind, end), count in list(self._ends.items()):
-            counts[self._label(kind), end] += count
-        for (kind, end), count in counts.items():
-            yield ComputedSample(_TASKS.name, (kind, end.value), count)
+        kinds: Counter[tuple[str, TaskEnd]] = Counter()
+        tenants: Counter[tuple[str, TaskEnd]] = Counter()
+        for (tenant, kind, end), count in list(self._ends.items()):
+            kinds[kind, end] += count
+            tenants[tenant, end] += count
+        for described, counts in ((_TASKS, kinds), (_TENANT_TASKS, tenants)):
+            for (label, end), count in counts.items():
+                yield ComputedSample(described.name, (label, end.value), count)
 
     def _label(self, kind: str) -> str:
         return kind if kind in self._kinds else OTHER

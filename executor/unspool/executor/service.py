@@ -215,7 +215,8 @@ class ExecutorService:
         try:
             end = await self._finished(running)
         finally:
-            self._metrics.ended(running.delivery.body.kind, end, time.perf_counter() - began)
+            delivery = running.delivery
+            self._metrics.ended(delivery.tenant, delivery.body.kind, end, time.perf_counter() - began)
 
     async def _finished(self, running: _Running) -> TaskEnd:
         """Runs a task to its end. Returns how it ended."""

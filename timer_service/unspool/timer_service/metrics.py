@@ -1,4 +1,4 @@
-"""What a timer service tells of its work."""
+"""What timers and retention tell of their work."""
 
 from unspool.eventstore.records import Fired
 
@@ -8,3 +8,22 @@ class TimerMetrics:
 
     def fired(self, fired: Fired) -> None:
         """A step has fired due timers, or has found none."""
+
+
+class RetentionMetrics:
+    """Gets what the retention service tells of its work, and ignores it: metrics are off."""
+
+    def deleted(self, executions: int) -> None:
+        """Executions were deleted."""
+
+    def archived(self, executions: int) -> None:
+        """Histories were written to the archive."""
+
+    def not_archived(self) -> None:
+        """The history of an execution is damaged, so the execution is kept."""
+
+    def discarded(self, dead_letters: int) -> None:
+        """Dead letters were discarded after their time."""
+
+    def turned(self, *, fails: bool, behind: float) -> None:
+        """A turn has ended. `behind`: for how many seconds the first execution that is left has been due."""

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from unspool.eventstore import port
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.idempotency_keys import IdempotencyKey, IdempotencyKeys
+from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.rate_limits import Rate, RateLimits
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.retention import Retention
@@ -22,6 +23,7 @@ from unspool.eventstore.settings import BadSetting, setting
 from unspool.eventstore.texts import Texts
 from unspool.eventstore.waiting import done_before
 from unspool.timer_service.archiving import Archive, ArchiveUnavailable, NotArchived
+from unspool.timer_service.metrics import RetentionMetrics
 from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_rules, time_of
 
 log = logging.getLogger(__name__)
@@ -93,8 +95,16 @@ class _Store(
 class RetentionService:
     """Deletes ended executions until it is stopped."""
 
-    def __init__(self, store: _Store, settings: RetentionSettings) -> None:
+    def __init__(
+        self,
+        store: _Store,
+        settings: RetentionSettings,
+        metrics: RetentionMetrics | None = None,
+        health: ServiceHealth | None = None,
+    ) -> None:
         self._store = store
+        self._metrics = metrics or RetentionMetrics()
+        self._health = health or ServiceHealth("retention", joins=False)
         self._rules = retention_rules(settings.rules)
         self._dead_letters = time_of(settings.dead_letters)
         self._archive = Archive(store, Path(settings.archive)) if settings.archive else None
@@ -103,7 +113,8 @@ class RetentionService:
 
     async def run(self) -> None:
         """Deletes what is due until `stop` is called. It retries while the store is unavailable."""
-        await done_before(self._delete_forever(), self._stopping.wait())
+        deleting = self._health.watch("delete", self._delete_forever)
+        await done_before(deleting, self._stopping.wait())
 
     def stop(self) -> None:
         """Ends `run`. It is safe at any time: an execution is deleted completely or not at all."""
@@ -111,27 +122,46 @@ class RetentionService:
 
     async def _delete_forever(self) -> None:
         while True:
-            try:
-                await retry_until_available(self._delete_due)
-            except ArchiveUnavailable as error:
-                log.error(  # noqa: TRY400 - the cause is outside
-                    "ended executions are not deleted, because they cannot be archived: %s",
-                    error,
-                    extra={"action": "archive_unavailable"},
-                )
-            except Exception:
-                log.exception("retention failed", extra={"action": "retention_failed"})
+            await self._turn()
             await asyncio.sleep(self._seconds * JITTER.uniform(0.8, 1.2))
 
-    async def _delete_due(self) -> None:
-        """Deletes all that is due, if no other service has begun to do so within the interval."""
+    async def _turn(self) -> None:
+        """Deletes what is due, and tells how far it is behind."""
+        try:
+            if not await retry_until_available(self._delete_due):
+                return
+            self._health.hindrance = None
+        except ArchiveUnavailable as error:
+            self._health.hindrance = f"executions are not deleted, because they cannot be archived: {error}"
+            log.error(  # noqa: TRY400 - the cause is outside
+                "ended executions are not deleted, because they cannot be archived: %s",
+                error,
+                extra={"action": "archive_unavailable"},
+            )
+        except Exception as error:
+            self._health.hindrance = f"executions are not deleted: {type(error).__name__}"
+            log.exception("retention failed", extra={"action": "retention_failed"})
+        behind = await retry_until_available(self._behind)
+        self._metrics.turned(fails=self._health.hindrance is not None, behind=behind)
+
+    async def _behind(self) -> float:
+        """For how many seconds the execution that should be deleted next has been due."""
+        if self._rules.shortest is None:
+            return 0.0
+        now = await self._store.now()
+        left = await self._store.ended_before(now - self._rules.shortest, 1)
+        return max((now - self._expires_at(record, now) for record in left), default=0) / 1000
+
+    async def _delete_due(self) -> bool:
+        """Deletes all that is due; returns False if another service has begun to within the interval."""
         rate = Rate(interval=int(self._seconds * 1_000_000))
         if await self._store.reserve_start(_LIMIT, rate, most=0) is None:
-            return
+            return False
         if self._dead_letters is not None:
             await self._discard_dead_letters(self._dead_letters)
         if self._rules.shortest is not None:
             await self._delete_executions(self._rules.shortest)
+        return True
 
     async def _discard_dead_letters(self, kept: int) -> None:
         """Discards dead letters that are older than a time in milliseconds."""
@@ -139,6 +169,7 @@ class RetentionService:
         while letters := await self._store.dead_letters_before(before, PIECE):
             for letter in letters:
                 if await self._store.discard(letter.tenant, letter.id):
+                    self._metrics.discarded(1)
                     log.warning(
                         "discarded the dead letter %s of execution %s: %s",
                         letter.id,
@@ -157,6 +188,7 @@ class RetentionService:
             began = loop.time()
             found, deleted = await self._step(shortest)
             dropped += deleted
+            self._metrics.deleted(deleted)
             # It rests as long as it works, so that the store has time for others.
             await asyncio.sleep(min(max(_SHORTEST_PAUSE, loop.time() - began), _LONGEST_PAUSE))
         if dropped:
@@ -200,7 +232,8 @@ class RetentionService:
 
     async def _archived(self, archive: Archive, records: Sequence[ExecutionRecord]) -> list[ExecutionRecord]:
         """Archives executions; returns those that are archived."""
-        written = await asyncio.gather(*(_is_written(archive, record) for record in records))
+        written = await asyncio.gather(*(self._is_written(archive, record) for record in records))
+        self._metrics.archived(sum(written))
         return [record for record, done in zip(records, written, strict=True) if done]
 
     async def _released(self, record: ExecutionRecord) -> bool:
@@ -210,16 +243,16 @@ class RetentionService:
         key = IdempotencyKey.of(record.key.tenant, record.workflow, record.idempotency_key)
         return await self._store.release_key(key, record.key.id)
 
-
-async def _is_written(archive: Archive, record: ExecutionRecord) -> bool:
-    try:
-        await archive.write(record)
-    except NotArchived as error:
-        log.error(  # noqa: TRY400 - the cause is in the store
-            "execution %s is kept, because its history cannot be archived: %s",
-            record.key.id,
-            error,
-            extra={"action": "not_archived", "execution": record.key.id},
-        )
-        return False
-    return True
+    async def _is_written(self, archive: Archive, record: ExecutionRecord) -> bool:
+        try:
+            await archive.write(record)
+        except NotArchived as error:
+            self._metrics.not_archived()
+            log.error(  # noqa: TRY400 - the cause is in the store
+                "execution %s is kept, because its history cannot be archived: %s",
+                record.key.id,
+                error,
+                extra={"action": "not_archived", "execution": record.key.id},
+            )
+            return False
+        return True

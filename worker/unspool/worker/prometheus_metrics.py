@@ -12,7 +12,9 @@ from unspool.eventstore.monitoring.metric_set import (
     ComputedSample,
     DescribedMetric,
     MetricSet,
+    oldest_of,
 )
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.records import Commit, Delivery, Message, MessageKind, Outcome, WorkflowRef
 from unspool.worker.answering import APPLIED
 from unspool.worker.metrics import WorkerFigures, WorkerMetrics
@@ -40,10 +42,11 @@ _CACHES: Final = DescribedMetric(
 class PrometheusWorkerMetrics(WorkerMetrics):
     """Records the work of a worker in a set of metrics."""
 
-    def __init__(self, metrics: MetricSet, workflows: int) -> None:
-        """Takes the number of workflows that labels tell apart."""
+    def __init__(self, metrics: MetricSet, settings: MonitoringSettings) -> None:
+        """Takes how many workflows and tenants labels tell apart."""
         self._metrics = metrics
-        self._names = BoundedNames(workflows)
+        self._names = BoundedNames(settings.workflows)
+        self._tenants = BoundedNames(settings.tenants)
         self._wait = metrics.histogram(
             "unspool_worker_message_wait_seconds",
             "How long the oldest message of each received batch has waited in the inbox.",
@@ -68,16 +71,27 @@ class PrometheusWorkerMetrics(WorkerMetrics):
             "How long a call that commits took, with one step or a batch.",
             buckets=SHORT_SECONDS,
         )
-        commits = metrics.counter("unspool_worker_commits_total", "Commits by their outcome.", "outcome")
+        commits = metrics.counters("unspool_worker_commits_total", "Commits by their outcome.", "outcome")
         self._commits = {outcome: commits.labels(outcome.value) for outcome in Outcome}
         self._events = metrics.counter(
             "unspool_worker_events_total", "Events that were added to histories of executions."
         )
-        self._started = metrics.counter(
+        self._started = metrics.counters(
             "unspool_executions_started_total", "Executions with a first decision.", "workflow"
         )
-        self._ended = metrics.counter(
+        self._ended = metrics.counters(
             "unspool_executions_ended_total", "Executions that have ended.", "workflow", "status"
+        )
+        self._started_of_tenant = metrics.counters(
+            "unspool_tenant_executions_started_total",
+            "Executions of a tenant with a first decision.",
+            "tenant",
+        )
+        self._ended_of_tenant = metrics.counters(
+            "unspool_tenant_executions_ended_total",
+            "Executions of a tenant that have ended.",
+            "tenant",
+            "status",
         )
         self._first_decision = metrics.histogram(
             "unspool_worker_first_decision_seconds",
@@ -98,10 +112,10 @@ class PrometheusWorkerMetrics(WorkerMetrics):
     def received(self, deliveries: Sequence[Delivery[Message]], now: int) -> None:
         """See `WorkerMetrics`."""
         self._received.inc(len(deliveries))
-        oldest = min(delivery.queued_at for delivery in deliveries)
+        oldest, again = oldest_of(deliveries)
         if oldest:
             self._wait.observe(max(0, now - oldest) / 1000)
-        if again := sum(delivery.attempts > 1 for delivery in deliveries):
+        if again:
             self._redelivered.inc(again)
 
     def reclaimed(self, deliveries: Sequence[Delivery[Message]]) -> None:
@@ -115,10 +129,9 @@ class PrometheusWorkerMetrics(WorkerMetrics):
     def committed(self, steps: Sequence[Step], outcomes: Sequence[Outcome], seconds: float) -> None:
         """See `WorkerMetrics`."""
         self._commit.observe(seconds)
-        for outcome, count in Counter(outcomes).items():
-            self._commits[outcome].inc(count)
         events = 0
         for (commit, after, _), outcome in zip(steps, outcomes, strict=True):
+            self._commits[outcome].value += 1
             if outcome in APPLIED:
                 events += len(commit.events)
                 if commit.index is not None:
@@ -145,13 +158,16 @@ class PrometheusWorkerMetrics(WorkerMetrics):
     def _changed(self, commit: Commit, workflow: WorkflowRef) -> None:
         """Counts the start and the end of an execution."""
         name = self._names.of(f"{workflow.namespace}/{workflow.name}")
+        tenant = self._tenants.of(commit.key.tenant)
         if commit.expected_version == 0:
             self._started.labels(name).inc()
+            self._started_of_tenant.labels(tenant).inc()
             first = commit.acknowledges[0] if commit.acknowledges else None
             if first is not None and first.body.kind is MessageKind.START and first.queued_at:
                 self._first_decision.observe(max(0, commit.events[0].time - first.queued_at) / 1000)
         if commit.index is not None and commit.index.status.ended:
             self._ended.labels(name, commit.index.status.value).inc()
+            self._ended_of_tenant.labels(tenant, commit.index.status.value).inc()
 
 
 def _samples(figures: WorkerFigures) -> Iterator[ComputedSample]:

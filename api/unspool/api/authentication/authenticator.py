@@ -22,6 +22,9 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_TOKEN: Final = 8192
 """The longest credential in characters."""
 
+TENANT: Final = "unspool.tenant"
+"""The member of a scope with the tenant of a request, for metrics."""
+
 _NONE: Final = "send an API key as `Authorization: Bearer usk_…`"
 _WRONG: Final = "the credential is not valid: it is unknown, revoked or expired"
 
@@ -68,6 +71,8 @@ class Authenticator:
         if not self.settings.on:
             return EVERYONE
         caller = await self._identified(request)
+        if caller.tenant is not None:
+            request.scope[TENANT] = caller.tenant  # also for a request that the limit refuses
         await self._limit(caller)
         return caller
 

@@ -38,6 +38,8 @@ class ServiceHealth:
         """By loop, the seconds in which it goes round; infinite if nobody knows."""
         self._failures: dict[str, str] = {}
         self._joined_at = -math.inf
+        self.hindrance: str | None = None
+        """Why the service cannot work now although its loops run: somebody must do something about it."""
 
     async def watch(
         self, loop: str, work: Callable[[], Awaitable[Result]], within: float = math.inf

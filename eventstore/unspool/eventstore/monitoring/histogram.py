@@ -40,7 +40,10 @@ class HistogramFamily(Collector):
 
     def labels(self, *values: str) -> Histogram:
         """The histogram for some values of the labels."""
-        return self._series.setdefault(values, Histogram(self._bounds))
+        found = self._series.get(values)
+        if found is None:
+            found = self._series[values] = Histogram(self._bounds)
+        return found
 
     def describe(self) -> Iterable[Metric]:
         """See `Collector`."""

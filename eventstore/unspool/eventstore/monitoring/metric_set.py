@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from unspool.eventstore.monitoring.counter import Counter, CounterFamily
 from unspool.eventstore.monitoring.histogram import Histogram, HistogramFamily
+from unspool.eventstore.records import Body, Delivery
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,17 +39,21 @@ class MetricSet:
     """The metrics of a process. Every service of the process adds its own."""
 
     def __init__(self) -> None:
-        # Else each counter has a second series with the time of its creation.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry: Final = CollectorRegistry()
         self.described: Final[list[DescribedMetric]] = []
         self.refreshing: Final[list[Callable[[], Awaitable[object]]]] = []
         """What `refreshed` awaits: reads what computed metrics show."""
 
-    def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """Adds a counter; the name ends in `_total`."""
+    def counter(self, name: str, text: str) -> Counter:
+        """Adds a counter without labels; the name ends in `_total`."""
+        return self.counters(name, text).labels()
+
+    def counters(self, name: str, text: str, *labels: str) -> CounterFamily:
+        """Adds counters with labels."""
+        family = CounterFamily(name, text, labels)
         self._describe(name, "counter", text, labels)
-        return Counter(name, text, labels, registry=self.registry)
+        self.registry.register(family)
+        return family
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
         """Adds a gauge."""
@@ -137,3 +143,11 @@ class BoundedNames:
             return OTHER
         self._names.add(name)
         return name
+
+
+def oldest_of(deliveries: Sequence[Delivery[Body]]) -> tuple[int, int]:
+    """When the oldest of some deliveries was queued, 0 if one does not tell it; and how many came before."""
+    if len(deliveries) == 1:  # without load, each step is a batch of its own
+        return deliveries[0].queued_at, int(deliveries[0].attempts > 1)
+    oldest = min([delivery.queued_at for delivery in deliveries])
+    return oldest, sum([delivery.attempts > 1 for delivery in deliveries])

@@ -74,6 +74,7 @@ class Monitor:
             return [NO_ANSWER]
         problems = await self.not_live()
         problems += [f"{each.service}: no heartbeat" for each, _ in self._services if not each.joined]
+        problems += [f"{each.service}: {each.hindrance}" for each, _ in self._services if each.hindrance]
         return problems + list(await self._behind())
 
     async def _answers(self) -> bool:

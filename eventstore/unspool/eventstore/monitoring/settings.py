@@ -28,3 +28,9 @@ class MonitoringSettings:
         "Workflows that metrics tell apart in one process; the others are counted as 'other'",
         least=0,
     )
+    tenants: int = setting(
+        "UNSPOOL_METRICS_TENANTS",
+        50,
+        "Tenants that metrics tell apart in one process; the others are counted as 'other'",
+        least=0,
+    )
