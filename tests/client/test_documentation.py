@@ -67,11 +67,11 @@ async def test_the_programs_run_as_written(address: str) -> None:
 
 def test_every_method_and_error_is_on_the_page() -> None:
     named = set(re.findall(r"`(\w+)`", PAGE))
-    methods = {name for name in vars(AsyncClient) if not name.startswith("_")} - {"close"}
+    methods = {name for name in dir(AsyncClient) if not name.startswith("_")} - {"close"}
     errors = {
         name
         for name, value in vars(unspool.client).items()
         if isinstance(value, type) and issubclass(value, Exception)
     }
     assert methods | errors - {"NoResult", "ClientError"} <= named
-    assert methods <= set(vars(Client))
+    assert methods <= set(dir(Client))

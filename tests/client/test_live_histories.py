@@ -62,4 +62,4 @@ def test_events_are_the_same_however_the_bytes_arrive(texts: list[str], sizes: l
         size = sizes[at % len(sizes)]
         found += parser.feed(whole[at : at + size])
         at += size
-    assert [data.decode() for data in found] == texts
+    assert [frame.data.decode() for frame in found] == texts

@@ -13,7 +13,7 @@ from unspool.client import AsyncClient, Client, ExecutionFaulted, NotFound
 
 def methods(kind: type) -> dict[str, list[inspect.Parameter]]:
     """The public methods with their parameters."""
-    found = {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+    found = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
     return {name: list(inspect.signature(value).parameters.values()) for name, value in found.items()}
 
 

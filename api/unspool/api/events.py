@@ -21,16 +21,21 @@ PAGE: Final = 500
 
 SSE: Final = "text/event-stream"
 
+MAX_EVENTS: Final = 10_000
+"""The largest `limit` of a list of events."""
+
 MAX_EVENT_NUMBER: Final = 10**12
 """Larger than any event number."""
 
 
 async def list_events(call: Call) -> Response:
-    """Lists the whole history after an event; sends it while reading it."""
+    """Lists the history after an event, the whole rest without a limit; sends it while reading it."""
     record = await call.execution()
     after = call.integer("after", minimum=0, maximum=MAX_EVENT_NUMBER) or 0
-    events = await call.store.history(record.key, after=after, limit=PAGE)
-    return StreamingResponse(_listed(call.store, record, events), media_type="application/json")
+    limit = call.integer("limit", minimum=1, maximum=MAX_EVENTS)
+    until = record.version if limit is None else min(record.version, after + limit)
+    events = await _page(call.store, record.key, after, until)
+    return StreamingResponse(_listed(call.store, record, events, until), media_type="application/json")
 
 
 async def stream_events(call: Call) -> Response:
@@ -56,15 +61,22 @@ async def show_state(call: Call) -> Response:
     return json_response(await asyncio.to_thread(call.services.engine.state, record.key.id, events))
 
 
-async def _listed(store: EventStore, record: ExecutionRecord, events: list[Event]) -> AsyncIterator[bytes]:
-    """Yields the events up to the version that the history had at the time of the request."""
+async def _page(store: EventStore, key: ExecutionKey, after: int, until: int) -> list[Event]:
+    limit = min(PAGE, until - after)
+    return await store.history(key, after=after, limit=limit) if limit > 0 else []
+
+
+async def _listed(
+    store: EventStore, record: ExecutionRecord, events: list[Event], until: int
+) -> AsyncIterator[bytes]:
+    """Yields the events up to one; it is at most the last one at the time of the request."""
     yield b'{"items":['
     separator = b""
     while events:
         yield separator + b",".join(orjson.dumps(event_json(event)) for event in events)
         separator, last = b",", events[-1].seq
-        events = await store.history(record.key, after=last, limit=PAGE) if last < record.version else []
-    yield b'],"next":null}'
+        events = await _page(store, record.key, last, until)
+    yield b'],"next":%b}' % (str(until).encode() if until < record.version else b"null")
 
 
 async def _live(call: Call, key: ExecutionKey, after: int) -> AsyncIterator[bytes]:

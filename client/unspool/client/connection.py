@@ -18,7 +18,7 @@ from tenacity import (
 
 from unspool.client.errors import NoAnswer, Problem, TimedOut, problem
 from unspool.client.records import Json
-from unspool.client.server_sent_events import SseParser
+from unspool.client.server_sent_events import Frame, SseParser
 
 MAX_RETRY_AFTER_SECONDS: Final = 30.0
 """If the API asks for a longer pause, its answer is raised instead."""
@@ -46,6 +46,13 @@ class Request(NamedTuple):
     safe: bool = False
     wait: float = 0.0
     """Seconds for which the API may wait before it answers."""
+
+
+class Answer(NamedTuple):
+    """An answer of the API with JSON; None if it has no body."""
+
+    status: int
+    json: Json
 
 
 def path_of(*segments: str) -> str:
@@ -80,7 +87,11 @@ class Connection:
             await self._session.close()
 
     async def json(self, request: Request) -> Json:
-        """Sends a request; returns the JSON of the answer, None if it has no body.
+        """Sends a request; returns the JSON of the answer, None if it has no body. Raises as `answer`."""
+        return (await self.answer(request)).json
+
+    async def answer(self, request: Request) -> Answer:
+        """Sends a request; returns the answer.
 
         Raises:
             NoAnswer: the API cannot be reached, or did not answer in time.
@@ -88,7 +99,7 @@ class Connection:
         """
         status, content = await self._content(request)
         try:
-            return orjson.loads(content) if content else None
+            return Answer(status, orjson.loads(content) if content else None)
         except orjson.JSONDecodeError:
             raise problem(status, {"detail": "the answer is not JSON; is this the API of Unspool?"}) from None
 
@@ -96,8 +107,12 @@ class Connection:
         """Sends a request; returns the text of the answer. Raises as `json`."""
         return (await self._content(request))[1].decode()
 
-    async def live(self, path: str, last_event_id: str) -> AsyncGenerator[bytes, None] | None:
-        """Opens a stream of Server-Sent Events; returns their data, None if there are no more.
+    async def live(
+        self, path: str, parameters: Parameters, last_event_id: str | None
+    ) -> AsyncGenerator[Frame, None] | None:
+        """Opens a stream of Server-Sent Events, after the last one that the caller has.
+
+        Returns None if there are no more.
 
         The stream ends when the API ends it, or when the connection breaks: open it again to resume.
 
@@ -106,13 +121,13 @@ class Connection:
             Problem: the API answered with an error.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=_SILENCE_SECONDS)
-        headers = {"Last-Event-ID": last_event_id}
-        request = Request("GET", path, accept="text/event-stream", safe=True)
+        headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+        request = Request("GET", path, parameters, accept="text/event-stream", safe=True)
         response = await self._repeated(request, timeout, headers)
         if response.status == 204:
             response.release()
             return None
-        return _data(response)
+        return _frames(response)
 
     async def _content(self, request: Request) -> tuple[int, bytes]:
         timeout = aiohttp.ClientTimeout(total=self._timeout + request.wait)
@@ -160,12 +175,12 @@ class Connection:
         return response
 
 
-async def _data(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+async def _frames(response: aiohttp.ClientResponse) -> AsyncGenerator[Frame, None]:
     parser = SseParser()
     try:
         async for chunk in response.content.iter_any():
-            for data in parser.feed(chunk):
-                yield data
+            for frame in parser.feed(chunk):
+                yield frame
     except (aiohttp.ClientError, TimeoutError):
         return  # the caller connects again and resumes
     finally:

@@ -8,6 +8,9 @@ from typing import Any, Final, NamedTuple
 Json = Any
 """A JSON value: None, bool, int, float, str, list or dict with str keys."""
 
+_ACCEPTED: Final = 202
+"""The status of an answer to a request that has not been carried out yet."""
+
 ENDED: Final = frozenset({"completed", "faulted", "cancelled"})
 """The statuses of executions that have ended."""
 
@@ -26,7 +29,7 @@ class Workflow(NamedTuple):
     @classmethod
     def of(cls, json: Mapping[str, Json]) -> "Workflow":
         """Reads one from JSON."""
-        return cls(json["namespace"], json["name"], json["version"], _time(json.get("createdAt")))
+        return cls(json["namespace"], json["name"], json["version"], time_of(json.get("createdAt")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class Execution:
     """The execution that started it as a sub-workflow."""
     tags: Mapping[str, str]
     tenant: str
+    accepted: bool = field(compare=False)
+    """Whether what was asked for is only accepted, and may not have happened yet: a start without `wait`,
+    or an operation that has not taken effect."""
     document: Mapping[str, Json] = field(repr=False, compare=False)
     """The whole answer."""
 
@@ -58,8 +64,8 @@ class Execution:
         return self.status in ENDED
 
     @classmethod
-    def of(cls, json: Mapping[str, Json]) -> "Execution":
-        """Reads one from JSON."""
+    def of(cls, status: int, json: Mapping[str, Json]) -> "Execution":
+        """Reads one from an answer: its status of HTTP, and its JSON."""
         return cls(
             id=json["id"],
             workflow=Workflow.of(json["workflow"]),
@@ -68,11 +74,12 @@ class Execution:
             output=json.get("output"),
             error=json.get("error"),
             created_at=datetime.fromisoformat(json["createdAt"]),
-            started_at=_time(json["startedAt"]),
-            ended_at=_time(json["endedAt"]),
+            started_at=time_of(json["startedAt"]),
+            ended_at=time_of(json["endedAt"]),
             parent=json["parent"] and json["parent"]["execution"],
             tags=json["tags"],
             tenant=json["tenant"],
+            accepted=status == _ACCEPTED,
             document=json,
         )
 
@@ -112,82 +119,39 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """A schedule of a workflow."""
+class Counts:
+    """How many executions are in each status."""
 
-    id: str
-    workflow: Workflow | None
-    schedule: Json
-    """As in the definition."""
-    paused: bool
-    next: datetime | None
-    """None if only events start it."""
-    last: datetime | None
-    last_execution: str | None
+    executions: Mapping[str, int]
+    at_least: frozenset[str]
+    """The statuses that have at least so many: the store counts up to a limit."""
 
     @classmethod
-    def of(cls, json: Mapping[str, Json]) -> "Schedule":
-        """Reads one from JSON."""
-        workflow = json["workflow"] and Workflow.of(json["workflow"])
-        times = _time(json["next"]), _time(json["last"])
-        return cls(json["id"], workflow, json["schedule"], json["paused"], *times, json["lastExecution"])
+    def of(cls, json: Mapping[str, Json]) -> "Counts":
+        """Reads it from JSON."""
+        return cls(json["executions"], frozenset(json["atLeast"]))
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message or task that failed too often."""
+class Timeline:
+    """The runs of tasks of an execution as of an event, in the order in which they began."""
 
-    id: str
     execution: str
-    kind: str
-    """`message` or `task`."""
-    error: str
-    attempts: int
-    buried_at: datetime
-    body: Json
-    """The original; None in lists."""
-    traceback: str | None
-    """None in lists."""
+    at: int
+    """The number of the event."""
+    status: str
+    start: datetime | None
+    end: datetime | None
+    runs: list[Mapping[str, Json]]
+    """Each has `task`, `name`, `kind`, `status`, `start`, `end`, `attempts` and more (docs/api.md)."""
 
     @classmethod
-    def of(cls, json: Mapping[str, Json]) -> "DeadLetter":
-        """Reads one from JSON."""
-        buried_at = datetime.fromisoformat(json["buriedAt"])
-        execution, kind, error, attempts = (json[n] for n in ("execution", "kind", "error", "attempts"))
-        rest = json.get("body"), json.get("traceback")
-        return cls(json["id"], execution, kind, error, attempts, buried_at, *rest)
+    def of(cls, json: Mapping[str, Json], runs: list[Mapping[str, Json]]) -> "Timeline":
+        """Reads it from the JSON of its last page, with the runs of all pages."""
+        times = time_of(json["start"]), time_of(json["end"])
+        return cls(json["execution"], json["at"], json["status"], *times, runs)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key without its secret."""
-
-    id: str
-    name: str
-    tenant: str | None
-    """None: all tenants."""
-    scopes: list[str]
-    created_at: datetime
-    created_by: str | None
-    expires_at: datetime | None
-
-    @classmethod
-    def of(cls, json: Mapping[str, Json]) -> "Key":
-        """Reads one from JSON."""
-        id_, name, tenant, scopes = (json[n] for n in ("id", "name", "tenant", "scopes"))
-        created_at = datetime.fromisoformat(json["createdAt"])
-        return cls(id_, name, tenant, scopes, created_at, json["createdBy"], _time(json["expiresAt"]))
-
-
-class CreatedKey(NamedTuple):
-    """A new key with its secret, which nothing shows again."""
-
-    key: Key
-    token: str
-
-    def __repr__(self) -> str:
-        return f"CreatedKey({self.key!r}, token='…')"
-
-
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
+    """Reads a time of an answer; None if there is none."""
     return None if text is None else datetime.fromisoformat(text)

@@ -1,13 +1,21 @@
-"""Server-Sent Events: finds the data of each in a stream of bytes.
+"""Server-Sent Events: finds the id and the data of each in a stream of bytes.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, the part that the API sends: lines
 end with a line feed, and an event has at most one line of data.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 _END: Final = b"\n\n"
 _DATA: Final = b"data: "
+_ID: Final = b"id: "
+
+
+class Frame(NamedTuple):
+    """A Server-Sent Event."""
+
+    id: str
+    data: bytes
 
 
 class SseParser:
@@ -16,8 +24,8 @@ class SseParser:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Adds bytes; returns the data of the events that are whole now. Comments are skipped."""
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Adds bytes; returns the events that are whole now. Comments are skipped."""
         searched = max(0, len(self._buffer) - 1)
         self._buffer += chunk
         end = self._buffer.rfind(_END, searched)
@@ -25,4 +33,14 @@ class SseParser:
             return []
         whole = bytes(self._buffer[:end])
         del self._buffer[: end + len(_END)]
-        return [line.removeprefix(_DATA) for line in whole.split(b"\n") if line.startswith(_DATA)]
+        return [frame for text in whole.split(_END) if (frame := _frame(text)) is not None]
+
+
+def _frame(text: bytes) -> Frame | None:
+    id_, data = b"", None
+    for line in text.split(b"\n"):
+        if line.startswith(_ID):
+            id_ = line.removeprefix(_ID)
+        elif line.startswith(_DATA):
+            data = line.removeprefix(_DATA)
+    return None if data is None else Frame(id_.decode(), data)

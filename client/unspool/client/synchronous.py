@@ -7,17 +7,18 @@ from typing import Self
 
 from unspool.client.asynchronous import DEFAULT_URL, AsyncClient
 from unspool.client.loop_thread import LoopThread
-from unspool.client.records import (
+from unspool.client.operation_records import (
+    Caller,
     CreatedKey,
     DeadLetter,
-    Event,
-    Execution,
-    Json,
+    Finding,
+    Function,
     Key,
+    PublishedEvent,
     Schedule,
-    Why,
-    Workflow,
+    System,
 )
+from unspool.client.records import Counts, Event, Execution, Json, Timeline, Why, Workflow
 
 
 class Client:
@@ -70,6 +71,14 @@ class Client:
         """Returns the text of a definition as it was deployed; without a version, of the latest."""
         return self._loop.run(self._client.definition(workflow))
 
+    def findings(self, workflow: str | Workflow) -> list[Finding]:
+        """Returns what a check finds in a deployed definition now: its warnings, as a rule."""
+        return self._loop.run(self._client.findings(workflow))
+
+    def diagram(self, workflow: str | Workflow) -> str:
+        """Returns the diagram of a definition, as SVG."""
+        return self._loop.run(self._client.diagram(workflow))
+
     # -- executions
 
     def start(
@@ -117,9 +126,13 @@ class Client:
         )
         return self._loop.iterate(found)
 
-    def history(self, id: str, *, after: int = 0) -> list[Event]:
-        """Returns the events of an execution after the one with this number, up to now."""
-        return self._loop.run(self._client.history(id, after=after))
+    def counts(self) -> Counts:
+        """Returns how many executions are in each status."""
+        return self._loop.run(self._client.counts())
+
+    def history(self, id: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """Returns the events of an execution, as `AsyncClient.history`."""
+        return self._loop.run(self._client.history(id, after=after, limit=limit))
 
     def events(self, id: str, *, after: int = 0) -> Iterator[Event]:
         """Yields the events of an execution live until it has ended, as `AsyncClient.events`."""
@@ -128,6 +141,14 @@ class Client:
     def state(self, id: str, *, at: int | None = None) -> Json:
         """Returns the state of an execution after event `at`, by default the last one."""
         return self._loop.run(self._client.state(id, at=at))
+
+    def execution_diagram(self, id: str, *, at: int | None = None) -> str:
+        """Returns the diagram of an execution with the states of its tasks after event `at`, as SVG."""
+        return self._loop.run(self._client.execution_diagram(id, at=at))
+
+    def timeline(self, id: str, *, at: int | None = None) -> Timeline:
+        """Returns the runs of the tasks of an execution as of event `at`, by default the last one."""
+        return self._loop.run(self._client.timeline(id, at=at))
 
     def why(self, id: str) -> Why:
         """Returns why an execution waits."""
@@ -155,17 +176,23 @@ class Client:
         """Publishes CloudEvents, all or none, as `AsyncClient.publish`."""
         return self._loop.run(self._client.publish(*events))
 
+    def published_events(
+        self, *, type: str | None = None, source: str | None = None, after: str | None = None
+    ) -> Iterator[PublishedEvent]:
+        """Yields events as they are published, without end, as `AsyncClient.published_events`."""
+        return self._loop.iterate(self._client.published_events(type=type, source=source, after=after))
+
     def schedules(self) -> list[Schedule]:
         """Lists the schedules of the deployed workflows."""
         return self._loop.run(self._client.schedules())
 
-    def pause_schedule(self, id: str, *, wait: float | None = None) -> Schedule:
+    def pause_schedule(self, id: str, *, reason: str | None = None, wait: float | None = None) -> Schedule:
         """Pauses a schedule; with `wait`, waits so many seconds for it to take effect."""
-        return self._loop.run(self._client.pause_schedule(id, wait=wait))
+        return self._loop.run(self._client.pause_schedule(id, reason=reason, wait=wait))
 
-    def resume_schedule(self, id: str, *, wait: float | None = None) -> Schedule:
+    def resume_schedule(self, id: str, *, reason: str | None = None, wait: float | None = None) -> Schedule:
         """Continues a paused schedule; with `wait`, waits so many seconds for it to take effect."""
-        return self._loop.run(self._client.resume_schedule(id, wait=wait))
+        return self._loop.run(self._client.resume_schedule(id, reason=reason, wait=wait))
 
     # -- operation
 
@@ -177,24 +204,42 @@ class Client:
         """Returns a dead letter with its original and traceback."""
         return self._loop.run(self._client.dead_letter(id))
 
-    def requeue(self, id: str) -> None:
+    def requeue(self, id: str, *, reason: str | None = None) -> None:
         """Puts the original of a dead letter back into its queue."""
-        self._loop.run(self._client.requeue(id))
+        self._loop.run(self._client.requeue(id, reason=reason))
 
-    def discard(self, id: str) -> None:
+    def discard(self, id: str, *, reason: str | None = None) -> None:
         """Deletes a dead letter."""
-        self._loop.run(self._client.discard(id))
+        self._loop.run(self._client.discard(id, reason=reason))
 
     def keys(self) -> list[Key]:
         """Lists the API keys."""
         return self._loop.run(self._client.keys())
 
     def create_key(
-        self, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        all_tenants: bool = False,
+        expires_at: datetime | None = None,
     ) -> CreatedKey:
-        """Creates an API key of this tenant. Only this answer has its token."""
-        return self._loop.run(self._client.create_key(name, scopes, expires_at=expires_at))
+        """Creates an API key of this tenant, or of all tenants. Only this answer has its token."""
+        made = self._client.create_key(name, scopes, all_tenants=all_tenants, expires_at=expires_at)
+        return self._loop.run(made)
 
     def revoke_key(self, id: str) -> None:
         """Revokes an API key."""
         self._loop.run(self._client.revoke_key(id))
+
+    def caller(self) -> Caller:
+        """Returns who the API takes you for, and what you may do."""
+        return self._loop.run(self._client.caller())
+
+    def services(self) -> System:
+        """Returns the services that are alive, what waits in the queues, and the state of the store."""
+        return self._loop.run(self._client.services())
+
+    def functions(self) -> list[Function]:
+        """Lists the functions that executors have registered."""
+        return self._loop.run(self._client.functions())

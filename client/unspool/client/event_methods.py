@@ -1,0 +1,67 @@
+"""The part of the client for published events and schedules."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from uuid import uuid4
+
+import orjson
+
+from unspool.client.connection import Request, path_of
+from unspool.client.operation_records import PublishedEvent, Schedule
+from unspool.client.records import Json
+from unspool.client.requests import Requests, short_pause
+
+
+class EventMethods(Requests):
+    """Publishes and receives events; operates schedules."""
+
+    async def publish(self, *events: Mapping[str, Json]) -> int:
+        """Publishes CloudEvents, all or none; returns how many were accepted.
+
+        An event without `specversion` gets `1.0`, one without `id` a random one.
+
+        Raises:
+            Invalid: an event is not valid.
+        """
+        whole = [{"specversion": "1.0", "id": str(uuid4()), **event} for event in events]
+        kind = "application/cloudevents-batch+json"
+        request = Request("POST", path_of("events"), {}, orjson.dumps(whole), kind, safe=True)
+        accepted: int = (await self._api.json(request))["accepted"]
+        return accepted
+
+    async def published_events(
+        self, *, type: str | None = None, source: str | None = None, after: str | None = None
+    ) -> AsyncGenerator[PublishedEvent, None]:
+        """Yields events as they are published, without end. If the connection breaks, it resumes.
+
+        Args:
+            type: only events of this type.
+            source: only events of this source.
+            after: the id of the last event that you have; None begins with the next event. Until it has
+                yielded one, a connection that breaks can lose what is published meanwhile.
+        """
+        path, filters = path_of("events", "stream"), {"type": type, "source": source}
+        while True:
+            live = await self._api.live(path, filters, after)
+            if live is not None:
+                async with aclosing(live) as frames:
+                    async for frame in frames:
+                        after = frame.id
+                        yield PublishedEvent(frame.id, orjson.loads(frame.data))
+            await short_pause()
+
+    async def schedules(self) -> list[Schedule]:
+        """Lists the schedules of the deployed workflows."""
+        return [Schedule.of(item) for item in await self._items("schedules")]
+
+    async def pause_schedule(
+        self, id: str, *, reason: str | None = None, wait: float | None = None
+    ) -> Schedule:
+        """Pauses a schedule; with `wait`, waits so many seconds for it to take effect."""
+        return Schedule.of(await self._post("schedules", id, "pause", wait=wait, reason=reason))
+
+    async def resume_schedule(
+        self, id: str, *, reason: str | None = None, wait: float | None = None
+    ) -> Schedule:
+        """Continues a paused schedule; with `wait`, waits so many seconds for it to take effect."""
+        return Schedule.of(await self._post("schedules", id, "resume", wait=wait, reason=reason))
