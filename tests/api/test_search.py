@@ -110,3 +110,49 @@ async def test_an_execution_that_has_ended_waits_for_nothing(api):
     assert answer["waitsFor"] == []
     assert "has faulted" in answer["sentence"]
     assert "a broken error 500 at /do/0/hello" in answer["sentence"]
+
+
+async def test_a_summary_has_no_payloads(api):
+    first, second = [(await api.start(input={"secret": "x" * 100}))["id"] for _ in range(2)]
+    await api.begin(first)
+    await api.move(first, Status.FAULTED)
+    await api.begin(second)
+    await api.move(second, Status.COMPLETED)
+
+    whole = {item["id"]: item for item in (await api.get("/executions?view=full"))["items"]}
+    listed = {item["id"]: item for item in (await api.get("/executions?view=summary"))["items"]}
+
+    assert {name: {*whole[name]} - {*listed[name]} for name in whole} == {
+        first: {"input"},
+        second: {"input", "output"},
+    }
+    assert listed[first]["error"] == whole[first]["error"]
+    await api.get("/executions?view=short", 422)
+
+
+async def test_figures_of_a_workflow(api):
+    assert await api.get("/workflows/shop/greet/statistics") == {
+        "executions": 0,
+        "all": True,
+        "completed": 0,
+        "faulted": 0,
+        "successRate": None,
+        "durationSeconds": {"p50": None, "p95": None},
+        "open": 0,
+        "openAtLeast": False,
+    }
+    for status in (Status.COMPLETED, Status.COMPLETED, Status.COMPLETED, Status.FAULTED, Status.CANCELLED):
+        id_ = (await api.start())["id"]
+        await api.begin(id_)
+        await api.move(id_, status)
+    await api.start()
+
+    figures = await api.get("/workflows/shop/greet/statistics?version=1.0.0")
+
+    assert (figures["executions"], figures["completed"], figures["faulted"]) == (4, 3, 1)
+    assert (figures["successRate"], figures["all"], figures["open"]) == (0.75, True, 1)
+    assert 0 <= figures["durationSeconds"]["p50"] <= figures["durationSeconds"]["p95"]
+    assert (await api.get("/workflows/shop/greet/statistics?version=2.0.0"))["executions"] == 0
+    await api.get("/workflows/shop/greet/statistics?version=a%20b", 422)
+    await api.get("/workflows/shop/other/statistics", 404)
+    await api.get("/workflows/shop/greet/statistics", 404, headers={"X-Tenant": "other"})

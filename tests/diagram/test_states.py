@@ -11,7 +11,7 @@ from unspool.diagram.layout.workflow import layout
 from unspool.diagram.runs import RunLog
 from unspool.diagram.states import task_states
 from unspool.diagram.status import TaskState, TaskStatus
-from unspool.diagram.timeline import Timeline
+from unspool.diagram.timeline import Bars
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import MessageKind
@@ -44,9 +44,10 @@ def states(world: World, at: int | None = None) -> dict[str, TaskState]:
 
 
 def timeline(world: World, after: int = 0, limit: int = 100, at: int | None = None) -> dict[str, Any]:
-    page = Timeline("execution", after, limit)
-    page.log.add(event for event in world.history if at is None or event.seq <= at)
-    return page.to_json(layout(world.plan))
+    page = Bars(after, limit)
+    log = RunLog("execution", page)
+    log.add(event for event in world.history if at is None or event.seq <= at)
+    return page.to_json(log, layout(world.plan))
 
 
 def bars(world: World) -> dict[str, dict[str, Any]]:
@@ -181,3 +182,20 @@ def test_a_log_agrees_with_the_state_after_each_event():
         live = {run.run: (run.task, run.parent) for run in log.runs.values() if run.end is None}
         expected = {run.id: (run.task, run.parent) for run in log.state.runs.values() if run.id != "0"}
         assert live == expected, event
+
+
+def test_a_copy_of_a_log_goes_its_own_way():
+    answers = iter([{}, UNAVAILABLE, {}, UNAVAILABLE])
+    ran = world([{"l": {"for": {"in": "[1, 2]"}, "do": [{"t": RETRIED}]}}], lambda _request: next(answers))
+    ran.pass_time()
+    whole = RunLog("execution", Bars(0, 100))
+    whole.add(ran.history)
+    for at in range(len(ran.history)):
+        log = RunLog("execution", Bars(0, 100))
+        log.add(ran.history[:at])
+        copied = log.copy()
+        copied.add(ran.history[at:])
+        assert (copied.runs, copied.totals, copied.state) == (whole.runs, whole.totals, whole.state)
+        assert log.state.version == at
+        log.add(ran.history[at:])
+        assert log.runs == whole.runs

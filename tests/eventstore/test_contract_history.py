@@ -92,6 +92,19 @@ async def test_histories_are_read_from_anywhere(store, make, hands):
     assert await store.last_event(key) == everything[-1]
 
 
+async def test_a_part_of_a_long_history_is_read(store, make, hands):
+    """Many entries with one event, then some with hundreds: a reader does not know how many it needs."""
+    key, after = await hands.started(store), 0
+    for count in (*[1] * 40, 300, 300, *[1] * 10):
+        await store.commit(make.commit(key, after, count))
+        after += count
+    everything = [*make.events(after)]
+
+    for first in (0, 39, 40, 200, after - 11, after - 1):
+        for limit in (1, 17, 45, 350, 2_000):
+            assert await store.history(key, after=first, limit=limit) == everything[first : first + limit]
+
+
 async def test_there_is_no_history_before_the_first_commit(store, make, hands):
     key = await hands.started(store)
 

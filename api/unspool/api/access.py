@@ -30,6 +30,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/workflows": {"GET": READ, "POST": ADMIN},
     "/api/v1/workflows/{namespace}/{name}": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/executions": {"POST": START},
+    "/api/v1/workflows/{namespace}/{name}/statistics": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/{version}": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/{version}/diagram": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/{version}/findings": {"GET": READ},

@@ -23,6 +23,7 @@ from unspool.api import (
     keys,
     schedules,
     sessions,
+    statistics,
     system,
     workflows,
 )
@@ -34,6 +35,7 @@ from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.calls import Call, Services
 from unspool.api.engine import Engine
 from unspool.api.events import SSE
+from unspool.api.folded_histories import FoldedHistories
 from unspool.api.hooks import endpoint as webhooks
 from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import ApiMetrics, add_transports
@@ -58,6 +60,7 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/workflows": {"GET": workflows.list_workflows, "POST": workflows.deploy},
     f"{V1}/workflows/{{namespace}}/{{name}}": {"GET": workflows.list_versions},
     f"{V1}/workflows/{{namespace}}/{{name}}/executions": {"POST": executions.start},
+    f"{V1}/workflows/{{namespace}}/{{name}}/statistics": {"GET": statistics.show},
     f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}": {"GET": workflows.show},
     f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}/diagram": {"GET": diagrams.show_definition},
     f"{V1}/workflows/{{namespace}}/{{name}}/{{version}}/findings": {"GET": workflows.findings},
@@ -95,8 +98,8 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     "/api/openapi.json": {"GET": documentation.openapi},
     "/api/docs": {"GET": documentation.page},
 }
-"""Every path with the methods it accepts. The path for executions comes before the path for versions: no
-version can be named `executions`."""
+"""Every path with the methods it accepts. The paths for executions and statistics come before the path for
+versions: no version can have such a name."""
 
 
 def create_app(
@@ -127,6 +130,7 @@ def create_app(
         transports=transports,
         authenticator=authenticator or Authenticator(store, clock, AuthenticationSettings()),
         layouts=diagrams.layouts(store, engine.jq),
+        folded=FoldedHistories(store),
         closing=asyncio.Event(),
     )
     app = Starlette(

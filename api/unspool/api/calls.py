@@ -13,6 +13,7 @@ from starlette.responses import Response
 from unspool.api.authentication.authenticator import Authenticator
 from unspool.api.authentication.caller import Caller
 from unspool.api.engine import Engine
+from unspool.api.folded_histories import FoldedHistories
 from unspool.api.hooks.configuration import Hooks
 from unspool.api.metrics import ApiMetrics
 from unspool.api.problems import HttpProblem
@@ -51,6 +52,7 @@ class Services:
     transports: TransportReader
     authenticator: Authenticator
     layouts: DefinitionCache[Layout]
+    folded: FoldedHistories
     closing: asyncio.Event
     """Set when the API stops. Handlers that wait then answer with the current state."""
 

@@ -8,30 +8,26 @@ from typing import Final
 from starlette.responses import Response
 
 from unspool.api.calls import Call, json_response
-from unspool.api.events import MAX_EVENT_NUMBER
+from unspool.api.events import MAX_EVENT_NUMBER, log_of
 from unspool.api.problems import HttpProblem
 from unspool.api.workflows import workflow_of
 from unspool.definitions.compile import plan_of
 from unspool.definitions.expressions import JqRunner
 from unspool.diagram.layout.geometry import Layout
 from unspool.diagram.layout.workflow import layout
-from unspool.diagram.runs import RunLog
 from unspool.diagram.states import task_states
 from unspool.diagram.svg import stylesheet, svg
 from unspool.diagram.timeline import MOST as MOST_BARS
-from unspool.diagram.timeline import Timeline
+from unspool.diagram.timeline import Bars
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import Definitions
-from unspool.eventstore.records import ExecutionRecord, WorkflowRef
+from unspool.eventstore.records import WorkflowRef
 from unspool.worker.definition_cache import DefinitionCache
 
 SVG: Final = "image/svg+xml"
 
 _MOST: Final = 50
 """Layouts in memory; a large one has megabytes."""
-
-_EVENTS: Final = 5_000
-"""Events per read from the store. Each read decodes the whole commit in which it begins."""
 
 _BARS: Final = 1_000
 """Bars of a page of a timeline, by default."""
@@ -56,8 +52,7 @@ async def show_execution(call: Call) -> Response:
     """Returns the diagram of the definition of an execution, with its state as of an event."""
     styled = _styled(call)
     record = await call.execution()
-    drawn, log = await _layout(call, record.workflow), RunLog(record.key.id)
-    await _read(call, record, log)
+    drawn, log = await _layout(call, record.workflow), await log_of(call, record)
     states = task_states(log, [box.key for box in drawn.boxes if box.task is not None])
     return _response(await asyncio.to_thread(svg, drawn, states, styled=styled), styled=styled)
 
@@ -67,21 +62,9 @@ async def show_timeline(call: Call) -> Response:
     record = await call.execution()
     after = call.integer("after", minimum=0, maximum=MAX_EVENT_NUMBER) or 0
     limit = call.integer("limit", minimum=1, maximum=MOST_BARS) or _BARS
-    drawn, timeline = await _layout(call, record.workflow), Timeline(record.key.id, after, limit)
-    await _read(call, record, timeline.log)
-    return json_response(await asyncio.to_thread(timeline.to_json, drawn))
-
-
-async def _read(call: Call, record: ExecutionRecord, log: RunLog) -> None:
-    """Adds the history up to the event in `at`, by default the last one; page by page, in bounded memory."""
-    at = call.integer("at", minimum=0, maximum=record.version)
-    until = record.version if at is None else at
-    while log.state.version < until:
-        limit = min(_EVENTS, until - log.state.version)
-        events = await call.store.history(record.key, after=log.state.version, limit=limit)
-        if not events:  # it was deleted meanwhile
-            raise HttpProblem(404, "there is no execution with that id")
-        await asyncio.to_thread(log.add, events)
+    drawn, bars = await _layout(call, record.workflow), Bars(after, limit)
+    log = await log_of(call, record, bars)
+    return json_response(await asyncio.to_thread(bars.to_json, log, drawn))
 
 
 async def show_stylesheet(_call: Call) -> Response:

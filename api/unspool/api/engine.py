@@ -1,4 +1,4 @@
-"""What the API uses of the engine: check a definition, convert it to JSON, rebuild a state."""
+"""What the API uses of the engine: check a definition, convert it to JSON."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -10,10 +10,7 @@ from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import JqRunner, source_problems
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
-from unspool.eventstore.events import Event
 from unspool.eventstore.records import WorkflowRef
-from unspool.worker.replay import state_at
-from unspool.worker.state_json import state_json
 
 
 class CheckResult(NamedTuple):
@@ -60,7 +57,3 @@ class Engine:
     def document(self, text: str) -> Json:
         """Returns a checked definition as JSON."""
         return load(text).value
-
-    def state(self, execution: str, events: Sequence[Event]) -> Json:
-        """Returns the state of an execution after `events`, which start with its first event."""
-        return state_json(state_at(execution, events))

@@ -9,12 +9,14 @@ from starlette.responses import Response, StreamingResponse
 
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
+from unspool.diagram.runs import RunLog, Wanted, no_run
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.eventstore.waiting import done_before
+from unspool.worker.state_json import state_json
 
 PAGE: Final = 500
 """Events per read from the store. It bounds the memory that a long history takes."""
@@ -54,11 +56,21 @@ async def stream_events(call: Call) -> Response:
 
 async def show_state(call: Call) -> Response:
     """Returns the state of an execution as of an event; by default the last one."""
-    record = await call.execution()
+    log = await log_of(call, await call.execution())
+    return json_response(await asyncio.to_thread(state_json, log.state))
+
+
+async def log_of(call: Call, record: ExecutionRecord, wanted: Wanted = no_run) -> RunLog:
+    """Returns the runs of an execution as of the event in `at`, by default the last one.
+
+    Raises:
+        HttpProblem: 404, if the execution was deleted meanwhile; 422, if `at` is not an event of it.
+    """
     at = call.integer("at", minimum=0, maximum=record.version)
-    until = record.version if at is None else at
-    events = await call.store.history(record.key, limit=until) if until else []
-    return json_response(await asyncio.to_thread(call.services.engine.state, record.key.id, events))
+    log = await call.services.folded.log_at(record, record.version if at is None else at, wanted)
+    if log is None:
+        raise HttpProblem(404, "there is no execution with that id")
+    return log
 
 
 async def _page(store: EventStore, key: ExecutionKey, after: int, until: int) -> list[Event]:

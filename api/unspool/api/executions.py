@@ -12,7 +12,7 @@ from unspool.api.calls import Call, json_response
 from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
-from unspool.api.representations import describe, start_conflict
+from unspool.api.representations import describe, start_conflict, summarize
 from unspool.api.waiting import why
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
@@ -89,6 +89,7 @@ async def start(call: Call) -> Response:
 
 async def list_executions(call: Call) -> Response:
     """Returns a page of executions, newest first."""
+    described = _view(call)
     try:
         filter_ = read_filter(_filter_texts(call), call.services.clock.now())
     except BadFilter as error:
@@ -98,8 +99,19 @@ async def list_executions(call: Call) -> Response:
         page = await call.store.executions(call.tenant, filter_, limit=limit, cursor=call.parameter("cursor"))
     except ValueError:
         raise HttpProblem(422, "the cursor must be the `next` of a page of this list") from None
-    items = await asyncio.gather(*(describe(call.store, record) for record in page.items))
+    items = await asyncio.gather(*(described(call.store, record) for record in page.items))
     return json_response({"items": items, "next": page.cursor})
+
+
+def _view(call: Call) -> Callable[[EventStore, ExecutionRecord], Awaitable[dict[str, Json]]]:
+    """Returns how the items of a list are described."""
+    try:
+        return _VIEWS[call.parameter("view")]
+    except KeyError:
+        raise HttpProblem(422, "view must be full or summary") from None
+
+
+_VIEWS: Final = {None: describe, "full": describe, "summary": summarize}
 
 
 def _filter_texts(call: Call) -> FilterTexts:

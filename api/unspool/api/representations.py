@@ -126,6 +126,14 @@ async def describe(store: Histories, record: ExecutionRecord) -> dict[str, Json]
     return execution_json(record, input_, ending)
 
 
+async def summarize(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
+    """Returns an execution as JSON without input and output. Reads only the error of a faulted one."""
+    ending = await _ending_of(store, record) if record.status is Status.FAULTED else None
+    described = execution_json(record, None, ending)
+    del described["input"]
+    return described
+
+
 async def input_of(store: Histories, record: ExecutionRecord) -> Json:
     """Returns the raw input of an execution."""
     if record.version == 0:

@@ -5,8 +5,8 @@ kept after they have ended, so a long history needs little memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from unspool.definitions.json_value import Json
 from unspool.diagram.status import TaskStatus
@@ -53,6 +53,10 @@ class TaskRun:
     handling: bool = False
     """Whether `catch.do` runs, so tasks inside it begin no new attempt."""
 
+    def copy(self) -> "TaskRun":
+        """Returns a copy that events can change."""
+        return replace(self, attempts=[replace(attempt) for attempt in self.attempts])
+
 
 @dataclass(slots=True)
 class TaskTotals:
@@ -65,11 +69,20 @@ class TaskTotals:
     """How the run ended that ended last."""
 
 
+Wanted: TypeAlias = Callable[[int], bool]
+"""Tells by its number whether a run is kept after it has ended."""
+
+
+def no_run(_number: int) -> bool:
+    """Keeps no run after it has ended."""
+    return False
+
+
 class RunLog:
     """The runs of an execution, as of the last event that was added."""
 
-    def __init__(self, execution: str, wanted: Callable[[int], bool] = lambda _number: False) -> None:
-        """Takes the execution's id, and which runs are kept after they have ended, by number."""
+    def __init__(self, execution: str, wanted: Wanted = no_run) -> None:
+        """Takes the execution's id, and which runs are kept after they have ended."""
         self.state = State(execution)
         self.runs: dict[str, TaskRun] = {}
         """The runs that have not ended, those that an operator's `retry` may continue, and those wanted."""
@@ -79,6 +92,15 @@ class RunLog:
         self._wanted = wanted
         self._ended: list[TaskRun] = []
         """Runs that have ended, and that a `retry` of the execution may continue."""
+
+    def copy(self) -> "RunLog":
+        """Returns a log as of the same event, to which other events can be added."""
+        other = RunLog(self.state.execution, self._wanted)
+        other.state, other.time = self.state.copy(), self.time
+        other.runs = {id_: run.copy() for id_, run in self.runs.items()}
+        other.totals = {task: replace(totals) for task, totals in self.totals.items()}
+        other._ended = [other.runs[run.run] for run in self._ended]
+        return other
 
     def add(self, events: Iterable[Event]) -> None:
         """Adds the next events of the history. Raises `CorruptHistory`."""

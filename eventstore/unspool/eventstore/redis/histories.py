@@ -21,6 +21,9 @@ from unspool.eventstore.redis.starts import PreparedStart, prepared, shared_keys
 PAGE: Final = 500
 """Entries in one read: Redis serves no other client during it."""
 
+_FIRST: Final = 16
+"""Entries in the first read of a limited number of events. They can have one event each, or hundreds."""
+
 _RECHECK_SECONDS: Final = 2.0
 
 
@@ -60,13 +63,17 @@ class RedisHistories:
         """See `Histories`."""
         stream = self._session.keys.shard(key).history(key.id)
         events: list[Event] = []
+        read = 0
         while limit is None or len(events) < limit:
-            count = PAGE if limit is None else min(PAGE, limit - len(events))
+            count = PAGE if limit is None else _next_count(limit - len(events), len(events), read)
             # The id of an entry is the number of its last event.
             last = events[-1].seq if events else after
             page = await self._session.call("XRANGE", stream, f"{last + 1}-0", "+", "COUNT", count)
+            read += len(page)
             for entry in page:
                 events += [event for event in events_of(entry) if event.seq > last]
+                if limit is not None and len(events) >= limit:
+                    break
             if len(page) < count:
                 break
         return events if limit is None else events[:limit]
@@ -110,3 +117,10 @@ def events_of(entry: Any) -> tuple[Event, ...]:
         return decode_entry(fields[1])
     except CorruptHistory as error:
         raise CorruptHistory(f"{error} (entry {id_.decode()})") from None
+
+
+def _next_count(missing: int, found: int, read: int) -> int:
+    """How many entries to read for `missing` more events, when `read` entries had `found` events."""
+    if not found:
+        return min(missing, _FIRST)
+    return min(PAGE, max(1, missing * read // found))

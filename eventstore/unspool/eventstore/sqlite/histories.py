@@ -1,6 +1,6 @@
 """Starts of executions, histories and snapshots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 
@@ -60,11 +60,13 @@ class SqliteHistories(StoreMixin):
         """See `Histories`."""
 
         def read(transaction: Transaction) -> list[Event]:
-            # An entry holds at least one event, so `limit` entries are enough.
-            entries = _entries(transaction, key, after, -1 if limit is None else limit)
-            events = [event for entry in entries for event in decode_entry(entry)]
-            begin = next((i for i, event in enumerate(events) if event.seq > after), 0)
-            return events[begin:] if limit is None else events[begin : begin + limit]
+            events: list[Event] = []
+            # An entry holds at least one event, so `limit` entries are enough. The rest is not decoded.
+            for entry in _entries(transaction, key, after, -1 if limit is None else limit):
+                events += [event for event in decode_entry(entry) if event.seq > after]
+                if limit is not None and len(events) >= limit:
+                    break
+            return events if limit is None else events[:limit]
 
         return await self._database.read(read)
 
@@ -135,14 +137,14 @@ def _load(transaction: Transaction, key: ExecutionKey, limit: int) -> Loaded | N
     return Loaded(record, snapshot, [event for entry in entries for event in decode_entry(entry)])
 
 
-def _entries(transaction: Transaction, key: ExecutionKey, after: int, limit: int) -> list[bytes]:
-    """Up to `limit` entries that end after event `after`; -1 for all."""
+def _entries(transaction: Transaction, key: ExecutionKey, after: int, limit: int) -> Iterator[bytes]:
+    """Up to `limit` entries that end after event `after`, each read when it is asked for; -1 for all."""
     rows = transaction.execute(
         "SELECT entry FROM history WHERE tenant = ? AND execution = ? AND version > ?"
         " ORDER BY version LIMIT ?",
         (*key, after, limit),
     )
-    return [entry for [entry] in rows]
+    return (entry for [entry] in rows)
 
 
 def _check_key(key: ExecutionKey) -> None:
