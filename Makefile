@@ -1,6 +1,6 @@
 # Everything a contributor or CI needs; `make help` lists it. Needs only Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock newest demo test conformance images screenshots schema metrics chaos planted lint format bench clean
+.PHONY: help setup lock newest demo test conformance images screenshots schema reference docs links chaos planted lint format bench clean
 
 # The first Python that runs and is new enough: a shim on PATH may name a version that is not installed.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -50,6 +50,7 @@ conformance: setup  ## run the conformance cases and write docs/conformance.md
 
 images: setup  ## draw the diagrams in docs/images
 	$(BIN)/unspool graph examples/order-fulfilment.yaml --svg > docs/images/order-fulfilment.svg
+	$(BIN)/unspool graph docs/images/quote.yaml --svg > docs/images/quote.svg
 
 screenshots: export UNSPOOL_SCREENSHOTS = 1
 screenshots: setup  ## write the pictures of the dashboard in docs/images
@@ -58,8 +59,14 @@ screenshots: setup  ## write the pictures of the dashboard in docs/images
 schema: setup  ## write docs/workflow.schema.json, the schema for editors
 	$(BIN)/unspool schema > docs/workflow.schema.json
 
-metrics: setup  ## write docs/metrics.md, the list of metrics
-	$(BIN)/unspool metrics --markdown > docs/metrics.md
+reference: setup  ## write docs/reference, the pages that are made from the code
+	$(BIN)/python -m docs.tooling.reference
+
+docs: setup  ## build the documentation site in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+
+links: setup  ## ask other servers whether the external links of the documents still work
+	$(BIN)/python -m docs.tooling.external_links
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
 chaos: setup  ## run 1 000 executions on every store while services are killed, paused and disconnected
@@ -82,4 +89,4 @@ bench: setup  ## measure the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:  ## delete the virtual environment and caches
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis site

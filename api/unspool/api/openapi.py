@@ -33,6 +33,31 @@ PROBLEMS: Final = {
 }
 """What each problem means that a rule adds."""
 
+OTHER_PROBLEMS: Final = {
+    405: "The path does not accept this method",
+    409: "The state of the object does not allow it, or the object exists with another content",
+    500: "An internal error",
+}
+"""What other problems mean in general."""
+
+ADVICE: Final = {
+    400: "Correct the request: `detail` names the place.",
+    401: "Send an API key or a JWT as `Authorization: Bearer …`. A key may be revoked or expired.",
+    403: "Use a credential with the scope that `detail` names, of the tenant of the object.",
+    404: "Check the id and the tenant (`X-Tenant`).",
+    405: "Use a method that `Allow` names.",
+    408: "Send the body faster, or raise `UNSPOOL_API_BODY_SECONDS`.",
+    409: "Read the object again: its status or its content does not allow the request.",
+    413: "Send less, or raise `UNSPOOL_API_MOST_INPUT_BYTES` or `UNSPOOL_API_MOST_DEFINITION_BYTES`.",
+    415: "Set `Content-Type` to one that the call accepts.",
+    421: "Use a host name of `UNSPOOL_API_NAMES`, or add this one.",
+    422: "Correct the value: `detail` names it; `errors` lists all problems of a definition or an event.",
+    429: "Wait for the seconds of `Retry-After`, then send the request again.",
+    500: "It is a bug: the log of the API has the traceback. Report it.",
+    503: "Wait for the seconds of `Retry-After`, then send it again; the log of the API has the cause.",
+}
+"""What a caller does about each problem (docs/reference/errors.md)."""
+
 _BODY: Final = frozenset({400, 408, 413, 415, 422})
 _CREDENTIAL: Final = frozenset({401, 403, 429})
 _FIXED: Final = frozenset({"/api/diagram.css", "/api/openapi.json", "/api/docs"})

@@ -7,44 +7,17 @@ from typing import Any, Final
 
 import click
 
-from unspool.api.authentication.jwt_settings import JwtSettings
-from unspool.api.authentication.settings import AuthenticationSettings
-from unspool.api.settings import ApiSettings
 from unspool.cli.options import example, json_option
 from unspool.cli.output import print_line, print_table, say
-from unspool.cli.settings import ProgramSettings
+from unspool.cli.setting_groups import GROUPS, STORE_HELP
 from unspool.cli.stores import without_password
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import did_you_mean
-from unspool.eventstore.event_settings import EventSettings
-from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.opening import STORE_VARIABLE, default_url
-from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.settings import from_environment, settings_of
-from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.executor.secrets import PREFIX
-from unspool.executor.settings import ExecutorSettings
-from unspool.executor.transports.settings import TransportSettings
-from unspool.timer_service import RetentionSettings, TimerSettings
-from unspool.worker.schedule.settings import ScheduleSettings
-from unspool.worker.settings import WorkerSettings
 
-SETTINGS: Final[tuple[type[Any], ...]] = (
-    ProgramSettings,
-    WorkerSettings,
-    ScheduleSettings,
-    ExecutorSettings,
-    TimerSettings,
-    RetentionSettings,
-    MonitoringSettings,
-    ApiSettings,
-    AuthenticationSettings,
-    JwtSettings,
-    EventSettings,
-    TransportSettings,
-    RedisSettings,
-    SqliteSettings,
-)
+SETTINGS: Final[tuple[type[Any], ...]] = tuple(cls for group in GROUPS for cls in group.classes)
 
 
 @click.command(epilog=example("UNSPOOL_EGRESS=public unspool config"))
@@ -89,7 +62,7 @@ def _lines() -> Iterator[dict[str, Json]]:
         "variable": STORE_VARIABLE,
         "value": without_password(default_url(os.environ)),
         "default": default_url({**os.environ, STORE_VARIABLE: ""}),
-        "help": "URL of the event store",
+        "help": STORE_HELP,
     }
     for cls in SETTINGS:
         values = asdict(from_environment(cls, os.environ))

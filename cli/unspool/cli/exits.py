@@ -1,4 +1,4 @@
-"""The program's exit codes (docs/cli.md), and the message and code for each failure."""
+"""The program's exit codes (docs/reference/errors.md), and the message and code for each failure."""
 
 import errno
 import os
@@ -15,18 +15,14 @@ from unspool.eventstore.settings import BadSetting
 
 
 class Exit(IntEnum):
-    """The exit codes."""
+    """The exit codes; `MEANINGS` says when a command ends with them."""
 
     DONE = 0
     FAULTED = 1
-    """The execution faulted; the error, as JSON, is the last line on standard error."""
     INVALID = 2
-    """Bad usage, or a definition, an input or a setting that is not valid."""
     CANCELLED = 3
     GAVE_UP = 4
-    """The wait ended before the execution did."""
     UNREACHABLE = 5
-    """The store cannot be reached, or has another layout."""
     BUG = 70
 
 
@@ -35,6 +31,35 @@ INTERRUPTED: Final = 128 + 2
 
 BROKEN_PIPE: Final = 128 + 13
 """The code that shells report for a program whose reader closed the pipe (`unspool history ID | head`)."""
+
+
+MEANINGS: Final[dict[int, tuple[str, str]]] = {
+    Exit.DONE: ("success; for `run` and `start --wait`: the execution completed", ""),
+    Exit.FAULTED: (
+        "the execution faulted, a verified history differs, or `doctor` found what must change",
+        "for an execution, the last line on standard error is its error, an RFC 7807 object as JSON",
+    ),
+    Exit.INVALID: (
+        "bad usage; an invalid definition, input, setting or status; an unknown id; an unreadable file",
+        "the message names the place and the cause",
+    ),
+    Exit.CANCELLED: ("the execution was cancelled", ""),
+    Exit.GAVE_UP: (
+        "the wait ended before the execution did: `--timeout`, or the execution is stuck",
+        "`unspool executions why ID` says what it waits for",
+    ),
+    Exit.UNREACHABLE: (
+        "the store cannot be reached, its URL is wrong, or it has another layout",
+        "check `UNSPOOL_STORE`, then `unspool doctor`",
+    ),
+    Exit.BUG: (
+        "a bug in Unspool",
+        "report it, with the output of the same command with `UNSPOOL_DEBUG=1`",
+    ),
+    INTERRUPTED: ("Ctrl-C ended a command that has no other exit code for it", ""),
+    BROKEN_PIPE: ("the reader of standard output closed the pipe, as `head` does", ""),
+}
+"""When a command ends with an exit code, and what to do then."""
 
 
 class CommandError(Exception):

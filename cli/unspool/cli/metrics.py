@@ -16,23 +16,11 @@ from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
 from unspool.timer_service.prometheus_metrics import PrometheusRetentionMetrics, PrometheusTimerMetrics
 from unspool.worker.prometheus_metrics import PrometheusWorkerMetrics
 
-_PAGE: Final = """\
-# Metrics
-
-`make metrics` writes this page from the code, and `unspool metrics` prints the same list.
-[Deployment](deployment.md#monitoring) says where metrics are served and what to watch. A histogram `NAME` has
-the series `NAME_bucket`, `NAME_sum` and `NAME_count`.
-"""
-
 
 @click.command(epilog=example("unspool metrics"))
 @json_option
-@click.option("--markdown", is_flag=True, help="Print docs/metrics.md.")
-def metrics(as_json: bool, markdown: bool) -> None:
+def metrics(as_json: bool) -> None:
     """List every metric: the service that has it, its type and labels, and what it says."""
-    if markdown:
-        click.echo("\n".join(_page()))
-        return
     if as_json:
         for service, each in all_metrics():
             print_line({"service": service, **each._asdict(), "labels": list(each.labels)})
@@ -91,33 +79,3 @@ _SERVICES: Final[dict[str, Callable[[MetricSet], object]]] = {
     "store": _add_store,
     "all": lambda metrics: add_process(metrics, ""),
 }
-
-_TITLES: Final = {
-    "worker": "Worker",
-    "executor": "Executor",
-    "timer": "Timer service",
-    "api": "API",
-    "store": "The store, as the API sees it",
-    "all": "All services",
-}
-
-
-def _page() -> Iterator[str]:
-    yield _PAGE
-    titles = iter(_TITLES)
-    before = ""
-    for service, each in all_metrics():
-        if service != before:
-            yield from _heading(next(titles))
-            before = service
-        labels = ", ".join(f"`{label}`" for label in each.labels)
-        yield f"| `{each.name}` | {each.type} | {labels} | {each.help} |"
-
-
-def _heading(service: str) -> Iterator[str]:
-    if service != next(iter(_TITLES)):
-        yield ""
-    yield f"## {_TITLES[service]}"
-    yield ""
-    yield "| metric | type | labels | |"
-    yield "|---|---|---|---|"

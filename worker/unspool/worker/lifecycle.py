@@ -16,9 +16,9 @@ from unspool.eventstore.records import WorkflowRef
 from unspool.worker.interpreter.decide import Decision
 from unspool.worker.interpreter.state import ROOT
 
-_PREFIX: Final = "io.serverlessworkflow"
+PREFIX: Final = "io.serverlessworkflow"
 
-_TIMES: Final = {
+TIMES: Final = {
     "workflow.started": "startedAt",
     "workflow.suspended": "suspendedAt",
     "workflow.resumed": "resumedAt",
@@ -38,13 +38,23 @@ _TIMES: Final = {
 }
 """The types of lifecycle events, each with the member of its data that has the time."""
 
+DETAILS: Final = {
+    "workflow.started": {"definition": "namespace, name and version of the definition"},
+    "workflow.faulted": {"error": "the error, an RFC 7807 object"},
+    "task.faulted": {"error": "the error, an RFC 7807 object"},
+    "workflow.correlation-completed": {"correlationKeys?": "the values of the correlations, by name"},
+    "workflow.completed": {"outputUri": "path of the API with the execution, which has the output"},
+    "task.completed": {"outputUri": "path of the API with the event of the history, which has the output"},
+}
+"""What the data of a type has besides its subject and time; docs/reference/events.md shows it."""
+
 _TASKS_TOO: Final = {"workflow.suspended": "task.suspended", "workflow.resumed": "task.resumed"}
 
 
 def lifecycle_events(execution: str, workflow: WorkflowRef, decision: Decision) -> Iterator[CloudEvent]:
     """Yields the lifecycle events of a decision, in the order of its events."""
     for event in decision.events:
-        if event.type not in _TIMES:
+        if event.type not in TIMES:
             continue
         yield _cloud_event(execution, workflow, event, event.type, event.task)
         if event.type in _TASKS_TOO:
@@ -58,12 +68,12 @@ def _cloud_event(
 ) -> CloudEvent:
     name = f"{workflow.name}-{execution}.{workflow.namespace}"
     time = rfc3339(event.time)
-    data = {**_subject(name, type_, task), _TIMES[type_]: time}
+    data = {**_subject(name, type_, task), TIMES[type_]: time}
     return {
         "specversion": SPEC_VERSION,
         "id": f"{execution}/{event.seq}" + (f"/{run}" if run else ""),
         "source": f"/{workflow.namespace}/{workflow.name}/{workflow.version}",
-        "type": f"{_PREFIX}.{type_}.v1",
+        "type": f"{PREFIX}.{type_}.v1",
         "subject": name,
         "time": time,
         "datacontenttype": "application/json",
@@ -76,7 +86,7 @@ def _subject(name: str, type_: str, task: str | None) -> dict[str, Json]:
 
 
 def _details(execution: str, workflow: WorkflowRef, event: Event, type_: str) -> dict[str, Json]:
-    """Returns what the data of an event has besides its subject and time."""
+    """Returns what `DETAILS` describes."""
     match type_:
         case "workflow.started":
             return {"definition": workflow._asdict()}

@@ -1,0 +1,1 @@
+"""Writes and checks parts of the documentation. Nothing of this is in the wheel."""
