@@ -19,6 +19,7 @@ from unspool.eventstore.events import decode_entry
 from unspool.testing import Workflow, error, event
 from unspool.worker import lifecycle
 from unspool.worker.event_types import OF_EXECUTIONS, OF_SCHEDULES, EventType
+from unspool.worker.interpreter.decide import _ORIGIN
 from unspool.worker.interpreter.evolve import _APPLY as OF_INTERPRETER
 from unspool.worker.schedule.evolve import _APPLY as OF_SCHEDULE
 from unspool.worker.schedule.evolve import COMPACTED
@@ -45,6 +46,10 @@ def test_every_error_problem_and_exit_code_is_described() -> None:
     assert set(CAUSES) == set(STANDARD)
     assert set(ADVICE) == {*PROBLEMS, *OTHER_PROBLEMS}
     assert set(MEANINGS) >= set(Exit)
+
+
+def test_what_a_start_can_bring_is_described() -> None:
+    assert {f"{name}?" for name in _ORIGIN} <= set(OF_EXECUTIONS["workflow.started"].members)
 
 
 def test_details_of_lifecycle_events_are_those_of_their_types() -> None:

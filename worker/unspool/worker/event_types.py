@@ -39,6 +39,7 @@ OF_WORKFLOWS: Final = MappingProxyType(
             idempotencyKey_="the key that the definition derives from the input",
             tags_="the tags that the caller gave",
             by_="who started it",
+            traceparent_="the trace context of the request or event that started it (W3C)",
         ),
         "workflow.tagged": _type(
             "The tags that the definition makes from the context have changed.",
