@@ -7,13 +7,10 @@ their environments against a real Redis with the options of the file.
 import asyncio
 import contextlib
 import json
-import os
 import re
-import signal
-import socket
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +18,11 @@ import aiohttp
 import jsonschema
 import pytest
 import yaml
+from tests.deployment.processes import ROOT, Running, check_settings, free_port, parse, running
 
-ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if name != "redis"}
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("unspool:")}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 DEFINITION = """\
@@ -59,8 +56,9 @@ def test_every_service_can_be_scaled() -> None:
         assert name == "api" or "ports" not in service
 
 
-def test_the_api_is_not_published_to_the_network() -> None:
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES["api"]["ports"])
+def test_nothing_is_published_to_the_network() -> None:
+    for service in SERVICES.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
     assert "ports" not in SERVICES["redis"]
 
 
@@ -73,9 +71,8 @@ def test_no_service_runs_as_root_or_can_become_root() -> None:
         assert service["read_only"] is True
 
 
-def test_every_service_waits_for_redis_and_the_api_has_a_health_check() -> None:
+def test_every_service_waits_for_redis() -> None:
     assert "healthcheck" in SERVICES["redis"]
-    assert "/health/ready" in SERVICES["api"]["healthcheck"]["test"][-1]
     for service in OURS.values():
         assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
@@ -119,46 +116,53 @@ def _redis_options() -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _environment(service: dict[str, Any], redis: str, port: int) -> dict[str, str]:
+def _environment(service: dict[str, Any], redis: str, port: int, metrics_port: int) -> dict[str, str]:
     """Returns a container's environment, with addresses of this machine."""
-    here = {"redis://redis:6379/0": redis, "0.0.0.0": "127.0.0.1", "8080": str(port)}
-    given = {name: here.get(value, value) for name, value in service["environment"].items()}
-    return {"PATH": os.environ["PATH"], **given}
+    here = {
+        "redis://redis:6379/0": redis,
+        "0.0.0.0": "127.0.0.1",
+        "8080": str(port),
+        "9464": str(metrics_port),
+    }
+    return {name: here.get(value, value) for name, value in service["environment"].items()}
 
 
-@contextlib.asynccontextmanager
-async def _running(name: str, environment: dict[str, str], log: Path) -> AsyncIterator[None]:
-    """Runs a service as a process, and stops it as Compose does."""
-    assert 'ENTRYPOINT ["unspool"]' in DOCKERFILE
-    unspool = Path(sys.executable).with_name("unspool")
-    with log.open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            unspool, *SERVICES[name]["command"], env=environment, cwd="/", stderr=errors
-        )
-    try:
-        yield
-        assert process.returncode is None, f"{name} has ended, see {log}"
-        process.send_signal(signal.SIGTERM)
-        grace = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-        async with asyncio.timeout(grace):
-            assert await process.wait() == 0, f"{name} failed, see {log}"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+def _stop_seconds(name: str) -> float:
+    return float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
 
 
-async def test_its_services_run_a_workflow(composed_redis: str, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+async def _healthy(port: int, started: Running) -> None:
+    """Runs the health check of the image until it succeeds, as Docker does."""
+    [check] = re.findall(r"^HEALTHCHECK [^\n]*\\\n\s+CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    python, *arguments = json.loads(check)
+    assert python == "python"
+    async with asyncio.timeout(90):  # six processes start, perhaps on a busy machine
+        while True:
+            assert started.process.returncode is None, started.log.read_text()
+            checking = await asyncio.create_subprocess_exec(
+                *(sys.executable, *arguments),
+                env={"UNSPOOL_METRICS_PORT": str(port)},
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            if await checking.wait() == 0:
+                return
+
+
+async def test_its_services_become_healthy_and_run_a_workflow(composed_redis: str, tmp_path: Path) -> None:
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
+    assert 'ENTRYPOINT ["unspool"]' in DOCKERFILE
     async with contextlib.AsyncExitStack() as stack:
+        started = {}
         for number, name in enumerate([*OURS, "worker"]):  # as with --scale worker=2
-            environment = _environment(OURS[name], composed_redis, port)
-            await stack.enter_async_context(_running(name, environment, tmp_path / f"{number}.log"))
+            metrics_port = free_port()
+            environment = _environment(OURS[name], composed_redis, port, metrics_port)
+            process = running(
+                OURS[name]["command"], environment, tmp_path / f"{number}.log", _stop_seconds(name)
+            )
+            started[metrics_port] = await stack.enter_async_context(process)
+        await asyncio.gather(*(_healthy(port, process) for port, process in started.items()))
         session = await stack.enter_async_context(aiohttp.ClientSession(url))
-        await _ready(session)
         headers = {"Content-Type": "application/yaml"}
         async with session.post("/api/v1/workflows", data=DEFINITION, headers=headers) as answer:
             assert answer.status == 201, await answer.text()
@@ -169,11 +173,37 @@ async def test_its_services_run_a_workflow(composed_redis: str, tmp_path: Path) 
         assert execution.get("output") == {"live": True, "shell": 403}, execution
 
 
-async def _ready(session: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(90):  # six processes start, perhaps on a busy machine
-        while True:
-            with contextlib.suppress(aiohttp.ClientConnectionError):
-                async with session.get("/health/ready") as answer:
-                    if answer.status == 200:
-                        return
-            await asyncio.sleep(0.05)
+def test_the_commands_and_settings_exist() -> None:
+    for service in OURS.values():
+        parse(service["command"])
+        check_settings(service["environment"])
+        assert {"UNSPOOL_METRICS_PORT"} <= service["environment"].keys()
+
+
+def test_prometheus_reads_every_service() -> None:
+    configuration = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    [job] = configuration["scrape_configs"]
+    [names] = job["dns_sd_configs"]
+    assert set(names["names"]) == set(OURS)
+    for service in OURS.values():
+        assert service["environment"]["UNSPOOL_METRICS_PORT"] == str(names["port"])
+        assert service["environment"]["UNSPOOL_METRICS_HOST"] == "0.0.0.0"
+
+
+def test_every_mounted_file_exists() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert source in COMPOSE["volumes"] or (ROOT / source).exists()
+
+
+def test_grafana_finds_the_dashboard_and_prometheus() -> None:
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    [provider] = yaml.safe_load((provisioning / "dashboards/unspool.yml").read_text())["providers"]
+    [source] = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    grafana = SERVICES["grafana"]
+    folder = provider["options"]["path"]
+    assert f"./deploy/grafana/unspool.json:{folder}/unspool.json:ro" in grafana["volumes"]
+    assert source["url"] == "http://prometheus:9090"
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"{folder}/unspool.json"
