@@ -43,7 +43,7 @@ class Ledger:
     """Books each order once for each key.
 
     `/book/ORDER` answers at once. `/flaky/ORDER` fails with 503 the first time. `/held/ORDER` books at once
-    and answers when the gate is open.
+    and answers when the gate is open. `/slow/ORDER` books at once and answers after two seconds.
     """
 
     def __init__(self) -> None:
@@ -71,6 +71,12 @@ class Ledger:
         await self.gate.wait()
         return response
 
+    async def book_slowly(self, request: web.Request) -> web.Response:
+        """Books, and answers later."""
+        response = await self.book(request)
+        await asyncio.sleep(2)
+        return response
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
         """Runs the service; yields its address."""
@@ -80,6 +86,7 @@ class Ledger:
                 web.post("/book/{order}", self.book),
                 web.post("/flaky/{order}", self.flaky),
                 web.post("/held/{order}", self.hold),
+                web.post("/slow/{order}", self.book_slowly),
             ]
         )
         async with serving(app, self.arrivals) as address:
