@@ -7,8 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from docs.tooling.documents import documents
+
 ROOT = Path(__file__).parents[1]
 UNSPOOL = Path(sys.executable).with_name("unspool")
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_blocks_in_lists_look_alike_on_github_and_on_the_site(document: Path) -> None:
+    text = re.sub(r"^( *)```.*?^\1```$", "```", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^\s*\n {1,3}\S.*$", text, re.MULTILINE) == [], "indent them by four blanks"
 
 
 def test_every_decision_is_listed() -> None:
