@@ -9,6 +9,7 @@ from docs.tooling.cli_page import cli_page
 from docs.tooling.errors_page import errors_page
 from docs.tooling.events_page import events_page
 from docs.tooling.metrics_page import metrics_page
+from docs.tooling.python_page import python_page
 from docs.tooling.settings_page import settings_page
 
 FOLDER: Final = Path(__file__).parents[1] / "reference"
@@ -19,6 +20,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "errors.md": errors_page,
     "events.md": events_page,
     "metrics.md": metrics_page,
+    "python.md": python_page,
     "settings.md": settings_page,
 }
 
