@@ -1,7 +1,6 @@
 """Checks that the documents match the code."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -29,16 +28,6 @@ def test_every_decision_is_listed() -> None:
 def test_the_readme_shows_the_example_as_it_is() -> None:
     [shown] = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert shown == (ROOT / "examples/hello.yaml").read_text()
-
-
-def test_the_readme_shows_what_the_example_prints(tmp_path: Path) -> None:
-    [(command, printed)] = re.findall(
-        r"```console\n\$ (\.venv/bin/unspool run .*?)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    here = command.replace(".venv/bin/unspool", str(UNSPOOL))
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    output = subprocess.check_output(here, shell=True, cwd=ROOT, env=environment, text=True, timeout=30)
-    assert json.loads(output) == json.loads(printed)  # indented for people only
 
 
 def test_the_schema_for_editors_is_current() -> None:
