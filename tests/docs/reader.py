@@ -162,7 +162,7 @@ class Reader:
         return printed
 
     def _is_shown(self, output: str, printed: str) -> bool:
-        return compare(output, self._shown_ports(printed)) is not None
+        return not output or compare(output, self._shown_ports(printed)) is not None
 
     def _compare(self, block: Block, command: str, output: str, printed: str) -> None:
         if not output:

@@ -13,7 +13,7 @@ FOR_NEWCOMERS = [ROOT / "docs/tutorial.md", ROOT / "README.md"]
 INSTALLS = sys.version_info[:2] == (3, 11)
 """Whether newcomers install what they run. That takes a while, so one version of Python does it."""
 
-READY = {"README.md", "tutorial.md", "getting-started.md"}
+READY = {"README.md", "tutorial.md", "getting-started.md", "api.md"}
 PAGES = [
     page
     for page in pages()
@@ -31,7 +31,7 @@ def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
         reader.follow(block)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not INSTALLS, reason="the tests on Python 3.11 install what a newcomer runs")
 def test_a_newcomer_follows_tutorial_and_readme(clone: Path, make_reader: MakeReader) -> None:
     for page in FOR_NEWCOMERS:
