@@ -1,6 +1,5 @@
 """Checks that the documents match the code."""
 
-import json
 import re
 import subprocess
 import sys

@@ -22,7 +22,8 @@ _OF_WORKFLOWS: Final = f"""\
 An error of a workflow is an RFC 7807 object with `type`, `status`, `title`, `detail` and `instance`, the
 JSON pointer of the task. A `try` can catch it by any of these; if none does, the execution faults with it.
 The type of a standard error is `{DEFAULT_BASE}` and its kind, or begins with `UNSPOOL_ERROR_BASE`.
-Workflows and functions raise errors of their own types, too ([when something fails](../tutorial.md#11-when-something-fails)). The
+Workflows and functions raise errors of their own types, too
+([when something fails](../tutorial.md#11-when-something-fails)). The
 titles in the table are those that Unspool itself writes; a call that fails often has the title of the
 answer."""
 
