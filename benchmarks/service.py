@@ -11,6 +11,7 @@ import sys
 from unspool.cli.loop import asynchronous
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.encryption.payloads import payloads_of
 from unspool.eventstore.monitoring.metric_set import MetricSet
 from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.opening import open_store
@@ -49,7 +50,8 @@ def service(
         counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"}, 50)
         return ExecutorService(store, {"http": echo}, of_executor, name, SystemClock(), metrics=counted)
     if role == "retention":
-        return RetentionService(store, from_environment(RetentionSettings, os.environ))
+        of_retention = from_environment(RetentionSettings, os.environ)
+        return RetentionService(store, of_retention, payloads=payloads_of(os.environ))
     timers = None if metrics is None else PrometheusTimerMetrics(metrics)
     return TimerService(store, from_environment(TimerSettings, os.environ), timers)
 

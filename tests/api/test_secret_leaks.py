@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import redis
 from aiohttp import web
+from tests.api.store_contents import everything_in
 
 from unspool.cli.node import Node
 from unspool.eventstore.clock import SystemClock
@@ -183,21 +183,6 @@ def needles() -> list[bytes]:
     return found + [base64.b64encode(b"\0" * shift + part)[4:-4] for part in parts for shift in range(3)]
 
 
-def everything_in_redis(url: str) -> bytes:
-    client = redis.Redis.from_url(url)
-    readers = {
-        b"string": client.get,
-        b"hash": client.hgetall,
-        b"list": lambda key: client.lrange(key, 0, -1),
-        b"set": client.smembers,
-        b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
-        b"stream": client.xrange,
-    }
-    with client:
-        keys = list(client.scan_iter())
-        return b"".join(key + repr(readers[client.type(key)](key)).encode() for key in keys)
-
-
 @pytest.fixture(params=["sqlite", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store of each kind."""
@@ -205,14 +190,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(request.getfixturevalue("redis_database"))
     (tmp_path / "data").mkdir()
     return f"sqlite:///{tmp_path}/data/store.db"
-
-
-def everything_in(url: str, tmp_path: Path) -> bytes:
-    """Returns all data of a store."""
-    if url.startswith("redis"):
-        return everything_in_redis(url)
-    files = sorted((tmp_path / "data").rglob("*"))
-    return b"".join(file.read_bytes() for file in files if file.is_file())
 
 
 async def test_no_secret_is_left_anywhere(url, tmp_path: Path, echo, running_api, caplog):

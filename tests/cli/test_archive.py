@@ -1,5 +1,6 @@
 """A timer service archives and deletes an execution; `history` and `replay` read the file."""
 
+import gzip
 import time
 
 import pytest
@@ -64,3 +65,20 @@ def test_what_a_file_cannot_do(archived, unspool):
     assert unspool("history", str(archived), "--tree").code == 2
     assert unspool("history", str(archived), "--export", "copy.jsonl").code == 2
     assert unspool("history", "nowhere/one.jsonl.gz").code == 2
+
+
+@pytest.fixture
+def keys(home, unspool, monkeypatch):
+    """A key file that commands use."""
+    (home / "keys").write_text(unspool("encryption", "new-key", "a").stdout)
+    monkeypatch.setenv("UNSPOOL_ENCRYPTION_KEYS_FILE", "keys")
+
+
+def test_an_encrypted_file_needs_the_keys(keys, before, archived, unspool, monkeypatch):
+    assert b"Ada" not in gzip.decompress(archived.read_bytes())
+    assert unspool("history", str(archived), "--json").lines == before[1]
+    assert unspool("replay", str(archived), "--verify").code == 0
+    monkeypatch.delenv("UNSPOOL_ENCRYPTION_KEYS_FILE")
+    refused = unspool("history", str(archived))
+    assert refused.code == 2
+    assert "is encrypted with the key 'a'" in refused.stderr

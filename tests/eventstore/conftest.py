@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.encryption.key_ring import new_key
+from unspool.eventstore.encryption.payloads import payloads_of
+from unspool.eventstore.encryption.settings import KEYS_VARIABLE
+from unspool.eventstore.encryption.store import EncryptedStore
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.events import Event
+from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent, IndexEntry, Shapes, Subscription
 from unspool.eventstore.records import (
@@ -65,11 +70,37 @@ def stopwatch() -> Stopwatch:
     return Stopwatch()
 
 
-@pytest.fixture(params=["sqlite", "memory", "redis"])
+@pytest.fixture(params=["sqlite", "memory", "redis", "sqlite encrypted", "redis encrypted"])
 def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
-    if request.param == "redis":
+    name, _, encrypted = request.param.partition(" ")
+    plain = _adapter(name, request, tmp_path)
+    if not encrypted:
+        return plain
+    keys = tmp_path / "keys"
+    keys.write_text(new_key("first"))
+    return encrypting(plain, keys)
+
+
+@pytest.fixture
+def plain_adapters(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Adapter]:
+    """Returns an adapter by its name."""
+    return lambda name: _adapter(name, request, tmp_path)
+
+
+def encrypting(adapter: Adapter, keys: Path | None) -> Adapter:
+    """Returns an adapter whose stores encrypt payloads with the keys of a file, or have no keys."""
+
+    def make(*arguments: Any) -> EventStore:
+        environment = {} if keys is None else {KEYS_VARIABLE: str(keys)}
+        return EncryptedStore(adapter.make(*arguments), payloads_of(environment))
+
+    return Adapter(adapter.name, make, adapter.erase, adapter.clock)
+
+
+def _adapter(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    if name == "redis":
         return _redis(request.getfixturevalue("redis_server"), request.getfixturevalue("redis_database"))
-    path = tmp_path / "store.db" if request.param == "sqlite" else None
+    path = tmp_path / "store.db" if name == "sqlite" else None
 
     def erase() -> None:
         for file in tmp_path.glob("store.db*"):
@@ -78,7 +109,7 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
     def make(clock: Stopwatch, events: EventSettings | None = None) -> EventStore:
         return SqliteStore(path, SqliteSettings(), events=events, monotonic=clock)
 
-    return Adapter(request.param, make, erase)
+    return Adapter(name, make, erase)
 
 
 def _redis(server: Any, url: str) -> Adapter:
@@ -117,6 +148,7 @@ class Make:
     executor = Consumer("executors", "x1", frozenset({"http"}))
     second_executor = Consumer("executors", "x2", frozenset({"http"}))
     workflow = WorkflowRef("shop", "order", "1.0.0")
+    all_executions = ExecutionFilter()
 
     def key(self, id_: str = "one", tenant: str = "default") -> ExecutionKey:
         return ExecutionKey(tenant, id_)

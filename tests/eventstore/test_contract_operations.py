@@ -131,9 +131,8 @@ async def test_a_consumer_that_died_is_not_shown(store, other):
             await asyncio.sleep(0.1)
 
 
-async def test_heartbeats_of_release_0_1_are_read(adapter, store):
-    if adapter.name != "redis":
-        pytest.skip("on SQLite, columns have defaults")
+@pytest.mark.parametrize("adapter", ["redis"], indirect=True)  # on SQLite, columns have defaults
+async def test_heartbeats_of_release_0_1_are_read(store):
     heartbeat = orjson.dumps(["abc-1", ["http"], "free"])
     await store._session.call("HSET", "unspool:members:executors", "old", heartbeat)
     [found] = await store.live_consumers()

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from unspool.api.security_headers import SECURITY_HEADERS
 from unspool.definitions.json_value import Json
-from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.errors import KeyMissing, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,12 @@ async def on_store_unavailable(request: Request, error: Exception) -> Response:
     return problem_response(request, 503, "the store cannot be reached; try again", headers=headers)
 
 
+async def on_key_missing(request: Request, error: Exception) -> Response:
+    """Answers 503 when a payload is encrypted with a key that this process does not have."""
+    log.error("%s", error, extra={"action": "key_missing"})
+    return problem_response(request, 503, str(error))
+
+
 async def on_client_disconnect(request: Request, _error: Exception) -> Response:
     """Ends a request whose client disconnected while sending it. The client does not see this response."""
     return problem_response(request, 400, "the request body ended early")
@@ -93,6 +99,7 @@ HANDLERS: Final = {
     HttpProblem: on_problem,
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
+    KeyMissing: on_key_missing,
     ClientDisconnect: on_client_disconnect,
     Exception: on_defect,
 }

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from unspool.cli.terminal import printable
-from unspool.eventstore.errors import CorruptHistory, NotFound, StoreError
+from unspool.eventstore.errors import CorruptHistory, KeyMissing, NotFound, StoreError
 from unspool.eventstore.settings import BadSetting
 
 
@@ -132,7 +132,7 @@ def _code(error: BaseException) -> Exit:
     match error:
         case CommandError():
             return error.code
-        case BadSetting() | NotFound() | CorruptHistory() | UnicodeEncodeError():
+        case BadSetting() | NotFound() | CorruptHistory() | KeyMissing() | UnicodeEncodeError():
             return Exit.INVALID
         case StoreError():
             return Exit.UNREACHABLE

@@ -17,10 +17,11 @@ from unspool.cli.exits import CommandError
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore.archives import SUFFIX, Archived, is_archive, read_archive
+from unspool.eventstore.encryption.payloads import payloads_of
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import ExecutionRecord, WorkflowRef
+from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord, WorkflowRef
 from unspool.eventstore.texts import Texts
 from unspool.worker.resource_cache import fetched_in
 
@@ -85,6 +86,7 @@ def read_export(path: str) -> History:
 
     Raises:
         CommandError: the file has another form, or is damaged.
+        KeyMissing: its payloads are encrypted with a key that is missing.
     """
     lines, archived_texts = _lines(path)
     parsed = [
@@ -108,7 +110,16 @@ def read_export(path: str) -> History:
             f"{place}: `execution` is not in the form that `unspool history --export` writes"
         ) from None
     texts |= archived_texts
-    return History(str(about.get("id", "")), named, about.get("definition"), events, texts)
+    id_ = str(about.get("id", ""))
+    key = ExecutionKey(str(about.get("tenant", DEFAULT_TENANT)), id_)
+    payloads = payloads_of(os.environ)
+    return History(
+        id_,
+        named,
+        about.get("definition"),
+        [payloads.opened_event(key, event) for event in events],
+        {sha256: payloads.opened_resource(key.tenant, sha256, text) for sha256, text in texts.items()},
+    )
 
 
 def _lines(path: str) -> Archived:

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "schedules": Entry("schedules:schedules", "List, pause and resume schedules; show their histories."),
     "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
     "keys": Entry("keys:keys", "Create, list and revoke keys for the HTTP API."),
+    "encryption": Entry("encryption:encryption", "Make keys for payloads; see which are in use."),
     "api": Entry("services:api", "Serve the HTTP API."),
     "worker": Entry("services:worker", "Run a worker; it interprets executions."),
     "executor": Entry("services:executor", "Run an executor; it runs the calls and commands of tasks."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.consumers import TIMERS
+from unspool.eventstore.encryption.payloads import payloads_of
 from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.monitoring.presence import Presence
 from unspool.eventstore.monitoring.tracing import open_traces
@@ -243,13 +244,14 @@ class Node:
 
         settings = from_environment(RetentionSettings, self._environment)
         health = ServiceHealth("retention", joins=False)
+        payloads = payloads_of(self._environment)
         if self._monitor is None:
-            return RetentionService(self._store, settings, health=health)
+            return RetentionService(self._store, settings, health=health, payloads=payloads)
         from unspool.timer_service.prometheus_metrics import PrometheusRetentionMetrics  # noqa: PLC0415
 
         self._monitor.add(health)
         return RetentionService(
-            self._store, settings, PrometheusRetentionMetrics(self._monitor.metrics), health
+            self._store, settings, PrometheusRetentionMetrics(self._monitor.metrics), health, payloads
         )
 
     async def _open_transports(self, stack: AsyncExitStack) -> Service:

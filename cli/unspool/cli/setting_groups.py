@@ -6,6 +6,7 @@ from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.settings import ApiSettings
 from unspool.cli.settings import ProgramSettings
+from unspool.eventstore.encryption.settings import EncryptionSettings
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.redis.settings import RedisSettings
@@ -38,6 +39,7 @@ GROUPS: Final = (
     Group("Monitoring", "worker, executor and timer service", (MonitoringSettings,)),
     Group("API", "API", (ApiSettings,)),
     Group("Access to the API", "API", (AuthenticationSettings, JwtSettings)),
+    Group("Encryption", "all services; set the same values for all", (EncryptionSettings,)),
     Group("Events", "all services; set the same values for all", (EventSettings,)),
     Group("Sinks and sources of events", "executor", (TransportSettings,)),
     Group("Redis", "all services, with a store on Redis", (RedisSettings,)),

@@ -41,6 +41,9 @@ class EventBus(Protocol):
         events says that runs look back.
         """
 
+    async def let_go(self, consumer: Consumer, tenant: str) -> None:
+        """Lets other consumers have the events that this one has received and does not match."""
+
     async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
         """Sends each event to the runs that are subscribed to one of its keys; returns how many messages.
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from unspool.eventstore.encryption.payloads import payloads_of
+from unspool.eventstore.encryption.store import EncryptedStore
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.port import EventStore
@@ -44,7 +46,7 @@ async def open_store(url: str, environment: Mapping[str, str], *, create: bool =
         raise StoreMismatch(f"no store for URLs of scheme {scheme!r}; supported are {SUPPORTED}")
     if not create and scheme == "sqlite":
         _check_exists(_sqlite_path(url))
-    store = _ADAPTERS[scheme](url, environment)
+    store = EncryptedStore(_ADAPTERS[scheme](url, environment), payloads_of(environment))
     await store.open()
     return store
 

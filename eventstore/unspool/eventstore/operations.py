@@ -88,5 +88,8 @@ class Operations(Protocol):
             queues: the task queues to look at. The result has these, and may have others.
         """
 
+    def missing_keys(self) -> list[str]:
+        """The ids of keys for payloads that this process needed in the last minute and does not have."""
+
     async def inspect(self) -> Inspection:
         """Checks how the store is set up."""

@@ -19,6 +19,12 @@ class Texts(Protocol):
             CorruptHistory: the stored text has another hash.
         """
 
+    async def put_content(self, tenant: str, sha256: str, content: bytes) -> None:
+        """Stores what a text with this hash is stored as, unless there is something."""
+
+    async def content(self, tenant: str, sha256: str) -> bytes | None:
+        """What the text with this hash is stored as: the text in UTF-8, or encrypted."""
+
 
 def sha256_of(text: str) -> str:
     """The SHA-256 of a text in UTF-8, in hexadecimal."""

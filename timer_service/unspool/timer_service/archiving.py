@@ -9,7 +9,8 @@ from typing import Final, Protocol, TypeVar, TypeVarTuple
 from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore import port
 from unspool.eventstore.archives import ArchiveFile, archive_path
-from unspool.eventstore.errors import CorruptHistory
+from unspool.eventstore.encryption.payloads import Payloads
+from unspool.eventstore.errors import CorruptHistory, KeyMissing
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import ExecutionRecord
 from unspool.eventstore.texts import Texts
@@ -26,7 +27,7 @@ class ArchiveUnavailable(Exception):
 
 
 class NotArchived(Exception):
-    """The history of an execution cannot be written to a file, because it is damaged."""
+    """The history of an execution cannot be written to a file, because it cannot be read."""
 
 
 class _Store(port.Definitions, port.Histories, Texts, Protocol):
@@ -36,9 +37,11 @@ class _Store(port.Definitions, port.Histories, Texts, Protocol):
 class Archive:
     """A directory of archived histories."""
 
-    def __init__(self, store: _Store, directory: Path) -> None:
+    def __init__(self, store: _Store, directory: Path, payloads: Payloads) -> None:
+        """Takes the store, the directory, and what encrypts the payloads in files, if they are encrypted."""
         self._store = store
         self._directory = directory
+        self._payloads = payloads
 
     async def check(self) -> None:
         """Raises `ArchiveUnavailable` if the directory cannot be written."""
@@ -49,7 +52,7 @@ class Archive:
 
         Raises:
             ArchiveUnavailable: the file cannot be written.
-            NotArchived: the history is damaged.
+            NotArchived: the history is damaged, or the key for it is missing.
         """
         definition = await self._store.definition(record.key.tenant, *record.workflow)
         text = None if definition is None else definition.text
@@ -57,7 +60,7 @@ class Archive:
         file = await self._blocking(ArchiveFile, path, record, text)
         try:
             await self._fill(file, record)
-        except (CorruptHistory, TypeError) as error:  # orjson raises TypeError for what is not JSON
+        except (CorruptHistory, KeyMissing, TypeError) as error:  # TypeError: of orjson, for what is not JSON
             raise NotArchived(str(error)) from error
         finally:
             await asyncio.to_thread(file.__exit__)
@@ -70,12 +73,21 @@ class Archive:
                 raise CorruptHistory(f"the history has no event {last + 1}")
             last = events[-1].seq
             hashes.update(_texts_named(events))
-            await self._blocking(file.add, events)
+            await self._blocking(file.add, self._stored(record, events))
         if last != record.version:
             raise CorruptHistory(f"the history ends at event {last}, and should end at {record.version}")
         texts = {sha256: await self._store.text(record.key.tenant, sha256) for sha256 in sorted(hashes)}
         found = {sha256: text for sha256, text in texts.items() if text is not None}
+        if self._payloads.encrypts:
+            seal = self._payloads.seal_resource
+            found = {sha256: seal(record.key.tenant, sha256, text) for sha256, text in found.items()}
         await self._blocking(file.complete, found)
+
+    def _stored(self, record: ExecutionRecord, events: list[Event]) -> list[Event]:
+        """The events as the file has them."""
+        if not self._payloads.encrypts:
+            return events
+        return [self._payloads.seal_event(record.key, event) for event in events]
 
     async def _pages(self, record: ExecutionRecord) -> AsyncIterator[list[Event]]:
         after = 0

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from unspool.eventstore import port
 from unspool.eventstore.built_in import is_built_in
+from unspool.eventstore.encryption.payloads import PLAIN_PAYLOADS, Payloads
 from unspool.eventstore.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.rate_limits import Rate, RateLimits
@@ -101,13 +102,15 @@ class RetentionService:
         settings: RetentionSettings,
         metrics: RetentionMetrics | None = None,
         health: ServiceHealth | None = None,
+        payloads: Payloads = PLAIN_PAYLOADS,
     ) -> None:
+        """Takes the store, the settings, and what encrypts the payloads in archives."""
         self._store = store
         self._metrics = metrics or RetentionMetrics()
         self._health = health or ServiceHealth("retention", joins=False)
         self._rules = retention_rules(settings.rules)
         self._dead_letters = time_of(settings.dead_letters)
-        self._archive = Archive(store, Path(settings.archive)) if settings.archive else None
+        self._archive = Archive(store, Path(settings.archive), payloads) if settings.archive else None
         self._seconds = settings.interval_seconds
         self._stopping = asyncio.Event()
 

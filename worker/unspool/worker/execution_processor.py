@@ -12,7 +12,7 @@ from typing import Final
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.plan import Plan
 from unspool.eventstore.built_in import is_built_in
-from unspool.eventstore.errors import NotFound, StoreUnavailable
+from unspool.eventstore.errors import KeyMissing, NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome, WorkflowRef
 from unspool.eventstore.retry import JITTER, retry_until_available
@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 3
 """Failures after which a message goes to the dead letter queue."""
+
+_KEY_MISSING_SECONDS: Final = 2.0
+"""How long a worker waits, about, before it returns messages whose execution it cannot decrypt."""
 
 
 class ExecutionProcessor:
@@ -117,6 +120,14 @@ class ExecutionProcessor:
             self._metrics.dead_lettered()
 
     async def _advance(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
+        try:
+            await self._answer_all(key, deliveries)
+        except KeyMissing as error:  # another worker may have the key; this one has others to serve
+            log.warning("%s", error, extra={"action": "key_missing", "execution": key.id})
+            await asyncio.sleep(JITTER.uniform(0.5, 1.0) * _KEY_MISSING_SECONDS)
+            await self._store.release(deliveries)
+
+    async def _answer_all(self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]]) -> None:
         if is_built_in(key.id):
             await self._schedules.process(key, deliveries)
             return

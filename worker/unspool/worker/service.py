@@ -215,7 +215,8 @@ class WorkerService:
         return frozenset(tenant for tenant in delayed if held[tenant] >= share)
 
     async def _heartbeat(self) -> None:
-        load = self._relief.load
+        # Without a key it must leave messages to workers that have it.
+        load = Load.FULL if self._store.missing_keys() else self._relief.load
         if load is Load.FREE and self._in_flight > self._capacity // 2:
             load = Load.BUSY
         await self._store.heartbeat(self._consumer, load, Capacity(self._in_flight, self._capacity))

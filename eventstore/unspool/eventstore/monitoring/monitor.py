@@ -58,7 +58,7 @@ class Monitor:
         An unavailable store is no reason, because a restart does not help.
         """
         broken = [problem for service, _ in self._services for problem in service.broken()]
-        if broken or not self._stalled():
+        if broken or not self._stalled() or self._store.missing_keys():  # a loop waits for a key
             return broken
         if not await self._answers():
             return []
@@ -72,7 +72,7 @@ class Monitor:
             return ["the services have not begun"]
         if not await self._answers():
             return [NO_ANSWER]
-        problems = await self.not_live()
+        problems = [*await self.not_live(), *self._locked_out()]
         problems += [f"{each.service}: no heartbeat" for each, _ in self._services if not each.joined]
         problems += [f"{each.service}: {each.hindrance}" for each, _ in self._services if each.hindrance]
         return problems + list(await self._behind())
@@ -85,6 +85,10 @@ class Monitor:
             self._outage_at = time.monotonic()
             return False
         return True
+
+    def _locked_out(self) -> Iterator[str]:
+        for key in self._store.missing_keys():
+            yield f"payloads are encrypted with the key {key!r}, which this process does not have"
 
     def _stalled(self) -> list[str]:
         return [problem for each, _ in self._services for problem in each.stalled(self._outage_at)]

@@ -66,6 +66,13 @@ class RedisEventBus(RedisQueues):
                     return None
                 await self._unmatched.changed(left)
 
+    async def let_go(self, consumer: Consumer, tenant: str) -> None:
+        """See `EventBus`. The positions decide what is sent, so the two calls need not be one step."""
+        self._held.pop(tenant, None)
+        bus = self._session.keys.tenant(tenant).bus
+        if await self._session.call("HGET", bus.state, "holder") == consumer.name.encode():
+            await self._session.call("HDEL", bus.state, "holder")
+
     async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
         """See `EventBus`."""
         tenant = self._session.keys.tenant(batch.tenant)

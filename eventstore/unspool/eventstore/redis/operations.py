@@ -58,6 +58,10 @@ class RedisOperations(RedisQueues):
         keys = (shard.timers, shard.dlq, shard.inbox, *map(shard.tasks, queues))
         return await self._session.run(scripts.BACKLOG, keys, ())
 
+    def missing_keys(self) -> list[str]:
+        """See `Operations`. An adapter reads no payloads, so it needs no keys."""
+        return []
+
     async def inspect(self) -> Inspection:
         """See `Operations`."""
         return await inspected(self._session)

@@ -12,13 +12,21 @@ class RedisTexts:
     async def put_text(self, tenant: str, text: str) -> str:
         """See `Texts`."""
         sha256 = sha256_of(text)
-        key = self._session.keys.tenant(tenant).text(sha256)
-        # Many executions fetch the same text: it is sent and written to the append-only file only once.
-        if not await self._session.call("EXISTS", key):
-            await self._session.call("SET", key, text.encode())
+        await self.put_content(tenant, sha256, text.encode())
         return sha256
 
     async def text(self, tenant: str, sha256: str) -> str | None:
         """See `Texts`."""
-        stored = await self._session.call("GET", self._session.keys.tenant(tenant).text(sha256))
-        return checked_text(stored, sha256)
+        return checked_text(await self.content(tenant, sha256), sha256)
+
+    async def put_content(self, tenant: str, sha256: str, content: bytes) -> None:
+        """See `Texts`."""
+        key = self._session.keys.tenant(tenant).text(sha256)
+        # Many executions fetch the same text: it is sent and written to the append-only file only once.
+        if not await self._session.call("EXISTS", key):
+            await self._session.call("SET", key, content)
+
+    async def content(self, tenant: str, sha256: str) -> bytes | None:
+        """See `Texts`."""
+        stored: bytes | None = await self._session.call("GET", self._session.keys.tenant(tenant).text(sha256))
+        return stored

@@ -32,6 +32,7 @@ _ANY_LOOK_BACK: Final = (
     "SELECT look_backs.tenant, matched FROM look_backs JOIN buses ON buses.tenant = look_backs.tenant LIMIT 1"
 )
 _HOLD: Final = "UPDATE buses SET holder = ? WHERE tenant = ?"
+_LET_GO: Final = "UPDATE buses SET holder = NULL WHERE tenant = ? AND holder = ?"
 AFTER: Final = (
     "SELECT position, event FROM bus_events WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?"
 )
@@ -67,6 +68,14 @@ class SqliteEventBus(SqliteDeliveries):
             return await self._database.write(work, _ANY_UNMATCHED, durable=False) or None
 
         return await self._database.poll_until_found(take, frozenset({EVENTS}), seconds)
+
+    async def let_go(self, consumer: Consumer, tenant: str) -> None:
+        """See `EventBus`."""
+
+        def let_go(transaction: Transaction) -> None:
+            transaction.execute(_LET_GO, (tenant, owner_of(consumer)))
+
+        await self._database.write(let_go, durable=False)
 
     async def match(self, batch: EventBatch, keys_of: KeysOf) -> int:
         """See `EventBus`."""

@@ -46,6 +46,10 @@ class SqliteOperations(SqliteDeliveries):
 
         return await self._database.read(read)
 
+    def missing_keys(self) -> list[str]:
+        """See `Operations`. An adapter reads no payloads, so it needs no keys."""
+        return []
+
     async def inspect(self) -> Inspection:
         """See `Operations`."""
         return await inspected(self._database)

@@ -1,0 +1,119 @@
+"""Executions and their histories, with encrypted payloads."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unspool.eventstore.encryption.missing_keys import MissingKeys
+from unspool.eventstore.encryption.payloads import Payloads
+from unspool.eventstore.errors import KeyMissing, StoreError
+from unspool.eventstore.events import Event
+from unspool.eventstore.listing import ExecutionFilter, Page
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import (
+    Commit,
+    ExecutionKey,
+    ExecutionRecord,
+    Loaded,
+    Outcome,
+    Outgoing,
+    PublishEvent,
+    SendMessage,
+    Snapshot,
+    Start,
+    StartExecution,
+)
+
+
+class EncryptedHistories:
+    """The port's `Histories`, and the records of `Retention`."""
+
+    _inner: EventStore
+    _payloads: Payloads
+    _missing: MissingKeys
+
+    async def start(self, start: Start) -> bool:
+        """See `Histories`."""
+        return await self._inner.start(self._payloads.seal_start(start) if self._payloads.encrypts else start)
+
+    async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """See `Histories`."""
+        if self._payloads.encrypts:
+            commits = [self._sealed_commit(commit) for commit in commits]
+        return await self._inner.commit_all(commits)
+
+    async def commit(self, commit: Commit) -> Outcome:
+        """See `Histories`."""
+        return await self._inner.commit(self._sealed_commit(commit) if self._payloads.encrypts else commit)
+
+    async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
+        """See `Histories`."""
+        events = await self._inner.history(key, after=after, limit=limit)
+        return [self._payloads.opened_event(key, event) for event in events]
+
+    async def last_event(self, key: ExecutionKey) -> Event | None:
+        """See `Histories`."""
+        event = await self._inner.last_event(key)
+        return None if event is None else self._payloads.opened_event(key, event)
+
+    async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
+        """See `Histories`."""
+        found = await self._inner.load(keys, entries)
+        try:
+            return [None if loaded is None else self._opened_loaded(loaded) for loaded in found]
+        except KeyMissing as error:
+            self._missing.note(error)
+            raise
+
+    async def put_snapshot(self, key: ExecutionKey, snapshot: Snapshot) -> None:
+        """See `Histories`."""
+        if self._payloads.encrypts:
+            snapshot = self._payloads.seal_snapshot(key, snapshot)
+        await self._inner.put_snapshot(key, snapshot)
+
+    async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
+        """See `Histories`."""
+        record = await self._inner.execution(key)
+        return None if record is None else self._payloads.opened_record(record)
+
+    async def executions(
+        self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page:
+        """See `Histories`. One that cannot be decrypted is in the list, with its payloads encrypted."""
+        page = await self._inner.executions(tenant, criteria, limit=limit, cursor=cursor)
+        return replace(page, items=tuple(map(self._opened_if_possible, page.items)))
+
+    async def ended_before(self, time: int, limit: int) -> list[ExecutionRecord]:
+        """See `Retention`. One that cannot be decrypted is in the list, with its payloads encrypted."""
+        return [*map(self._opened_if_possible, await self._inner.ended_before(time, limit))]
+
+    def _opened_if_possible(self, record: ExecutionRecord) -> ExecutionRecord:
+        try:
+            return self._payloads.opened_record(record)
+        except StoreError:
+            return record
+
+    def _opened_loaded(self, loaded: Loaded) -> Loaded:
+        record, snapshot, events = loaded
+        key, payloads = record.key, self._payloads
+        return Loaded(
+            payloads.opened_record(record),
+            None if snapshot is None else payloads.opened_snapshot(key, snapshot),
+            [payloads.opened_event(key, event) for event in events],
+        )
+
+    def _sealed_commit(self, commit: Commit) -> Commit:
+        payloads, tenant = self._payloads, commit.key.tenant
+        return replace(
+            commit,
+            events=tuple([payloads.seal_event(commit.key, event) for event in commit.events]),
+            tasks=tuple([payloads.seal_task(tenant, task) for task in commit.tasks]),
+            messages=tuple([payloads.seal_message(tenant, message) for message in commit.messages]),
+            outgoing=tuple([self._sealed_outgoing(tenant, each) for each in commit.outgoing]),
+        )
+
+    def _sealed_outgoing(self, tenant: str, outgoing: Outgoing) -> Outgoing:
+        if isinstance(outgoing, StartExecution):
+            return StartExecution(self._payloads.seal_start(outgoing.start))
+        if isinstance(outgoing, SendMessage):
+            return SendMessage(self._payloads.seal_message(tenant, outgoing.message))
+        return PublishEvent(self._payloads.seal_published(tenant, outgoing.event))

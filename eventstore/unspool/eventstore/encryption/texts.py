@@ -1,0 +1,27 @@
+"""Texts of external resources, encrypted under the hash of what they say."""
+
+from unspool.eventstore.encryption.payloads import Payloads, is_sealed_text
+from unspool.eventstore.port import EventStore
+from unspool.eventstore.texts import checked_text, sha256_of
+
+
+class EncryptedTexts:
+    """The port's `Texts`."""
+
+    _inner: EventStore
+    _payloads: Payloads
+
+    async def put_text(self, tenant: str, text: str) -> str:
+        """See `Texts`."""
+        sha256 = sha256_of(text)
+        if self._payloads.encrypts:
+            text = self._payloads.seal_resource(tenant, sha256, text)
+        await self._inner.put_content(tenant, sha256, text.encode())
+        return sha256
+
+    async def text(self, tenant: str, sha256: str) -> str | None:
+        """See `Texts`."""
+        content = await self._inner.content(tenant, sha256)
+        if content is not None and is_sealed_text(content):
+            content = self._payloads.opened_resource(tenant, sha256, content.decode()).encode()
+        return checked_text(content, sha256)

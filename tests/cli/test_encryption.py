@@ -1,0 +1,40 @@
+"""`unspool encryption`, and commands on a store with encrypted payloads."""
+
+import pytest
+
+from unspool.eventstore.encryption.key_ring import parsed_keys
+
+STORE = ("--store", "sqlite:///s.db")
+
+
+def test_a_key_is_made_for_a_file(unspool):
+    first, second = (unspool("encryption", "new-key", "2026-11") for _ in range(2))
+    assert first.code == 0
+    assert [key.id for key in parsed_keys(first.stdout).keys] == ["2026-11"]
+    assert first.stdout != second.stdout
+    refused = unspool("encryption", "new-key", "not valid")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "the id of a key must match" in refused.stderr
+
+
+@pytest.fixture
+def keys(home, unspool, monkeypatch):
+    """A key file that commands use."""
+    (home / "keys").write_text(unspool("encryption", "new-key", "a").stdout)
+    monkeypatch.setenv("UNSPOOL_ENCRYPTION_KEYS_FILE", "keys")
+    return home / "keys"
+
+
+def test_commands_need_the_keys(unspool, keys, home, monkeypatch):
+    ran = unspool("run", "greet.yaml", "--input", '{"name": "CanaryAda"}', *STORE)
+    assert ran.json == {"greeting": "Hello CanaryAda"}
+    assert not [file for file in home.glob("s.db*") if b"CanaryAda" in file.read_bytes()]
+    [execution] = unspool("executions", "list", "--json", *STORE).lines
+    assert unspool("replay", execution["id"], "--verify", *STORE).code == 0
+
+    monkeypatch.delenv("UNSPOOL_ENCRYPTION_KEYS_FILE")
+    refused = unspool("history", execution["id"], *STORE)
+    assert refused.code == 2
+    assert f"event 1 of {execution['id']} is encrypted with the key 'a'" in refused.stderr
+    monkeypatch.setenv("UNSPOOL_ENCRYPTION_KEYS_FILE", "absent")
+    assert unspool("history", execution["id"], *STORE).code == 2
