@@ -53,6 +53,8 @@ async def test_a_history_names_those_who_acted(worked, store):
     ):
         await worked.post(f"/executions/one/{operation}", 200, headers=operator)
 
+    shown = await worked.get("/executions/one", headers=operator)
+    assert shown["by"] == "key:ci"
     assert await history(worked, "one", operator) == [
         ("workflow.started", "key:ci", None),
         ("workflow.suspended", "key:ada", "maintenance"),

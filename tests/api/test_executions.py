@@ -47,6 +47,7 @@ async def test_a_started_execution_is_pending(api):
         "parent": None,
         "tags": {},
         "tenant": "default",
+        "by": None,
     }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -135,6 +136,24 @@ async def test_no_route_shows_or_changes_what_another_tenant_has(tenants, shared
     assert await snapshot(tenants, store) == before
 
 
+async def test_an_id_of_another_tenant_answers_as_one_that_nobody_has(tenants):
+    nobody = {"id": "nul", "letter": "nobody:1-0", "schedule": "shop.nothing", "key": "0" * 16}
+    for (method, theirs, body), (_, unknown, _) in zip(
+        addresses(tenants.ids), addresses(nobody), strict=True
+    ):
+        if theirs == unknown:
+            continue
+        status, text = await answer(tenants, method, theirs, tenants.bank, **body)
+        expected = await answer(tenants, method, unknown, tenants.bank, **body)
+        # The address of the request is in the answer.
+        assert (status, text.replace(theirs, "")) == (expected[0], expected[1].replace(unknown, ""))
+
+
+async def test_what_belongs_to_no_tenant_is_refused(tenants):
+    for path in ("//metrics", "/services"):
+        await tenants.api.get(path, 403, headers=tenants.bank)
+
+
 async def snapshot(tenants, store) -> Any:
     """Returns what the shop has."""
     lists = ("workflows", "executions", "schedules", "dlq", "executions/one", "executions/one/events")
@@ -253,3 +272,26 @@ async def test_the_limit_of_one_key_does_not_slow_another_tenant(shared_store, r
         await api.get("/executions", headers=shop)
         await api.get("/executions", 429, headers=shop)
         await api.get("/executions", headers=bank)
+
+
+async def test_the_starts_of_one_tenant_are_limited(shared_store, running_api):
+    store, _ = shared_store
+    path = "/workflows/shop/listen/executions"
+    everywhere = bearer(await key_for(store, "admin", tenant=None, name="root"))
+    async with running_api(store, authentication=ON, tenant_start_rate=0.001, tenant_start_burst=2) as api:
+        keys = {
+            each: bearer(await key_for(store, "admin", tenant=each, name=each)) for each in ("shop", "bank")
+        }
+        for headers in keys.values():
+            await api.deploy(LISTEN, headers=headers)
+        for _ in range(2):
+            await api.post(path, 202, json={}, headers=keys["shop"])
+        response, problem = await api.call("POST", path, 429, json={}, headers=keys["shop"])
+        assert response.headers["Retry-After"] == "1000"
+        assert "0.001 executions a second" in problem["detail"]
+        await api.post(path, 202, json={}, headers=keys["bank"])
+        text = await api.get("//metrics", headers=everywhere)
+    counted = re.findall(
+        r'^unspool_tenant_api_requests_total\{status="(\d+)",tenant="(\w+)"\} (\d+)', text, re.MULTILINE
+    )
+    assert {("429", "shop", "1"), ("202", "shop", "2"), ("202", "bank", "1")} <= set(counted)

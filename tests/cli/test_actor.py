@@ -29,6 +29,7 @@ def test_commands_record_their_user(program, unspool, start_program, home):
     shown = unspool("history", "one", *place).stdout
     assert "ordered twice" in shown
     assert user in shown
+    assert f"by         {user}" in unspool("executions", "show", "one", *place).stdout
     verified = unspool("replay", "one", "--verify", *place)
     assert verified.code == 0, verified.stderr
 

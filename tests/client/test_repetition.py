@@ -33,6 +33,7 @@ EXECUTION = {
     "parent": None,
     "tags": {},
     "tenant": "default",
+    "by": None,
 }
 
 Failure = Callable[[web.Request], Awaitable[web.StreamResponse]]

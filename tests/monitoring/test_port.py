@@ -1,6 +1,7 @@
 """The port for monitoring of each service."""
 
 import asyncio
+import json
 import socket
 import subprocess
 
@@ -45,6 +46,18 @@ async def test_every_service_serves_metrics_and_health(monitored, service, store
     assert found.names & set(OWN.values()) == {OWN[service]}
     assert found.labels("unspool_build_info")[0]["version"]
     assert found.value("process_resident_memory_bytes") > 0
+
+
+async def test_a_service_tells_its_settings_without_secrets(monitored, store_url):
+    settings = {"UNSPOOL_TIMER_BATCH": "7", "UNSPOOL_EVENT_SINK_URL": "http://me:s3cret@localhost/events"}
+    async with monitored("timer", store_url, **settings) as running:
+        status, text = await running.get("/config")
+    assert status == 200
+    assert "s3cret" not in text
+    told = json.loads(text)
+    assert told["store"] == store_url
+    assert told["version"]
+    assert told["settings"]["UNSPOOL_TIMER_BATCH"] == 7
 
 
 async def test_dev_serves_the_metrics_of_all_services(monitored, store_url):

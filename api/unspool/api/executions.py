@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
+from unspool.api.authentication.caller import too_many
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
 from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
@@ -20,6 +21,7 @@ from unspool.eventstore import ids
 from unspool.eventstore.errors import NotFound, StoreUnavailable
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.rate_limits import Rate
 from unspool.eventstore.records import (
     ExecutionKey,
     ExecutionRecord,
@@ -55,6 +57,7 @@ async def start(call: Call) -> Response:
     version = call.parameter("version")
     wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
     request = await _start_request(call)
+    await _limit_starts(call)
     workflow = await workflow_of(call, version)
 
     now = call.services.clock.now()
@@ -199,6 +202,16 @@ async def _start_request(call: Call) -> StartRequest:
     except BadTags as error:
         raise HttpProblem(422, str(error), pointer="/tags") from None
     return StartRequest(id_, body.get("input", {}), tags)
+
+
+async def _limit_starts(call: Call) -> None:
+    """Raises 429 if callers of the tenant start too many executions."""
+    per_second = call.services.settings.tenant_start_rate
+    if not per_second:
+        return
+    rate = Rate(max(1, int(1_000_000 / per_second)), call.services.settings.tenant_start_burst)
+    if await call.store.reserve_start(f"starts {call.tenant}", rate, 0) is None:
+        raise too_many(f"this tenant may start {per_second:g} executions a second", 1 / per_second)
 
 
 async def _with_idempotency_key(call: Call, start: Start) -> Start:

@@ -1,4 +1,4 @@
-"""What any service serves on the port for monitoring: `/metrics` and `/health`."""
+"""What any service serves on the port for monitoring: `/metrics`, `/health` and `/config`."""
 
 from collections.abc import Sequence
 
@@ -24,9 +24,13 @@ def monitoring_app(monitor: Monitor) -> Starlette:
     async def ready(_request: Request) -> Response:
         return _answer("ready", await monitor.not_ready())
 
+    async def configuration(_request: Request) -> Response:
+        return json_response(dict(monitor.configuration))
+
     return Starlette(
         routes=[
             Route("/metrics", exposition),
+            Route("/config", configuration),
             Route("/health/live", live),
             Route("/health/ready", ready),
         ]

@@ -28,7 +28,7 @@ PROBLEMS: Final = {
     415: "The body has an unsupported media type",
     421: "The API does not answer to this host name",
     422: "A parameter, or a value in the body, is not valid",
-    429: "Too many requests of one key, or too many wrong credentials",
+    429: "Too many requests of one key, starts in one tenant, or wrong credentials",
     503: "The store is unavailable, or a service does not run",
 }
 """What each problem means that a rule adds."""

@@ -17,12 +17,15 @@ from unspool.worker.schedule.operations import id_of
 from unspool.worker.schedule.state import ScheduleState
 
 
-def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) -> dict[str, Json]:
+def execution_json(
+    record: ExecutionRecord, input_: Json, by: str | None, ending: Event | None
+) -> dict[str, Json]:
     """Returns an execution as JSON.
 
     Args:
         record: its record in the index.
         input_: the workflow's raw input.
+        by: who started it, if a caller did.
         ending: the event that ended it, if it has ended. `output` is present only if it completed, `error`
             only if it faulted.
     """
@@ -35,6 +38,7 @@ def execution_json(record: ExecutionRecord, input_: Json, ending: Event | None) 
         "startedAt": _time(record.started_at),
         "endedAt": _time(record.ended_at) if record.status.ended else None,
         "parent": _parent_json(record.parent),
+        "by": by,
         "tags": dict(record.tags),
         "tenant": record.key.tenant,
     }
@@ -122,8 +126,8 @@ def service_json(consumer: LiveConsumer) -> dict[str, Json]:
 
 async def describe(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
     """Returns an execution as JSON. Reads input, and output or error, from its history."""
-    input_, ending = await asyncio.gather(input_of(store, record), _ending_of(store, record))
-    return execution_json(record, input_, ending)
+    start, ending = await asyncio.gather(_start_of(store, record), _ending_of(store, record))
+    return execution_json(record, start.get("input"), start.get("by"), ending)
 
 
 async def summarize(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
@@ -136,10 +140,14 @@ async def summarize(store: Histories, record: ExecutionRecord) -> dict[str, Json
 
 async def input_of(store: Histories, record: ExecutionRecord) -> Json:
     """Returns the raw input of an execution."""
+    return (await _start_of(store, record)).get("input")
+
+
+async def _start_of(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
+    """Returns the data of the first event; only the input while a worker has not begun the execution."""
     if record.version == 0:
-        return record.pending_input
-    first = await _event(store, record, 1)
-    return first.data.get("input")
+        return {"input": record.pending_input}
+    return (await _event(store, record, 1)).data
 
 
 async def start_conflict(

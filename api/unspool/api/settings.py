@@ -43,6 +43,16 @@ class ApiSettings:
         least=0,
     )
 
+    tenant_start_rate: float = setting(
+        "UNSPOOL_API_TENANT_START_RATE",
+        0.0,
+        "Executions a second that callers may start in one tenant, for all API processes together; 0: any",
+    )
+    tenant_start_burst: int = setting(
+        "UNSPOOL_API_TENANT_START_BURST",
+        100,
+        "Executions of one tenant that may be started at once after a pause",
+    )
     hooks: str = setting("UNSPOOL_HOOKS", "", "YAML file with the webhooks; see docs/events.md")
 
     cors_origins: str = setting(

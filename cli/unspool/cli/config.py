@@ -15,6 +15,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import did_you_mean
 from unspool.eventstore.opening import STORE_VARIABLE, default_url
 from unspool.eventstore.settings import from_environment, settings_of
+from unspool.eventstore.this_process import this_process
 from unspool.executor.secrets import PREFIX
 
 SETTINGS: Final[tuple[type[Any], ...]] = tuple(cls for group in GROUPS for cls in group.classes)
@@ -40,6 +41,19 @@ def config(as_json: bool, effective: bool) -> None:
         ("VARIABLE", "VALUE", "DEFAULT", "WHAT"),
         ((line["variable"], _text(line["value"]), _text(line["default"]), line["help"]) for line in lines),
     )
+
+
+def configuration(url: str) -> dict[str, Json]:
+    """Returns the version, the store and the settings of this process, without secrets.
+
+    Raises:
+        BadSetting: a setting is not valid.
+    """
+    return {
+        "version": this_process().version,
+        "store": without_password(url),
+        "settings": effective_settings(),
+    }
 
 
 def effective_settings() -> dict[str, Json]:

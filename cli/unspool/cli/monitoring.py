@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from unspool.cli.config import configuration
 from unspool.cli.exits import CommandError
 from unspool.eventstore.monitoring.monitor import Monitor
 from unspool.eventstore.monitoring.process import add_process
@@ -35,16 +36,17 @@ def monitoring_settings(port: int | None) -> MonitoringSettings:
 
 
 @asynccontextmanager
-async def monitored(store: EventStore, settings: MonitoringSettings) -> AsyncIterator[Monitor]:
+async def monitored(store: EventStore, settings: MonitoringSettings, url: str) -> AsyncIterator[Monitor]:
     """Returns the monitor of this process, and serves what it knows if there is a port.
 
-    The process is not ready until `begun` of the monitor is set.
+    `url` is that of the store. The process is not ready until `begun` of the monitor is set.
 
     Raises:
         CommandError: the address cannot be used.
     """
     monitor = Monitor(store, settings)
     monitor.begun = False
+    monitor.configuration = configuration(url)
     add_process(monitor.metrics, this_process().version)
     try:
         if settings.port:

@@ -5,18 +5,16 @@ import os
 
 import click
 
-from unspool.cli.config import effective_settings
+from unspool.cli.config import configuration
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.monitoring import metrics_port_option, monitored, monitoring_settings
 from unspool.cli.options import Extensions, allow_option, example, functions_option, store_option
 from unspool.cli.python_functions import loaded_functions, of_queues
 from unspool.cli.settings import ProgramSettings
-from unspool.cli.stores import opened, without_password
-from unspool.definitions.json_value import Json
+from unspool.cli.stores import opened
 from unspool.eventstore.opening import default_url
 from unspool.eventstore.settings import from_environment
-from unspool.eventstore.this_process import this_process
 from unspool.executor.functions.function_set import NO_FUNCTIONS, FunctionSet
 from unspool.executor.settings import ExecutorSettings
 
@@ -91,7 +89,7 @@ async def _serve(
     with stop_signals() as stop:
         async with (
             opened(url) as store,
-            monitored(store, settings) as monitor,
+            monitored(store, settings, url) as monitor,
             Node(
                 store,
                 url,
@@ -103,7 +101,7 @@ async def _serve(
             ),
         ):
             monitor.begun = True
-            log.info("%s is up", services[0], extra={"action": "started", **_configuration(url)})
+            log.info("%s is up", services[0], extra={"action": "started", **monitor.configuration})
             await stop.wait()
             monitor.stopping = True
             log.info("%s stops", services[0], extra={"action": "stopping"})
@@ -127,21 +125,12 @@ async def api(host: str | None, port: int | None, url: str | None, metrics_port:
     url = url or default_url(os.environ)
 
     def log_address(address: str) -> None:
-        log.info("api is up at %s", address, extra={"action": "started", **_configuration(url)})
+        log.info("api is up at %s", address, extra={"action": "started", **configuration(url)})
 
     with stop_signals() as stop:
-        async with opened(url) as store, monitored(store, monitoring_settings(metrics_port)) as monitor:
+        async with opened(url) as store, monitored(store, monitoring_settings(metrics_port), url) as monitor:
             await serve_api(store, stop, monitor=monitor, host=host, port=port, hooks=hooks, up=log_address)
     return 0
-
-
-def _configuration(url: str) -> dict[str, Json]:
-    """The effective configuration, without secrets."""
-    return {
-        "version": this_process().version,
-        "store": without_password(url),
-        "settings": effective_settings(),
-    }
 
 
 def start_service_logging() -> None:

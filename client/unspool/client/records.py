@@ -50,6 +50,8 @@ class Execution:
     ended_at: datetime | None
     parent: str | None
     """The execution that started it as a sub-workflow."""
+    by: str | None
+    """The caller that started it, such as `key:ci`; None if no caller did, or no worker has begun it."""
     tags: Mapping[str, str]
     tenant: str
     accepted: bool = field(compare=False)
@@ -77,6 +79,7 @@ class Execution:
             started_at=time_of(json["startedAt"]),
             ended_at=time_of(json["endedAt"]),
             parent=json["parent"] and json["parent"]["execution"],
+            by=json.get("by"),
             tags=json["tags"],
             tenant=json["tenant"],
             accepted=status == _ACCEPTED,

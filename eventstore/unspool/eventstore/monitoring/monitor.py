@@ -3,9 +3,10 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.queues import QUEUES
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.monitoring.health import ServiceHealth
@@ -41,6 +42,8 @@ class Monitor:
         self.status = StoreStatusReader(store, QUEUES)
         self.begun = True
         """Whether the services have been started; until then the process is not ready."""
+        self.configuration: Mapping[str, Json] = {}
+        """The version, the store and the settings of the process, without secrets."""
         self.stopping = False
         """Whether the services stop; then the process is not ready any more."""
         self._store = store
