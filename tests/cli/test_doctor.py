@@ -13,7 +13,16 @@ from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Capacity, C
 from unspool.eventstore.events import Event
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Commit, ExecutionKey, Start, TaskRequest, Timer, WorkflowRef
+from unspool.eventstore.records import (
+    Commit,
+    ExecutionKey,
+    IndexUpdate,
+    Start,
+    Status,
+    TaskRequest,
+    Timer,
+    WorkflowRef,
+)
 from unspool.eventstore.sinks import SinkProgress
 
 REF = WorkflowRef("shop", "order", "1.0.0")
@@ -146,6 +155,19 @@ def test_a_sink_that_fails(diagnosed):
     assert result.code == 1
     [finding] = told(result)["sinks"]
     assert finding["problem"] == "the sink http fails: answers 503; 1 events wait for it"
+
+
+def test_executions_that_are_not_deleted(diagnosed, monkeypatch, tmp_path):
+    async def ended_long_ago(store):
+        await commit(store, index=IndexUpdate(Status.COMPLETED, ended_at=1_700_000_000_000))
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("UNSPOOL_ARCHIVE", str(tmp_path / "file" / "archive"))
+    found = told(diagnosed(ended_long_ago))
+    assert "hours ago" in found["retention"][0]["problem"]
+    assert "Not a directory" in found["archive"][0]["problem"]
+    monkeypatch.setenv("UNSPOOL_RETENTION", "forever")
+    assert "retention" not in told(diagnosed())
 
 
 def test_full_and_lonely_workers(diagnosed):

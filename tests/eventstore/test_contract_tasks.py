@@ -272,3 +272,15 @@ async def test_a_consumer_takes_over_only_tasks_of_queues_it_serves(store, make,
     assert taken.body.run == "r2"
     [left] = await store.reclaim_tasks(Consumer("executors", "grpc", frozenset({"grpc"})), 10, 0)
     assert left.body.run == "r1"
+
+
+async def test_many_tasks_of_a_tenant_do_not_delay_others(store, make, hands):
+    for tenant, count in (("busy", 300), ("calm", 1)):
+        key = await hands.started(store, make.key("one", tenant))
+        await store.commit(make.commit(key, tasks=tuple(make.task(f"r{n}") for n in range(count))))
+
+    received = set()
+    for _ in range(5):
+        received |= {delivery.tenant for delivery in await store.receive_tasks(make.executor, 20, 5)}
+
+    assert received == {"busy", "calm"}

@@ -314,7 +314,7 @@ async def test_no_query_scans_a_table(store, path, make, hands):
             assert few or not [step for step in steps if "TEMP B-TREE" in step], (query, steps)
 
 
-async def test_a_file_of_release_0_1_0_serves_tenants_in_turn(tmp_path, make):
+async def test_a_file_of_release_0_1_0_serves_tenants_in_turn(tmp_path, make, hands):
     path = tmp_path / "store.db"
     store = SqliteStore(path, SqliteSettings())
     await store.open()
@@ -322,9 +322,15 @@ async def test_a_file_of_release_0_1_0_serves_tenants_in_turn(tmp_path, make):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP INDEX inbox_by_owner")
         connection.execute("CREATE INDEX inbox_by_owner ON inbox (owner)")
+        connection.execute("DROP INDEX tasks_by_owner")
+        connection.execute("CREATE INDEX tasks_by_owner ON tasks (owner, queue)")
 
     store = SqliteStore(path, SqliteSettings())
     await store.open()
+    for tenant, count in (("busy", 30), ("calm", 1)):
+        key = await hands.started(store, make.key("one", tenant))
+        await store.commit(make.commit(key, tasks=tuple(make.task(f"r{n}") for n in range(count))))
+    tasks = await store.receive_tasks(make.executor, 10, 0)
     for n in range(30):
         await store.send("busy", make.message(f"e{n}"))
     await store.send("calm", make.message())
@@ -332,8 +338,10 @@ async def test_a_file_of_release_0_1_0_serves_tenants_in_turn(tmp_path, make):
     await store.close()
 
     assert {delivery.tenant for delivery in received} == {"busy", "calm"}
+    assert {delivery.tenant for delivery in tasks} == {"busy", "calm"}
     with closing(sqlite3.connect(path)) as connection:
         assert len(connection.execute("PRAGMA index_info(inbox_by_owner)").fetchall()) == 2
+        assert len(connection.execute("PRAGMA index_info(tasks_by_owner)").fetchall()) == 3
 
 
 async def test_a_file_becomes_smaller_after_most_of_it_was_deleted(path, make):

@@ -14,6 +14,7 @@ from unspool.cli.exits import Exit
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import example, json_option, store_option
 from unspool.cli.output import print_json, print_table
+from unspool.cli.retention_check import retention_findings
 from unspool.cli.stores import opened, without_password
 from unspool.cli.terminal import printable, styled
 from unspool.definitions.json_value import Json
@@ -68,6 +69,7 @@ async def _diagnosed(store: EventStore) -> Diagnosis:
         *inspection.findings,
         *service_findings(status, functions),
         *transport_findings(sinks, sources, status.now),
+        *await retention_findings(store),
     ]
     findings.sort(key=lambda finding: not finding.must)
     return Diagnosis(inspection, status, Transports(sinks, sources, status.now), findings)

@@ -45,7 +45,7 @@ class Archive:
 
     async def check(self) -> None:
         """Raises `ArchiveUnavailable` if the directory cannot be written."""
-        await self._blocking(_check, self._directory)
+        await check_directory(self._directory)
 
     async def write(self, record: ExecutionRecord) -> None:
         """Writes the history of an execution that has ended; replaces a file that is there.
@@ -97,11 +97,20 @@ class Archive:
 
     async def _blocking(self, do: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Makes a call that uses the disk, on a thread."""
-        try:
-            return await asyncio.to_thread(do, *arguments)
-        except OSError as error:
-            cause = error.strerror or str(error)
-            raise ArchiveUnavailable(f"{error.filename or self._directory}: {cause}") from error
+        return await _on_disk(self._directory, do, *arguments)
+
+
+async def check_directory(directory: Path) -> None:
+    """Raises `ArchiveUnavailable` if a directory cannot be written."""
+    await _on_disk(directory, _check, directory)
+
+
+async def _on_disk(directory: Path, do: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+    try:
+        return await asyncio.to_thread(do, *arguments)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise ArchiveUnavailable(f"{error.filename or directory}: {cause}") from error
 
 
 def _texts_named(events: Iterable[Event]) -> set[str]:

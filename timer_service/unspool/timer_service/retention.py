@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from unspool.eventstore import port
-from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.encryption.payloads import PLAIN_PAYLOADS, Payloads
 from unspool.eventstore.idempotency_keys import IdempotencyKey, IdempotencyKeys
 from unspool.eventstore.monitoring.health import ServiceHealth
@@ -25,7 +24,13 @@ from unspool.eventstore.texts import Texts
 from unspool.eventstore.waiting import done_before
 from unspool.timer_service.archiving import Archive, ArchiveUnavailable, NotArchived
 from unspool.timer_service.metrics import RetentionMetrics
-from unspool.timer_service.retention_rules import DEFAULT_RETENTION, retention_rules, time_of
+from unspool.timer_service.retention_rules import (
+    DEFAULT_RETENTION,
+    expires_at,
+    overdue_by,
+    retention_rules,
+    time_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +39,6 @@ PIECE: Final = 200
 
 NEEDED_MILLISECONDS: Final = 60_000
 """After this time it looks again at an execution that was needed."""
-
-_KEPT_MILLISECONDS: Final = 24 * 3_600_000
-"""After this time, at most, it looks again at an execution that a rule keeps: the rules may have changed."""
 
 _SHORTEST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.1
@@ -144,16 +146,8 @@ class RetentionService:
         except Exception as error:
             self._health.hindrance = f"executions are not deleted: {type(error).__name__}"
             log.exception("retention failed", extra={"action": "retention_failed"})
-        behind = await retry_until_available(self._behind)
+        behind = await retry_until_available(lambda: overdue_by(self._store, self._rules))
         self._metrics.turned(fails=self._health.hindrance is not None, behind=behind)
-
-    async def _behind(self) -> float:
-        """For how many seconds the execution that should be deleted next has been due."""
-        if self._rules.shortest is None:
-            return 0.0
-        now = await self._store.now()
-        left = await self._store.ended_before(now - self._rules.shortest, 1)
-        return max((now - self._expires_at(record, now) for record in left), default=0) / 1000
 
     async def _delete_due(self) -> bool:
         """Deletes all that is due; returns False if another service has begun to within the interval."""
@@ -202,7 +196,7 @@ class RetentionService:
         now = await self._store.now()
         found = await self._store.ended_before(now - shortest, PIECE)
         indexed = 0 if found else await self._store.index_ended(PIECE)
-        times = {record.key: self._expires_at(record, now) for record in found}
+        times = {record.key: expires_at(self._rules, record, now) for record in found}
         expired = [record for record in found if times[record.key] <= now]
         dropped = await self._drop(expired)
         again = {
@@ -212,14 +206,6 @@ class RetentionService:
         }
         await self._store.look_again_at(again)
         return indexed + len(found), len(dropped)
-
-    def _expires_at(self, record: ExecutionRecord, now: int) -> int:
-        """When an execution may be deleted, or may be looked at again."""
-        kept = None if is_built_in(record.key.id) else self._rules.kept_for(record.workflow, record.status)
-        if kept is None:
-            return now + _KEPT_MILLISECONDS
-        ended = record.created_at if record.ended_at is None else record.ended_at
-        return min(ended + kept, now + _KEPT_MILLISECONDS)
 
     async def _drop(self, records: Sequence[ExecutionRecord]) -> set[ExecutionKey]:
         """Deletes executions; returns those that are deleted.

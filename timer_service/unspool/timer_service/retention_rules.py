@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+from unspool.eventstore import port
+from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.ids import NAME
-from unspool.eventstore.records import ENDED, Status, WorkflowRef
+from unspool.eventstore.records import ENDED, ExecutionRecord, Status, WorkflowRef
+from unspool.eventstore.retention import Retention
 from unspool.eventstore.settings import BadSetting
 
 DEFAULT_RETENTION: Final = "30d"
@@ -15,6 +18,13 @@ FOREVER: Final = "forever"
 _TIME: Final = re.compile(r"(\d{1,9})([smhdw])")
 _MILLISECONDS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _ALL: Final = "*"
+
+_KEPT_MILLISECONDS: Final = 24 * 3_600_000
+"""After this time, at most, it looks again at an execution that a rule keeps: the rules may have changed."""
+
+
+class Store(Retention, port.Timers, Protocol):
+    """The parts of a store that tell what is due."""
 
 
 class _Selector(NamedTuple):
@@ -92,3 +102,21 @@ def _status(text: str) -> Status:
     if text not in names:
         raise ValueError(f"{text!r} is not a status of an ended execution: {', '.join(names)}")
     return Status(text)
+
+
+def expires_at(rules: RetentionRules, record: ExecutionRecord, now: int) -> int:
+    """When an execution that has ended may be deleted, or may be looked at again; milliseconds since 1970."""
+    kept = None if is_built_in(record.key.id) else rules.kept_for(record.workflow, record.status)
+    if kept is None:
+        return now + _KEPT_MILLISECONDS
+    ended = record.created_at if record.ended_at is None else record.ended_at
+    return min(ended + kept, now + _KEPT_MILLISECONDS)
+
+
+async def overdue_by(store: Store, rules: RetentionRules) -> float:
+    """For how many seconds the execution that should be deleted next has been due; 0 if none is due."""
+    if rules.shortest is None:
+        return 0.0
+    now = await store.now()
+    left = await store.ended_before(now - rules.shortest, 1)
+    return max((now - expires_at(rules, record, now) for record in left), default=0) / 1000

@@ -31,6 +31,11 @@ _NEW_COLUMNS: Final = {
 """The columns that release 0.1 did not have, as in `schema.sql`."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
+_INDEXES: Final = {
+    "inbox_by_owner": ("inbox", ("owner", "tenant")),
+    "tasks_by_owner": ("tasks", ("owner", "queue", "tenant")),
+}
+"""The indexes that release 0.1 had without the tenant, as in `schema.sql`."""
 _NEW_TABLES: Final = {
     "api_keys": "api_keys.sql",
     "buses": "events.sql",
@@ -113,7 +118,7 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, settings: Sqlite
     if empty:
         _create_tables(connection, path)
     _check_layout(connection, path)
-    _renew_index(connection)
+    _renew_indexes(connection)
     _add_columns(connection)
     _add_tables(connection)
 
@@ -152,16 +157,20 @@ def _create_tables(connection: sqlite3.Connection, path: Path | None) -> None:
     connection.execute("COMMIT")
 
 
-def _renew_index(connection: sqlite3.Connection) -> None:
-    """Adds the tenant to an index of release 0.1.0, which uses the index by this name."""
-    columns = "PRAGMA index_info(inbox_by_owner)"
-    if len(connection.execute(columns).fetchall()) > 1:
+def _renew_indexes(connection: sqlite3.Connection) -> None:
+    """Adds the tenant to indexes of release 0.1, which uses them by these names."""
+    if all(_columns_of(connection, index) == len(columns) for index, (_, columns) in _INDEXES.items()):
         return
     connection.execute("BEGIN IMMEDIATE")
-    if len(connection.execute(columns).fetchall()) == 1:
-        connection.execute("DROP INDEX inbox_by_owner")
-        connection.execute("CREATE INDEX inbox_by_owner ON inbox (owner, tenant)")
+    for index, (table, columns) in _INDEXES.items():
+        if _columns_of(connection, index) < len(columns):  # another process may have done it meanwhile
+            connection.execute(f"DROP INDEX {index}")
+            connection.execute(f"CREATE INDEX {index} ON {table} ({', '.join(columns)})")
     connection.execute("COMMIT")
+
+
+def _columns_of(connection: sqlite3.Connection, index: str) -> int:
+    return len(connection.execute(f"PRAGMA index_info({index})").fetchall())
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:

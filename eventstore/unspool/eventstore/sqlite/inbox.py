@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Final
 
 import orjson
@@ -15,6 +14,7 @@ from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import MESSAGES, Row, owner_of
 from unspool.eventstore.sqlite.mixin import message_row, put_message
 from unspool.eventstore.sqlite.notifications import INBOX
+from unspool.eventstore.sqlite.tenant_shares import THESE, in_turn
 
 REMOVE_MESSAGE: Final = "DELETE FROM inbox WHERE id = ?"
 
@@ -31,7 +31,6 @@ FROM waiting WHERE tenant IS NOT NULL
 """
 """The tenants with waiting messages, each with its oldest. The cost grows with tenants, not with messages."""
 _OF_TENANT: Final = "SELECT id FROM inbox WHERE owner IS NULL AND tenant = ? ORDER BY id LIMIT ?"
-_THESE: Final = "SELECT value FROM json_each(?)"
 _ANY_WAITING: Final = Precheck("SELECT 1 FROM inbox WHERE owner IS NULL LIMIT 1")
 
 
@@ -50,7 +49,7 @@ class SqliteInbox(SqliteDeliveries):
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[Message]]:
             ids = orjson.dumps(_next(transaction, limit, skip)).decode()
-            return _deliveries(MESSAGES.take(transaction, owner, now, _THESE, (ids,)))
+            return _deliveries(MESSAGES.take(transaction, owner, now, THESE, (ids,)))
 
         return await self._receive(consumer, take, _ANY_WAITING, frozenset({INBOX}), seconds)
 
@@ -89,16 +88,12 @@ def _next(transaction: Transaction, limit: int, skip: frozenset[str]) -> list[in
     some = transaction.execute(_SOME, (limit + 1,)).fetchall()
     if len(some) <= limit:
         return [id_ for id_, tenant in some if tenant not in skip]
-    oldest = [row for row in transaction.execute(_TENANTS).fetchall() if row[0] not in skip]
-    tenants = [tenant for tenant, _ in sorted(oldest, key=itemgetter(1))]
-    ids: list[int] = []
-    for place, tenant in enumerate(tenants):
-        # If a tenant has fewer messages than its share, the tenants after it get larger shares.
-        share = -(-(limit - len(ids)) // (len(tenants) - place))
-        ids += (id_ for [id_] in transaction.execute(_OF_TENANT, (tenant, share)).fetchall())
-        if len(ids) >= limit:
-            break
-    return ids
+    oldest = {tenant: id_ for tenant, id_ in transaction.execute(_TENANTS).fetchall() if tenant not in skip}
+
+    def take(tenant: str, share: int) -> list[int]:
+        return [id_ for [id_] in transaction.execute(_OF_TENANT, (tenant, share)).fetchall()]
+
+    return in_turn(limit, oldest, take)
 
 
 def _deliveries(rows: list[Row]) -> list[Delivery[Message]]:

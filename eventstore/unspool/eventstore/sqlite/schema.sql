@@ -93,7 +93,7 @@ CREATE TABLE tasks (
     queued_at INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX tasks_by_owner ON tasks (owner, queue);
+CREATE INDEX tasks_by_owner ON tasks (owner, queue, tenant);
 CREATE INDEX tasks_by_run ON tasks (execution, run);
 
 CREATE TABLE consumers (

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - only question marks are put into statements
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import orjson
@@ -14,6 +14,7 @@ from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of
 from unspool.eventstore.sqlite.mixin import NOW, message_row, put_message
 from unspool.eventstore.sqlite.notifications import queue_topic
+from unspool.eventstore.sqlite.tenant_shares import THESE, in_turn
 
 INSERT_TASK: Final = (
     "INSERT INTO tasks (tenant, execution, run, task, queue, arguments, deadline, queued_at)"
@@ -24,7 +25,21 @@ REMOVE_WAITING_RUN: Final = (
 )
 MARK_CANCELLED: Final = "UPDATE tasks SET cancelled = 1 WHERE tenant = ? AND execution = ? AND run = ?"
 
-_WAITING: Final = "SELECT id FROM tasks WHERE owner IS NULL AND queue = ? ORDER BY id LIMIT ?"
+_HEADS: Final = """
+WITH RECURSIVE heads (id) AS (
+    SELECT (SELECT id FROM tasks WHERE owner IS NULL ORDER BY queue, tenant, id LIMIT 1)
+    UNION ALL
+    SELECT coalesce(
+        (SELECT id FROM tasks WHERE owner IS NULL AND queue = head.queue AND tenant > head.tenant
+            ORDER BY tenant, id LIMIT 1),
+        (SELECT id FROM tasks WHERE owner IS NULL AND queue > head.queue ORDER BY queue, tenant, id LIMIT 1)
+    )
+    FROM heads JOIN tasks AS head ON head.id = heads.id
+)
+SELECT queue, tenant, tasks.id FROM heads JOIN tasks ON tasks.id = heads.id
+"""
+"""The oldest waiting task of each queue and tenant. The cost grows with their number, not with tasks."""
+_OLDEST: Final = "SELECT id FROM tasks WHERE owner IS NULL AND queue = ? AND tenant = ? ORDER BY id LIMIT ?"
 _RENEW: Final = "UPDATE tasks SET taken_at = ? WHERE id = ? AND owner = ? RETURNING cancelled"
 
 
@@ -42,11 +57,10 @@ class SqliteTasks(SqliteDeliveries):
     ) -> list[Delivery[TaskRequest]]:
         """See `Tasks`."""
         queues = sorted(consumer.queues)
-        waiting = _waiting(len(queues))
-        parameters = (*(value for queue in queues for value in (queue, limit)), limit)
 
         def take(transaction: Transaction, owner: str, now: float) -> list[Delivery[TaskRequest]]:
-            return _deliveries(TASKS.take(transaction, owner, now, waiting, parameters))
+            ids = orjson.dumps(_next(transaction, consumer.queues, limit)).decode()
+            return _deliveries(TASKS.take(transaction, owner, now, THESE, (ids,)))
 
         topics = frozenset(queue_topic(queue) for queue in queues)
         return await self._receive(consumer, take, _any_waiting(queues), topics, seconds)
@@ -90,10 +104,22 @@ class SqliteTasks(SqliteDeliveries):
         await self._database.write(remove_and_send)
 
 
-def _waiting(queues: int) -> str:
-    """The query for the oldest tasks of several queues; an index orders those of each queue."""
-    per_queue = " UNION ALL ".join([f"SELECT id FROM ({_WAITING})"] * queues)
-    return f"SELECT id FROM ({per_queue}) ORDER BY id LIMIT ?"
+def _next(transaction: Transaction, queues: Collection[str], limit: int) -> list[int]:
+    """The tasks to take: a share for each tenant, over all queues the oldest first."""
+    heads: dict[str, dict[str, int]] = {}
+    for queue, tenant, id_ in transaction.execute(_HEADS).fetchall():
+        if queue in queues:
+            heads.setdefault(tenant, {})[queue] = id_
+
+    def take(tenant: str, share: int) -> list[int]:
+        found = (
+            id_
+            for queue in heads[tenant]
+            for [id_] in transaction.execute(_OLDEST, (queue, tenant, share)).fetchall()
+        )
+        return sorted(found)[:share]
+
+    return in_turn(limit, {tenant: min(of.values()) for tenant, of in heads.items()}, take)
 
 
 def _any_waiting(queues: Sequence[str]) -> Precheck:
