@@ -131,10 +131,10 @@ async def describe(store: Histories, record: ExecutionRecord) -> dict[str, Json]
 
 
 async def summarize(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
-    """Returns an execution as JSON without input and output. Reads only the error of a faulted one."""
+    """Returns an execution as JSON without what its history has. Reads only the error of a faulted one."""
     ending = await _ending_of(store, record) if record.status is Status.FAULTED else None
-    described = execution_json(record, None, ending)
-    del described["input"]
+    described = execution_json(record, None, None, ending)
+    del described["input"], described["by"]
     return described
 
 
