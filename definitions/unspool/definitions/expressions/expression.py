@@ -117,14 +117,12 @@ class ClosureExpression:
 
     def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
         """See `Expression`."""
-        frame = self._frame(variables, budget.left)
+        frame = [budget.left] if self._frame_size == 1 else self._frame(variables, budget.left)
         result = self._first(value, frame)
         budget.left = frame[0]
         return result
 
     def _frame(self, variables: Mapping[str, Json], units: int) -> Frame:
-        if self._frame_size == 1:
-            return [units]
         frame: Frame = [None] * self._frame_size
         frame[0] = units
         for name, place in self._places:

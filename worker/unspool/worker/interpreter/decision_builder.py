@@ -29,6 +29,7 @@ from unspool.eventstore.records import (
 )
 from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, Run, State
+from unspool.worker.interpreter.timer_events import set_at
 
 MAX_DECISION_SIZE: Final = 2 * 1024 * 1024
 """Characters of new values after which a decision is long enough, also with few events."""
@@ -47,6 +48,9 @@ def with_tenant(tenant: str, outgoing: Outgoing) -> Outgoing:
 
 _LIMITS: Final = frozenset({Purpose.TIMEOUT, Purpose.ATTEMPT})
 """Timers that end everything inside their run."""
+
+_RECEIVING: Final = frozenset({Phase.LISTENING, Phase.CONSUMING})
+"""The phases in which events or messages come to a run."""
 
 
 class Fault(Exception):
@@ -144,8 +148,6 @@ class DecisionBuilder:
     """The runs whose subscription begins with retained events."""
     ready: deque[str] = field(default_factory=deque)
     """Ids of runs that are created and not yet started, in the order of their creation."""
-    _timers_by_run: dict[str, list[str]] | None = None
-    """Ids of timers, also of those that are not set any more; None before they are needed."""
 
     def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
         """Adds an event to the decision and applies it to the state."""
@@ -154,13 +156,22 @@ class DecisionBuilder:
         self.events.append(event)
         apply(self.state, event)
 
+    def create_run(self, task: Task, data: dict[str, Json]) -> None:
+        """Creates a run of a task, and adds it to the ready queue."""
+        id_ = str(self.state.last_run + 1)
+        event = Event(self.state.version + 1, "task.created", self.now, task.pointer, id_, data)
+        self.events.append(event)
+        apply(self.state, event)
+        self.ready.append(id_)
+
     @property
     def full(self) -> bool:
         """Whether the decision is long enough.
 
         Never without an event: it would answer the message and change nothing, so the rest would never run.
         """
-        return bool(self.events) and (self.size > MAX_DECISION_SIZE or self.enough(len(self.events)))
+        events = len(self.events)
+        return events > 0 and (self.size > MAX_DECISION_SIZE or self.enough(events))
 
     def add_size_of(self, value: Json) -> None:
         """Adds the size of a new value. Raises `LimitExceeded` if the value is too large."""
@@ -247,17 +258,17 @@ class DecisionBuilder:
 
     def schedule(self, run: Run, purpose: Purpose, due_at: int) -> None:
         """Sets a timer for a run."""
-        timer = f"{run.id}/{purpose}/{self.state.version + 1}"  # see `_set_at`
+        timer = f"{run.id}/{purpose}/{self.state.version + 1}"  # see `set_at`
         self.emit("timer.scheduled", run, {"timer": timer, "purpose": purpose, "dueAt": due_at})
         self.timers[timer] = Timer(timer, due_at)
-        if self._timers_by_run is not None:
-            self._timers_by_run.setdefault(run.id, []).append(timer)
 
     def stop_waiting(self, *runs: Run) -> None:
         """Cancels the timers and the subscriptions of runs that end."""
-        self.clear_timers(*runs)
+        if self.state.timers:
+            self.clear_timers(*runs)
         for run in runs:
-            self.stop_listening(run)
+            if run.phase in _RECEIVING:
+                self.stop_listening(run)
 
     def stop_listening(self, run: Run) -> None:
         """Ends what brings events and messages to a run."""
@@ -271,7 +282,7 @@ class DecisionBuilder:
         if not self.state.timers or not runs:
             return
         found = [
-            (_set_at(id_), id_, run)
+            (set_at(id_), id_, run)
             for run in runs
             for id_, timer in self._timers_of(run.id)
             if purpose in {None, timer.purpose}
@@ -312,16 +323,9 @@ class DecisionBuilder:
         ]
 
     def _timers_of(self, run: str) -> list[tuple[str, PendingTimer]]:
-        """The timers of a run that are set.
-
-        The first call of a decision sorts all timers by run: a fork may have thousands of runs with timers.
-        """
-        if self._timers_by_run is None:
-            self._timers_by_run = {}
-            for id_, timer in self.state.timers.items():
-                self._timers_by_run.setdefault(timer.run, []).append(id_)
+        """The timers of a run that are set."""
         timers = self.state.timers
-        return [(id_, timers[id_]) for id_ in self._timers_by_run.get(run, ()) if id_ in timers]
+        return [(id_, timers[id_]) for id_ in self.state.timers_of_runs.get(run, ())]
 
     def _with_ancestors(self, run: Run) -> list[str]:
         ids = [run.id]
@@ -329,8 +333,3 @@ class DecisionBuilder:
             run = self.state.runs[run.parent]
             ids.append(run.id)
         return ids
-
-
-def _set_at(timer: str) -> int:
-    """The number of the event that set a timer."""
-    return int(timer.rpartition("/")[2])

@@ -87,7 +87,8 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         state.faulted_runs = (
             state.faulted_runs.enqueue(root) if status is Status.FAULTED and root is not None else NO_RUNS
         )
-        state.runs, state.timers, state.waiting = HashTrieMap(), HashTrieMap(), ()
+        state.runs, state.waiting = HashTrieMap(), ()
+        state.timers, state.timers_of_runs = HashTrieMap(), HashTrieMap()
         if state.resources:
             fetched = {key: each for key, each in state.resources.items() if each.sha256 is not None}
             state.resources = HashTrieMap(fetched)
@@ -151,15 +152,22 @@ def _restored(run: Run, *, begins_again: bool) -> Run:
 def _task_created(state: State, event: Event) -> None:
     id_, data = str(event.run), event.data
     parent = state.runs[data["parent"]]
+    # A task that follows another in a list is by far the most frequent one.
+    raw = parent.data if parent.progress is None and len(data) == 1 else _raw_input(state, parent, data)
+    run = Run(id_, str(event.task), parent.id, Phase.CREATED, raw, None, None, None, data.get("branch"))
+    state.runs = state.runs.insert(id_, run)
+    state.last_run = int(id_)
+    state.faulted_runs = NO_RUNS
+
+
+def _raw_input(state: State, parent: Run, data: dict[str, Json]) -> Json:
+    """The raw input of a new task. Changes the progress of its parent."""
     loop = _iterations(parent, data)
     if loop is not None:
         raw, loop = loop.taken(data["branch"], parent.input)
         put(state, parent._replace(progress=loop))
-    else:
-        raw = data.get("arguments", _with_new_child(state, parent, data).data)
-    put(state, Run(id_, str(event.task), parent.id, Phase.CREATED, raw, branch=data.get("branch")))
-    state.last_run = int(id_)
-    state.faulted_runs = NO_RUNS
+        return raw
+    return data.get("arguments", _with_new_child(state, parent, data).data)
 
 
 def _iterations(parent: Run, data: dict[str, Json]) -> Iterations | None:
@@ -182,8 +190,7 @@ def _with_new_child(state: State, parent: Run, data: dict[str, Json]) -> Run:
 
 def _task_started(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
-    value = event.data.get("input", run.raw)
-    run = run._replace(phase=Phase.RUNNING, started_at=event.time, input=value, data=value)
+    run = run.started(event.time, event.data.get("input", run.raw))
     if "extensions" in event.data:
         run = run._replace(extended=Extended(tuple(event.data["extensions"])))
     put(state, run)
@@ -214,8 +221,7 @@ def _task_completed(state: State, event: Event) -> None:
     run, data = state.runs[str(event.run)], event.data
     parent = state.runs[str(run.parent)]
     output = data["output"] if "output" in data else _known_output(run, data)
-    state.runs = state.runs.remove(run.id)
-    put(state, _with_output(parent, run.branch, output))
+    state.runs = state.runs.remove(run.id).insert(parent.id, _with_output(parent, run.branch, output))
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = NO_RUNS
@@ -230,7 +236,7 @@ def _known_output(run: Run, data: dict[str, Json]) -> Json:
 
 def _with_output(parent: Run, branch: int | None, output: Json) -> Run:
     if branch is None:
-        return parent._replace(data=output)
+        return parent.with_data(output)
     if isinstance(parent.progress, Iterations):
         return parent._replace(progress=parent.progress.completed(branch, output, parent.input))
     outputs = parent.progress.outputs if isinstance(parent.progress, Branches) else HashTrieMap()

@@ -37,10 +37,7 @@ on the objects that a worker has in memory.
 
 def create(builder: DecisionBuilder, task: Task, parent: Run, data: dict[str, Json] | None = None) -> None:
     """Creates a run of a task and adds it to the ready queue, which starts it."""
-    id_ = str(builder.state.last_run + 1)
-    run = Run(id_, task.pointer, parent.id, Phase.CREATED, None)
-    builder.emit("task.created", run, {"parent": parent.id, **(data or {})})
-    builder.ready.append(id_)
+    builder.create_run(task, {"parent": parent.id} if data is None else {"parent": parent.id, **data})
 
 
 def begin_workflow(builder: DecisionBuilder, raw: Json, origin: dict[str, Json]) -> None:
@@ -110,9 +107,10 @@ def start(builder: DecisionBuilder, run: Run) -> None:
         if task.resources and has_to_wait(builder, run, task):
             return
         data: dict[str, Json] = {}
-        check(builder, run, task.input, run.raw, "input")
-        if task.input.transform is not None:
-            data["input"] = Scope(builder, run).evaluate(task.input.transform, run.raw)
+        if task.input is not IDENTITY:
+            check(builder, run, task.input, run.raw, "input")
+            if task.input.transform is not None:
+                data["input"] = Scope(builder, run).evaluate(task.input.transform, run.raw)
         if task.extensions and (extensions := builder.extensions.applying(builder, run)):
             data["extensions"] = extensions
     except Fault as fault:
@@ -124,7 +122,8 @@ def start(builder: DecisionBuilder, run: Run) -> None:
 
 def _begin(builder: DecisionBuilder, run: Run, task: Task) -> None:
     try:
-        set_timeout(builder, run)
+        if task.timeout is not None:
+            set_timeout(builder, run)
         builder.interpreter_of(task).begin(builder, run, task.body)
     except Fault as fault:
         fail(builder, builder.run(run.id), fault.error.at(run.task or "/"))
@@ -172,7 +171,8 @@ def complete(
     raw = output = run.input if raw_output is INPUT else raw_output
     if transform is not None:
         output = Scope(builder, run, names, raw).evaluate(transform, raw)
-    check(builder, run, task.output, output, "output")
+    if task.output is not IDENTITY:
+        check(builder, run, task.output, output, "output")
     if run.parent is None:
         _end(builder, run, "workflow.completed", {"output": output})
         return
@@ -202,7 +202,8 @@ def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: End
     """Completes a run whose output and directive are known, and continues in its parent."""
     builder.stop_waiting(run)
     builder.emit("task.completed", run, data)
-    tag_again(builder, data)
+    if builder.plan.tags:
+        tag_again(builder, data)
     parent = builder.run(str(run.parent))
     task = builder.task_of(parent)
     try:

@@ -48,9 +48,8 @@ def _set_timeout(builder: DecisionBuilder, run: Run, task: Task) -> None:
 
 def has_timeout(builder: DecisionBuilder, run: Run) -> bool:
     """Whether the timeout of a run is set."""
-    return any(
-        timer.run == run.id and timer.purpose is Purpose.TIMEOUT for timer in builder.state.timers.values()
-    )
+    state = builder.state
+    return any(state.timers[id_].purpose is Purpose.TIMEOUT for id_ in state.timers_of_runs.get(run.id, ()))
 
 
 def _arguments(scope: Scope, reference: ResourceReference, address: str) -> dict[str, Json]:

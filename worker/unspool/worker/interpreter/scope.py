@@ -13,7 +13,7 @@ from unspool.definitions import errors
 from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expression_places import described
-from unspool.definitions.expressions import NOW, ExpressionError, holds
+from unspool.definitions.expressions import NOW, ExpressionError, holds, json_size
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Body, DurationTemplate, Evaluable, Task
 from unspool.definitions.tasks.call_asyncapi import Subscribe
@@ -44,8 +44,10 @@ class Scope(NamedTuple):
     def evaluate(self, evaluable: Evaluable, value: Json) -> Json:
         """The value of an expression or template. Raises `Fault` with an `expression` error."""
         try:
-            result = evaluable.evaluate_within(value, self._bind(evaluable.variables), self.builder.budget)
-            self.builder.add_size_of(result)
+            names = evaluable.variables
+            variables = self._bind(names) if names else NO_NAMES
+            result = evaluable.evaluate_within(value, variables, self.builder.budget)
+            self.builder.size += json_size(result)
         except ExpressionError as error:
             raise Fault(errors.expression(self._described(error))) from error
         return result
@@ -69,8 +71,6 @@ class Scope(NamedTuple):
             raise Fault(errors.expression(str(error))) from error
 
     def _bind(self, names: frozenset[str]) -> Mapping[str, Json]:
-        if not names:
-            return NO_NAMES
         return {name: self._argument(name) for name in names}
 
     def _argument(self, name: str) -> Json:

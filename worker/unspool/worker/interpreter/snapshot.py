@@ -26,6 +26,7 @@ from unspool.worker.interpreter.state import (
     State,
     Waiting,
 )
+from unspool.worker.interpreter.timer_events import by_run
 
 FORMAT: Final = 1
 
@@ -37,6 +38,7 @@ def dump_state(state: State) -> bytes:
     """A state as bytes."""
     members = {member.name: getattr(state, member.name) for member in fields(state)}
     faulted = members.pop("faulted_runs")
+    del members["timers_of_runs"]  # `timers` has it
     return orjson.dumps(
         {
             **members,
@@ -63,10 +65,12 @@ def load_state(dump: bytes) -> State | None:
 
 def _state(members: dict[str, Json]) -> State:
     runs = map(_load_run, members["runs"])
+    timers = {id_: _load_timer(*timer) for id_, timer in members["timers"].items()}
     members |= {
         "status": Status(members["status"]),
         "runs": HashTrieMap({run.id: run for run in runs}),
-        "timers": HashTrieMap({id_: _load_timer(*timer) for id_, timer in members["timers"].items()}),
+        "timers": HashTrieMap(timers),
+        "timers_of_runs": by_run(timers),
         "parent": Parent(*members["parent"]) if members.get("parent") else None,
         "waiting": tuple(Waiting(*waiting) for waiting in members.get("waiting", ())),
         "resources": HashTrieMap(
