@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from docs.tooling.documents import documents
 
+from unspool.testing import Workflow
+
 ROOT = Path(__file__).parents[1]
+QUOTE = ROOT / "docs/images/quote.yaml"
 UNSPOOL = Path(sys.executable).with_name("unspool")
 
 
@@ -80,3 +83,17 @@ def test_every_reading_that_is_cited_is_there() -> None:
     }
     assert cited
     assert cited <= listed
+
+
+def test_concepts_shows_the_example_as_it_is() -> None:
+    page = (ROOT / "docs/concepts.md").read_text()
+    [shown] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert shown == QUOTE.read_text()
+
+
+def test_concepts_shows_the_history_that_the_example_has() -> None:
+    page = (ROOT / "docs/concepts.md").read_text()
+    shown = re.findall(r"^(\d+) +([a-z.]+) +(?:(/\S+) +(\d+))?", page, re.MULTILINE)
+    given = {"service": "http://127.0.0.1:8099"}
+    run = Workflow.from_file(QUOTE).run(given, mocks={"fetch": {"sku": "lamp", "price": 40}})
+    assert shown == [(str(each.seq), each.type, each.task or "", each.run or "") for each in run.history]
