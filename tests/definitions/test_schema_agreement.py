@@ -1,6 +1,6 @@
 """Compares our schema with the official one: both give the same verdict on thousands of mutated examples.
 
-Intended differences are recognised by the content of the document, not by the mutation. docs/definitions.md
+Intended differences are recognised by the content of the document, not by the mutation. docs/checks.md
 lists them.
 """
 
