@@ -191,3 +191,4 @@ async def test_all_are_in_the_index(store, make, ended):
         await ended(ExecutionKey("default", f"e{n}"))
 
     assert await store.index_ended(100) == 0
+    assert await store.index_existing(100) == 0

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import ExecutionKey, IndexUpdate, Status, Timer
+from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.records import ExecutionKey, IndexUpdate, Parent, Status, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
 
 SLEEPERS = 2_000
@@ -246,6 +248,32 @@ async def test_executions_that_ended_before_the_index_existed_are_found(store, m
 
     found = await store.ended_before(1_000, 1_000)
     assert {record.key.id: record.ended_at for record in found} == {f"e{n}": n + 1 for n in range(450)}
+
+
+async def test_executions_of_an_earlier_release_become_searchable(store, make, redis_server):
+    """By the beginning of their ids and by parent, in pieces."""
+    parent = Parent("top", "0/a", 1)
+    for n in range(450):
+        start = make.start(make.key(f"e{n:03}"))
+        await store.start(replace(start, parent=parent) if n % 2 else start)
+    with redis_server.admin as admin:  # as a release without the indexes would have left it
+        admin.delete(*admin.keys("*:index:ids"), *admin.keys("*:index:parent:*"))
+        lost = ExecutionKey("default", "lost")
+        admin.zadd(store._session.keys.shard(lost).index, {"lost": 1})
+
+    calls = 0
+    while await store.index_existing(100):
+        calls += 1
+        assert calls < 200
+
+    async def found(**filter_):
+        page = await store.executions("default", ExecutionFilter(**filter_), limit=500)
+        return len(page.items)
+
+    assert await found(id_prefix="e1") == 100
+    assert await found(parent="top") == 225
+    assert await found() == 450
+    assert await store.index_existing(100) == 0
 
 
 async def test_nothing_but_shared_keys_is_left_after_all_executions_are_dropped(

@@ -19,6 +19,12 @@ class Retention(Protocol):
         Returns how many it looked at; 0 if none is missing. Call it until then.
         """
 
+    async def index_existing(self, limit: int) -> int:
+        """Adds executions that an earlier release started to the indexes by id and parent, which it had not.
+
+        Looks at about `limit`. Returns how many it looked at; 0 if none is missing. Call it until then.
+        """
+
     async def ended_before(self, time: int, limit: int) -> list[ExecutionRecord]:
         """Up to `limit` ended executions that are due before a time, milliseconds since 1970.
 

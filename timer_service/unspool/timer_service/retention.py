@@ -158,7 +158,17 @@ class RetentionService:
             await self._discard_dead_letters(self._dead_letters)
         if self._rules.shortest is not None:
             await self._delete_executions(self._rules.shortest)
+        await self._index_existing()
         return True
+
+    async def _index_existing(self) -> None:
+        """Makes executions of an earlier release searchable, in pieces."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _LONGEST_TURN
+        looked_at = 1
+        while looked_at and loop.time() < end:
+            looked_at = await self._store.index_existing(PIECE)
+            await asyncio.sleep(_LONGEST_PAUSE)
 
     async def _discard_dead_letters(self, kept: int) -> None:
         """Discards dead letters that are older than a time in milliseconds."""

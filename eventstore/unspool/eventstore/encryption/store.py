@@ -67,6 +67,7 @@ class EncryptedStore(EncryptedHistories, EncryptedDeliveries, EncryptedBuses, En
         self.wait_for_timers = inner.wait_for_timers
         self.now = inner.now
         self.index_ended = inner.index_ended
+        self.index_existing = inner.index_existing
         self.look_again_at = inner.look_again_at
         self.drop = inner.drop
         self.put_content = inner.put_content

@@ -13,6 +13,7 @@ from unspool.eventstore.redis.event_bus import RedisEventBus
 from unspool.eventstore.redis.functions import RedisFunctions
 from unspool.eventstore.redis.histories import RedisHistories
 from unspool.eventstore.redis.idempotency_keys import RedisIdempotencyKeys
+from unspool.eventstore.redis.indexing import RedisIndexing
 from unspool.eventstore.redis.loading import RedisLoading
 from unspool.eventstore.redis.operations import RedisOperations
 from unspool.eventstore.redis.queues import RedisQueues
@@ -43,6 +44,7 @@ class RedisStore(
     RedisFunctions,
     RedisRateLimits,
     RedisApiKeys,
+    RedisIndexing,
     RedisRetention,
     RedisOperations,
 ):
@@ -71,6 +73,7 @@ class RedisStore(
         RedisTimers.__init__(self)
         RedisEventBus.__init__(self)
         RedisSinks.__init__(self)
+        RedisIndexing.__init__(self)
         RedisRetention.__init__(self)
 
     async def open(self) -> None:
