@@ -197,6 +197,16 @@ def test_a_redis_that_can_lose_data(unspool, own_redis):
     assert "it soon refuses writes" in room["problem"]
 
 
+def test_a_service_with_another_clock(unspool, own_redis):
+    now = time.time_ns() // 1_000_000
+    process = ["1.0", "machine-7", 1, now]
+    heartbeat = ["x-1", [], "free", process, [0, 0], now, now + 60_000]  # its clock, and that of Redis
+    with own_redis.admin as admin:
+        admin.hset("unspool:members:workers", "w9", json.dumps(heartbeat))
+    [finding] = told(unspool("doctor", "--store", own_redis.url, "--json"))["clock"]
+    assert "the worker w9 on machine-7 is 60 s behind" in finding["problem"]
+
+
 def test_a_store_that_is_away_has_its_own_code(unspool, own_redis, monkeypatch):
     monkeypatch.setenv("UNSPOOL_REDIS_CONNECT_SECONDS", "0.5")
     own_redis.stop()

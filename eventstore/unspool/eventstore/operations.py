@@ -27,6 +27,8 @@ class LiveConsumer(NamedTuple):
     capacity: Capacity
     process: Process | None
     """None for release 0.1, which does not tell it."""
+    clock_ahead: float = 0.0
+    """By how many seconds the clock of its machine was ahead of that of the store, at its last heartbeat."""
 
     @property
     def service(self) -> str:

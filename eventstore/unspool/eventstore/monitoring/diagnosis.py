@@ -15,6 +15,8 @@ LATE_SECONDS: Final = 60.0
 """Work that has waited for this time waits for too long."""
 
 _TIMER_LATE_SECONDS: Final = 5.0
+_SKEW_SECONDS: Final = 5.0
+"""A heartbeat that waits for the store makes a clock look this much late, at most."""
 _UNSERVED_MILLISECONDS: Final = 180_000
 """Processes record every minute which sinks they serve."""
 
@@ -28,6 +30,7 @@ def service_findings(status: StoreStatus, functions: Sequence[RegisteredFunction
         *_functions(status, functions),
         *_dead_letters(status),
         *_versions(status),
+        *_clocks(status),
     ]
 
 
@@ -129,6 +132,20 @@ def _versions(status: StoreStatus) -> Iterator[Finding]:
     if len(versions) > 1:
         shown = ", ".join(f"{count} of {version}" for version, count in sorted(versions.items()))
         yield Finding("versions", False, f"services of several versions are alive: {shown}", "end the update")
+
+
+def _clocks(status: StoreStatus) -> Iterator[Finding]:
+    for each in status.consumers:
+        if abs(each.clock_ahead) > _SKEW_SECONDS:
+            how = "ahead of" if each.clock_ahead > 0 else "behind"
+            host = f" on {each.process.host}" if each.process else ""
+            yield Finding(
+                "clock",
+                False,
+                f"the clock of the {each.service} {each.name}{host} is {abs(each.clock_ahead):.0f} s {how} "
+                "that of the store",
+                "synchronize the clocks (NTP)",
+            )
 
 
 def _sinks(sinks: Sequence[SinkStatus], now: int) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import time
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
@@ -118,9 +119,12 @@ class Heartbeats:
         self._queues = sorted(consumer.queues)
 
     def next(self, load: Load, capacity: Capacity = NO_CAPACITY) -> bytes:
-        """The next heartbeat: id, queues, load, process, capacity. The script adds the time."""
+        """The next heartbeat: id, queues, load, process, capacity, time of this machine in milliseconds.
+
+        The script adds the time of Redis.
+        """
         self._count += 1
-        about = (list(this_process()), list(capacity))
+        about = (list(this_process()), list(capacity), time.time_ns() // 1_000_000)
         return orjson.dumps([f"{self._process}-{self._count}", self._queues, load, *about])
 
 

@@ -128,4 +128,5 @@ def _consumer(role: str, name: str, heartbeat: bytes) -> LiveConsumer:
         load_in(heartbeat),
         Capacity(*parts[4]) if known else Capacity(),
         Process(*parts[3]) if known else None,
+        (parts[-2] - parts[-1]) / 1000 if len(parts) > _MEMBERS else 0.0,
     )
