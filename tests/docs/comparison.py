@@ -5,6 +5,7 @@ import re
 _VARIABLE = re.compile(
     r"(?P<id>\b01[0-9A-HJKMNP-TV-Z]{24}\b)"
     r"|(?P<key>usk_[0-9a-f]{16}_[\w-]+…?)"
+    r"|(?P<keyid>\b[0-9a-f]{16}\b)"
     r"|(?P<letter>\b\d{13}-\d+)"
     r"|(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"
     r"|(?P<clock>\b\d\d:\d\d:\d\d(?:\.\d+)?)"
@@ -14,13 +15,14 @@ _VARIABLE = re.compile(
 _PATTERNS = {
     "id": r"[0-9A-HJKMNP-TV-Z]{26}",
     "key": r"usk_[0-9a-f]{16}_[\w-]+",
+    "keyid": r"[0-9a-f]{16}",
     "letter": r"\d{13}-\d+",
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
     "clock": r"\d\d:\d\d:\d\d(?:[.,]\d+)?",
     "seconds": r"\d+\.\d+ ?s",
     "anything": r".*?",
 }
-_NAMED = {"id", "key", "letter"}
+_NAMED = {"id", "key", "keyid", "letter"}
 """Later commands of a page use these, so what the page shows stands for what was printed."""
 
 

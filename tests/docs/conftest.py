@@ -22,7 +22,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_program(folder / "python3", str(Path(sys._base_executable)))  # type: ignore[attr-defined]
     client = Path(_executable()).with_name("redis-cli")
     if client.exists():
-        (folder / "redis-cli").symlink_to(client)
+        _write_program(folder / "redis-cli", f'{client} -p "$REDIS_PORT"')
     return folder
 
 

@@ -100,7 +100,9 @@ class Terminal:
 
     def close(self) -> None:
         """Ends everything that was started here."""
-        self.interrupt()
+        if self._commands and self._commands[-1].code is None:
+            self.interrupt()
+            self._wait_for_the_last()
         self._type("kill $(jobs -p) 2> /dev/null; kill -CONT $(jobs -p) 2> /dev/null; wait; exit\n")
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._bash.wait(timeout=20)
@@ -110,6 +112,11 @@ class Terminal:
             command.close()
         os.close(self._slave)
         os.close(self._master)
+
+    def _wait_for_the_last(self) -> None:
+        deadline = time.monotonic() + 10
+        while self._commands[-1].code is None and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _kill_the_session(self) -> None:
         deadline = time.monotonic() + 10

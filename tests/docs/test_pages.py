@@ -10,20 +10,20 @@ from tests.docs.reader import Reader
 
 RUN = {"run", "console", "sh", "bash", "python"}
 FOR_NEWCOMERS = [ROOT / "docs/tutorial.md", ROOT / "README.md"]
-INSTALLS = sys.version_info[:2] == (3, 11)
-"""Whether newcomers install what they run. That takes a while, so one version of Python does it."""
-
-READY = {"README.md", "tutorial.md", "getting-started.md", "api.md"}
 PAGES = [
     page
     for page in pages()
-    if page.name in READY
-    and any(block.language in RUN for block in blocks(page))
-    and not (INSTALLS and page in FOR_NEWCOMERS)
+    if page not in FOR_NEWCOMERS and any(block.language in RUN for block in blocks(page))
 ]
 SKIPPED = [block for page in pages() for block in blocks(page) if "skip" in block.remarks]
 
 
+once = pytest.mark.skipif(
+    Path(sys.prefix).name != ".venv", reason="the tests on one version of Python, in .venv, follow the pages"
+)
+
+
+@once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
@@ -31,8 +31,8 @@ def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
         reader.follow(block)
 
 
+@once
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not INSTALLS, reason="the tests on Python 3.11 install what a newcomer runs")
 def test_a_newcomer_follows_tutorial_and_readme(clone: Path, make_reader: MakeReader) -> None:
     for page in FOR_NEWCOMERS:
         reader = make_reader(clone, None)
