@@ -83,11 +83,15 @@ def _request(operation: Json) -> Iterator[str]:
         return
     contents = body["content"].items()
     yield from table(
-        ("body", "content"), ((code(media), type_of(each["schema"])) for media, each in contents)
+        ("body", "content"), ((code(media), _body_type(each["schema"])) for media, each in contents)
     )
     yield ""
     for _, content in contents:
         yield from _members(content["schema"])
+
+
+def _body_type(schema: Json) -> str:
+    return "object with the members below" if "properties" in schema else type_of(schema)
 
 
 def _answers(api: Json, operation: Json) -> Iterator[str]:

@@ -17,8 +17,8 @@ def type_of(schema: dict[str, Any]) -> str:
         return code(str(schema["const"]))
     if "enum" in schema:
         return ", ".join(code(_written(value)) for value in schema["enum"])
-    if "oneOf" in schema:
-        return " or ".join(map(type_of, schema["oneOf"]))
+    if alternatives := schema.get("oneOf") or schema.get("anyOf"):
+        return " or ".join(map(type_of, alternatives))
     if "allOf" in schema:
         return " with ".join(map(type_of, schema["allOf"]))
     return _plain(schema)
