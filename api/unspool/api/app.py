@@ -38,6 +38,7 @@ from unspool.api.events import SSE
 from unspool.api.folded_histories import FoldedHistories
 from unspool.api.hooks import endpoint as webhooks
 from unspool.api.hooks.configuration import Hooks
+from unspool.api.masked_store import MaskedStore
 from unspool.api.metrics import ApiMetrics, add_transports
 from unspool.api.problems import HANDLERS
 from unspool.api.request_guard import ROUTE, RequestGuard
@@ -116,10 +117,12 @@ def create_app(
     `monitor` knows other services of the process. Without an authenticator, every request is accepted.
     """
     monitor = monitor or Monitor(store, MonitoringSettings())
+    views = MaskedStore(store)
     transports = TransportReader(store)
     _add_metrics(monitor, transports)
     services = Services(
-        store=store,
+        store=views,
+        unmasked=store,
         engine=engine,
         settings=settings,
         clock=clock,
@@ -130,7 +133,7 @@ def create_app(
         transports=transports,
         authenticator=authenticator or Authenticator(store, clock, AuthenticationSettings()),
         layouts=diagrams.layouts(store, engine.jq),
-        folded=FoldedHistories(store),
+        folded=FoldedHistories(views),
         closing=asyncio.Event(),
     )
     app = Starlette(

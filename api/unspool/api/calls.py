@@ -15,6 +15,7 @@ from unspool.api.authentication.caller import Caller
 from unspool.api.engine import Engine
 from unspool.api.folded_histories import FoldedHistories
 from unspool.api.hooks.configuration import Hooks
+from unspool.api.masked_store import MaskedStore
 from unspool.api.metrics import ApiMetrics
 from unspool.api.problems import HttpProblem
 from unspool.api.settings import ApiSettings
@@ -40,7 +41,10 @@ _INTEGER: Final = re.compile(r"[0-9]{1,15}")
 class Services:
     """What the API works with."""
 
-    store: EventStore
+    store: MaskedStore
+    """The store as views show it: values that definitions mask are masked."""
+    unmasked: EventStore
+    """The store with the real values, to compare them."""
     engine: Engine
     settings: ApiSettings
     clock: Clock
@@ -82,7 +86,7 @@ class Call:
         return cls(request, services, tenant, caller)
 
     @property
-    def store(self) -> EventStore:
+    def store(self) -> MaskedStore:
         """The store."""
         return self.services.store
 

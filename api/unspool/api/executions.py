@@ -77,11 +77,11 @@ async def start(call: Call) -> Response:
     created = await call.store.start(start)
     if created:
         record = ExecutionRecord(key, workflow, Status.PENDING, 0, now, pending_input=request.input)
-        record = replace(record, tags=request.tags)
+        record = await call.store.masked(replace(record, tags=request.tags))
     else:
         record = await _record(call.store, key)
     if request.id is not None and not created:
-        await _check_same(call.store, record, workflow, version, request.input)
+        await _check_same(call.services.unmasked, key, workflow, version, request.input)
 
     if wait is not None:
         record = await _wait_until_ended(call, record, wait)
@@ -229,10 +229,10 @@ async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
 
 
 async def _check_same(
-    store: EventStore, record: ExecutionRecord, workflow: WorkflowRef, version: str | None, input_: Json
+    store: EventStore, key: ExecutionKey, workflow: WorkflowRef, version: str | None, input_: Json
 ) -> None:
     """Raises 409 if the id belongs to an execution with another workflow or input."""
-    conflict = await start_conflict(store, record, workflow, version, input_)
+    conflict = await start_conflict(store, await _record(store, key), workflow, version, input_)
     if conflict is not None:
         raise HttpProblem(409, f"that id belongs to {conflict}; choose another id")
 

@@ -11,7 +11,7 @@ from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table, say, shortened
-from unspool.cli.stores import opened, store_url, url_of_execution
+from unspool.cli.stores import opened, store_url, url_of_execution, viewed
 from unspool.cli.terminal import printable
 
 _EXAMPLE_ID: Final = "1763700000000-0"
@@ -33,7 +33,7 @@ def dlq() -> None:
 async def list_(execution: str | None, limit: int, place: Place, as_json: bool) -> None:
     """List dead letters, oldest first."""
     url = store_url(place) if execution is None else url_of_execution(place, execution)
-    async with opened(url) as store:
+    async with viewed(url) as store:
         page = await store.dead_letters(place.tenant, execution=execution, limit=limit)
     if as_json:
         for letter in page.items:
@@ -63,7 +63,7 @@ async def list_(execution: str | None, limit: int, place: Place, as_json: bool) 
 @asynchronous
 async def show(id_: str, place: Place, as_json: bool) -> None:
     """Show a dead letter: the error, the traceback and the original message or task."""
-    async with opened(store_url(place)) as store:
+    async with viewed(store_url(place)) as store:
         letter = await store.dead_letter(place.tenant, id_)
     if letter is None:
         raise _unknown(id_)

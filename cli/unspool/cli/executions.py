@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from unspool.api import waiting
+from unspool.api.masked_store import MaskedStore
 from unspool.api.representations import describe
 from unspool.cli import remote
 from unspool.cli.filters import filter_options
@@ -18,7 +19,7 @@ from unspool.cli.loop import asynchronous
 from unspool.cli.operations import operation_command
 from unspool.cli.options import Place, api_option, example, json_option, place_options
 from unspool.cli.output import json_text, print_json, print_line, print_table
-from unspool.cli.stores import each_store, opened, url_of_execution
+from unspool.cli.stores import each_store, url_of_execution, viewed
 from unspool.cli.terminal import printable
 from unspool.definitions.json_value import Json
 from unspool.eventstore import execution_search
@@ -62,8 +63,9 @@ async def list_(
     found: list[tuple[ExecutionRecord, Json]] = []
     async with aclosing(each_store(place)) as stores:
         async for store in stores:
-            records = await list_all(store, place.tenant, criteria, limit)
-            shown = await asyncio.gather(*(_shown(store, record, as_json) for record in records))
+            masked = MaskedStore(store)
+            records = await list_all(masked, place.tenant, criteria, limit)
+            shown = await asyncio.gather(*(_shown(masked, record, as_json) for record in records))
             found += zip(records, shown, strict=True)
     found.sort(key=lambda pair: execution_search.Place.of(pair[0], criteria), reverse=True)
     if as_json:
@@ -126,7 +128,7 @@ async def show(id_: str, api: str | None, place: Place, as_json: bool) -> None:
     if api is not None:
         await remote.show(api, place, id_, as_json=as_json)
         return
-    async with opened(url_of_execution(place, id_)) as store:
+    async with viewed(url_of_execution(place, id_)) as store:
         key = ExecutionKey(place.tenant, id_)
         record = await record_of(store, key)
         execution = await describe(store, record)
@@ -187,7 +189,7 @@ def _value(name: str, value: Json) -> str:
 @asynchronous
 async def why(id_: str, place: Place, as_json: bool) -> None:
     """Say in one sentence what an execution waits for; --json has the facts."""
-    async with opened(url_of_execution(place, id_)) as store:
+    async with viewed(url_of_execution(place, id_)) as store:
         record = await record_of(store, ExecutionKey(place.tenant, id_))
         explained = await _why(store, record.key)
     if as_json:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from unspool.api.masked_store import mask_of_text, masked_event
 from unspool.cli.exits import CommandError
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.definitions.json_value import Json
@@ -120,6 +121,12 @@ def read_export(path: str) -> History:
         [payloads.opened_event(key, event) for event in events],
         {sha256: payloads.opened_resource(key.tenant, sha256, text) for sha256, text in texts.items()},
     )
+
+
+def masked_history(history: History) -> History:
+    """A history to be shown: values that its definition masks are masked."""
+    mask = mask_of_text(history.definition or "")
+    return history._replace(events=[masked_event(mask, event) for event in history.events])
 
 
 def _lines(path: str) -> Archived:

@@ -15,7 +15,7 @@ from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, place_options
-from unspool.cli.stores import opened, store_url, url_of_execution
+from unspool.cli.stores import opened, store_url, url_of_execution, viewed
 from unspool.cli.terminal import is_terminal, printable
 from unspool.definitions.compile import plan_of
 from unspool.diagram.layout.workflow import layout
@@ -94,7 +94,7 @@ async def _stored(store: EventStore, tenant: str, ref: WorkflowRef) -> str:
 
 
 async def _with_execution(place: Place, execution: str, at: int | None, text: str | None) -> _Drawn:
-    async with opened(url_of_execution(place, execution)) as store:
+    async with viewed(url_of_execution(place, execution)) as store:
         record = await record_of(store, ExecutionKey(place.tenant, execution))
         if at is not None and at > record.version:
             raise CommandError(f"there is no event {at}; the history has {record.version}")

@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 import click
 
 from unspool.cli import remote
-from unspool.cli.exports import is_file_name, read_export, texts_of, write_export
+from unspool.cli.exports import is_file_name, masked_history, read_export, texts_of, write_export
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, api_option, example, json_option, place_options
 from unspool.cli.output import json_text, print_line, print_table, say, shortened
-from unspool.cli.stores import opened, url_of_execution
+from unspool.cli.stores import opened, url_of_execution, viewed
 from unspool.cli.terminal import is_terminal
 from unspool.definitions.json_value import Json
 from unspool.eventstore.event_json import event_json
@@ -54,9 +54,10 @@ async def history(
     if await asyncio.to_thread(is_file_name, source):
         if export or tree:
             raise click.UsageError("--export and --tree need a stored execution, not a file")
-        print_events([*read_export(source).events], as_json=as_json)
+        print_events([*masked_history(read_export(source)).events], as_json=as_json)
         return
-    async with opened(url_of_execution(place, source)) as store:
+    # An exported history is for `replay`, which needs the real values.
+    async with (opened if export else viewed)(url_of_execution(place, source)) as store:
         record = await record_of(store, ExecutionKey(place.tenant, source))
         events = await store.history(record.key)
         definition = await store.definition(place.tenant, *record.workflow)

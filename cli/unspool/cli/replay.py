@@ -10,7 +10,7 @@ import click
 from unspool.cli.documents import valid_document
 from unspool.cli.executions import list_all
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.exports import History, is_file_name, read_export, texts_of
+from unspool.cli.exports import History, is_file_name, masked_history, read_export, texts_of
 from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
@@ -67,7 +67,7 @@ async def replay(
     if every or verify or changed is not None:
         return await _verify(histories, changed, every=every, as_json=as_json)
     async with aclosing(histories):
-        history = await anext(histories)
+        history = masked_history(await anext(histories))
     state = StateAt.of(history, at)
     if as_json:
         print_json(state.to_json(), one_line=True)

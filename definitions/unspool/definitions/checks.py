@@ -18,6 +18,7 @@ from unspool.definitions.semantics import (
     check_extensions,
     check_flow,
     check_grpc,
+    check_mask,
     check_references,
     check_schedule,
     check_sub_workflows,
@@ -56,6 +57,7 @@ def check(
         check_extensions(occurrences, findings)
         check_values(occurrences, findings)
         check_execution_tags(findings)
+        check_mask(findings)
         check_schedule(findings)
         check_sub_workflows(occurrences, findings, workflows)
         check_expressions(occurrences, findings, expression_problems)

@@ -9,6 +9,7 @@ from unspool.definitions.semantics.expressions import ExpressionProblems, check_
 from unspool.definitions.semantics.extensions import check_extensions
 from unspool.definitions.semantics.flow import check_flow
 from unspool.definitions.semantics.grpc import check_grpc
+from unspool.definitions.semantics.masking import check_mask
 from unspool.definitions.semantics.references import check_references
 from unspool.definitions.semantics.schedules import check_schedule
 from unspool.definitions.semantics.sub_workflows import Workflows, check_sub_workflows, known_workflows
@@ -26,6 +27,7 @@ __all__ = [
     "check_extensions",
     "check_flow",
     "check_grpc",
+    "check_mask",
     "check_references",
     "check_schedule",
     "check_sub_workflows",
