@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.task_contexts import task_context
 
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.handlers import default_handlers
 from unspool.executor.outcome import Completed, Faulted, Outcome
@@ -155,6 +156,15 @@ async def test_the_environment_is_only_what_was_declared(shell, monkeypatch) -> 
     outcome = await shell("env | cut -d= -f1 | sort", environment={"MINE": 1, "NONE": None})
     assert set(outcome.output.split()) <= {"PATH", "HOME", "LANG", "MINE", "PWD", "OLDPWD", "SHLVL", "_"}
     assert "MINE" in outcome.output.split()
+
+
+async def test_a_command_gets_the_trace_context(shell) -> None:
+    token = trace_context.set({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    try:
+        outcome = await shell('echo "$TRACEPARENT"')
+    finally:
+        trace_context.reset(token)
+    assert outcome.output == f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 async def test_the_directory_is_empty_and_private_and_is_removed_afterwards(shell) -> None:

@@ -97,7 +97,10 @@ class ExecutionSpans:
 
     async def _send(self, key: ExecutionKey, workflow: WorkflowRef) -> None:
         """Sends the spans of an execution. A long history is read and sent in pieces."""
-        spans = _Spans(self._traces, key, workflow, await self._traces.context(key))
+        context = await self._traces.context(key)
+        if not context.trace_flags.sampled:
+            return
+        spans = _Spans(self._traces, key, workflow, context)
         after = 0
         while events := await retry_until_available(
             lambda after=after: self._store.history(key, after=after, limit=_PAGE)  # type: ignore[misc]

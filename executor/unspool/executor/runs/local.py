@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from unspool.definitions import errors
+from unspool.eventstore.monitoring.trace_context import trace_context
 from unspool.executor.outcome import Completed, Faulted, Outcome
 from unspool.executor.process import Limits, run, start_detached
 from unspool.executor.process_groups import ProcessGroups
@@ -137,4 +138,5 @@ def _prepared(directory: str, files: Mapping[str, str]) -> str:
 
 def _environment(options: ProcessOptions, directory: str) -> dict[str, str]:
     path = os.environ.get("PATH", os.defpath)
-    return {"PATH": path, "HOME": directory, "LANG": "C.UTF-8", **options.environment}
+    context = {name.upper(): value for name, value in trace_context.get().items()}
+    return {"PATH": path, "HOME": directory, "LANG": "C.UTF-8", **context, **options.environment}
