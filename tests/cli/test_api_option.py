@@ -1,12 +1,11 @@
 """Commands on an API instead of a store."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from tests.api.conftest import run_api
@@ -59,33 +58,6 @@ async def program(tmp_path: Path, jq: JqPool) -> AsyncIterator[Program]:
         yield run
     await store.close()
     assert not (tmp_path / "none").exists(), "a command opened a store"
-
-
-async def test_an_execution_is_started_and_looked_at(program: Program) -> None:
-    start = ("start", "shop/greet", "--input", '{"name": "Ada"}', "--id", "it", "--tag", "team=a")
-    assert await program(*start) == (0, "it\n", "")
-    assert await program(*start, "--wait") == (0, '{"greeting":"Hello Ada"}\n', "")
-    shown: Any = json.loads((await program("executions", "show", "it", "--json")).output)
-    assert (shown["status"], shown["output"]) == ("completed", {"greeting": "Hello Ada"})
-    assert "workflow   shop/greet:1.0.0\n" in (await program("executions", "show", "it")).output
-    events = [json.loads(line) for line in (await program("history", "it", "--json")).output.splitlines()]
-    assert (events[0]["type"], events[-1]["type"]) == ("workflow.started", "workflow.completed")
-    listed = await program("executions", "list", "--tag", "team:a", "--since", "1h", "--id", "i*")
-    assert [line.split()[:3] for line in listed.output.splitlines()[1:]] == [
-        ["it", "completed", "shop/greet:1.0.0"]
-    ]
-    assert await program("executions", "list", "--status", "faulted", "--json") == (0, "", "")
-
-
-async def test_the_exit_codes_are_those_of_a_store(program: Program) -> None:
-    faulted = await program("start", "shop/refuse", "--wait")
-    assert (faulted.code, json.loads(faulted.errors)["status"]) == (1, 409)
-    late = await program("start", "shop/nap", "--id", "nap", "--wait", "--timeout", "0.2")
-    assert late == (4, "", "unspool: execution nap continues\n")
-    assert "waits until" in (await program("executions", "show", "nap")).output
-    assert (await program("executions", "show", "no")).code == 2
-    assert (await program("start", "greet")).code == 2
-    assert (await program("history", "nap", "--tree")).code == 2
 
 
 async def test_a_key_is_needed_and_not_shown(program: Program) -> None:

@@ -2,18 +2,17 @@
 
 import click
 
-from unspool.cli.documents import deploy_document, identity, listening, valid_document
+from unspool.cli.documents import valid_document
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.options import Place, example, json_option, target_options
 from unspool.cli.output import print_line
-from unspool.cli.stores import opened, store_url
-from unspool.definitions.document import Document
-from unspool.eventstore.records import Stored
+from unspool.cli.targets.opening import opened_target
+from unspool.cli.targets.port import Deployed
 
 
 @click.command(epilog=example("unspool deploy order.yaml payment.yaml --store redis://localhost:6379/0"))
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
@@ -22,20 +21,18 @@ async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
     A stored definition never changes: a changed one needs a new version. To deploy the same text again is not
     an error. A definition with a `schedule` is started by time or by events from then on.
     """
-    async with opened(store_url(place)) as store:
-        known = {
-            name for each in await store.functions() for name in (each.name, f"{each.name}:{each.version}")
-        }
+    async with opened_target(place) as target:
+        functions = await target.functions()
+        known = {name for each in functions for name in (each["name"], f"{each['name']}:{each['version']}")}
         documents = [valid_document(file, known) for file in files]
         for document in documents:
-            _print(document, await deploy_document(store, place.tenant, document), as_json=as_json)
-        await listening(store, place.tenant, documents)
+            _print(await target.deploy(document), as_json=as_json)
+        await target.listening(documents)
     return 0
 
 
-def _print(document: Document, stored: Stored, *, as_json: bool) -> None:
-    ref = identity(document)
+def _print(deployed: Deployed, *, as_json: bool) -> None:
     if as_json:
-        print_line({**ref._asdict(), "created": stored is Stored.CREATED})
+        print_line({**deployed.ref._asdict(), "created": deployed.created})
     else:
-        click.echo(f"{ref}  {'deployed' if stored is Stored.CREATED else 'unchanged'}")
+        click.echo(f"{deployed.ref}  {'deployed' if deployed.created else 'unchanged'}")

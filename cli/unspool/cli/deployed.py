@@ -1,5 +1,6 @@
 """Definitions in a store, as commands name them: NAMESPACE/NAME or NAMESPACE/NAME:VERSION."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from unspool.cli.exits import CommandError
@@ -38,16 +39,19 @@ async def deployed(store: EventStore, tenant: str, workflow: Named) -> WorkflowR
     """
     ref = await store.resolve(tenant, *workflow)
     if ref is None:
-        raise CommandError(await _not_deployed(store, tenant, workflow))
+        raise not_deployed(workflow, [found.ref for found in await store.definitions(tenant)])
     return ref
 
 
-async def _not_deployed(store: EventStore, tenant: str, workflow: Named) -> str:
+def not_deployed(workflow: Named, known: Sequence[WorkflowRef]) -> CommandError:
+    """Returns the error for a definition that is not deployed: with its versions, or a similar name.
+
+    `known` are the definitions that are deployed.
+    """
     namespace, name, version = workflow
     path = f"{namespace}/{name}"
     message = f"the definition {path}{f':{version}' if version else ''} is not deployed"
-    if versions := [found.ref.version for found in await store.definitions(tenant, namespace, name)]:
-        return f"{message}; there are the versions {', '.join(versions[-_MOST_VERSIONS:])}"
-    refs = [found.ref for found in await store.definitions(tenant)]
-    known = sorted({f"{ref.namespace}/{ref.name}" for ref in refs})
-    return f"{message}{did_you_mean(path, known) or '; deploy it with `unspool deploy FILE`'}"
+    if versions := [ref.version for ref in known if (ref.namespace, ref.name) == (namespace, name)]:
+        return CommandError(f"{message}; there are the versions {', '.join(versions[-_MOST_VERSIONS:])}")
+    names = sorted({f"{ref.namespace}/{ref.name}" for ref in known})
+    return CommandError(f"{message}{did_you_mean(path, names) or '; deploy it with `unspool deploy FILE`'}")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import click
@@ -12,10 +12,11 @@ from unspool.api.system import system_json
 from unspool.api.transports import Transports
 from unspool.cli.exits import Exit
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import example, json_option, store_option
+from unspool.cli.options import example, json_option, no_api_option, store_option
 from unspool.cli.output import print_json, print_table
 from unspool.cli.retention_check import retention_findings
 from unspool.cli.stores import opened, without_password
+from unspool.cli.system import print_services
 from unspool.cli.terminal import printable, styled
 from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.queues import QUEUES
@@ -43,6 +44,7 @@ class Diagnosis(NamedTuple):
 
 
 @click.command(epilog=example("unspool doctor --store redis://localhost:6379/0"))
+@no_api_option
 @store_option
 @json_option
 @asynchronous
@@ -98,32 +100,12 @@ def _print(url: str, diagnosis: Diagnosis) -> None:
     shown = _json(url, diagnosis)
     print_table(("STORE", ""), [(name, str(value)) for name, value in shown["store"].items()])
     click.echo()
-    print_table(
-        ("SERVICE", "NAME", "VERSION", "LOAD", "USED"),
-        [
-            (
-                each["service"],
-                each["name"],
-                each["version"] or "0.1.0",
-                each["load"],
-                f"{each['used']}/{each['capacity']}" if each["capacity"] else "",
-            )
-            for each in shown["items"]
-        ],
-    )
-    click.echo()
-    print_table(("QUEUE", "WAITING", "HELD", "OLDEST", "SERVICES"), _queues(shown["queues"]))
+    print_services(shown)
     click.echo()
     for finding in diagnosis.findings:
         level, colour = _LEVELS[finding.must]
         click.echo(f"{styled(level, colour, sys.stdout)}: {printable(finding.problem)}; {finding.advice}")
     click.echo(_summary(diagnosis.findings))
-
-
-def _queues(queues: Sequence[dict[str, Json]]) -> Iterator[tuple[str, ...]]:
-    for each in queues:
-        oldest = f"{each['oldestSeconds']:.1f} s" if each["waiting"] else ""
-        yield each["queue"], str(each["waiting"]), str(each["held"]), oldest, str(each["services"])
 
 
 def _summary(findings: Sequence[Finding]) -> str:

@@ -1,6 +1,5 @@
 """Waits until an operation, such as `cancel` or `pause`, has taken effect."""
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from unspool.cli.loop import stop_signals
+from unspool.cli.targets.port import Operated
 from unspool.eventstore.waiting import done_before
 
 _WAIT_SECONDS: Final = 10.0
@@ -36,10 +36,13 @@ def wait_options(command: Callable[..., Result]) -> Callable[..., Result]:
     return waiting
 
 
-async def takes_effect(
-    effect: Coroutine[Any, Any, None],
-    timeout: float,  # noqa: ASYNC109 - an option of the command
-) -> bool:
-    """Waits for an effect. Returns False after the timeout or a stop signal."""
+async def requested(operation: Coroutine[Any, Any, Operated]) -> Operated | None:
+    """Requests an operation and waits for its effect. Returns None after a stop signal."""
+    operated: list[Operated] = []
+
+    async def request() -> None:
+        operated.append(await operation)
+
     with stop_signals() as stop:
-        return await done_before(effect, asyncio.sleep(timeout), stop.wait())
+        await done_before(request(), stop.wait())
+    return next(iter(operated), None)

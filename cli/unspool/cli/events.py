@@ -4,9 +4,9 @@ import click
 
 from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, parse_json, place_options, read_file
+from unspool.cli.options import Place, example, json_option, parse_json, read_file, target_options
 from unspool.cli.output import print_json, say
-from unspool.cli.stores import opened, store_url
+from unspool.cli.targets.opening import opened_target
 from unspool.definitions.cloud_events import problems_of
 from unspool.definitions.json_value import Json
 
@@ -20,7 +20,7 @@ def events() -> None:
     "publish", epilog=example("unspool events publish paid.json", "order | unspool events publish -")
 )
 @click.argument("file", metavar="FILE|-")
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def publish(file: str, place: Place, as_json: bool) -> None:
@@ -29,11 +29,17 @@ async def publish(file: str, place: Place, as_json: bool) -> None:
     given = parse_json(read_file(file), source)
     batch = given if isinstance(given, list) else [given]
     _check(source, batch, single=batch is not given)
-    async with opened(store_url(place)) as store:
-        published = await store.publish(place.tenant, batch)
-    duplicates = len(batch) - published
+    async with opened_target(place) as target:
+        published = await target.publish(batch)
+    duplicates = None if published is None else len(batch) - published
     if as_json:
         print_json({"accepted": len(batch), "duplicates": duplicates}, one_line=True)
+        return
+    if published is None:
+        say(
+            f"unspool: published {_counted(len(batch))};"
+            " those that were published before are not published again"
+        )
         return
     say(f"unspool: published {_counted(published)}")
     if duplicates:

@@ -8,6 +8,7 @@ import click
 from unspool.api.representations import describe
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.output import json_text, print_json, say
+from unspool.cli.targets.port import JsonObject, Target
 from unspool.definitions.json_value import Json
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event
@@ -69,6 +70,30 @@ async def _check_not_stuck(store: EventStore, key: ExecutionKey) -> None:
     letter = await dead_letter_of(store, key)
     if letter is not None:
         raise Stuck(f"execution {key.id} is stuck: {letter.error} (dead letter {letter.id})", Exit.GAVE_UP)
+
+
+async def until_ended(target: Target, id_: str) -> JsonObject:
+    """Waits until an execution has ended, and returns it.
+
+    Raises:
+        Stuck: the execution has a dead letter and makes no progress.
+    """
+    seen: int | None = None
+    while not Status((execution := await target.execution(id_, wait=_STUCK_CHECK_SECONDS))["status"]).ended:
+        letters = await target.dead_letters(id_, 1)
+        if not letters:
+            seen = None
+            continue
+        newer = await target.history(id_, after=seen or 0)
+        if seen is not None and not newer:
+            raise Stuck(f"execution {id_} is {stuck(letters[0])}", Exit.GAVE_UP)
+        seen = newer[-1].seq if newer else 0
+    return execution
+
+
+def stuck(letter: JsonObject) -> str:
+    """Says that an execution is stuck because of a dead letter."""
+    return f"stuck: {letter['error']} (dead letter {letter['id']})"
 
 
 async def print_outcome(store: EventStore, record: ExecutionRecord, *, one_line: bool) -> int:

@@ -6,18 +6,19 @@ from typing import Final, NamedTuple
 
 import click
 
-from unspool.cli import remote
+from unspool.cli.exits import CommandError, Exit
 from unspool.cli.exports import is_file_name, masked_history, read_export, texts_of, write_export
 from unspool.cli.following import record_of
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, api_option, example, json_option, place_options
+from unspool.cli.options import Place, example, json_option, target_options
 from unspool.cli.output import json_text, print_line, print_table, say, shortened
-from unspool.cli.stores import opened, url_of_execution, viewed
+from unspool.cli.stores import opened, url_of_execution
+from unspool.cli.targets.opening import opened_target
+from unspool.cli.targets.port import Target
 from unspool.cli.terminal import is_terminal
 from unspool.definitions.json_value import Json
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
-from unspool.eventstore.port import Histories
 from unspool.eventstore.records import ExecutionKey
 
 _DATA_WIDTH: Final = 100
@@ -33,43 +34,47 @@ _DATA_WIDTH: Final = 100
 @click.option(
     "--tree", is_flag=True, help="Show the events of sub-workflows too, indented below their `child.started`."
 )
-@api_option
-@place_options
+@target_options
 @json_option
 @asynchronous
-async def history(
-    source: str, export: str | None, tree: bool, api: str | None, place: Place, as_json: bool
-) -> None:
+async def history(source: str, export: str | None, tree: bool, place: Place, as_json: bool) -> None:
     """Show the history of an execution, one event a line.
 
     Give the id of a stored execution, an archived history, or a file that --export has written.
     """
     if export and tree:
         raise click.UsageError("--export writes one history; it does not go with --tree")
-    if api is not None:
-        if export or tree:
-            raise click.UsageError("--export and --tree need a store, not --api")
-        print_events(await remote.history(api, place, source), as_json=as_json)
-        return
+    if export and place.api is not None:
+        raise click.UsageError("--export needs a store, not an API; give --store")
     if await asyncio.to_thread(is_file_name, source):
         if export or tree:
             raise click.UsageError("--export and --tree need a stored execution, not a file")
         print_events([*masked_history(read_export(source)).events], as_json=as_json)
-        return
-    # An exported history is for `replay`, which needs the real values.
-    async with (opened if export else viewed)(url_of_execution(place, source)) as store:
-        record = await record_of(store, ExecutionKey(place.tenant, source))
-        events = await store.history(record.key)
-        definition = await store.definition(place.tenant, *record.workflow)
-        texts = await texts_of(store, place.tenant, events) if export else {}
-        nested = await _with_children(store, record.key, events, {source}) if tree else []
-    if export:
-        write_export(export, record, definition.text if definition else None, events, texts)
-        say(f"wrote {len(events)} events to {export}")
-    elif tree:
+    elif export:
+        await _export(place, source, export)
+    else:
+        await _show(place, source, tree=tree, as_json=as_json)
+
+
+async def _show(place: Place, id_: str, *, tree: bool, as_json: bool) -> None:
+    async with opened_target(place) as target:
+        events = await target.history(id_)
+        nested = await _with_children(target, id_, events, {id_}) if tree else []
+    if tree:
         _print_tree(nested, as_json=as_json)
     else:
         print_events(events, as_json=as_json)
+
+
+async def _export(place: Place, id_: str, file: str) -> None:
+    # An exported history is for `replay`, which needs the real values.
+    async with opened(url_of_execution(place, id_)) as store:
+        record = await record_of(store, ExecutionKey(place.tenant, id_))
+        events = await store.history(record.key)
+        definition = await store.definition(place.tenant, *record.workflow)
+        texts = await texts_of(store, place.tenant, events)
+    write_export(file, record, definition.text if definition else None, events, texts)
+    say(f"wrote {len(events)} events to {file}")
 
 
 _SUB_WORKFLOW: Final = {"child.started": "child", "child.joined": "execution"}
@@ -85,7 +90,7 @@ class _Nested(NamedTuple):
 
 
 async def _with_children(
-    store: Histories, key: ExecutionKey, events: list[Event], seen: set[str], depth: int = 0
+    target: Target, execution: str, events: list[Event], seen: set[str], depth: int = 0
 ) -> list[_Nested]:
     """Returns the events, and those of sub-workflows after the events that started or joined them.
 
@@ -93,13 +98,22 @@ async def _with_children(
     """
     nested = []
     for event in events:
-        nested.append(_Nested(depth, key.id, event))
+        nested.append(_Nested(depth, execution, event))
         id_ = event.data.get(_SUB_WORKFLOW.get(event.type, ""))
         if id_ is not None and id_ not in seen:
             seen.add(id_)
-            child = key._replace(id=id_)
-            nested += await _with_children(store, child, await store.history(child), seen, depth + 1)
+            nested += await _with_children(target, id_, await _history(target, id_), seen, depth + 1)
     return nested
+
+
+async def _history(target: Target, child: str) -> list[Event]:
+    """The events of a sub-workflow; none if retention has deleted it."""
+    try:
+        return await target.history(child)
+    except CommandError as error:
+        if error.code is not Exit.INVALID:
+            raise
+        return []
 
 
 def _print_tree(nested: list[_Nested], *, as_json: bool) -> None:

@@ -1,14 +1,13 @@
-"""`unspool keys`: the keys of the HTTP API, directly in the store."""
+"""`unspool keys`: the keys of the HTTP API."""
 
 import click
 
-from unspool.api.keys import key_json, new_key
-from unspool.cli.actor import current_user
 from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options, timestamp
+from unspool.cli.options import Place, example, json_option, target_options, timestamp
 from unspool.cli.output import print_json, print_line, print_table, say
-from unspool.cli.stores import opened, store_url
+from unspool.cli.targets.opening import opened_target
+from unspool.cli.targets.port import NewKey
 from unspool.eventstore.api_keys import KEY_NAME, Scope
 from unspool.eventstore.clock import SystemClock
 
@@ -36,7 +35,7 @@ def keys() -> None:
 )
 @click.option("--all-tenants", is_flag=True, help="The key may act in every tenant, by `X-Tenant`.")
 @click.option("--expires", metavar="TIME", help="When it ends: 2027-01-31T12:00:00Z, or after 12h, 90d …")
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def create(
@@ -49,26 +48,24 @@ async def create(
     expires_at = None if expires is None else timestamp(expires, now, future=True)
     if expires_at is not None and expires_at <= now:
         raise CommandError("--expires must be in the future")
-    tenant = None if all_tenants else place.tenant
     sorted_scopes = tuple(scope for scope in Scope if scope in scopes)
-    made = new_key(name, tenant, sorted_scopes, now=now, expires_at=expires_at, created_by=current_user())
-    async with opened(store_url(place)) as store:
-        await store.put_api_key(made.key)
+    async with opened_target(place) as target:
+        made = await target.create_key(NewKey(name, sorted_scopes, all_tenants, expires_at))
     if as_json:
-        print_json(made.json(), one_line=True)
+        print_json(made, one_line=True)
         return
-    click.echo(made.credential.text())
-    say(f"key {made.key.id} was created; it is not shown again")
+    click.echo(made["key"])
+    say(f"key {made['id']} was created; it is not shown again")
 
 
 @keys.command("list", epilog=example("unspool keys list"))
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def list_(place: Place, as_json: bool) -> None:
-    """List the keys of all tenants, the oldest first, without their secrets."""
-    async with opened(store_url(place)) as store:
-        found = [key_json(key) for key in await store.api_keys()]
+    """List the keys of all tenants, with --api those of yours, the oldest first, without their secrets."""
+    async with opened_target(place) as target:
+        found = await target.keys()
     if as_json:
         for key in found:
             print_line(key)
@@ -92,11 +89,10 @@ async def list_(place: Place, as_json: bool) -> None:
 
 @keys.command("revoke", epilog=example("unspool keys revoke 3f9c0a7be1d24c58"))
 @click.argument("id_", metavar="ID")
-@place_options
+@target_options
 @asynchronous
 async def revoke(id_: str, place: Place) -> None:
     """Revoke a key of any tenant. API processes refuse it within UNSPOOL_AUTH_CACHE_SECONDS."""
-    async with opened(store_url(place)) as store:
-        if not await store.delete_api_key(id_):
-            raise CommandError(f"there is no key {id_}; `unspool keys list` shows their ids")
+    async with opened_target(place) as target:
+        await target.revoke_key(id_)
     say(f"key {id_} was revoked")

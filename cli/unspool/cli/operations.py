@@ -4,18 +4,15 @@ from typing import Final
 
 import click
 
-from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
-from unspool.api.representations import describe
-from unspool.cli.actor import current_actor, reason_option
-from unspool.cli.effects import takes_effect, wait_options
-from unspool.cli.exits import CommandError, Exit
-from unspool.cli.following import dead_letter_of, record_of
+from unspool.cli.actor import reason_option
+from unspool.cli.effects import requested, wait_options
+from unspool.cli.exits import Exit
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.options import Place, example, json_option, target_options
 from unspool.cli.output import print_json, say
-from unspool.cli.stores import opened, store_url, url_of_execution
-from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message, MessageKind
+from unspool.cli.targets.opening import opened_target
+from unspool.cli.targets.port import JsonObject
+from unspool.eventstore.records import MessageKind
 
 _DONE: Final = {
     MessageKind.CANCEL: "cancelled",
@@ -34,7 +31,7 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
     @click.argument("id_", metavar="ID")
     @reason_option
     @wait_options
-    @place_options
+    @target_options
     @json_option
     @asynchronous
     async def operate(
@@ -45,47 +42,27 @@ def operation_command(kind: MessageKind, text: str) -> click.Command:
         place: Place,
         as_json: bool,
     ) -> int:
-        url = url_of_execution(place, id_)
-        async with opened(url) as store:
-            record = await record_of(store, ExecutionKey(place.tenant, id_))
-            try:
-                await check_allowed_now(store, kind, record)
-                await store.send(place.tenant, Message(kind, id_, current_actor(reason).data()))
-                applied = wait and await takes_effect(wait_for_effect(store, kind, record), timeout)
-            except NotAllowed as cause:
-                raise CommandError(f"execution {id_} {cause}") from None
-            latest = await record_of(store, record.key)
+        async with opened_target(place) as target:
+            operated = await requested(target.operate(kind, id_, reason, timeout if wait else 0.0))
+            latest = await target.execution(id_) if operated is None else operated.after
+            applied = operated is not None and operated.applied
             if as_json:
-                print_json(await describe(store, latest), one_line=True)
-            if applied and not as_json:
+                print_json(latest, one_line=True)
+            if applied and not as_json and wait:
                 click.echo(_outcome(kind, latest))
             if not wait:
                 say(f"asked execution {id_} to {kind}")
             if applied or not wait:
                 return Exit.DONE
-            say(await _pending(store, kind, latest, None if url == store_url(place) else url))
+            still = f"execution {id_} is still {latest['status']}"
+            say(f"unspool: {still}: no worker has applied {kind} yet; {await target.no_worker(id_)}")
             return Exit.GAVE_UP
 
     return operate
 
 
-def _outcome(kind: MessageKind, record: ExecutionRecord) -> str:
-    if record.status == _DONE[kind]:
-        return f"execution {record.key.id} is {record.status}"
-    return f"execution {record.key.id} was {_DONE[kind]} and is now {record.status}"
-
-
-async def _pending(store: EventStore, kind: MessageKind, record: ExecutionRecord, run: str | None) -> str:
-    """Describes an operation that has not taken effect yet, and why if that is known.
-
-    `run` is the URL of the store if it is the file of a run.
-    """
-    letter = await dead_letter_of(store, record.key)
-    if letter:
-        cause = f"it is stuck: {letter.error} (dead letter {letter.id})"
-    elif run:
-        cause = f"`unspool dev --store {run}` runs a worker on the file of this run"
-    else:
-        cause = "is a worker running?"
-    still = f"execution {record.key.id} is still {record.status}"
-    return f"unspool: {still}: no worker has applied {kind} yet; {cause}"
+def _outcome(kind: MessageKind, execution: JsonObject) -> str:
+    id_, status = execution["id"], execution["status"]
+    if status == _DONE[kind]:
+        return f"execution {id_} is {status}"
+    return f"execution {id_} was {_DONE[kind]} and is now {status}"

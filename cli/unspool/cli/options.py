@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from unspool.cli.exits import CommandError
 from unspool.definitions.json_value import Json
@@ -31,6 +32,8 @@ class Place(NamedTuple):
     url: str | None
     """The store's URL; None if the user gave none."""
     tenant: str
+    api: str | None = None
+    """The address of the API to work on instead of a store."""
 
 
 def example(*lines: str) -> str:
@@ -38,18 +41,27 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def _checked_tenant(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    if not ids.TENANT.fullmatch(name):
+        raise click.BadParameter(f"a tenant must match {ids.TENANT.pattern}")
+    return name
+
+
+_tenant_option = click.option(
+    "--tenant",
+    envvar="UNSPOOL_TENANT",
+    default=DEFAULT_TENANT,
+    show_default=True,
+    callback=_checked_tenant,
+    help="Tenant of the definitions and executions.",
+)
+
+
 def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
     """Adds `--store` and `--tenant`; the command receives them as `place`, a `Place`."""
 
     @store_option
-    @click.option(
-        "--tenant",
-        envvar="UNSPOOL_TENANT",
-        default=DEFAULT_TENANT,
-        show_default=True,
-        callback=_tenant,
-        help="Tenant of the definitions and executions.",
-    )
+    @_tenant_option
     @functools.wraps(command)
     def placed(*args: object, url: str | None, tenant: str, **options: object) -> Result:
         return command(*args, place=Place(url, tenant), **options)
@@ -57,11 +69,59 @@ def place_options(command: Callable[..., Result]) -> Callable[..., Result]:
     return placed
 
 
-api_option = click.option(
-    "--api",
-    metavar="URL",
-    help="Work on the API at this address, not on a store, with the key in UNSPOOL_TOKEN.",
-)
+def target_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Adds `--store`, `--api` and `--tenant`; the command receives them as `place`, a `Place`."""
+
+    @store_option
+    @_api_option()
+    @_tenant_option
+    @functools.wraps(command)
+    def placed(*args: object, url: str | None, api: str | None, tenant: str, **options: object) -> Result:
+        return command(*args, place=_place(url, api, tenant), **options)
+
+    return placed
+
+
+def no_api_option(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Makes a command that needs a store refuse `--api`, and UNSPOOL_API if no store is named."""
+
+    @_api_option(hidden=True)
+    @functools.wraps(command)
+    def on_store(*args: object, api: str | None, **options: object) -> Result:
+        place = options.get("place")
+        url = place.url if isinstance(place, Place) else options.get("url")
+        if api is not None and (url is None or _given("api")):
+            raise click.UsageError("this command needs a store; it does not work on an API. Give --store")
+        return command(*args, **options)
+
+    return on_store
+
+
+def _api_option(*, hidden: bool = False) -> Callable[[CommandT], CommandT]:
+    return click.option(
+        "--api",
+        envvar="UNSPOOL_API",
+        metavar="URL",
+        hidden=hidden,
+        callback=lambda _context, _option, url: url or None,
+        help="Work on the API at this address, not on a store, with the key in UNSPOOL_TOKEN; "
+        "default: UNSPOOL_API.",
+    )
+
+
+def _place(url: str | None, api: str | None, tenant: str) -> Place:
+    """Chooses between a store and an API: an option comes before the environment, where the API is first."""
+    if url is not None and api is not None:
+        if _given("url") and _given("api"):
+            raise click.UsageError("give --store or --api, not both")
+        if _given("url"):
+            api = None
+    return Place(None if api is not None else url, tenant, api)
+
+
+def _given(name: str) -> bool:
+    """Whether an option is on the command line, rather than in the environment."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def store_option(command: CommandT) -> CommandT:
@@ -168,12 +228,6 @@ tag_option = click.option(
     callback=_tags,
     help="Tag of the execution, to search by (repeatable).",
 )
-
-
-def _tenant(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    if not ids.TENANT.fullmatch(name):
-        raise click.BadParameter(f"a tenant must match {ids.TENANT.pattern}")
-    return name
 
 
 def read_input(text: str) -> Json:

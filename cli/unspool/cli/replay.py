@@ -8,16 +8,16 @@ from contextlib import aclosing
 import click
 
 from unspool.cli.documents import valid_document
-from unspool.cli.executions import list_all
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.exports import History, is_file_name, masked_history, read_export, texts_of
 from unspool.cli.following import record_of
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options, workflow_name
+from unspool.cli.options import Place, example, json_option, no_api_option, place_options, workflow_name
 from unspool.cli.output import print_json, print_line, say
 from unspool.cli.state_at import StateAt, print_state
 from unspool.cli.stores import each_store, opened, url_of_execution
+from unspool.cli.targets.store_target import list_all
 from unspool.cli.verification import Verifier, print_result
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
@@ -43,6 +43,7 @@ from unspool.worker.settings import WorkerSettings
 )
 @click.option("--all", "every", is_flag=True, help="Verify every stored history.")
 @click.option("--workflow", metavar="NAMESPACE/NAME", help="With --all: only histories of this workflow.")
+@no_api_option
 @place_options
 @json_option
 @asynchronous

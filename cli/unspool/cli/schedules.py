@@ -2,25 +2,24 @@
 
 import click
 
-from unspool.api.representations import schedule_json
-from unspool.cli.actor import current_actor, reason_option
-from unspool.cli.effects import takes_effect, wait_options
-from unspool.cli.exits import CommandError, Exit
+from unspool.cli.actor import reason_option
+from unspool.cli.effects import requested, wait_options
+from unspool.cli.exits import Exit
 from unspool.cli.history import print_events
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.options import (
+    Place,
+    example,
+    json_option,
+    no_api_option,
+    place_options,
+    target_options,
+)
 from unspool.cli.output import json_text, print_json, print_line, print_table, say
 from unspool.cli.stores import opened, store_url
-from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, Message, MessageKind
-from unspool.worker.schedule.operations import (
-    PAUSED_BY,
-    current_schedule,
-    current_schedules,
-    key_of,
-    wait_until_paused,
-)
-from unspool.worker.schedule.state import ScheduleState
+from unspool.cli.targets.opening import opened_target
+from unspool.cli.targets.store_operation import schedule_key_of, schedule_of
+from unspool.eventstore.records import MessageKind
 
 
 @click.group(epilog=example("unspool schedules list"))
@@ -29,14 +28,13 @@ def schedules() -> None:
 
 
 @schedules.command("list", epilog=example("unspool schedules list --json"))
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def list_(place: Place, as_json: bool) -> None:
     """List the schedules of deployed definitions, with their next, last and last missed occurrence."""
-    async with opened(store_url(place)) as store:
-        found = await current_schedules(store, place.tenant)
-    items = [schedule_json(state) for state in found]
+    async with opened_target(place) as target:
+        items = await target.schedules()
     if as_json:
         for item in items:
             print_line(item)
@@ -50,7 +48,7 @@ async def list_(place: Place, as_json: bool) -> None:
                 "paused" if item["paused"] else "active",
                 item["next"] or "-",
                 item["last"] or "-",
-                item["missed"]["from"] if item["missed"] else "-",
+                item["missed"]["from"] if item.get("missed") else "-",
                 json_text(item["schedule"]),
             )
             for item in items
@@ -60,6 +58,7 @@ async def list_(place: Place, as_json: bool) -> None:
 
 @schedules.command(epilog=example("unspool schedules history shop.report"))
 @click.argument("id_", metavar="ID")
+@no_api_option
 @place_options
 @json_option
 @asynchronous
@@ -69,8 +68,8 @@ async def history(id_: str, place: Place, as_json: bool) -> None:
     Earlier events are not kept.
     """
     async with opened(store_url(place)) as store:
-        key = _key(place, id_)
-        await _schedule(store, key)
+        key = schedule_key_of(place.tenant, id_)
+        await schedule_of(store, key)
         events = await store.history(key)
     print_events(events, as_json=as_json)
 
@@ -82,7 +81,7 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
     @click.argument("id_", metavar="ID")
     @reason_option
     @wait_options
-    @place_options
+    @target_options
     @json_option
     @asynchronous
     async def operate(
@@ -93,18 +92,13 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
         place: Place,
         as_json: bool,
     ) -> int:
-        async with opened(store_url(place)) as store:
-            key = _key(place, id_)
-            await _schedule(store, key)
-            await store.send(place.tenant, Message(kind, key.id, current_actor(reason).data()))
-            applied = wait and await takes_effect(
-                wait_until_paused(store, key, paused=PAUSED_BY[kind]), timeout
-            )
-            state = await _schedule(store, key)
-        if as_json:
-            print_json(schedule_json(state), one_line=True)
-        elif applied:
-            click.echo(f"schedule {id_} is {'paused' if state.paused else 'active'}")
+        async with opened_target(place) as target:
+            operated = await requested(target.operate_schedule(kind, id_, reason, timeout if wait else 0.0))
+        applied = operated is not None and operated.applied
+        if operated is not None and as_json:
+            print_json(operated.after, one_line=True)
+        elif operated is not None and applied and wait:
+            click.echo(f"schedule {id_} is {'paused' if operated.after['paused'] else 'active'}")
         if not wait:
             say(f"asked schedule {id_} to {name}")
         if applied or not wait:
@@ -113,20 +107,6 @@ def _operation(kind: MessageKind, name: str, text: str) -> click.Command:
         return Exit.GAVE_UP
 
     return operate
-
-
-def _key(place: Place, id_: str) -> ExecutionKey:
-    key = key_of(place.tenant, id_)
-    if key is None:
-        raise CommandError(f"{id_!r} is not a schedule's id; write NAMESPACE.NAME")
-    return key
-
-
-async def _schedule(store: EventStore, key: ExecutionKey) -> ScheduleState:
-    state = await current_schedule(store, key)
-    if state is None:
-        raise CommandError(f"there is no schedule {key.id.partition('.')[2]}")
-    return state
 
 
 for kind, name, text in (

@@ -72,7 +72,7 @@ async def serve_api(
     authentication = from_environment(AuthenticationSettings, os.environ)
     jwt, clock = from_environment(JwtSettings, os.environ), SystemClock()
     tokens = Tokens(jwt, clock) if jwt.issuer else None
-    _check_exposure(settings, authentication)
+    check_exposure(settings, authentication)
     if tokens and not authentication.on:
         raise CommandError("UNSPOOL_JWT_ISSUER is set, but UNSPOOL_AUTH is not on")
     try:
@@ -107,8 +107,8 @@ async def _present(store: EventStore, monitor: Monitor) -> AsyncIterator[None]:
             presence.stop()
 
 
-def _check_exposure(settings: ApiSettings, authentication: AuthenticationSettings) -> None:
-    """Raises `CommandError` if other machines can reach the API and nobody has said who may use it."""
+def check_exposure(settings: ApiSettings, authentication: AuthenticationSettings) -> None:
+    """Raises `CommandError` if other machines can reach an address and nobody has said who may use it."""
     if authentication.mode or settings.is_loopback:
         return
     raise CommandError(

@@ -13,6 +13,9 @@ class ProgramSettings:
     tenant: str = setting(
         "UNSPOOL_TENANT", DEFAULT_TENANT, "Tenant of the definitions and executions that commands use"
     )
+    api: str = setting(
+        "UNSPOOL_API", "", "Address of the API that commands work on if neither --api nor --store is given"
+    )
     token: str = setting(
         "UNSPOOL_TOKEN", "", "API key or JWT with which commands with --api call the API", secret=True
     )

@@ -4,31 +4,23 @@ import asyncio
 
 import click
 
-from unspool.api.representations import describe, start_conflict
-from unspool.cli import remote
-from unspool.cli.actor import current_user
-from unspool.cli.deployed import deployed, named
+from unspool.cli.deployed import named
 from unspool.cli.exits import CommandError, Exit
-from unspool.cli.following import follow, print_outcome, record_of
+from unspool.cli.following import print_ending, until_ended
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.options import (
     Place,
-    api_option,
     example,
     input_option,
     json_option,
-    place_options,
     read_input,
     tag_option,
+    target_options,
 )
 from unspool.cli.output import print_json, say
-from unspool.cli.starting import start_or_join
-from unspool.cli.stores import opened, store_url
-from unspool.definitions.json_value import Json
+from unspool.cli.targets.opening import opened_target
+from unspool.cli.targets.port import NewExecution, Target
 from unspool.eventstore import ids
-from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Start
 from unspool.eventstore.tags import Tags
 from unspool.eventstore.waiting import done_before
 
@@ -45,8 +37,7 @@ from unspool.eventstore.waiting import done_before
     metavar="SECONDS",
     help="With --wait: exit with 4 after this time.",
 )
-@api_option
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def start(
@@ -57,7 +48,6 @@ async def start(
     tags: Tags,
     wait: bool,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
-    api: str | None,
     place: Place,
     as_json: bool,
 ) -> int:
@@ -67,52 +57,37 @@ async def start(
     """
     if id_ is not None and not ids.EXECUTION_ID.fullmatch(id_):
         raise CommandError(f"an id must match {ids.EXECUTION_ID.pattern}")
-    input_ = read_input(input_text)
-    if api is not None:
-        start = remote.NewExecution(workflow, input_, id_, tags)
-        return await remote.start(api, place, start, wait=wait, timeout=timeout, as_json=as_json)
-    async with opened(store_url(place)) as store:
-        record = await _start(store, place.tenant, workflow, input_, id_, tags)
+    new = NewExecution(named(workflow), read_input(input_text), id_, tags)
+    async with opened_target(place) as target:
+        started = await target.start(new)
+        execution = started.execution
+        if not started.created:
+            say(_existing(execution["id"], id_))
         if wait:
-            return await _wait(store, record, timeout, as_json=as_json)
-        if as_json:
-            print_json(await describe(store, record), one_line=True)
-        else:
-            click.echo(record.key.id)
+            return await _wait(target, execution["id"], timeout, as_json=as_json)
+    if as_json:
+        print_json(execution, one_line=True)
+    else:
+        click.echo(execution["id"])
     return Exit.DONE
 
 
-async def _start(
-    store: EventStore, tenant: str, workflow: str, input_: Json, id_: str | None, tags: Tags
-) -> ExecutionRecord:
-    asked = named(workflow)
-    ref = await deployed(store, tenant, asked)
-    now = SystemClock().now()
-    if id_ is None:
-        new = Start(ExecutionKey(tenant, ids.new_id(now)), ref, input_, now, tags=tags, by=current_user())
-        start, _ = await start_or_join(store, new)
-        return await record_of(store, start.key)
-    key = ExecutionKey(tenant, id_)
-    created = await store.start(Start(key, ref, input_, now, tags=tags, by=current_user()))
-    record = await record_of(store, key)
-    if not created:
-        conflict = await start_conflict(store, record, ref, asked.version, input_)
-        if conflict is not None:
-            raise CommandError(f"{key.id} belongs to {conflict}; choose another id")
-        say(f"unspool: execution {key.id} exists already; it was not started again")
-    return record
+def _existing(id_: str, asked: str | None) -> str:
+    if asked is None:
+        return f"unspool: joined execution {id_}: it has the idempotency key of this start"
+    return f"unspool: execution {id_} exists already; it was not started again"
 
 
 async def _wait(
-    store: EventStore,
-    record: ExecutionRecord,
+    target: Target,
+    id_: str,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     *,
     as_json: bool,
 ) -> int:
     with stop_signals() as stop:
         limit = asyncio.sleep(timeout) if timeout is not None else stop.wait()
-        if not await done_before(follow(store, record.key), stop.wait(), limit):
-            say(f"unspool: execution {record.key.id} continues")
+        if not await done_before(until_ended(target, id_), stop.wait(), limit):
+            say(f"unspool: execution {id_} continues")
             return Exit.GAVE_UP
-    return await print_outcome(store, await record_of(store, record.key), one_line=as_json)
+    return print_ending(await target.execution(id_), one_line=as_json)

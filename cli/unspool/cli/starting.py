@@ -19,12 +19,21 @@ async def start_or_join(store: EventStore, start: Start) -> tuple[Start, bool]:
     Raises:
         CommandError: the definition does not make a valid key from the input.
     """
-    with jq_pool(os.environ) as jq:
-        try:
-            start = await IdempotencyKeys(store, jq).resolve(start)
-        except NoKey as error:
-            raise CommandError(str(error)) from None
+    start = await with_idempotency_key(store, start)
     created = await store.start(start)
     if not created:
         say(f"unspool: joined execution {start.key.id}: it has the idempotency key of this start")
     return start, created
+
+
+async def with_idempotency_key(store: EventStore, start: Start) -> Start:
+    """Returns the start with the key that the definition makes from its input, and the id that has it.
+
+    Raises:
+        CommandError: the definition does not make a valid key from the input.
+    """
+    with jq_pool(os.environ) as jq:
+        try:
+            return await IdempotencyKeys(store, jq).resolve(start)
+        except NoKey as error:
+            raise CommandError(str(error)) from None

@@ -2,13 +2,11 @@
 
 import click
 
-from unspool.cli.deployed import deployed, named
-from unspool.cli.exits import CommandError
+from unspool.cli.deployed import named
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options
+from unspool.cli.options import Place, example, json_option, target_options
 from unspool.cli.output import print_line, print_table
-from unspool.cli.stores import opened, store_url
-from unspool.eventstore.clock import rfc3339
+from unspool.cli.targets.opening import opened_target
 
 
 @click.group(epilog=example("unspool workflows list"))
@@ -17,39 +15,29 @@ def workflows() -> None:
 
 
 @workflows.command("list", epilog=example("unspool workflows list --json"))
-@place_options
+@target_options
 @json_option
 @asynchronous
 async def list_(place: Place, as_json: bool) -> None:
     """List every version of every deployed definition."""
-    async with opened(store_url(place)) as store:
-        found = await store.definitions(place.tenant)
+    async with opened_target(place) as target:
+        found = await target.workflows()
     if as_json:
-        for definition in found:
-            print_line({**definition.ref._asdict(), "createdAt": rfc3339(definition.created_at)})
+        for each in found:
+            print_line(each)
         return
     print_table(
         ("WORKFLOW", "VERSION", "DEPLOYED"),
-        (
-            (
-                f"{definition.ref.namespace}/{definition.ref.name}",
-                definition.ref.version,
-                rfc3339(definition.created_at),
-            )
-            for definition in found
-        ),
+        ((f"{each['namespace']}/{each['name']}", each["version"], each["createdAt"]) for each in found),
     )
 
 
 @workflows.command(epilog=example("unspool workflows show shop/order:1.0.0"))
 @click.argument("workflow", metavar="NAMESPACE/NAME[:VERSION]")
-@place_options
+@target_options
 @asynchronous
 async def show(workflow: str, place: Place) -> None:
     """Print the text of a definition as it was deployed. Without VERSION, it is the latest version."""
-    async with opened(store_url(place)) as store:
-        ref = await deployed(store, place.tenant, named(workflow))
-        definition = await store.definition(place.tenant, *ref)
-    if definition is None:
-        raise CommandError(f"the definition {ref} is not deployed")
-    click.echo(definition.text.removesuffix("\n"))
+    async with opened_target(place) as target:
+        text = await target.definition(await target.resolve(named(workflow)))
+    click.echo(text.removesuffix("\n"))

@@ -1,0 +1,77 @@
+"""What a tool is: its description for agents, and what it does."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jsonschema_rs
+from mcp.types import Tool, ToolAnnotations
+
+from unspool.cli.exits import CommandError
+from unspool.cli.targets.port import Target
+from unspool.definitions.json_value import Json
+from unspool.eventstore.api_keys import Scope
+
+Arguments = Mapping[str, Json]
+
+Report = Callable[[float, str], Awaitable[None]]
+"""Tells the client how many seconds of a wait have passed, and what happens."""
+
+ID: Final = {"type": "string", "minLength": 1, "maxLength": 128, "description": "The id of an execution"}
+
+READ_ONLY: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnspoolTool:
+    """A tool."""
+
+    name: str
+    title: str
+    description: str
+    properties: Mapping[str, Json]
+    """The JSON schemas of the arguments."""
+    run: Callable[[Target, Arguments, Report], Awaitable["Answer"]]
+    required: tuple[str, ...] = ()
+    scope: Scope = Scope.READ
+    """What a key must allow."""
+    annotations: ToolAnnotations = field(default_factory=lambda: READ_ONLY)
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON schema of all arguments."""
+        return {
+            "type": "object",
+            "properties": dict(self.properties),
+            "required": list(self.required),
+            "additionalProperties": False,
+        }
+
+    def described(self) -> Tool:
+        """Returns the tool as the protocol describes it."""
+        return Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=self.input_schema,
+            annotations=self.annotations,
+        )
+
+    def check(self, arguments: Arguments) -> None:
+        """Checks arguments.
+
+        Raises:
+            CommandError: they do not fit the schema.
+        """
+        for error in jsonschema_rs.Draft202012Validator(self.input_schema).iter_errors(dict(arguments)):
+            place = "/".join(map(str, error.instance_path)) or "the arguments"
+            raise CommandError(f"{place}: {error.message[:500]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool answers."""
+
+    value: Json
+    failed: bool = False
+    """Whether an agent should take it for a failure: the execution faulted or was cancelled."""
