@@ -20,6 +20,7 @@ METHODS = {
     "getWorkflow": AsyncClient.definition,
     "getDiagram": AsyncClient.diagram,
     "getFindings": AsyncClient.findings,
+    "getStatistics": AsyncClient.statistics,
     "listExecutions": AsyncClient.executions,
     "countExecutions": AsyncClient.counts,
     "getExecution": AsyncClient.execution,
@@ -130,6 +131,8 @@ async def test_diagrams_timelines_and_counts(client: AsyncClient) -> None:
     counts = await client.counts()
     assert counts.executions["completed"] == 1
     assert await client.findings("shop/greet") == []
+    statistics = await client.statistics("shop/greet:1.0.0")
+    assert (statistics.executions, statistics.success_rate, statistics.open) == (1, 1.0, 0)
 
 
 async def test_services_functions_and_the_caller(client: AsyncClient) -> None:

@@ -34,7 +34,7 @@ from unspool.client.operation_records import (
     Service,
     System,
 )
-from unspool.client.records import Counts, Event, Execution, Json, Timeline, Why, Workflow
+from unspool.client.records import Counts, Event, Execution, Json, Statistics, Timeline, Why, Workflow
 from unspool.client.synchronous import Client
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "Schedule",
     "ServerFault",
     "Service",
+    "Statistics",
     "System",
     "TimedOut",
     "Timeline",

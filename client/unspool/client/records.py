@@ -136,6 +136,42 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures of the newest executions of a workflow."""
+
+    executions: int
+    """Those that completed or faulted, of which the figures are."""
+    all: bool
+    """Whether these are all that completed or faulted."""
+    completed: int
+    faulted: int
+    success_rate: float | None
+    """The share that completed; None without executions."""
+    p50_seconds: float | None
+    """Half of those that completed took at most so long."""
+    p95_seconds: float | None
+    open: int
+    """Those that have not ended."""
+    open_at_least: bool
+    """Whether there are more that have not ended."""
+
+    @classmethod
+    def of(cls, json: Mapping[str, Json]) -> "Statistics":
+        """Reads it from JSON."""
+        return cls(
+            executions=json["executions"],
+            all=json["all"],
+            completed=json["completed"],
+            faulted=json["faulted"],
+            success_rate=json["successRate"],
+            p50_seconds=json["durationSeconds"]["p50"],
+            p95_seconds=json["durationSeconds"]["p95"],
+            open=json["open"],
+            open_at_least=json["openAtLeast"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """The runs of tasks of an execution as of an event, in the order in which they began."""
 

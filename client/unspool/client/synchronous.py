@@ -18,7 +18,7 @@ from unspool.client.operation_records import (
     Schedule,
     System,
 )
-from unspool.client.records import Counts, Event, Execution, Json, Timeline, Why, Workflow
+from unspool.client.records import Counts, Event, Execution, Json, Statistics, Timeline, Why, Workflow
 
 
 class Client:
@@ -78,6 +78,10 @@ class Client:
     def diagram(self, workflow: str | Workflow) -> str:
         """Returns the diagram of a definition, as SVG."""
         return self._loop.run(self._client.diagram(workflow))
+
+    def statistics(self, workflow: str | Workflow) -> Statistics:
+        """Returns figures of the newest executions of a workflow, of all its versions or of one."""
+        return self._loop.run(self._client.statistics(workflow))
 
     # -- executions
 

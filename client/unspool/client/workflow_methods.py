@@ -6,7 +6,7 @@ import orjson
 
 from unspool.client.connection import Request, path_of
 from unspool.client.operation_records import Finding
-from unspool.client.records import Json, Workflow
+from unspool.client.records import Json, Statistics, Workflow
 from unspool.client.requests import Requests, named
 
 
@@ -56,3 +56,10 @@ class WorkflowMethods(Requests):
         ref = named(workflow)
         path = path_of("workflows", ref.namespace, ref.name, ref.version or "latest", "diagram")
         return await self._api.text(Request("GET", path, accept="image/svg+xml", safe=True))
+
+    async def statistics(self, workflow: str | Workflow) -> Statistics:
+        """Returns figures of the newest executions of a workflow, of all its versions or of one."""
+        ref = named(workflow)
+        path = path_of("workflows", ref.namespace, ref.name, "statistics")
+        request = Request("GET", path, {"version": ref.version or None}, safe=True)
+        return Statistics.of(await self._api.json(request))
