@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from unspool.api.masked_store import MaskedStore
 from unspool.cli.exits import CommandError
 from unspool.cli.options import Place
 from unspool.cli.output import say
@@ -49,13 +48,6 @@ async def opened(
         yield store
     finally:
         await store.close()
-
-
-@asynccontextmanager
-async def viewed(url: str) -> AsyncIterator[EventStore]:
-    """Opens a store to show what is in it: values that definitions mask are masked. Raises as `opened`."""
-    async with opened(url) as store:
-        yield MaskedStore(store)
 
 
 def store_url(place: Place) -> str:
