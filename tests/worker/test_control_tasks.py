@@ -209,7 +209,7 @@ def test_end_in_a_branch_ends_the_workflow(world, pending):
 def test_wait_is_a_timer_and_never_early(world):
     # I23
     run = world("do: [{w: {wait: {milliseconds: 1500}}}, {t: {set: '${ . }'}}]").start({"a": 1})
-    assert not run.state.busy
+    assert run.state.busy_runs == 0
     started = run.now
     assert run.pass_time().output == {"a": 1}
     assert run.of("task.completed", "w")[0].time == started + 1500

@@ -5,6 +5,7 @@ import pytest
 from unspool.eventstore.events import encode_entry
 from unspool.eventstore.records import Message, MessageKind
 from unspool.worker.interpreter import State, decide
+from unspool.worker.interpreter.snapshot import dump_state, load_state
 
 
 def loop(times: int, *tasks: str) -> str:
@@ -60,3 +61,31 @@ def test_a_decision_that_has_no_time_left_makes_progress(world):
         message, state, decisions = Message(MessageKind.CONTINUE, "e", {}), decision.state, decisions + 1
     assert state.output == {"y": 1}
     assert decisions > 8
+
+
+FORK = (
+    "do: [{f: {fork: {branches: ["
+    + ", ".join(f"{{b{n}: {{do: [{{w: {{wait: {{hours: 1}}}}}}, {{x: {{set: {{}}}}}}]}}}}" for n in range(6))
+    + "]}}}]"
+)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_decision_continues_one_that_was_cut_in_the_same_way_on_every_worker(world, interrupted):
+    """A worker that has folded the history finds the created runs in it; the one before remembers them."""
+    plan = world(FORK).plan
+    message, state, fired = Message(MessageKind.START, "e", {"input": {}}), State("e"), False
+    for _ in range(100):
+        folded = load_state(dump_state(state))
+        assert folded == state
+        decision = decide(plan, state, message, 0, enough=lambda events: events >= 3)
+        assert decide(plan, folded, message, 0, enough=lambda events: events >= 3) == decision
+        state = decision.state
+        if interrupted and not fired and decision.timers:
+            message, fired = Message(MessageKind.TIMER_FIRED, "e", {"timer": decision.timers[0].id}), True
+        elif state.created:
+            message = Message(MessageKind.CONTINUE, "e", {})
+        else:
+            break
+    assert len(state.timers) == 6 - fired
+    assert state.busy_runs == 0

@@ -31,7 +31,7 @@ from unspool.worker.interpreter.flow import (
     start,
 )
 from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
-from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run, State, Waiting
+from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Ready, Run, State, Waiting
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
@@ -100,6 +100,9 @@ def decide(
     _start_ready(builder)
     if not builder.events:
         return Decision(state, outgoing=tuple(builder.outgoing))
+    unfinished = builder.full and builder.state.status is Status.RUNNING and bool(builder.ready)
+    if unfinished and builder.knows_ready:
+        builder.state.ready = Ready(builder.state.version, tuple(builder.ready))
     return Decision(
         builder.state,
         tuple(builder.events),
@@ -108,7 +111,7 @@ def decide(
         tuple(builder.timers.values()),
         tuple(builder.timers_cancelled),
         builder.size,
-        unfinished=builder.full and builder.state.status is Status.RUNNING and bool(builder.ready),
+        unfinished=unfinished,
         outgoing=tuple(builder.outgoing),
         subscriptions=builder.subscriptions or NO_SUBSCRIPTIONS,
         look_backs=frozenset(builder.look_backs),
@@ -128,6 +131,7 @@ def _start_ready(builder: DecisionBuilder) -> None:
 
 def _start(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.version == 0:
+        builder.knows_ready = True
         begin_workflow(builder, body["input"], {name: body[name] for name in _ORIGIN if name in body})
 
 
@@ -135,7 +139,8 @@ _ORIGIN: Final = ("parent", "idempotencyKey", "tags", "by", "traceparent")
 
 
 def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:
-    builder.ready.extend(run.id for run in builder.state.in_phase(Phase.CREATED))
+    builder.ready.extend(builder.state.created)
+    builder.knows_ready = True
 
 
 def _task_completed(builder: DecisionBuilder, body: dict[str, Json]) -> None:

@@ -148,6 +148,8 @@ class DecisionBuilder:
     """The runs whose subscription begins with retained events."""
     ready: deque[str] = field(default_factory=deque)
     """Ids of runs that are created and not yet started, in the order of their creation."""
+    knows_ready: bool = False
+    """Whether `ready` also has those that earlier decisions have created."""
 
     def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
         """Adds an event to the decision and applies it to the state."""

@@ -19,7 +19,7 @@ from unspool.worker.interpreter import extension_events, resource_events, timer_
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.run_changes import move, put
+from unspool.worker.interpreter.run_changes import move, put, remove
 from unspool.worker.interpreter.state import (
     NO_RUNS,
     ROOT,
@@ -29,6 +29,7 @@ from unspool.worker.interpreter.state import (
     Run,
     State,
     Waiting,
+    busy_among,
 )
 
 
@@ -87,7 +88,7 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         state.faulted_runs = (
             state.faulted_runs.enqueue(root) if status is Status.FAULTED and root is not None else NO_RUNS
         )
-        state.runs, state.waiting = HashTrieMap(), ()
+        state.runs, state.busy_runs, state.waiting = HashTrieMap(), 0, ()
         state.timers, state.timers_of_runs = HashTrieMap(), HashTrieMap()
         if state.resources:
             fetched = {key: each for key, each in state.resources.items() if each.sha256 is not None}
@@ -129,7 +130,7 @@ def _workflow_retried(state: State, event: Event) -> None:
                 str(state.last_run), run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch
             )
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
-    state.faulted_runs, state.runs = NO_RUNS, HashTrieMap(runs)
+    state.faulted_runs, state.runs, state.busy_runs = NO_RUNS, HashTrieMap(runs), busy_among(runs.values())
 
 
 def _has_subscribed(run: Run) -> bool:
@@ -156,6 +157,7 @@ def _task_created(state: State, event: Event) -> None:
     raw = parent.data if parent.progress is None and len(data) == 1 else _raw_input(state, parent, data)
     run = Run(id_, str(event.task), parent.id, Phase.CREATED, raw, None, None, None, data.get("branch"))
     state.runs = state.runs.insert(id_, run)
+    state.busy_runs += 1
     state.last_run = int(id_)
     state.faulted_runs = NO_RUNS
 
@@ -221,7 +223,8 @@ def _task_completed(state: State, event: Event) -> None:
     run, data = state.runs[str(event.run)], event.data
     parent = state.runs[str(run.parent)]
     output = data["output"] if "output" in data else _known_output(run, data)
-    state.runs = state.runs.remove(run.id).insert(parent.id, _with_output(parent, run.branch, output))
+    remove(state, run)
+    state.runs = state.runs.insert(parent.id, _with_output(parent, run.branch, output))
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = NO_RUNS
@@ -249,7 +252,7 @@ def _task_faulted(state: State, event: Event) -> None:
     With `whole`, the tasks inside it had ended before it faulted: a retry runs it from its beginning.
     """
     run = state.runs[str(event.run)]
-    state.runs = state.runs.remove(run.id)
+    remove(state, run)
     before = NO_RUNS if "whole" in event.data else state.faulted_runs
     state.faulted_runs = before.enqueue(run)
 

@@ -25,6 +25,7 @@ from unspool.worker.interpreter.state import (
     Run,
     State,
     Waiting,
+    busy_among,
 )
 from unspool.worker.interpreter.timer_events import by_run
 
@@ -38,7 +39,8 @@ def dump_state(state: State) -> bytes:
     """A state as bytes."""
     members = {member.name: getattr(state, member.name) for member in fields(state)}
     faulted = members.pop("faulted_runs")
-    del members["timers_of_runs"]  # `timers` has it
+    for derived in ("timers_of_runs", "busy_runs", "ready"):
+        del members[derived]
     return orjson.dumps(
         {
             **members,
@@ -64,11 +66,12 @@ def load_state(dump: bytes) -> State | None:
 
 
 def _state(members: dict[str, Json]) -> State:
-    runs = map(_load_run, members["runs"])
+    runs = {run.id: run for run in map(_load_run, members["runs"])}
     timers = {id_: _load_timer(*timer) for id_, timer in members["timers"].items()}
     members |= {
         "status": Status(members["status"]),
-        "runs": HashTrieMap({run.id: run for run in runs}),
+        "runs": HashTrieMap(runs),
+        "busy_runs": busy_among(runs.values()),
         "timers": HashTrieMap(timers),
         "timers_of_runs": by_run(timers),
         "parent": Parent(*members["parent"]) if members.get("parent") else None,
