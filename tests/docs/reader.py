@@ -12,8 +12,8 @@ from tests.docs.comparison import compare
 from tests.docs.markdown import Block
 from tests.docs.terminal import Command, Terminal
 
-SECONDS = 60
-"""How long a command may take, or a server until it has printed what the page shows."""
+SECONDS = 90
+"""How long a command may take, or a server until it has printed what the page shows, or anything."""
 
 PORTS = ("6379", "8080", "8097", "8099", "9464")
 """Ports in the pages. Each reader uses others, so that several can read at the same time."""
@@ -123,7 +123,8 @@ class Reader:
     def _serve(self, block: Block, name: str, text: str, output: str) -> None:
         command = self._terminal(name).start(self._translate(text))
         self._servers[name] = command
-        self._wait(lambda: self._is_shown(output, command.printed), block, command)
+        self._wait(lambda: bool(command.printed) and self._is_shown(output, command.printed), block, command)
+        assert command.code is None, f"{block.name}: ended: {command.text}\n{command.printed}"
         self._wait_until_it_listens(block, command, served=True)
 
     def _wait(self, condition: Callable[[], bool], block: Block, command: Command) -> None:

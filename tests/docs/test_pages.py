@@ -34,7 +34,7 @@ once = pytest.mark.skipif(
 
 
 @once
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
     for block in blocks(page):
