@@ -15,7 +15,7 @@ from tests.docs.terminal import Command, Terminal
 SECONDS = 90
 """How long a command may take, or a server until it has printed what the page shows, or anything."""
 
-PORTS = ("6379", "8080", "8097", "8099", "9464")
+PORTS = ("6379", "8080", "8090", "8097", "8099", "9464")
 """Ports in the pages. Each reader uses others, so that several can read at the same time."""
 
 SERVERS = {"redis-server": "6379", "unspool dev": "8080", "unspool api": "8080"}

@@ -14,7 +14,7 @@ FOLLOWED = [
     ROOT / f"docs/{name}.md"
     for name in (
         *("index", "getting-started", "access", "api", "checks", "cli", "client", "editors", "encryption"),
-        *("events", "functions", "retention", "runs", "schedules", "testing", "tracing"),
+        *("events", "functions", "mcp", "retention", "runs", "schedules", "testing", "tracing"),
     )
 ]
 """A page is listed here when its commands may run on any machine."""
