@@ -3,8 +3,10 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,17 +14,22 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 from tests.api.store_contents import everything_in
+from tests.api.views import everything_shown
 
+from unspool.cli.main import call
 from unspool.cli.node import Node
 from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.monitoring.monitor import Monitor
+from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.records import ExecutionKey, TaskRequest
 from unspool.executor.outcome import Outcome
 from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import TaskContext
+from unspool.timer_service import RetentionService, RetentionSettings
 
 CANARY = 'S3cr3tCanary0815/+"x"%41&='
 PASSWORD = "Passw0rdCanary4711"
@@ -148,11 +155,20 @@ do:
 
 
 @pytest.fixture
-async def echo() -> AsyncIterator[str]:
-    """A server that returns what it gets, in bodies, headers, redirects and problems."""
+def spans() -> list[bytes]:
+    """The traces that were sent to `echo`."""
+    return []
+
+
+@pytest.fixture
+async def echo(spans: list[bytes]) -> AsyncIterator[str]:
+    """A server that returns what it gets, in bodies, headers, redirects and problems; it collects traces."""
 
     async def handle(request: web.Request) -> web.Response:
         key = request.headers.get("X-Key", "")
+        if request.path == "/v1/traces":
+            spans.append(await request.read())
+            return web.Response(content_type="application/x-protobuf")
         if request.path == "/oauth2/token":
             return web.json_response(
                 {"access_token": TOKEN, "expires_in": 60, "refresh_token": REFRESH_TOKEN}
@@ -192,30 +208,56 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/data/store.db"
 
 
-async def test_no_secret_is_left_anywhere(url, tmp_path: Path, echo, running_api, caplog):
+async def test_no_secret_is_left_anywhere(
+    url, tmp_path: Path, echo, spans, running_api, caplog, monkeypatch, capsys
+):
+    """In the store, in any view, in logs, traces, metrics, archives and the reports of commands."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "db").write_text(json.dumps({"username": "ann", "password": PASSWORD}))
-    environment = {"UNSPOOL_SECRET_CANARY": CANARY, "UNSPOOL_SECRETS_DIR": str(tmp_path / "secrets")}
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", echo)
+    secrets = {"UNSPOOL_SECRET_CANARY": CANARY, "UNSPOOL_SECRETS_DIR": str(tmp_path / "secrets")}
     caplog.set_level(logging.DEBUG)
     store = await open_store(url, {})
-    async with running_api(store) as api, Node(store, url, environment=environment, allow="shell"):
-        await api.deploy(LEAKS.replace("URL", echo))
-        run = await api.post("/workflows/test/leaks/executions?wait=30", 200, json={"input": {}})
-        assert run["status"] == "faulted", run
-        assert run["error"]["instance"] == "/do/13/uncaught", run
-        path = f"/executions/{run['id']}"
-        answers = [
-            run,
-            await api.get(f"{path}/events?limit=1000"),
-            await api.get(f"{path}/state"),
-            await api.get("/dlq"),
-        ]
+    monitor = Monitor(store, MonitoringSettings())
+    async with running_api(store) as api:
+        async with Node(
+            store, url, environment=os.environ | secrets, allow="shell", monitor=monitor
+        ):  # at its end it sends all traces
+            await api.deploy(LEAKS.replace("URL", echo))
+            run = await api.post("/workflows/test/leaks/executions?wait=90", 200, json={"input": {}})
+            assert run["status"] == "faulted", run
+            assert run["error"]["instance"] == "/do/13/uncaught", run
+            shown = json.dumps(run).encode() + await everything_shown(api, run["id"], "test/leaks")
+            shown += await monitor.metrics.refreshed()
+        shown += (await api.get("/workflows/test/leaks/1.0.0/diagram")).encode()
     left = everything_in(url, tmp_path)
+    await asyncio.to_thread(call, ["doctor", "--store", url])
+    await asyncio.to_thread(call, ["config", "--json"])
+    told = capsys.readouterr().out.encode()
+    archived = await archive_of(store, run["id"], tmp_path)
     await store.close()
-    everything = left + json.dumps(answers).encode() + caplog.text.encode()
+    traced = b"".join(spans)
+    assert b"uncaught" in traced
+    assert b"uncaught" in archived
+    assert b"worker" in told
+    everything = left + shown + traced + told + archived + caplog.text.encode()
     assert [needle for needle in needles() if needle in everything] == []
-    assert json.dumps(answers).count("***") > 12
-    assert b"$secrets.canary" in json.dumps(answers).encode()
+    assert shown.count(b"***") > 12
+    assert b"$secrets.canary" in shown
+
+
+async def archive_of(store, execution: str, tmp_path: Path) -> bytes:
+    """Lets retention archive and delete an execution; returns the lines of the file."""
+    settings = RetentionSettings(rules="0s", archive=str(tmp_path / "archive"), interval_seconds=0.1)
+    service = RetentionService(store, settings)
+    running = asyncio.create_task(service.run())
+    async with asyncio.timeout(60):
+        while await store.execution(ExecutionKey("default", execution)) is not None:
+            await asyncio.sleep(0.05)
+    service.stop()
+    await running
+    [file] = (tmp_path / "archive").rglob(f"{execution}.*")
+    return gzip.decompress(file.read_bytes())
 
 
 async def test_no_token_is_left_anywhere(url, tmp_path: Path, echo, running_api, caplog):
@@ -231,9 +273,10 @@ async def test_no_token_is_left_anywhere(url, tmp_path: Path, echo, running_api,
         assert run["error"]["status"] == 401
         path = f"/executions/{run['id']}"
         answers = [run, await api.get(f"{path}/events?limit=1000"), await api.get(f"{path}/state")]
+        shown = await everything_shown(api, run["id"], "test/tokens")
     left = everything_in(url, tmp_path)
     await store.close()
-    everything = left + json.dumps(answers).encode() + caplog.text.encode()
+    everything = left + shown + json.dumps(answers).encode() + caplog.text.encode()
     parts = [TOKEN.encode(), PASSWORD.encode(), REFRESH_TOKEN.encode()]
     coded = [base64.b64encode(b"\0" * shift + part)[4:-4] for part in parts for shift in range(3)]
     found = [*parts, TOKEN[4:40].encode(), *coded]
@@ -282,6 +325,7 @@ async def test_no_secret_is_in_a_dead_letter(url, tmp_path: Path, running_api, c
         answers = [await api.get(f"/dlq/{first}")]
         await api.post(f"/dlq/{first}/requeue", 202)
         answers.append(await api.get(f"/dlq/{await letter()}"))  # it fails in the same way
+        shown = await everything_shown(api, run["id"], "test/broken")
         executor.stop()
         await running
     left = everything_in(url, tmp_path)
@@ -290,5 +334,5 @@ async def test_no_secret_is_in_a_dead_letter(url, tmp_path: Path, running_api, c
         assert answer["error"].startswith("HandlerDefect: RuntimeError: cannot send")
         assert "KeyError: '***'" in answer["traceback"]
         assert "${ $secrets.canary }" in json.dumps(answer["body"])
-    everything = left + json.dumps(answers).encode() + caplog.text.encode()
+    everything = left + shown + json.dumps(answers).encode() + caplog.text.encode()
     assert [needle for needle in needles() if needle in everything] == []
