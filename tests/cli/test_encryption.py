@@ -38,3 +38,32 @@ def test_commands_need_the_keys(unspool, keys, home, monkeypatch):
     assert f"event 1 of {execution['id']} is encrypted with the key 'a'" in refused.stderr
     monkeypatch.setenv("UNSPOOL_ENCRYPTION_KEYS_FILE", "absent")
     assert unspool("history", execution["id"], *STORE).code == 2
+
+
+def test_the_keys_in_use_are_counted(unspool, keys, home, monkeypatch):
+    arguments = ("run", "greet.yaml", "--input", '{"name": "Ada"}', *STORE)
+    monkeypatch.delenv("UNSPOOL_ENCRYPTION_KEYS_FILE")
+    assert unspool(*arguments).code == 0
+    monkeypatch.setenv("UNSPOOL_ENCRYPTION_KEYS_FILE", "keys")
+    assert unspool(*arguments).code == 0
+    old = keys.read_text()
+    keys.write_text(unspool("encryption", "new-key", "b").stdout + old)
+    assert unspool(*arguments).code == 0
+    assert unspool(*arguments).code == 0
+    event = '{"specversion": "1.0", "id": "1", "source": "urn:x", "type": "t", "data": 1}'
+    (home / "event.json").write_text(event)
+    assert unspool("events", "publish", "event.json", *STORE).code == 0
+
+    counted = unspool("encryption", "status", "--json", *STORE).lines
+    assert [(line["key"], line["role"], line["executions"], line["events"]) for line in counted] == [
+        ("b", "encrypts", 2, 1),
+        ("a", "decrypts", 1, 0),
+        (None, "none", 1, 0),
+    ]
+    keys.write_text(old)
+    shown = unspool("encryption", "status", *STORE).stdout.splitlines()
+    assert [line.split()[:3] for line in shown[1:]] == [
+        ["a", "encrypts", "1"],
+        ["b", "missing", "2"],
+        ["(plain)", "none", "1"],
+    ]

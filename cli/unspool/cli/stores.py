@@ -32,18 +32,19 @@ _QUIET_SECONDS: Final = 60
 
 @asynccontextmanager
 async def opened(
-    url: str, environment: Mapping[str, str] = os.environ, *, create: bool = True
+    url: str, environment: Mapping[str, str] = os.environ, *, create: bool = True, sealed: bool = False
 ) -> AsyncIterator[EventStore]:
     """Opens a store with settings from the environment; closes it at the end.
 
-    `create` says whether a SQLite file that does not exist is created.
+    `create` says whether a SQLite file that does not exist is created, and `sealed` whether encrypted
+    payloads stay encrypted.
 
     Raises:
         StoreMismatch: the URL is not one of a store, or the store has another layout.
         StoreUnavailable: the store cannot be reached.
         BadSetting: a setting of the store is not valid.
     """
-    store = await open_store(url, environment, create=create)
+    store = await open_store(url, environment, create=create, sealed=sealed)
     try:
         yield store
     finally:

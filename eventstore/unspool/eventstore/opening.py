@@ -25,7 +25,9 @@ def default_url(environment: Mapping[str, str]) -> str:
     return environment.get(STORE_VARIABLE) or f"sqlite:///{_data_directory(environment) / 'unspool.db'}"
 
 
-async def open_store(url: str, environment: Mapping[str, str], *, create: bool = True) -> EventStore:
+async def open_store(
+    url: str, environment: Mapping[str, str], *, create: bool = True, sealed: bool = False
+) -> EventStore:
     """Opens the store of a URL. The caller closes it.
 
     Args:
@@ -33,6 +35,7 @@ async def open_store(url: str, environment: Mapping[str, str], *, create: bool =
             memory.
         environment: the adapter's settings.
         create: whether a SQLite file that does not exist is created.
+        sealed: whether encrypted payloads stay encrypted, to see which keys they need.
 
     Raises:
         StoreMismatch: there is no adapter for the URL, or the store has another layout.
@@ -46,7 +49,8 @@ async def open_store(url: str, environment: Mapping[str, str], *, create: bool =
         raise StoreMismatch(f"no store for URLs of scheme {scheme!r}; supported are {SUPPORTED}")
     if not create and scheme == "sqlite":
         _check_exists(_sqlite_path(url))
-    store = EncryptedStore(_ADAPTERS[scheme](url, environment), payloads_of(environment))
+    adapter = _ADAPTERS[scheme](url, environment)
+    store = adapter if sealed else EncryptedStore(adapter, payloads_of(environment))
     await store.open()
     return store
 

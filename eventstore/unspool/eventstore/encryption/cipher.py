@@ -103,6 +103,15 @@ def cipher_of(settings: EncryptionSettings) -> Cipher:
     return Cipher(KeyFile(Path(settings.keys_file)).ring, encrypts=not settings.decrypt_only)
 
 
+def ring_of(settings: EncryptionSettings) -> KeyRing:
+    """The keys of the settings.
+
+    Raises:
+        BadSetting: the file cannot be read or is not valid.
+    """
+    return KeyFile(Path(settings.keys_file)).ring() if settings.keys_file else NO_KEYS
+
+
 def _derived(key: Key, tenant: str, owner: str) -> "AESGCM":
     """The key of one execution, ready for use."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - of an extra

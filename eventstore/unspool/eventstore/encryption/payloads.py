@@ -53,6 +53,11 @@ def is_sealed(value: Json) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(SEALED), str)
 
 
+def key_of_text(text: str) -> str:
+    """The id of the key of an encrypted text; empty for a plain one."""
+    return text[len(_SEALED_TEXT) :].partition(":")[0] if text.startswith(_SEALED_TEXT) else ""
+
+
 def is_sealed_text(text: bytes) -> bool:
     """Whether a text, in UTF-8, is an encrypted one."""
     return text.startswith(_SEALED_BYTES)
