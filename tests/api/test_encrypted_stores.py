@@ -151,7 +151,9 @@ async def test_nothing_in_the_store_has_a_payload(
     assert word.encode() not in written
 
     key = ExecutionKey("default", run["id"])
-    archive = RetentionSettings(rules="0s", archive=str(tmp_path / "archive"), interval_seconds=0.1)
+    archive = RetentionSettings(
+        rules="0s", dead_letters="0s", archive=str(tmp_path / "archive"), interval_seconds=0.1
+    )
     async with retention(RetentionService(store, archive, payloads=payloads_of(environment))):
         async with asyncio.timeout(120):
             while await store.execution(key) is not None:
@@ -160,6 +162,9 @@ async def test_nothing_in_the_store_has_a_payload(
     lines = gzip.decompress(files[0].read_bytes())
     assert b"workflow.completed" in lines
     assert word.encode() not in lines
+    [letters] = (tmp_path / "archive").rglob("dead-letters/*/*")
+    assert b"traceback" in (document := gzip.decompress(letters.read_bytes()))
+    assert word.encode() not in document
     assert word.encode() not in everything_in(url, tmp_path)
     await store.close()
 

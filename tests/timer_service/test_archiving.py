@@ -10,6 +10,7 @@ import pytest
 from tests.monitoring.metrics import Exposition
 
 from unspool.eventstore.archives import read_archive
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.events import Event
 from unspool.eventstore.monitoring.health import ServiceHealth
@@ -158,6 +159,24 @@ async def test_a_directory_that_cannot_be_written_is_told(store, running, direct
     await monitor.status.close()
     assert value("behind_seconds") == 0
     assert (value("deleted_total"), value("archived_total")) == (1, 1)
+
+
+async def test_a_dead_letter_is_in_a_file_before_it_is_discarded(store, running, directory):
+    await store.start(Start(ExecutionKey("default", "stuck"), WORKFLOW, {"n": 7}, ENDED))
+    [delivery] = await store.receive_messages(Consumer("workers", "w1"), 1, 5)
+    id_ = await store.move_to_dead_letters(delivery, "ValueError: broken", "Traceback: broken")
+    settings = RetentionSettings(dead_letters="0s", archive=str(directory), interval_seconds=0.1)
+    async with running(RetentionService(store, settings)), asyncio.timeout(240):
+        while (await store.dead_letters("default")).items:
+            await asyncio.sleep(0.02)
+
+    [file] = (directory / "default" / "dead-letters").glob("*/*.json.gz")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    written = json.loads(gzip.decompress(file.read_bytes()))
+    assert (written["id"], written["execution"], written["kind"]) == (id_, "stuck", "message")
+    assert written["body"]["body"]["input"] == {"n": 7}
+    assert (written["error"], written["traceback"]) == ("ValueError: broken", "Traceback: broken")
+    assert [path.name for path in directory.rglob(".*")] == []
 
 
 async def test_an_execution_with_a_damaged_history_is_kept(store, service, running, directory, caplog):

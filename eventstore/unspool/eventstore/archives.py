@@ -5,6 +5,7 @@ index knew of it, and the text of its definition. The last line has only the mem
 events, the texts of external resources by their hashes, and the SHA-256 of the bytes of all lines before it.
 
 Files are at `TENANT/YYYY-MM-DD/ID.HHMMSSmmm.jsonl.gz`, with the day and time (UTC) of the execution's end.
+A dead letter has a file of its own, with one JSON document.
 """
 
 import gzip
@@ -21,6 +22,7 @@ import orjson
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
@@ -89,6 +91,31 @@ class ArchiveFile:
         os.fsync(self._file.fileno())
         self._part.replace(self._path)
         _sync_directory(self._path.parent)
+
+
+def dead_letter_path(directory: Path, letter: DeadLetter) -> Path:
+    """The file of a dead letter: `TENANT/dead-letters/YYYY-MM-DD/ID.json.gz`, with the day of its failure."""
+    day = datetime.fromtimestamp(letter.moved_at / 1000, UTC)
+    name = letter.id.replace(":", "_")
+    return directory / letter.tenant / "dead-letters" / f"{day:%Y-%m-%d}" / f"{name}.json.gz"
+
+
+def write_document(path: Path, document: Json) -> None:
+    """Writes a JSON document in gzip, readable only by its owner; replaces a file that is there.
+
+    It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`.
+    """
+    _make_directories(path.parent)
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(gzip.compress(orjson.dumps(document) + b"\n", mtime=0))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_directory(path.parent)
 
 
 class Archived(NamedTuple):

@@ -1,4 +1,4 @@
-"""Writes the histories of executions to files before they are deleted."""
+"""Writes the histories of executions, and dead letters, to files before they are deleted."""
 
 import asyncio
 import tempfile
@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, TypeVarTuple
 
+from unspool.definitions.json_value import Json
 from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore import port
-from unspool.eventstore.archives import ArchiveFile, archive_path
+from unspool.eventstore.archives import ArchiveFile, archive_path, dead_letter_path, write_document
+from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.encryption.payloads import Payloads
 from unspool.eventstore.errors import CorruptHistory, KeyMissing
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import ExecutionRecord
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message
 from unspool.eventstore.texts import Texts
 
 Result = TypeVar("Result")
@@ -64,6 +67,30 @@ class Archive:
             raise NotArchived(str(error)) from error
         finally:
             await asyncio.to_thread(file.__exit__)
+
+    async def write_dead_letter(self, letter: DeadLetter) -> None:
+        """Writes a dead letter; replaces a file that is there.
+
+        Raises:
+            ArchiveUnavailable: the file cannot be written.
+        """
+        body, error, traceback = letter.body, letter.error, letter.traceback
+        if self._payloads.encrypts:
+            key = ExecutionKey(letter.tenant, letter.body.execution)
+            body = self._payloads.seal_body(letter.tenant, letter.body)
+            error, traceback = (self._payloads.seal_failure(key, text) for text in (error, traceback))
+        document: dict[str, Json] = {
+            "id": letter.id,
+            "tenant": letter.tenant,
+            "execution": letter.body.execution,
+            "kind": "message" if isinstance(letter.body, Message) else "task",
+            "body": body._asdict(),
+            "error": error,
+            "traceback": traceback,
+            "attempts": letter.attempts,
+            "movedAt": rfc3339(letter.moved_at),
+        }
+        await self._blocking(write_document, dead_letter_path(self._directory, letter), document)
 
     async def _fill(self, file: ArchiveFile, record: ExecutionRecord) -> None:
         hashes: set[str] = set()

@@ -66,7 +66,8 @@ class RetentionSettings:
     archive: str = setting(
         "UNSPOOL_ARCHIVE",
         "",
-        "Directory to which the histories of executions are written before they are deleted; empty: none",
+        "Directory to which histories of executions, and dead letters, are written before they are deleted;"
+        " empty: none",
     )
     interval_seconds: float = setting(
         "UNSPOOL_RETENTION_INTERVAL", 60.0, "Seconds between two searches for what can be deleted", least=0.1
@@ -175,6 +176,8 @@ class RetentionService:
         before = await self._store.now() - kept
         while letters := await self._store.dead_letters_before(before, PIECE):
             for letter in letters:
+                if self._archive is not None:
+                    await self._archive.write_dead_letter(letter)
                 if await self._store.discard(letter.tenant, letter.id):
                     self._metrics.discarded(1)
                     log.warning(
