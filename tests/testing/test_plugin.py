@@ -15,9 +15,9 @@ def pytest_in(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_examples_of_the_page_pass(tmp_path: Path) -> None:
-    [definition] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    [definition] = re.findall(r"```yaml[^\n]*\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "order.yaml").write_text(definition)
-    examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    examples = re.findall(r"```python[^\n]*\n(.*?)```", PAGE, re.DOTALL)
     for number, example in enumerate(examples):
         (tmp_path / f"test_{number}.py").write_text(example)
     ran = pytest_in(tmp_path)

@@ -5,7 +5,7 @@ from typing import Final
 
 from unspool.definitions.plan import Plan, Task
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Message
+from unspool.eventstore.records import Message, WorkflowRef
 from unspool.worker.interpreter import Decision, State, decide
 from unspool.worker.interpreter.state import Phase
 
@@ -47,6 +47,11 @@ class Execution:
     def task(self, pointer: str) -> Task:
         """Returns the task with a pointer."""
         return self.plan.tasks[pointer]
+
+    @property
+    def ref(self) -> WorkflowRef:
+        """Namespace, name and version of its workflow."""
+        return WorkflowRef(self.plan.namespace, self.plan.name, self.plan.version)
 
     @property
     def workflow(self) -> str:

@@ -14,7 +14,7 @@ class Occurrences:
         """Takes the schedule, the time of its deployment in milliseconds since 1970, and the zone of `cron`.
 
         Raises:
-            ValueError: it has no trigger that is a time.
+            ValueError: it has no trigger.
         """
         parsed = parse_schedule(schedule, zone)
         self._series = [parsed.series(name, since) for name in ("every", "cron") if name in schedule]
@@ -22,13 +22,13 @@ class Occurrences:
         self._due = [series.first_after(since) for series in self._series]
         self._after_due = since if parsed.after is not None else None
         self._begun_by_after = False
-        if not self._series and parsed.after is None:
-            raise ValueError("the workflow has no schedule with `every`, `cron` or `after`")
+        if not schedule:
+            raise ValueError("the workflow has no schedule")
 
-    def following(self) -> int | None:
-        """Returns the next time, in milliseconds since 1970; None without one."""
+    def following(self, before: float) -> int | None:
+        """Returns the next time up to `before`, in milliseconds since 1970; None without one."""
         due = [each for each in (*self._due, self._after_due) if each is not None]
-        if not due:
+        if not due or min(due) > before:
             return None
         at = min(due)
         self._begun_by_after = at == self._after_due

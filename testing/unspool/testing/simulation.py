@@ -36,15 +36,17 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.semver import order
 from unspool.eventstore.texts import sha256_of
-from unspool.testing.answers import Answer, Call, Output
+from unspool.testing.answers import Answer, Call, Fault, Output
 from unspool.testing.errors import EndlessExecution, UnmockedTask
 from unspool.testing.execution import Execution
 from unspool.testing.jq import jq_pool
 from unspool.testing.mocks import Mocks, kind_of
 from unspool.testing.published import Publication
+from unspool.testing.secret_values import Unavailable, with_values
 from unspool.testing.virtual_time import VirtualTime
 from unspool.worker.interpreter import Decision
 from unspool.worker.interpreter.state import Phase
+from unspool.worker.lifecycle import lifecycle_events
 
 MAX_EVENTS: Final = 100_000
 """Events of all histories of a test. More are taken for an execution without an end."""
@@ -59,8 +61,12 @@ class Surroundings:
     sub_workflows: Sequence[Plan]
     resources: Mapping[str, str]
     """The texts of external resources by their addresses."""
-    cancel_after: Duration | None
-    """When the execution is cancelled."""
+    secrets: Mapping[str, Json] | None
+    """The values of secrets; None leaves arguments that read them as expressions."""
+    lifecycle_events: bool
+    """Whether lifecycle events are published, for tasks that listen."""
+    operations: Sequence[tuple[MessageKind, Duration]]
+    """What an operator does with the execution, and when."""
 
 
 class Simulation:
@@ -98,8 +104,8 @@ class Simulation:
         id_ = derived_id(self.start, "test")
         self.executions[id_] = execution = Execution(id_, plan)
         self._send(MessageKind.START, id_, {"input": value})
-        if self._given.cancel_after is not None:
-            self._send(MessageKind.CANCEL, id_, {}, self._given.cancel_after.due(self.start))
+        for kind, after in self._given.operations:
+            self._send(kind, id_, {}, after.due(self.start))
         while self._go_on():
             pass
         return execution
@@ -154,6 +160,9 @@ class Simulation:
         decision = execution.step(message, self.now)
         if sum(each.state.version for each in self.executions.values()) > MAX_EVENTS:
             raise EndlessExecution(f"more than {MAX_EVENTS} events; does {execution.workflow} ever end?")
+        if self._given.lifecycle_events and self._listens():
+            for event in lifecycle_events(execution.id, execution.ref, decision):
+                self._time.add(event)
         for timer in decision.timers:
             self._send(MessageKind.TIMER_FIRED, execution.id, {"timer": timer.id}, timer.due_at)
         for request in decision.tasks:
@@ -179,6 +188,11 @@ class Simulation:
         if request.queue == QUEUE:
             self._fetch(execution, request)
             return
+        try:
+            request = self._with_secrets(request)
+        except Unavailable as unavailable:
+            self._reply(execution, request, Fault(unavailable.error), self.now)
+            return
         call = self._call(execution, request.task, _shown(request))
         answer = self._answer(call)
         at = answer.delay.due(self.now)
@@ -186,6 +200,11 @@ class Simulation:
             self._deliver_messages(execution, request, answer, at)
         else:
             self._reply(execution, request, answer, at)
+
+    def _with_secrets(self, request: TaskRequest) -> TaskRequest:
+        if self._given.secrets is None:
+            return request
+        return request._replace(arguments=with_values(request.arguments, self._given.secrets, jq_pool()))
 
     def _call(self, execution: Execution, pointer: str, arguments: Json) -> Call:
         task = execution.task(pointer)

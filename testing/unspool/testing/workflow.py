@@ -1,9 +1,11 @@
 """A workflow in a unit test."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import partial
+from math import inf
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +19,9 @@ from unspool.definitions.durations import Duration, parse_duration
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
+from unspool.eventstore.records import MessageKind
 from unspool.testing.answers import Mock
+from unspool.testing.event_starts import event_starts
 from unspool.testing.jq import jq_pool
 from unspool.testing.mocks import Mocks
 from unspool.testing.occurrences import Occurrences
@@ -72,6 +76,10 @@ class Workflow:
         resources: Mapping[str, str] = _NO_RESOURCES,
         start: datetime = START,
         until: Json = None,
+        secrets: Mapping[str, Json] | None = None,
+        lifecycle_events: bool = False,
+        suspend_after: Json = None,
+        resume_after: Json = None,
         cancel_after: Json = None,
     ) -> Run:
         """Runs one execution in virtual time, to its end or until nothing happens any more.
@@ -84,6 +92,10 @@ class Workflow:
             resources: the texts of functions and schemas at addresses, by address.
             start: the virtual time of the start, with a time zone.
             until: the virtual time after which the test stops, as a duration of the DSL.
+            secrets: the values of secrets. Without them, arguments that read secrets stay expressions.
+            lifecycle_events: whether tasks hear lifecycle events (`UNSPOOL_LIFECYCLE_EVENTS`).
+            suspend_after: the virtual time after which the execution is suspended, as a duration of the DSL.
+            resume_after: the virtual time after which the suspended execution is resumed.
             cancel_after: the virtual time after which the execution is cancelled, as a duration of the DSL.
 
         Raises:
@@ -91,7 +103,7 @@ class Workflow:
             UnknownMock: no task has the name, pointer or kind of a mock.
             MockExhausted: a sequence has no answer for a call.
             EndlessExecution: the execution does not end.
-            BadDuration: `until` or `cancel_after` is not a duration.
+            BadDuration: `until`, or one of the times after which something happens, is not a duration.
         """
         plans = [self.plan, *(each.plan for each in sub_workflows)]
         given = Mocks(mocks)
@@ -102,41 +114,68 @@ class Workflow:
             events=with_ids(events),
             sub_workflows=plans,
             resources=resources,
-            cancel_after=_duration(cancel_after),
+            secrets=secrets,
+            lifecycle_events=lifecycle_events,
+            operations=_operations(
+                (MessageKind.SUSPEND, suspend_after),
+                (MessageKind.RESUME, resume_after),
+                (MessageKind.CANCEL, cancel_after),
+            ),
         )
         simulation = Simulation(surroundings, _milliseconds(start), _duration(until))
         execution = simulation.run(self.plan, {} if input is ... else input)
         return run_of(simulation, execution)
 
     def run_schedule(
-        self, times: int, *, start: datetime = START, zone: tzinfo = UTC, **surroundings: Any
+        self,
+        times: int,
+        *,
+        triggers: Sequence[Publication] = (),
+        start: datetime = START,
+        zone: tzinfo = UTC,
+        **surroundings: Any,
     ) -> list[tuple[datetime, Run]]:
         """Runs the first executions that the workflow's `schedule` starts.
 
         Args:
-            times: how many executions.
+            times: how many executions, at most.
+            triggers: the events that are published after the deployment, for `on`. The array that each
+                execution gets as its input is made from them.
             start: when the definition is deployed, with a time zone.
             zone: the time zone of `cron` (`UNSPOOL_TIMEZONE`).
             surroundings: as for `run`, without `start`. Each execution begins a sequence again.
 
         Returns:
-            The time of each occurrence, and what happened. There are fewer if `cron` has no more occurrences.
+            The time of each occurrence, and what happened. There are fewer if `cron` has no more occurrences,
+            or the events start no more.
 
         Raises:
-            ValueError: the schedule has no `every`, `cron` or `after`.
+            ValueError: the workflow has no schedule.
         """
-        occurrences = Occurrences(self.plan.definition.get("schedule", {}), _milliseconds(start), zone)
+        since = _milliseconds(start)
+        occurrences = Occurrences(self.plan.definition.get("schedule", {}), since, zone)
+        by_event = deque(event_starts(self.plan, triggers, since, zone))
         runs: list[tuple[datetime, Run]] = []
-        while len(runs) < times and (at := occurrences.following()) is not None:
-            time = datetime.fromtimestamp(at / 1000, UTC)
-            run = self.run(start=time, **surroundings)
-            occurrences.ended(at + round(run.duration.total_seconds() * 1000))
+        while len(runs) < times:
+            at = occurrences.following(by_event[0].at if by_event else inf)
+            if at is None and not by_event:
+                break
+            given = {} if at is not None else {"input": by_event[0].input}
+            begun = by_event.popleft().at if at is None else at
+            time = datetime.fromtimestamp(begun / 1000, UTC)
+            run = self.run(start=time, **surroundings | given)
+            if at is not None:
+                occurrences.ended(at + round(run.duration.total_seconds() * 1000))
             runs.append((time, run))
         return runs
 
 
 def _duration(value: Json) -> Duration | None:
     return None if value is None else parse_duration(value)
+
+
+def _operations(*given: tuple[MessageKind, Json]) -> list[tuple[MessageKind, Duration]]:
+    return [(kind, parse_duration(after)) for kind, after in given if after is not None]
 
 
 def _milliseconds(time: datetime) -> int:
