@@ -5,12 +5,14 @@ something (then text had become an element).
 """
 
 import json
+import re
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from tests.dashboard.conftest import Server, Watched
 
 MARKUP = (
@@ -135,11 +137,138 @@ async def test_events(server: Server, page: Page) -> None:
     await check_no_element(page)
 
 
+async def test_tags(server: Server, page: Page) -> None:
+    id_ = await server.start(await deployed(server, workflow()), tags={"note": MARKUP[:256]})
+    await server.reach(id_, "waiting")
+    for path in (f"/executions/{id_}", "/?since=1h"):
+        await page.goto(path)
+        await expect(page.locator(".tag").first).to_contain_text("onerror=alert(1)")
+        await check_no_element(page)
+    await page.locator(".tag").first.click()
+    await expect(page).to_have_url(re.compile("tag="))
+    await check_no_element(page)
+
+
+async def test_schedules(server: Server, page: Page) -> None:
+    pattern = MARKUP.replace("{{alert(5)}}", "")  # a type is a regular expression
+    definition = workflow() | {"schedule": {"on": {"one": {"with": {"type": pattern, "subject": pattern}}}}}
+    name = await deployed(server, definition)
+    for path in ("/schedules", f"/workflows/{name}"):
+        await page.goto(path)
+        await expect(page.locator("td.code", has_text="onerror=alert(1)").first).to_be_visible()
+        await check_no_element(page)
+
+
+async def test_what_an_event_was_refused_by(server: Server, page: Page) -> None:
+    type_ = f"paid.{uuid4().hex}"
+    filter_ = {"with": {"type": type_}, "correlate": {"order": {"from": ".data.order", "expect": MARKUP}}}
+    definition = workflow() | {"do": [{MARKUP.replace("/", ""): {"listen": {"to": {"one": filter_}}}}]}
+    id_ = await server.start(await deployed(server, definition))
+    await server.reach(id_, "waiting")
+    event = {"specversion": "1.0", "id": MARKUP, "source": f"/{uuid4()}", "type": type_, "subject": MARKUP}
+    event["data"] = {"order": MARKUP + "x"}
+    await server.call("POST", "/events", json=event, headers={"Content-Type": "application/cloudevents+json"})
+    await page.goto(f"/events?type={quote(type_)}")
+    await page.locator(".fold-row").click()
+    near = page.get_by_role("region", name="Nearly accepted by")
+    await expect(near).to_contain_text("onerror=alert(1)")
+    await check_no_element(page)
+    await page.goto(f"/executions/{id_}")
+    await page.get_by_text("Facts").click()
+    await expect(page.locator(".why")).to_contain_text("onerror=alert(1)")
+    await check_no_element(page)
+
+
+ANSWERS: dict[str, tuple[str, Any]] = {
+    "dead letters": (
+        "/dead-letters?open=1-0",
+        {
+            "**/api/v1/dlq?*": {
+                "items": [
+                    {
+                        "id": "1-0",
+                        "execution": "x",
+                        "kind": MARKUP,
+                        "error": MARKUP,
+                        "attempts": 3,
+                        "buriedAt": MARKUP,
+                    }
+                ],
+                "next": MARKUP,
+            },
+            "**/api/v1/dlq/*": {"id": "1-0", "body": HOSTILE, "traceback": MARKUP},
+        },
+    ),
+    "system": (
+        "/system",
+        {
+            "**/api/v1/services": {
+                "store": {"status": MARKUP, "roundTripSeconds": 0.001},
+                "timers": {"lateSeconds": 0},
+                "deadLetters": 0,
+                "items": [
+                    {
+                        "service": MARKUP,
+                        "name": MARKUP,
+                        "version": MARKUP,
+                        "load": MARKUP,
+                        "capacity": 1,
+                        "used": 1,
+                        "queues": [MARKUP],
+                        "startedAt": MARKUP,
+                    }
+                ],
+                "queues": [
+                    {"queue": MARKUP, "waiting": 1, "held": 1, "oldestSeconds": 1, "services": 0},
+                ],
+                "sinks": {MARKUP: {"status": MARKUP, "lag": 1, "error": MARKUP}},
+                "sources": {},
+            },
+            "**/api/v1/functions": {
+                "items": [
+                    {
+                        "name": MARKUP,
+                        "version": MARKUP,
+                        "queue": MARKUP,
+                        "executors": 0,
+                        "registeredAt": MARKUP,
+                    }
+                ]
+            },
+        },
+    ),
+    "caller": (
+        "/",
+        {
+            "**/api/v1/session": {
+                "name": MARKUP,
+                "tenant": MARKUP,
+                "scopes": ["read", "start", "operate", "admin"],
+                "csrf": "x",
+                "authentication": True,
+            }
+        },
+    ),
+}
+"""Answers of an API that has hostile texts where users of other programs put them: by view, path and answers.
+The names of services, functions and keys come from whoever may write to the store."""
+
+
+@pytest.mark.parametrize("view", ANSWERS)
+async def test_what_the_api_answers(page: Page, view: str) -> None:
+    path, answers = ANSWERS[view]
+    for address, answer in answers.items():
+        await page.route(address, partial(Route.fulfill, json=answer))
+    await page.goto(path)
+    await expect(page.locator("#app")).to_contain_text("onerror=alert(1)")
+    await check_no_element(page)
+
+
 @pytest.mark.parametrize("path", ["/executions/", "/workflows/shop/", "/"])
 async def test_addresses(page: Page, watched: Watched, path: str) -> None:
     watched.allowed = ("404", "422")
     hostile = quote(MARKUP.replace("/", ""), safe="")
-    names = ("tab", "at", "run", "workflow", "status", "cursor", "name")
+    names = ("tab", "at", "run", "workflow", "status", "cursor", "name", "parent", "until", "correlation")
     query = "&".join(f"{name}={hostile}" for name in names)
     await page.goto(f"{path}{'' if path == '/' else hostile}?{query}")
     await expect(page.locator("main")).to_contain_text("There is no such" if path != "/" else "must")

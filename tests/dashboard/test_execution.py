@@ -157,3 +157,27 @@ async def test_why_it_waits_is_said_with_events_that_came_near(server: Server, p
     await server.call("POST", "/events", json={**event, "id": "e2", "data": {"order": "A-1"}})
     await expect(page.locator(".head .status")).to_have_text("completed")
     await expect(why).to_have_count(0)
+
+
+FORK = """\
+document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
+do:
+  - both:
+      fork:
+        branches:
+          - pack:
+              do:
+                - box: {wait: {milliseconds: 40}}
+                - label: {set: {n: 1}}
+          - notify:
+              do:
+                - mail: {wait: {milliseconds: 20}}
+"""
+
+
+async def test_branches_are_lanes_with_their_tasks_below_them(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(FORK), wait=30)
+    await page.goto(f"/executions/{id_}?tab=timeline")
+    names = page.locator(".lane-name")
+    await expect(names).to_have_text(["both", "1pack", "1box", "1label", "2notify", "2mail"])
+    await expect(names.nth(4).get_by_title("Branch 2")).to_be_visible()

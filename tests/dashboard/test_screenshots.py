@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
-from tests.dashboard.conftest import Server, Watched, running, visitor
+from tests.dashboard.conftest import SLEEP, Server, Watched, running, store_in, visitor
+from tests.dashboard.test_events import LISTEN
+
+from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.opening import open_store
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs/images"
@@ -32,6 +36,8 @@ VIEWS = {
     "source": ("/workflows/examples/order-fulfilment?tab=source", ".lines"),
     "start": ("/workflows/examples/order-fulfilment?tab=start", "form.start"),
     "schedules": ("/schedules", "table"),
+    "workflows": ("/workflows", "table"),
+    "data": ("/executions/order-1001?tab=data", ".json"),
     "published": ("/events", "table"),
     "system": ("/system", "section"),
 }
@@ -63,6 +69,10 @@ async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
         waiting = await server.start("examples/human-approval", id="approval-7", input=question)
         await server.start("examples/hello", id="greeting-1", input={"name": "Ada"}, wait=60)
         await server.start("examples/order-fulfilment", id="order-1005", input={"order": "A-1005"}, wait=60)
+        payments = await server.deploy(LISTEN.replace("TYPE", "payment.received"), "payments")
+        for order in ("A-1", "A-2"):
+            await server.start(payments, id=f"payment-{order}", input={"order": order})
+            await server.reach(f"payment-{order}", "waiting")
         event = {
             "specversion": "1.0",
             "id": "1",
@@ -71,6 +81,7 @@ async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
             "data": {"order": "A-1"},
         }
         await server.call("POST", "/events", json=event)
+        await server.reach("payment-A-1", "completed")
         await server.reach(waiting, "waiting")
         yield server
 
@@ -89,6 +100,39 @@ async def test_every_view_has_a_picture(browser: Browser, shown: Server, view: s
         await page.goto(path)
         await expect(page.locator(present).first).to_be_visible()
         await picture(page, view)
+
+
+async def test_a_picture_of_who_accepted_an_event(browser: Browser, shown: Server) -> None:
+    async with visitor(browser, Watched(shown.url)) as page:
+        await page.goto("/events?type=payment.received")
+        await page.locator(".fold-row").click()
+        await expect(page.locator(".receivers .refusal")).to_be_visible()
+        await picture(page, "receivers")
+
+
+async def test_a_picture_of_dead_letters(browser: Browser, tmp_path: Path) -> None:
+    async with running(tmp_path, "api") as server:
+        store = await open_store(store_in(tmp_path), {})
+        await server.start(await server.deploy(SLEEP, "greet"), id="greeting-2")
+        [delivery] = await store.receive_messages(Consumer("workers", "one"), 1, 600)
+        await store.move_to_dead_letters(
+            delivery, "ValueError: a defect", "Traceback (most recent call last): …"
+        )
+        await store.close()
+        async with visitor(browser, Watched(server.url)) as page:
+            await page.goto("/dead-letters")
+            await page.locator(".fold-row").click()
+            await expect(page.locator("tr.details .traceback")).to_be_visible()
+            await picture(page, "letters")
+
+
+async def test_a_picture_of_the_login(browser: Browser, shown: Server) -> None:
+    async with visitor(browser, Watched(shown.url, allowed=("401",))) as page:
+        problem = {"status": 401, "detail": "there is no credential"}
+        await page.route("**/api/v1/**", lambda route: route.fulfill(status=401, json=problem))
+        await page.goto("/")
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        await picture(page, "login")
 
 
 async def test_pictures_of_other_screens(browser: Browser, shown: Server) -> None:

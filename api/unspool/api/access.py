@@ -34,6 +34,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/workflows/{namespace}/{name}/{version}": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/{version}/diagram": {"GET": READ},
     "/api/v1/workflows/{namespace}/{name}/{version}/findings": {"GET": READ},
+    "/api/v1/workflows/{namespace}/{name}/{version}/input-check": {"POST": START},
     "/api/v1/executions": {"GET": READ},
     "/api/v1/counts": {"GET": READ},
     "/api/v1/executions/{id}": {"GET": READ},
@@ -49,6 +50,7 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/executions/{id}/retry": {"POST": OPERATE},
     "/api/v1/events": {"POST": START},
     "/api/v1/events/stream": {"GET": READ},
+    "/api/v1/events/{position}": {"GET": READ},
     "/api/v1/functions": {"GET": READ},
     "/api/v1/hooks/{name}": {"POST": PUBLIC},  # a webhook verifies the sender itself
     "/api/v1/services": {"GET": STORE},

@@ -1,10 +1,12 @@
 """What the API uses of the engine: check a definition, convert it to JSON."""
 
+import re
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from unspool.definitions.checks import check, parse_definition
+from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.document import load
 from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import JqRunner, source_problems
@@ -12,12 +14,22 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.records import WorkflowRef
 
+_AT: Final = re.compile(r"at (/.*?): (.*)", re.DOTALL)
+"""A problem as `DataSchema` tells it."""
+
 
 class CheckResult(NamedTuple):
     """The identity of a valid definition, or the problems of an invalid one."""
 
     ref: WorkflowRef | None
     problems: Sequence[Problem]
+
+
+class InputProblem(NamedTuple):
+    """A place of an input that does not match the schema."""
+
+    pointer: str
+    message: str
 
 
 class Engine:
@@ -53,6 +65,17 @@ class Engine:
         if all(problem.severity is not Severity.ERROR for problem in found):
             found += unsupported_tasks(document, jq)
         return sorted(found, key=lambda problem: (problem.line, problem.column))
+
+    def input_problems(self, text: str, input_: Json) -> list[InputProblem]:
+        """Returns where an input does not match the schema in a checked definition.
+
+        A schema at an address is not read: an executor fetches it when an execution begins.
+        """
+        schema = load(text).value.get("input", {}).get("schema", {}).get("document")
+        if schema is None:
+            return []
+        problems = (_AT.fullmatch(problem) for problem in DataSchema.compile(schema).problems(input_))
+        return [InputProblem(each[1].removesuffix("/"), each[2]) for each in problems if each]
 
     def document(self, text: str) -> Json:
         """Returns a checked definition as JSON."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from unspool.api.authentication.caller import too_many
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
+from unspool.api.correlations import correlated
 from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
@@ -98,6 +99,10 @@ async def list_executions(call: Call) -> Response:
     except BadFilter as error:
         raise HttpProblem(422, str(error)) from None
     limit = call.integer("limit", minimum=1, maximum=MAX_ITEMS) or 50
+    correlation = call.parameter("correlation")
+    if correlation is not None:
+        found = await correlated(call, correlation, filter_, limit)
+        return json_response({"items": [await described(call.store, each) for each in found], "next": None})
     try:
         page = await call.store.executions(call.tenant, filter_, limit=limit, cursor=call.parameter("cursor"))
     except ValueError:

@@ -59,6 +59,7 @@ class MaskedStore(PassedCalls):
         self.send = inner.send
         self.publish = inner.publish
         self.published_events = inner.published_events
+        self.published_event = inner.published_event
         self.move_to_dead_letters = inner.move_to_dead_letters
 
     def _pass_deliveries(self, inner: EventStore) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from unspool.api.bodies import media_type, read_body
+from unspool.api.bodies import media_type, read_body, read_json
 from unspool.api.calls import VERSION, Call, json_response
 from unspool.api.problems import HttpProblem
 from unspool.definitions.json_value import Json
@@ -70,6 +70,21 @@ async def findings(call: Call) -> Response:
     names = {name for each in registered for name in (each.name, f"{each.name}:{each.version}")}
     found = await asyncio.to_thread(call.services.engine.findings, definition.text, call.tenant, names)
     return json_response({"items": [{**_problem_json(p), "severity": p.severity.value} for p in found]})
+
+
+async def check_input(call: Call) -> Response:
+    """Returns where an input does not match the schema of a definition; nothing is started."""
+    settings = call.services.settings
+    body = await read_json(call.request, settings.max_input_bytes, settings.body_seconds)
+    if not isinstance(body, dict) or body.keys() != {"input"}:
+        raise HttpProblem(422, 'the body must be an object such as {"input": {}}')
+    ref = await workflow_of(call, call.request.path_params["version"])
+    definition = await call.store.definition(call.tenant, *ref)
+    if definition is None:
+        raise HttpProblem(404, _NO_WORKFLOW)
+    engine = call.services.engine
+    found = await asyncio.to_thread(engine.input_problems, definition.text, body["input"])
+    return json_response({"problems": [problem._asdict() for problem in found]})
 
 
 async def workflow_of(call: Call, version: str | None) -> WorkflowRef:

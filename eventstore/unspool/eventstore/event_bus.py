@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from unspool.eventstore.consumers import Consumer
-from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent, Shapes
 
 KEPT_EVENTS: Final = 1_000
 """How many events a bus keeps after they are matched: the newest ones."""
+
+KEPT_ACCEPTANCES: Final = 1_000
+"""How many times that an execution accepted an event each part of a store remembers: the newest ones."""
 
 
 class EventBus(Protocol):
@@ -67,6 +70,29 @@ class EventBus(Protocol):
         Raises:
             ValueError: the position is not valid.
         """
+
+    async def published_event(self, tenant: str, position: str) -> PublishedEvent | None:
+        """The event at a position of the bus; None if the bus has none there, or no longer.
+
+        Raises:
+            ValueError: the position is not valid.
+        """
+
+    async def accepted_by(self, tenant: str, event: CloudEvent) -> list[str]:
+        """The executions that accepted an event (`Commit.consumed`), the first one first.
+
+        The store remembers the newest `KEPT_ACCEPTANCES` of a tenant, at least. An execution may have been
+        deleted since.
+        """
+
+    async def listening(self, tenant: str, limit: int, keys: Sequence[str] | None = None) -> list[str]:
+        """Executions that have a subscription; with `keys`, one with one of these keys.
+
+        At most `limit`; which of them, if there are more, is not defined.
+        """
+
+    async def shapes(self, tenant: str) -> Shapes:
+        """The shapes that the open subscriptions of a tenant have."""
 
     async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
         """Returns when the bus has an event after a position, or any if it is None, or after `seconds`.

@@ -60,6 +60,9 @@ class PassedCalls:
 
     def _pass_events(self, inner: EventStore) -> None:
         self.wait_for_events = inner.wait_for_events
+        self.accepted_by = inner.accepted_by
+        self.listening = inner.listening
+        self.shapes = inner.shapes
         self.let_go = inner.let_go
         self.keep_sinks = inner.keep_sinks
         self.record_progress = inner.record_progress

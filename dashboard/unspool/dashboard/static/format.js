@@ -21,9 +21,10 @@ export function duration(milliseconds) {
   return rest ? `${whole} ${name} ${rest} ${smallerName}` : `${whole} ${name}`;
 }
 
-/** How long ago, such as `4 min ago`; `in 4 min` for the future. */
+/** How long ago, such as `4 min ago`; `in 4 min` for the future. What a browser cannot read stays as it is. */
 export function age(time, at) {
   const difference = at - Date.parse(time);
+  if (Number.isNaN(difference)) return String(time);
   const value = Math.abs(difference);
   if (value < 1500) return "now";
   const [unit, name] = UNITS.find(([size]) => value >= size) ?? UNITS.at(-1);
@@ -37,11 +38,13 @@ const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", 
 /** The time of day with milliseconds, in the time zone of the browser. */
 export function clock(time) {
   const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return String(time);
   return `${CLOCK.format(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
 export function dateTime(time) {
   const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return String(time);
   return `${DATE.format(date)}, ${CLOCK.format(date)}`;
 }
 

@@ -16,7 +16,7 @@ export function go(address, { replace = false } = {}) {
   if (moved) scrollTo(0, 0);
 }
 
-/** Sets parameters of the query; an empty value removes one. */
+/** Sets parameters of the query; a list sets one several times, an empty value removes it. */
 export function ask(values, { replace = true } = {}) {
   go(asked(values), { replace });
 }
@@ -25,8 +25,8 @@ export function ask(values, { replace = true } = {}) {
 export function asked(values) {
   const target = new URL(current.value);
   for (const [name, value] of Object.entries(values)) {
-    if (value === undefined || value === null || value === "") target.searchParams.delete(name);
-    else target.searchParams.set(name, value);
+    target.searchParams.delete(name);
+    for (const each of [value].flat()) if (each !== undefined && each !== null && each !== "") target.searchParams.append(name, each);
   }
   return target.pathname + target.search;
 }

@@ -7,7 +7,7 @@ const RETRY = 1500;
  * Reads a stream until it ends or is aborted.
  *
  * @param {string} address below /api/v1
- * @param {{after?: string, query?: object, signal: AbortSignal, onEvents: (list: object[]) => void,
+ * @param {{after?: string, query?: object, signal: AbortSignal, onEvents: (list: object[], ids: string[]) => void,
  *          onState?: (state: "live" | "waiting" | "ended") => void}} options
  */
 export async function follow(address, { after, query, signal, onEvents, onState = () => {} }) {
@@ -21,7 +21,7 @@ export async function follow(address, { after, query, signal, onEvents, onState 
       for await (const frames of framesOf(response.body)) {
         if (frames.length === 0) continue;
         last = frames.at(-1).id ?? last;
-        onEvents(frames.map((frame) => JSON.parse(frame.data)));
+        onEvents(frames.map((frame) => JSON.parse(frame.data)), frames.map((frame) => frame.id));
       }
     } catch (error) {
       if (signal.aborted) return;

@@ -60,6 +60,11 @@ class EncryptedBuses:
         events = await self._inner.published_events(tenant, after=after, limit=limit)
         return [event._replace(event=self._opened_event(tenant, event.event)) for event in events]
 
+    async def published_event(self, tenant: str, position: str) -> PublishedEvent | None:
+        """See `EventBus`."""
+        event = await self._inner.published_event(tenant, position)
+        return None if event is None else event._replace(event=self._opened_event(tenant, event.event))
+
     async def receive_for_sink(
         self,
         consumer: Consumer,

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.event_bus import KEPT_EVENTS
-from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
-from unspool.eventstore.redis import keys, publishing, scripts
+from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent, Shapes
+from unspool.eventstore.redis import keys, listeners, publishing, scripts
 from unspool.eventstore.redis.keys import Bus
 from unspool.eventstore.redis.look_backs import LookBacks
 from unspool.eventstore.redis.matching import KeyedBatch, Matched, Matching
@@ -93,6 +93,27 @@ class RedisEventBus(RedisQueues):
             return published(entries[::-1])
         place_of(after)
         return published(await self._session.call("XRANGE", bus.events, f"({after}", "+", "COUNT", limit))
+
+    async def published_event(self, tenant: str, position: str) -> PublishedEvent | None:
+        """See `EventBus`."""
+        place_of(position)
+        bus = self._session.keys.tenant(tenant).bus
+        found = published(await self._session.call("XRANGE", bus.events, position, position))
+        return found[0] if found else None
+
+    async def accepted_by(self, tenant: str, event: CloudEvent) -> list[str]:
+        """See `EventBus`."""
+        return await listeners.accepted_by(self._session, tenant, event)
+
+    async def listening(self, tenant: str, limit: int, keys: Sequence[str] | None = None) -> list[str]:
+        """See `EventBus`."""
+        if keys is None:
+            return await listeners.listening(self._session, tenant, limit)
+        return await listeners.listening_for(self._session, tenant, keys, limit)
+
+    async def shapes(self, tenant: str) -> Shapes:
+        """See `EventBus`."""
+        return await listeners.shapes(self._session, tenant)
 
     async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
         """See `EventBus`."""

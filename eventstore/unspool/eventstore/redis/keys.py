@@ -58,6 +58,7 @@ class Shard:
 
     __slots__ = (
         "_prefix",
+        "acceptances",
         "accepted",
         "cancelled",
         "delivered",
@@ -108,6 +109,7 @@ class Shard:
         self.matched_late = f"{prefix}matched:late"  # set: runs that were subscribed meanwhile
         self.look_backs = f"{prefix}lookbacks"  # hash: what is still to be offered to runs that look back
         self.accepted = f"{prefix}accepted"  # sorted set: events consumed lately, `<execution> <digest>`
+        self.acceptances = f"{prefix}accepted:log"  # stream: `<execution> <digest>` of events, the newest
         self.idempotency_keys = f"{prefix}keys"  # hash: the execution that has a key, by its digest
         self.index = f"{prefix}index"
         self.ended = f"{prefix}index:ended"  # sorted set: ended executions by when retention looks at them

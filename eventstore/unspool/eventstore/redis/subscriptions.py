@@ -27,7 +27,7 @@ def has_events(commit: Commit) -> bool:
 def event_keys(shard: Shard) -> tuple[str, ...]:
     """The keys of a shard that a commit needs for published events, in the order of the script."""
     subscribed = (shard.subscribers, shard.subscriptions, shard.shapes, shard.matched, shard.matched_late)
-    return (*subscribed, shard.look_backs, shard.accepted, shard.event_order)
+    return (*subscribed, shard.look_backs, shard.accepted, shard.event_order, shard.acceptances)
 
 
 def event_arguments(commit: Commit, subscribers: int, retention: int) -> list[Argument]:

@@ -9,9 +9,9 @@ import orjson
 
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.ids import TENANT
-from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent
+from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent, Shapes
 from unspool.eventstore.sinks import log_dropped
-from unspool.eventstore.sqlite import look_backs
+from unspool.eventstore.sqlite import acceptances, listeners, look_backs
 from unspool.eventstore.sqlite.bus_retention import Kept
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
@@ -38,6 +38,7 @@ AFTER: Final = (
 )
 """The events after a position."""
 
+_AT: Final = "SELECT position, event FROM bus_events WHERE tenant = ? AND position = ?"
 _NEWEST: Final = "SELECT position, event FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT ?"
 _NEVER: Final = 1 << 62
 """A time after all others, in milliseconds."""
@@ -112,6 +113,25 @@ class SqliteEventBus(SqliteDeliveries):
             lambda transaction: transaction.execute(query, parameters).fetchall()
         )
         return [published(*row) for row in sorted(rows)]
+
+    async def published_event(self, tenant: str, position: str) -> PublishedEvent | None:
+        """See `EventBus`."""
+        parameters = (tenant, _number(position))
+        row = await self._database.read(lambda transaction: transaction.execute(_AT, parameters).fetchone())
+        return None if row is None else published(*row)
+
+    async def accepted_by(self, tenant: str, event: CloudEvent) -> list[str]:
+        """See `EventBus`."""
+        return await self._database.read(partial(acceptances.accepted_by, tenant=tenant, event=event))
+
+    async def listening(self, tenant: str, limit: int, keys: Sequence[str] | None = None) -> list[str]:
+        """See `EventBus`."""
+        work = partial(listeners.listening, tenant=tenant, limit=limit, keys=keys)
+        return await self._database.read(work)
+
+    async def shapes(self, tenant: str) -> Shapes:
+        """See `EventBus`."""
+        return await self._database.read(partial(listeners.shapes, tenant=tenant))
 
     async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
         """See `EventBus`."""

@@ -37,6 +37,7 @@ _INDEXES: Final = {
 }
 """The indexes that release 0.1 had without the tenant, as in `schema.sql`."""
 _NEW_TABLES: Final = {
+    "acceptances": "acceptances.sql",
     "api_keys": "api_keys.sql",
     "buses": "events.sql",
     "functions": "functions.sql",

@@ -7,7 +7,7 @@ from typing import Final
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import Commit, ExecutionKey
-from unspool.eventstore.sqlite import look_backs
+from unspool.eventstore.sqlite import acceptances, look_backs
 from unspool.eventstore.sqlite.connection_thread import Transaction
 
 _CLOSE: Final = "DELETE FROM subscriptions WHERE tenant = ? AND execution = ? AND run = ? RETURNING number"
@@ -36,6 +36,7 @@ def prepared_change(commit: Commit, retention: int, clock: Clock) -> Callable[[T
 
     def change(transaction: Transaction) -> None:
         if commit.consumed:
+            acceptances.note(transaction, commit.key, commit.consumed)
             look_backs.accept(transaction, commit.key, commit.consumed, clock.now(), retention)
         shapes: Counter[str] = Counter()
         for run in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):

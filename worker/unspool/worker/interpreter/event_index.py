@@ -88,6 +88,18 @@ class EventKeys:
         return by_type
 
 
+def keys_of_correlation(shapes: Sequence[str], value: Json) -> list[str]:
+    """Returns the keys of subscriptions that expect this value of their only correlation.
+
+    Subscriptions that compare other attributes than the type with known values, too, have keys that cannot be
+    computed from the value alone.
+    """
+    read = [(shape, *orjson.loads(shape)) for shape in shapes]
+    return [
+        key_of(shape, [value]) for shape, _type, names, sources in read if not names and len(sources) == 1
+    ]
+
+
 def key_of(shape: str, values: list[Json]) -> str:
     """Digests a shape and its values. Equal values have one key."""
     text = orjson.dumps([shape, [_canonical(value) for value in values]], option=orjson.OPT_SORT_KEYS)

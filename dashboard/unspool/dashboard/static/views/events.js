@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
-import { JsonCard, preview } from "../parts/json.js";
+import { preview } from "../parts/json.js";
 import { Empty, Failure } from "../parts/notices.js";
 import { TextFilter } from "../parts/text_filter.js";
 import { Age } from "../parts/time.js";
@@ -10,6 +10,7 @@ import { ask, query } from "../router.js";
 import { may } from "../session.js";
 import { follow } from "../sse.js";
 import { PublishForm } from "./publish_form.js";
+import { Receivers } from "./receivers.js";
 
 const KEPT = 500;
 const LISTED = 100;
@@ -27,9 +28,9 @@ function useEvents(type, source) {
       after: "0", // the newest events that the bus has
       query: { type, source },
       signal: stop.signal,
-      onEvents: (events) => {
-        const numbered = events.map((event) => ({ event, number: (counter += 1) }));
-        known.current = [...numbered.reverse(), ...known.current].slice(0, KEPT);
+      onEvents: (events, positions) => {
+        const placed = events.map((event, index) => ({ event, position: positions[index] }));
+        known.current = [...placed.reverse(), ...known.current].slice(0, KEPT);
         timer ??= setTimeout(draw, 50);
       },
       onState: (now) => setState((before) => ({ ...before, live: now === "live", error: null })),
@@ -39,12 +40,10 @@ function useEvents(type, source) {
   return state;
 }
 
-let counter = 0;
-
 export function Events() {
   const [type, source] = [query.value.get("type") ?? "", query.value.get("source") ?? ""];
   const { items, live, error } = useEvents(type, source);
-  const [open, setOpen] = useState(null);
+  const open = query.value.get("open");
   const publishing = query.value.has("publish");
   return html`<div class="head">
       <h1>Events</h1> ${live && html`<span class="live">live</span>`}
@@ -61,10 +60,10 @@ export function Events() {
     <section class="card" aria-label="Events">
       ${items.length
         ? html`<table class="table cards">
-            <thead><tr><th>Type</th><th>Source</th><th>Published</th><th>Data</th></tr></thead>
+            <thead><tr><th>Type</th><th>Source and subject</th><th>Published</th><th>Data</th></tr></thead>
             <tbody>
-              ${items.slice(0, LISTED).map((each) => html`<${Row} key=${each.number} event=${each.event} open=${open === each.number}
-                toggle=${() => setOpen(open === each.number ? null : each.number)} />`)}
+              ${items.slice(0, LISTED).map(({ event, position }) => html`<${Row} key=${position} event=${event} position=${position}
+                open=${open === position} />`)}
             </tbody>
           </table>`
         : html`<${Empty} title="No events yet">New ones appear here when they are published.<//>`}
@@ -76,13 +75,14 @@ function Filter({ name, label, value }) {
     onValue=${(typed) => ask({ [name]: typed })} />`;
 }
 
-function Row({ event, open, toggle }) {
+function Row({ event, position, open }) {
+  const toggle = () => ask({ open: open ? "" : position });
   return html`<tr class="row">
       <td class="cut wide"><button type="button" class="fold-row" aria-expanded=${open} onClick=${toggle}>
         <span class="mark" aria-hidden="true"></span><span class="cut">${event.type}</span></button></td>
-      <td class="cut">${event.source}</td>
+      <td class="cut">${event.source}${event.subject ? html` <span class="muted">${event.subject}</span>` : ""}</td>
       <td><${Age} at=${event.time} /></td>
       <td class="cut wide code">${preview(event.data ?? event.data_base64)}</td>
     </tr>
-    ${open && html`<tr class="details"><td colspan="4"><${JsonCard} title="Event" value=${event} /></td></tr>`}`;
+    ${open && html`<tr class="details"><td colspan="4"><${Receivers} position=${position} event=${event} /></td></tr>`}`;
 }

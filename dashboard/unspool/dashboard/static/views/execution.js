@@ -40,7 +40,9 @@ export function Execution({ id }) {
     return html`<${Empty} title="There is no such execution"><code>${id}</code><p><a href="/">Show all executions</a></p><//>`;
   }
   if (!execution) return html`<${Failure} error=${error} />`;
-  return html`<${Head} execution=${execution} reload=${reload} />
+  // After an operation: the execution may have ended, been retried and ended again before it is looked at.
+  const renew = () => (reload(), history.resume());
+  return html`<${Head} execution=${execution} reload=${renew} />
     <${Failure} error=${error ?? history.error} />
     <${Facts} execution=${execution} history=${history} />
     ${!execution.endedAt && html`<${Why} execution=${execution} history=${history} />`}

@@ -18,7 +18,7 @@ export function Executions() {
   const wanted = wantedFilters();
   const cursor = query.value.get("cursor") ?? "";
   const { data, error, loading } = useLoad(
-    (signal) => get("/executions", { ...wanted, cursor, limit: PAGE }, signal),
+    (signal) => get("/executions", { ...wanted, cursor, limit: PAGE, view: "summary" }, signal),
     [JSON.stringify(wanted), cursor],
     { every: REFRESH },
   );

@@ -1,68 +1,71 @@
-// Figures of the recent executions of a workflow, its schedule, and these executions.
-import { get } from "../api.js";
-import { duration, workflowName } from "../format.js";
+// Figures of the newest executions of a workflow, its schedule, and some of these executions.
+import { get, path } from "../api.js";
+import { count, duration, workflowName } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { Empty, Failure } from "../parts/notices.js";
+import { ask, query } from "../router.js";
 import { ExecutionTable } from "./execution_table.js";
 import { ScheduleTable } from "./schedules.js";
 
-const RECENT = 200;
 const LISTED = 10;
+const REFRESH = 5000;
 
 export function Overview({ workflow }) {
-  const name = workflowName(workflow);
-  const recent = useLoad((signal) => get("/executions", { workflow: name, limit: RECENT }, signal), [name], { every: 5000 });
-  const schedules = useLoad((signal) => get("/schedules", {}, signal), [name], { every: 5000 });
-  const own = (schedules.data?.items ?? []).filter((each) => each.workflow && workflowName(each.workflow) === name);
-  const items = recent.data?.items ?? [];
+  const { namespace, name, version } = workflow;
+  const whole = workflowName(workflow);
+  const ofVersion = query.value.get("of") === "version";
+  const chosen = ofVersion ? `${whole}:${version}` : whole;
+  const recent = useLoad((signal) => get("/executions", { workflow: chosen, limit: LISTED, view: "summary" }, signal), [chosen], { every: REFRESH });
+  const figures = useLoad(
+    (signal) => get(`/workflows${path(namespace, name)}/statistics`, { version: ofVersion ? version : "" }, signal),
+    [chosen],
+    { every: 2 * REFRESH },
+  );
+  const schedules = useLoad((signal) => get("/schedules", {}, signal), [whole], { every: REFRESH });
+  const own = (schedules.data?.items ?? []).filter((each) => each.workflow && workflowName(each.workflow) === whole);
   return html`<div class="stack">
-    <${Failure} error=${recent.error ?? schedules.error} />
-    ${recent.data && html`<${Figures} items=${items} more=${recent.data.next !== null} />`}
+    <${Failure} error=${recent.error ?? figures.error ?? schedules.error} />
+    <${Versions} version=${version} ofVersion=${ofVersion} />
+    ${figures.data && html`<${Figures} figures=${figures.data} />`}
     ${own.length > 0 && html`<section class="card" aria-label="Schedule">
       <div class="title"><h2>Schedule</h2></div>
       <${ScheduleTable} items=${own} reload=${schedules.reload} />
     </section>`}
     <section class="card" aria-label="Recent executions">
       <div class="title"><h2>Recent executions</h2>
-        <span class="end"><a href=${`/?workflow=${encodeURIComponent(name)}`}>All executions</a></span>
+        <span class="end"><a href=${`/?workflow=${encodeURIComponent(chosen)}`}>All executions</a></span>
       </div>
-      ${items.length
-        ? html`<${ExecutionTable} items=${items.slice(0, LISTED)} />`
-        : recent.data && html`<${Empty} title="It was not started yet" />`}
+      ${recent.data && (recent.data.items.length ? html`<${ExecutionTable} items=${recent.data.items} />` : html`<${Empty} title="It was not started yet" />`)}
     </section>
   </div>`;
 }
 
-/** The value that a share of the sorted numbers does not exceed. */
-function percentile(sorted, share) {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+function Versions({ version, ofVersion }) {
+  const choice = (name, chosen, value) => html`<button type="button" class="button small" aria-pressed=${chosen} onClick=${() => ask({ of: value })}>${name}</button>`;
+  return html`<div class="choices" role="group" aria-label="Figures of">
+    ${choice("All versions", !ofVersion, "")} ${choice(`Version ${version}`, ofVersion, "version")}
+  </div>`;
 }
 
-function figuresOf(items) {
-  const decided = items.filter(({ status }) => status === "completed" || status === "faulted");
-  const completed = decided.filter(({ status }) => status === "completed");
-  const times = completed
-    .filter(({ startedAt }) => startedAt)
-    .map(({ startedAt, endedAt }) => Date.parse(endedAt) - Date.parse(startedAt))
-    .sort((one, other) => one - other);
-  return {
-    open: items.filter(({ endedAt }) => !endedAt).length,
-    rate: decided.length ? Math.floor((1000 * completed.length) / decided.length) / 10 : null,
-    p50: times.length ? duration(percentile(times, 0.5)) : "–",
-    p95: times.length ? duration(percentile(times, 0.95)) : "–",
-  };
-}
+const time = (seconds) => (seconds === null ? "–" : duration(1000 * seconds));
 
-function Figures({ items, more }) {
-  const { open, rate, p50, p95 } = figuresOf(items);
+function Figures({ figures }) {
+  const { executions, all, completed, faulted, successRate, durationSeconds, open, openAtLeast } = figures;
+  const rate = successRate === null ? "–" : `${Math.floor(1000 * successRate) / 10} %`;
   return html`<section aria-label="Figures">
     <dl class="figures">
-      <div class="card"><dt>Success rate</dt><dd>${rate === null ? "–" : `${rate} %`}</dd></div>
-      <div class="card"><dt>Duration, median</dt><dd>${p50}</dd></div>
-      <div class="card"><dt>Duration, 95 %</dt><dd>${p95}</dd></div>
-      <div class="card"><dt>Not ended</dt><dd>${open}</dd></div>
+      <div class="card"><dt>Success rate</dt><dd>${rate}</dd>${executions > 0 && html`<${Share} completed=${completed} faulted=${faulted} />`}</div>
+      <div class="card"><dt>Duration, median</dt><dd>${time(durationSeconds.p50)}</dd></div>
+      <div class="card"><dt>Duration, 95 %</dt><dd>${time(durationSeconds.p95)}</dd></div>
+      <div class="card"><dt>Not ended</dt><dd>${open}${openAtLeast ? "+" : ""}</dd></div>
     </dl>
-    <p class="note">${more ? `Of the newest ${items.length} executions` : "Of all executions"}. The success rate counts completed and faulted ones.</p>
+    <p class="note">${all ? "Of all executions that completed or faulted" : `Of the newest ${executions} executions that completed or faulted`}: ${count(completed, "success", "successes")}, ${count(faulted, "fault")}.</p>
   </section>`;
+}
+
+/** The shares of completed and faulted executions as one bar. The numbers are beside it as text. */
+function Share({ completed, faulted }) {
+  const share = (number) => ({ width: `${(100 * number) / (completed + faulted)}%` });
+  return html`<div class="share" aria-hidden="true"><span class="bar completed" style=${share(completed)}></span><span class="bar faulted" style=${share(faulted)}></span></div>`;
 }

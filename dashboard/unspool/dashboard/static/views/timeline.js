@@ -39,10 +39,28 @@ export function Timeline({ execution, history, at }) {
   return html`<${Failure} error=${error} />
     <section class="card lanes" aria-label="Timeline">
       <${Axis} scale=${scale} />
-      <ol>${data.items.map((bar) => html`<${Lane} key=${bar.run} bar=${bar} scale=${scale} depth=${bar.depth} />`)}</ol>
+      <ol>${rows(data.items).map(({ bar, rails }) => html`<${Lane} key=${bar.run} bar=${bar} rails=${rails} scale=${scale} depth=${bar.depth} />`)}</ol>
     </section>
     ${data.next !== null &&
     html`<button type="button" class="button" onClick=${() => setLimit(Math.min(limit + PAGE, 5000))}>Show ${count(PAGE, "more task")}</button>`}`;
+}
+
+/**
+ * The bars as a tree: each run before those inside it. Each has the branches that it is in: those of a `fork`, or
+ * iterations side by side.
+ */
+function rows(items) {
+  const runs = new Set(items.map(({ run }) => run));
+  const inside = Map.groupBy(items, ({ parent }) => (runs.has(parent) ? parent : null));
+  const from = (parent, rails) => {
+    const bars = inside.get(parent) ?? [];
+    const sideBySide = parent !== null && bars.some(({ lane }) => lane > 0);
+    return bars.flatMap((bar) => {
+      const own = sideBySide ? [...rails, bar.lane] : rails;
+      return [{ bar, rails: own }, ...from(bar.run, own)];
+    });
+  };
+  return from(null, []);
 }
 
 const place = (time, { from, end }) => (100 * (Math.min(Math.max(time, from), end) - from)) / (end - from);
@@ -59,7 +77,7 @@ function Axis({ scale }) {
   </div>`;
 }
 
-function Lane({ bar, scale, depth, foreign = false }) {
+function Lane({ bar, rails, scale, depth, foreign = false }) {
   const [open, setOpen] = useState(false);
   const start = Date.parse(bar.start);
   const until = bar.end ? Date.parse(bar.end) : scale.end;
@@ -67,6 +85,8 @@ function Lane({ bar, scale, depth, foreign = false }) {
   const indent = `depth-${Math.min(depth, 8)}`;
   return html`<li>
       <span class=${`lane-name ${indent}`}>
+        ${rails.length > 0 && html`<span class=${`rail rail-${rails.at(-1) % 5}`} title=${`Branch ${rails.map((each) => each + 1).join(", ")}`}>
+          <span class="number">${rails.at(-1) + 1}</span></span>`}
         ${foreign ? html`<span class="cut" title=${bar.task}>${bar.name}</span>` : html`<a class="cut" title=${bar.task} href=${asked({ tab: "", run: bar.run })}>${bar.name}</a>`}
         ${bar.execution && html`<button type="button" class="fold-row" aria-expanded=${open} aria-label=${`Sub-workflow of ${bar.name}`}
           onClick=${() => setOpen(!open)}><span class="mark" aria-hidden="true"></span></button>`}
@@ -96,5 +116,5 @@ function Child({ id, scale, depth }) {
   const { data, error } = useTimeline(id, null, PAGE);
   if (!data) return html`<li><${Failure} error=${error} /></li>`;
   return html`<li class="child"><a class=${`code depth-${Math.min(depth, 8)}`} href=${`/executions${path(id)}?tab=timeline`}>${id}</a></li>
-    ${data.items.map((bar) => html`<${Lane} key=${bar.run} bar=${bar} scale=${scale} depth=${depth + bar.depth} foreign=${true} />`)}`;
+    ${rows(data.items).map(({ bar, rails }) => html`<${Lane} key=${bar.run} bar=${bar} rails=${rails} scale=${scale} depth=${depth + bar.depth} foreign=${true} />`)}`;
 }

@@ -4,8 +4,8 @@
 --       11 runs of dead-lettered tasks that are not cancelled, 12 ended executions; then the queues that get tasks, and
 --       the outbox if a step has an entry for it, and if a step concerns published events: subscribers,
 --       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
---       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox; then the
---       indexes of tags that change; then of each step: execution, history, input
+--       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox, the newest
+--       acceptances of events; then the indexes of tags that change; then of each step: execution, history, input
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       the number of its arguments after this one; negative if the step concerns published events,
@@ -33,6 +33,7 @@
 
 local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
 local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
+local KEPT_ACCEPTANCES = 1000 -- as in event_bus.py
 
 local inbox, timers, cancelled, dead_runs, all_ended = KEYS[1], KEYS[2], KEYS[3], KEYS[11], KEYS[12]
 local at = 4 -- index of the last argument that was read
@@ -184,6 +185,9 @@ local function accept(retention)
   at = at + 1 + count
   if count == 0 then
     return
+  end
+  for item = first, at do
+    redis.call('XADD', KEYS[subscribers + 8], 'MAXLEN', '~', KEPT_ACCEPTANCES, '*', 'a', ARGV[item])
   end
   local now, accepted, complete = milliseconds(), KEYS[subscribers + 6], nil
   if retention == 0 then

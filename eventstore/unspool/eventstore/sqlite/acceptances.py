@@ -1,0 +1,38 @@
+"""Which executions accepted which events: the newest of each tenant, for those who ask who heard an event."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from unspool.eventstore.cloud_events import digest_of
+from unspool.eventstore.event_bus import KEPT_ACCEPTANCES
+from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.records import ExecutionKey
+from unspool.eventstore.sqlite.connection_thread import Transaction
+
+_FORGET_EACH: Final = 16
+
+_NOTE: Final = (
+    "INSERT INTO acceptances (tenant, number, digest, execution)"
+    " SELECT ?1, coalesce(max(number), 0) + 1, ?3, ?2 FROM acceptances WHERE tenant = ?1"
+)
+_FORGET: Final = (
+    "DELETE FROM acceptances WHERE tenant = ?1"
+    " AND number <= (SELECT max(number) FROM acceptances WHERE tenant = ?1) - ?2"
+)
+_WHO: Final = (
+    "SELECT execution FROM acceptances WHERE tenant = ? AND digest = ?"
+    " GROUP BY execution ORDER BY min(number)"
+)
+
+
+def note(transaction: Transaction, key: ExecutionKey, consumed: Sequence[CloudEvent]) -> None:
+    """Notes that an execution accepts events. For one of some events, forgets the oldest of the tenant."""
+    digests = [digest_of(event) for event in consumed]
+    transaction.executemany(_NOTE, [(*key, digest) for digest in digests])
+    if any(digest[0] % _FORGET_EACH == 0 for digest in digests):
+        transaction.execute(_FORGET, (key.tenant, KEPT_ACCEPTANCES))
+
+
+def accepted_by(transaction: Transaction, tenant: str, event: CloudEvent) -> list[str]:
+    """The executions that accepted an event."""
+    return [execution for [execution] in transaction.execute(_WHO, (tenant, digest_of(event)))]
