@@ -57,6 +57,7 @@ def diagnosed(unspool, store_url):
             try:
                 if prepare is not None:
                     await prepare(store)
+                await beat(store, services, load)  # before the doctor looks
                 async with repeating(alive(store, services, load)):
                     return await asyncio.to_thread(unspool, "doctor", "--store", store_url, "--json")
             finally:
@@ -69,9 +70,13 @@ def diagnosed(unspool, store_url):
 
 async def alive(store, services, load):
     while True:
-        for service in services:
-            await store.heartbeat(service, load, Capacity(1, 10))
+        await beat(store, services, load)
         await asyncio.sleep(0.2)
+
+
+async def beat(store, services, load):
+    for service in services:
+        await store.heartbeat(service, load, Capacity(1, 10))
 
 
 async def start(store, id_="one"):
