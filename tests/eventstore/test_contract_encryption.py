@@ -266,6 +266,31 @@ async def test_a_caller_cannot_pass_a_payload_off_as_encrypted(store, raw, make)
     assert (await store.execution(make.key("two"))).pending_input == copied
 
 
+AMBIGUOUS = {SEALED: "third:AAAA"}
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_a_payload_that_looks_encrypted_is_one_like_others(adapter, keys, make, hands, encrypted):
+    child, text = make.start(make.key("child"), input=AMBIGUOUS), f"{SEALED}:third:AAAA"
+    async with opened(encrypting(adapter, keys("first") if encrypted else None)) as store:
+        await store.start(make.start(input=AMBIGUOUS, idempotency_key=text))
+        record = await store.execution(make.key())
+        assert (record.pending_input, record.idempotency_key) == (AMBIGUOUS, text)
+        [start] = await hands.messages(store)
+        assert (start.body.body["input"], start.body.body["idempotencyKey"]) == (AMBIGUOUS, text)
+        tasks = (make.task(arguments=AMBIGUOUS), make.task("r2"))
+        outgoing = (StartExecution(child), PublishEvent(make.event()))
+        await store.commit(make.commit(tasks=tasks, outgoing=outgoing, acknowledges=(start,)))
+        assert [each.body for each in await hands.tasks(store, 2)] == [*tasks]
+        await store.deliver_outgoing()
+        assert (await store.execution(child.key)).pending_input == AMBIGUOUS
+        assert [each.event for each in await store.published_events("default")] == [make.event()]
+        assert await store.text("default", await store.put_text("default", text)) == text
+        dead = await store.move_to_dead_letters((await hands.messages(store))[0], text, text)
+        letter = await store.dead_letter("default", dead)
+        assert (letter.error, letter.traceback, letter.body.body["input"]) == (text, text, AMBIGUOUS)
+
+
 async def test_a_key_is_added_without_a_restart(adapter, keys, make, tmp_path):
     ring = tmp_path / "ring"
     ring.write_text(keys("first").read_text())

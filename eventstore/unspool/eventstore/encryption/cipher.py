@@ -49,7 +49,8 @@ class Place(NamedTuple):
 class Cipher:
     """Encrypts with the first key of a ring, and decrypts with the key that a payload names.
 
-    An encrypted payload is a text: the id of the key, a colon, and nonce and ciphertext in base64.
+    An encrypted payload is a text: the id of the key, a colon, and nonce and ciphertext in base64. Without
+    a key before the colon, it is the payload itself in base64.
     """
 
     def __init__(self, ring: Callable[[], KeyRing], *, encrypts: bool) -> None:
@@ -59,7 +60,9 @@ class Cipher:
         self._aead = lru_cache(_DERIVED_KEYS)(_derived)
 
     def encrypt(self, data: bytes, place: Place) -> str:
-        """Encrypts a payload for its place."""
+        """Encrypts a payload for its place, or encodes it if this does not encrypt."""
+        if not self.encrypts:
+            return f":{b64encode(data).decode()}"
         key = self._ring().keys[0]
         nonce = os.urandom(_NONCE_BYTES)
         encrypted = self._aead(key, place.tenant, place.owner).encrypt(nonce, data, orjson.dumps([*place]))
@@ -73,6 +76,8 @@ class Cipher:
             DamagedPayload: it was changed, or belongs to another place.
         """
         id_, _, encoded = text.partition(":")
+        if not id_:
+            return _decoded(encoded, place)
         key = self._ring().key(id_)
         if key is None:
             raise KeyMissing(id_[:64], str(place), self._why_missing())
@@ -110,6 +115,13 @@ def ring_of(settings: EncryptionSettings) -> KeyRing:
         BadSetting: the file cannot be read or is not valid.
     """
     return KeyFile(Path(settings.keys_file)).ring() if settings.keys_file else NO_KEYS
+
+
+def _decoded(encoded: str, place: Place) -> bytes:
+    try:
+        return b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise DamagedPayload(f"the {place} is not base64: it was changed") from error
 
 
 def _derived(key: Key, tenant: str, owner: str) -> "AESGCM":

@@ -66,13 +66,13 @@ class EncryptedDeliveries:
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
         """See `DeadLetters`."""
-        if not self._payloads.encrypts:
-            return await self._inner.move_to_dead_letters(delivery, error, traceback)
-        body = self._payloads.seal_body(delivery.tenant, delivery.body)
-        sealed = cast("Delivery[Message]", delivery._replace(body=cast("Any", body)))
-        seal = self._payloads.seal_failure
+        body, sealed = delivery.body, self._payloads.sealed_failure
+        if self._payloads.must_seal_body(body):
+            body = self._payloads.seal_body(delivery.tenant, body)
         return await self._inner.move_to_dead_letters(
-            sealed, seal(delivery.key, error), seal(delivery.key, traceback)
+            cast("Delivery[Message]", delivery._replace(body=cast("Any", body))),
+            sealed(delivery.key, error),
+            sealed(delivery.key, traceback),
         )
 
     async def dead_letters(

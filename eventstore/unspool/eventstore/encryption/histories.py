@@ -33,17 +33,15 @@ class EncryptedHistories:
 
     async def start(self, start: Start) -> bool:
         """See `Histories`."""
-        return await self._inner.start(self._payloads.seal_start(start) if self._payloads.encrypts else start)
+        return await self._inner.start(self._sealed_start(start))
 
     async def commit_all(self, commits: Sequence[Commit]) -> list[Outcome]:
         """See `Histories`."""
-        if self._payloads.encrypts:
-            commits = [self._sealed_commit(commit) for commit in commits]
-        return await self._inner.commit_all(commits)
+        return await self._inner.commit_all([self._sealed_commit(commit) for commit in commits])
 
     async def commit(self, commit: Commit) -> Outcome:
         """See `Histories`."""
-        return await self._inner.commit(self._sealed_commit(commit) if self._payloads.encrypts else commit)
+        return await self._inner.commit(self._sealed_commit(commit))
 
     async def history(self, key: ExecutionKey, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """See `Histories`."""
@@ -101,8 +99,13 @@ class EncryptedHistories:
             [payloads.opened_event(key, event) for event in events],
         )
 
+    def _sealed_start(self, start: Start) -> Start:
+        return self._payloads.seal_start(start) if self._payloads.must_seal_start(start) else start
+
     def _sealed_commit(self, commit: Commit) -> Commit:
         payloads, tenant = self._payloads, commit.key.tenant
+        if not payloads.encrypts:
+            return self._with_ambiguous_sealed(commit)
         return replace(
             commit,
             events=tuple([payloads.seal_event(commit.key, event) for event in commit.events]),
@@ -110,6 +113,23 @@ class EncryptedHistories:
             messages=tuple([payloads.seal_message(tenant, message) for message in commit.messages]),
             outgoing=tuple([self._sealed_outgoing(tenant, each) for each in commit.outgoing]),
         )
+
+    def _with_ambiguous_sealed(self, commit: Commit) -> Commit:
+        """Replaces only the payloads that look encrypted. Nearly every commit has none."""
+        tenant, payloads = commit.key.tenant, self._payloads
+        if any(map(payloads.must_seal_task, commit.tasks)):
+            seal, must_seal = payloads.seal_task, payloads.must_seal_task
+            tasks = tuple([seal(tenant, task) if must_seal(task) else task for task in commit.tasks])
+            commit = replace(commit, tasks=tasks)
+        if commit.outgoing:
+            outgoing = tuple(map(self._with_ambiguous_start_sealed, commit.outgoing))
+            commit = replace(commit, outgoing=outgoing)
+        return commit
+
+    def _with_ambiguous_start_sealed(self, outgoing: Outgoing) -> Outgoing:
+        if isinstance(outgoing, StartExecution):
+            return StartExecution(self._sealed_start(outgoing.start))
+        return outgoing
 
     def _sealed_outgoing(self, tenant: str, outgoing: Outgoing) -> Outgoing:
         if isinstance(outgoing, StartExecution):

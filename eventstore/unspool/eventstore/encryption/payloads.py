@@ -2,6 +2,9 @@
 
 An encrypted JSON value is an object with one member, `$sealed`; an encrypted text begins with that word. What
 the store needs stays as it is: ids, kinds, statuses, times, tags, names of workflows, tasks, queues and runs.
+
+A plain payload that looks like an encrypted one is encoded in the same form, also without encryption. Else a
+caller who sends it could make every process wait for a key that nobody has.
 """
 
 from collections.abc import Mapping
@@ -111,6 +114,25 @@ class Payloads:
             return event
         return event._replace(data=self.opened(event.data, _event(key, event)))
 
+    def must_seal_start(self, start: Start) -> bool:
+        """Whether a start cannot be stored as it is."""
+        return self.encrypts or _looks_sealed(start.input, start.idempotency_key)
+
+    def must_seal_task(self, task: TaskRequest) -> bool:
+        """Whether work for an executor cannot be stored as it is."""
+        return self.encrypts or SEALED in task.arguments
+
+    def must_seal_body(self, body: Message | TaskRequest) -> bool:
+        """Whether the body of a delivery cannot be stored as it is."""
+        if isinstance(body, TaskRequest):
+            return self.must_seal_task(body)
+        start = body.kind is MessageKind.START
+        return self.encrypts or (start and _looks_sealed(body.body["input"], body.body.get("idempotencyKey")))
+
+    def must_seal_text(self, text: str) -> bool:
+        """Whether a text cannot be stored as it is."""
+        return self.encrypts or text.startswith(_SEALED_TEXT)
+
     def seal_start(self, start: Start) -> Start:
         """A request to start an execution."""
         name = start.idempotency_key
@@ -206,9 +228,9 @@ class Payloads:
         """The text of an external resource, decrypted."""
         return self.opened_text(text, _resource(tenant, sha256))
 
-    def seal_failure(self, key: ExecutionKey, text: str) -> str:
-        """An error or a traceback of a dead letter."""
-        return self.seal_text(text, Place("dead letter", *key))
+    def sealed_failure(self, key: ExecutionKey, text: str) -> str:
+        """An error or a traceback of a dead letter, encrypted if it must be."""
+        return self.seal_text(text, Place("dead letter", *key)) if self.must_seal_text(text) else text
 
     def opened_letter(self, letter: DeadLetter) -> DeadLetter:
         """A dead letter, decrypted."""
@@ -235,6 +257,10 @@ class Payloads:
 
 PLAIN_PAYLOADS: Final = Payloads(cipher_of(EncryptionSettings()))
 """Encrypts nothing, and has no key."""
+
+
+def _looks_sealed(value: Json, name: str | None) -> bool:
+    return is_sealed(value) or (name is not None and name.startswith(_SEALED_TEXT))
 
 
 def _event(key: ExecutionKey, event: Event) -> Place:
