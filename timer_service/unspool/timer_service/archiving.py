@@ -74,19 +74,15 @@ class Archive:
         Raises:
             ArchiveUnavailable: the file cannot be written.
         """
-        body, error, traceback = letter.body, letter.error, letter.traceback
-        if self._payloads.encrypts:
-            key = ExecutionKey(letter.tenant, letter.body.execution)
-            body = self._payloads.seal_body(letter.tenant, letter.body)
-            error, traceback = (self._payloads.seal_failure(key, text) for text in (error, traceback))
+        key = ExecutionKey(letter.tenant, letter.body.execution)
         document: dict[str, Json] = {
             "id": letter.id,
             "tenant": letter.tenant,
             "execution": letter.body.execution,
             "kind": "message" if isinstance(letter.body, Message) else "task",
-            "body": body._asdict(),
-            "error": error,
-            "traceback": traceback,
+            "body": self._payloads.sealed_body(letter.tenant, letter.body)._asdict(),
+            "error": self._payloads.sealed_failure(key, letter.error),
+            "traceback": self._payloads.sealed_failure(key, letter.traceback),
             "attempts": letter.attempts,
             "movedAt": rfc3339(letter.moved_at),
         }
@@ -105,9 +101,8 @@ class Archive:
             raise CorruptHistory(f"the history ends at event {last}, and should end at {record.version}")
         texts = {sha256: await self._store.text(record.key.tenant, sha256) for sha256 in sorted(hashes)}
         found = {sha256: text for sha256, text in texts.items() if text is not None}
-        if self._payloads.encrypts:
-            seal = self._payloads.seal_resource
-            found = {sha256: seal(record.key.tenant, sha256, text) for sha256, text in found.items()}
+        sealed = self._payloads.sealed_resource
+        found = {sha256: sealed(record.key.tenant, sha256, text) for sha256, text in found.items()}
         await self._blocking(file.complete, found)
 
     def _stored(self, record: ExecutionRecord, events: list[Event]) -> list[Event]:

@@ -66,9 +66,8 @@ class EncryptedDeliveries:
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
     ) -> str:
         """See `DeadLetters`."""
-        body, sealed = delivery.body, self._payloads.sealed_failure
-        if self._payloads.must_seal_body(body):
-            body = self._payloads.seal_body(delivery.tenant, body)
+        body = self._payloads.sealed_body(delivery.tenant, delivery.body)
+        sealed = self._payloads.sealed_failure
         return await self._inner.move_to_dead_letters(
             cast("Delivery[Message]", delivery._replace(body=cast("Any", body))),
             sealed(delivery.key, error),

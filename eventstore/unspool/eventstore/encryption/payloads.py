@@ -122,17 +122,6 @@ class Payloads:
         """Whether work for an executor cannot be stored as it is."""
         return self.encrypts or SEALED in task.arguments
 
-    def must_seal_body(self, body: Message | TaskRequest) -> bool:
-        """Whether the body of a delivery cannot be stored as it is."""
-        if isinstance(body, TaskRequest):
-            return self.must_seal_task(body)
-        start = body.kind is MessageKind.START
-        return self.encrypts or (start and _looks_sealed(body.body["input"], body.body.get("idempotencyKey")))
-
-    def must_seal_text(self, text: str) -> bool:
-        """Whether a text cannot be stored as it is."""
-        return self.encrypts or text.startswith(_SEALED_TEXT)
-
     def seal_start(self, start: Start) -> Start:
         """A request to start an execution."""
         name = start.idempotency_key
@@ -220,9 +209,9 @@ class Payloads:
         state = self._cipher.decrypt(text, Place("snapshot", *key, snapshot.version))
         return Snapshot(snapshot.version, state)
 
-    def seal_resource(self, tenant: str, sha256: str, text: str) -> str:
-        """The text of an external resource, which has a hash."""
-        return self.seal_text(text, _resource(tenant, sha256))
+    def sealed_resource(self, tenant: str, sha256: str, text: str) -> str:
+        """The text of an external resource, which has a hash, encrypted if it must be."""
+        return self.seal_text(text, _resource(tenant, sha256)) if self._must_seal_text(text) else text
 
     def opened_resource(self, tenant: str, sha256: str, text: str) -> str:
         """The text of an external resource, decrypted."""
@@ -230,7 +219,7 @@ class Payloads:
 
     def sealed_failure(self, key: ExecutionKey, text: str) -> str:
         """An error or a traceback of a dead letter, encrypted if it must be."""
-        return self.seal_text(text, Place("dead letter", *key)) if self.must_seal_text(text) else text
+        return self.seal_text(text, Place("dead letter", *key)) if self._must_seal_text(text) else text
 
     def opened_letter(self, letter: DeadLetter) -> DeadLetter:
         """A dead letter, decrypted."""
@@ -242,17 +231,26 @@ class Payloads:
             traceback=self.opened_text(letter.traceback, place),
         )
 
-    def seal_body(self, tenant: str, body: Message | TaskRequest) -> Message | TaskRequest:
-        """The body of a delivery."""
-        if isinstance(body, Message):
-            return self.seal_message(tenant, body)
-        return self.seal_task(tenant, body)
+    def sealed_body(self, tenant: str, body: Message | TaskRequest) -> Message | TaskRequest:
+        """The body of a delivery, encrypted if it must be."""
+        if not self._must_seal_body(body):
+            return body
+        return self.seal_message(tenant, body) if isinstance(body, Message) else self.seal_task(tenant, body)
 
     def opened_body(self, tenant: str, body: Message | TaskRequest) -> Message | TaskRequest:
         """The body of a delivery, decrypted."""
         if isinstance(body, Message):
             return self.opened_message(tenant, body)
         return self.opened_task(tenant, body)
+
+    def _must_seal_text(self, text: str) -> bool:
+        return self.encrypts or text.startswith(_SEALED_TEXT)
+
+    def _must_seal_body(self, body: Message | TaskRequest) -> bool:
+        if isinstance(body, TaskRequest):
+            return self.must_seal_task(body)
+        start = body.kind is MessageKind.START
+        return self.encrypts or (start and _looks_sealed(body.body["input"], body.body.get("idempotencyKey")))
 
 
 PLAIN_PAYLOADS: Final = Payloads(cipher_of(EncryptionSettings()))

@@ -14,8 +14,7 @@ class EncryptedTexts:
     async def put_text(self, tenant: str, text: str) -> str:
         """See `Texts`."""
         sha256 = sha256_of(text)
-        if self._payloads.must_seal_text(text):
-            text = self._payloads.seal_resource(tenant, sha256, text)
+        text = self._payloads.sealed_resource(tenant, sha256, text)
         await self._inner.put_content(tenant, sha256, text.encode())
         return sha256
 
