@@ -111,6 +111,17 @@ async def test_a_killed_executor_ends_its_commands(executor, request_command, tm
     await eventually(lambda: not runs(helper), "the helper process ends")
 
 
+async def test_a_killed_executor_ends_children_in_sessions_of_their_own(
+    executor, request_command, tmp_path, eventually
+) -> None:
+    file = tmp_path / "a"
+    await request_command(f"(setsid sh -c 'echo $$ >> {file}; exec sleep 600' &); sleep 600")
+    [pid] = await pids_of(file, 1, eventually)
+    executor.kill()
+    await eventually(lambda: not runs(pid), "the child ends")
+    await eventually(lambda: not names_in(tmp_path / "temporary"), "its directory is removed")
+
+
 async def test_commands_end_also_if_the_helper_process_was_killed_before(
     executor, request_command, tmp_path, eventually
 ) -> None:

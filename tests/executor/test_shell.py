@@ -223,10 +223,25 @@ async def test_a_background_child_that_holds_the_output_is_killed(shell, eventua
     await eventually(lambda: not runs(int(outcome.output)), "the background child is killed")
 
 
-async def test_a_child_in_a_session_of_its_own_is_not_awaited(shell) -> None:
-    outcome = await shell("setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2")
-    assert runs(int(outcome.output))
-    os.kill(int(outcome.output), 9)
+@pytest.mark.parametrize("escape", ["setsid", "cd / && setsid", "env -i setsid"])
+async def test_a_child_in_a_session_of_its_own_is_not_awaited_and_killed(shell, eventually, escape) -> None:
+    began = time.monotonic()
+    outcome = await shell(f"({escape} sh -c 'echo $$; exec sleep 600') & read -r _ < /dev/null; sleep 1")
+    assert time.monotonic() - began < 300
+    await eventually(lambda: not runs(int(outcome.output)), "the child is killed")
+
+
+async def test_a_cancelled_command_ends_with_a_child_in_a_session_of_its_own(
+    shell, tmp_path, eventually
+) -> None:
+    pid = tmp_path / "pid"
+    child = f"setsid sh -c 'echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600'"
+    task = asyncio.create_task(shell(f"({child} &); sleep 600"))
+    await eventually(pid.exists, "the child runs")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(lambda: not runs(int(pid.read_text())), "the child is killed")
 
 
 async def test_a_cancelled_command_ends_with_its_whole_group(shell, tmp_path, eventually) -> None:

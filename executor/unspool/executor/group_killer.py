@@ -3,8 +3,8 @@
 It reads lines from standard input: `+group ID` adds a process group, `-group ID` removes it from the list;
 `+directory PATH` and `-directory PATH` do the same for a directory, `+container ENGINE ID` and so on for a
 container; these values are in hexadecimal. When the parent dies, also by SIGKILL, the kernel closes the pipe.
-Then the helper sends SIGKILL to the groups and containers in its list and removes the directories. It imports
-only the standard library, so that it starts fast.
+Then the helper sends SIGKILL to the groups and containers in its list and to the processes of the
+directories, and removes the directories. It imports only what it needs, so that it starts fast.
 """
 
 import contextlib
@@ -16,6 +16,9 @@ from collections.abc import Iterable
 
 _REMOVE_SECONDS = 5.0
 """How long to retry the removal of a directory: a process that is being killed may still write to it."""
+
+_MOST_SEARCHES = 20
+"""How often to look for processes that start others while they are killed."""
 
 _ENGINE_SECONDS = 10.0
 """How long a container engine may take to kill a container."""
@@ -36,7 +39,46 @@ def main(lines: Iterable[bytes]) -> None:
         with contextlib.suppress(OSError):
             _kill_container(*bytes.fromhex(container.decode()).decode().split(" "))
     for directory in left[b"directory"]:
-        _remove(os.fsdecode(bytes.fromhex(directory.decode())))
+        path = os.fsdecode(bytes.fromhex(directory.decode()))
+        kill_processes_of(path)
+        _remove(path)
+
+
+def kill_processes_of(directory: str) -> None:
+    """Sends SIGKILL to the processes that work in a directory, or have it in their environment (Linux).
+
+    This finds a process that has left its group, such as one in a session of its own. The search is repeated
+    until it finds none, because a process may start others meanwhile.
+    """
+    for _ in range(_MOST_SEARCHES):
+        found = [pid for pid in _processes() if _belongs_to(pid, os.fsencode(directory))]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    """The ids of all processes but this one; none without `/proc`."""
+    try:
+        with os.scandir("/proc") as entries:
+            found = [int(entry.name) for entry in entries if entry.name.isdigit()]
+    except FileNotFoundError:
+        return []
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _belongs_to(pid: int, directory: bytes) -> bool:
+    try:
+        # Without pathlib, which takes long to import.
+        works_in = os.readlink(f"/proc/{pid}/cwd".encode()).removesuffix(b" (deleted)")  # noqa: PTH115
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+            environment = file.read()
+    except OSError:  # it has ended, or belongs to another user
+        return False
+    inside = works_in == directory or works_in.startswith(directory + b"/")
+    return inside or any(b"=" + directory + end in environment for end in (b"\0", b"/"))
 
 
 def _kill_container(engine: str, container: str) -> None:

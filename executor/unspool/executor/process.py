@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from subprocess import DEVNULL, PIPE
 from typing import Final, NamedTuple, cast
 
+from unspool.executor.group_killer import kill_processes_of
 from unspool.executor.process_groups import ProcessGroups
 from unspool.executor.process_output import Output, OutputTooLarge
 
@@ -89,6 +90,9 @@ async def run(
 ) -> ProcessResult:
     """Runs a script in a new session to its end, then kills the rest of its process group.
 
+    It also kills processes that have left the group: those that work in the directory, which belongs to this
+    script alone, or have it in their environment.
+
     Meanwhile the group is registered in `groups`, so that it is killed if this process dies. If the call is
     cancelled, it sends SIGTERM to the group, waits up to `kill_grace` seconds, and sends SIGKILL.
 
@@ -120,6 +124,7 @@ async def run(
         _signal_group(transport, signal.SIGKILL)
         try:
             await asyncio.wait({capture.exited}, timeout=_DRAIN_SECONDS)
+            await asyncio.to_thread(kill_processes_of, directory)
         finally:  # also when cancelled again
             groups.remove(transport.get_pid())
             transport.close()
