@@ -143,6 +143,7 @@ async def test_nothing_in_the_store_has_a_payload(
             assert run["output"] == {"result": word}
             assert (await api.get("/executions?tag=order:A-1"))["items"][0]["input"]["word"] == word
             await ended(api, "test/scheduled")
+            [child] = (await api.get(f"/executions?parent={run['id']}"))["items"]
         letter = await dead_letter(api, store, url, environment, word)
         assert word in letter["error"] + letter["traceback"]
         await api.post(f"/executions/{letter['execution']}/cancel", 202, json={"reason": word})
@@ -150,7 +151,7 @@ async def test_nothing_in_the_store_has_a_payload(
     assert b"test.heard" in written
     assert word.encode() not in written
 
-    key = ExecutionKey("default", run["id"])
+    key = ExecutionKey("default", child["id"])
     archive = RetentionSettings(
         rules="0s", dead_letters="0s", archive=str(tmp_path / "archive"), interval_seconds=0.1
     )
@@ -158,7 +159,7 @@ async def test_nothing_in_the_store_has_a_payload(
         async with asyncio.timeout(120):
             while await store.execution(key) is not None:
                 await asyncio.sleep(0.05)
-    files = list((tmp_path / "archive").rglob(f"{run['id']}.*"))
+    files = list((tmp_path / "archive").rglob(f"{child['id']}.*"))
     lines = gzip.decompress(files[0].read_bytes())
     assert b"workflow.completed" in lines
     assert word.encode() not in lines

@@ -10,7 +10,9 @@ from tests.eventstore.conftest import encrypting, keys_of
 
 from unspool.eventstore.consumers import SENDERS, Consumer
 from unspool.eventstore.encryption.key_ring import new_key
-from unspool.eventstore.encryption.payloads import SEALED
+from unspool.eventstore.encryption.payloads import SEALED, payloads_of
+from unspool.eventstore.encryption.settings import KEYS_VARIABLE
+from unspool.eventstore.encryption.store import EncryptedStore
 from unspool.eventstore.errors import DamagedPayload, KeyMissing, StoreUnavailable
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import (
@@ -308,3 +310,18 @@ async def test_a_key_is_added_without_a_restart(adapter, keys, make, tmp_path):
                     break
                 except KeyMissing:
                     await asyncio.sleep(0.1)
+
+
+async def test_a_process_that_only_decrypts_writes_plain_payloads(store, adapter, keys, make):
+    await store.start(make.start(input=PAYLOAD))
+    await store.commit(make.commit(events=secret_events(1)))
+    environment = {KEYS_VARIABLE: str(keys("first")), "UNSPOOL_ENCRYPTION_DECRYPT_ONLY": "true"}
+    careful = EncryptedStore(adapter.make(adapter.clock), payloads_of(environment))
+    await careful.open()
+    await careful.commit(make.commit(after=1, events=secret_events(1, after=1)))
+    assert await careful.history(make.key()) == list(secret_events())
+    await careful.close()
+    async with opened(adapter) as plain:
+        first, second = await plain.history(make.key())
+    assert SEALED in first.data
+    assert second == secret_events()[1]

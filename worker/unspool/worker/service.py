@@ -165,6 +165,7 @@ class WorkerService:
 
     async def _receive(self) -> None:
         while True:
+            await self._leave_to_others()
             free = await self._free()
             delayed = self._threads.waiting()
             # Slow expressions use capacity for a long time, so a part of it stays free for other tenants.
@@ -178,6 +179,13 @@ class WorkerService:
             if received:
                 self._metrics.received(received, self._clock.now())
                 self._put(received)
+
+    async def _leave_to_others(self) -> None:
+        """Pauses if keys of payloads are missing, and another worker, which may have them, is free."""
+        if self._store.missing_keys():
+            others = partial(self._store.others_free, self._consumer)
+            if await retry_until_available(others):
+                await asyncio.sleep(_WAIT_SECONDS)
 
     @property
     def _capacity(self) -> int:
