@@ -128,6 +128,8 @@ async def test_diagrams_timelines_and_counts(client: AsyncClient) -> None:
     assert (timeline.execution, timeline.status) == ("it", "completed")
     assert [run["name"] for run in timeline.runs] == ["hello"]
     assert timeline.start is not None
+    [short] = [each async for each in client.executions(status="completed", summary=True)]
+    assert (short.id, short.input, short.output) == ("it", None, None)
     counts = await client.counts()
     assert counts.executions["completed"] == 1
     assert await client.findings("shop/greet") == []

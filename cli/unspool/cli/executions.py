@@ -41,7 +41,7 @@ def executions() -> None:
 async def list_(criteria: ExecutionFilter, limit: int, place: Place, as_json: bool) -> None:
     """List executions, newest first; with an --id that ends with * in the order of the ids."""
     async with opened_target(place) as target:
-        found = await target.executions(criteria, limit)
+        found = await target.executions(criteria, limit, summary=not as_json)
     if as_json:
         for execution in found:
             print_line(execution)

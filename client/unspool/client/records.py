@@ -72,7 +72,7 @@ class Execution:
             id=json["id"],
             workflow=Workflow.of(json["workflow"]),
             status=json["status"],
-            input=json["input"],
+            input=json.get("input"),
             output=json.get("output"),
             error=json.get("error"),
             created_at=datetime.fromisoformat(json["createdAt"]),

@@ -115,6 +115,7 @@ class Client:
         id: str | None = None,
         parent: str | None = None,
         tags: Mapping[str, str] | None = None,
+        summary: bool = False,
         page_size: int = 100,
     ) -> Iterator[Execution]:
         """Yields the executions that match all filters, the newest first, as `AsyncClient.executions`."""
@@ -126,6 +127,7 @@ class Client:
             id=id,
             parent=parent,
             tags=tags,
+            summary=summary,
             page_size=page_size,
         )
         return self._loop.iterate(found)

@@ -54,7 +54,7 @@ async def _executions(target: Target, arguments: Arguments, _report: Report) -> 
         criteria = read_filter(texts, SystemClock().now())
     except BadFilter as error:
         raise CommandError(str(error)) from None
-    found = await target.executions(criteria, arguments.get("limit", 20))
+    found = await target.executions(criteria, arguments.get("limit", 20), summary=True)
     return Answer({"items": [_summary(each) for each in found]})
 
 

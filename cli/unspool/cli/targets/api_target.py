@@ -123,10 +123,12 @@ class ApiTarget(ApiOperation):
             raise await self._not_deployed(new.workflow) from None
         return Started(started.document, started.accepted)
 
-    async def executions(self, criteria: ExecutionFilter, limit: int) -> list[JsonObject]:
+    async def executions(
+        self, criteria: ExecutionFilter, limit: int, *, summary: bool = False
+    ) -> list[JsonObject]:
         """As the port says."""
         found: list[JsonObject] = []
-        async with aclosing(_matching(self._client, criteria, limit)) as executions:
+        async with aclosing(_matching(self._client, criteria, limit, summary=summary)) as executions:
             async for execution in executions:
                 found.append(execution.document)
                 if len(found) == limit:
@@ -192,7 +194,9 @@ def _of(id_: str) -> Iterator[None]:
         yield
 
 
-def _matching(client: AsyncClient, criteria: ExecutionFilter, limit: int) -> AsyncGenerator[Execution, None]:
+def _matching(
+    client: AsyncClient, criteria: ExecutionFilter, limit: int, *, summary: bool
+) -> AsyncGenerator[Execution, None]:
     workflow = None if criteria.workflow is None else "/".join(criteria.workflow)
     return client.executions(
         status=sorted(criteria.statuses),
@@ -202,6 +206,7 @@ def _matching(client: AsyncClient, criteria: ExecutionFilter, limit: int) -> Asy
         id=criteria.id if criteria.id_prefix is None else f"{criteria.id_prefix}*",
         parent=criteria.parent,
         tags=criteria.tags,
+        summary=summary,
         page_size=min(limit, _MOST_PER_PAGE),
     )
 

@@ -112,8 +112,10 @@ class Executions(Protocol):
         """
         ...
 
-    async def executions(self, criteria: ExecutionFilter, limit: int) -> list[JsonObject]:
-        """Returns the executions that match, the newest first."""
+    async def executions(
+        self, criteria: ExecutionFilter, limit: int, *, summary: bool = False
+    ) -> list[JsonObject]:
+        """Returns the executions that match, the newest first; a summary has neither input nor output."""
         ...
 
     async def execution(self, id_: str, *, wait: float = 0.0) -> JsonObject:
