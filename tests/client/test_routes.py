@@ -20,6 +20,7 @@ METHODS = {
     "getWorkflow": AsyncClient.definition,
     "getDiagram": AsyncClient.diagram,
     "getFindings": AsyncClient.findings,
+    "checkInput": AsyncClient.check_input,
     "getStatistics": AsyncClient.statistics,
     "listExecutions": AsyncClient.executions,
     "countExecutions": AsyncClient.counts,
@@ -36,6 +37,7 @@ METHODS = {
     "retryExecution": AsyncClient.retry,
     "publishEvents": AsyncClient.publish,
     "streamPublishedEvents": AsyncClient.published_events,
+    "getPublishedEvent": AsyncClient.published_event,
     "listFunctions": AsyncClient.functions,
     "listServices": AsyncClient.services,
     "listSchedules": AsyncClient.schedules,
@@ -96,6 +98,8 @@ async def test_published_events_are_streamed_and_resumed(api: Api, client: Async
             break
     first = await waiting
     assert first.event["type"] == "paid"
+    received = await client.published_event(first.id)
+    assert (received.event["id"], received.accepted_by) == (first.event["id"], [])
     await stream.aclose()
     await client.publish({**PAID, "id": "later"})
     resumed = client.published_events(after=first.id, source="/bank")
@@ -133,6 +137,7 @@ async def test_diagrams_timelines_and_counts(client: AsyncClient) -> None:
     counts = await client.counts()
     assert counts.executions["completed"] == 1
     assert await client.findings("shop/greet") == []
+    assert await client.check_input("shop/greet", {"name": 7}) == []
     statistics = await client.statistics("shop/greet:1.0.0")
     assert (statistics.executions, statistics.success_rate, statistics.open) == (1, 1.0, 0)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 
 from unspool.client.connection import Request, path_of
-from unspool.client.operation_records import PublishedEvent, Schedule
+from unspool.client.operation_records import PublishedEvent, Reception, Schedule
 from unspool.client.records import Json
 from unspool.client.requests import Requests, short_pause
 
@@ -49,6 +49,14 @@ class EventMethods(Requests):
                         after = frame.id
                         yield PublishedEvent(frame.id, orjson.loads(frame.data))
             await short_pause()
+
+    async def published_event(self, id: str) -> Reception:
+        """Returns a published event by its id in the stream, with who accepted it and who nearly did.
+
+        Raises:
+            NotFound: the store does not have it any more.
+        """
+        return Reception.of(await self._get("events", id))
 
     async def schedules(self) -> list[Schedule]:
         """Lists the schedules of the deployed workflows."""

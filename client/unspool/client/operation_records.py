@@ -109,6 +109,35 @@ class PublishedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Reception:
+    """A published event, with who accepted it and who nearly did."""
+
+    id: str
+    """Its place in the stream of the tenant."""
+    event: Mapping[str, Json]
+    """The CloudEvent."""
+    accepted_by: list[Mapping[str, Json]]
+    """The executions and schedules that accepted it (docs/api.md)."""
+    near_misses: list[Mapping[str, Json]]
+    """Tasks that listen now, whose filter it does not meet."""
+    document: Mapping[str, Json] = field(repr=False, compare=False)
+    """The whole answer."""
+
+    @classmethod
+    def of(cls, json: Mapping[str, Json]) -> "Reception":
+        """Reads it from JSON."""
+        return cls(json["position"], json["event"], json["acceptedBy"], json["nearMisses"], json)
+
+
+class InputProblem(NamedTuple):
+    """A place of an input that does not match the schema of a workflow."""
+
+    pointer: str
+    """A JSON pointer into the input."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a check finds in a definition."""
 

@@ -13,8 +13,10 @@ from unspool.client.operation_records import (
     DeadLetter,
     Finding,
     Function,
+    InputProblem,
     Key,
     PublishedEvent,
+    Reception,
     Schedule,
     System,
 )
@@ -78,6 +80,10 @@ class Client:
     def diagram(self, workflow: str | Workflow) -> str:
         """Returns the diagram of a definition, as SVG."""
         return self._loop.run(self._client.diagram(workflow))
+
+    def check_input(self, workflow: str | Workflow, input: Json) -> list[InputProblem]:
+        """Checks an input against the schema of a definition; starts nothing. Returns what does not match."""
+        return self._loop.run(self._client.check_input(workflow, input))
 
     def statistics(self, workflow: str | Workflow) -> Statistics:
         """Returns figures of the newest executions of a workflow, of all its versions or of one."""
@@ -187,6 +193,10 @@ class Client:
     ) -> Iterator[PublishedEvent]:
         """Yields events as they are published, without end, as `AsyncClient.published_events`."""
         return self._loop.iterate(self._client.published_events(type=type, source=source, after=after))
+
+    def published_event(self, id: str) -> Reception:
+        """Returns a published event by its id in the stream, with who accepted it and who nearly did."""
+        return self._loop.run(self._client.published_event(id))
 
     def schedules(self) -> list[Schedule]:
         """Lists the schedules of the deployed workflows."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import orjson
 
 from unspool.client.connection import Request, path_of
-from unspool.client.operation_records import Finding
+from unspool.client.operation_records import Finding, InputProblem
 from unspool.client.records import Json, Statistics, Workflow
 from unspool.client.requests import Requests, named
 
@@ -63,3 +63,11 @@ class WorkflowMethods(Requests):
         path = path_of("workflows", ref.namespace, ref.name, "statistics")
         request = Request("GET", path, {"version": ref.version or None}, safe=True)
         return Statistics.of(await self._api.json(request))
+
+    async def check_input(self, workflow: str | Workflow, input: Json) -> list[InputProblem]:
+        """Checks an input against the schema of a definition; starts nothing. Returns what does not match."""
+        ref = named(workflow)
+        path = path_of("workflows", ref.namespace, ref.name, ref.version or "latest", "input-check")
+        request = Request("POST", path, {}, orjson.dumps({"input": input}), safe=True)
+        problems = (await self._api.json(request))["problems"]
+        return [InputProblem(each["pointer"], each["message"]) for each in problems]
