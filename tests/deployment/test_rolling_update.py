@@ -48,7 +48,8 @@ async def test_it_loses_nothing(rollout: Rollout, own_redis: RedisServer, jq: Jq
             stops = await asyncio.gather(*(rollout.update(name) for name in services))
             updated.set()
         assert len(parcels.started) > 8  # some met each replacement
-        await parcels.check(seconds=120)
+        await parcels.completed(seconds=120)
+        parcels.check_effects()
         await ticking.pause()
         assert [letter async for letter in client.dead_letters()] == []
     await rollout.stop()
