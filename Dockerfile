@@ -13,7 +13,7 @@ ENV PATH=/opt/unspool/bin:$PATH PYTHONUNBUFFERED=1 UNSPOOL_METRICS_PORT=9464
 # The number shows an orchestrator that the user is not root.
 USER 10001:10001
 WORKDIR /tmp
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request as request; request.urlopen(f'http://127.0.0.1:{os.environ[\"UNSPOOL_METRICS_PORT\"]}/health/ready', timeout=4)"]
 ENTRYPOINT ["unspool"]
 CMD ["--help"]
