@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,13 +93,16 @@ async def kill(started: Running) -> None:
         await started.process.wait()
 
 
-async def answers(url: str, started: Running, seconds: float = 90) -> str:
+async def answers(url: str, started: Running) -> str:
     """Waits until an address answers 200; returns the text. Fails if the process ends."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(seconds):  # perhaps on a busy machine
+    deadline, last = time.monotonic() + 240, "nothing"  # many processes start, perhaps on a busy machine
+    async with aiohttp.ClientSession() as session:
         while True:
             assert started.process.returncode is None, started.log.read_text()
+            assert time.monotonic() < deadline, f"{url} answers {last}\n{started.log.read_text()}"
             with contextlib.suppress(aiohttp.ClientConnectionError):
                 async with session.get(url) as response:
+                    last = await response.text()
                     if response.status == 200:
-                        return await response.text()
-            await asyncio.sleep(0.05)
+                        return last
+            await asyncio.sleep(0.1)

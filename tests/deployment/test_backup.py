@@ -104,7 +104,7 @@ async def all_services(url: str, log: Path) -> AsyncIterator[AsyncClient]:
         await kill(running)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_backup_under_load_is_a_state_from_which_everything_continues(
     stores: Stores, tmp_path: Path, jq: JqPool
 ) -> None:
@@ -120,7 +120,7 @@ async def test_a_backup_under_load_is_a_state_from_which_everything_continues(
                 in_backup = len(parcels.started)
                 await _until(lambda: len(parcels.started) > in_backup + 5)
                 lost.set()
-            await client.result(parcels.started[-1], timeout=120)  # its effects are not in the backup
+            await client.result(parcels.started[-1], timeout=240)  # its effects are not in the backup
         called = set(ledger.arrivals.first())
         ledger.arrivals.clear()
         await asyncio.to_thread(stores.restore)
@@ -129,7 +129,7 @@ async def test_a_backup_under_load_is_a_state_from_which_everything_continues(
                 await client.execution(parcels.started[-1])
             parcels.client = client
             await parcels.start_again()
-            await parcels.completed(seconds=120)
+            await parcels.completed(seconds=240)
             parcels.check_effects()
             assert called & set(
                 ledger.arrivals.first()
@@ -143,6 +143,6 @@ async def test_a_backup_under_load_is_a_state_from_which_everything_continues(
 
 
 async def _until(condition) -> None:  # type: ignore[no-untyped-def] # any callable
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         while not condition():
             await asyncio.sleep(0.02)

@@ -136,7 +136,7 @@ async def _healthy(port: int, started: Running) -> None:
     [check] = re.findall(r"^HEALTHCHECK [^\n]*\\\n\s+CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     python, *arguments = json.loads(check)
     assert python == "python"
-    async with asyncio.timeout(90):  # six processes start, perhaps on a busy machine
+    async with asyncio.timeout(240):  # six processes start, perhaps on a busy machine
         while True:
             assert started.process.returncode is None, started.log.read_text()
             checking = await asyncio.create_subprocess_exec(
@@ -148,6 +148,7 @@ async def _healthy(port: int, started: Running) -> None:
                 return
 
 
+@pytest.mark.timeout(300)
 async def test_its_services_become_healthy_and_run_a_workflow(composed_redis: str, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"

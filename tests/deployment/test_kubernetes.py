@@ -179,6 +179,7 @@ def test_autoscaling_changes_deployments_that_exist() -> None:
         assert re.fullmatch(patch["target"]["name"], target)
 
 
+@pytest.mark.timeout(300)
 async def test_probes_and_metrics_of_services_that_run(redis_database: str, tmp_path: Path) -> None:
     """Each service runs with the environment of its pod. Probes answer, and queries of KEDA find values."""
     shown = await asyncio.gather(

@@ -30,7 +30,7 @@ async def rollout(own_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Rollo
     await rollout.end()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_it_loses_nothing(rollout: Rollout, own_redis: RedisServer, jq: JqPool) -> None:
     services, ledger = ("worker", "executor", "timer", "api"), Ledger()
     store = await open_store(own_redis.url, {})
@@ -48,7 +48,7 @@ async def test_it_loses_nothing(rollout: Rollout, own_redis: RedisServer, jq: Jq
             stops = await asyncio.gather(*(rollout.update(name) for name in services))
             updated.set()
         assert len(parcels.started) > 8  # some met each replacement
-        await parcels.completed(seconds=120)
+        await parcels.completed(seconds=240)
         parcels.check_effects()
         await ticking.pause()
         assert [letter async for letter in client.dead_letters()] == []
