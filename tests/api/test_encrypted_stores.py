@@ -157,7 +157,7 @@ async def test_nothing_in_the_store_has_a_payload(
     )
     async with retention(RetentionService(store, archive, payloads=payloads_of(environment))):
         async with asyncio.timeout(120):
-            while await store.execution(key) is not None:
+            while await store.execution(key) or (await store.dead_letters("default")).items:
                 await asyncio.sleep(0.05)
     files = list((tmp_path / "archive").rglob(f"{child['id']}.*"))
     lines = gzip.decompress(files[0].read_bytes())
