@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.dashboard.conftest import REFUSE, SLEEP, Server, Watched, visitor
+from tests.dashboard.test_start_form import NESTED
 
-VIEWS = ("/", "/workflows", "/schedules", "/events?publish=1", "/dead-letters", "/system")
+VIEWS = ("/", "/?parent=none", "/workflows", "/schedules", "/events?publish=1", "/dead-letters", "/system")
 
 CONTRAST = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -48,8 +49,11 @@ CONTRAST = """() => {
 async def test_text_has_enough_contrast(browser: Browser, server: Server, scheme: str) -> None:
     faulted = await server.start(await server.deploy(REFUSE), wait=20)
     waiting = await server.start(await server.deploy(SLEEP))
+    nested = await server.deploy(NESTED)
     pages = (
         *VIEWS,
+        f"/workflows/{nested}",
+        f"/workflows/{nested}?tab=start",
         *(f"/executions/{faulted}?tab={tab}&at=2" for tab in ("tasks", "timeline", "events", "state")),
     )
     async with visitor(browser, Watched(server.url), color_scheme=scheme) as page:
