@@ -11,14 +11,13 @@ from unspool.eventstore.sqlite.connection_thread import Transaction
 
 _FORGET_EACH: Final = 16
 
+# The newest number by ORDER BY: SQLite would look for `max` in all rows of the tenant here.
+_NEWEST: Final = "(SELECT number FROM acceptances WHERE tenant = ?1 ORDER BY number DESC LIMIT 1)"
 _NOTE: Final = (
-    "INSERT INTO acceptances (tenant, number, digest, execution)"
-    " SELECT ?1, coalesce(max(number), 0) + 1, ?3, ?2 FROM acceptances WHERE tenant = ?1"
+    "INSERT INTO acceptances (tenant, number, digest, execution)"  # noqa: S608 - our own text
+    f" VALUES (?1, coalesce({_NEWEST}, 0) + 1, ?3, ?2)"
 )
-_FORGET: Final = (
-    "DELETE FROM acceptances WHERE tenant = ?1"
-    " AND number <= (SELECT max(number) FROM acceptances WHERE tenant = ?1) - ?2"
-)
+_FORGET: Final = f"DELETE FROM acceptances WHERE tenant = ?1 AND number <= {_NEWEST} - ?2"  # noqa: S608 - our own text
 _WHO: Final = (
     "SELECT execution FROM acceptances WHERE tenant = ? AND digest = ?"
     " GROUP BY execution ORDER BY min(number)"
