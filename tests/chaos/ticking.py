@@ -91,6 +91,7 @@ class Ticking:
         state = await self._state()
         assert state.paused
         wanted = derived_ids(state, self.milliseconds)
+        await self._all_started(len(wanted))
         deadline = time.monotonic() + BOUND
         await asyncio.gather(*(completed(self.store, key, deadline) for key in wanted))
         records = await executions_of(self.store, REF)
@@ -100,6 +101,13 @@ class Ticking:
         for key in wanted:
             await check_execution(self.store, key, plan, {}, "workflow.completed")
         return len(wanted)
+
+    async def _all_started(self, count: int) -> None:
+        """Waits for the starts that are in the outbox: a relay takes over those of a killed worker."""
+        deadline = time.monotonic() + BOUND
+        while (found := len(await retry_until_available(partial(executions_of, self.store, REF)))) < count:
+            assert time.monotonic() < deadline, f"{count - found} occurrences of {count} were lost"
+            await asyncio.sleep(0.2)
 
     async def _state(self) -> ScheduleState:
         state = await retry_until_available(partial(current_schedule, self.store, SCHEDULE))
