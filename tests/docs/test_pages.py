@@ -14,7 +14,17 @@ FOLLOWED = [
     ROOT / f"docs/{name}.md"
     for name in (
         *("index", "getting-started", "access", "api", "checks", "cli", "client", "editors", "encryption"),
-        *("events", "functions", "mcp", "retention", "runs", "schedules", "testing", "tracing"),
+        *(
+            "events",
+            "expressions",
+            "functions",
+            "mcp",
+            "retention",
+            "runs",
+            "schedules",
+            "testing",
+            "tracing",
+        ),
     )
 ]
 """A page is listed here when its commands may run on any machine."""
