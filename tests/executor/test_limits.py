@@ -15,9 +15,9 @@ from unspool.eventstore.settings import BadSetting
 from unspool.eventstore.texts import sha256_of
 from unspool.executor.egress import AddressRefused
 from unspool.executor.handlers import default_handlers
-from unspool.executor.limits.limits import Limits
+from unspool.executor.limits.limits import Limits, NotMade
 from unspool.executor.limits.rules import rule_of, rules_of
-from unspool.executor.outcome import Completed, Faulted, Rejected
+from unspool.executor.outcome import Completed, Faulted
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_context import current
 
@@ -162,7 +162,7 @@ async def test_calls_fail_with_the_one_that_tried_the_host(waiting):
             raise ConnectionRefusedError
 
     results = await asyncio.gather(*(call() for _ in range(3)), return_exceptions=True)
-    assert [type(result) for result in results] == [ConnectionRefusedError, Rejected, Rejected]
+    assert [type(result) for result in results] == [ConnectionRefusedError, NotMade, NotMade]
     assert (results[1].error.status, results[1].error.title) == (503, "Host unavailable")
 
 
@@ -222,6 +222,11 @@ async def test_attempts_of_one_call_are_one_failure(unused_tcp_port):
 
 def publication(port: int, protocol: str = "http") -> tuple[TaskRequest, TextsInMemory]:
     """A task that publishes at a broker, and the texts that it needs."""
+    return asyncapi(port, protocol, {"message": {"payload": {}}})
+
+
+def asyncapi(port: int, protocol: str, call: dict[str, object]) -> tuple[TaskRequest, TextsInMemory]:
+    """A task that calls an AsyncAPI document, and the texts that it needs."""
     described = {
         "asyncapi": "3.0.0",
         "servers": {"main": {"host": f"127.0.0.1:{port}", "protocol": protocol}},
@@ -234,7 +239,7 @@ def publication(port: int, protocol: str = "http") -> tuple[TaskRequest, TextsIn
         "$kind": "asyncapi",
         "$documents": {"document": {"uri": "file:api.json", "sha256": sha256_of(text)}},
         "operation": "send",
-        "message": {"payload": {}},
+        **call,
     }
     return TaskRequest("e1", "r1", "/do/0/call", "call", arguments), texts
 
@@ -262,6 +267,23 @@ async def test_publications_fail_with_the_one_that_tried_the_broker(unused_tcp_p
         outcomes = await asyncio.gather(
             *(handlers["asyncapi"](request, task_context(texts)) for _ in range(3))
         )
+
+    assert [outcome.error.type.rpartition("/")[2] for outcome in outcomes] == ["communication"] * 3
+    assert sum("this call was not made" in outcome.error.detail for outcome in outcomes) == 2
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("protocol", ["http", "ws", "redis", "mqtt", "nats", "amqp"])
+async def test_subscriptions_fail_with_the_one_that_tried_the_broker(store, unused_tcp_port, protocol):
+    settings = ExecutorSettings(circuit_failures=1, circuit_seconds=0.1)
+    limits = {"since": 0, "place": 0, "processed": 0, "amount": 1}
+    request, texts = asyncapi(unused_tcp_port, protocol, {"subscription": limits})
+    for text in texts.values():
+        await store.put_text("default", text)
+    context = replace(task_context(), store=store)
+    async with default_handlers(settings) as handlers:
+        await handlers["asyncapi"](request, context)
+        outcomes = await asyncio.gather(*(handlers["asyncapi"](request, context) for _ in range(3)))
 
     assert [outcome.error.type.rpartition("/")[2] for outcome in outcomes] == ["communication"] * 3
     assert sum("this call was not made" in outcome.error.detail for outcome in outcomes) == 2

@@ -458,3 +458,23 @@ async def test_a_task_that_waits_for_a_limit_leaves_its_slot_to_others(engine, s
     await engine.ask("c")
     assert (await engine.result("c")).body["output"] == "c"
     free.set()
+
+
+async def test_a_task_that_waits_for_two_things_in_turn_gets_no_slot_back(engine, serve, eventually) -> None:
+    free, waiting = asyncio.Event(), []
+
+    async def work(request: TaskRequest, context: TaskContext) -> Outcome:
+        if request.run == "a":
+            with context.parked("messages of a broker"):
+                with context.parked("the limit of the broker"):
+                    pass
+                waiting.append(request.run)
+                await free.wait()
+        return Completed(request.run)
+
+    serve(work, concurrency=1)
+    await engine.ask("a")
+    await eventually(lambda: waiting == ["a"], "it waits again for messages")
+    await engine.ask("b")
+    assert (await engine.result("b")).body["output"] == "b"
+    free.set()

@@ -67,13 +67,14 @@ class _Running:
     @contextlib.contextmanager
     def parked(self, why: str) -> Iterator[None]:
         """See `TaskContext.parked`."""
-        before, self.waits = self.progress.value, True
+        before, waited = self.progress.value, self.waits
+        self.waits = True
         self.progress.report({"waitsFor": why})
         self.on_parked()
         try:
             yield
         finally:
-            self.waits = False
+            self.waits = waited
             self.progress.report(before)
 
     def stop(self, reason: _StopReason) -> None:

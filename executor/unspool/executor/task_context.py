@@ -57,7 +57,7 @@ class TaskContext:
     Raises `ValueError` if it is larger than 4096 bytes, and `TypeError` if it is not JSON."""
     parked: Callable[[str], AbstractContextManager[None]]
     """Frees the slot of the task while the context is open, because the task only waits. Takes what it waits
-    for, which becomes its progress."""
+    for, which becomes its progress. Can be used inside itself."""
     deadline: float | None = None
     """When the task is cancelled, in the time of the event loop; None if it has no timeout."""
 

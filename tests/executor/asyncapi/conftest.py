@@ -142,6 +142,17 @@ class Services:
         assert last.type == "workflow.faulted", last.data
         return last.data["error"]
 
+    async def waits_for(self, key: ExecutionKey, what: str) -> None:
+        """Waits until a task of an execution reports what it waits for."""
+
+        async def reported() -> bool:
+            events = await self.store.history(key)
+            return any(e.data.get("progress") == {"waitsFor": what} for e in events)
+
+        async with asyncio.timeout(SECONDS):
+            while not await reported():
+                await asyncio.sleep(0.01)
+
     async def received(self, key: ExecutionKey, count: int) -> None:
         """Waits until an execution has so many messages."""
 

@@ -205,3 +205,18 @@ async def test_many_messages_are_sent_together(services: Services, redis_databas
         events = [e for e in await services.store.history(key) if e.type == "messages.received"]
         assert len(events) < 250
     await peer.close()
+
+
+async def test_a_subscription_waits_for_the_limit_of_its_broker(services: Services):
+    text = workflow("{consume: {amount: 1}}")
+    async with serving(WebSocket()) as server, services.node(UNSPOOL_LIMITS="127.0.0.1=1/h"):
+        first = await services.start(text, server.document)
+        await server.subscribed()
+        second = await services.start(text, server.document)
+        limit = f"the limit of 127.0.0.1:{server.port}"
+        await services.waits_for(second, limit)
+        assert len(server.connections) == 1
+        await services.store.send(second.tenant, Message(MessageKind.CANCEL, second.id, {}))
+        await services.ended(second)
+        await server.send(number(1))
+        assert numbered(await services.output(first)) == [1]

@@ -19,6 +19,7 @@ from unspool.executor.brokers.port import (
     BrokerError,
     NotPossible,
     NotReached,
+    Server,
     Subscriber,
     Subscription,
 )
@@ -82,7 +83,10 @@ class AsyncApiCall:
         @asynccontextmanager
         async def connect() -> AsyncIterator[Subscription]:
             async with AsyncExitStack() as stack:
-                async with asyncio.timeout(settings.broker_timeout_seconds):
+                async with (
+                    self._limited(target.server),
+                    asyncio.timeout(settings.broker_timeout_seconds),
+                ):
                     broker = await stack.enter_async_context(self._connected(target))
                     subscription = await stack.enter_async_context(
                         broker.subscribe(target.channel, subscriber)
@@ -101,19 +105,24 @@ class AsyncApiCall:
         seconds = self._services.settings.broker_timeout_seconds
         server, whole = target.server, asyncio.timeout(seconds)
         try:
-            async with self._services.outbound.call(server.host, server.port) as answered:
-                try:
-                    async with whole, self._connected(target) as broker:
-                        await broker.publish(target.channel, message)
-                except BrokerError as error:
-                    if not isinstance(error, NotReached | NotPossible):
-                        answered()
-                    raise
+            async with self._limited(server), whole, self._connected(target) as broker:
+                await broker.publish(target.channel, message)
         except (BrokerError, OSError) as error:
             if whole.expired():
                 detail = f"{server.label} did not take the message within {seconds:g} s"
                 raise Rejected(errors.timeout(detail)) from None
             raise Rejected(broker_failure(server, error)) from None
+
+    @asynccontextmanager
+    async def _limited(self, server: Server) -> AsyncIterator[None]:
+        """Waits until the limits of a broker let a call begin. An error that it sends is an answer."""
+        async with self._services.outbound.call(server.host, server.port) as answered:
+            try:
+                yield
+            except BrokerError as error:
+                if not isinstance(error, NotReached | NotPossible):
+                    answered()
+                raise
 
     @asynccontextmanager
     async def _connected(self, target: Target) -> AsyncIterator[Broker]:

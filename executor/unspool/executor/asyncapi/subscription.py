@@ -6,6 +6,7 @@ message with an id of the broker is then recognised.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from unspool.executor.brokers.port import (
     Subscription,
 )
 from unspool.executor.egress import AddressRefused
+from unspool.executor.limits.limits import NotMade
 from unspool.executor.task_context import TaskContext
 
 MOST_MESSAGES: Final = 100
@@ -52,7 +54,7 @@ _MOST_FAILURES: Final = 5
 _PAUSES: Final = (0.5, 10.0)
 
 ConnectSubscription = Callable[[], AbstractAsyncContextManager[Subscription]]
-"""Connects to the broker and subscribes. Raises `BrokerError` or `OSError`."""
+"""Connects to the broker and subscribes. Raises `BrokerError`, `OSError` or `NotMade`."""
 
 
 @dataclass(slots=True)
@@ -104,18 +106,20 @@ class MessageConsumer:
 
         Raises:
             BrokerError: the broker does not give messages, or does no longer.
+            NotMade: another call has tried the broker, without an answer.
             OSError: there is no connection.
         """
         await retry_until_available(self._consumption.catch_up)
         clock = asyncio.get_running_loop().time
         while not self._consumption.ended:
-            began = clock()
+            began = math.inf
             try:
                 async with connect() as subscription:
+                    began = clock()
                     await self._consume(subscription)
             except _LASTING:
                 raise
-            except (BrokerError, OSError):
+            except (BrokerError, OSError, NotMade):
                 self._works = self._works or clock() - began > _WORKS_SECONDS
                 self._failures += 1
                 if not self._works or self._failures > _MOST_FAILURES:

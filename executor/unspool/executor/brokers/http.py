@@ -47,7 +47,7 @@ _KEPT_BODY_BYTES: Final = 64 * 1024
 @asynccontextmanager
 async def connected(server: Server, outbound: Outbound) -> AsyncIterator["HttpBroker"]:
     """Uses the connections of the executor's HTTP calls."""
-    yield HttpBroker(server, outbound.session)
+    yield HttpBroker(server, outbound)
 
 
 def url_of(server: Server, channel: Channel, scheme: str) -> URL:
@@ -89,9 +89,10 @@ async def client_errors() -> AsyncIterator[None]:
 class HttpBroker:
     """A server that takes or gives messages by HTTP."""
 
-    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+    def __init__(self, server: Server, outbound: Outbound) -> None:
         self._server = server
-        self._session = session
+        self._outbound = outbound
+        self._session = outbound.session
         self._scheme = "https" if server.tls else "http"
 
     async def publish(self, channel: Channel, message: OutboundMessage) -> None:
@@ -115,9 +116,12 @@ class HttpBroker:
 
     @asynccontextmanager
     async def subscribe(self, channel: Channel, subscriber: Subscriber) -> AsyncIterator[Subscription]:
-        """See `Broker`."""
+        """See `Broker`. The first response may come with the first message, so a connection shows before that
+        whether the server can be reached.
+        """
         method = _method(channel.options.get("method"), "GET")
         url = url_of(self._server, channel, self._scheme)
+        await self._outbound.reachable_address(self._server.host, self._server.port)
         messages = _Messages(self._session, method, url, self._server, subscriber)
         try:
             yield messages

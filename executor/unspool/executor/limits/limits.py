@@ -29,6 +29,10 @@ NOT_REACHED: Final = (OSError, TimeoutError)
 """Exceptions of a call to which the host gave no answer."""
 
 
+class NotMade(Rejected):
+    """A call was not made, because the one that tried the host got no answer."""
+
+
 @dataclass(slots=True)
 class _Target:
     """What is known of one target."""
@@ -65,7 +69,7 @@ class Limits:
         Yields a function for a call that raises another exception: it says that the target has answered.
 
         Raises:
-            Rejected: the host does not answer; the call was not made.
+            NotMade: the host does not answer.
         """
         state = self._target(target)
         state.calls += 1
@@ -91,7 +95,7 @@ class Limits:
         except HostUnavailable:
             self._metrics.refused()
             detail = f"{target} does not answer; this call was not made"
-            raise Rejected(communication(detail, title="Host unavailable", status=503)) from None
+            raise NotMade(communication(detail, title="Host unavailable", status=503)) from None
 
     async def _wait_for_rate(self, target: str) -> None:
         rule = rule_of(self._rules, target) if self._rules else None
