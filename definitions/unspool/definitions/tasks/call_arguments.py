@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from unspool.definitions.authentication import needs_token
+from unspool.definitions.authentication import Descriptor, needs_token, without_parameter
 from unspool.definitions.authentication_policy import without_templates
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
@@ -90,16 +90,27 @@ def _taken(policy: Json, place: Path, texts: SecretTexts) -> Json:
     return taken
 
 
-def authentication_of(
+def authorization_of(
     written: dict[str, Json], context: CompileContext, path: Path = ("authentication",)
 ) -> Evaluable | None:
-    """Returns the policy in the arguments of a call, for `$authorization`; None if there is none.
+    """Returns what the other expressions of a call read as `$authorization`; None if it has no policy.
 
     Raises:
         TaskNotCompilable: a name in `use` does not exist.
     """
     policy = member_at(written, path)
-    return None if policy is None else context.template(with_secrets(_resolved(policy, context)))
+    return None if policy is None else authorization_by(_resolved(policy, context), context)
+
+
+def authorization_by(policy: Json, context: CompileContext) -> Evaluable:
+    """Returns what expressions outside of the arguments read as `$authorization` by a policy.
+
+    A policy that reads secrets can be evaluated only for the arguments: the rest is in the history.
+    """
+    compiled = context.template(with_secrets(policy))
+    if "secrets" in compiled.variables:
+        return context.template(without_parameter(policy))
+    return Descriptor(compiled)
 
 
 def _resolved(policy: Json, context: CompileContext) -> Json:

@@ -11,7 +11,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import DurationTemplate, Evaluable
 from unspool.definitions.resource import ResourceReference
 from unspool.definitions.resource_reference import document_reference
-from unspool.definitions.tasks.call_arguments import authentication_of, compile_arguments
+from unspool.definitions.tasks.call_arguments import authorization_of, compile_arguments
 from unspool.definitions.tasks.iterator import Iterator, compile_iterator
 from unspool.definitions.tasks.request import Arguments, Request
 
@@ -73,12 +73,12 @@ def compile_asyncapi_call(task: dict[str, Json], context: CompileContext) -> Req
     documents = {"document": document_reference(written["document"]["endpoint"], context)}
     sent = {name: value for name, value in written.items() if name not in {"document", SUBSCRIPTION}}
     arguments = compile_arguments(sent, context)
+    authorization = authorization_of(sent, context)
     if SUBSCRIPTION not in written:
-        policy = authentication_of(sent, context)
-        return Request(KIND, arguments, policy, documents=documents, returns_input=True)
+        return Request(KIND, arguments, authorization, documents=documents, returns_input=True)
     subscription = written[SUBSCRIPTION]
     filtered = _with_filter(arguments, subscription.get("filter"), context)
-    request = Request(KIND, filtered, documents=documents)
+    request = Request(KIND, filtered, authorization, documents=documents)
     return _subscribe(request, subscription, context.at("with", SUBSCRIPTION))
 
 

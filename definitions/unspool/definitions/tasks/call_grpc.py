@@ -5,7 +5,7 @@ from typing import Final
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource_reference import proto_reference
-from unspool.definitions.tasks.call_arguments import authentication_of, compile_arguments
+from unspool.definitions.tasks.call_arguments import authorization_of, compile_arguments
 from unspool.definitions.tasks.request import Request
 
 KIND: Final = "grpc"
@@ -28,7 +28,7 @@ def compile_grpc_call(task: dict[str, Json], context: CompileContext) -> Request
         members[TLS] = tls
     arguments = compile_arguments(members, context, policies=[_POLICY])
     documents = {PROTO: proto_reference(written[PROTO]["endpoint"], context)} if PROTO in written else {}
-    return Request(KIND, arguments, authentication_of(members, context, _POLICY), documents=documents)
+    return Request(KIND, arguments, authorization_of(members, context, _POLICY), documents=documents)
 
 
 def _written_tls(task: dict[str, Json]) -> Json:

@@ -10,7 +10,8 @@ from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.secret_arguments import SecretTexts, with_secrets
+from unspool.definitions.secret_arguments import SecretTexts
+from unspool.definitions.tasks.call_arguments import authorization_by
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
@@ -54,6 +55,5 @@ def compile_http_call(task: dict[str, Json], context: CompileContext) -> Request
     rest = context.template(texts.taken(members, ""))
     reads = rest.variables.union(*(part.variables for part in (uri, authentication) if part is not None))
     evaluated = HttpArguments(uri, authentication, rest, reads)
-    return Request(
-        KIND, texts.arguments(evaluated), None if policy is None else context.template(with_secrets(policy))
-    )
+    authorization = None if policy is None else authorization_by(policy, context)
+    return Request(KIND, texts.arguments(evaluated), authorization)

@@ -4,7 +4,7 @@ from typing import Final
 
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.json_value import Json
-from unspool.definitions.tasks.call_arguments import authentication_of, compile_arguments
+from unspool.definitions.tasks.call_arguments import authorization_of, compile_arguments
 from unspool.definitions.tasks.request import Request
 
 KIND: Final = "mcp"
@@ -16,4 +16,4 @@ def compile_mcp_call(task: dict[str, Json], context: CompileContext) -> Request:
     """Compiles a `call: mcp` task. Raises `TaskNotCompilable`."""
     written = task["with"]
     arguments = compile_arguments(written, context, policies=(), endpoints=(_ENDPOINT,))
-    return Request(KIND, arguments, authentication_of(written, context, (*_ENDPOINT, "authentication")))
+    return Request(KIND, arguments, authorization_of(written, context, (*_ENDPOINT, "authentication")))

@@ -44,8 +44,8 @@ class Request:
     kind: str
     """The kind of the handler, such as `http`."""
     arguments: Arguments
-    authentication: Evaluable | None = None
-    """The authentication policy (`$authorization`)."""
+    authorization: Evaluable | None = None
+    """What expressions outside of the arguments read as `$authorization`."""
     detached: bool = False
     """Whether the workflow does not wait for it. Then its output is its input."""
     returns_input: bool = False

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from unspool.definitions import errors
-from unspool.definitions.authentication import descriptor
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
 from unspool.definitions.expression_places import described
 from unspool.definitions.expressions import NOW, ExpressionError, holds, json_size
@@ -180,11 +179,13 @@ def _secrets(_: Scope) -> Json:
 def _authorization(scope: Scope) -> Json:
     """The authentication of the task's call (inventory E7, K8); null before the input is ready."""
     body = scope.builder.task_of(scope.run).body
-    policy = body.authentication if isinstance(body, Request) else None
-    if policy is None or scope.run.phase is Phase.CREATED:
+    request = body.request if isinstance(body, Subscribe) else body
+    if not isinstance(request, Request) or scope.run.phase is Phase.CREATED:
+        return None
+    if request.authorization is None:
         return None
     own = scope._replace(names={**scope.names, "authorization": None})
-    return descriptor(own.evaluate(policy, scope.run.input))
+    return own.evaluate(request.authorization, scope.run.input)
 
 
 _ARGUMENTS: Final[Mapping[str, Callable[[Scope], Json]]] = {
