@@ -20,6 +20,17 @@ settings.register_profile("unspool", deadline=None)
 settings.register_profile("planted", deadline=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("unspool")
 
+_ROOT = Path(__file__).parents[1]
+_ONCE = ("tests/dashboard", "tests/deployment", "tests/docs", "tests/api/test_conformance.py")
+"""Tests of JavaScript, deployment files, pages and the description of the API. They take minutes."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(_ROOT).as_posix().startswith(_ONCE):
+            item.add_marker("once")
+
 
 class RedisServer:
     """A redis-server process in its own folder, with an append-only file."""

@@ -1,6 +1,5 @@
 """Every page does what it says: its commands run in order, and print what it shows."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,12 +37,7 @@ NOT_RUN = [
     block for page in pages() for block in blocks(page) if block.language in RUN and not _is_run(block)
 ]
 
-once = pytest.mark.skipif(
-    Path(sys.prefix).name != ".venv", reason="the tests on one version of Python, in .venv, follow the pages"
-)
 
-
-@once
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
@@ -51,7 +45,6 @@ def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
         reader.follow(block)
 
 
-@once
 @pytest.mark.timeout(900)
 def test_a_newcomer_follows_tutorial_and_readme(clone: Path, make_reader: MakeReader) -> None:
     for page in FOR_NEWCOMERS:
