@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.api.views import everything_shown
+from tests.api.views import EXECUTION, everything_shown
 
 from unspool.cli.node import Node
 from unspool.definitions.masking import MASKED
@@ -139,3 +139,75 @@ async def test_executions_that_wait_and_dead_letters(store_url, running_api) -> 
     assert f"cannot send {{'method': 'post', 'body': {{'number': '{MASKED}'}}" in whole["error"]
     assert MASKED in whole["traceback"]
     assert "dead letter" in why["sentence"]
+
+
+LISTENING = """\
+document: {dsl: '1.0.3', namespace: test, name: NAME, version: '1.0.0', metadata: {unspool: {mask: MASK}}}
+do:
+  - paid:
+      listen:
+        to:
+          one: {with: {type: paid}, correlate: {number: {from: .data.number, expect: '${ .card.number }'}}}
+"""
+
+
+async def test_a_search_finds_no_execution_by_a_value_that_may_be_masked(store_url, running_api) -> None:
+    store = await open_store(store_url, {})
+    async with running_api(store) as api, Node(store, store_url, environment={}):
+        for name, mask in (("open", "[]"), ("masked", "[/card/number, /keys/number]")):
+            await api.deploy(LISTENING.replace("NAME", name).replace("MASK", mask))
+            body = {"id": name, "input": {"card": {"number": CANARY}}}
+            await api.post(f"/workflows/test/{name}/executions", 202, json=body)
+        async with asyncio.timeout(60):
+            while (await api.get("/counts"))["executions"]["waiting"] < 2:
+                await asyncio.sleep(0.05)
+        found = await api.get(f"/executions?correlation={CANARY}")
+        shown = [str(await api.get(f"/executions/masked{view}")) for view in EXECUTION]
+    await store.close()
+    assert [each["id"] for each in found["items"]] == ["open"]
+    assert CANARY not in "".join(shown)
+
+
+FAILING = """\
+document: {dsl: '1.0.3', namespace: test, name: failing, version: '1.0.0', metadata: {unspool: {mask: [/error/detail]}}}
+do:
+  - fail: {raise: {error: {type: 'https://example.com/e', status: 400, detail: '${ .number }'}}}
+"""
+
+
+async def test_lifecycle_events_show_what_the_history_shows(store_url, running_api) -> None:
+    store = await open_store(store_url, {})
+    environment = {"UNSPOOL_LIFECYCLE_EVENTS": "true"}
+    async with running_api(store) as api, Node(store, store_url, environment=environment):
+        await api.deploy(FAILING)
+        # Anybody may publish an event of this type; it need not have the data of one.
+        forged = {"specversion": "1.0", "id": "1", "type": "io.serverlessworkflow.x", "data": CANARY[::-1]}
+        for source in ("/test/failing/1.0.0", "/test//1.0.0", "/a/b/c"):
+            await api.post("/events", 202, json={**forged, "source": source})
+        body = {"id": "one", "input": {"number": CANARY}}
+        await api.post("/workflows/test/failing/executions?wait=60", 200, json=body)
+        real = await store.published_events("default", limit=50)
+        [faulted] = [each for each in real if each.event["type"].endswith(".workflow.faulted.v1")]
+        shown = await api.get(f"/events/{faulted.position}")
+        stream = await streamed_events(api, len(real), before=real[0].position)
+    await store.close()
+    assert faulted.event["data"]["error"]["detail"] == CANARY
+    assert shown["event"]["data"]["error"]["detail"] == MASKED
+    assert CANARY not in stream
+    assert stream.count(CANARY[::-1]) >= 2
+    assert stream.count(MASKED) == 2
+
+
+async def streamed_events(api: Any, count: int, before: str) -> str:
+    """The stream of published events after a position, up to the newest of so many."""
+    text = ""
+    headers = {"Last-Event-ID": before}
+    async with (
+        asyncio.timeout(60),
+        api.session.get(f"{api.url}/api/v1/events/stream", headers=headers) as response,
+    ):
+        async for line in response.content:
+            text += line.decode()
+            if text.count("\ndata:") >= count - 1 and not line.strip():
+                break
+    return text

@@ -1,6 +1,7 @@
 """Executions that listen for events with a value of a correlation.
 
 The store has only digests of such values. They are computed from the value, for each shape of subscriptions.
+An execution whose definition masks values is not found: a caller could test guesses of what it hides.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ _SHAPES: Final = 1_000
 
 
 async def correlated(call: Call, text: str, criteria: ExecutionFilter, limit: int) -> list[ExecutionRecord]:
-    """Returns the executions that a filter matches and that expect a value, newest first.
+    """Returns the executions without a mask that a filter matches and that expect a value, newest first.
 
     Args:
         call: the request.
@@ -43,7 +44,8 @@ async def correlated(call: Call, text: str, criteria: ExecutionFilter, limit: in
     keys = [key for value in _values(text) for key in keys_of_correlation(shapes, value)]
     ids = await call.store.listening(call.tenant, _MOST, keys)
     records = await asyncio.gather(*(call.store.execution(ExecutionKey(call.tenant, id_)) for id_ in ids))
-    found = [record for record in records if record is not None and fits(record, criteria)]
+    fitting = [record for record in records if record is not None and fits(record, criteria)]
+    found = [record for record in fitting if not await call.store.masks(record)]
     return sorted(found, key=lambda record: Place.of(record, criteria), reverse=True)[:limit]
 
 

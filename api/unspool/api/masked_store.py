@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from unspool.api.masked_lifecycle import masked_lifecycle, workflow_of_lifecycle
 from unspool.definitions.document import load
 from unspool.definitions.json_value import Json
 from unspool.definitions.masking import MASKED, Mask, mask_of
@@ -20,6 +21,7 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.listing import ExecutionFilter, Page
 from unspool.eventstore.passed_calls import PassedCalls
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.published_events import PublishedEvent
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Loaded, Message, WorkflowRef
 from unspool.worker.definition_cache import DefinitionCache
 
@@ -58,8 +60,6 @@ class MaskedStore(PassedCalls):
         self.put_snapshot = inner.put_snapshot
         self.send = inner.send
         self.publish = inner.publish
-        self.published_events = inner.published_events
-        self.published_event = inner.published_event
         self.move_to_dead_letters = inner.move_to_dead_letters
 
     def _pass_deliveries(self, inner: EventStore) -> None:
@@ -115,6 +115,22 @@ class MaskedStore(PassedCalls):
         letter = await self._inner.dead_letter(tenant, id)
         return None if letter is None else await self._masked_letter(letter)
 
+    async def published_events(
+        self, tenant: str, *, after: str | None = None, limit: int = 100
+    ) -> list[PublishedEvent]:
+        """See `EventBus`. Lifecycle events have the mask of the execution that they tell of."""
+        page = await self._inner.published_events(tenant, after=after, limit=limit)
+        return [await self._masked_lifecycle(tenant, each) for each in page]
+
+    async def published_event(self, tenant: str, position: str) -> PublishedEvent | None:
+        """See `EventBus`."""
+        found = await self._inner.published_event(tenant, position)
+        return None if found is None else await self._masked_lifecycle(tenant, found)
+
+    async def masks(self, record: ExecutionRecord) -> bool:
+        """Whether any value of an execution may be masked."""
+        return bool(await self._mask_for(record.key.tenant, record.workflow))
+
     async def masked(self, record: ExecutionRecord) -> ExecutionRecord:
         """The record of an execution, masked."""
         mask = await self._mask_for(record.key.tenant, record.workflow)
@@ -134,6 +150,11 @@ class MaskedStore(PassedCalls):
     async def _masked_letter(self, letter: DeadLetter) -> DeadLetter:
         mask = await self._mask_of(ExecutionKey(letter.tenant, letter.body.execution))
         return masked_letter(mask, letter) if mask else letter
+
+    async def _masked_lifecycle(self, tenant: str, published: PublishedEvent) -> PublishedEvent:
+        workflow = workflow_of_lifecycle(published.event)
+        mask = NO_MASK if workflow is None else await self._mask_for(tenant, workflow)
+        return published._replace(event=masked_lifecycle(mask, published.event)) if mask else published
 
     async def _mask_of(self, key: ExecutionKey) -> Mask:
         """The mask of an execution. One that does not exist has none."""
