@@ -123,8 +123,8 @@ async def test_a_summary_has_no_payloads(api):
     listed = {item["id"]: item for item in (await api.get("/executions?view=summary"))["items"]}
 
     assert {name: {*whole[name]} - {*listed[name]} for name in whole} == {
-        first: {"input"},
-        second: {"input", "output"},
+        first: {"input", "by"},
+        second: {"input", "by", "output"},
     }
     assert listed[first]["error"] == whole[first]["error"]
     await api.get("/executions?view=short", 422)

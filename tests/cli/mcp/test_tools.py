@@ -226,3 +226,20 @@ def test_schemas_that_a_tool_cannot_have(schema):
     assert len(json.dumps(described.schema)) < 1_000
     assert "\x1b" not in described.title
     assert len(described.title) <= 1_000
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1 << 64, "does not fit 64 bits"),
+        (json.loads("[" * 120 + "]" * 120), "nested deeper"),
+    ],
+)
+async def test_arguments_that_no_store_can_keep_are_refused(store, value, said):
+    async with agent_of(ALL) as agent:
+        for name, arguments in (
+            ("start_shop_count", {"input": value}),
+            ("publish_event", {"event": {"source": "/a", "type": "b", "data": value}}),
+        ):
+            assert said in await agent.call(name, arguments, fails=True)
+    assert sum(count.number for count in (await store.count_executions("default")).values()) == 0

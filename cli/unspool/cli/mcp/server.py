@@ -17,7 +17,7 @@ from unspool.cli.exits import CommandError
 from unspool.cli.mcp import operating, reading, starting
 from unspool.cli.mcp.allowed import Allowed
 from unspool.cli.mcp.answers import refusal, result_of
-from unspool.cli.mcp.tool import Answer, Arguments, Report, UnspoolTool
+from unspool.cli.mcp.tool import Answer, Arguments, Report, UnspoolTool, check_json
 from unspool.cli.targets.port import Target
 from unspool.client import ClientError
 from unspool.eventstore.api_keys import Scope
@@ -93,6 +93,7 @@ class UnspoolServer:
 
         scopes, arguments = self._callers.scopes(context), call.arguments or {}
         try:
+            check_json(arguments)
             return result_of(await self._answer(call.name, arguments, scopes, report))
         except (CommandError, ClientError, StoreError, ValueError) as error:
             return refusal(str(error))

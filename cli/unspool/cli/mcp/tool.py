@@ -1,5 +1,6 @@
 """What a tool is: its description for agents, and what it does."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +11,7 @@ from mcp.types import Tool, ToolAnnotations
 from unspool.cli.exits import CommandError
 from unspool.cli.targets.port import Target
 from unspool.definitions.json_value import Json
+from unspool.eventstore import strict_json
 from unspool.eventstore.api_keys import Scope
 
 Arguments = Mapping[str, Json]
@@ -66,6 +68,19 @@ class UnspoolTool:
         for error in jsonschema_rs.Draft202012Validator(self.input_schema).iter_errors(dict(arguments)):
             place = "/".join(map(str, error.instance_path)) or "the arguments"
             raise CommandError(f"{place}: {error.message[:500]}")
+
+
+def check_json(arguments: Arguments) -> None:
+    """Checks that a store can keep arguments as they are, as the API checks the body of a request.
+
+    Raises:
+        CommandError: they have an infinite number, half of a surrogate pair, an integer of more than 64
+            bits, or too many levels.
+    """
+    try:
+        strict_json.parse(json.dumps(dict(arguments)).encode())
+    except strict_json.BadJson as problem:
+        raise CommandError(f"the JSON of the arguments {problem}") from None
 
 
 @dataclass(frozen=True, slots=True)
