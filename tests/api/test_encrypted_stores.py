@@ -246,3 +246,27 @@ async def test_views_without_the_key_say_which_is_missing(
             "UNSPOOL_ENCRYPTION_KEYS_FILE is not set"
         )
     await locked.close()
+
+
+async def test_a_list_has_executions_that_cannot_be_read(
+    url: str, environment: dict[str, str], running_api: Any
+) -> None:
+    """One execution whose key is missing does not hide the others."""
+    store = await open_store(url, environment)
+    async with running_api(store) as api, Node(store, url, environment=environment):
+        await api.deploy(CHILD)
+        path = "/workflows/test/child/executions?wait=60"
+        await api.post(path, 200, json={"id": "locked", "input": {"word": "x"}})
+    await store.close()
+    readable = await open_store(url, {})
+    async with running_api(readable) as api, Node(readable, url, environment={}):
+        await api.post(path, 200, json={"id": "plain", "input": {"word": "y"}})
+        for view, hidden in (("full", {"input": {"word": "y"}, "output": {"word": "y"}}), ("summary", {})):
+            items = (await api.get(f"/executions?view={view}"))["items"]
+            shown = {item["id"]: item for item in items}
+            assert shown["plain"].items() >= hidden.items()
+            assert shown["locked"]["status"] == "completed"
+            if view == "full":
+                assert "the key 'first'" in shown["locked"]["error"]["detail"]
+                assert shown["locked"]["error"]["status"] == 503
+    await readable.close()

@@ -14,7 +14,7 @@ from unspool.api.correlations import correlated
 from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
-from unspool.api.representations import describe, start_conflict, summarize
+from unspool.api.representations import describe, listed, start_conflict
 from unspool.api.waiting import why
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
@@ -93,7 +93,7 @@ async def start(call: Call) -> Response:
 
 async def list_executions(call: Call) -> Response:
     """Returns a page of executions, newest first."""
-    described = _view(call)
+    summary = _is_summary(call)
     try:
         filter_ = read_filter(_filter_texts(call), call.services.clock.now())
     except BadFilter as error:
@@ -102,24 +102,22 @@ async def list_executions(call: Call) -> Response:
     correlation = call.parameter("correlation")
     if correlation is not None:
         found = await correlated(call, correlation, filter_, limit)
-        return json_response({"items": [await described(call.store, each) for each in found], "next": None})
+        shown: Json = [await listed(call.store, each, summary=summary) for each in found]
+        return json_response({"items": shown, "next": None})
     try:
         page = await call.store.executions(call.tenant, filter_, limit=limit, cursor=call.parameter("cursor"))
     except ValueError:
         raise HttpProblem(422, "the cursor must be the `next` of a page of this list") from None
-    items = await asyncio.gather(*(described(call.store, record) for record in page.items))
+    items = await asyncio.gather(*(listed(call.store, record, summary=summary) for record in page.items))
     return json_response({"items": items, "next": page.cursor})
 
 
-def _view(call: Call) -> Callable[[EventStore, ExecutionRecord], Awaitable[dict[str, Json]]]:
-    """Returns how the items of a list are described."""
-    try:
-        return _VIEWS[call.parameter("view")]
-    except KeyError:
-        raise HttpProblem(422, "view must be full or summary") from None
-
-
-_VIEWS: Final = {None: describe, "full": describe, "summary": summarize}
+def _is_summary(call: Call) -> bool:
+    """Returns whether the items of a list have no data."""
+    view = call.parameter("view")
+    if view not in {None, "full", "summary"}:
+        raise HttpProblem(422, "view must be full or summary")
+    return view == "summary"
 
 
 def _filter_texts(call: Call) -> FilterTexts:

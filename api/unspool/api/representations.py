@@ -8,6 +8,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
+from unspool.eventstore.errors import CorruptHistory, KeyMissing
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.operations import LiveConsumer
@@ -136,6 +137,22 @@ async def summarize(store: Histories, record: ExecutionRecord) -> dict[str, Json
     described = execution_json(record, None, None, ending)
     del described["input"], described["by"]
     return described
+
+
+async def listed(store: Histories, record: ExecutionRecord, *, summary: bool = False) -> dict[str, Json]:
+    """Returns an execution as an item of a list, which one that cannot be read must not break.
+
+    Such an item has an `error` of the status 503 or 500, and no input or output.
+    """
+    try:
+        return await (summarize if summary else describe)(store, record)
+    except (KeyMissing, CorruptHistory) as problem:
+        status = 503 if isinstance(problem, KeyMissing) else 500
+        described = execution_json(record, None, None, None)
+        if summary:
+            del described["input"], described["by"]
+        error = {"type": "about:blank", "title": "Not readable", "status": status, "detail": str(problem)}
+        return {**described, "error": error}
 
 
 async def input_of(store: Histories, record: ExecutionRecord) -> Json:

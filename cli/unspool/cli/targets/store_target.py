@@ -10,7 +10,7 @@ from typing import Final, Self
 from unspool.api import waiting
 from unspool.api.masked_store import MaskedStore
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
-from unspool.api.representations import describe, function_json, start_conflict, summarize
+from unspool.api.representations import describe, function_json, listed, start_conflict
 from unspool.cli.deployed import Named, deployed
 from unspool.cli.documents import deploy_document, identity, listening
 from unspool.cli.exits import CommandError
@@ -145,12 +145,11 @@ class StoreTarget(StoreOperation):
     ) -> list[JsonObject]:
         """As the port says. Without a named store also those in the files of runs."""
         found: list[tuple[ExecutionRecord, JsonObject]] = []
-        shown_as = summarize if summary else describe
         async with aclosing(each_store(self._place)) as stores:
             async for store in stores:
                 views = MaskedStore(store)
                 records = await list_all(views, self._tenant, criteria, limit)
-                shown = await asyncio.gather(*(shown_as(views, record) for record in records))
+                shown = await asyncio.gather(*(listed(views, record, summary=summary) for record in records))
                 found += zip(records, shown, strict=True)
         found.sort(key=lambda pair: execution_search.Place.of(pair[0], criteria), reverse=True)
         return [execution for _, execution in found[:limit]]
