@@ -36,7 +36,10 @@ def pool() -> DescriptorPool:
 
 
 class Greeter:
-    """Greets by name. A name can be a command: `status NOT_FOUND text`, `wait`, `large 1000`, `private`."""
+    """Greets by name. A name can be a command: `status NOT_FOUND text`, `wait`, `large 1000`, `private`.
+
+    A chat ends after the name `bye`.
+    """
 
     def __init__(self) -> None:
         service = pool().FindServiceByName(SERVICE)
@@ -102,6 +105,8 @@ class Greeter:
     ) -> AsyncIterator[Any]:
         async for request in requests:
             yield await self.say_hello(request, context)
+            if request.name == "bye":
+                return
 
     async def _wait(self) -> None:
         self.waiting += 1

@@ -499,6 +499,15 @@ class TestStreams:
         outcome = await call("Chat", [{"name": "Ada"}, {"name": "status DATA_LOSS x"}])
         assert kind(outcome) == ("communication", 500)
 
+    async def test_a_server_may_end_a_stream_before_it_has_all_messages(self, call) -> None:
+        more = [{"name": "Mary"}] * 50
+        for _ in range(5):  # the messages are sent while the server ends the call, in any order
+            outcome = await call("Chat", [{"name": "Ada"}, {"name": "bye"}, *more])
+            assert outcome == Completed([{"message": "Hello Ada"}, {"message": "Hello bye"}])
+            outcome = await call("Chat", [{"name": "Ada"}, {"name": "status NOT_FOUND nobody"}, *more])
+            assert kind(outcome) == ("communication", 404)
+            assert "nobody" in error_of(outcome)["detail"]
+
     async def test_all_answers_together_have_a_largest_size(self, call) -> None:
         outcome = await call("SayHellos", {"name": "Ada 20000"})
         assert error_of(outcome)["title"] == "Response too large"

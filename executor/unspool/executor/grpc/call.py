@@ -20,6 +20,7 @@ from unspool.executor.grpc.protoc import Protoc, main_of
 from unspool.executor.grpc.reflection import Reflection
 from unspool.executor.grpc.remote import Metadata, Remote
 from unspool.executor.grpc.schema import Method, Schema, schema_of
+from unspool.executor.grpc.server_status import ServerStatus
 from unspool.executor.grpc.target import target_of
 from unspool.executor.kinds import HandlerServices
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
@@ -119,15 +120,21 @@ class _Exchange:
         multicallable = _multicallable(channel, method)
         requests = self.requests if method.streams_requests else self.requests[0]
         answer = multicallable(requests, timeout=seconds, metadata=metadata)
-        if not method.streams_responses:
-            return [await answer]
+        status, received = ServerStatus(answer), list[bytes]()
         try:
-            return await self._collected(answer)
+            if not method.streams_responses:
+                return [await answer]
+            await self._collect(answer, received)
+        except grpc.aio.AioRpcError as raised:
+            if (error := status.of(raised)) is not None:
+                raise error from None
+            if not method.streams_responses:
+                raise
         finally:
-            answer.cancel()  # it has no effect after the end of the stream
+            answer.cancel()  # it has no effect after the end of the call
+        return received
 
-    async def _collected(self, answer: AsyncIterator[bytes]) -> list[bytes]:
-        received: list[bytes] = []
+    async def _collect(self, answer: AsyncIterator[bytes], received: list[bytes]) -> None:
         size = 0
         async for message in answer:
             received.append(message)
@@ -135,7 +142,6 @@ class _Exchange:
             if size > self.most_bytes:
                 detail = f"{self.method.name} answered with more than {self.most_bytes} bytes"
                 raise Rejected(errors.communication(detail, title="Response too large"))
-        return received
 
 
 def _multicallable(channel: grpc.aio.Channel, method: Method) -> Any:

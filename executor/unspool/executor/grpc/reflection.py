@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from unspool.definitions.spelling import shown
 from unspool.executor.grpc.proto_files import MOST_FILES
 from unspool.executor.grpc.remote import Metadata, Remote
 from unspool.executor.grpc.schema import BadDescriptors, Schema, full_name_of, schema_of_files
+from unspool.executor.grpc.server_status import ServerStatus
 from unspool.executor.outcome import Rejected
 
 _PATHS: Final = tuple(
@@ -29,6 +31,7 @@ _PATHS: Final = tuple(
 )
 _MOST_SCHEMAS: Final = 100
 _MOST_SERVICES: Final = 10_000
+_ENDED: Final = "the server ended the answer"
 
 
 class Reflection:
@@ -75,11 +78,15 @@ class _Asked:
         """The schema. Raises `AioRpcError` and `Rejected`."""
         for path in _PATHS:
             stream = channel.stream_stream(path)(metadata=metadata, timeout=seconds)
+            status = ServerStatus(stream)
             try:
                 return await self._schema(_Stream(stream))
-            except grpc.aio.AioRpcError as error:
+            except grpc.aio.AioRpcError as raised:
+                error = status.of(raised)
+                if error is None:
+                    raise _unusable(_ENDED) from None
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                    raise
+                    raise error from None
             finally:
                 stream.cancel()
         detail = "the server does not describe its services (server reflection), so the call needs a proto"
@@ -118,10 +125,11 @@ class _Stream:
 
     async def ask(self, **question: str) -> Any:
         """The answer to a question. Raises `AioRpcError`, and `Rejected` for an error."""
-        await self._stream.write(reflection_pb2.ServerReflectionRequest(**question).SerializeToString())
+        with suppress(asyncio.InvalidStateError):  # the server has ended the stream: reading says how
+            await self._stream.write(reflection_pb2.ServerReflectionRequest(**question).SerializeToString())
         answer = await self._stream.read()
         if answer is grpc.aio.EOF:
-            raise _unusable("the server ended the answer")
+            raise _unusable(_ENDED)
         self.size += len(answer)
         try:
             read = reflection_pb2.ServerReflectionResponse.FromString(answer)
