@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from unspool.api.security_headers import SECURITY_HEADERS
 from unspool.definitions.json_value import Json
-from unspool.eventstore.errors import KeyMissing, StoreUnavailable
+from unspool.eventstore.errors import CorruptHistory, KeyMissing, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,12 @@ async def on_key_missing(request: Request, error: Exception) -> Response:
     return problem_response(request, 503, str(error))
 
 
+async def on_corrupt_history(request: Request, error: Exception) -> Response:
+    """Answers 500 when a stored history is damaged. The cause can contain paths, so only the log has it."""
+    log.error("%s: %s", request.url.path, error, extra={"action": "history_damaged"})
+    return problem_response(request, 500, "the stored history is damaged; the server's log says where")
+
+
 async def on_client_disconnect(request: Request, _error: Exception) -> Response:
     """Ends a request whose client disconnected while sending it. The client does not see this response."""
     return problem_response(request, 400, "the request body ended early")
@@ -100,6 +106,7 @@ HANDLERS: Final = {
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
     KeyMissing: on_key_missing,
+    CorruptHistory: on_corrupt_history,
     ClientDisconnect: on_client_disconnect,
     Exception: on_defect,
 }

@@ -147,11 +147,12 @@ async def listed(store: Histories, record: ExecutionRecord, *, summary: bool = F
     try:
         return await (summarize if summary else describe)(store, record)
     except (KeyMissing, CorruptHistory) as problem:
-        status = 503 if isinstance(problem, KeyMissing) else 500
+        missing = isinstance(problem, KeyMissing)
+        status, detail = (503, str(problem)) if missing else (500, "the stored history is damaged")
         described = execution_json(record, None, None, None)
         if summary:
             del described["input"], described["by"]
-        error = {"type": "about:blank", "title": "Not readable", "status": status, "detail": str(problem)}
+        error = {"type": "about:blank", "title": "Not readable", "status": status, "detail": detail}
         return {**described, "error": error}
 
 

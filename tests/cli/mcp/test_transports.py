@@ -154,6 +154,17 @@ async def test_on_an_api_that_is_locked(store, jq, monkeypatch):
             assert "usk_wrong" not in refused
 
 
+async def test_an_api_that_checks_no_keys_knows_no_callers(store, jq):
+    async with (
+        run_api(store, Engine(jq), ApiSettings(port=0, stop_seconds=5)) as api,
+        api_target(Place(None, "default", api.url), api.url) as target,
+        served_over_http(target, KeysOfApi(api.url)) as address,
+    ):
+        status, text = await post(address, headers=bearer("usk_anything"))
+    assert status == 503
+    assert "UNSPOOL_AUTH" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -39,7 +39,7 @@ class Keys(Protocol):
 
 
 class KeysOfApi:
-    """Asks the API whose key a caller has."""
+    """Asks the API whose key a caller has. An API without authentication would accept any text as a key."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -56,6 +56,8 @@ class KeysOfApi:
             raise unauthenticated("the key is not valid") from None
         except ClientError:
             raise HttpProblem(503, "the API does not answer") from None
+        if not known.authentication:
+            raise HttpProblem(503, "the API checks no keys; set UNSPOOL_AUTH=on for it")
         scopes = frozenset(scope for scope in KeyScope if scope in known.scopes)
         return Caller(known.name, known.tenant, scopes)
 
