@@ -211,3 +211,30 @@ async def streamed_events(api: Any, count: int, before: str) -> str:
             if text.count("\ndata:") >= count - 1 and not line.strip():
                 break
     return text
+
+
+QUOTING = """\
+document: {dsl: '1.0.3', namespace: test, name: quoting, version: '1.0.0', metadata: {unspool: {mask: [/number]}}}
+do:
+  - failing:
+      try: [{fail: {wait: '${ .number }'}}]
+      catch: {as: error, do: [{again: {wait: '${ .number }'}}]}
+"""
+
+
+async def test_texts_of_errors_quote_no_masked_value(store_url, running_api) -> None:
+    store = await open_store(store_url, {})
+    environment = {"UNSPOOL_LIFECYCLE_EVENTS": "true"}
+    async with running_api(store) as api, Node(store, store_url, environment=environment):
+        await api.deploy(QUOTING)
+        body = {"id": "one", "input": {"number": CANARY}}
+        run = await api.post("/workflows/test/quoting/executions?wait=60", 200, json=body)
+        assert run["error"]["detail"].startswith(f"'{MASKED}' is not an ISO 8601 duration")
+        shown = await everything_shown(api, "one", "test/quoting")
+        shown += str(await api.get("/executions/one/events?after=3")).encode()
+        real = await store.published_events("default", limit=50)
+        shown += (await streamed_events(api, len(real), before=real[0].position)).encode()
+    await store.close()
+    assert CANARY in str(real)
+    at = shown.find(CANARY.encode())
+    assert at < 0, shown[max(0, at - 300) : at + 30]

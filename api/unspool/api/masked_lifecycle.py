@@ -4,10 +4,13 @@ A lifecycle event shows an error and values of correlations, which a mask of the
 stand in the history.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
+from unspool.api.masked_records import error_without
 from unspool.definitions.json_value import Json
 from unspool.definitions.masking import Mask
+from unspool.eventstore.ids import EXECUTION_ID
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import WorkflowRef
 from unspool.worker.lifecycle import PREFIX
@@ -31,14 +34,31 @@ def workflow_of_lifecycle(event: CloudEvent) -> WorkflowRef | None:
             return None
 
 
-def masked_lifecycle(mask: Mask, event: CloudEvent) -> CloudEvent:
-    """A lifecycle event with the values masked that the mask hides in the history."""
+def execution_of_lifecycle(event: CloudEvent) -> str | None:
+    """The execution that a lifecycle event with an error tells of; None if there is no such id or error."""
+    data, id_ = event.get("data"), event.get("id")
+    if not (isinstance(data, dict) and "error" in data and isinstance(id_, str)):
+        return None
+    execution = id_.partition("/")[0]
+    return execution if EXECUTION_ID.fullmatch(execution) else None
+
+
+def masked_lifecycle(mask: Mask, hidden: Sequence[str], event: CloudEvent) -> CloudEvent:
+    """A lifecycle event with the values masked that the mask hides in the history.
+
+    Args:
+        mask: that of the definition.
+        hidden: values that are replaced in the texts of an error.
+        event: the event.
+    """
     data = event.get("data")
     if not isinstance(data, dict):
         return event
     shown = {
         name: _masked(mask, there, data[name]) for name, there in _NAMES_IN_HISTORY.items() if name in data
     }
+    if "error" in shown:
+        shown["error"] = error_without(hidden, shown["error"])
     return {**event, "data": {**data, **shown}}
 
 

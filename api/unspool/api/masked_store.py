@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from unspool.api.masked_lifecycle import masked_lifecycle, workflow_of_lifecycle
+from unspool.api.masked_lifecycle import execution_of_lifecycle, masked_lifecycle, workflow_of_lifecycle
+from unspool.api.masked_records import has_error, masked_events, masked_letter
 from unspool.definitions.document import load
-from unspool.definitions.json_value import Json
-from unspool.definitions.masking import MASKED, Mask, mask_of
+from unspool.definitions.masking import Mask, mask_of
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
@@ -22,21 +22,11 @@ from unspool.eventstore.listing import ExecutionFilter, Page
 from unspool.eventstore.passed_calls import PassedCalls
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import PublishedEvent
-from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Loaded, Message, WorkflowRef
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Loaded, WorkflowRef
 from unspool.worker.definition_cache import DefinitionCache
 
 _MOST: Final = 1_000
 """Masks in memory."""
-
-_OWN_MEMBERS: Final = frozenset(
-    {
-        *("attempt", "branch", "bypassed", "by", "child", "deadline", "dueAt", "ended", "execution"),
-        *("extension", "extensions", "filter", "foreach", "ids", "keep", "letter", "mediaType", "operation"),
-        *("parent", "place", "purpose", "queue", "read", "reason", "resource", "run", "sender", "set"),
-        *("sha256", "size", "stage", "timer", "workflow"),
-    }
-)
-"""Members of events and messages that are ours, and not data of an execution. A state needs them."""
 
 NO_MASK: Final = Mask()
 
@@ -91,12 +81,12 @@ class MaskedStore(PassedCalls):
         events, mask = await asyncio.gather(
             self._inner.history(key, after=after, limit=limit), self._mask_of(key)
         )
-        return [masked_event(mask, event) for event in events] if mask else events
+        return await self._masked_events(key, mask, events)
 
     async def last_event(self, key: ExecutionKey) -> Event | None:
         """See `Histories`."""
         event, mask = await asyncio.gather(self._inner.last_event(key), self._mask_of(key))
-        return event and masked_event(mask, event)
+        return event and (await self._masked_events(key, mask, [event]))[0]
 
     async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
         """See `Histories`. A masked execution has no snapshot: its events are read from the first one."""
@@ -145,7 +135,15 @@ class MaskedStore(PassedCalls):
             return loaded
         if snapshot is not None:
             events = await self._inner.history(record.key, limit=entries)
-        return Loaded(await self.masked(record), None, [masked_event(mask, each) for each in events])
+        return Loaded(await self.masked(record), None, masked_events(mask, events))
+
+    async def _masked_events(self, key: ExecutionKey, mask: Mask, events: list[Event]) -> list[Event]:
+        """Masks a part of a history. The texts of errors may have values of the input."""
+        if not mask:
+            return events
+        is_later = bool(events) and events[0].seq > 1 and any(map(has_error, events))
+        first = await self._inner.history(key, limit=1) if is_later else []
+        return masked_events(mask, [*first, *events])[len(first) :]
 
     async def _masked_letter(self, letter: DeadLetter) -> DeadLetter:
         mask = await self._mask_of(ExecutionKey(letter.tenant, letter.body.execution))
@@ -154,7 +152,12 @@ class MaskedStore(PassedCalls):
     async def _masked_lifecycle(self, tenant: str, published: PublishedEvent) -> PublishedEvent:
         workflow = workflow_of_lifecycle(published.event)
         mask = NO_MASK if workflow is None else await self._mask_for(tenant, workflow)
-        return published._replace(event=masked_lifecycle(mask, published.event)) if mask else published
+        if not mask:
+            return published
+        id_ = execution_of_lifecycle(published.event)
+        first = [] if id_ is None else await self._inner.history(ExecutionKey(tenant, id_), limit=1)
+        hidden = [text for event in first for text in mask.hidden(event.data)]
+        return published._replace(event=masked_lifecycle(mask, hidden, published.event))
 
     async def _mask_of(self, key: ExecutionKey) -> Mask:
         """The mask of an execution. One that does not exist has none."""
@@ -166,33 +169,6 @@ class MaskedStore(PassedCalls):
             return await self._masks.of(tenant, workflow)
         except NotFound:  # such as a built-in program
             return NO_MASK
-
-
-def masked_event(mask: Mask, event: Event) -> Event:
-    """An event with its data masked."""
-    return event._replace(data=_masked_members(mask, event.data))
-
-
-def masked_letter(mask: Mask, letter: DeadLetter) -> DeadLetter:
-    """A dead letter with its body masked, and the masked values replaced in its error and traceback."""
-    body = letter.body
-    if isinstance(body, Message):
-        data = body.body
-        body = body._replace(body=_masked_members(mask, data))
-    else:
-        data = body.arguments
-        body = body._replace(arguments=mask.applied(data))
-    error, traceback = letter.error, letter.traceback
-    for text in mask.hidden(data):
-        error, traceback = error.replace(text, MASKED), traceback.replace(text, MASKED)
-    return replace(letter, body=body, error=error, traceback=traceback)
-
-
-def _masked_members(mask: Mask, data: dict[str, Json]) -> dict[str, Json]:
-    own = {name: value for name, value in data.items() if name in _OWN_MEMBERS}
-    rest = {name: value for name, value in data.items() if name not in _OWN_MEMBERS}
-    masked = mask.applied(rest)
-    return data if masked is rest else own | masked
 
 
 def mask_of_text(text: str) -> Mask:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.api.masked_store import mask_of_text, masked_event
+from unspool.api.masked_records import masked_events
+from unspool.api.masked_store import mask_of_text
 from unspool.cli.exits import CommandError
 from unspool.cli.options import milliseconds, parse_json, read_file
 from unspool.definitions.json_value import Json
@@ -126,7 +127,7 @@ def read_export(path: str) -> History:
 def masked_history(history: History) -> History:
     """A history to be shown: values that its definition masks are masked."""
     mask = mask_of_text(history.definition or "")
-    return history._replace(events=[masked_event(mask, event) for event in history.events])
+    return history._replace(events=masked_events(mask, history.events))
 
 
 def _lines(path: str) -> Archived:
