@@ -37,4 +37,4 @@ def task_context(
 ) -> TaskContext:
     """The context of a delivery, by default the first one."""
     stored = TextsInMemory() if texts is None else texts
-    return TaskContext("default", attempt, stored, report, parked, deadline)
+    return TaskContext("default", attempt, stored, report, parked, deadline=deadline)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from unspool.eventstore.consumers import Load
+from unspool.eventstore.consumers import EXECUTORS, Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
 
 
@@ -319,6 +319,16 @@ async def test_the_number_of_other_free_consumers(store, adapter, make):
         adapter.clock.ahead += HEARTBEAT_SECONDS
         await store.heartbeat(make.worker)
     assert await store.others_free(make.worker) == 0
+
+
+async def test_a_free_consumer_without_a_queue_of_another_one_cannot_relieve_it(store, adapter):
+    mine = Consumer(EXECUTORS, "x1", frozenset({"http", "call"}))
+    for name, queues in (("x2", {"http"}), ("x3", {"gpu"}), ("x4", {"call", "gpu", "http"})):
+        await store.heartbeat(Consumer(EXECUTORS, name, frozenset(queues)), Load.FREE)
+    adapter.clock.ahead += HEARTBEAT_SECONDS
+    await store.heartbeat(mine)
+    assert await store.others_free(mine) == 1
+    assert await store.others_free(Consumer(EXECUTORS, "x5")) == 4
 
 
 async def test_the_first_entries_of_new_tenants_are_delivered_at_once(store, other, make):

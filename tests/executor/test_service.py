@@ -26,6 +26,7 @@ from unspool.eventstore.records import (
 )
 from unspool.eventstore.redis import RedisSettings, RedisStore
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.executor.limits.limits import Limits
 from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
@@ -88,7 +89,7 @@ class Engine:
                 deliveries = await self.store.receive_messages(WORKER, 100, 0.2)
                 await self.store.acknowledge(deliveries)
                 for delivery in deliveries:
-                    if delivery.body.kind is not MessageKind.START:
+                    if delivery.body.kind not in {MessageKind.START, MessageKind.TASK_PROGRESSED}:
                         assert delivery.body.body["run"] not in self.results, "a result came twice"
                         self.results[delivery.body.body["run"]] = delivery.body
         return self.results[run]
@@ -478,3 +479,60 @@ async def test_a_task_that_waits_for_two_things_in_turn_gets_no_slot_back(engine
     await engine.ask("b")
     assert (await engine.result("b")).body["output"] == "b"
     free.set()
+
+
+class Limited:
+    """A handler whose calls go to one host, two at once, until `open` is set."""
+
+    def __init__(self) -> None:
+        self.limits = Limits(ExecutorSettings(target_concurrency=2), None)
+        self.received: list[str] = []
+        self.begun: list[str] = []
+        self.attempts: list[int] = []
+        self.open = asyncio.Event()
+
+    async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
+        self.received.append(request.run)
+        if request.run.startswith("twice"):
+            async with self.limits.call("quick"):
+                self.begun.append(request.run)
+        async with self.limits.call("slow"):
+            self.begun.append(request.run)
+            self.attempts.append(context.attempt)
+            await self.open.wait()
+        return Completed(request.run)
+
+
+async def test_calls_that_wait_go_to_an_executor_that_is_free(engine, serve, eventually) -> None:
+    first, second = Limited(), Limited()
+    serve(first, name="x1")
+    runs = [f"r{n:02}" for n in range(30)]
+    await engine.ask(*runs)
+    await eventually(lambda: len(first.received) == 30, "one executor has all calls")
+    serve(second, name="x2")
+    await eventually(lambda: len(second.received) > 8, "the other one gets many of those that wait")
+    assert (len(first.begun), len(second.begun)) == (2, 2)
+    first.open.set()
+    second.open.set()
+    for run in runs:
+        assert (await engine.result(run)).body["output"] == run
+    assert sorted(first.begun + second.begun) == runs, "each call is made once"
+    assert {*first.attempts, *second.attempts} == {1}, "giving back counts as no attempt"
+
+
+async def test_a_task_that_has_made_a_call_stays_with_its_executor(engine, serve, eventually) -> None:
+    first, second = Limited(), Limited()
+    serve(first, name="x1", concurrency=4)
+    twice = [f"twice {n}" for n in range(4)]
+    await engine.ask(*twice)
+    await eventually(lambda: len(first.begun) == 6, "all have made a call, and two the second one")
+    await engine.ask("a", "b", "c")
+    await eventually(lambda: len(first.received) == 7, "one executor has all calls")
+    serve(second, name="x2", concurrency=4)
+    await eventually(lambda: len(second.begun) == 2, "the other one gets calls")
+    first.open.set()
+    second.open.set()
+    for run in (*twice, "a", "b", "c"):
+        await engine.result(run)
+    assert first.received[:4] == twice
+    assert {*second.received} <= {"a", "b", "c"}

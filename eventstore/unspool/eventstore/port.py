@@ -344,7 +344,9 @@ class EventStore(
         """
 
     async def others_free(self, consumer: Consumer) -> int:
-        """How many other live consumers of the role were `FREE` at their last heartbeat."""
+        """How many other live consumers of the role, with all of its queues, were `FREE` at their last
+        heartbeat.
+        """
 
     async def deregister(self, consumer: Consumer) -> None:
         """Removes a consumer from its group; its deliveries are available to other consumers at once."""

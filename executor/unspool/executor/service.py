@@ -5,9 +5,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -22,64 +20,22 @@ from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import Delivery, Message, MessageKind, Renewal, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
-from unspool.eventstore.waiting import cancel
 from unspool.executor.functions.registration import Registration
 from unspool.executor.metrics import ExecutorFigures, ExecutorMetrics, TaskEnd
 from unspool.executor.outcome import HandedBack, Handler
-from unspool.executor.progress import Progress
+from unspool.executor.relief import RELIEF_SECONDS, Relief
+from unspool.executor.running import Running, StopReason
 from unspool.executor.settings import ExecutorSettings
 from unspool.executor.task_runner import TaskRunner
 
 log = logging.getLogger(__name__)
 
 _RECEIVE: Final = "receive"
+_RELIEF: Final = "relief"
 _RECLAIM_SECONDS: Final = 2.5
 _RECOVER_SECONDS: Final = 0.5
 _DEREGISTER_TIMEOUT_SECONDS: Final = 2.0
 """How long a stopping executor waits for a store that may be unavailable."""
-
-
-class _StopReason(Enum):
-    """The reason for stopping a running task."""
-
-    CANCELLED = auto()
-    LOST = auto()
-    RELEASED = auto()
-
-
-@dataclass(slots=True)
-class _Running:
-    """A task that runs."""
-
-    delivery: Delivery[TaskRequest]
-    task: asyncio.Task[None] = field(init=False)
-    stop_reason: _StopReason | None = None
-    stopping: asyncio.Task[None] = field(init=False)
-    progress: Progress = field(default_factory=Progress)
-    waits: bool = False
-    """Whether it waits, without a slot."""
-    on_parked: Callable[[], None] = lambda: None
-
-    def report(self, value: Json) -> None:
-        """See `TaskContext.report`."""
-        self.progress.report(value)
-
-    @contextlib.contextmanager
-    def parked(self, why: str) -> Iterator[None]:
-        """See `TaskContext.parked`."""
-        before, waited = self.progress.value, self.waits
-        self.waits = True
-        self.progress.report({"waitsFor": why})
-        self.on_parked()
-        try:
-            yield
-        finally:
-            self.waits = waited
-            self.progress.report(before)
-
-    def stop(self, reason: _StopReason) -> None:
-        self.stop_reason = reason
-        self.stopping = asyncio.create_task(cancel([self.task]))
 
 
 class ExecutorService:
@@ -113,10 +69,12 @@ class ExecutorService:
         """The task queues that it serves."""
         self._clock = StoreClock(store, clock)
         self._runner = TaskRunner(store, handlers, settings, self._clock, metrics)
-        self._running: dict[tuple[str, str], _Running] = {}
+        self._running: dict[tuple[str, str], Running] = {}
         self._to_release: list[Delivery[TaskRequest]] = []
         self._slot_freed = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._relief = Relief(store, self._consumer, settings.concurrency)
+        self._receives = False
         self._reclaim_at = 0.0
         self._any_waited = False
         metrics.observe(self._figures)
@@ -134,9 +92,12 @@ class ExecutorService:
                 heartbeat = loops.create_task(beating, name="executor: heartbeat")
                 receive = self._restarted(_RECEIVE, self._receive_tasks)
                 receiving = loops.create_task(receive, name="executor: receive")
+                relief = self._restarted(_RELIEF, partial(run_periodically, RELIEF_SECONDS, self._relieve))
+                relieving = loops.create_task(relief, name="executor: relief")
                 await self._stopping.wait()
                 receiving.cancel()
-                await asyncio.wait({receiving})
+                relieving.cancel()
+                await asyncio.wait({receiving, relieving})
                 await self._drain()
                 heartbeat.cancel()
         finally:
@@ -161,7 +122,12 @@ class ExecutorService:
         while True:
             free = await self._free_slots()
             self._health.turned(_RECEIVE)
-            for delivery in await retry_until_available(partial(self._receive, free)):
+            self._receives = True
+            try:
+                deliveries = await retry_until_available(partial(self._receive, free))
+            finally:
+                self._receives = False
+            for delivery in deliveries:
                 self._start(delivery)
 
     async def _receive(self, free: int) -> list[Delivery[TaskRequest]]:
@@ -179,7 +145,7 @@ class ExecutorService:
         return deliveries
 
     async def _free_slots(self) -> int:
-        while (free := self._free()) <= 0:
+        while (free := self._free()) <= 0 or self._relief.leaves_tasks:
             self._slot_freed.clear()
             self._health.turned(_RECEIVE, within=math.inf)  # as long as the tasks take
             await self._slot_freed.wait()
@@ -194,6 +160,22 @@ class ExecutorService:
         """The tasks that wait without a slot."""
         return sum(running.waits for running in self._running.values()) if self._any_waited else 0
 
+    async def _relieve(self) -> None:
+        """Gives waiting calls to executors that are free; see `Relief`."""
+        if self._any_waited:
+            await self._relief.relieve(self._running.values(), receives=self._receives)
+            if not self._relief.leaves_tasks:
+                self._slot_freed.set()
+        if self._to_release:
+            await self._release()
+        self._health.turned(_RELIEF)
+
+    async def _release(self) -> None:
+        """Releases the tasks that were stopped for it. If that fails, they are released the next time."""
+        released = self._to_release[:]
+        await self._store.release(released)
+        del self._to_release[: len(released)]
+
     def _figures(self) -> ExecutorFigures:
         return ExecutorFigures(len(self._running), self._parked(), self._settings.concurrency)
 
@@ -205,12 +187,12 @@ class ExecutorService:
         key = (delivery.source, delivery.id)
         if key in self._running:  # it reclaimed its own task: the lease ended while the machine slept
             return
-        running = _Running(delivery, on_parked=self._on_parked)
+        running = Running(delivery, on_parked=self._on_parked)
         running.task = asyncio.create_task(self._run_task(running))
         running.task.add_done_callback(partial(self._on_task_done, key))
         self._running[key] = running
 
-    async def _run_task(self, running: _Running) -> None:
+    async def _run_task(self, running: Running) -> None:
         began = time.perf_counter()
         end = TaskEnd.LOST
         try:
@@ -219,16 +201,19 @@ class ExecutorService:
             delivery = running.delivery
             self._metrics.ended(delivery.tenant, delivery.body.kind, end, time.perf_counter() - began)
 
-    async def _finished(self, running: _Running) -> TaskEnd:
+    async def _finished(self, running: Running) -> TaskEnd:
         """Runs a task to its end. Returns how it ended."""
         delivery = running.delivery
         try:
             return await self._runner.run(delivery, running)
         except asyncio.CancelledError:
-            if running.stop_reason is _StopReason.CANCELLED:
+            if running.stop_reason is StopReason.CANCELLED:
                 await self._runner.discard(delivery)
                 return TaskEnd.CANCELLED
-            if running.stop_reason is _StopReason.RELEASED:
+            if running.stop_reason is StopReason.GIVEN_BACK:
+                self._to_release.append(delivery)
+                return TaskEnd.HANDED_BACK
+            if running.stop_reason is StopReason.RELEASED:
                 self._to_release.append(delivery)
             elif running.stop_reason is None:
                 raise
@@ -257,7 +242,8 @@ class ExecutorService:
     async def _heartbeat(self) -> None:
         """Tells the store that this executor is alive, renews leases and stops tasks that were cancelled."""
         slots = Capacity(len(self._running) - self._parked(), self._settings.concurrency)
-        load = Load.FREE if slots.used < slots.most else Load.BUSY
+        is_free = slots.used < slots.most and not self._relief.is_full(self._running.values())
+        load = Load.FREE if is_free else Load.BUSY
         await self._store.heartbeat(self._consumer, load, slots)
         await self._clock.adjust()
         if self._functions is not None:
@@ -267,14 +253,14 @@ class ExecutorService:
             await self._send_progress(list(self._running.values()))
         self._health.turned(HEARTBEAT)
 
-    async def _renew(self, held: list[_Running]) -> None:
+    async def _renew(self, held: list[Running]) -> None:
         renewals = await self._store.renew_tasks(self._consumer, [running.delivery for running in held])
         for running, renewal in zip(held, renewals, strict=True):
             if renewal is Renewal.HELD or running.stop_reason is not None:
                 continue
-            running.stop(_StopReason.CANCELLED if renewal is Renewal.CANCELLED else _StopReason.LOST)
+            running.stop(StopReason.CANCELLED if renewal is Renewal.CANCELLED else StopReason.LOST)
 
-    async def _send_progress(self, held: list[_Running]) -> None:
+    async def _send_progress(self, held: list[Running]) -> None:
         now = asyncio.get_running_loop().time()
         due = [each for each in held if each.progress.is_due(now) and each.stop_reason is None]
         await asyncio.gather(*(self._send(each.delivery, each.progress.sending(now)) for each in due))
@@ -296,11 +282,11 @@ class ExecutorService:
         remaining = list(self._running.values())
         for running in remaining:
             if running.stop_reason is None:  # those that are stopping clean up
-                running.stop(_StopReason.RELEASED)
+                running.stop(StopReason.RELEASED)
         if remaining:
             await asyncio.wait({running.task for running in remaining})
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(_DEREGISTER_TIMEOUT_SECONDS):
                 if self._to_release:
-                    await self._store.release(self._to_release)
+                    await self._release()
                 await self._store.deregister(self._consumer)

@@ -43,6 +43,9 @@ class HeldTask(Protocol):
     def parked(self, why: str) -> AbstractContextManager[None]:
         """See `TaskContext.parked`."""
 
+    def before_call(self) -> AbstractContextManager[None]:
+        """See `TaskContext.before_call`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
@@ -58,6 +61,9 @@ class TaskContext:
     parked: Callable[[str], AbstractContextManager[None]]
     """Frees the slot of the task while the context is open, because the task only waits. Takes what it waits
     for, which becomes its progress. Can be used inside itself."""
+    before_call: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Is open while a call waits to be made. If it is the first one of the task, another executor may get the
+    task meanwhile: then it is cancelled, and its attempt is not counted."""
     deadline: float | None = None
     """When the task is cancelled, in the time of the event loop; None if it has no timeout."""
 
@@ -82,6 +88,12 @@ def parked(why: str) -> AbstractContextManager[None]:
     """Frees the slot of the task that runs while the context is open; see `TaskContext.parked`."""
     context = current.get()
     return nullcontext() if context is None else context.parked(why)
+
+
+def before_call() -> AbstractContextManager[None]:
+    """Is open while a call of the task that runs waits; see `TaskContext.before_call`."""
+    context = current.get()
+    return nullcontext() if context is None else context.before_call()
 
 
 async def acquired(semaphore: asyncio.Semaphore, why: str) -> None:

@@ -104,7 +104,13 @@ class TaskRunner:
                 raise TimeoutError
             deadline = asyncio.get_running_loop().time() + left
         context = TaskContext(
-            delivery.tenant, delivery.attempts, self._store, held.report, held.parked, deadline
+            delivery.tenant,
+            delivery.attempts,
+            self._store,
+            held.report,
+            held.parked,
+            held.before_call,
+            deadline,
         )
         token = current.set(context)
         try:

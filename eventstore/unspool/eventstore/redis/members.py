@@ -78,9 +78,13 @@ class Members:
         """The members whose heartbeat changed lately, with their last heartbeat."""
         return {name: seen.heartbeat for name, seen in self._seen.items() if not self._silent(seen)}
 
-    def free(self) -> frozenset[str]:
-        """The live members that were free at their last heartbeat."""
-        return frozenset(name for name, heartbeat in self.live().items() if load_in(heartbeat) is Load.FREE)
+    def free(self, queues: frozenset[str] = frozenset()) -> frozenset[str]:
+        """The live members with these queues that were free at their last heartbeat."""
+        return frozenset(
+            name
+            for name, heartbeat in self.live().items()
+            if load_in(heartbeat) is Load.FREE and queues.issubset(queues_in(heartbeat))
+        )
 
     def owners(self, name: str) -> frozenset[str]:
         """The members that own shards, as the member of this name sees them.

@@ -125,7 +125,7 @@ class RedisQueues:
         """See `EventStore`."""
         members = self._members[consumer.role]
         await members.refresh()
-        return len(members.free() - {consumer.name})
+        return len(members.free(consumer.queues) - {consumer.name})
 
     async def deregister(self, consumer: Consumer) -> None:
         """See `EventStore`."""

@@ -83,9 +83,9 @@ class SqliteDeliveries(StoreMixin):
     async def others_free(self, consumer: Consumer) -> int:
         """See `EventStore`."""
         now, owner = self._database.monotonic(), owner_of(consumer)
-        [[count]] = await self._database.read(
+        rows = await self._database.read(
             lambda transaction: transaction.execute(
-                f"SELECT count(*) FROM consumers WHERE {LIVE}"  # noqa: S608 - the condition is a constant
+                f"SELECT queues FROM consumers WHERE {LIVE}"  # noqa: S608 - the condition is a constant
                 " AND owner != ? AND substr(owner, 1, ?) = ? AND load = ?",
                 (
                     *live_parameters(now, self._database.outages),
@@ -93,7 +93,7 @@ class SqliteDeliveries(StoreMixin):
                 ),
             ).fetchall()
         )
-        return int(count)
+        return sum(consumer.queues.issubset(orjson.loads(queues)) for [queues] in rows)
 
     async def release(
         self, deliveries: Sequence[Delivery[Message]] | Sequence[Delivery[TaskRequest]]

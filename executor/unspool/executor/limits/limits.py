@@ -17,7 +17,7 @@ from unspool.executor.limits.rules import Rule, rule_of, rules_of
 from unspool.executor.metrics import Limit, LimitMetrics
 from unspool.executor.outcome import Rejected
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.task_context import acquired, current, parked
+from unspool.executor.task_context import acquired, before_call, current, parked
 
 _MOST_TARGETS: Final = 10_000
 """Targets whose failures are remembered. The least recently used are forgotten."""
@@ -74,11 +74,9 @@ class Limits:
         state = self._target(target)
         state.calls += 1
         try:
-            if state.slots.locked():
-                self._metrics.waited(Limit.CONCURRENCY)
-            await acquired(state.slots, f"other calls to {target}")
+            with before_call():
+                await self._admit(target, state)
             try:
-                await self._enter(target, state.circuit)
                 async with _watched(state.circuit):
                     await self._wait_for_rate(target)
                     yield state.circuit.succeeded
@@ -86,6 +84,17 @@ class Limits:
                 state.slots.release()
         finally:
             state.calls -= 1
+
+    async def _admit(self, target: str, state: _Target) -> None:
+        """Waits for a slot of the target, which the call then holds, and until the target may be called."""
+        if state.slots.locked():
+            self._metrics.waited(Limit.CONCURRENCY)
+        await acquired(state.slots, f"other calls to {target}")
+        try:
+            await self._enter(target, state.circuit)
+        except BaseException:
+            state.slots.release()
+            raise
 
     async def _enter(self, target: str, circuit: Circuit) -> None:
         if not circuit.is_closed:
