@@ -5,7 +5,9 @@ All of it is read when somebody asks, in a bounded part of the store, so publish
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -27,6 +29,12 @@ MOST_ACCEPTED: Final = 100
 MOST_LISTENERS: Final = 100
 """Executions that are compared with an event."""
 
+_SECONDS: Final = 2.0
+"""How long they are compared. A condition of an author may take long."""
+
+_THREADS: Final = ThreadPoolExecutor(2, "near-misses")
+"""Threads of their own: slow conditions do not delay other requests."""
+
 _TOGETHER: Final = 10
 """Executions that are in memory at a time."""
 
@@ -46,16 +54,17 @@ async def show(call: Call) -> Response:
     listening = await call.store.listening(call.tenant, MOST_LISTENERS)
     others = [id_ for id_ in listening if id_ not in accepted and not is_built_in(id_)]
     shown: list[Json] = [*await _accepted(call, accepted[:MOST_ACCEPTED])]
-    near: list[Json] = [*await _near_misses(call, others, found.event)]
+    near = await _near_misses(call, others, found.event)
+    misses: list[Json] = [*near.found]
     return json_response(
         {
             "position": found.position,
             "event": found.event,
             "acceptedBy": shown,
             "acceptedByMore": max(0, len(accepted) - MOST_ACCEPTED),
-            "nearMisses": near,
-            "compared": len(others),
-            "comparedAll": len(listening) < MOST_LISTENERS,
+            "nearMisses": misses,
+            "compared": near.compared,
+            "comparedAll": near.compared == len(others) and len(listening) < MOST_LISTENERS,
         }
     )
 
@@ -77,18 +86,31 @@ def _receiver(record: ExecutionRecord) -> dict[str, Json]:
     }
 
 
-async def _near_misses(call: Call, ids: Sequence[str], event: CloudEvent) -> list[dict[str, Json]]:
-    """Compares an event with what executions listen for, a few executions at a time."""
+class _Near(NamedTuple):
+    """Who nearly accepted an event."""
+
+    found: list[dict[str, Json]]
+    compared: int
+    """Executions that were compared in time."""
+
+
+async def _near_misses(call: Call, ids: Sequence[str], event: CloudEvent) -> _Near:
+    """Compares an event with what executions listen for, a few executions at a time, for a bounded time."""
     jq, now = call.services.engine.jq.for_tenant(call.tenant), call.services.clock.now()
     plans: dict[WorkflowRef, Plan] = {}
-    found: list[dict[str, Json]] = []
+    near, left = _Near([], 0), _SECONDS
+    loop = asyncio.get_running_loop()
     for first in range(0, len(ids), _TOGETHER):
         keys = [ExecutionKey(call.tenant, id_) for id_ in ids[first : first + _TOGETHER]]
         loaded = [each for each in await call.store.load(keys, _ENTRIES) if each is not None]
         texts = await _texts(call, {each.record.workflow for each in loaded} - plans.keys())
         plans |= await asyncio.to_thread(_compiled, texts, jq)
-        found += await asyncio.to_thread(_compared, loaded, plans, event, now)
-    return found
+        more, spent = await loop.run_in_executor(_THREADS, _compared, loaded, plans, event, now, left)
+        gone, left = len(keys) - len(loaded), left - spent
+        near = _Near(near.found + more.found, near.compared + more.compared + gone)
+        if left <= 0:
+            break
+    return near
 
 
 async def _texts(call: Call, workflows: set[WorkflowRef]) -> dict[WorkflowRef, str]:
@@ -101,12 +123,17 @@ def _compiled(texts: dict[WorkflowRef, str], jq: JqRunner) -> dict[WorkflowRef, 
 
 
 def _compared(
-    loaded: Sequence[Loaded], plans: dict[WorkflowRef, Plan], event: CloudEvent, now: int
-) -> list[dict[str, Json]]:
+    loaded: Sequence[Loaded], plans: dict[WorkflowRef, Plan], event: CloudEvent, now: int, seconds: float
+) -> tuple[_Near, float]:
+    """Compares an event with executions. Returns also the seconds that it took."""
+    began = monotonic()
+    deadline = began + seconds
     found: list[dict[str, Json]] = []
-    for each in loaded:
+    for compared, each in enumerate(loaded):
         plan, state = plans.get(each.record.workflow), cached_state_of(each).state
         if plan is not None and state.version == each.record.version:
-            misses = task_misses(plan, state, event, now)
+            misses = task_misses(plan, state, event, now, deadline)
             found += [{**_receiver(each.record), **miss.to_json()} for miss in misses]
-    return found
+        if monotonic() > deadline:
+            return _Near(found, compared), seconds
+    return _Near(found, len(loaded)), monotonic() - began

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
 from typing import Final, NamedTuple
 
 from unspool.definitions.compile import plan_of
@@ -23,6 +25,9 @@ _NEWEST_EVENTS: Final = 300
 
 _PUBLISHED: Final = 200
 """Newest events of the bus that are compared."""
+
+_COMPARE_SECONDS: Final = 2.0
+"""How long events are compared with what tasks listen for. A condition of an author may take long."""
 
 _LETTERS: Final = 5
 _ENTRIES: Final = 1_000
@@ -54,6 +59,7 @@ class _Read(NamedTuple):
 
 
 def _explained(text: str, jq: JqRunner, state: State, facts: Facts) -> dict[str, Json]:
+    facts = replace(facts, deadline=monotonic() + _COMPARE_SECONDS)
     found = reasons(plan_of(text, jq), state, facts)
     return why_json(facts.record, found, state.error)
 

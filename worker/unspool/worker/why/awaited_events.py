@@ -23,7 +23,7 @@ def event_reason(plan: Plan, state: State, run: Run, facts: Facts) -> Reason:
     places = open_filters(body, listening)
     wanted = [_wanted(body.to.filters[place], listening, place) for place in places]
     scope = scope_of(plan, state, run, facts.now)
-    misses = near_misses(scope, body, listening, facts.events, facts.history)
+    misses = near_misses(scope, body, listening, facts.events, facts.history, facts.deadline)
     text = f"waits for {' or '.join(map(_text, wanted)) or 'the end of its iterations'}"
     if body.to.strategy.all and len(wanted) > 1:
         text = text.replace(" or an event", " and an event")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, NamedTuple
 
 import orjson
@@ -40,6 +41,8 @@ class Facts:
     """Dead letters of the execution, oldest first."""
     events: Sequence[CloudEvent] = ()
     """The newest events on the bus, oldest first."""
+    deadline: float = inf
+    """No event is compared after this time of `time.monotonic`."""
 
 
 class Reason(NamedTuple):

@@ -1,6 +1,8 @@
 """Events that came near: published lately, and refused by one condition of a task that listens."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from time import monotonic
 from typing import Final, NamedTuple
 
 from unspool.definitions.event_filter import EventFilter
@@ -45,7 +47,12 @@ class NearMiss(NamedTuple):
 
 
 def near_misses(
-    scope: Scope, body: Listen, listening: Listening, events: Sequence[CloudEvent], history: Sequence[Event]
+    scope: Scope,
+    body: Listen,
+    listening: Listening,
+    events: Sequence[CloudEvent],
+    history: Sequence[Event],
+    deadline: float = inf,
 ) -> list[NearMiss]:
     """Returns the newest events that came near, the newest first.
 
@@ -55,12 +62,13 @@ def near_misses(
         listening: what it has consumed and expects.
         events: published lately, oldest first.
         history: of the execution; events that it has consumed are left out.
+        deadline: no event is compared after this time of `time.monotonic`: conditions of authors may be slow.
     """
     consumed = {_identity(each.data["event"]) for each in history if each.type == "event.received"}
     found: list[NearMiss] = []
     near = (event for event in reversed(events) if _identity(event) not in consumed)
     for compared, event in enumerate(_of_types(near, body, listening)):
-        if compared == _MOST_COMPARED or len(found) == MOST:
+        if compared == _MOST_COMPARED or len(found) == MOST or monotonic() > deadline:
             break
         miss = _nearest(scope, body, listening, event)
         if miss is not None:

@@ -1,5 +1,7 @@
 """Which tasks of an execution listen for an event like one that they refuse, and why they refuse it."""
 
+from math import inf
+from time import monotonic
 from typing import NamedTuple
 
 from unspool.definitions.json_value import Json
@@ -25,7 +27,9 @@ class TaskMiss(NamedTuple):
         return {"task": self.task, "refusedBy": told["refusedBy"], "text": told["text"]}
 
 
-def task_misses(plan: Plan, state: State, event: CloudEvent, now: int) -> list[TaskMiss]:
+def task_misses(
+    plan: Plan, state: State, event: CloudEvent, now: int, deadline: float = inf
+) -> list[TaskMiss]:
     """Returns the tasks that listen now and that an event came near to.
 
     Args:
@@ -33,9 +37,12 @@ def task_misses(plan: Plan, state: State, event: CloudEvent, now: int) -> list[T
         state: after its newest event.
         event: a published event.
         now: milliseconds since 1970.
+        deadline: no task is compared after this time of `time.monotonic`.
     """
     found: list[TaskMiss] = []
     for run in state.in_phase(Phase.LISTENING):
+        if monotonic() > deadline:
+            break
         task, listening = plan.tasks.get(run.task), run.progress
         if task is None or not isinstance(task.body, Listen) or not isinstance(listening, Listening):
             continue
