@@ -16,9 +16,10 @@ async def result_of(target: Target, id_: str, seconds: float, report: Report) ->
     loop = asyncio.get_running_loop()
     began = loop.time()
     execution = await target.execution(id_)
+    await report(0.0, f"execution {id_} is {execution['status']}")
     while not Status(execution["status"]).ended and (left := began + seconds - loop.time()) > 0:
-        await report(loop.time() - began, f"execution {id_} is {execution['status']}")
         execution = await target.execution(id_, wait=min(left, _REPORT_SECONDS))
+        await report(loop.time() - began, f"execution {id_} is {execution['status']}")
     return _answer(execution)
 
 
