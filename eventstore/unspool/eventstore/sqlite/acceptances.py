@@ -24,9 +24,8 @@ _WHO: Final = (
 )
 
 
-def note(transaction: Transaction, key: ExecutionKey, consumed: Sequence[CloudEvent]) -> None:
+def note(transaction: Transaction, key: ExecutionKey, digests: Sequence[bytes]) -> None:
     """Notes that an execution accepts events. For one of some events, forgets the oldest of the tenant."""
-    digests = [digest_of(event) for event in consumed]
     transaction.executemany(_NOTE, [(*key, digest) for digest in digests])
     if any(digest[0] % _FORGET_EACH == 0 for digest in digests):
         transaction.execute(_FORGET, (key.tenant, KEPT_ACCEPTANCES))

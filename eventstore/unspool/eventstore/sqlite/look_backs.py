@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from unspool.eventstore.cloud_events import digest_of
-from unspool.eventstore.published_events import CloudEvent, KeysOf, PublishedEvent, Shapes
+from unspool.eventstore.published_events import KeysOf, PublishedEvent, Shapes
 from unspool.eventstore.records import ExecutionKey, Message, MessageKind
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import MessageRow, message_row, put_message
@@ -61,16 +61,14 @@ class Page(NamedTuple):
     events: Sequence[PublishedEvent]
 
 
-def accept(
-    transaction: Transaction, key: ExecutionKey, consumed: Sequence[CloudEvent], now: int, ms: int
-) -> None:
-    """Notes the events that an execution consumes, as long as a look back of `ms` could offer them again."""
+def accept(transaction: Transaction, key: ExecutionKey, digests: Sequence[bytes], now: int, ms: int) -> None:
+    """Notes digests of events that an execution consumes, as long as a look back of `ms` could offer them."""
     if not ms:
         transaction.execute(_SET_COMPLETE_FROM, (key.tenant, now + 1))
         return
     if transaction.execute(_FORGET_ACCEPTED, (key.tenant, now - ms)).rowcount:
         transaction.execute(_SET_COMPLETE_FROM, (key.tenant, now - ms + 1))
-    transaction.executemany(_ACCEPT, [(*key, digest_of(event), now) for event in consumed])
+    transaction.executemany(_ACCEPT, [(*key, digest, now) for digest in digests])
 
 
 def note(transaction: Transaction, key: ExecutionKey, run: str, now: int, ms: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from unspool.eventstore.clock import Clock
+from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import Commit, ExecutionKey
 from unspool.eventstore.sqlite import acceptances, look_backs
@@ -36,8 +37,9 @@ def prepared_change(commit: Commit, retention: int, clock: Clock) -> Callable[[T
 
     def change(transaction: Transaction) -> None:
         if commit.consumed:
-            acceptances.note(transaction, commit.key, commit.consumed)
-            look_backs.accept(transaction, commit.key, commit.consumed, clock.now(), retention)
+            digests = [digest_of(event) for event in commit.consumed]
+            acceptances.note(transaction, commit.key, digests)
+            look_backs.accept(transaction, commit.key, digests, clock.now(), retention)
         shapes: Counter[str] = Counter()
         for run in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):
             shapes.subtract(_close(transaction, commit.key, run))
