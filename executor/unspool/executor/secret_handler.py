@@ -14,7 +14,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget, ExpressionError, JqRunner
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
-from unspool.definitions.members import member_at
+from unspool.definitions.members import copied, member_at, put_at
 from unspool.definitions.secret_arguments import POLICY, SECRETS, evaluated_text
 from unspool.eventstore.records import DEFAULT_TENANT, TaskRequest
 from unspool.executor.masking import Mask, Masking, TaskMask, current
@@ -75,7 +75,9 @@ class SecretHandler:
         self, arguments: dict[str, Json], asked: Mapping[str, Any], values: Mapping[str, Json]
     ) -> dict[str, Json]:
         """The arguments with the values of the texts that read secrets. Raises `Rejected`."""
-        result: dict[str, Json] = _copy({name: value for name, value in arguments.items() if name != SECRETS})
+        result: dict[str, Json] = copied(
+            {name: value for name, value in arguments.items() if name != SECRETS}
+        )
         budget = Budget()
         # Authentication is first, because the others may read `$authorization` (inventory E7).
         place = asked.get("policy", POLICY)
@@ -117,7 +119,7 @@ class SecretHandler:
                 value = evaluated_text(text, names, budget, self.jq, loose=asked.get("loose") is True)
             except ExpressionError as error:
                 raise Rejected(errors.expression(f"{error} ({text['at']} of the arguments)")) from None
-            _put(arguments, parts(text["at"]), value)
+            put_at(arguments, parts(text["at"]), value)
 
 
 def _check(needs: list[str], declared: list[str], values: Mapping[str, Json]) -> None:
@@ -136,19 +138,6 @@ def _check(needs: list[str], declared: list[str], values: Mapping[str, Json]) ->
 
 def _unavailable(detail: str) -> WorkflowError:
     return errors.authorization(detail, title="Secret not available")
-
-
-def _copy(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: _copy(member) for name, member in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def _put(arguments: Json, steps: list[str], value: Json) -> None:
-    part = arguments
-    for step in steps[:-1]:
-        part = part[int(step)] if isinstance(part, list) else part[step]
-    part[int(steps[-1]) if isinstance(part, list) else steps[-1]] = value
 
 
 def _masked_defect(error: Exception, mask: Masking) -> HandlerDefect:

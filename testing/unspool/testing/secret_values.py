@@ -9,7 +9,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import Budget, ExpressionError, JqRunner
 from unspool.definitions.json_pointer import parts
 from unspool.definitions.json_value import Json
-from unspool.definitions.members import member_at
+from unspool.definitions.members import copied, member_at, put_at
 from unspool.definitions.secret_arguments import POLICY, SECRETS, evaluated_text
 
 
@@ -30,7 +30,7 @@ def with_values(arguments: dict[str, Json], secrets: Mapping[str, Json], jq: JqR
     asked: Mapping[str, Any] | None = arguments.get(SECRETS)
     if asked is None:
         return arguments
-    result: dict[str, Json] = _copy({name: each for name, each in arguments.items() if name != SECRETS})
+    result: dict[str, Json] = copied({name: each for name, each in arguments.items() if name != SECRETS})
     place, budget = asked.get("policy", POLICY), Budget()
     # Authentication is first, because the others may read `$authorization`.
     for text in sorted(asked["texts"], key=lambda text: not text["at"].startswith(place)):
@@ -41,7 +41,7 @@ def with_values(arguments: dict[str, Json], secrets: Mapping[str, Json], jq: JqR
             value = evaluated_text(text, names, budget, jq, loose=asked.get("loose") is True)
         except ExpressionError as error:
             raise Unavailable(errors.expression(f"{error} ({text['at']} of the arguments)")) from None
-        _put(result, parts(text["at"]), value)
+        put_at(result, parts(text["at"]), value)
     return result
 
 
@@ -52,16 +52,3 @@ def _needed(needs: list[str], declared: list[str], secrets: Mapping[str, Json]) 
             detail = f"the secret '{name}' is not in {where}"
             raise Unavailable(errors.authorization(detail, title="Secret not available"))
     return {name: secrets[name] for name in needs}
-
-
-def _copy(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: _copy(member) for name, member in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def _put(arguments: Json, steps: list[str], value: Json) -> None:
-    part = arguments
-    for step in steps[:-1]:
-        part = part[int(step)] if isinstance(part, list) else part[step]
-    part[int(steps[-1]) if isinstance(part, list) else steps[-1]] = value
