@@ -180,7 +180,7 @@ async def test_lifecycle_events_show_what_the_history_shows(store_url, running_a
     environment = {"UNSPOOL_LIFECYCLE_EVENTS": "true"}
     async with running_api(store) as api, Node(store, store_url, environment=environment):
         await api.deploy(FAILING)
-        # Anybody may publish an event of this type; it need not have the data of one.
+        # Any caller may publish an event of this type; it need not have the data of one.
         forged = {"specversion": "1.0", "id": "1", "type": "io.serverlessworkflow.x", "data": CANARY[::-1]}
         for source in ("/test/failing/1.0.0", "/test//1.0.0", "/a/b/c"):
             await api.post("/events", 202, json={**forged, "source": source})

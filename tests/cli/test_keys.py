@@ -1,4 +1,4 @@
-"""`unspool keys`, and the refusal to serve everyone by accident."""
+"""`unspool keys`, and the refusal to serve all callers by accident."""
 
 import re
 import urllib.error

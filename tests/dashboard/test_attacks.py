@@ -251,7 +251,7 @@ ANSWERS: dict[str, tuple[str, Any]] = {
     ),
 }
 """Answers of an API that has hostile texts where users of other programs put them: by view, path and answers.
-The names of services, functions and keys come from whoever may write to the store."""
+The names of services, functions and keys come from all programs that may write to the store."""
 
 
 @pytest.mark.parametrize("view", ANSWERS)

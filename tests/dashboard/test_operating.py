@@ -26,7 +26,7 @@ async def test_a_schedule_is_paused_and_resumed(server: Server, page: Page) -> N
     await expect(row).to_contain_text(re.compile(r"in \d+ (h|min|s)"))
     await row.get_by_role("button", name="Pause").click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("It starts nothing until somebody resumes it")
+    await expect(dialog).to_contain_text("It starts nothing until it is resumed")
     await dialog.get_by_role("button", name="Pause").click()
     await expect(row).to_contain_text("paused")
     await row.get_by_role("button", name="Resume").click()

@@ -1,4 +1,4 @@
-"""Texts of external resources: whatever a server sends, the result is a function, a schema or a cause."""
+"""Texts of external resources: for each answer of a server, the result is a function, a schema or a cause."""
 
 import json
 

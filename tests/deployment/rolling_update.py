@@ -66,7 +66,7 @@ class Service:
     running: Running
     metrics_port: int
     port: int
-    """Of the API; nobody listens there in other services."""
+    """Of the API; other services do not listen there."""
 
 
 @dataclass

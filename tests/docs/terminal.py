@@ -70,7 +70,7 @@ class Terminal:
         termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
         # The first terminal that a session leader opens becomes its controlling terminal.
         start = f"exec bash --noprofile --norc --noediting -i < {own} > /dev/null 2>&1"
-        # Whoever starts the tests in the background ignores SIGINT, and so would all programs here.
+        # Tests that run in the background ignore SIGINT, and so would all programs here.
         listening = ["env", "--default-signal=INT"]
         self._bash = subprocess.Popen(
             [*listening, "bash", "-c", start], cwd=folder, env=environment, start_new_session=True,

@@ -283,7 +283,7 @@ class Events(RuleBasedStateMachine):
     @precondition(lambda self: self.last)
     @rule()
     def commit_again(self) -> None:
-        """It changes nothing, whatever has happened since."""
+        """It changes nothing, also if other steps came between."""
         newest = self.versions[self.last.key] == self.last.version
         outcome = self.does(self.store.commit(self.last))
         assert outcome is (Outcome.DUPLICATE if newest else Outcome.CONFLICT)

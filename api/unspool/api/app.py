@@ -30,7 +30,7 @@ from unspool.api import (
 )
 from unspool.api.access import access_of, check_access
 from unspool.api.authentication.authenticator import TENANT, Authenticator
-from unspool.api.authentication.caller import EVERYONE, NOBODY
+from unspool.api.authentication.caller import ANY_CALLER, PUBLIC_CALLER
 from unspool.api.authentication.cookies import CSRF_HEADER
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.calls import Call, Services
@@ -183,7 +183,7 @@ def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route
         request.scope[ROUTE] = path
         required = access[request.method]
         if required.public:
-            caller = NOBODY if authenticator.settings.on else EVERYONE
+            caller = PUBLIC_CALLER if authenticator.settings.on else ANY_CALLER
         else:
             caller = await authenticator.caller(request)
             check_access(caller, required)

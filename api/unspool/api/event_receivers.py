@@ -1,6 +1,6 @@
 """One published event: who accepted it, and which executions that listen now nearly did.
 
-All of it is read when somebody asks, in a bounded part of the store, so publishing and matching cost no more.
+All of it is read only for a request, in a bounded part of the store, so publishing and matching cost no more.
 """
 
 import asyncio

@@ -76,7 +76,7 @@ class Node:
         allow: what `run` tasks may run, as `UNSPOOL_ALLOW` lists it; None uses the settings.
         functions: the functions in Python that the executor has.
         only_functions: whether the executor runs these functions and nothing else.
-        monitor: gets metrics and health of the services; None if nobody asks for them.
+        monitor: gets metrics and health of the services; None if nothing reads them.
 
     Raises:
         BadSetting: on entering, if a setting is not valid.

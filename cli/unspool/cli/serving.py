@@ -108,13 +108,13 @@ async def _present(store: EventStore, monitor: Monitor) -> AsyncIterator[None]:
 
 
 def check_exposure(settings: ApiSettings, authentication: AuthenticationSettings) -> None:
-    """Raises `CommandError` if other machines can reach an address and nobody has said who may use it."""
+    """Raises `CommandError` if other machines can reach an address and no setting says who may use it."""
     if authentication.mode or settings.is_loopback:
         return
     raise CommandError(
         f"other machines can reach {settings.host}, and authentication is not set.\n"
         "Set UNSPOOL_AUTH=on and create a key with `unspool keys create`, "
-        "or set UNSPOOL_AUTH=off to accept everyone"
+        "or set UNSPOOL_AUTH=off to accept all callers"
     )
 
 

@@ -1,7 +1,7 @@
 """Keys and sessions of the API's callers. A part of the port.
 
 A key is `usk_<id>_<secret>`. The secret has 256 random bits; the store has only its SHA-256, which is enough
-for a secret that nobody can guess. The id is public: lists show it.
+for a secret that cannot be guessed. The id is public: lists show it.
 """
 
 import hashlib

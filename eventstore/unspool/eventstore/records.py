@@ -125,7 +125,7 @@ class MessageKind(StrEnum):
     DEPLOY = "deploy"
     """The definition of a schedule has a new version."""
     OPERATED = "operated"
-    """Somebody has requeued or discarded a dead letter of the execution; its history records it."""
+    """A dead letter of the execution was requeued or discarded; the history records it."""
 
 
 class Message(NamedTuple):

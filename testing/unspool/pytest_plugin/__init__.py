@@ -1,6 +1,7 @@
 """The plugin for pytest: the fixture `unspool_workflow`.
 
-Pytest loads it wherever Unspool is installed, so it imports the engine with the first use of the fixture.
+Pytest loads it in each environment that has Unspool, so it imports the engine with the first use of the
+fixture.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tests.cli.mcp.conftest import Agent
 
 from unspool.cli.mcp import answers
 from unspool.cli.mcp.allowed import Allowed
-from unspool.cli.mcp.server import Anyone, UnspoolServer
+from unspool.cli.mcp.server import LocalCaller, UnspoolServer
 from unspool.cli.mcp.starting import describe, tool_name
 from unspool.cli.options import Place
 from unspool.cli.targets.store_target import StoreTarget
@@ -36,7 +36,7 @@ READING = {
 @asynccontextmanager
 async def agent_of(allowed: Allowed, tenant: str = "default") -> AsyncIterator[Agent]:
     async with StoreTarget(Place(None, tenant), "mcp:test") as target:
-        server = UnspoolServer(target, allowed, Anyone()).protocol()
+        server = UnspoolServer(target, allowed, LocalCaller()).protocol()
         async with Client(server) as client:
             yield Agent(client)
 

@@ -77,7 +77,7 @@ def accepts(port: int) -> Callable[[], bool]:
 
 @contextmanager
 def mosquitto(folder: Path) -> Iterator[tuple[int, int, Path]]:
-    """Yields the port for everybody, the port for USER, and the log."""
+    """Yields the port that needs no login, the port for USER, and the log."""
     path = program("mosquitto", "mosquitto")
     program("mosquitto_pub", "mosquitto-clients")
     open_port, closed_port, log = free_port(), free_port(), folder / "mosquitto.log"

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from starlette.requests import Request
 
-from unspool.api.authentication.caller import EVERYONE, Caller, too_many, unauthenticated
+from unspool.api.authentication.caller import ANY_CALLER, Caller, too_many, unauthenticated
 from unspool.api.authentication.cookies import csrf_token, is_from_own_page, read_cookie
 from unspool.api.authentication.failure_limit import FailureLimit
 from unspool.api.authentication.key_cache import KeyCache
@@ -69,7 +69,7 @@ class Authenticator:
                 request, 429 after too many failures or requests.
         """
         if not self.settings.on:
-            return EVERYONE
+            return ANY_CALLER
         caller = await self._identified(request)
         if caller.tenant is not None:
             request.scope[TENANT] = caller.tenant  # also for a request that the limit refuses

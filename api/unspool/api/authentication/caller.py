@@ -35,10 +35,10 @@ class Caller:
         return self.key or self.name
 
 
-EVERYONE: Final = Caller(ANONYMOUS, None, frozenset(Scope))
+ANY_CALLER: Final = Caller(ANONYMOUS, None, frozenset(Scope))
 """The caller of every request while authentication is off."""
 
-NOBODY: Final = Caller(ANONYMOUS, None, frozenset())
+PUBLIC_CALLER: Final = Caller(ANONYMOUS, None, frozenset())
 """The caller of a public route while authentication is on."""
 
 

@@ -1,6 +1,6 @@
 """Limits attempts with wrong credentials, by the address that they come from.
 
-Nobody can guess a key. The limit protects the store from the reads that attempts cost. Callers behind one
+A key cannot be guessed. The limit protects the store from the reads that attempts cost. Callers behind one
 proxy share an address, so a key that the process knows is accepted in any case.
 """
 

@@ -89,7 +89,7 @@ class JwtSettings:
 
 
 def check_url(name: str, url: str) -> None:
-    """Checks that nobody on the way can replace what is fetched.
+    """Checks that a machine on the way cannot replace what is fetched.
 
     Raises:
         BadSetting: it is neither an https URL nor an http URL of this machine.

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from unspool.api.authentication.caller import EVERYONE, Caller, unauthenticated
+from unspool.api.authentication.caller import ANY_CALLER, Caller, unauthenticated
 from unspool.api.metrics import ApiMetrics
 from unspool.api.problems import HttpProblem, problem_response
 from unspool.api.request_guard import RequestGuard
@@ -97,7 +97,7 @@ class KeyGuard:
 
     async def _caller(self, request: Request) -> Caller:
         if self._keys is None:
-            return EVERYONE
+            return ANY_CALLER
         caller = await self._keys.caller(request)
         if caller.tenant not in (None, self._tenant):
             raise HttpProblem(403, "this key belongs to another tenant")

@@ -47,8 +47,8 @@ class Callers(Protocol):
         ...
 
 
-class Anyone:
-    """Whoever started the server on standard input and output."""
+class LocalCaller:
+    """The process that started the server and uses its standard input and output."""
 
     def scopes(self, _context: ServerRequestContext[Any, Any]) -> frozenset[Scope]:
         """Everything."""

@@ -17,7 +17,7 @@ from unspool.api.settings import ApiSettings
 from unspool.cli.exits import CommandError
 from unspool.cli.mcp.allowed import Allowed
 from unspool.cli.mcp.http import CallersOfRequests, Keys, KeysOfApi, serve
-from unspool.cli.mcp.server import Anyone, UnspoolServer
+from unspool.cli.mcp.server import LocalCaller, UnspoolServer
 from unspool.cli.options import Place
 from unspool.cli.output import say
 from unspool.cli.serving import check_exposure
@@ -30,7 +30,7 @@ from unspool.eventstore.waiting import done_before
 
 async def serve_stdio(target: Target, allowed: Allowed, stop: asyncio.Event) -> None:
     """Serves the program that started this one, until it closes the streams or `stop` is set."""
-    server = UnspoolServer(target, allowed, Anyone()).protocol()
+    server = UnspoolServer(target, allowed, LocalCaller()).protocol()
     async with stdio_server() as (read, write):
         options = server.create_initialization_options()
         await done_before(server.run(read, write, options), stop.wait())

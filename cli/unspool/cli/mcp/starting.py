@@ -38,7 +38,7 @@ _ANY: Final = {"type": "object", "description": "The input of the workflow"}
 _PREFIX: Final = "start_"
 
 _ANNOTATIONS: Final = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True)
-"""Nobody but its author knows what a workflow does."""
+"""The worst case: a definition does not say whether its tasks delete or change something."""
 
 
 class Described(NamedTuple):

@@ -1,7 +1,7 @@
 """Encrypts and decrypts payloads with AES-256-GCM (NIST SP 800-38D).
 
 A payload is bound to its place: the kind of record, the tenant, the execution and the part of it are
-associated data. So a payload that somebody moves to another record cannot be decrypted there.
+associated data. So a payload that was moved to another record cannot be decrypted there.
 
 Each execution has a key of its own, which is derived from a key of the ring by HMAC-SHA256. A nonce is
 random. So the limit of 2^32 payloads for a key (SP 800-38D, 8.3) is one for each execution.

@@ -4,7 +4,7 @@ An encrypted JSON value is an object with one member, `$sealed`; an encrypted te
 the store needs stays as it is: ids, kinds, statuses, times, tags, names of workflows, tasks, queues and runs.
 
 A plain payload that looks like an encrypted one is encoded in the same form, also without encryption. Else a
-caller who sends it could make every process wait for a key that nobody has.
+caller who sends it could make every process wait for a key that does not exist.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """A store that encrypts payloads before an adapter gets them, and decrypts what the adapter returns.
 
-It wraps any adapter. So whatever an adapter writes (to a database, a file, a log of changes) is encrypted. A
-call without payloads goes to the adapter directly. A method of the port that no base class names makes this
-class no `EventStore`, so none is forgotten.
+It wraps any adapter. So all payloads that an adapter writes (to a database, a file, a log of changes) are
+encrypted. A call without payloads goes to the adapter directly. A method of the port that no base class names
+makes this class no `EventStore`, so none is forgotten.
 """
 
 from unspool.eventstore.encryption.buses import EncryptedBuses

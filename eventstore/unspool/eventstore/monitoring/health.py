@@ -35,11 +35,11 @@ class ServiceHealth:
         self._turned_at: dict[str, float] = {}
         """By loop, when it has begun or last gone round."""
         self._within: dict[str, float] = {}
-        """By loop, the seconds in which it goes round; infinite if nobody knows."""
+        """By loop, the seconds in which it goes round; infinite if that is not known."""
         self._failures: dict[str, str] = {}
         self._joined_at = -math.inf
         self.hindrance: str | None = None
-        """Why the service cannot work now although its loops run: somebody must do something about it."""
+        """Why the service cannot work now although its loops run: an operator must act."""
 
     async def watch(
         self, loop: str, work: Callable[[], Awaitable[Result]], within: float = math.inf

@@ -32,7 +32,7 @@ _SERVING: Final = DescribedMetric(
     "unspool_queue_executors", "gauge", _QUEUE, "Live executors that take from a task queue."
 )
 _DEAD_LETTERS: Final = DescribedMetric(
-    "unspool_dead_letters", "gauge", (), "Dead letters that nobody has requeued or discarded."
+    "unspool_dead_letters", "gauge", (), "Dead letters that were not requeued or discarded."
 )
 _TIMER_LATE: Final = DescribedMetric(
     "unspool_timer_overdue_seconds", "gauge", (), "By how much the earliest timer that is set is late."

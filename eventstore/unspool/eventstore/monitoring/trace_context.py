@@ -30,7 +30,7 @@ def trace_ids() -> dict[str, str]:
 
 
 def checked_traceparent(text: object) -> str | None:
-    """What somebody else sent as `traceparent`, as version 00; None if it is absent or malformed.
+    """What another program sent as `traceparent`, as version 00; None if it is absent or malformed.
 
     A malformed one is ignored, as the recommendation says (section 3.2).
     """

@@ -124,7 +124,7 @@ class Traces:
 
 
 def context_of(traceparent: str) -> SpanContext:
-    """The context of a span of somebody else, from what `checked_traceparent` returns."""
+    """The context of a span of another program, from what `checked_traceparent` returns."""
     _, trace_id, span_id, flags = traceparent.split("-")
     return SpanContext(
         int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))

@@ -1,4 +1,4 @@
-"""Who accepted a published event, and who listens: read from all shards when somebody asks."""
+"""Who accepted a published event, and who listens: read from all shards for each request."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

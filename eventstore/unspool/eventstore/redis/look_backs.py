@@ -2,7 +2,7 @@
 
 `commit.lua` notes in the shard which events such a run is to be offered: those between two positions on the
 bus. Until they are in the inbox (`look_back.lua`), the shard matches no later events. So the run gets all in
-order, whichever process does it. Each step is noted, so none is done twice.
+order. Any process can do these steps. Each step is noted, so none is done twice.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Which executions listen: read from the index of subscriptions when somebody asks."""
+"""Which executions listen: read from the index of subscriptions for each request."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,7 +1,7 @@
 """Offers retained events to runs whose subscription was opened with a look back.
 
 The commit notes which events such a run is to be offered. Until they are in the inbox, no later events of the
-tenant are matched. So the run gets all in order, whichever process does it.
+tenant are matched. So the run gets all in order. Any process can do this.
 """
 
 from collections.abc import Sequence

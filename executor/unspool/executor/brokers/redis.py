@@ -126,7 +126,7 @@ class RedisBroker:
         self._client = client
 
     async def publish(self, channel: Channel, message: OutboundMessage) -> None:
-        """See `Broker`. Redis tells that it has the message, not whether anybody listens."""
+        """See `Broker`. Redis confirms that it has the message, not that a program listens."""
         async with _replying():
             if _is_stream(channel):
                 await self._client.xadd(channel.address, _entry(channel, message), **_length(channel))

@@ -55,7 +55,7 @@ class PythonFunction:
     async def _run(
         self, threads: FunctionThreads, request: TaskRequest, input_: Json, context: TaskContext
     ) -> Outcome:
-        """Calls the function. Whatever its author's code raises becomes an error of the workflow."""
+        """Calls the function. Each exception of its author's code becomes an error of the workflow."""
         own = Context(
             execution_id=request.execution,
             idempotency_key=request.idempotency_key,

@@ -89,7 +89,7 @@ class Parameter:
     schema: ValueSchema
     default: Json = None
     as_json: bool = False
-    """Whether its value is written as JSON, whatever the style."""
+    """Whether its value is written as JSON; the style does not matter then."""
     is_file: bool = False
 
 

@@ -102,7 +102,7 @@ def _workflow_joined(state: State, event: Event) -> None:
 
 
 def _recorded(state: State, event: Event) -> None:
-    """The event only says what somebody did."""
+    """The event only records who did what."""
 
 
 def _workflow_tagged(state: State, event: Event) -> None:

@@ -12,7 +12,7 @@ const ACTIONS = [
     title: "Suspend",
     allowed: OPEN,
     question: "Suspend this execution?",
-    body: "It begins no further task until somebody resumes it. Work that executors have begun goes on, and its results are kept.",
+    body: "It begins no further task until it is resumed. Work that executors have begun goes on, and its results are kept.",
   },
   {
     name: "resume",

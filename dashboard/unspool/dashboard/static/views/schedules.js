@@ -52,7 +52,7 @@ function Switch({ schedule: { id, paused }, reload }) {
   const run = async () => {
     const [name, title, body] = paused
       ? ["resume", "Resume this schedule?", "It starts executions again, from its next occurrence on."]
-      : ["pause", "Pause this schedule?", "It starts nothing until somebody resumes it. Executions that it has started go on."];
+      : ["pause", "Pause this schedule?", "It starts nothing until it is resumed. Executions that it has started go on."];
     const action = paused ? "Resume" : "Pause";
     if (!(await confirm({ title, body, action }))) return;
     await attempt(() => post(`/schedules${path(id)}/${name}`, undefined, { wait: 5 }), `${action}: done`);
