@@ -40,6 +40,15 @@ async def test_ended_executions_are_found_by_the_time_of_their_end(store, make, 
     assert late.ended_at == 50
 
 
+async def test_as_many_as_asked_for_are_found_wherever_they_are(store, make, ended):
+    all_ids = {(await ended(make.key(f"execution-{number}"), 5)).key.id for number in range(20)}
+
+    found = [ids(await store.ended_before(50, limit)) for limit in (1, 7, 19, 20, 100)]
+
+    assert list(map(len, found)) == [1, 7, 19, 20, 20]
+    assert set(found[-1]) == all_ids
+
+
 async def test_an_execution_that_is_retried_is_not_found(store, make, ended):
     key = (await ended(make.key(), 5, Status.FAULTED)).key
     await store.commit(make.commit(key, after=1, index=IndexUpdate(Status.RUNNING)))

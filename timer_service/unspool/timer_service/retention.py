@@ -40,6 +40,8 @@ PIECE: Final = 200
 NEEDED_MILLISECONDS: Final = 60_000
 """After this time it looks again at an execution that was needed."""
 
+_REST: Final = 0.25
+"""Time between two steps, as a part of the time of a step."""
 _SHORTEST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.1
 _LONGEST_TURN: Final = 60.0
@@ -199,8 +201,8 @@ class RetentionService:
             found, deleted = await self._step(shortest)
             dropped += deleted
             self._metrics.deleted(deleted)
-            # It rests as long as it works, so that the store has time for others.
-            await asyncio.sleep(min(max(_SHORTEST_PAUSE, loop.time() - began), _LONGEST_PAUSE))
+            # The store has time for others. A long rest would be slower than the executions that end.
+            await asyncio.sleep(min(max(_SHORTEST_PAUSE, _REST * (loop.time() - began)), _LONGEST_PAUSE))
         if dropped:
             log.info("deleted %d ended executions", dropped, extra={"action": "executions_deleted"})
 

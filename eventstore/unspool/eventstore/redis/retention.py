@@ -67,8 +67,7 @@ class RedisRetention:
         """See `Retention`."""
         keys: list[ExecutionKey] = []
         for shards in await self._turns():
-            due = await asyncio.gather(*(self._due(shard, time, limit) for shard in shards))
-            keys += (key for of_all in zip_longest(*due) for key in of_all if key is not None)
+            keys += await self._due_of_all(shards, time, limit)
             if len(keys) >= limit:
                 break
         return await self._ended_records(keys[:limit])
@@ -94,6 +93,18 @@ class RedisRetention:
         self._first_shard = first = (self._first_shard + 1) % len(shards)
         shards = shards[first:] + shards[:first]
         return (shards[at : at + _SHARDS_AT_ONCE] for at in range(0, len(shards), _SHARDS_AT_ONCE))
+
+    async def _due_of_all(self, shards: Sequence[Shard], time: int, limit: int) -> list[ExecutionKey]:
+        """The due executions of some shards, the oldest of each first.
+
+        Usually all shards have about as many, so each is asked for its part. The others that have more are
+        asked for all if this is too few.
+        """
+        part = limit // len(shards) + 1
+        due = await asyncio.gather(*(self._due(shard, time, part) for shard in shards))
+        if part <= max(map(len, due)) and sum(map(len, due)) < limit:
+            due = await asyncio.gather(*(self._due(shard, time, limit) for shard in shards))
+        return [key for of_all in zip_longest(*due) for key in of_all if key is not None]
 
     async def _due(self, shard: Shard, time: int, limit: int) -> list[ExecutionKey]:
         ids: list[bytes] = await self._session.call(
