@@ -16,13 +16,18 @@ MakeReader = Callable[..., Reader]
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the Redis of the tests, on the port in `REDIS_PORT`, and with their Python."""
+    """A directory with the Redis of the tests, on the port in `REDIS_PORT`, their Python, and stand-ins."""
     folder = tmp_path_factory.mktemp("programs")
     _write_program(folder / "redis-server", f'{_executable()} --port "$REDIS_PORT"')
     _write_program(folder / "python3", str(Path(sys._base_executable)))  # type: ignore[attr-defined]
     client = Path(_executable()).with_name("redis-cli")
     if client.exists():
         _write_program(folder / "redis-cli", f'{client} -p "$REDIS_PORT"')
+    tests = ROOT / "tests/docs"
+    _write_program(folder / "claude", f"sh {tests / 'agent.sh'}")
+    _write_program(folder / "make-dead-letter", f"{sys.executable} {tests / 'dead_letter.py'}")
+    if shutil.which("sqlite3") is None:
+        _write_program(folder / "sqlite3", f"{sys.executable} {tests / 'sqlite_shell.py'}")
     return folder
 
 

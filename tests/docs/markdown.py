@@ -23,6 +23,7 @@ REMARKS = {
     "finds",
     "newcomer",
     "again",
+    "part",
 }
 ALONE = {"run", "replace", "stop"}
 """Remarks that are steps of their own. The others are about the block that follows."""
@@ -54,8 +55,8 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """The README and all pages for users and readers of the code, without the decisions."""
-    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+    """The README, the pages of `docs` without the decisions, and the READMEs of examples."""
+    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
 
 
 def blocks(page: Path) -> Iterator[Block]:

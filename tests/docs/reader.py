@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.docs.commands import commands
 from tests.docs.comparison import compare
-from tests.docs.markdown import Block
+from tests.docs.markdown import ROOT, Block
 from tests.docs.terminal import Command, Terminal
 
 SECONDS = 90
@@ -50,6 +50,10 @@ class Reader:
     def follow(self, block: Block) -> None:
         """Does what a block says; asserts that what happens is what the page shows."""
         if "skip" in block.remarks or ("newcomer" in block.remarks and not self._installs):
+            return
+        if "part" in block.remarks:
+            whole = (ROOT / block.remarks["part"]).read_text()
+            assert block.text in whole, f"{block.name}: is not a part of {block.remarks['part']}"
             return
         if block.title is not None:
             (self._terminal("1").directory / block.title).write_text(self._translate(block.text))

@@ -39,7 +39,7 @@ def test_every_definition_is_valid_as_the_page_says(tmp_path: Path) -> None:
     unspool = Path(sys.executable).with_name("unspool")
     command = [unspool, "validate", *files]
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
-    found = re.findall(r"^(\w+\.yaml):\d+:\d+: (.*)$", checked.stdout + checked.stderr, re.MULTILINE)
+    found = re.findall(r"^([\w-]+\.yaml):\d+:\d+: (.*)$", checked.stdout + checked.stderr, re.MULTILINE)
     wrong = [(file, text) for file, text in found if expected.get(file, "\0") not in text]
     assert wrong == []
     assert {file for file, _ in found} == set(expected)

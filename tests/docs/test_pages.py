@@ -10,21 +10,15 @@ from tests.docs.reader import Reader
 RUN = {"run", "console", "sh", "bash", "python"}
 FOR_NEWCOMERS = [ROOT / "docs/tutorial.md", ROOT / "README.md"]
 FOLLOWED = [
-    ROOT / f"docs/{name}.md"
-    for name in (
-        *("index", "getting-started", "access", "api", "checks", "cli", "client", "editors", "encryption"),
-        *(
-            "events",
-            "expressions",
-            "functions",
-            "mcp",
-            "retention",
-            "runs",
-            "schedules",
-            "testing",
-            "tracing",
-        ),
-    )
+    *(
+        ROOT / f"docs/{name}.md"
+        for name in (
+            *("index", "getting-started", "access", "api", "checks", "cli", "client", "editors"),
+            *("events", "expressions", "functions", "mcp", "operations", "retention", "runs", "schedules"),
+            *("encryption", "testing", "tracing"),
+        )
+    ),
+    ROOT / "examples/event-workers/README.md",
 ]
 """A page is listed here when its commands may run on any machine."""
 

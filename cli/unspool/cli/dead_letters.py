@@ -13,7 +13,7 @@ from unspool.cli.targets.opening import opened_target
 from unspool.cli.terminal import printable
 from unspool.eventstore.ids import EXECUTION_ID
 
-_EXAMPLE_ID: Final = "1763700000000-0"
+_EXAMPLE_ID: Final = "7-1763700000000-0"
 
 
 @click.group(epilog=example("unspool dlq list"))
