@@ -131,12 +131,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def running(folder: Path, command: str = "dev", **environment: str) -> AsyncIterator[Server]:
+async def running(
+    folder: Path, command: str = "dev", *, port: str = "0", **environment: str
+) -> AsyncIterator[Server]:
     """Runs the program on a store in a folder until the block ends."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("UNSPOOL_")}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "unspool.cli", command, "--port", "0", "--store", store_in(folder)),
+            *(sys.executable, "-m", "unspool.cli", command, "--port", port, "--store", store_in(folder)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=log,
             env=clean | environment,

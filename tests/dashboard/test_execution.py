@@ -110,9 +110,9 @@ async def test_large_values_are_folded(server: Server, page: Page) -> None:
     await page.goto(f"/executions/{id_}?tab=data")
     card = page.locator("section", has=page.get_by_role("heading", name="Input"))
     await expect(card.get_by_role("button", name="400 items")).to_be_visible()
-    await expect(card.get_by_role("button", name="all 5000 characters")).to_be_visible()
+    await expect(card.get_by_role("button", name="all 5,000 characters")).to_be_visible()
     assert len(await card.inner_text()) < 1000
-    await card.get_by_role("button", name="all 5000 characters").click()
+    await card.get_by_role("button", name="all 5,000 characters").click()
     await expect(card).to_contain_text(text)
 
 

@@ -32,14 +32,24 @@ export function age(time, at) {
   return difference < 0 ? `in ${text}` : `${text} ago`;
 }
 
+const NUMBER = new Intl.NumberFormat("en-GB");
+
+/** A number with its thousands apart, such as `4,505`. */
+export const number = (value) => NUMBER.format(value);
+
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
-/** The time of day with milliseconds, in the time zone of the browser. */
+/** Whether a time is on this day, in the time zone of the browser. */
+export const isToday = (time) => new Date(time).toDateString() === new Date().toDateString();
+
+/** The time of day with milliseconds, in the time zone of the browser; the day too, if it is another one. */
 export function clock(time) {
   const date = new Date(time);
   if (Number.isNaN(date.getTime())) return String(time);
-  return `${CLOCK.format(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  const ofDay = `${CLOCK.format(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return isToday(date) ? ofDay : `${DAY.format(date)}, ${ofDay}`;
 }
 
 export function dateTime(time) {
@@ -56,4 +66,12 @@ export function taskName(pointer) {
   return last ? last.replaceAll("~1", "/").replaceAll("~0", "~") : "workflow";
 }
 
-export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+
+const PARTS = { days: "d", hours: "h", minutes: "min", seconds: "s", milliseconds: "ms" };
+
+/** A duration as a definition has it, such as `20 s` for `{seconds: 20}`; null for another value. */
+export function writtenDuration(value) {
+  if (value === null || typeof value !== "object" || !Object.keys(value).every((name) => name in PARTS)) return null;
+  return Object.entries(PARTS).filter(([name]) => name in value).map(([name, unit]) => `${value[name]} ${unit}`).join(" ");
+}

@@ -41,6 +41,7 @@ function created(event, runs) {
     run: event.run,
     task: event.task,
     seq: event.seq,
+    parent: parent ? parent.run : null,
     depth: parent ? parent.depth + 1 : 0,
     createdAt: Date.parse(event.time),
     endedAt: null,
@@ -71,6 +72,13 @@ function retried(run, data) {
   run.status = "running";
   run.endedAt = null;
   run.failures.push(data.error);
+}
+
+/** Orders runs as a tree: each is before those inside it. */
+export function asTree(runs) {
+  const inside = Map.groupBy(runs, ({ parent }) => parent);
+  const from = (parent) => (inside.get(parent) ?? []).flatMap((run) => [run, ...from(run.run)]);
+  return from(null);
 }
 
 /** The status of the execution as of an event. */

@@ -1,6 +1,7 @@
 // JSON as a tree. Large values are folded, and only unfolded values are in the page.
 import { useState } from "preact/hooks";
 
+import { count, number } from "../format.js";
 import { html } from "../html.js";
 import { Copy } from "./copy.js";
 
@@ -39,7 +40,7 @@ function Text({ value }) {
   const [whole, setWhole] = useState(value.length <= TEXT);
   if (whole) return html`<span class="string">${JSON.stringify(value)}</span>`;
   return html`<span class="string">${JSON.stringify(value.slice(0, TEXT))}</span>${" "}
-    <button type="button" class="fold" onClick=${() => setWhole(true)}>… all ${value.length} characters</button>`;
+    <button type="button" class="fold" onClick=${() => setWhole(true)}>… all ${number(value.length)} characters</button>`;
 }
 
 function Tree({ value, depth }) {
@@ -50,7 +51,7 @@ function Tree({ value, depth }) {
   const [left, right] = isList ? ["[", "]"] : ["{", "}"];
   if (entries.length === 0) return html`<span class="dim">${left + right}</span>`;
   const toggle = html`<button type="button" class="fold" aria-expanded=${open} onClick=${() => setOpen(!open)}>
-    ${open ? left : `${left} ${entries.length} ${isList ? "items" : "members"} ${right}`}
+    ${open ? left : `${left} ${isList ? count(entries.length, "item") : count(entries.length, "member")} ${right}`}
   </button>`;
   if (!open) return toggle;
   return html`${toggle}
@@ -64,7 +65,7 @@ function Tree({ value, depth }) {
     </ul>
     ${entries.length > shown &&
     html`<button type="button" class="fold" onClick=${() => setShown(shown + 10 * PAGE)}>
-      … ${entries.length - shown} more
+      … ${number(entries.length - shown)} more
     </button>`}<span class="dim">${right}</span>`;
 }
 

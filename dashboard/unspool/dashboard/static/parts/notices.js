@@ -13,6 +13,11 @@ export function Failure({ error }) {
   </div>`;
 }
 
+/** Is invisible for a moment, because most answers come at once. */
+export function Loading() {
+  return html`<p class="loading muted" role="status">Loading…</p>`;
+}
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><strong>${title}</strong>${children}</div>`;
 }

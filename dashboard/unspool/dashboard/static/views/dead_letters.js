@@ -1,11 +1,11 @@
 // Messages and tasks that failed too often: look, put back, or discard.
 import { get, path, post, remove } from "../api.js";
-import { count } from "../format.js";
+import { count, number } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { attempt, confirm } from "../parts/dialog.js";
 import { JsonCard } from "../parts/json.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { TextFilter } from "../parts/text_filter.js";
 import { Age } from "../parts/time.js";
 import { ask, asked, query } from "../router.js";
@@ -16,7 +16,7 @@ const PAGE = 50;
 export function DeadLetters() {
   const cursor = query.value.get("cursor") ?? "";
   const execution = query.value.get("execution") ?? "";
-  const { data, error, reload } = useLoad(
+  const { data, error, loading, reload } = useLoad(
     (signal) => get("/dlq", { limit: PAGE, cursor, execution }, signal),
     [cursor, execution],
     { every: 5000 },
@@ -29,6 +29,7 @@ export function DeadLetters() {
     </div>
     <${Failure} error=${error} />
     <section class="card" aria-label="Dead letters">
+      ${loading && !data && html`<${Loading} />`}
       ${data && (data.items.length ? html`<${List} items=${data.items} reload=${reload} />` : html`<${Empty} title="No dead letters">Nothing has failed for good.<//>`)}
     </section>
     ${data && html`<nav class="pages" aria-label="Pages">
@@ -53,10 +54,10 @@ function Row({ letter, open, reload }) {
   return html`<tr class="row">
       <td class="cut wide"><button type="button" class="fold-row" aria-expanded=${open} onClick=${() => ask({ open: open ? "" : id })}>
         <span class="mark" aria-hidden="true"></span><span class="cut">${error}</span></button></td>
-      <td>${kind}</td>
+      <td data-label="Kind">${kind}</td>
       <td class="cut"><a class="code" href=${`/executions${path(execution)}`}>${execution}</a></td>
-      <td class="number">${attempts}</td>
-      <td><${Age} at=${buriedAt} /></td>
+      <td class="number" data-label="Attempts">${number(attempts)}</td>
+      <td data-label="Since"><${Age} at=${buriedAt} /></td>
     </tr>
     ${open && html`<tr class="details"><td colspan="5"><${Details} id=${id} reload=${reload} /></td></tr>`}`;
 }

@@ -1,7 +1,7 @@
 // The events of an execution. Only the rows that are on the screen are in the page.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { clock, taskName } from "../format.js";
+import { clock, isToday, number, taskName } from "../format.js";
 import { html } from "../html.js";
 import { JsonCard } from "../parts/json.js";
 import { Copy } from "../parts/copy.js";
@@ -45,14 +45,14 @@ function Rows({ events, at }) {
     event.preventDefault();
     choose(at + step);
   };
-  return html`<div class="events" ref=${box} onScroll=${read} onKeyDown=${move} tabindex="0" role="listbox"
+  return html`<div class=${`events ${isToday(events[0].time) && isToday(events.at(-1).time) ? "" : "dated"}`} ref=${box} onScroll=${read} onKeyDown=${move} tabindex="0" role="listbox"
     aria-label="Events" aria-activedescendant=${`event-${at}`}>
     <div class="spacer" style=${{ height: `${events.length * HEIGHT}px` }}>
       ${events.slice(first, last).map(
         (each) => html`<div key=${each.seq} id=${`event-${each.seq}`} class="event" role="option" aria-selected=${each.seq === at}
           style=${{ top: `${(each.seq - 1) * HEIGHT}px` }} onClick=${() => choose(each.seq)}>
-          <span class="number muted">${each.seq}</span>
-          <span class="number muted time">${clock(each.time)}</span>
+          <span class="number muted">${number(each.seq)}</span>
+          <span class="number muted at" title=${each.time}>${clock(each.time)}</span>
           <span class=${`kind ${each.type.split(".").at(-1)}`}>${each.type}</span>
           <span class="cut muted" title=${each.task}>${each.task ? taskName(each.task) : ""}</span>
         </div>`,

@@ -1,9 +1,10 @@
 // Published events, live, and a form that publishes one.
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { count } from "../format.js";
 import { html } from "../html.js";
 import { preview } from "../parts/json.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { TextFilter } from "../parts/text_filter.js";
 import { Age } from "../parts/time.js";
 import { ask, query } from "../router.js";
@@ -12,12 +13,14 @@ import { follow } from "../sse.js";
 import { PublishForm } from "./publish_form.js";
 import { Receivers } from "./receivers.js";
 
+const LOST = { message: "The API does not answer. New events appear when it does." };
 const KEPT = 500;
-const LISTED = 100;
+const PAGE = 100;
 
+/** The newest published events, and the state of their stream: null until the API answers. */
 function useEvents(type, source) {
   const known = useRef([]);
-  const [state, setState] = useState({ items: [], live: false, error: null });
+  const [state, setState] = useState({ items: [], state: null, error: null });
   useEffect(() => {
     const stop = new AbortController();
     let timer;
@@ -33,8 +36,8 @@ function useEvents(type, source) {
         known.current = [...placed.reverse(), ...known.current].slice(0, KEPT);
         timer ??= setTimeout(draw, 50);
       },
-      onState: (now) => setState((before) => ({ ...before, live: now === "live", error: null })),
-    }).catch((error) => setState((before) => ({ ...before, live: false, error })));
+      onState: (now) => setState((before) => ({ ...before, state: now, error: null })),
+    }).catch((error) => setState((before) => ({ ...before, state: null, error })));
     return () => (clearTimeout(timer), stop.abort());
   }, [type, source]);
   return state;
@@ -42,11 +45,12 @@ function useEvents(type, source) {
 
 export function Events() {
   const [type, source] = [query.value.get("type") ?? "", query.value.get("source") ?? ""];
-  const { items, live, error } = useEvents(type, source);
+  const { items, state, error } = useEvents(type, source);
+  const [shown, setShown] = useState(PAGE);
   const open = query.value.get("open");
   const publishing = query.value.has("publish");
   return html`<div class="head">
-      <h1>Events</h1> ${live && html`<span class="live">live</span>`}
+      <h1>Events</h1> ${state === "live" && html`<span class="live">live</span>`}
       <div class="end">
         ${may("start") && html`<button type="button" class="button first" aria-expanded=${publishing}
           onClick=${() => ask({ publish: publishing ? "" : "1" })}>Publish an event</button>`}
@@ -56,23 +60,25 @@ export function Events() {
     <div class="filters" role="search" aria-label="Filter the events">
       <${Filter} name="type" label="Type" value=${type} /><${Filter} name="source" label="Source" value=${source} />
     </div>
-    <${Failure} error=${error} />
+    <${Failure} error=${state === "waiting" ? LOST : error} />
     <section class="card" aria-label="Events">
+      ${!items.length && !state && !error && html`<${Loading} />`}
       ${items.length
         ? html`<table class="table cards">
-            <thead><tr><th>Type</th><th>Source and subject</th><th>Published</th><th>Data</th></tr></thead>
+            <thead><tr><th>Type</th><th>Source and subject</th><th>Time</th><th>Data</th></tr></thead>
             <tbody>
-              ${items.slice(0, LISTED).map(({ event, position }) => html`<${Row} key=${position} event=${event} position=${position}
+              ${items.slice(0, shown).map(({ event, position }) => html`<${Row} key=${position} event=${event} position=${position}
                 open=${open === position} />`)}
             </tbody>
           </table>`
-        : html`<${Empty} title="No events yet">New ones appear here when they are published.<//>`}
-    </section>`;
+        : state && html`<${Empty} title=${type || source ? "No event matches these filters" : "No events yet"}>New ones appear here when they are published.<//>`}
+    </section>
+    ${items.length > shown && html`<button type="button" class="button more" onClick=${() => setShown(shown + PAGE)}>Show ${count(Math.min(PAGE, items.length - shown), "older event")}</button>`}`;
 }
 
 function Filter({ name, label, value }) {
   return html`<${TextFilter} label=${label} placeholder=${`${label}, exactly`} value=${value}
-    onValue=${(typed) => ask({ [name]: typed })} />`;
+    onValue=${(typed) => ask({ [name]: typed, open: "" }, { replace: false })} />`;
 }
 
 function Row({ event, position, open }) {

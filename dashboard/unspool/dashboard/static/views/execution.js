@@ -2,12 +2,12 @@
 import { useEffect } from "preact/hooks";
 
 import { get, path } from "../api.js";
-import { workflowName } from "../format.js";
+import { number, workflowName } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { Copy } from "../parts/copy.js";
 import { JsonCard } from "../parts/json.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { Status } from "../parts/status.js";
 import { Age, Duration } from "../parts/time.js";
 import { asked, query } from "../router.js";
@@ -37,14 +37,15 @@ export function Execution({ id }) {
   const history = useHistory(id);
   const { execution, error, reload } = useExecution(id, history);
   if (error?.status === 404) {
-    return html`<${Empty} title="There is no such execution"><code>${id}</code><p><a href="/">Show all executions</a></p><//>`;
+    return html`<${Empty} title="There is no such execution"><code>${id}</code><p>Executions are deleted some time after their end. <a href="/">Show all executions</a></p><//>`;
   }
-  if (!execution) return html`<${Failure} error=${error} />`;
+  if (!execution) return error ? html`<${Failure} error=${error} />` : html`<${Loading} />`;
   // After an operation: the execution may have ended, been retried and ended again before it is looked at.
   const renew = () => (reload(), history.resume());
   return html`<${Head} execution=${execution} reload=${renew} />
     <${Failure} error=${error ?? history.error} />
     <${Facts} execution=${execution} history=${history} />
+    ${execution.error && html`<${Fault} error=${execution.error} events=${history.events} />`}
     ${!execution.endedAt && html`<${Why} execution=${execution} history=${history} />`}
     <${TimeBar} execution=${execution} events=${history.events} />
     <${Tabs} execution=${execution} history=${history} />`;
@@ -80,16 +81,32 @@ function Head({ execution, reload }) {
 }
 
 function Facts({ execution, history }) {
-  const { id, workflow, createdAt, startedAt, endedAt, parent, tags } = execution;
+  const { id, workflow, createdAt, startedAt, endedAt, parent, by, tags } = execution;
   return html`<dl class="facts">
     <div><dt>Workflow</dt><dd><a href=${`/workflows${path(workflow.namespace, workflow.name, workflow.version)}`}>${workflowName(workflow)}</a> <span class="muted">${workflow.version}</span></dd></div>
     <div><dt>Created</dt><dd><${Age} at=${createdAt} /></dd></div>
     <div><dt>Duration</dt><dd><${Duration} from=${startedAt} to=${endedAt} /></dd></div>
-    <div><dt>Events</dt><dd class="number">${history.events.length}${history.live && !endedAt ? html` <span class="live">live</span>` : ""}</dd></div>
+    <div><dt>Events</dt><dd class="number">${number(history.events.length)}${history.live && !endedAt ? html` <span class="live">live</span>` : ""}</dd></div>
+    ${by && html`<div><dt>Started by</dt><dd>${by}</dd></div>`}
     ${tags && Object.keys(tags).length > 0 && html`<div><dt>Tags</dt><dd><${Tags} tags=${tags} /></dd></div>`}
     ${parent && html`<div><dt>Parent</dt><dd><a class="code" href=${`/executions${path(parent.execution)}`}>${parent.execution}</a></dd></div>`}
     ${history.events.some(({ type }) => type === "child.started") && html`<div><dt>Sub-workflows</dt><dd><a href=${`/?parent=${encodeURIComponent(id)}`}>Show</a></dd></div>`}
   </dl>`;
+}
+
+/** The error that an execution faulted with; it leads to the run of the task that raised it. */
+function Fault({ error, events }) {
+  const { title, type, status, detail, instance } = error;
+  const raised = events.findLast((each) => each.type === "task.faulted" && each.task === instance);
+  return html`<section class="card fault" aria-label="Error">
+    <p><strong>${title ?? type}</strong> <span class="muted number">${status}</span>
+      ${instance && html` at <${Place} of=${instance} run=${raised?.run} />`}</p>
+    ${detail && html`<p>${detail}</p>`}
+  </section>`;
+}
+
+function Place({ of, run }) {
+  return run ? html`<a href=${asked({ tab: "", at: "", run })}><code>${of}</code></a>` : html`<code>${of}</code>`;
 }
 
 function Tabs({ execution, history }) {

@@ -6,7 +6,7 @@ import { count } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { say } from "../parts/dialog.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { ask, asked, go, query } from "../router.js";
 import { ExecutionTable } from "./execution_table.js";
 import { Filters, wantedFilters } from "./filters.js";
@@ -30,6 +30,7 @@ export function Executions() {
     <${Filters} wanted=${wanted} />
     <${Failure} error=${error} />
     <section class="card" aria-busy=${loading} aria-label="Executions">
+      ${loading && !data && html`<${Loading} />`}
       ${data && (data.items.length ? html`<${ExecutionTable} items=${data.items} />` : html`<${None} filtered=${filtered} more=${data.next !== null} />`)}
     </section>
     ${data && html`<${Pages} data=${data} cursor=${cursor} />`}`;
@@ -44,7 +45,7 @@ function Find() {
     try {
       const { items } = await get("/executions", { id: wanted, limit: 1 });
       if (items.length) go(`/executions${path(wanted)}`);
-      else ask({ id: wanted.endsWith("*") ? wanted : `${wanted}*`, cursor: "" });
+      else ask({ id: wanted.endsWith("*") ? wanted : `${wanted}*`, cursor: "" }, { replace: false });
     } catch (error) {
       say(error.message, { bad: true });
     }

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 
 import { get } from "../api.js";
-import { workflowName } from "../format.js";
+import { number, workflowName } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { STATUSES } from "../parts/status.js";
@@ -25,7 +25,7 @@ export function wantedFilters() {
 /** The tags in a text: each begins with a name and a colon, and its value can have blanks. */
 const tagsIn = (text) => text.trim().split(/\s+(?=[A-Za-z0-9][A-Za-z0-9_.-]{0,62}:)/).filter(Boolean);
 
-const set = (values) => ask({ ...values, cursor: "" });
+const set = (values) => ask({ ...values, cursor: "" }, { replace: false });
 
 export function Filters({ wanted }) {
   const counts = useCounts(wanted);
@@ -82,8 +82,8 @@ function useCounts({ status: _status, ...others }) {
   const { data } = useLoad((signal) => get("/counts", {}, signal), [], { every: 5000 });
   if (!data || Object.values(others).some((value) => value.length)) return () => "";
   return (status) => {
-    const number = data.executions[status];
-    return number ? html` <span class="number">${number}${data.atLeast.includes(status) ? "+" : ""}</span>` : "";
+    const some = data.executions[status];
+    return some ? html` <span class="number">${number(some)}${data.atLeast.includes(status) ? "+" : ""}</span>` : "";
   };
 }
 

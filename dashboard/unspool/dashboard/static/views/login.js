@@ -19,7 +19,7 @@ export function Login() {
   return html`<form class="card login" onSubmit=${submit}>
     <div class="body stack">
       <h1>Log in</h1>
-      <p class="muted">This API wants to know who you are. An administrator creates keys with <code>unspool keys create</code>.</p>
+      <p class="muted">The API needs a key, or a JWT of your identity provider. An administrator creates keys with <code>unspool keys create</code>.</p>
       <${Failure} error=${error} />
       <label class="label">API key or JWT
         <input class="field" type="password" autocomplete="off" required value=${token} autofocus

@@ -1,6 +1,6 @@
 // Figures of the newest executions of a workflow, its schedule, and some of these executions.
 import { get, path } from "../api.js";
-import { count, duration, workflowName } from "../format.js";
+import { count, duration, number, workflowName } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { Empty, Failure } from "../parts/notices.js";
@@ -58,9 +58,9 @@ function Figures({ figures }) {
       <div class="card"><dt>Success rate</dt><dd>${rate}</dd>${executions > 0 && html`<${Share} completed=${completed} faulted=${faulted} />`}</div>
       <div class="card"><dt>Duration, median</dt><dd>${time(durationSeconds.p50)}</dd></div>
       <div class="card"><dt>Duration, 95 %</dt><dd>${time(durationSeconds.p95)}</dd></div>
-      <div class="card"><dt>Not ended</dt><dd>${open}${openAtLeast ? "+" : ""}</dd></div>
+      <div class="card"><dt>Not ended</dt><dd>${number(open)}${openAtLeast ? "+" : ""}</dd></div>
     </dl>
-    <p class="note">${all ? "Of all executions that completed or faulted" : `Of the newest ${executions} executions that completed or faulted`}: ${count(completed, "success", "successes")}, ${count(faulted, "fault")}.</p>
+    <p class="note">${all ? "Of all executions that completed or faulted" : `Of the newest ${number(executions)} executions that completed or faulted`}: ${count(completed, "success", "successes")}, ${count(faulted, "fault")}.</p>
   </section>`;
 }
 

@@ -1,19 +1,20 @@
 // The schedules of the deployed workflows, with their next and last occurrences.
 import { get, path, post } from "../api.js";
-import { workflowName } from "../format.js";
+import { workflowName, writtenDuration } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
 import { attempt, confirm } from "../parts/dialog.js";
 import { preview } from "../parts/json.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { Age } from "../parts/time.js";
 import { may } from "../session.js";
 
 export function Schedules() {
-  const { data, error, reload } = useLoad((signal) => get("/schedules", {}, signal), [], { every: 3000 });
+  const { data, error, loading, reload } = useLoad((signal) => get("/schedules", {}, signal), [], { every: 3000 });
   return html`<div class="head"><h1>Schedules</h1></div>
     <${Failure} error=${error} />
     <section class="card" aria-label="Schedules">
+      ${loading && !data && html`<${Loading} />`}
       ${data &&
       (data.items.length
         ? html`<${ScheduleTable} items=${data.items} reload=${reload} />`
@@ -23,7 +24,7 @@ export function Schedules() {
 
 export function ScheduleTable({ items, reload }) {
   return html`<table class="table cards">
-    <thead><tr><th>Workflow</th><th>Starts</th><th>Next</th><th>Last</th><th></th></tr></thead>
+    <thead><tr><th>Workflow</th><th>Starts</th><th>Next</th><th>Last</th><th aria-label="Actions"></th></tr></thead>
     <tbody>
       ${items.map((each) => html`<${Row} key=${each.id} schedule=${each} reload=${reload} />`)}
     </tbody>
@@ -35,16 +36,16 @@ function Row({ schedule, reload }) {
   return html`<tr class="row">
     <td class="cut wide">${workflow ? html`<a href=${`/workflows${path(workflow.namespace, workflow.name)}`}>${workflowName(workflow)}</a>` : id}</td>
     <td class="cut wide code">${triggers(schedule.schedule)}</td>
-    <td>${paused ? html`<span class="status suspended">paused</span>` : next ? html`<${Age} at=${next} />` : html`<span class="muted">by events</span>`}</td>
-    <td>${lastExecution ? html`<a href=${`/executions${path(lastExecution)}`}><${Age} at=${last} /></a>` : html`<${Age} at=${last} />`}</td>
+    <td data-label="Next">${paused ? html`<span class="status suspended">paused</span>` : next ? html`<${Age} at=${next} />` : html`<span class="muted">by events</span>`}</td>
+    <td data-label="Last">${lastExecution ? html`<a href=${`/executions${path(lastExecution)}`}><${Age} at=${last} /></a>` : html`<${Age} at=${last} />`}</td>
     <td class="right">${may("operate") && html`<${Switch} schedule=${schedule} reload=${reload} />`}</td>
   </tr>`;
 }
 
-/** The triggers of a schedule, such as `cron 0 3 * * *`. */
+/** The triggers of a schedule, such as `cron 0 3 * * *` or `every 20 s`. */
 function triggers(schedule) {
   return Object.entries(schedule ?? {})
-    .map(([name, value]) => `${name} ${typeof value === "string" ? value : preview(value, 80)}`)
+    .map(([name, value]) => `${name} ${typeof value === "string" ? value : writtenDuration(value) ?? preview(value, 80)}`)
     .join(", ");
 }
 

@@ -62,7 +62,7 @@ function Changes({ before, after, at, since }) {
     </div>
     ${list.length === 0
       ? html`<p class="body muted">Nothing in the state.</p>`
-      : html`<div class="scroll"><table class="table changes">
+      : html`<div class="scroll" tabindex="0"><table class="table changes">
           <thead><tr><th>Place</th><th>Before</th><th>After</th></tr></thead>
           <tbody>
             ${list.slice(0, MOST).map((change) => html`<tr key=${change.pointer}>

@@ -1,9 +1,9 @@
 // What runs: services, queues, functions of executors, and the state of the store.
 import { get } from "../api.js";
-import { duration } from "../format.js";
+import { duration, number } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { Age } from "../parts/time.js";
 
 const REFRESH = 3000;
@@ -19,6 +19,7 @@ export function System() {
         ? html`<p class="muted">Services and queues belong to no tenant: a key for all tenants shows them.</p>`
         : html`<${Failure} error=${system.error} />`}
       <${Failure} error=${functions.error} />
+      ${system.loading && !system.data && html`<${Loading} />`}
       ${system.data && html`<${Whole} system=${system.data} />`}
       ${functions.data && html`<${Functions} items=${functions.data.items} />`}
     </div>`;
@@ -38,12 +39,14 @@ function Figures({ system: { store, timers, deadLetters } }) {
   return html`<section aria-label="Store">
     <dl class="figures">
       <div class="card"><dt>Store</dt><dd>${store.status}</dd></div>
-      <div class="card"><dt>Round trip to the store</dt><dd>${(1000 * store.roundTripSeconds).toFixed(1)} ms</dd></div>
+      <div class="card"><dt>Round trip to the store</dt><dd>${milliseconds(1000 * store.roundTripSeconds)}</dd></div>
       <div class="card"><dt>Timers are late by</dt><dd class=${late ? "bad" : ""}>${duration(1000 * timers.lateSeconds)}</dd></div>
-      <div class="card"><dt>Dead letters</dt><dd class=${deadLetters ? "bad" : ""}><a href="/dead-letters">${deadLetters}</a></dd></div>
+      <div class="card"><dt>Dead letters</dt><dd class=${deadLetters ? "bad" : ""}><a href="/dead-letters">${number(deadLetters)}</a></dd></div>
     </dl>
   </section>`;
 }
+
+const milliseconds = (value) => (value < 0.1 ? "< 0.1 ms" : `${value.toFixed(1)} ms`);
 
 function Services({ items }) {
   return html`<section class="card" aria-label="Services">
@@ -55,10 +58,10 @@ function Services({ items }) {
             ${items.map((each) => html`<tr key=${`${each.service} ${each.name}`}>
               <td class="wide"><strong>${each.service}</strong></td>
               <td class="cut code wide" title=${each.name}>${each.name}</td>
-              <td>${each.version ?? "–"}</td>
-              <td class="number">${each.load} <span class="muted">${each.capacity ? `${each.used} of ${each.capacity}` : ""}</span></td>
-              <td class="cut muted" title=${each.queues.join(", ")}>${each.queues.join(", ")}</td>
-              <td><${Age} at=${each.startedAt} /></td>
+              <td data-label="Version">${each.version ?? "–"}</td>
+              <td class="number" data-label="Load">${each.load} <span class="muted">${each.capacity ? `${each.used} of ${each.capacity}` : ""}</span></td>
+              <td class="cut muted" data-label="Queues" title=${each.queues.join(", ")}>${each.queues.join(", ")}</td>
+              <td data-label="Running since"><${Age} at=${each.startedAt} /></td>
             </tr>`)}
           </tbody>
         </table>`
@@ -74,10 +77,10 @@ function Queues({ items }) {
       <tbody>
         ${items.map((each) => html`<tr key=${each.queue}>
           <td class="code wide">${each.queue}</td>
-          <td class="number right">${each.waiting}</td>
-          <td class="number right">${each.held}</td>
-          <td class="number right">${each.waiting ? duration(1000 * each.oldestSeconds) : "–"}</td>
-          <td class="number right">${each.services || html`<span class=${each.waiting ? "bad" : "muted"}>none</span>`}</td>
+          <td class="number right" data-label="Waiting">${number(each.waiting)}</td>
+          <td class="number right" data-label="In work">${number(each.held)}</td>
+          <td class="number right" data-label="Oldest">${each.waiting ? duration(1000 * each.oldestSeconds) : "–"}</td>
+          <td class="number right" data-label="Services">${each.services || html`<span class=${each.waiting ? "bad" : "muted"}>none</span>`}</td>
         </tr>`)}
       </tbody>
     </table>
@@ -91,7 +94,7 @@ function Transports({ items }) {
       <thead><tr><th>Name</th><th>Status</th><th>Lag</th><th>Error</th></tr></thead>
       <tbody>
         ${items.map(([name, each]) => html`<tr key=${name}>
-          <td class="wide">${name}</td><td>${each.status}</td><td class="number">${each.lag ?? ""}</td><td class="cut">${each.error ?? ""}</td>
+          <td class="wide">${name}</td><td data-label="Status">${each.status}</td><td class="number" data-label="Lag">${each.lag ?? ""}</td><td class="cut">${each.error ?? ""}</td>
         </tr>`)}
       </tbody>
     </table>
@@ -106,8 +109,8 @@ function Functions({ items }) {
           <thead><tr><th>Function</th><th>Version</th><th>Queue</th><th>Living executors</th><th>Registered</th></tr></thead>
           <tbody>
             ${items.map((each) => html`<tr key=${`${each.name} ${each.version} ${each.queue}`}>
-              <td class="cut wide"><strong>${each.name}</strong></td><td>${each.version}</td><td class="code">${each.queue}</td>
-              <td class="number">${each.executors || html`<span class="bad">none</span>`}</td><td><${Age} at=${each.registeredAt} /></td>
+              <td class="cut wide"><strong>${each.name}</strong></td><td data-label="Version">${each.version}</td><td class="code" data-label="Queue">${each.queue}</td>
+              <td class="number" data-label="Living executors">${each.executors || html`<span class="bad">none</span>`}</td><td data-label="Registered"><${Age} at=${each.registeredAt} /></td>
             </tr>`)}
           </tbody>
         </table>`

@@ -6,18 +6,19 @@ import { clock, count, duration, taskName } from "../format.js";
 import { html } from "../html.js";
 import { now } from "../load.js";
 import { JsonCard, preview } from "../parts/json.js";
-import { Empty } from "../parts/notices.js";
+import { Empty, Failure } from "../parts/notices.js";
 import { Status } from "../parts/status.js";
 import { ask, query } from "../router.js";
-import { runsAt } from "../runs.js";
+import { asTree, runsAt } from "../runs.js";
 
 const PAGE = 200;
 
 export function TaskList({ execution, history, at }) {
   const [shown, setShown] = useState(PAGE);
-  const runs = runsAt(history.events, at);
+  const runs = asTree(runsAt(history.events, at));
   if (!runs.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
   const open = query.value.get("run");
+  const listed = Math.max(shown, 1 + runs.findIndex(({ run }) => run === open));
   // An execution that has ended, and one at an earlier event, has no time that runs.
   const over = execution.endedAt || at < history.events.at(-1).seq;
   const end = over ? Date.parse(history.events[at - 1].time) : null;
@@ -27,12 +28,12 @@ export function TaskList({ execution, history, at }) {
           <tr><th>Task</th><th>Status</th><th>Started</th><th class="right">Duration</th><th class="result">Output or error</th></tr>
         </thead>
         <tbody>
-          ${runs.slice(0, shown).map((run) => html`<${Row} key=${run.run} execution=${execution} run=${run} end=${end} open=${run.run === open} />`)}
+          ${runs.slice(0, listed).map((run) => html`<${Row} key=${run.run} execution=${execution} run=${run} end=${end} open=${run.run === open} />`)}
         </tbody>
       </table>
     </section>
-    ${runs.length > shown &&
-    html`<button type="button" class="button" onClick=${() => setShown(shown + PAGE)}>${count(runs.length - shown, "more task")}</button>`}`;
+    ${runs.length > listed &&
+    html`<button type="button" class="button" onClick=${() => setShown(listed + PAGE)}>${count(runs.length - listed, "more task")}</button>`}`;
 }
 
 function Row({ execution, run, end, open }) {
@@ -62,11 +63,12 @@ function Length({ run, end }) {
 }
 
 function Details({ execution, run }) {
-  const input = useInput(execution.id, run);
+  const { input, error } = useInput(execution.id, run);
   return html`<p class="muted pointer"><code>${run.task}</code> run ${run.run}
       ${run.queue && html`, queue <code>${run.queue}</code>`}
       ${run.child && html`, sub-workflow <a class="code" href=${`/executions${path(run.child)}`}>${run.child}</a>`}
     </p>
+    <${Failure} error=${error} />
     <div class="columns">
       <${JsonCard} title="Input" value=${input} missing="…" />
       ${run.arguments !== undefined && html`<${JsonCard} title="Request" value=${run.arguments} />`}
@@ -79,13 +81,13 @@ function Details({ execution, run }) {
 
 /** Reads the input of a run from the state as of the event that created it. */
 function useInput(id, run) {
-  const [input, setInput] = useState(undefined);
+  const [loaded, setLoaded] = useState({});
   useEffect(() => {
     const stop = new AbortController();
     get(`/executions${path(id)}/state`, { at: run.started ?? run.seq }, stop.signal)
-      .then((state) => setInput(state.running.find((each) => each.run === run.run)?.input ?? null))
-      .catch(() => {});
+      .then((state) => setLoaded({ input: state.running.find((each) => each.run === run.run)?.input ?? null }))
+      .catch((error) => stop.signal.aborted || setLoaded({ error }));
     return () => stop.abort();
   }, [id, run.run, run.started]);
-  return input;
+  return loaded;
 }

@@ -1,5 +1,5 @@
 // Time travel: a slider over the events. Everything below it is shown as of the chosen event.
-import { clock, duration, taskName } from "../format.js";
+import { clock, dateTime, duration, number, taskName } from "../format.js";
 import { html } from "../html.js";
 import { Status } from "../parts/status.js";
 import { ask, query } from "../router.js";
@@ -38,10 +38,10 @@ export function TimeBar({ execution, events }) {
       </button>
     </div>
     <p class="moment">
-      <span class="number"><strong>${at}</strong> of ${last}</span>
+      <span class="number"><strong>${number(at)}</strong> of ${number(last)}</span>
       <strong>${event.type}</strong>
       ${event.task && html`<code title=${event.task}>${taskName(event.task)}</code>`}
-      <span class="muted number">${clock(event.time)} · +${duration(since)}</span>
+      <span class="muted number" title=${`${dateTime(event.time)} (${event.time})`}>${clock(event.time)} · +${duration(since)}</span>
       ${chosen && html`<span class="end muted">The execution was <${Status} of=${statusAt(events, at)} /></span>`}
     </p>
   </section>`;

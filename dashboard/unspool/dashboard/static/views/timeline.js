@@ -4,13 +4,14 @@ import { useEffect, useState } from "preact/hooks";
 import { get, path } from "../api.js";
 import { clock, count, duration } from "../format.js";
 import { html } from "../html.js";
-import { now } from "../load.js";
+import { now, useLoad } from "../load.js";
 import { Empty, Failure } from "../parts/notices.js";
 import { asked } from "../router.js";
 
 const PAUSE = 100;
 const PAGE = 200;
 const STEPS = 4;
+const REFRESH = 2000;
 
 /** Loads the timeline; `at` null is the newest event. While the next one is loading, the last one stays. */
 function useTimeline(id, at, limit) {
@@ -35,11 +36,11 @@ export function Timeline({ execution, history, at }) {
   const travelled = at < history.events.length;
   const from = Date.parse(data.start);
   const end = travelled || data.end ? Date.parse(data.time) : now.value;
-  const scale = { from, end: Math.max(end, from + 1) };
+  const scale = { from, end: Math.max(end, from + STEPS) };
   return html`<${Failure} error=${error} />
     <section class="card lanes" aria-label="Timeline">
       <${Axis} scale=${scale} />
-      <ol>${rows(data.items).map(({ bar, rails }) => html`<${Lane} key=${bar.run} bar=${bar} rails=${rails} scale=${scale} depth=${bar.depth} />`)}</ol>
+      <ol class="bars">${rows(data.items).map(({ bar, rails }) => html`<${Lane} key=${bar.run} bar=${bar} rails=${rails} scale=${scale} depth=${bar.depth} />`)}</ol>
     </section>
     ${data.next !== null &&
     html`<button type="button" class="button" onClick=${() => setLimit(Math.min(limit + PAGE, 5000))}>Show ${count(PAGE, "more task")}</button>`}`;
@@ -82,6 +83,8 @@ function Lane({ bar, rails, scale, depth, foreign = false }) {
   const start = Date.parse(bar.start);
   const until = bar.end ? Date.parse(bar.end) : scale.end;
   const took = duration(until - start);
+  const tries = bar.attempts.length > 1 ? `, ${count(bar.attempts.length, "attempt")}` : "";
+  const said = `${bar.name}: ${bar.status}, ${took} from ${clock(start)}${tries}`;
   const indent = `depth-${Math.min(depth, 8)}`;
   return html`<li>
       <span class=${`lane-name ${indent}`}>
@@ -91,10 +94,10 @@ function Lane({ bar, rails, scale, depth, foreign = false }) {
         ${bar.execution && html`<button type="button" class="fold-row" aria-expanded=${open} aria-label=${`Sub-workflow of ${bar.name}`}
           onClick=${() => setOpen(!open)}><span class="mark" aria-hidden="true"></span></button>`}
       </span>
-      <div class="lane" title=${`${bar.name}: ${bar.status}, ${took} from ${clock(start)}`}>
+      <div class="lane" role="img" aria-label=${said} title=${said}>
         <${Bars} bar=${bar} start=${start} until=${until} scale=${scale} />
       </div>
-      <span class="number muted">${took}</span>
+      <span class="number muted took">${took}</span>
     </li>
     ${open && html`<${Child} id=${bar.execution} scale=${scale} depth=${depth + 1} />`}`;
 }
@@ -112,9 +115,14 @@ function Bars({ bar, start, until, scale }) {
   })}`;
 }
 
+/** The bars of a sub-workflow that have begun by the end of the scale; live until it has ended. */
 function Child({ id, scale, depth }) {
-  const { data, error } = useTimeline(id, null, PAGE);
+  const [ended, setEnded] = useState(false);
+  const { data, error } = useLoad((signal) => get(`/executions${path(id)}/timeline`, { limit: PAGE }, signal), [id, ended], {
+    every: ended ? 0 : REFRESH,
+  });
+  useEffect(() => setEnded(Boolean(data?.end)), [data?.end]);
   if (!data) return html`<li><${Failure} error=${error} /></li>`;
   return html`<li class="child"><a class=${`code depth-${Math.min(depth, 8)}`} href=${`/executions${path(id)}?tab=timeline`}>${id}</a></li>
-    ${rows(data.items).map(({ bar, rails }) => html`<${Lane} key=${bar.run} bar=${bar} rails=${rails} scale=${scale} depth=${depth + bar.depth} foreign=${true} />`)}`;
+    ${rows(data.items.filter(({ start }) => Date.parse(start) <= scale.end)).map(({ bar, rails }) => html`<${Lane} key=${bar.run} bar=${bar} rails=${rails} scale=${scale} depth=${depth + bar.depth} foreign=${true} />`)}`;
 }

@@ -33,6 +33,10 @@ function Facts({ waits }) {
     <${Json} value=${facts} />
     ${nearMisses?.length > 0 &&
     html`<h3>Events that came near</h3>
-      <${Json} value=${nearMisses} />`}
+      <ul class="near">
+        ${nearMisses.map(({ event, text }) => html`<li key=${`${event.source} ${event.id}`}>
+          <a href=${`/events?${new URLSearchParams({ type: event.type, source: event.source })}`}>${event.type}</a> ${text}.
+        </li>`)}
+      </ul>`}
   </div>`;
 }

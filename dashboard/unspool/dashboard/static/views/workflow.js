@@ -2,7 +2,7 @@
 import { get, path } from "../api.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { asked, go, query } from "../router.js";
 import { may } from "../session.js";
 import { Overview } from "./overview.js";
@@ -30,7 +30,7 @@ export function Workflow({ namespace, name, version }) {
   if (error?.status === 404) {
     return html`<${Empty} title="There is no such workflow or version"><p><a href="/workflows">Show all workflows</a></p><//>`;
   }
-  if (!definition.data || !versions.data) return html`<${Failure} error=${error} />`;
+  if (!definition.data || !versions.data) return error ? html`<${Failure} error=${error} />` : html`<${Loading} />`;
   const ref = { namespace, name, version: shown };
   return html`<${Head} workflow=${ref} versions=${versions.data.items} definition=${definition.data} />
     <${Failure} error=${error} />

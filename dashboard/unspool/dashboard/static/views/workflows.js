@@ -1,9 +1,9 @@
 // All workflows, each with its latest version. The API lists versions ascending.
 import { get, path } from "../api.js";
-import { count, workflowName } from "../format.js";
+import { count, number, workflowName } from "../format.js";
 import { html } from "../html.js";
 import { useLoad } from "../load.js";
-import { Empty, Failure } from "../parts/notices.js";
+import { Empty, Failure, Loading } from "../parts/notices.js";
 import { Age } from "../parts/time.js";
 import { ask, query } from "../router.js";
 
@@ -11,7 +11,7 @@ const REFRESH = 10_000;
 const PAGE = 100;
 
 export function Workflows() {
-  const { data, error } = useLoad((signal) => get("/workflows", {}, signal), [], { every: REFRESH });
+  const { data, error, loading } = useLoad((signal) => get("/workflows", {}, signal), [], { every: REFRESH });
   const wanted = query.value.get("name") ?? "";
   const all = grouped(data?.items ?? []);
   const found = all.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
@@ -24,9 +24,10 @@ export function Workflows() {
     </div>
     <${Failure} error=${error} />
     <section class="card" aria-label="Workflows">
+      ${loading && !data && html`<${Loading} />`}
       ${data && (found.length ? html`<${List} items=${found.slice(0, PAGE)} />` : html`<${None} filtered=${wanted !== ""} />`)}
     </section>
-    ${found.length > PAGE && html`<p class="pages muted">${PAGE} of ${found.length}; filter by name to see others</p>`}`;
+    ${found.length > PAGE && html`<p class="pages muted">${PAGE} of ${number(found.length)}; filter by name to see others</p>`}`;
 }
 
 function grouped(items) {
@@ -45,9 +46,9 @@ function List({ items }) {
       ${items.map(
         ({ name, versions, latest }) => html`<tr class="row" key=${name}>
           <td class="cut wide"><a href=${`/workflows${path(latest.namespace, latest.name)}`}>${name}</a></td>
-          <td>${latest.version}</td>
+          <td data-label="Latest version">${latest.version}</td>
           <td class="muted">${count(versions.length, "version")}</td>
-          <td><${Age} at=${latest.createdAt} /></td>
+          <td data-label="Deployed"><${Age} at=${latest.createdAt} /></td>
         </tr>`,
       )}
     </tbody>
