@@ -103,12 +103,15 @@ class AsyncApiCall:
         message = outbound(document, target.described, request.arguments["message"], request.idempotency_key)
         message = with_trace_context(message, target.server)
         seconds = self._services.settings.broker_timeout_seconds
-        server, whole = target.server, asyncio.timeout(seconds)
+        server = target.server
+        limit: asyncio.Timeout | None = None
         try:
-            async with self._limited(server), whole, self._connected(target) as broker:
-                await broker.publish(target.channel, message)
+            async with self._limited(server):
+                limit = asyncio.timeout(seconds)  # here, because its time begins when it is made
+                async with limit, self._connected(target) as broker:
+                    await broker.publish(target.channel, message)
         except (BrokerError, OSError) as error:
-            if whole.expired():
+            if limit is not None and limit.expired():
                 detail = f"{server.label} did not take the message within {seconds:g} s"
                 raise Rejected(errors.timeout(detail)) from None
             raise Rejected(broker_failure(server, error)) from None
