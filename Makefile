@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Two processes a core (tests/conftest.py). Each runs neighbouring tests, which share servers and browsers.
+PARALLEL := -n auto --dist worksteal
 NEWEST_TESTS := tests/definitions tests/eventstore tests/executor tests/functions tests/api tests/cli
 
 help:  ## print this list
@@ -37,13 +39,13 @@ newest:  ## run part of the tests with the newest versions instead of the locked
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(VENV)/bin/python -m pip install --quiet --editable '.[fast]' --group test --group build
-	$(VENV)/bin/python -m pytest -m 'not chaos and not planted' -n 2 $(NEWEST_TESTS) $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'not chaos and not planted' $(PARALLEL) $(NEWEST_TESTS) $(ARGS)
 
 demo: setup  ## run the order example against a sample service, then replay it
 	$(BIN)/python examples/demo.py $(ARGS)
 
 test: setup  ## run all tests except the long chaos runs; they start their own Redis
-	$(BIN)/python -m pytest -m 'not chaos and not planted' -n 2 $(ARGS)
+	$(BIN)/python -m pytest -m 'not chaos and not planted' $(PARALLEL) $(ARGS)
 
 conformance: setup  ## run the conformance cases and write docs/conformance.md
 	$(BIN)/python -m tests.conformance $(ARGS)

