@@ -98,7 +98,7 @@ class Api:
         """Starts an execution of shop/greet."""
         return await self.post(f"/workflows/shop/greet/executions{query}", expect, json=body)
 
-    async def eventually(self, holds: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+    async def eventually(self, holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         """Waits for a condition."""
         deadline = time.monotonic() + seconds
         while not holds():
@@ -107,7 +107,7 @@ class Api:
 
     async def started(self, id_: str) -> None:
         """Waits until an execution exists."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while await self.store.execution(ExecutionKey("default", id_)) is None:
             assert time.monotonic() < deadline, f"waited for {id_} to be started"
             await asyncio.sleep(0.01)

@@ -98,7 +98,7 @@ async def test_requests_that_hold_no_event(api, kind, body, status):
 async def frames(response, count):
     found = []
     while len(found) < count:
-        line = (await asyncio.wait_for(response.content.readline(), 5)).decode().strip()
+        line = (await asyncio.wait_for(response.content.readline(), 60)).decode().strip()
         if line.startswith("id: "):
             data = (await response.content.readline()).decode().removeprefix("data: ")
             found.append((line.removeprefix("id: "), json.loads(data)))

@@ -38,7 +38,7 @@ async def raw(api, *lines: bytes, body: bytes = HELLO, name: bytes = b"plain") -
     try:
         writer.write(b"\r\n".join([*head, *lines, b"", body]))
         await writer.drain()
-        line = await asyncio.wait_for(reader.readline(), 10)
+        line = await asyncio.wait_for(reader.readline(), 60)
         return int(line.split()[1])
     finally:
         writer.close()
@@ -92,7 +92,7 @@ async def test_an_endless_trailer_ends_the_connection(api):
             await asyncio.sleep(0)
 
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(send_endlessly(), 10)
+        await asyncio.wait_for(send_endlessly(), 60)
     writer.close()
     assert await published(api, "other") == []
 

@@ -74,12 +74,12 @@ def test_events_reach_the_address(start_program, program, home, address, service
                 event["id"] += "1"
                 assert program("events", "publish", "-", "--store", store, stdin=json.dumps(event)).code == 0
                 assert process.poll() is None
-            first = address.events.get(timeout=10)
+            first = address.events.get(timeout=60)
             assert event["id"].startswith(first.pop("id"))
             assert first == {"specversion": "1.0", "source": "/shop", "type": "order.paid"}
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -90,17 +90,17 @@ def test_a_killed_executor_loses_no_event(start_program, home, address, run_coro
     address.hold.clear()
     settings = {"UNSPOOL_EVENT_SINK_URL": address.url}
     with start_program("executor", "--store", store, **settings) as first:
-        address.arrived.get(timeout=20)
+        address.arrived.get(timeout=60)
         with start_program("executor", "--store", store, **settings) as second:
             run_coroutine(publish(store, range(1, 50)))
             first.kill()
             address.hold.set()
-            first.communicate(timeout=20)
+            first.communicate(timeout=60)
             got = []
             while "49" not in got:
-                got.append(address.events.get(timeout=20)["id"])
+                got.append(address.events.get(timeout=60)["id"])
             second.terminate()
-            second.communicate(timeout=20)
+            second.communicate(timeout=60)
     assert second.returncode == 0
     assert list(dict.fromkeys(got)) == [f"{n}" for n in range(50)]
 

@@ -239,7 +239,7 @@ class Comparison(RuleBasedStateMachine):
         """Takes until everything that waits has arrived."""
         waiting = [item for item in self.items if isinstance(item.body, kind) and not item.holder]
         deliveries = self.does(receive())
-        give_up_at = time.monotonic() + 5
+        give_up_at = time.monotonic() + 60
         while len(deliveries) < len(waiting) and time.monotonic() < give_up_at:
             deliveries += self.does(receive())
         for item in waiting:

@@ -311,7 +311,7 @@ class Events(RuleBasedStateMachine):
 
     def receive(self, worker: Consumer, count: int) -> list[Delivery]:
         deliveries = self.does(self.store.receive_messages(worker, 100, 0))
-        give_up_at = time.monotonic() + 5
+        give_up_at = time.monotonic() + 60
         while len(deliveries) < count and time.monotonic() < give_up_at:
             deliveries += self.does(self.store.receive_messages(worker, 100, 0))
         assert len(deliveries) == count

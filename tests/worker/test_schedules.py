@@ -328,6 +328,7 @@ async def begin_at(store: EventStore, at: int) -> None:
     await store.deregister(consumer)
 
 
+@pytest.mark.timeout(300)
 async def test_a_schedule_has_a_short_history(store, jq):
     """It does not depend on the number of occurrences."""
     async with running(store, jq):
@@ -339,7 +340,7 @@ async def test_a_schedule_has_a_short_history(store, jq):
             state = await state_of(store)
             return state.version > 1500
 
-        await until(many, "too few occurrences", 60)
+        await until(many, "too few occurrences", 240)
         state = await pause(store)
     history = await store.history(KEY)
     assert history[-1].seq == state.version > 1500

@@ -190,9 +190,9 @@ async def test_websocket_faults_without_a_handshake(asyncapi: AsyncApi, chat: Ch
 async def test_redis_publishes_on_a_channel(asyncapi: AsyncApi, redis_database: str):
     async with redis.asyncio.Redis.from_url(redis_database) as client, client.pubsub() as listening:
         await listening.subscribe("greetings")
-        await listening.get_message(timeout=5)
+        await listening.get_message(timeout=60)
         assert await asyncapi(document(redis_database), message=HELLO) == Completed(None)
-        message = await listening.get_message(timeout=5)
+        message = await listening.get_message(timeout=60)
     assert message is not None
     assert message["data"] == b'{"text":"Hello"}'
 
