@@ -106,7 +106,7 @@ async def test_an_adapter_gets_no_payload(store, raw, make, hands):
     )
     assert outcome is Outcome.COMMITTED
     await store.put_snapshot(key, Snapshot(2, b'["' + PAYLOAD.encode() + b'"]'))
-    sha256 = await store.put_text("default", f"text {PAYLOAD}")
+    sha256 = await store.put_text(key, f"text {PAYLOAD}")
     await store.deliver_outgoing()
     [loaded] = await raw.load([key], 10)
     assert PAYLOAD not in repr(loaded)
@@ -166,7 +166,7 @@ async def test_plain_records_from_before_are_read(adapter, keys, make, hands):
         await plain.start(make.start(input={"n": 1}, idempotency_key="k"))
         await plain.commit(make.commit(count=2, tasks=(make.task(),)))
         await plain.put_snapshot(make.key(), Snapshot(1, b"[1]"))
-        sha256 = await plain.put_text("default", "text")
+        sha256 = await plain.put_text(make.key(), "text")
         await plain.publish("default", [make.event(data=1)])
     async with opened(encrypting(adapter, keys("first"))) as store:
         await store.commit(make.commit(after=2))
@@ -287,7 +287,7 @@ async def test_a_payload_that_looks_encrypted_is_one_like_others(adapter, keys, 
         await store.deliver_outgoing()
         assert (await store.execution(child.key)).pending_input == AMBIGUOUS
         assert [each.event for each in await store.published_events("default")] == [make.event()]
-        assert await store.text("default", await store.put_text("default", text)) == text
+        assert await store.text("default", await store.put_text(make.key(), text)) == text
         dead = await store.move_to_dead_letters((await hands.messages(store))[0], text, text)
         letter = await store.dead_letter("default", dead)
         assert (letter.error, letter.traceback, letter.body.body["input"]) == (text, text, AMBIGUOUS)

@@ -147,8 +147,9 @@ async def test_a_corrupt_entry_is_detected(store, path, make):
         await store.last_event(make.key())
 
 
-async def test_a_corrupt_text_is_detected(store, path):
-    sha256 = await store.put_text("default", "set: 1")
+async def test_a_corrupt_text_is_detected(store, path, make):
+    await store.start(make.start())
+    sha256 = await store.put_text(make.key(), "set: 1")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE texts SET text = CAST('set: 2' AS BLOB)")
 

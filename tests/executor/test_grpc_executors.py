@@ -33,7 +33,10 @@ def request_call(store: EventStore, server: Greeter) -> Request:
 
     async def request(name: str, deadline: int | None = None) -> ExecutionKey:
         files = {file: (PROTOS / "app" / file).read_text() for file in ("greet.proto", "people/person.proto")}
-        sha256 = await store.put_text("default", ProtoFiles("greet.proto", files).to_text())
+        now = SystemClock().now()
+        key = ExecutionKey("default", new_id(now))
+        await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
+        sha256 = await store.put_text(key, ProtoFiles("greet.proto", files).to_text())
         arguments = {
             "$kind": "grpc",
             "$documents": {"proto": {"uri": "file:app/greet.proto", "sha256": sha256}},
@@ -41,9 +44,6 @@ def request_call(store: EventStore, server: Greeter) -> Request:
             "method": "SayHello",
             "arguments": {"name": name},
         }
-        now = SystemClock().now()
-        key = ExecutionKey("default", new_id(now))
-        await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
         task = TaskRequest(key.id, "r1", "/do/0/greet", "call", arguments, deadline)
         event = Event(1, "task.requested", now, "/do/0/greet", "r1", {})
         await store.commit(

@@ -65,7 +65,7 @@ async def test_another_executor_calls_again_with_the_same_key(
     await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, now))
     pinned = {
         "uri": f"{service.url}/document.json",
-        "sha256": await store.put_text("default", json.dumps(document)),
+        "sha256": await store.put_text(key, json.dumps(document)),
     }
     sent = {"$kind": kind, "$documents": {name: pinned}, **arguments}
     task = TaskRequest(key.id, "r1", "/do/0/call", "call", sent)

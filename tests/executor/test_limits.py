@@ -10,7 +10,7 @@ from tests.executor.conftest import serving
 from tests.task_contexts import TextsInMemory, task_context
 
 from unspool.eventstore.rate_limits import Rate
-from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.records import ExecutionKey, Start, TaskRequest, WorkflowRef
 from unspool.eventstore.settings import BadSetting
 from unspool.eventstore.texts import sha256_of
 from unspool.executor.egress import AddressRefused
@@ -317,8 +317,10 @@ async def test_subscriptions_fail_with_the_one_that_tried_the_broker(
     settings, starts = trying(unused_tcp_port), Starts(waiting)
     limits = {"since": 0, "place": 0, "processed": 0, "amount": 1}
     request, texts = asyncapi(unused_tcp_port, protocol, {"subscription": limits})
+    key = ExecutionKey("default", request.execution)
+    await store.start(Start(key, WorkflowRef("n", "w", "1.0.0"), {}, 1))
     for text in texts.values():
-        await store.put_text("default", text)
+        await store.put_text(key, text)
     context = replace(task_context(), store=store)
     async with default_handlers(settings, rates=starts) as handlers:
         await handlers["asyncapi"](request, context)

@@ -49,7 +49,7 @@ def service(store, directory):
 async def ended(store, id_="one", count=3, tenant="default"):
     key = ExecutionKey(tenant, id_)
     await store.start(Start(key, WORKFLOW, {}, ENDED - 5_000, parent=Parent("top", "0/a", 1)))
-    sha256 = await store.put_text(tenant, "text of a function")
+    sha256 = await store.put_text(key, "text of a function")
     fetched = {"resource": "function https://example.com/f", "sha256": sha256}
     events = [Event(seq, "task.completed", ENDED, "/do/0/a", "0/a", {"n": seq}) for seq in range(1, count)]
     events.append(Event(count, "resource.fetched", ENDED, "/do/0/a", "0/a", fetched))

@@ -57,6 +57,9 @@ class PassedCalls:
         self.drop = inner.drop
         self.put_content = inner.put_content
         self.content = inner.content
+        self.texts_before = inner.texts_before
+        self.look_at_text_again = inner.look_at_text_again
+        self.drop_text = inner.drop_text
 
     def _pass_events(self, inner: EventStore) -> None:
         self.wait_for_events = inner.wait_for_events

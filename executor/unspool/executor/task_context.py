@@ -12,11 +12,13 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.records import ExecutionKey, Message
-from unspool.eventstore.texts import Texts
 
 
-class TaskStore(Texts, Protocol):
+class TaskStore(Protocol):
     """What handlers use of the event store (`eventstore/port.py`)."""
+
+    async def text(self, tenant: str, sha256: str) -> str | None:
+        """The text with this hash."""
 
     async def send(self, tenant: str, message: Message) -> None:
         """Adds a message to an execution's inbox."""

@@ -13,7 +13,7 @@ from unspool.definitions import errors
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, TaskRequest
+from unspool.eventstore.records import Delivery, ExecutionKey, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.executor.metrics import ExecutorMetrics, TaskEnd
 from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome
@@ -78,17 +78,17 @@ class TaskRunner:
             tried = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
             await self._move_to_dead_letters(tried, f"{type(cause).__name__}: {cause}", trace)
             return TaskEnd.DEAD_LETTERED
-        result = self._validated(await self._stored(delivery.tenant, outcome))
+        result = self._validated(await self._stored(delivery.key, outcome))
         message = result.message(delivery.body)
         await retry_until_available(lambda: self._store.finish_task(delivery, message))
         return TaskEnd.COMPLETED if isinstance(result, Completed) else TaskEnd.FAULTED
 
-    async def _stored(self, tenant: str, outcome: Outcome) -> Completed | Faulted:
+    async def _stored(self, user: ExecutionKey, outcome: Outcome) -> Completed | Faulted:
         """The outcome; a text that was fetched is stored before its hash is sent."""
         if not isinstance(outcome, FetchedText):
             return outcome
         text = outcome.text
-        return outcome.stored(await retry_until_available(lambda: self._store.put_text(tenant, text)))
+        return outcome.stored(await retry_until_available(lambda: self._store.put_text(user, text)))
 
     async def discard(self, delivery: Delivery[TaskRequest]) -> None:
         """Acknowledges a task without a result."""

@@ -25,5 +25,8 @@ class RetentionMetrics:
     def discarded(self, dead_letters: int) -> None:
         """Dead letters were discarded after their time."""
 
+    def texts_deleted(self, texts: int) -> None:
+        """Texts of external resources were deleted, because no stored execution can use them."""
+
     def turned(self, *, fails: bool, behind: float) -> None:
         """A turn has ended. `behind`: for how many seconds the first execution that is left has been due."""

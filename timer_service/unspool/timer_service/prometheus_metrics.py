@@ -44,6 +44,10 @@ class PrometheusRetentionMetrics(RetentionMetrics):
         self._discarded = metrics.counter(
             "unspool_retention_dead_letters_total", "Dead letters that were discarded after their time."
         )
+        self._texts = metrics.counter(
+            "unspool_retention_texts_total",
+            "Texts of external resources that were deleted, because no stored execution can use them.",
+        )
         self._failing = metrics.gauge(
             "unspool_retention_failing",
             "1 if nothing is deleted now, for example because the archive cannot be written, else 0.",
@@ -68,6 +72,10 @@ class PrometheusRetentionMetrics(RetentionMetrics):
     def discarded(self, dead_letters: int) -> None:
         """See `RetentionMetrics`."""
         self._discarded.inc(dead_letters)
+
+    def texts_deleted(self, texts: int) -> None:
+        """See `RetentionMetrics`."""
+        self._texts.inc(texts)
 
     def turned(self, *, fails: bool, behind: float) -> None:
         """See `RetentionMetrics`."""

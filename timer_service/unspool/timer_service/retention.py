@@ -31,6 +31,7 @@ from unspool.timer_service.retention_rules import (
     retention_rules,
     time_of,
 )
+from unspool.timer_service.text_retention import delete_unused_texts
 
 log = logging.getLogger(__name__)
 
@@ -161,8 +162,15 @@ class RetentionService:
             await self._discard_dead_letters(self._dead_letters)
         if self._rules.shortest is not None:
             await self._delete_executions(self._rules.shortest)
+        await self._delete_texts()
         await self._index_existing()
         return True
+
+    async def _delete_texts(self) -> None:
+        deleted = await delete_unused_texts(self._store, int(self._seconds * 1000), _LONGEST_TURN)
+        self._metrics.texts_deleted(deleted)
+        if deleted:
+            log.info("deleted %d unused texts", deleted, extra={"action": "texts_deleted"})
 
     async def _index_existing(self) -> None:
         """Makes executions of an earlier release searchable, in pieces."""

@@ -42,8 +42,6 @@ _PAUSE_SECONDS: Final = 0.2
 _MOST_NAMED: Final = 10
 """Functions that an error names."""
 
-_MOST_TEXTS: Final = 1000
-
 ROUTED_QUEUES: Final = frozenset({call_registered.KIND, resource.QUEUE})
 """The queues of tasks that may be calls of functions."""
 
@@ -59,8 +57,6 @@ class FunctionRoutes:
         self._by_name: Mapping[str, list[RegisteredFunction]] = {}
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._stored: dict[tuple[str, CatalogedFunction], str] = {}
-        """The hashes of the texts that this worker has stored, by tenant and function."""
 
     def at_once(self, commit: Commit) -> Commit | None:
         """The commit with the queues of its calls; None if something must be read first."""
@@ -70,8 +66,8 @@ class FunctionRoutes:
             return None
         if self._age() > _FRESH_SECONDS:
             self._begin_reading()
-        known = all(self._is_known(commit.key.tenant, task) for task in commit.tasks)
-        return self._routed(commit) if known else None
+        known = not any(self._is_missing(task) or self._of_catalog(task) for task in commit.tasks)
+        return self._routed(commit, {}) if known else None
 
     async def route(self, commit: Commit) -> Commit:
         """The same; reads what is not known."""
@@ -79,9 +75,9 @@ class FunctionRoutes:
             return commit
         if self._age() > _FRESH_SECONDS or any(self._is_missing(task) for task in commit.tasks):
             await self._read_again()
-        for task in commit.tasks:
-            await self._store_definition(commit.key.tenant, task)
-        return self._routed(commit)
+        texts = {task.run: text for task in commit.tasks if (text := self._definition_of(task)) is not None}
+        hashes = {run: await self._store.put_text(commit.key, text) for run, text in texts.items()}
+        return self._routed(commit, hashes)
 
     # -- the functions
 
@@ -126,10 +122,6 @@ class FunctionRoutes:
             return self._found(task.arguments["name"], task.arguments.get("version")) is None
         return False
 
-    def _is_known(self, tenant: str, task: TaskRequest) -> bool:
-        function = self._of_catalog(task)
-        return not self._is_missing(task) and (function is None or (tenant, function) in self._stored)
-
     def _of_catalog(self, task: TaskRequest) -> CatalogedFunction | None:
         """The function of the default catalog that a task would fetch, if executors have registered it."""
         if task.queue != resource.QUEUE:
@@ -137,21 +129,24 @@ class FunctionRoutes:
         function = of_default_catalog(task.arguments["endpoint"]["uri"])
         return None if function is None or self._found(function.name, function.version) is None else function
 
-    async def _store_definition(self, tenant: str, task: TaskRequest) -> None:
+    def _definition_of(self, task: TaskRequest) -> str | None:
+        """The definition of the function of the default catalog that a task would fetch: a call of it."""
         function = self._of_catalog(task)
-        if function is not None and (tenant, function) not in self._stored:
-            text = orjson.dumps({"call": f"{function.name}:{function.version}"}).decode()
-            if len(self._stored) >= _MOST_TEXTS:
-                self._stored.clear()
-            self._stored[tenant, function] = await self._store.put_text(tenant, text)
+        if function is None:
+            return None
+        return orjson.dumps({"call": f"{function.name}:{function.version}"}).decode()
 
-    def _routed(self, commit: Commit) -> Commit:
-        routed = [self._of_task(commit.key.tenant, task) for task in commit.tasks]
+    def _routed(self, commit: Commit, hashes: Mapping[str, str]) -> Commit:
+        """The commit with the queues of its calls.
+
+        Takes the hashes of the definitions of the default catalog that are stored, by the runs of the tasks.
+        """
+        routed = [self._of_task(task, hashes.get(task.run)) for task in commit.tasks]
         tasks = tuple(each for each in routed if isinstance(each, TaskRequest))
         messages = tuple(each for each in routed if isinstance(each, Message))
         return replace(commit, tasks=tasks, messages=(*commit.messages, *messages))
 
-    def _of_task(self, tenant: str, task: TaskRequest) -> TaskRequest | Message:
+    def _of_task(self, task: TaskRequest, sha256: str | None) -> TaskRequest | Message:
         if task.queue == call_registered.KIND:
             name, version = task.arguments["name"], task.arguments.get("version")
             function = self._found(name, version)
@@ -159,10 +154,9 @@ class FunctionRoutes:
                 return _faulted(task, self._unknown(name, version).under(self._error_base))
             chosen = {KIND: call_registered.KIND, call_registered.CHOSEN: function.version}
             return task._replace(queue=function.queue, arguments={**task.arguments, **chosen})
-        cataloged = self._of_catalog(task)
-        if cataloged is None:
+        if sha256 is None:
             return task
-        output = {"sha256": self._stored[tenant, cataloged]}
+        output = {"sha256": sha256}
         return Message(MessageKind.TASK_COMPLETED, task.execution, {"run": task.run, "output": output})
 
     def _unknown(self, name: str, version: str | None) -> WorkflowError:

@@ -2,6 +2,7 @@
 
 from unspool.eventstore.encryption.payloads import Payloads, is_sealed_text
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.records import ExecutionKey
 from unspool.eventstore.texts import checked_text, sha256_of
 
 
@@ -11,11 +12,11 @@ class EncryptedTexts:
     _inner: EventStore
     _payloads: Payloads
 
-    async def put_text(self, tenant: str, text: str) -> str:
+    async def put_text(self, user: ExecutionKey, text: str) -> str:
         """See `Texts`."""
         sha256 = sha256_of(text)
-        text = self._payloads.sealed_resource(tenant, sha256, text)
-        await self._inner.put_content(tenant, sha256, text.encode())
+        text = self._payloads.sealed_resource(user.tenant, sha256, text)
+        await self._inner.put_content(user, sha256, text.encode())
         return sha256
 
     async def text(self, tenant: str, sha256: str) -> str | None:

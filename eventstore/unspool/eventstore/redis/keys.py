@@ -182,6 +182,9 @@ class TenantKeys(NamedTuple):
     """Set: namespaces and names."""
     definition_prefix: str
     text_prefix: str
+    text_uses_prefix: str
+    texts: str
+    """Sorted set: hashes of texts by when retention looks at them (ms)."""
 
     def definition(self, namespace: str, name: str) -> str:
         """Hash: the versions of a definition."""
@@ -190,6 +193,10 @@ class TenantKeys(NamedTuple):
     def text(self, sha256: str) -> str:
         """String: a text, by its hash."""
         return f"{self.text_prefix}{sha256}"
+
+    def text_uses(self, sha256: str) -> str:
+        """Hash: who may use a text, `<since> <until>` (ms) by workflow; since when it is `unused` (ms)."""
+        return f"{self.text_uses_prefix}{sha256}"
 
 
 class Keys:
@@ -245,4 +252,6 @@ def _tenant_keys(tenant: str, shards: int) -> TenantKeys:
         definitions=f"{prefix}definitions",
         definition_prefix=f"{prefix}definition:",
         text_prefix=f"{prefix}text:",
+        text_uses_prefix=f"{prefix}text-uses:",
+        texts=f"{prefix}texts",
     )

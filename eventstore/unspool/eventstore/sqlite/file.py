@@ -46,6 +46,7 @@ _NEW_TABLES: Final = {
     "sinks": "sinks.sql",
     "sources": "sources.sql",
     "texts": "texts.sql",
+    "text_looks": "text_uses.sql",
     "rate_limits": "rate_limits.sql",
     "execution_tags": "tags.sql",
 }
