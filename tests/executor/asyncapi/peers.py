@@ -95,6 +95,15 @@ class RedisStream:
     async def send(self, payload: bytes) -> None:
         await self._client.xadd("greetings", {"payload": payload})
 
+    async def send_to_a_stopped_executor(self, payload: bytes) -> None:
+        """Publishes a message and reads it for the subscriber, as another process that then stops."""
+        [group] = await self._groups()
+        [consumer] = await self._client.xinfo_consumers("greetings", group["name"])
+        async with self._client.pipeline() as transaction:
+            transaction.xadd("greetings", {"payload": payload})
+            transaction.xreadgroup(group["name"], consumer["name"], {"greetings": ">"})
+            await transaction.execute()
+
     async def empty(self) -> None:
         async def gone() -> bool:
             return not await self._groups()

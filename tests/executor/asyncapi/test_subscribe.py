@@ -145,6 +145,21 @@ async def test_an_executor_that_stops_loses_nothing_and_repeats_nothing(services
             await peer.empty()
 
 
+async def test_a_message_that_an_executor_has_read_and_not_sent_is_consumed(
+    services: Services, redis_database: str
+):
+    """An executor that has lost the task may read one more message, which nothing else has then."""
+    peer = RedisStream(redis_database)
+    async with services.node():
+        key = await services.start(workflow("{consume: {amount: 2}}"), peer.document)
+        await peer.subscribed()
+        await peer.send_to_a_stopped_executor(number(0))
+        await peer.send(number(1))
+        assert sorted(numbered(await services.output(key))) == [0, 1]
+        await peer.empty()
+    await peer.close()
+
+
 async def test_a_server_that_closes_is_connected_to_again(services: Services):
     async with serving(WebSocket()) as server, services.node():
         key = await services.start(workflow("{consume: {amount: 2}}"), server.document)

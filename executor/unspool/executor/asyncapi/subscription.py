@@ -177,7 +177,8 @@ class MessageConsumer:
         while True:
             message = reader.take()
             self._failures, self._works = 0, True
-            value = None if self._consumption.has(message.id) else await self._value(message)
+            known = self._consumption.has(message.id) or (message.id and message.id in batch.ids)
+            value = None if known else await self._value(message)
             batch.messages.append((message, value))
             if value is not None:
                 batch.values.append(value)

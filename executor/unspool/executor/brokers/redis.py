@@ -39,8 +39,12 @@ from unspool.executor.outbound import CONNECT_SECONDS, Outbound
 _PAYLOAD: Final = "payload"
 _CONTENT_TYPE: Final = "content-type"
 _NEW: Final = ">"
+_PENDING: Final = "0"
 _BLOCK_MILLISECONDS: Final = 1_000
 _REPLY_SECONDS: Final = 10.0
+_LOOK_AGAIN_SECONDS: Final = 5.0
+"""Time between two reads of pending entries: an executor that has lost the task may have read one."""
+
 _NO_AUTHORIZATION: Final = ("NOAUTH", "WRONGPASS", "NOPERM")
 
 
@@ -183,8 +187,9 @@ class _Stream:
         self._group: str = subscriber.name if not isinstance(shared, str) else shared
         self._subscriber = subscriber
         self._read: deque[Any] = deque()
-        self._after: str | bytes = "0"
-        """Where the next read begins: among the entries that an earlier attempt has read, or new ones."""
+        self._after: str | bytes = _PENDING
+        """Where the next read begins: among the entries that another attempt has read, or new ones."""
+        self._look_again_at = 0.0
 
     async def open(self) -> None:
         """Creates the group. One of its own begins with new entries, a shared one with the first."""
@@ -197,7 +202,10 @@ class _Stream:
                     raise
 
     async def next(self) -> InboundMessage:
-        """See `Subscription`. Entries that an earlier attempt did not acknowledge are first."""
+        """See `Subscription`. Entries that an earlier attempt did not acknowledge are first.
+
+        Entries that are not acknowledged come again after some seconds.
+        """
         while not self._read:
             async with _replying():
                 await self._fill()
@@ -205,6 +213,9 @@ class _Stream:
         return self._message(id_.decode(), fields)
 
     async def _fill(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._after == _NEW and now >= self._look_again_at:
+            self._after = _PENDING
         streams: Any = {self._key: self._after}
         reply: Any = await self._client.xreadgroup(
             self._group,
@@ -216,6 +227,7 @@ class _Stream:
         entries = reply[0][1] if reply else []
         if self._after != _NEW:
             self._after = entries[-1][0] if entries else _NEW
+            self._look_again_at = now + _LOOK_AGAIN_SECONDS
         self._read.extend(entry for entry in entries if entry[1])  # one that was deleted has no fields
 
     def _message(self, id_: str, fields: dict[bytes, bytes]) -> InboundMessage:
