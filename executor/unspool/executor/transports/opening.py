@@ -50,6 +50,7 @@ async def opened_transports(
         BadSetting: a setting is not valid.
     """
     settings = from_environment(TransportSettings, environment)
+    lease = from_environment(ExecutorSettings, environment).lease_seconds
     async with AsyncExitStack() as stack:
         sinks: list[Sink] = []
         if settings.sink_url:
@@ -65,7 +66,8 @@ async def opened_transports(
             client = await _client(stack, _SINK, address)
             sinks.append(StreamSink(client, address.key, settings.sink_stream_length))
         readers: list[Source] = [
-            StreamSource(store, await _client(stack, _SOURCES, address), address, name) for address in sources
+            StreamSource(store, await _client(stack, _SOURCES, address), address, name, lease)
+            for address in sources
         ]
         if settings.sink_broker or settings.source_brokers:
             outbound = await stack.enter_async_context(_outbound())

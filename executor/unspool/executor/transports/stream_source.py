@@ -45,7 +45,7 @@ class StreamSource:
         client: "redis.asyncio.Redis",
         address: StreamAddress,
         consumer: str,
-        lease: float = 60.0,
+        lease: float,
     ) -> None:
         """`lease`: seconds after which entries that a process has read and not acknowledged go to another."""
         self._store = store
