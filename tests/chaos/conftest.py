@@ -12,6 +12,7 @@ from tests.chaos.harness import Harness
 from tests.chaos.inspection import Inspection, RedisInspection, SqliteInspection
 from tests.chaos.ledger import Ledger
 from tests.chaos.random_faults import RandomFaults
+from tests.chaos.stand_ins import STREAM, StandIns
 from tests.conftest import RedisServer
 from tests.redis_proxy import RedisProxy
 
@@ -73,6 +74,21 @@ async def harness(store, fleet, inspection, jq_for_verification) -> AsyncIterato
     async with ledger.running() as address:
         yield Harness(store, fleet, inspection, ledger, address, jq_for_verification)
         ledger.gate.set()
+
+
+@pytest.fixture
+async def stand_ins(tmp_path: Path, redis_database: str) -> AsyncIterator[StandIns]:
+    """What executions use outside."""
+    async with StandIns(tmp_path, redis_database).running() as stand_ins:
+        yield stand_ins
+
+
+@pytest.fixture
+def stream(server: RedisServer | None, redis_database: str, fleet: Fleet) -> str:
+    """URL of the Redis with the stream whose entries executors publish: that of the store, if it has one."""
+    url = server.url if server is not None else redis_database
+    fleet.settings["UNSPOOL_EVENTS_STREAM"] = f"{url}?stream={STREAM}"
+    return url
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests.chaos.harness import TENANT, completed
+from tests.chaos.harness import TENANT, completed, listening
 from tests.chaos.oracle import check_execution
 from tests.chaos.programs import ref_of
 from tests.chaos.ticking import executions_of
@@ -21,7 +21,7 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.definitions.json_value import Json
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Definition, ExecutionKey, ExecutionRecord, Start, Status
+from unspool.eventstore.records import Definition, ExecutionKey, Start
 from unspool.eventstore.retry import retry_until_available
 
 TEXTS = {
@@ -59,7 +59,8 @@ class Conversations:
             for group in range(self.groups)
             for number in range(1, ROUNDS + 1)
         ]
-        await self._listening(await self._start("watching", 0, questions, {"count": len(questions)}))
+        watching = await self._start("watching", 0, questions, {"count": len(questions)})
+        await listening(self.store, watching, self.seconds)
         async with asyncio.TaskGroup() as group:
             for number in range(self.groups):
                 for talk in self._talks(number):
@@ -101,12 +102,13 @@ class Conversations:
 
     async def _talk_in_pair(self, number: int) -> None:
         numbers, both = [*range(1, ROUNDS + 1)], {"pair": number, "rounds": ROUNDS}
-        await self._listening(await self._start("answering", number, numbers, both))
+        answering = await self._start("answering", number, numbers, both)
+        await listening(self.store, answering, self.seconds)
         await self._start("asking", number, numbers, both)
 
     async def _collect(self, program: str, number: int, output: Json) -> None:
         key = await self._start(program, number, output, {"count": NUMBERED})
-        await self._listening(key)
+        await listening(self.store, key, self.seconds)
         events = [event(key, "numbered", str(n), {"number": n}) for n in range(1, NUMBERED + 1)]
         while events:
             at_once = self.chance.randint(1, 3)
@@ -117,7 +119,7 @@ class Conversations:
     async def _choose(self, number: int) -> None:
         """The second and the third event are of another order than the first."""
         key = await self._start("choosing", number, ["a", "a"], {})
-        await self._listening(key)
+        await listening(self.store, key, self.seconds)
         for id_, (type_, order) in enumerate(
             [("opened", "a"), ("closed", "b"), ("opened", "b"), ("closed", "a")]
         ):
@@ -138,20 +140,6 @@ class Conversations:
         start = Start(key, ref_of(program), given, time.time_ns() // 1_000_000)
         await retry_until_available(partial(self.store.start, start))
         return key
-
-    async def _listening(self, key: ExecutionKey) -> None:
-        """Waits until an execution listens."""
-        deadline = time.monotonic() + self.seconds
-        while (record := await self._record(key)).status is not Status.WAITING:
-            assert time.monotonic() < deadline, f"{record} does not listen"
-            await retry_until_available(
-                partial(self.store.wait_for_version, key, record.version, self.seconds)
-            )
-
-    async def _record(self, key: ExecutionKey) -> ExecutionRecord:
-        record = await retry_until_available(partial(self.store.execution, key))
-        assert record is not None
-        return record
 
 
 def event(key: ExecutionKey, type_: str, id_: str, data: dict[str, Json]) -> dict[str, Json]:

@@ -22,8 +22,14 @@ SETTINGS = {
     "UNSPOOL_SNAPSHOT_EVERY": "8",
     "UNSPOOL_JQ_SECONDS": "30",
     "UNSPOOL_SCHEDULE_MISSED": "all",
+    "UNSPOOL_ALLOW": "shell,script",
+    "UNSPOOL_FUNCTIONS": str(Path(__file__).with_name("booking.py")),
+    "UNSPOOL_RESOURCE_CACHE_SECONDS": "0",
 }
-"""Leases end, tasks are released and snapshots are used within a short run. No occurrence may be left out."""
+"""Leases end, tasks are released and snapshots are used within a short run. No occurrence may be left out.
+
+Each execution fetches texts of its own.
+"""
 
 
 NO_STORE = 5
@@ -36,6 +42,8 @@ class Fleet:
 
     url: str
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    """Settings besides `SETTINGS`."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     starts: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -122,7 +130,7 @@ class Fleet:
         self.starts[name] += 1
         with self._log(name).open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **SETTINGS}
+                command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **SETTINGS, **self.settings}
             )
 
     def supervise(self) -> None:

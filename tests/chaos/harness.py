@@ -19,7 +19,15 @@ from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Definition, Delivery, ExecutionKey, Message, Start, Status
+from unspool.eventstore.records import (
+    Definition,
+    Delivery,
+    ExecutionKey,
+    ExecutionRecord,
+    Message,
+    Start,
+    Status,
+)
 from unspool.eventstore.retry import retry_until_available
 
 TENANT = "default"
@@ -126,10 +134,23 @@ class Harness:
 async def completed(store: EventStore, key: ExecutionKey, deadline: float) -> None:
     """Waits until an execution has completed."""
     while time.monotonic() < deadline:
-        record = await retry_until_available(partial(store.execution, key))
-        assert record is not None, "an acknowledged start was lost"
+        record = await _record(store, key)
         if record.status.ended:
             assert record.status is Status.COMPLETED, await store.last_event(key)
             return
         await retry_until_available(partial(store.wait_for_version, key, record.version, 1.0))
     pytest.fail(f"{key.id} hangs: {(await store.history(key))[-3:]}; {await store.dead_letters(TENANT)}")
+
+
+async def listening(store: EventStore, key: ExecutionKey, seconds: float) -> None:
+    """Waits until an execution listens."""
+    deadline = time.monotonic() + seconds
+    while (record := await _record(store, key)).status is not Status.WAITING:
+        assert time.monotonic() < deadline, f"{record} does not listen"
+        await retry_until_available(partial(store.wait_for_version, key, record.version, seconds))
+
+
+async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
+    record = await retry_until_available(partial(store.execution, key))
+    assert record is not None, "an acknowledged start was lost"
+    return record

@@ -1,7 +1,7 @@
 """Executions under random faults: each ends as it does without faults.
 
 Orders of the example; every fourth is a sub-workflow of another execution. Executions that talk with events.
-A schedule.
+Executions that use what is outside: texts, processes, functions, services, a stream and a broker. A schedule.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from tests.chaos.conversations import Conversations
 from tests.chaos.harness import TENANT, completed
 from tests.chaos.ledger import Arrivals, serving
 from tests.chaos.oracle import check_execution
+from tests.chaos.outside import Outside
 from tests.chaos.ticking import Ticking, executions_of
 
 from unspool.definitions.compile import compile_plan
@@ -45,6 +46,9 @@ SECONDS_OF_STARTS = 12
 
 ORDERS_PER_CONVERSATION = 6
 """One group of executions that send events to each other, for so many orders."""
+
+ORDERS_PER_GROUP_OUTSIDE = 10
+"""One group of executions that use what is outside, for so many orders."""
 
 SERVICES = ("worker-0", "worker-1", "worker-2", "executor-0", "executor-1", "timer-0", "timer-1")
 
@@ -120,28 +124,69 @@ def order(number: int, address: str) -> dict[str, object]:
     return {"service": address, "order": f"O-{number}", "sku": "lamp", "quantity": 1, "amount": 9.5}
 
 
+@dataclass
+class AllExecutions:
+    """Everything that runs while faults happen."""
+
+    orders: Orders
+    conversations: Conversations
+    outside: Outside
+    ticking: Ticking
+
+    async def run(self, address: str, seconds: float) -> None:
+        """Starts all, and waits until all have completed: so many seconds after the last start."""
+        await self.ticking.deploy()
+        await asyncio.gather(
+            self.orders.start(address),
+            self.conversations.run(SECONDS_OF_STARTS),
+            self.outside.run(SECONDS_OF_STARTS),
+        )
+        deadline = time.monotonic() + seconds
+        await asyncio.gather(
+            self.orders.completed(deadline),
+            self.conversations.completed(deadline),
+            self.outside.completed(deadline),
+            self.ticking.pause(),
+        )
+
+    async def check(self, jq: JqPool) -> None:
+        """Checks all histories, outputs and effects."""
+        await self.orders.check(jq)
+        await self.conversations.check(jq)
+        await self.outside.check(jq)
+        await self.ticking.check(jq)
+
+
+@pytest.fixture
+def all_executions(store, random_faults, executions, seconds, stand_ins, stream):
+    """They do not run yet."""
+    chance = random_faults.chance
+    talking, outside = (
+        -(-executions // each) for each in (ORDERS_PER_CONVERSATION, ORDERS_PER_GROUP_OUTSIDE)
+    )
+    return AllExecutions(
+        Orders(store, executions, Arrivals()),
+        Conversations(store, talking, chance, seconds),
+        Outside(store, stand_ins, stream, outside, chance, seconds),
+        Ticking(store, 250),
+    )
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(1500)
 async def test_executions_survive_faults(
-    store, fleet, random_faults, inspection, executions, seconds, shop, jq_for_verification
+    all_executions, fleet, random_faults, inspection, seconds, shop, jq_for_verification
 ):
     shop, app = shop
-    orders = Orders(store, executions, Arrivals())
-    groups = -(-executions // ORDERS_PER_CONVERSATION)
-    conversations = Conversations(store, groups, random_faults.chance, seconds)
-    ticking = Ticking(store, 250)
+    orders = all_executions.orders
     await orders.deploy()
     await fleet.start(*SERVICES)
     async with serving(app, orders.arrivals) as address, random_faults.happening():
-        await ticking.deploy()
-        await asyncio.gather(orders.start(address), conversations.run(SECONDS_OF_STARTS))
-        deadline = time.monotonic() + seconds
-        await asyncio.gather(orders.completed(deadline), conversations.completed(deadline), ticking.pause())
+        await all_executions.run(address, seconds)
     assert fleet.died() == [], fleet.logs()
-    await orders.check(jq_for_verification)
-    await conversations.check(jq_for_verification)
-    await ticking.check(jq_for_verification)
-    check_shop(shop, executions)
+    await all_executions.check(jq_for_verification)
+    check_shop(shop, orders.count)
+    await all_executions.outside.stream_is_read()
     await nothing_left(inspection)
     await fleet.stop()
     assert inspection.leftovers() == {}
