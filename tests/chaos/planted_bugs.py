@@ -1,11 +1,34 @@
 """Bugs that the suites claim to catch, each as a change of one place in the source."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 
+class Claim(NamedTuple):
+    """A test that notices a bug."""
+
+    suite: str
+    """Path of the file with the test."""
+    test: str
+    """Name of the test, which fails with the bug."""
+    failure: str
+    """Why it fails: a regular expression for a line of the error that pytest shows."""
+
+    @property
+    def id(self) -> str:
+        """What pytest calls it."""
+        return f"{self.suite}::{self.test}"
+
+    def is_shown_in(self, output: str) -> bool:
+        """Whether the test has failed, and for this reason and no other."""
+        errors = (line for line in output.splitlines() if line.startswith("E "))
+        failed = re.search(rf"^FAILED {re.escape(self.id)}\b", output, re.MULTILINE)
+        return failed is not None and any(re.search(self.failure, line) for line in errors)
+
+
 class Bug(NamedTuple):
-    """A bug: what goes wrong, where, and which suites notice it."""
+    """A bug: what goes wrong, where, and which tests notice it."""
 
     name: str
     file: str
@@ -13,10 +36,10 @@ class Bug(NamedTuple):
     old: str
     """The text that is replaced; it occurs exactly once."""
     new: str
-    suites: tuple[str, ...]
-    """Paths of tests; in each of them a test fails with the bug."""
+    claims: tuple[Claim, ...]
+    """Each of these tests fails with the bug."""
     store: str
-    """The store whose tests fail; empty for all tests of the suites."""
+    """The store whose tests fail; empty if the tests are not about one."""
 
     def plant(self, root: Path) -> None:
         """Changes a copy of the source."""
@@ -26,7 +49,9 @@ class Bug(NamedTuple):
         path.write_text(text.replace(self.old, self.new))
 
 
-CHAOS = "tests/chaos"
+EXECUTOR_FAULTS = "tests/chaos/test_chosen_executor_faults.py"
+WORKER_FAULTS = "tests/chaos/test_chosen_worker_faults.py"
+STORE_FAULTS = "tests/chaos/test_chosen_store_faults.py"
 RANDOM = "tests/chaos/test_random_faults.py"
 SCHEDULED = "tests/chaos/test_schedules_under_faults.py"
 COMMIT = "tests/eventstore/test_contract_commit.py"
@@ -41,6 +66,9 @@ KEYS = "tests/eventstore/test_contract_idempotency_keys.py"
 RETENTION = "tests/eventstore/test_contract_event_retention.py"
 REDIS_FAULTS = "tests/eventstore/test_redis_faults.py"
 EXECUTOR = "tests/executor/test_service.py"
+EVENT_STREAMS = "tests/executor/test_event_streams.py"
+SUBSCRIPTIONS = "tests/executor/asyncapi/test_subscribe.py"
+GRPC = "tests/executor/test_grpc_executors.py"
 EMIT = "tests/worker/test_events.py"
 SCHEDULES = "tests/worker/test_schedules.py"
 SCHEDULE_DECISIONS = "tests/worker/test_schedule_decisions.py"
@@ -59,7 +87,13 @@ BUGS = (
         "  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))\n"
         "  redis.call('XDEL', inbox, unpack(acknowledged, first, last))\n",
         "",
-        (CHAOS,),
+        (
+            Claim(
+                WORKER_FAULTS,
+                "test_messages_of_a_killed_worker_are_taken_over",
+                r"something stays in the store; left: \{.*:inbox': 1",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -67,7 +101,10 @@ BUGS = (
         f"{LUA}/fire.lua",
         "'-inf', now, 'LIMIT'",
         "'-inf', now + 300, 'LIMIT'",
-        (TIMERS, CHAOS),
+        (
+            Claim(TIMERS, "test_no_timer_fires_early", r"assert Fired\(count=1"),
+            Claim(WORKER_FAULTS, "test_each_timer_sends_one_message_in_time", r"assert \d+ >= \d+"),
+        ),
         "redis",
     ),
     Bug(
@@ -75,7 +112,7 @@ BUGS = (
         f"{LUA}/fire.lua",
         "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n",
         "      if #due > 1 then redis.call('XADD', KEYS[i + 1], '*', 'm', message) end\n",
-        (CHAOS,),
+        (Claim(WORKER_FAULTS, "test_each_timer_sends_one_message_in_time", r"messages are missing"),),
         "redis",
     ),
     Bug(
@@ -83,7 +120,13 @@ BUGS = (
         f"{LUA}/reclaim.lua",
         "elseif cancelled(n, entry[2][1]) then",
         "elseif per_set > 0 then",
-        (CHAOS,),
+        (
+            Claim(
+                EXECUTOR_FAULTS,
+                "test_tasks_of_killed_and_stopped_executors_run_again",
+                r"not all calls are made 2 times",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -91,7 +134,7 @@ BUGS = (
         f"{LUA}/reclaim.lua",
         "if left > 0 and redis.call('XLEN', KEYS[n]) > 0 then",
         "if left < 0 then",
-        (INBOX,),
+        (Claim(INBOX, "test_the_messages_of_a_silent_consumer_go_to_others", r"TimeoutError"),),
         "redis",
     ),
     Bug(
@@ -99,7 +142,10 @@ BUGS = (
         f"{LUA}/take.lua",
         "'COUNT', count, 'STREAMS'",
         "'COUNT', count, 'NOACK', 'STREAMS'",
-        (INBOX, CHAOS),
+        (
+            Claim(INBOX, "test_the_messages_of_a_silent_consumer_go_to_others", r"TimeoutError"),
+            Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs"),
+        ),
         "redis",
     ),
     Bug(
@@ -107,7 +153,13 @@ BUGS = (
         "eventstore/unspool/eventstore/retry.py",
         "retry=retry_if_exception_type(StoreUnavailable)",
         "retry=retry_if_exception_type(ZeroDivisionError)",
-        (CHAOS,),
+        (
+            Claim(
+                STORE_FAULTS,
+                "test_services_wait_for_redis",
+                r"assert \[.*(worker|executor|timer)-0.*\] == \[\]",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -115,7 +167,13 @@ BUGS = (
         "executor/unspool/executor/http/request.py",
         'headers.setdefault("Idempotency-Key", request.idempotency_key)',
         'headers.setdefault("Idempotency-Key", str(id(headers)))',
-        (CHAOS,),
+        (
+            Claim(
+                EXECUTOR_FAULTS,
+                "test_tasks_of_killed_and_stopped_executors_run_again",
+                r"not all calls are made 2 times",
+            ),
+        ),
         "sqlite",
     ),
     Bug(
@@ -123,7 +181,14 @@ BUGS = (
         f"{LUA}/commit.lua",
         "elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then",
         "elseif false then",
-        (COMMIT, CHAOS),
+        (
+            Claim(
+                COMMIT,
+                "test_a_stale_commit_changes_nothing",
+                r"Redis refused: The ID specified in XADD is equal or smaller",
+            ),
+            Claim(WORKER_FAULTS, "test_the_late_commit_of_a_suspended_worker_is_refused", r"assert "),
+        ),
         "redis",
     ),
     Bug(
@@ -131,7 +196,14 @@ BUGS = (
         f"{LUA}/commit.lua",
         "elseif known[2] == commit then",
         "elseif false then",
-        (COMMIT, CHAOS),
+        (
+            Claim(COMMIT, "test_a_commit_sent_again_is_a_duplicate", r"CONFLICT.* is <Outcome\.DUPLICATE"),
+            Claim(
+                STORE_FAULTS,
+                "test_an_operation_takes_effect_once_when_the_reply_to_its_commit_is_lost",
+                r"assert \(2, 3\) == \(1, 2\)",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -139,7 +211,10 @@ BUGS = (
         f"{LUA}/fire.lua",
         "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n",
         "      redis.call('XADD', KEYS[i + 1], '*', 'm', message)\n" * 2,
-        (TIMERS, CHAOS),
+        (
+            Claim(TIMERS, "test_a_due_timer_becomes_a_message", r"assert 2 == 1"),
+            Claim(WORKER_FAULTS, "test_each_timer_sends_one_message_in_time", r"assert Counter\(\{.*: 2"),
+        ),
         "redis",
     ),
     Bug(
@@ -147,7 +222,14 @@ BUGS = (
         f"{LUA}/finish.lua",
         "if all_there or redis.call('XDEL', queue, ARGV[i]) == 1 then",
         "if true then",
-        (TASKS, CHAOS),
+        (
+            Claim(TASKS, "test_finishing_twice_sends_one_result", r"assert 5 == 1"),
+            Claim(
+                EXECUTOR_FAULTS,
+                "test_each_task_runs_once_while_its_executor_lives_and_sends_one_result",
+                r"assert Counter\(\{.*: 2",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -155,7 +237,10 @@ BUGS = (
         f"{LUA}/release.lua",
         "    redis.call('XADD', KEYS[1], '*', entry[2][1], entry[2][2], 'n', attempts - 1)\n",
         "",
-        (INBOX, CHAOS),
+        (
+            Claim(INBOX, "test_a_released_message_comes_again_and_counts_as_no_attempt", r"TimeoutError"),
+            Claim(RANDOM, "test_executions_survive_faults", r"-\d+ hangs: "),
+        ),
         "redis",
     ),
     Bug(
@@ -163,7 +248,7 @@ BUGS = (
         f"{LUA}/release.lua",
         "if ARGV[2] == '1' then\n",
         "if false then\n",
-        (INBOX,),
+        (Claim(INBOX, "test_no_message_is_given_back_behind_a_newer_one", r"assert \[2, 1\] == \[1, 2\]"),),
         "redis",
     ),
     Bug(
@@ -171,7 +256,11 @@ BUGS = (
         f"{LUA}/deliver.lua",
         "  return not before or is_after(entry, before)\n",
         "  return true\n",
-        (OUTBOX,),
+        (
+            Claim(
+                OUTBOX, "test_order_holds_over_commits_of_several_processes", r"assert \[0, .*\] == \[0, 1, 2"
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -179,7 +268,11 @@ BUGS = (
         "eventstore/unspool/eventstore/redis/outbox.py",
         "zip(shards, lengths, strict=True) if length]",
         "zip(shards, lengths, strict=True) if not length]",
-        (REDIS_FAULTS,),
+        (
+            Claim(
+                REDIS_FAULTS, "test_another_process_delivers_what_a_lost_one_has_committed", r"TimeoutError"
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -187,7 +280,7 @@ BUGS = (
         f"{SQLITE}/commits.py",
         'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND version = ? AND',
         'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND ? IS NOT NULL AND',
-        (COMMIT,),
+        (Claim(COMMIT, "test_a_stale_commit_changes_nothing", r"is <Outcome\.CONFLICT"),),
         "sqlite",
     ),
     Bug(
@@ -195,7 +288,14 @@ BUGS = (
         "executor/unspool/executor/service.py",
         "        if self._running:\n",
         "        if not self._running:\n",
-        (EXECUTOR, CHAOS),
+        (
+            Claim(EXECUTOR, "test_a_long_task_keeps_its_lease", r"assert \[Delivery\("),
+            Claim(
+                EXECUTOR_FAULTS,
+                "test_each_task_runs_once_while_its_executor_lives_and_sends_one_result",
+                r"not all calls are made 1 times",
+            ),
+        ),
         "",
     ),
     Bug(
@@ -204,7 +304,7 @@ BUGS = (
         "        step, outcome = await self._committed(key, known, deliveries)\n",
         "        await self._store.acknowledge(deliveries)\n"
         "        step, outcome = await self._committed(key, known, deliveries)\n",
-        (CHAOS,),
+        (Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs"),),
         "redis",
     ),
     Bug(
@@ -212,7 +312,13 @@ BUGS = (
         "worker/unspool/worker/state_cache.py",
         "        state = fold(kept, events)\n",
         "        state = replace(kept, version=record.version)\n",
-        (CHAOS,),
+        (
+            Claim(
+                WORKER_FAULTS,
+                "test_a_new_worker_continues_from_a_snapshot_and_the_events_after_it",
+                r"growing-0 hangs",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -220,7 +326,15 @@ BUGS = (
         f"{LUA}/match.lua",
         "  call('HSET', matched, 'position', ARGV[2])\n",
         "",
-        (EVENTS, EVENT_MODEL, EVENT_FAULTS),
+        (
+            Claim(EVENTS, "test_a_batch_that_is_matched_again_sends_nothing", r"assert 2 == 0"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+            Claim(
+                EVENT_FAULTS,
+                "test_events_are_sent_once_when_the_reply_to_their_match_is_lost",
+                r"assert \d+ == 0",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -228,7 +342,13 @@ BUGS = (
         "eventstore/unspool/eventstore/redis/matching.py",
         "        versions = [each.known.version for each in every]\n",
         "        versions = [self._known.get(each.shard, _NO_SHAPES).version for each in every]\n",
-        (EVENTS,),
+        (
+            Claim(
+                EVENTS,
+                "test_calls_of_one_process_that_learn_of_a_subscription_meanwhile_lose_nothing",
+                r"assert \d+ == 1",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -236,7 +356,7 @@ BUGS = (
         "eventstore/unspool/eventstore/redis/connection.py",
         "        elif was_paused(due, now):\n",
         "        elif False:\n",
-        (REDIS_FAULTS,),
+        (Claim(REDIS_FAULTS, "test_a_pause_of_this_process_is_no_silence_of_redis", r"StoreUnavailable"),),
         "",
     ),
     Bug(
@@ -244,7 +364,10 @@ BUGS = (
         f"{SQLITE}/matching.py",
         "    transaction.execute(_ADVANCE, (matched, 0, tenant))\n",
         "",
-        (EVENTS, EVENT_MODEL),
+        (
+            Claim(EVENTS, "test_a_batch_that_is_matched_again_sends_nothing", r"assert 2 == 0"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+        ),
         "sqlite",
     ),
     Bug(
@@ -252,7 +375,10 @@ BUGS = (
         f"{LUA}/commit.lua",
         "elseif has_published and is_answered(last) then",
         "elseif false then",
-        (EVENTS, EVENT_MODEL),
+        (
+            Claim(EVENTS, "test_an_event_is_consumed_by_one_commit", r"is <Outcome\.ANSWERED"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+        ),
         "redis",
     ),
     Bug(
@@ -260,7 +386,10 @@ BUGS = (
         f"{SQLITE}/commits.py",
         "        if self.event_ids and not _are_in_inbox(transaction, self.event_ids):\n",
         "        if False:\n",
-        (EVENTS, EVENT_MODEL),
+        (
+            Claim(EVENTS, "test_an_event_is_consumed_by_one_commit", r"is <Outcome\.ANSWERED"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+        ),
         "sqlite",
     ),
     Bug(
@@ -268,7 +397,10 @@ BUGS = (
         f"{LUA}/commit.lua",
         "elseif has_published and is_early(id, last) then",
         "elseif false then",
-        (EVENTS, EVENT_MODEL),
+        (
+            Claim(EVENTS, "test_events_are_consumed_in_the_order_of_the_bus", r"is <Outcome\.EARLY"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+        ),
         "redis",
     ),
     Bug(
@@ -276,7 +408,10 @@ BUGS = (
         f"{SQLITE}/commits.py",
         "        if self.event_ids and _is_early(transaction, self.commit.key, self.event_ids):\n",
         "        if False:\n",
-        (EVENTS, EVENT_MODEL),
+        (
+            Claim(EVENTS, "test_events_are_consumed_in_the_order_of_the_bus", r"is <Outcome\.EARLY"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+        ),
         "sqlite",
     ),
     Bug(
@@ -284,7 +419,11 @@ BUGS = (
         f"{LUA}/commit.lua",
         "each(function(item) close(ARGV[item]) end, 1)",
         "each(function() end, 1)",
-        (EVENTS, EVENT_MODEL, RANDOM),
+        (
+            Claim(EVENTS, "test_a_closed_subscription_gets_nothing", r"assert \[.*'r1', 'e1'\)"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+            Claim(RANDOM, "test_executions_survive_faults", r"AssertionError: \{.*:subscriptions': \d+"),
+        ),
         "redis",
     ),
     Bug(
@@ -292,7 +431,10 @@ BUGS = (
         f"{SQLITE}/subscriptions.py",
         "in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):",
         "in (opened.run for opened in commit.subscriptions):",
-        (EVENTS, RANDOM),
+        (
+            Claim(EVENTS, "test_a_closed_subscription_gets_nothing", r"assert \[.*'r1', 'e1'\)"),
+            Claim(RANDOM, "test_executions_survive_faults", r"AssertionError: \{.*'subscriptions': \d+"),
+        ),
         "sqlite",
     ),
     Bug(
@@ -300,7 +442,11 @@ BUGS = (
         f"{LUA}/publish.lua",
         "if at and now - at < window then",
         "if false then",
-        (EVENTS, EVENT_MODEL, RANDOM),
+        (
+            Claim(EVENTS, "test_an_event_is_published_once", r"assert 3 == 2"),
+            Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
+            Claim(RANDOM, "test_executions_survive_faults", r"(collecting|processing|choosing)-\d+: "),
+        ),
         "redis",
     ),
     Bug(
@@ -308,7 +454,13 @@ BUGS = (
         f"{LUA}/publish.lua",
         "  return not before or is_after(entry, before)\n",
         "  return true\n",
-        (EVENTS,),
+        (
+            Claim(
+                EVENTS,
+                "test_rival_deliverers_publish_once_and_in_the_order_of_each_sender",
+                r"assert \['\d-00'",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -316,7 +468,10 @@ BUGS = (
         "worker/unspool/worker/interpreter/tasks/emit.py",
         '"id": derived_id(builder.now, f"{execution}/{run.id}"),',
         '"id": derived_id(builder.now, f"{execution}/{run.id}/' + CLOCK + '"),',
-        (EMIT, RANDOM),
+        (
+            Claim(EMIT, "test_emit_publishes_its_output", r"Divergence\("),
+            Claim(RANDOM, "test_executions_survive_faults", r"Divergence\("),
+        ),
         "",
     ),
     Bug(
@@ -324,7 +479,7 @@ BUGS = (
         f"{LUA}/commit.lua",
         "  local id = redis.call('XADD', outbox, '*', 'o', entry)\n",
         "  local id = outbox_was_empty and redis.call('XADD', outbox, 'NOMKSTREAM', '*', 'o', entry) or ''\n",
-        (OUTBOX,),
+        (Claim(OUTBOX, "test_order_holds_over_commits_of_several_processes", r"TimeoutError"),),
         "redis",
     ),
     Bug(
@@ -332,7 +487,15 @@ BUGS = (
         "worker/unspool/worker/schedule/builder.py",
         'derived_id(due, f"{self.state.execution}/{trigger}/{due}")',
         'derived_id(due, f"{self.state.execution}/{trigger}/{due}/' + CLOCK + '")',
-        (SCHEDULE_DECISIONS, SCHEDULES, SCHEDULED),
+        (
+            Claim(
+                SCHEDULE_DECISIONS,
+                "test_the_same_occurrence_has_the_same_execution_in_every_history",
+                r"assert \['.*\] == \['",
+            ),
+            Claim(SCHEDULES, "test_each_occurrence_is_one_execution", r"assert \{'.*\} == \{'"),
+            Claim(SCHEDULED, "test_each_occurrence_is_one_execution", r"an acknowledged start was lost"),
+        ),
         "",
     ),
     Bug(
@@ -340,7 +503,14 @@ BUGS = (
         "worker/unspool/worker/schedule/decide.py",
         "MAX_MISSED if rules.missed is Missed.ALL else 1",
         "1",
-        (SCHEDULE_DECISIONS, SCHEDULED),
+        (
+            Claim(
+                SCHEDULE_DECISIONS,
+                "test_all_missed_occurrences_are_started_in_order",
+                r"assert \[.*\] == \[60000",
+            ),
+            Claim(SCHEDULED, "test_each_occurrence_is_one_execution", r"occurrences of \d+ were lost"),
+        ),
         "",
     ),
     Bug(
@@ -348,7 +518,10 @@ BUGS = (
         "worker/unspool/worker/interpreter/flow.py",
         "        builder.send(parent.execution, MessageKind.CHILD_ENDED, {**ended, **result})\n",
         "        pass\n",
-        (CHILDREN, RANDOM),
+        (
+            Claim(CHILDREN, "test_end_to_end", r"TimeoutError"),
+            Claim(RANDOM, "test_executions_survive_faults", r"order-\d+ hangs"),
+        ),
         "sqlite",
     ),
     Bug(
@@ -356,7 +529,7 @@ BUGS = (
         f"{LUA}/claim_key.lua",
         "if is_free then",
         "if true then",
-        (KEYS,),
+        (Claim(KEYS, "test_the_first_execution_that_claims_a_key_has_it", r"assert 'two' == 'one'"),),
         "redis",
     ),
     Bug(
@@ -364,7 +537,13 @@ BUGS = (
         f"{SQLITE}/idempotency_keys.py",
         "max(kept_at, excluded.kept_at)",
         "kept_at",
-        (KEYS,),
+        (
+            Claim(
+                KEYS,
+                "test_an_execution_that_continues_keeps_its_key_until_it_ends_again",
+                r"assert 'two' == 'one'",
+            ),
+        ),
         "sqlite",
     ),
     Bug(
@@ -372,7 +551,7 @@ BUGS = (
         f"{LUA}/match.lua",
         "  if look_backs and look_backs ~= '0' then\n    return {2}\n  elseif position",
         "  if position",
-        (RETENTION,),
+        (Claim(RETENTION, "test_a_late_batch_serves_a_look_back_first", r"assert "),),
         "redis",
     ),
     Bug(
@@ -380,7 +559,13 @@ BUGS = (
         f"{LUA}/look_back.lua",
         "if not redis.call('ZSCORE', accepted, ARGV[item]) then",
         "if true then",
-        (RETENTION,),
+        (
+            Claim(
+                RETENTION,
+                "test_an_event_that_the_execution_has_consumed_is_not_offered_again",
+                r"'r2', 'a'\)",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -388,7 +573,13 @@ BUGS = (
         f"{SQLITE}/look_backs.py",
         "        if not transaction.execute(_WAS_ACCEPTED, (*page.key, digest)).fetchone()\n",
         "",
-        (RETENTION,),
+        (
+            Claim(
+                RETENTION,
+                "test_an_event_that_the_execution_has_consumed_is_not_offered_again",
+                r"'r2', 'a'\)",
+            ),
+        ),
         "sqlite",
     ),
     Bug(
@@ -396,7 +587,79 @@ BUGS = (
         f"{LUA}/look_back.lua",
         "if redis.call('HGET', look_backs, run) ~= before then",
         "if false then",
-        (RETENTION,),
+        (Claim(RETENTION, "test_rivals_offer_each_event_once_and_in_order", r"assert "),),
         "redis",
+    ),
+    Bug(
+        "a text is fetched again for each task that needs it",
+        "worker/unspool/worker/interpreter/resources.py",
+        """\
+        if known is not None and known.sha256 is not None:
+            continue
+        _set_timeout(builder, run, task)
+        if known is None:
+""",
+        """\
+        is_older = known is not None and int(known.request.split("-")[1]) < int(run.id.split(".")[-1])
+        if known is not None and known.sha256 is not None and not is_older:
+            continue
+        _set_timeout(builder, run, task)
+        if known is None or is_older:
+""",
+        (Claim(RANDOM, "test_executions_survive_faults", r"fetching-\d+ has fetched a text again"),),
+        "sqlite",
+    ),
+    Bug(
+        "an entry of a stream is acknowledged before its event is published",
+        "executor/unspool/executor/transports/stream_source.py",
+        "        published = refused = size = 0\n",
+        "        published = refused = size = 0\n"
+        "        ids = [id_ for id_, _ in entries]\n"
+        "        await self._client.xack(self._address.key, self._address.group, *ids)\n",
+        (
+            Claim(
+                EVENT_STREAMS,
+                "test_an_entry_is_acknowledged_after_its_event_is_published",
+                r"it was acknowledged before",
+            ),
+        ),
+        "",
+    ),
+    Bug(
+        "a message that a stopped executor has read is not read again",
+        "executor/unspool/executor/brokers/redis.py",
+        "        if self._after == _NEW and now >= self._look_again_at:\n",
+        "        if False:\n",
+        (
+            Claim(
+                SUBSCRIPTIONS,
+                "test_a_message_that_an_executor_has_read_and_not_sent_is_consumed",
+                r"TimeoutError",
+            ),
+        ),
+        "",
+    ),
+    Bug(
+        "each attempt of a gRPC call has another idempotency key",
+        "executor/unspool/executor/grpc/remote.py",
+        'known = ("idempotency-key", self.key), ',
+        'known = ("idempotency-key", f"{self.key}/' + CLOCK + '"), ',
+        (
+            Claim(
+                GRPC,
+                "test_a_killed_executor_ends_its_call_and_another_one_makes_it_again",
+                r"with the same idempotency key",
+            ),
+            Claim(RANDOM, "test_executions_survive_faults", r"other calls were made than"),
+        ),
+        "sqlite",
+    ),
+    Bug(
+        "each attempt of a function has another idempotency key",
+        "executor/unspool/executor/functions/python_function.py",
+        "            idempotency_key=request.idempotency_key,\n",
+        '            idempotency_key=f"{request.idempotency_key}/' + CLOCK + '",\n',
+        (Claim(RANDOM, "test_executions_survive_faults", r"other calls were made than"),),
+        "sqlite",
     ),
 )

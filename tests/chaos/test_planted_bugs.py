@@ -1,4 +1,4 @@
-"""Each planted bug makes the suites fail that claim to catch it."""
+"""Each planted bug makes the tests fail that claim to catch it, and for the reason that they name."""
 
 import os
 import shutil
@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.chaos.planted_bugs import BUGS, Bug
+from tests.chaos.planted_bugs import BUGS, Bug, Claim
 
 ROOT = Path(__file__).parents[2]
-CLAIMS = [(bug, suite) for bug in BUGS for suite in bug.suites]
+CLAIMS = [(bug, claim) for bug in BUGS for claim in bug.claims]
 PACKAGES = (
     "api",
     "cli",
@@ -24,12 +24,12 @@ PACKAGES = (
 )
 
 
-def run_suite(suite: str, store: str, source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a suite with the packages of a folder instead of the installed ones."""
+def run_test(test: str, store: str, source: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a test with the packages of a folder instead of the installed ones."""
     folders = [str(source / package) for package in PACKAGES]
     return subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", suite, "-k", store, "-m", "not planted"),
+            *(sys.executable, "-m", "pytest", test, "-k", store, "-m", "not planted"),
             *("-x", "-q", "-n0", "-p", "no:cacheprovider", "--basetemp", str(folder)),
             *("--hypothesis-profile", "planted"),
             *("-o", f"pythonpath={' '.join(folders)}"),
@@ -41,6 +41,7 @@ def run_suite(suite: str, store: str, source: Path, folder: Path) -> subprocess.
             "PYTHONDONTWRITEBYTECODE": "1",
             "UNSPOOL_CHAOS_EXECUTIONS": "60",
             "UNSPOOL_CHAOS_SECONDS": "45",
+            "COLUMNS": "1000",
         },
         capture_output=True,
         text=True,
@@ -54,13 +55,13 @@ def test_the_source_has_the_text_that_a_bug_replaces(bug: Bug) -> None:
 
 
 @pytest.mark.planted
-@pytest.mark.timeout(1200)  # a whole suite, on a machine with other work
-@pytest.mark.parametrize(("bug", "suite"), CLAIMS, ids=[f"{bug.name} - {suite}" for bug, suite in CLAIMS])
-def test_a_planted_bug_is_caught(bug: Bug, suite: str, tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)  # on a machine with other work
+@pytest.mark.parametrize(("bug", "claim"), CLAIMS, ids=[f"{bug.name} - {claim.id}" for bug, claim in CLAIMS])
+def test_a_planted_bug_is_caught(bug: Bug, claim: Claim, tmp_path: Path) -> None:
     source = tmp_path / "source"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package)
     bug.plant(source)
-    result = run_suite(suite, bug.store, source, tmp_path / "run")
+    result = run_test(claim.id, bug.store, source, tmp_path / "run")
     assert result.returncode == pytest.ExitCode.TESTS_FAILED, result.stdout[-3000:]
-    assert " failed" in result.stdout, result.stdout[-3000:]
+    assert claim.is_shown_in(result.stdout), f"not for the reason {claim.failure}:\n{result.stdout[-6000:]}"
