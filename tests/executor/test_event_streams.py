@@ -15,7 +15,6 @@ from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.settings import BadSetting
-from unspool.eventstore.waiting import cancel
 from unspool.executor.transports.opening import opened_transports
 from unspool.executor.transports.redis_streams import connected_to, stream_address
 from unspool.executor.transports.stream_entry import MAX_BYTES, NoEvent, event_of
@@ -225,23 +224,6 @@ async def test_entries_of_a_process_that_died_are_published_once(store, client, 
 
     assert sorted(each["data"] for each in events) == [0, 1, 2, 4]
     assert client.xpending("in", "unspool")["pending"] == 0
-
-
-async def test_an_entry_is_acknowledged_after_its_event_is_published(own_redis, client, server, caplog):
-    """A process dies while the store is away, after it has read an entry."""
-    address = stream_address("X", f"{server}?stream=in", "")
-    own = connected_to("X", address)
-    store = await open_store(own_redis.url, {})
-    own_redis.kill()
-    client.xadd("in", {"type": "t"})
-    reading = asyncio.create_task(StreamSource(store, own, address, "t1", lease=60).run())
-    async with asyncio.timeout(30):
-        while "store unavailable" not in caplog.text:
-            await asyncio.sleep(0.02)
-    await cancel([reading])
-    await own.aclose()
-    await store.close()
-    assert client.xpending("in", "unspool")["pending"] == 1, "it was acknowledged before"
 
 
 async def test_a_restart_of_redis_loses_nothing(store, own_redis):
