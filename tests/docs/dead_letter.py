@@ -1,4 +1,4 @@
-"""Moves the first message of the store in `UNSPOOL_STORE` to the dead letters, as after a bug in a worker."""
+"""Moves the first message of a store to the dead letters, as after a bug in a worker."""
 
 import asyncio
 import os
@@ -7,15 +7,16 @@ from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.opening import default_url, open_store
 
 
-async def move() -> None:
-    """Moves it. A store without workers must have one."""
-    store = await open_store(default_url(os.environ), os.environ)
+async def make_dead_letter(url: str) -> str:
+    """Moves the message, and returns the id of the dead letter. No worker may run on the store."""
+    store = await open_store(url, {})
     consumer = Consumer("workers", "with-a-bug")
     [delivery] = await store.receive_messages(consumer, 1, 30.0)
-    await store.move_to_dead_letters(delivery, "KeyError: 'price'", "Traceback: …")
+    letter = await store.move_to_dead_letters(delivery, "KeyError: 'price'", "Traceback: …")
     await store.deregister(consumer)
     await store.close()
+    return letter
 
 
 if __name__ == "__main__":
-    asyncio.run(move())
+    asyncio.run(make_dead_letter(default_url(os.environ)))
