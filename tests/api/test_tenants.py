@@ -137,16 +137,16 @@ async def test_no_route_shows_or_changes_what_another_tenant_has(tenants, shared
     assert await snapshot(tenants, store) == before
 
 
-async def test_an_id_of_another_tenant_answers_as_one_that_nobody_has(tenants):
-    nobody = {
+async def test_an_id_of_another_tenant_answers_as_one_that_does_not_exist(tenants):
+    absent = {
         "id": "nul",
-        "letter": "nobody:1-0",
+        "letter": "unknown:1-0",
         "schedule": "shop.nothing",
         "key": "0" * 16,
         "position": "99-0",
     }
     for (method, theirs, body), (_, unknown, _) in zip(
-        addresses(tenants.ids), addresses(nobody), strict=True
+        addresses(tenants.ids), addresses(absent), strict=True
     ):
         if theirs == unknown:
             continue

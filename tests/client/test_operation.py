@@ -51,9 +51,9 @@ async def test_dead_letters(store_url: str, jq, settings) -> None:
 async def test_a_token_says_who_calls(store_url: str, jq, settings) -> None:
     store = await open_store(store_url, {})
     async with run_api(store, Engine(jq), settings, authentication=ON) as api:
-        async with AsyncClient(api.url) as nobody:
+        async with AsyncClient(api.url) as client:
             with pytest.raises(Unauthorized):
-                await nobody.workflows()
+                await client.workflows()
         token = await key_for(store, "read", "admin")
         async with AsyncClient(api.url, token=token) as admin:
             made = await admin.create_key("ci", ["read"])

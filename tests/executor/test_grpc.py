@@ -504,9 +504,9 @@ class TestStreams:
         for _ in range(5):  # the messages are sent while the server ends the call, in any order
             outcome = await call("Chat", [{"name": "Ada"}, {"name": "bye"}, *more])
             assert outcome == Completed([{"message": "Hello Ada"}, {"message": "Hello bye"}])
-            outcome = await call("Chat", [{"name": "Ada"}, {"name": "status NOT_FOUND nobody"}, *more])
+            outcome = await call("Chat", [{"name": "Ada"}, {"name": "status NOT_FOUND missing"}, *more])
             assert kind(outcome) == ("communication", 404)
-            assert "nobody" in error_of(outcome)["detail"]
+            assert "missing" in error_of(outcome)["detail"]
 
     async def test_all_answers_together_have_a_largest_size(self, call) -> None:
         outcome = await call("SayHellos", {"name": "Ada 20000"})

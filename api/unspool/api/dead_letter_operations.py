@@ -43,7 +43,7 @@ async def _operate(
 async def _is_recorded(store: EventStore, letter: DeadLetter) -> bool:
     """Returns whether the history of the execution can have the event.
 
-    A record that became a dead letter itself is not recorded: it could never be discarded for good.
+    A record that became a dead letter itself is not recorded: a second one would come with each discard.
     """
     execution, body = letter.body.execution, letter.body
     if is_built_in(execution) or (isinstance(body, Message) and body.kind is MessageKind.OPERATED):

@@ -21,7 +21,7 @@ class SinkProgress(NamedTuple):
     after: str
     """`EventBatch.after` of the batch."""
     position: str
-    """The sink has passed all events up to this position: they were sent, or refused for good."""
+    """The sink has passed all events up to this position: they were sent, or finally refused."""
     sent: int = 0
     refused: int = 0
     failure: str = ""

@@ -59,7 +59,7 @@ def _tool(kind: MessageKind, text: str, *, destructive: bool) -> UnspoolTool:
 TOOLS: Final = (
     _tool(
         MessageKind.CANCEL,
-        "Cancels an execution for good; running tasks are asked to stop.",
+        "Cancels an execution, which cannot be undone; running tasks are asked to stop.",
         destructive=True,
     ),
     _tool(
