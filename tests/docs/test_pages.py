@@ -1,5 +1,6 @@
 """Every page does what it says: its commands run in order, and print what it shows."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,20 @@ def test_everything_happens_as_written(page: Path, reader: Reader) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_newcomer_follows_tutorial_and_readme(clone: Path, make_reader: MakeReader) -> None:
-    for page in FOR_NEWCOMERS:
-        reader = make_reader(clone, None)
-        for block in blocks(page):
-            reader.follow(block)
-        reader.close()
+    """Installs as the tutorial says, then follows both pages at the same time: each waits now and then."""
+    tutorial, readme = map(list, map(blocks, FOR_NEWCOMERS))
+    installed = 1 + next(number for number, block in enumerate(tutorial) if "newcomer" in block.remarks)
+    reader, another = make_reader(clone, None), make_reader(clone, None)
+    _follow(reader, tutorial[:installed])
+    with ThreadPoolExecutor() as pool:
+        followed = [pool.submit(_follow, reader, tutorial[installed:]), pool.submit(_follow, another, readme)]
+    for each in followed:
+        each.result()
+
+
+def _follow(reader: Reader, steps: list[Block]) -> None:
+    for block in steps:
+        reader.follow(block)
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=lambda block: block.name)
