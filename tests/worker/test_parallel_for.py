@@ -3,13 +3,15 @@
 import orjson
 import pytest
 
-from unspool.eventstore.records import MessageKind
+from unspool.eventstore.records import Message, MessageKind
 from unspool.worker.interpreter import State, fold
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.replay import verify
 from unspool.worker.state_json import state_json
 
 CALL = "{call: http, with: {method: post, endpoint: http://h, body: '${ $item }'}}"
+
+FAILED = {"type": "x:failed", "status": 500}
 
 
 def loop(concurrency: int, do: str, each: str = ".xs", more: str = "") -> str:
@@ -181,6 +183,57 @@ def test_a_suspended_loop_begins_nothing(world, pending):
     run.reply(run.requests[1], 2)
     run.settle()
     assert run.output == [1, 2]
+
+
+def in_try(task: str) -> str:
+    return (
+        f"{{t: {{try: [{{d: {{do: [{{c: {task}}}]}}}}], catch: {{do: [{{h: {{set: '${{ $item }}'}}}}]}}}}}}"
+    )
+
+
+def known_children(state: State) -> dict[str, set[str]]:
+    """What the state says about children, after a comparison with its runs."""
+    found: dict[str, set[str]] = {}
+    for run in state.runs.values():
+        if run.parent is not None:
+            found.setdefault(run.parent, set()).add(run.id)
+    if state.children_of is not None:
+        assert {parent: set(ids) for parent, ids in state.children_of.items()} == found
+    assert all(state.has_children(id_) == (id_ in found) for id_ in state.runs)
+    return found
+
+
+def test_a_fault_in_one_of_many_iterations_concerns_only_that_one(world, pending):
+    run = world(loop(100, in_try(CALL)), lambda _: pending).start({"xs": list(range(150))})
+    assert run.state.children_of is not None, "there are many runs"
+    for place in range(150):
+        assert len(known_children(run.state)["1"]) == min(100, 150 - place)
+        run.inbox.append(
+            Message(MessageKind.TASK_FAULTED, "execution", {"run": run.requests[place].run, "error": FAILED})
+        )
+        run.settle()
+    assert run.output == list(range(150))
+    assert run.types("task.cancelled") == []
+    assert run.state.children_of is None
+
+
+def test_a_timeout_of_one_of_many_iterations_cancels_what_is_inside_it(world, pending):
+    attempt = in_try(CALL).replace("try:", "timeout: {after: '${ \"PT\\($item)S\" }'}, try:", 1)
+    run = world(loop(100, attempt), lambda _: pending).start({"xs": list(range(1, 101))})
+    run.pass_time(lambda world: world.state.status.ended)
+    assert run.error["instance"] == "/do/0/l/do/0/t"
+    first = [event.run for event in run.history if event.type == "task.cancelled"][:2]
+    assert first == [run.requests[0].run, run.of("task.created", "/d")[0].run]
+    assert len(run.withdrawn) == 100
+
+
+def test_a_state_with_many_runs_is_the_same_from_a_snapshot(world, pending):
+    run = world(loop(100, in_try(CALL)), lambda _: pending).start({"xs": list(range(100))})
+    state = load_state(dump_state(run.state))
+    assert state == run.state
+    assert state.descendants("1") == run.state.descendants("1")
+    assert len(state.descendants("1")) == 300
+    known_children(state)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Timeouts, cancellation, suspension, retries by hand (inventory N, T; CONTRACT)."""
 
+import orjson
 import pytest
 
 from unspool.definitions import errors
 from unspool.eventstore.records import MessageKind
+from unspool.executor.outcome import FetchedText
+from unspool.worker.replay import verify
 
 HANGING = "{call: http, with: {method: get, endpoint: http://h}}"
 
@@ -139,6 +142,49 @@ def test_suspended_before_a_wait_is_over(world):
     run.send(MessageKind.SUSPEND).pass_time()
     assert run.state.status == "suspended"
     assert run.send(MessageKind.RESUME).output == {"b": 1}
+
+
+def test_an_execution_whose_tasks_all_ended_stays_suspended(world):
+    run = world("""
+        do: [{w: {wait: PT1S}}]
+        output: {as: '${ {n: 1} }'}
+    """).start({})
+    run.send(MessageKind.SUSPEND).pass_time()
+    assert (run.state.status, run.of("task.completed")[0].task) == ("suspended", "/do/0/w")
+    assert verify(run.plan, run.execution, run.history) is None
+    assert run.send(MessageKind.RESUME).output == {"n": 1}
+
+
+def test_an_output_that_fails_faults_the_execution_when_it_is_resumed(world):
+    run = world("""
+        do: [{w: {wait: PT1S}}]
+        output: {as: 'error("no")'}
+    """).start({})
+    run.send(MessageKind.SUSPEND).pass_time()
+    assert run.state.status == "suspended"
+    assert run.send(MessageKind.RESUME).error["instance"] == "/output"
+
+
+def test_a_suspended_execution_can_be_cancelled_after_its_last_task(world):
+    run = world("do: [{w: {wait: PT1S}}]").start({})
+    run.send(MessageKind.SUSPEND).pass_time().send(MessageKind.CANCEL)
+    assert (run.state.status, run.types()[-1]) == ("cancelled", "workflow.cancelled")
+
+
+@pytest.mark.parametrize("items", ["[]", "[1, 2]"])
+def test_an_empty_workflow_completes_when_resumed_if_its_schema_came_before(world, pending, items):
+    run = world(
+        f"""
+        input: {{schema: {{resource: {{endpoint: http://h/s.json}}}}, from: '{items}'}}
+        do: []
+    """,
+        lambda _: pending,
+    ).start([])
+    run.send(MessageKind.SUSPEND)
+    run.reply(run.requests[0], FetchedText('{"type": "array"}'))
+    run.settle()
+    assert run.state.status == "suspended"
+    assert run.send(MessageKind.RESUME).output == orjson.loads(items)
 
 
 def retriable(world, definition, *outcomes):

@@ -294,6 +294,7 @@ def _resume(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         builder.send_to_children(MessageKind.RESUME)
         _continue(builder, body)
         _EXTENSIONS.resume(builder)
+        _complete_if_done(builder)
 
 
 def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
@@ -357,8 +358,15 @@ def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
         fail(builder, run, fault.error.at(run.task or "/"))
 
 
+def _complete_if_done(builder: DecisionBuilder) -> None:
+    """Completes a workflow whose last task ended while it was suspended."""
+    root = builder.state.runs.get(ROOT)
+    if root is not None and root.phase is Phase.RUNNING and len(builder.state.runs) == 1:
+        _complete_root(builder, root)
+
+
 def _complete_root(builder: DecisionBuilder, root: Run) -> None:
-    """Completes the workflow again: all tasks had ended, and the workflow's own output faulted."""
+    """Completes the workflow: all its tasks have ended."""
     try:
         complete(builder, root, root.data)
     except Fault as fault:

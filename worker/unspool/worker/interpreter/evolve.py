@@ -19,7 +19,7 @@ from unspool.worker.interpreter import extension_events, resource_events, timer_
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.run_changes import move, put, remove
+from unspool.worker.interpreter.run_changes import add, move, put, remove
 from unspool.worker.interpreter.state import (
     NO_RUNS,
     ROOT,
@@ -89,6 +89,7 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
             state.faulted_runs.enqueue(root) if status is Status.FAULTED and root is not None else NO_RUNS
         )
         state.runs, state.busy_runs, state.waiting = HashTrieMap(), 0, ()
+        state.children_of = None
         state.timers, state.timers_of_runs = HashTrieMap(), HashTrieMap()
         if state.resources:
             fetched = {key: each for key, each in state.resources.items() if each.sha256 is not None}
@@ -156,8 +157,7 @@ def _task_created(state: State, event: Event) -> None:
     # A task that follows another in a list is by far the most frequent one.
     raw = parent.data if parent.progress is None and len(data) == 1 else _raw_input(state, parent, data)
     run = Run(id_, str(event.task), parent.id, Phase.CREATED, raw, None, None, None, data.get("branch"))
-    state.runs = state.runs.insert(id_, run)
-    state.busy_runs += 1
+    add(state, run)
     state.last_run = int(id_)
     state.faulted_runs = NO_RUNS
 

@@ -17,7 +17,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import IDENTITY, DataStep, Directive, Task, TaskList
 from unspool.definitions.resource import ResourceReference
 from unspool.eventstore.built_in import is_built_in
-from unspool.eventstore.records import MessageKind
+from unspool.eventstore.records import MessageKind, Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.resources import has_timeout, has_to_wait, schema_of
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
@@ -156,6 +156,8 @@ def complete(
     If the output of an executor is transformed, the event also holds the raw output. A replay needs it, and
     it cannot be derived from anything else.
 
+    A suspended workflow does not complete: it does so when it is resumed.
+
     Args:
         builder: the decision.
         run: the current value of the run.
@@ -166,6 +168,8 @@ def complete(
     Raises:
         Fault: a transformation or a check failed.
     """
+    if run.parent is None and builder.state.status is Status.SUSPENDED:
+        return
     task = builder.task_of(run)
     transform = task.output.transform
     raw = output = run.input if raw_output is INPUT else raw_output
@@ -210,7 +214,7 @@ def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: End
         builder.interpreter_of(task).child_completed(builder, parent, task.body, ended)
     except Fault as fault:
         # Otherwise a retry would continue with the tasks that were cancelled here.
-        cut_off = builder.state.faulted_runs or builder.state.children(parent.id)
+        cut_off = builder.state.faulted_runs or builder.state.has_children(parent.id)
         fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
 
 

@@ -39,7 +39,7 @@ def dump_state(state: State) -> bytes:
     """A state as bytes."""
     members = {member.name: getattr(state, member.name) for member in fields(state)}
     faulted = members.pop("faulted_runs")
-    for derived in ("timers_of_runs", "busy_runs", "ready"):
+    for derived in ("timers_of_runs", "busy_runs", "ready", "children_of"):
         del members[derived]
     return orjson.dumps(
         {

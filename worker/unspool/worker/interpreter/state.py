@@ -11,7 +11,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from rpds import HashTrieMap, Queue
+from rpds import HashTrieMap, HashTrieSet, Queue
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import Parent, Status
@@ -186,6 +186,8 @@ class State:
     error: Json = None
     runs: HashTrieMap[str, Run] = field(default_factory=HashTrieMap)
     """Live runs by id. To iterate over them takes long: microseconds for each."""
+    children_of: HashTrieMap[str, HashTrieSet[str]] | None = field(default=None, compare=False)
+    """The ids of the live children of each run that has some. Known only if there are many runs."""
     busy_runs: int = 0
     """How many runs wait for more than timers: for a worker, an executor or a sub-workflow."""
     timers: HashTrieMap[str, PendingTimer] = field(default_factory=HashTrieMap)
@@ -210,23 +212,26 @@ class State:
         """A copy to which events can be applied in place."""
         return State(*_members(self))
 
-    def children(self, run: str) -> list[Run]:
-        """The live children of a run, oldest first."""
-        return sorted(
-            (child for child in self.runs.values() if child.parent == run), key=lambda child: int(child.id)
-        )
+    def has_children(self, run: str) -> bool:
+        """Whether a run has live children."""
+        if self.children_of is not None:
+            return run in self.children_of
+        return any(child.parent == run for child in self.runs.values())
 
     def descendants(self, run: str) -> list[Run]:
         """The live descendants of a run, every child before its parent."""
-        children: dict[str | None, list[Run]] = {}
-        for child in sorted(self.runs.values(), key=lambda child: int(child.id)):
-            children.setdefault(child.parent, []).append(child)
+        children_of = self.children_of
+        if children_of is None:
+            children_of = children_by_run(self.runs.values())
         found: list[Run] = []
-        unvisited = children.get(run, [])[:]
+        unvisited = self._oldest_first(children_of, run)
         while unvisited:
             found.append(unvisited.pop())
-            unvisited += children.get(found[-1].id, [])
+            unvisited += self._oldest_first(children_of, found[-1].id)
         return found[::-1]
+
+    def _oldest_first(self, children_of: HashTrieMap[str, HashTrieSet[str]], run: str) -> list[Run]:
+        return [self.runs[id_] for id_ in sorted(children_of.get(run, ()), key=int)]
 
     def in_phase(self, phase: Phase) -> list[Run]:
         """Live runs in a phase, oldest first."""
@@ -247,6 +252,15 @@ class State:
 
 BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED, Phase.AWAITING, Phase.FETCHING})
 """The phases of runs that wait for more than timers."""
+
+
+def children_by_run(runs: Iterable[Run]) -> HashTrieMap[str, HashTrieSet[str]]:
+    """The ids of the children of each of these runs that has some."""
+    children: dict[str, list[str]] = {}
+    for run in runs:
+        if run.parent is not None:
+            children.setdefault(run.parent, []).append(run.id)
+    return HashTrieMap({parent: HashTrieSet(ids) for parent, ids in children.items()})
 
 
 def busy_among(runs: Iterable[Run]) -> int:

@@ -37,7 +37,7 @@ class ForkInterpreter(Kind):
         self, builder: DecisionBuilder, run: Run, body: Fork, child: Ended, error: WorkflowError
     ) -> None:
         """Faults if a branch faults; with `compete`, only if all branches have faulted (inventory I18)."""
-        if not body.compete or not builder.state.children(run.id):
+        if not body.compete or not builder.state.has_children(run.id):
             fail(builder, run, error)
 
 
