@@ -616,6 +616,38 @@ NEVER = "this condition never holds, so only a timeout or a cancellation ends th
         ("{listen: {to: {any: [], until: '1 > 2'}}}", [f"/do/0/a/listen/to/until: {NEVER}"]),
         ("{listen: {to: {any: [], until: empty}}}", [f"/do/0/a/listen/to/until: {NEVER}"]),
         ("{listen: {to: {any: [], until: '\"a\" | length == 2'}}}", [f"/do/0/a/listen/to/until: {NEVER}"]),
+        *(
+            (f"{{listen: {{to: {{any: [], until: '{until}'}}}}}}", [f"/do/0/a/listen/to/until: {NEVER}"])
+            for until in (
+                "length > 3 and false",
+                "length < 1",
+                "length == 0",
+                "(. | length) <= 0",
+                "0.5 >= length",
+                "length == -1",
+                "length == 2.5",
+                "length > 5 and .[0].ok and length < 3",
+                "length > 5 and (length < 3 or length == 4)",
+                "length < 1 or false",
+                "null == .",
+                '. == "done"',
+            )
+        ),
+        *(
+            (f"{{listen: {{to: {{any: [], until: '{until}'}}}}}}", [])
+            for until in (
+                "length > 3 or false",
+                "length <= 1",
+                "length == 2.0",
+                "length > -1",
+                "length > 5 and length < 7",
+                "length < 2 or length > 9",
+                "(.[0] | length) < 1",
+                ". == [1]",
+                "length == $context.n",
+                "(length < 1) | not",
+            )
+        ),
         ("{listen: {to: {any: [], until: '1 < 2'}}}", []),
         ("{listen: {to: {any: [], until: 'now > 2'}}}", []),
         ("{listen: {to: {any: [], until: '.temperature > 38'}}}", ["/do/0/a/listen/to/until: '.temperature' fails: the input of 'until' is the list of the events up to now; the last one is '.[-1]'"]),
@@ -657,6 +689,7 @@ def test_the_events_of_a_schedule_are_checked() -> None:
 
 
 LISTEN = "{listen: {to: {one: {with: {type: x}}}}}"
+SUBSCRIPTION = "{document: {endpoint: 'http://h'}, channel: c, subscription: {consume: {amount: 1}}}"
 WAITS = "waits for events each time that a task is extended, which then waits too"
 
 
@@ -668,6 +701,10 @@ WAITS = "waits for events each time that a task is extended, which then waits to
         ("{call: ask}", [f"/use/extensions/0/e/before/0/b: the function 'ask' {WAITS}"]),
         ("{call: outer}", [f"/use/extensions/0/e/before/0/b: the function 'outer' {WAITS}"]),
         ("{call: other}", []),
+        (
+            f"{{call: asyncapi, with: {SUBSCRIPTION}}}",
+            [f"/use/extensions/0/e/before/0/b: this task {WAITS}"],
+        ),
     ],
 )
 def test_waiting_inside_an_extension(task: str, says: list[str]) -> None:

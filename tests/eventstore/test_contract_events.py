@@ -118,6 +118,7 @@ async def test_a_bus_is_read_by_position(store, make):
     assert [each.event["id"] for each in every] == [f"e{n}" for n in range(10)]
     assert await store.published_events("default", limit=3) == every[-3:]
     assert await store.published_events("default", after=every[3].position) == every[4:]
+    assert await store.published_events("default", after="0") == every
     assert await store.published_events("default", after=every[3].position, limit=2) == every[4:6]
     assert await store.published_events("default", after=every[-1].position) == []
     assert await store.published_events("other") == []

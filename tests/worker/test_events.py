@@ -277,6 +277,20 @@ def test_a_retry_goes_on_with_the_event_that_faulted_and_listens_again(listen):
     assert not listener.run.timers
 
 
+def test_a_retry_does_not_listen_again_if_enough_events_were_consumed(listen):
+    answers = iter([WorkflowError("x:e", 500), "one"])
+    listener = listen(
+        """{listen: {to: {one: {with: {type: a}}}},
+      foreach: {do: [{a: {call: http, with: {method: get, endpoint: "http://h/{n}"}}}]}}""",
+        answer=lambda _: next(answers),
+    )
+    listener.publish(event("a", data=1))
+    assert listener.run.error["instance"] == "/do/0/l/foreach/do/0/a"
+    listener.run.send(MessageKind.RETRY)
+    assert list(listener.run.subscriptions.values()) == [None]
+    assert listener.output == ["one"]
+
+
 def test_events_in_branches_and_loops(world):
     run = world("""
 do:

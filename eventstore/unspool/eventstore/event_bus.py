@@ -64,6 +64,8 @@ class EventBus(Protocol):
     ) -> list[PublishedEvent]:
         """Events on the bus after a position, oldest first; without a position the newest ones.
 
+        The position `0` is before all events.
+
         The bus keeps the events that are not matched, those that sinks have not passed (`EventSinks`), those
         of the retention time, and the newest `KEPT_EVENTS` of all.
 

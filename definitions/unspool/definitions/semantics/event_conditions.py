@@ -27,6 +27,7 @@ from unspool.definitions.expressions.syntax import (
     Variable,
     children,
 )
+from unspool.definitions.semantics.list_conditions import never_holds
 
 _WORK_UNITS: Final = 10_000
 _ALTERNATIVE: Final = "//"
@@ -56,6 +57,12 @@ def constant(source: str) -> Constant | None:
         )
     except ExpressionError:
         return Constant.NEVER
+
+
+def no_list_meets(source: str) -> bool:
+    """Returns whether no list with an element meets a condition. False if that is not certain."""
+    node = _tree(source)
+    return node is not None and never_holds(node)
 
 
 def member_of_list(source: str) -> str | None:

@@ -10,7 +10,7 @@ from unspool.definitions.event_filter import is_pattern, pattern
 from unspool.definitions.findings import Findings
 from unspool.definitions.json_pointer import child, parts
 from unspool.definitions.schema import Occurrence
-from unspool.definitions.semantics.event_conditions import Constant, constant, member_of_list
+from unspool.definitions.semantics.event_conditions import Constant, constant, member_of_list, no_list_meets
 from unspool.definitions.semantics.splitting import bare_source, is_whole, sources, texts
 from unspool.definitions.spelling import shown
 
@@ -90,7 +90,7 @@ def _filters(strategy: Any, pointer: str, *, until: bool = False) -> Iterator[_F
 def _check_condition(until: str, pointer: str, findings: Findings) -> None:
     for source, _ in bare_source(until):
         member = member_of_list(source)
-        if constant(source) is Constant.NEVER:
+        if constant(source) is Constant.NEVER or no_list_meets(source):
             what = "the schedule starts nothing" if pointer.startswith(_TRIGGER) else _ENDS_NEVER
             findings.warning(pointer, f"this condition never holds, so {what}")
         elif member is not None:
@@ -188,14 +188,15 @@ def _correlations(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _warn_of_waiting_extensions(tasks: list[Occurrence], findings: Findings) -> None:
-    """Warns of extensions that wait for events, themselves or in a function that they call."""
+    """Warns of extensions that wait for events or messages, themselves or in a function that they call."""
     listening = _listening_functions(tasks)
     for found in tasks:
         if not found.pointer.startswith("/use/extensions/"):
             continue
         function = found.value.get("call")
-        if "listen" in found.value or (isinstance(function, str) and function in listening):
-            what = "this task" if "listen" in found.value else f"the function '{shown(function)}'"
+        waits = _waits(found.value)
+        if waits or (isinstance(function, str) and function in listening):
+            what = "this task" if waits else f"the function '{shown(function)}'"
             findings.warning(
                 found.pointer,
                 f"{what} waits for events each time that a task is extended, which then waits too",
@@ -203,10 +204,18 @@ def _warn_of_waiting_extensions(tasks: list[Occurrence], findings: Findings) -> 
             )
 
 
+def _waits(task: dict[str, Any]) -> bool:
+    """Returns whether a task waits for events, or for messages of a broker."""
+    arguments = task.get("with")
+    if task.get("call") == "asyncapi" and isinstance(arguments, dict):
+        return "subscription" in arguments
+    return "listen" in task
+
+
 def _listening_functions(tasks: list[Occurrence]) -> set[str]:
     """Returns the functions of the workflow that wait for events, also those that call such a function."""
     inside = [(found, _function_of(found.pointer)) for found in tasks]
-    listening = {name for found, name in inside if name is not None and "listen" in found.value}
+    listening = {name for found, name in inside if name is not None and _waits(found.value)}
     calls = {
         (name, found.value["call"])
         for found, name in inside

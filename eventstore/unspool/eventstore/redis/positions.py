@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 _POSITION: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_BEFORE_ALL: Final = "0"
 _MAX: Final = (1 << 64) - 1
 
 
@@ -13,6 +14,8 @@ def place_of(position: str) -> tuple[int, int]:
     Raises:
         ValueError: it is not a position.
     """
+    if position == _BEFORE_ALL:
+        return 0, 0
     match = _POSITION.fullmatch(position)
     place = (int(match[1]), int(match[2])) if match else (_MAX + 1, 0)
     if max(place) > _MAX:

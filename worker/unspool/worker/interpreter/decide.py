@@ -30,6 +30,7 @@ from unspool.worker.interpreter.flow import (
     set_timeout,
     start,
 )
+from unspool.worker.interpreter.iterating import progress_of
 from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
 from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Ready, Run, State, Waiting
 from unspool.worker.interpreter.tasks import INTERPRETERS
@@ -328,10 +329,11 @@ def _operated(builder: DecisionBuilder, body: dict[str, Json]) -> None:
 
 
 def _listen_again(builder: DecisionBuilder, run: Run) -> None:
-    """Subscribes a task again whose `foreach` faulted, and sets its timeout."""
+    """Subscribes a task again whose `foreach` faulted, if it needs more events, and sets its timeout."""
     body = builder.task_of(run).body
     assert isinstance(body, Listen)  # no other task listens
-    subscribe(builder, run, body)
+    if not progress_of(run).done:
+        subscribe(builder, run, body)
     _set_timeout_again(builder, run.id)
 
 

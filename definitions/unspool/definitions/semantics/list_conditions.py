@@ -1,0 +1,90 @@
+"""Finds conditions that no list of events meets, by the lengths that they allow."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from unspool.definitions.expressions.syntax import Binary, Call, Identity, Literal, Negate, Node, Pipe
+
+
+class _Lengths(NamedTuple):
+    """The lengths with which a condition can hold: all whole numbers between two, at most."""
+
+    least: float
+    most: float
+
+    @property
+    def none(self) -> bool:
+        return self.least > self.most
+
+
+_ALL: Final = _Lengths(1, math.inf)
+"""A condition is evaluated after an event, so the list is never empty."""
+_NO: Final = _Lengths(1, 0)
+
+_COMPARED: Final[Mapping[str, Callable[[float], _Lengths]]] = {
+    "<": lambda value: _Lengths(1, math.ceil(value) - 1),
+    "<=": lambda value: _Lengths(1, math.floor(value)),
+    ">": lambda value: _Lengths(math.floor(value) + 1, math.inf),
+    ">=": lambda value: _Lengths(math.ceil(value), math.inf),
+    "==": lambda value: _Lengths(math.ceil(value), math.floor(value)),
+}
+_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}
+
+
+def never_holds(condition: Node) -> bool:
+    """Returns whether no list with an element meets a condition. False if that is not certain."""
+    return _lengths(condition).none
+
+
+def _lengths(node: Node) -> _Lengths:
+    match node:
+        case Literal(value) if value is None or value is False:
+            return _NO
+        case Binary("and", left, right):
+            return _both(_lengths(left), _lengths(right))
+        case Binary("or", left, right):
+            return _either(_lengths(left), _lengths(right))
+        case Binary("==", Identity(), Literal(value)) | Binary("==", Literal(value), Identity()):
+            return _ALL if isinstance(value, list) else _NO
+        case Binary(operator, left, right) if operator in _COMPARED:
+            return _compared(operator, left, right)
+        case _:
+            return _ALL
+
+
+def _compared(operator: str, left: Node, right: Node) -> _Lengths:
+    if _is_length(left):
+        number = _number(right)
+    else:
+        number, operator = (_number(left) if _is_length(right) else None), _MIRRORED[operator]
+    return _ALL if number is None else _both(_ALL, _COMPARED[operator](number))
+
+
+def _is_length(node: Node) -> bool:
+    match node:
+        case Call("length", ()) | Pipe((Identity(), Call("length", ()))):
+            return True
+        case _:
+            return False
+
+
+def _number(node: Node) -> float | None:
+    match node:
+        case Literal(int() | float() as value) if not isinstance(value, bool):
+            return value
+        case Negate(body):
+            negated = _number(body)
+            return None if negated is None else -negated
+        case _:
+            return None
+
+
+def _both(one: _Lengths, other: _Lengths) -> _Lengths:
+    return _Lengths(max(one.least, other.least), min(one.most, other.most))
+
+
+def _either(one: _Lengths, other: _Lengths) -> _Lengths:
+    if one.none or other.none:
+        return other if one.none else one
+    return _Lengths(min(one.least, other.least), max(one.most, other.most))
