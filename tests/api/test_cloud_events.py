@@ -22,7 +22,10 @@ async def published(api):
 @pytest.mark.parametrize("kind", ["application/cloudevents+json; charset=utf-8", "application/json"])
 async def test_structured(api, kind):
     body = json.dumps(event(data={"n": 9007199254740993}, priority=3)).encode()
-    assert await api.post("/events", 202, data=body, headers={"Content-Type": kind}) == {"accepted": 1}
+    assert await api.post("/events", 202, data=body, headers={"Content-Type": kind}) == {
+        "accepted": 1,
+        "duplicates": 0,
+    }
     assert await published(api) == [json.loads(body)]
 
 
@@ -55,7 +58,7 @@ async def test_an_event_without_a_trace_context_gets_that_of_the_request(api):
 
 async def test_a_batch_is_published_as_a_whole_or_not_at_all(api):
     events = [event(str(n)) for n in range(3)]
-    assert await api.post("/events", 202, json=events, headers=BATCH) == {"accepted": 3}
+    assert await api.post("/events", 202, json=events, headers=BATCH) == {"accepted": 3, "duplicates": 0}
     bad = [event("7"), {**event("8"), "type": ""}, 5, event("9", Upper=1, time="noon")]
     problem = await api.post("/events", 422, json=bad, headers=BATCH)
     assert problem["detail"] == "event 1: attribute 'type' is missing; none was published"
@@ -69,12 +72,13 @@ async def test_a_batch_is_published_as_a_whole_or_not_at_all(api):
         {"pointer": "/3", "message": "attribute 'time' must be a time as in RFC 3339, not 'noon'"},
     ]
     assert await published(api) == events
-    assert await api.post("/events", 202, json=[], headers=BATCH) == {"accepted": 0}
+    assert await api.post("/events", 202, json=[], headers=BATCH) == {"accepted": 0, "duplicates": 0}
 
 
 async def test_the_same_event_twice_is_published_once(api):
-    for _ in range(2):
-        assert await api.post("/events", 202, json=event(), headers=STRUCTURED) == {"accepted": 1}
+    for duplicates in (0, 1):
+        answer = await api.post("/events", 202, json=event(), headers=STRUCTURED)
+        assert answer == {"accepted": 1, "duplicates": duplicates}
     assert await published(api) == [event()]
 
 

@@ -1,7 +1,11 @@
 """Conditions of listeners that take long: they delay no answer for as long."""
 
 import asyncio
+import threading
 
+from tests.api.keys import ON, bearer, key_for
+
+from unspool.api.bounded_work import EXPLANATIONS
 from unspool.cli.node import Node
 from unspool.eventstore.opening import open_store
 
@@ -40,4 +44,35 @@ async def test_near_misses_are_looked_for_in_a_bounded_time(store_url, running_a
         assert not shown["comparedAll"]
         assert "waits for an event of type paid" in why["sentence"]
         assert (await api.get("/executions?limit=1"))["items"]
+    await store.close()
+
+
+async def test_many_slow_explanations_delay_only_explanations(store_url, running_api):
+    store = await open_store(store_url, {})
+    own, other = await key_for(store, "admin"), await key_for(store, "admin", tenant="other")
+    release = threading.Event()
+
+    async def slow() -> None:
+        with EXPLANATIONS.place("default"):
+            await EXPLANATIONS.run(release.wait, 60)
+
+    async with running_api(store, authentication=ON) as api, asyncio.TaskGroup() as group:
+        await api.deploy(SLOW, headers=bearer(own))
+        asked = await api.post("/workflows/test/slow/executions", 202, json={"id": "it"}, headers=bearer(own))
+        for _ in range(16):
+            group.create_task(slow())
+        await asyncio.sleep(0)
+        try:
+            refused, problem = await api.call("GET", "/executions/it/why", 429, headers=bearer(own))
+            assert refused.headers["Retry-After"]
+            assert problem["detail"] == "this tenant asks for too many explanations at once; try again"
+            assert await api.get("/executions/it", headers=bearer(own)) == asked
+            await api.deploy(SLOW.replace("1.0.0", "1.1.0"), headers=bearer(own))
+            await api.deploy(SLOW, headers=bearer(other))
+            await api.post("/workflows/test/slow/executions", 202, json={"id": "it"}, headers=bearer(other))
+            waits = group.create_task(api.get("/executions/it/why", headers=bearer(other)))
+        finally:
+            release.set()
+        assert (await waits)["sentence"]
+        assert (await api.get("/executions/it/why", headers=bearer(own)))["sentence"]
     await store.close()

@@ -183,3 +183,13 @@ async def test_findings_of_a_stored_definition_have_their_places(api, greet):
     assert (finding["severity"], finding["line"]) == ("warning", 4)
     assert finding["pointer"].startswith("/do/0/charge")
     assert "no-such-function" in finding["message"]
+
+
+async def test_problems_of_an_input_have_whole_pointers(api, greet):
+    names = {"type": "object", "additionalProperties": {"type": "integer"}}
+    await api.deploy(greet.replace("do:", f"input: {{schema: {{document: {json.dumps(names)}}}}}\ndo:", 1))
+    long, given = "x" * 2_000, {"a: b": "x", "/": {}}
+    path = "/workflows/shop/greet/latest/input-check"
+    found = await api.post(path, 200, json={"input": {**given, long: "x"}})
+    assert {each["pointer"] for each in found["problems"]} == {"/a: b", "/~1", ""}
+    assert all("is not of type" in each["message"] for each in found["problems"])

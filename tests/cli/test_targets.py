@@ -212,7 +212,9 @@ def test_events_and_schedules(program: Unspool) -> None:
     while "event" not in program("executions", "why", "hears").stdout:
         assert time.monotonic() < deadline
     published = program("events", "publish", "paid.json", "--json")
-    assert json.loads(published.stdout)["accepted"] == 1
+    assert json.loads(published.stdout) == {"accepted": 1, "duplicates": 0}
+    again = program("events", "publish", "paid.json", "--json")
+    assert json.loads(again.stdout) == {"accepted": 1, "duplicates": 1}
     heard = program("start", "shop/hear", "--id", "hears", "--wait")
     assert (heard.code, heard.json) == (0, [{"order": "A-1"}])
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from unspool.definitions.data_schema import MAX_MESSAGE, MAX_REPORTED, BadSchema, DataSchema
+from unspool.definitions.data_schema import MAX_MESSAGE, MAX_REPORTED, BadSchema, DataSchema, SchemaProblem
 
 Json = Any
 
 
 def problems(schema: Json, value: Json) -> list[str]:
-    return DataSchema.compile(schema).problems(value)
+    return [str(problem) for problem in DataSchema.compile(schema).problems(value)]
 
 
 def test_valid_data_has_no_problems() -> None:
@@ -132,7 +132,7 @@ def test_recursive_schemas_are_checked_in_bounded_time() -> None:
     started = time.process_time()
     assert schema.problems(tree(90, {"kind": "a"})) == []
     assert schema.problems(tree(90, {"kind": "z"})) == [
-        "at /: does not match the schema, and is nested too deeply to say where"
+        SchemaProblem("", "does not match the schema, and is nested too deeply to say where")
     ]
     assert schema.problems(tree(2, {"kind": "z"}))
     assert time.process_time() - started < 2
@@ -144,3 +144,12 @@ def test_very_deep_data_is_rejected() -> None:
         value = {"a": value}
     linked = {"type": "object", "properties": {"a": {"$ref": "#"}}}
     assert problems(linked, value) == ["at /: nested more than 200 levels deep"]
+
+
+def test_a_problem_has_the_whole_pointer_and_its_text_is_short() -> None:
+    name = "is it: wrong? a/b~" + "x" * MAX_MESSAGE
+    schema = DataSchema.compile({"additionalProperties": {"type": "integer"}})
+    [problem] = schema.problems({name: "secret"})
+    assert problem.pointer == "/" + name.replace("~", "~0").replace("/", "~1")
+    assert problem.message == 'the value is not of type "integer"'
+    assert str(problem) == f"at {problem.pointer}"[:MAX_MESSAGE]

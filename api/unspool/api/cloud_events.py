@@ -40,8 +40,8 @@ async def publish(call: Call) -> Response:
     request, settings = call.request, call.services.settings
     body = await read_body(request, settings.max_input_bytes, settings.body_seconds)
     events = await decoded(body, partial(_events, request))
-    await call.store.publish(call.tenant, events)
-    return json_response({"accepted": len(events)}, 202)
+    published = await call.store.publish(call.tenant, events)
+    return json_response({"accepted": len(events), "duplicates": len(events) - published}, 202)
 
 
 async def stream(call: Call) -> Response:

@@ -1,12 +1,11 @@
 """What the API uses of the engine: check a definition, convert it to JSON."""
 
-import re
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from unspool.definitions.checks import check, parse_definition
-from unspool.definitions.data_schema import DataSchema
+from unspool.definitions.data_schema import DataSchema, SchemaProblem
 from unspool.definitions.document import load
 from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import JqRunner, source_problems
@@ -14,22 +13,12 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.records import WorkflowRef
 
-_AT: Final = re.compile(r"at (/.*?): (.*)", re.DOTALL)
-"""A problem as `DataSchema` tells it."""
-
 
 class CheckResult(NamedTuple):
     """The identity of a valid definition, or the problems of an invalid one."""
 
     ref: WorkflowRef | None
     problems: Sequence[Problem]
-
-
-class InputProblem(NamedTuple):
-    """A place of an input that does not match the schema."""
-
-    pointer: str
-    message: str
 
 
 class Engine:
@@ -66,7 +55,7 @@ class Engine:
             found += unsupported_tasks(document, jq)
         return sorted(found, key=lambda problem: (problem.line, problem.column))
 
-    def input_problems(self, text: str, input_: Json) -> list[InputProblem]:
+    def input_problems(self, text: str, input_: Json) -> list[SchemaProblem]:
         """Returns where an input does not match the schema in a checked definition.
 
         A schema at an address is not read: an executor fetches it when an execution begins.
@@ -74,8 +63,7 @@ class Engine:
         schema = load(text).value.get("input", {}).get("schema", {}).get("document")
         if schema is None:
             return []
-        problems = (_AT.fullmatch(problem) for problem in DataSchema.compile(schema).problems(input_))
-        return [InputProblem(each[1].removesuffix("/"), each[2]) for each in problems if each]
+        return DataSchema.compile(schema).problems(input_)
 
     def document(self, text: str) -> Json:
         """Returns a checked definition as JSON."""

@@ -5,12 +5,12 @@ All of it is read only for a request, in a bounded part of the store, so publish
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
+from unspool.api.bounded_work import EXPLANATIONS
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
 from unspool.definitions.compile import plan_of
@@ -32,9 +32,6 @@ MOST_LISTENERS: Final = 100
 _SECONDS: Final = 2.0
 """How long they are compared. A condition of an author may take long."""
 
-_THREADS: Final = ThreadPoolExecutor(2, "near-misses")
-"""Threads of their own: slow conditions do not delay other requests."""
-
 _TOGETHER: Final = 10
 """Executions that are in memory at a time."""
 
@@ -44,6 +41,11 @@ _ENTRIES: Final = 200
 
 async def show(call: Call) -> Response:
     """Returns an event of the bus, who accepted it, and whose conditions it did not meet."""
+    with EXPLANATIONS.place(call.tenant):
+        return await _shown(call)
+
+
+async def _shown(call: Call) -> Response:
     try:
         found = await call.store.published_event(call.tenant, call.request.path_params["position"])
     except ValueError:
@@ -99,13 +101,12 @@ async def _near_misses(call: Call, ids: Sequence[str], event: CloudEvent) -> _Ne
     jq, now = call.services.engine.jq.for_tenant(call.tenant), call.services.clock.now()
     plans: dict[WorkflowRef, Plan] = {}
     near, left = _Near([], 0), _SECONDS
-    loop = asyncio.get_running_loop()
     for first in range(0, len(ids), _TOGETHER):
         keys = [ExecutionKey(call.tenant, id_) for id_ in ids[first : first + _TOGETHER]]
         loaded = [each for each in await call.store.load(keys, _ENTRIES) if each is not None]
         texts = await _texts(call, {each.record.workflow for each in loaded} - plans.keys())
-        plans |= await asyncio.to_thread(_compiled, texts, jq)
-        more, spent = await loop.run_in_executor(_THREADS, _compared, loaded, plans, event, now, left)
+        plans |= await EXPLANATIONS.run(_compiled, texts, jq)
+        more, spent = await EXPLANATIONS.run(_compared, loaded, plans, event, now, left)
         gone, left = len(keys) - len(loaded), left - spent
         near = _Near(near.found + more.found, near.compared + more.compared + gone)
         if left <= 0:

@@ -28,8 +28,8 @@ PROBLEMS: Final = {
     415: "The body has an unsupported media type",
     421: "The API does not answer to this host name",
     422: "A parameter, or a value in the body, is not valid",
-    429: "Too many requests of one key, starts in one tenant, or wrong credentials",
-    503: "The store is unavailable, or a service does not run",
+    429: "Too many requests of one key, starts or slow requests of one tenant, or wrong credentials",
+    503: "The store is unavailable, a service does not run, or too many slow requests are under way",
 }
 """What each problem means that a rule adds."""
 

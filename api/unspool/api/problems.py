@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from unspool.api.bounded_work import TooMuchWork
 from unspool.api.security_headers import SECURITY_HEADERS
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory, KeyMissing, StoreUnavailable
@@ -77,6 +78,14 @@ async def on_store_unavailable(request: Request, error: Exception) -> Response:
     return problem_response(request, 503, "the store cannot be reached; try again", headers=headers)
 
 
+async def on_too_much_work(request: Request, error: Exception) -> Response:
+    """Answers 429 or 503 when too many requests of a kind that takes long are under way."""
+    assert isinstance(error, TooMuchWork)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    status = 429 if error.of_tenant else 503
+    return problem_response(request, status, f"{error}; try again", headers=headers)
+
+
 async def on_key_missing(request: Request, error: Exception) -> Response:
     """Answers 503 when a payload is encrypted with a key that this process does not have."""
     log.error("%s", error, extra={"action": "key_missing"})
@@ -105,6 +114,7 @@ HANDLERS: Final = {
     HttpProblem: on_problem,
     HTTPException: on_http_exception,
     StoreUnavailable: on_store_unavailable,
+    TooMuchWork: on_too_much_work,
     KeyMissing: on_key_missing,
     CorruptHistory: on_corrupt_history,
     ClientDisconnect: on_client_disconnect,

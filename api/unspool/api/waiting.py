@@ -6,6 +6,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final, NamedTuple
 
+from unspool.api.bounded_work import EXPLANATIONS
 from unspool.definitions.compile import plan_of
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.json_value import Json
@@ -41,7 +42,13 @@ async def why(store: EventStore, jq: JqRunner, key: ExecutionKey) -> dict[str, J
     Raises:
         NotFound: there is no such execution.
         CorruptHistory: the history cannot be read.
+        TooMuchWork: too many explanations are asked for at once.
     """
+    with EXPLANATIONS.place(key.tenant):
+        return await _explain(store, jq, key)
+
+
+async def _explain(store: EventStore, jq: JqRunner, key: ExecutionKey) -> dict[str, Json]:
     read = await _read(store, key)
     if read is None:
         raise NotFound(f"there is no execution {key.id}")
@@ -50,7 +57,7 @@ async def why(store: EventStore, jq: JqRunner, key: ExecutionKey) -> dict[str, J
         return why_json(facts.record, (), read.state.error)
     definition = await store.definition(key.tenant, *facts.record.workflow)
     text = "" if definition is None else definition.text
-    return await asyncio.to_thread(_explained, text, jq.for_tenant(key.tenant), read.state, facts)
+    return await EXPLANATIONS.run(_explained, text, jq.for_tenant(key.tenant), read.state, facts)
 
 
 class _Read(NamedTuple):

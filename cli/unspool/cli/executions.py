@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from unspool.cli.filters import filter_options
-from unspool.cli.following import stuck
+from unspool.cli.following import stuck_by
 from unspool.cli.loop import asynchronous
 from unspool.cli.operations import operation_command
 from unspool.cli.options import Place, example, json_option, target_options
@@ -97,7 +97,7 @@ async def show(id_: str, place: Place, as_json: bool) -> None:
         if value not in (None, []) or name in {"input", "output"}:
             click.echo(f"{name:10} {_value(name, value)}")
     for letter in letters:
-        click.echo(printable(f"{'stuck':10} {stuck(letter).removeprefix('stuck: ')}"))
+        click.echo(printable(f"{'stuck':10} {stuck_by(letter)}"))
 
 
 async def described(target: Target, id_: str) -> dict[str, Json]:

@@ -86,14 +86,14 @@ async def until_ended(target: Target, id_: str) -> JsonObject:
             continue
         newer = await target.history(id_, after=seen or 0)
         if seen is not None and not newer:
-            raise Stuck(f"execution {id_} is {stuck(letters[0])}", Exit.GAVE_UP)
+            raise Stuck(f"execution {id_} is stuck: {stuck_by(letters[0])}", Exit.GAVE_UP)
         seen = newer[-1].seq if newer else 0
     return execution
 
 
-def stuck(letter: JsonObject) -> str:
-    """Says that an execution is stuck because of a dead letter."""
-    return f"stuck: {letter['error']} (dead letter {letter['id']})"
+def stuck_by(letter: JsonObject) -> str:
+    """Says because of which dead letter an execution is stuck."""
+    return f"{letter['error']} (dead letter {letter['id']})"
 
 
 async def print_outcome(store: EventStore, record: ExecutionRecord, *, one_line: bool) -> int:

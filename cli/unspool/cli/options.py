@@ -17,7 +17,6 @@ from unspool.cli.exits import CommandError
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids, strict_json
 from unspool.eventstore.records import DEFAULT_TENANT
-from unspool.eventstore.settings import BadSetting
 from unspool.eventstore.tags import BadTags, checked_tags
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -154,12 +153,15 @@ def allow_option(default: str | None) -> Callable[[CommandT], CommandT]:
 
 
 def _allowed(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
-    from unspool.executor.runs.permission import parsed  # noqa: PLC0415 - few commands run tasks
+    from unspool.executor.runs.permission import (  # noqa: PLC0415 - few commands run tasks
+        UnknownKind,
+        parsed,
+    )
 
     try:
         return None if text is None else ",".join(sorted(parsed(text)))
-    except BadSetting as error:
-        raise click.BadParameter(str(error).removeprefix("UNSPOOL_ALLOW ")) from None
+    except UnknownKind as error:
+        raise click.BadParameter(str(error)) from None
 
 
 class Extensions(NamedTuple):

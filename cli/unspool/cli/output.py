@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Final
 
 import click
@@ -46,19 +47,15 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     click.echo(styled(_aligned(headings, widths), "bold", sys.stdout))
     for row in cells:
-        click.echo(_coloured(_aligned(row, widths), row))
+        click.echo(_aligned(row, widths, [STATUS_STYLES.get(cell) for cell in row]))
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _coloured(line: str, row: Sequence[str]) -> str:
-    status = next((cell for cell in row if cell in STATUS_STYLES), None)
-    if status is None:
-        return line
-    before, found, after = line.partition(status)
-    return before + styled(found, STATUS_STYLES[status], sys.stdout) + after
+def _aligned(row: Sequence[str], widths: Sequence[int], styles: Iterable[str | None] = ()) -> str:
+    padding = [width - len(cell) for cell, width in zip(row, widths, strict=True)]
+    shown = [
+        cell if style is None else styled(cell, style, sys.stdout) for cell, style in zip_longest(row, styles)
+    ]
+    return "  ".join(cell + " " * spaces for cell, spaces in zip(shown, padding, strict=True)).rstrip()
 
 
 def shortened(text: str, width: int) -> str:

@@ -1,13 +1,13 @@
 """The part of the client for published events and schedules."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from uuid import uuid4
 
 import orjson
 
 from unspool.client.connection import Request, path_of
-from unspool.client.operation_records import PublishedEvent, Reception, Schedule
+from unspool.client.operation_records import Publication, PublishedEvent, Reception, Schedule
 from unspool.client.records import Json
 from unspool.client.requests import Requests, short_pause
 
@@ -16,9 +16,14 @@ class EventMethods(Requests):
     """Publishes and receives events; operates schedules."""
 
     async def publish(self, *events: Mapping[str, Json]) -> int:
-        """Publishes CloudEvents, all or none; returns how many were accepted.
+        """Publishes CloudEvents, all or none, as `publish_batch`; returns how many were accepted."""
+        return (await self.publish_batch(events)).accepted
 
-        An event without `specversion` gets `1.0`, one without `id` a random one.
+    async def publish_batch(self, events: Iterable[Mapping[str, Json]]) -> Publication:
+        """Publishes CloudEvents, all or none.
+
+        An event without `specversion` gets `1.0`, one without `id` a random one. If a reply is lost, the
+        client sends the events again, and the answer to that counts all of them as duplicates.
 
         Raises:
             Invalid: an event is not valid.
@@ -26,8 +31,8 @@ class EventMethods(Requests):
         whole = [{"specversion": "1.0", "id": str(uuid4()), **event} for event in events]
         kind = "application/cloudevents-batch+json"
         request = Request("POST", path_of("events"), {}, orjson.dumps(whole), kind, safe=True)
-        accepted: int = (await self._api.json(request))["accepted"]
-        return accepted
+        answer = await self._api.json(request)
+        return Publication(answer["accepted"], answer.get("duplicates"))
 
     async def published_events(
         self, *, type: str | None = None, source: str | None = None, after: str | None = None

@@ -129,6 +129,15 @@ class Reception:
         return cls(json["position"], json["event"], json["acceptedBy"], json["nearMisses"], json)
 
 
+class Publication(NamedTuple):
+    """How many events were accepted."""
+
+    accepted: int
+    duplicates: int | None
+    """How many of them were published before, and so are not published again. None: the API is of a release
+    that does not tell it."""
+
+
 class InputProblem(NamedTuple):
     """A place of an input that does not match the schema of a workflow."""
 

@@ -1,6 +1,6 @@
 """The synchronous client: drives the asynchronous one on a thread of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ from unspool.client.operation_records import (
     Function,
     InputProblem,
     Key,
+    Publication,
     PublishedEvent,
     Reception,
     Schedule,
@@ -187,6 +188,10 @@ class Client:
     def publish(self, *events: Mapping[str, Json]) -> int:
         """Publishes CloudEvents, all or none, as `AsyncClient.publish`."""
         return self._loop.run(self._client.publish(*events))
+
+    def publish_batch(self, events: Iterable[Mapping[str, Json]]) -> Publication:
+        """Publishes CloudEvents, all or none, as `AsyncClient.publish_batch`."""
+        return self._loop.run(self._client.publish_batch(events))
 
     def published_events(
         self, *, type: str | None = None, source: str | None = None, after: str | None = None

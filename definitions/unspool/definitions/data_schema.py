@@ -39,6 +39,19 @@ class BadSchema(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """A place of a value that does not match a schema. As text: `at /pointer: message`, shortened."""
+
+    pointer: str
+    """JSON pointer; empty for the whole value."""
+    message: str
+    """At most `MAX_MESSAGE` characters, which do not show the data."""
+
+    def __str__(self) -> str:
+        return f"at {self.pointer or '/'}: {self.message}"[:MAX_MESSAGE]
+
+
+@dataclass(frozen=True, slots=True)
 class DataSchema:
     """A compiled schema."""
 
@@ -62,23 +75,25 @@ class DataSchema:
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise BadSchema(f"not a JSON Schema: {_described(error)}") from error
 
-    def problems(self, value: Json) -> list[str]:
-        """Returns the problems of a value, each as `at /pointer: message`. Messages do not show the data."""
+    def problems(self, value: Json) -> list[SchemaProblem]:
+        """Returns the problems of a value, at most `MAX_REPORTED`."""
         if is_deeper(value, MAX_DEPTH):
-            return [f"at /: nested more than {MAX_DEPTH} levels deep"]
+            return [SchemaProblem("", f"nested more than {MAX_DEPTH} levels deep")]
         if self._validator.is_valid(value):
             return []
         if is_deeper(value, self._graph.levels_reported()):
-            return ["at /: does not match the schema, and is nested too deeply to say where"]
-        return [_described(error) for error in islice(self._validator.iter_errors(value), MAX_REPORTED)]
+            return [SchemaProblem("", "does not match the schema, and is nested too deeply to say where")]
+        return [_problem(error) for error in islice(self._validator.iter_errors(value), MAX_REPORTED)]
 
 
 def _described(error: Exception) -> str:
-    if not isinstance(error, jsonschema_rs.ValidationError):
-        return str(error)[:MAX_MESSAGE]
-    place = child("", *error.instance_path) or "/"
-    if error.message.endswith('is not a "regex"'):
-        return (
-            f"at {place}: not a pattern, or one with look-around or a back-reference, which are not supported"
-        )
-    return f"at {place}: {error.message}"[:MAX_MESSAGE]
+    if isinstance(error, jsonschema_rs.ValidationError):
+        return str(_problem(error))
+    return str(error)[:MAX_MESSAGE]
+
+
+def _problem(error: jsonschema_rs.ValidationError) -> SchemaProblem:
+    message = error.message
+    if message.endswith('is not a "regex"'):
+        message = "not a pattern, or one with look-around or a back-reference, which are not supported"
+    return SchemaProblem(child("", *error.instance_path), message[:MAX_MESSAGE])

@@ -8,6 +8,11 @@ def child(pointer: str, *steps: str | int) -> str:
     return pointer + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
+def within(pointer: str, most: int) -> str:
+    """Returns a pointer of at most `most` characters: this one, or that of the nearest value around it."""
+    return pointer if len(pointer) <= most else pointer[: pointer.rfind("/", 0, most + 1)]
+
+
 def parts(pointer: str) -> list[str]:
     """Returns the unescaped steps of a pointer."""
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]

@@ -9,6 +9,7 @@ import pytest
 from mcp import Client
 from tests.cli.mcp.conftest import Agent
 
+from unspool.cli.jq import jq_pool
 from unspool.cli.mcp import answers
 from unspool.cli.mcp.allowed import Allowed
 from unspool.cli.mcp.server import LocalCaller, UnspoolServer
@@ -35,10 +36,11 @@ READING = {
 
 @asynccontextmanager
 async def agent_of(allowed: Allowed, tenant: str = "default") -> AsyncIterator[Agent]:
-    async with StoreTarget(Place(None, tenant), "mcp:test") as target:
-        server = UnspoolServer(target, allowed, LocalCaller()).protocol()
-        async with Client(server) as client:
-            yield Agent(client)
+    with jq_pool({}) as jq:
+        async with StoreTarget(Place(None, tenant), "mcp:test") as target:
+            server = UnspoolServer(target, allowed, LocalCaller(), jq).protocol()
+            async with Client(server) as client:
+                yield Agent(client)
 
 
 async def test_without_permission_there_are_only_tools_that_read(store):

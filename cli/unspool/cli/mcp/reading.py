@@ -1,16 +1,17 @@
 """The tools that read. They change nothing."""
 
-import os
+import asyncio
+from functools import partial
 from typing import Any, Final
 
 from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.cli.deployed import named
 from unspool.cli.drawing import Drawn, drawing, with_state
 from unspool.cli.exits import CommandError
-from unspool.cli.jq import jq_pool
 from unspool.cli.mcp.tool import ID, Answer, Arguments, Report, UnspoolTool
 from unspool.cli.mcp.waiting import result_of
 from unspool.cli.targets.port import JsonObject, Target
+from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.ids import EXECUTION_ID
@@ -86,7 +87,7 @@ async def _why(target: Target, arguments: Arguments, _report: Report) -> Answer:
     return Answer(await target.why(arguments["id"]))
 
 
-async def _diagram(target: Target, arguments: Arguments, _report: Report) -> Answer:
+async def _diagram(jq: JqRunner, target: Target, arguments: Arguments, _report: Report) -> Answer:
     form = {"mermaid": "mermaid", "text": "ascii"}[arguments.get("form", "mermaid")]
     if execution := arguments.get("execution"):
         drawn = await with_state(target, execution, arguments.get("at"), None)
@@ -94,8 +95,7 @@ async def _diagram(target: Target, arguments: Arguments, _report: Report) -> Ans
         drawn = Drawn(await target.definition(await target.resolve(named(workflow))))
     else:
         raise CommandError("name a workflow or an execution")
-    with jq_pool(os.environ) as jq:
-        return Answer(drawing(form, drawn, jq))
+    return Answer(await asyncio.to_thread(drawing, form, drawn, jq))
 
 
 async def _counts(target: Target, _arguments: Arguments, _report: Report) -> Answer:
@@ -204,18 +204,6 @@ TOOLS: Final = (
         ("id",),
     ),
     UnspoolTool(
-        "draw_diagram",
-        "Draw a diagram",
-        "Draws a workflow, or an execution with the states of its tasks, as Mermaid or as plain text.",
-        {
-            "workflow": _WORKFLOW,
-            "execution": ID,
-            "at": _number(0, 10**12, "With an execution: as of this event"),
-            "form": {"enum": ["mermaid", "text"], "default": "mermaid"},
-        },
-        _diagram,
-    ),
-    UnspoolTool(
         "list_schedules",
         "List schedules",
         "Lists the schedules that start executions, with their next and last occurrence.",
@@ -230,3 +218,19 @@ TOOLS: Final = (
         _dead_letters,
     ),
 )
+
+
+def diagram_tool(jq: JqRunner) -> UnspoolTool:
+    """Returns the tool that draws. `jq` checks expressions of definitions outside the compiled subset."""
+    return UnspoolTool(
+        "draw_diagram",
+        "Draw a diagram",
+        "Draws a workflow, or an execution with the states of its tasks, as Mermaid or as plain text.",
+        {
+            "workflow": _WORKFLOW,
+            "execution": ID,
+            "at": _number(0, 10**12, "With an execution: as of this event"),
+            "form": {"enum": ["mermaid", "text"], "default": "mermaid"},
+        },
+        partial(_diagram, jq),
+    )

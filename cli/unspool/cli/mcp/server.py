@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, Protocol
 
-from mcp.server import Server, ServerRequestContext
+from mcp.server import NotificationOptions, Server, ServerRequestContext
+from mcp.server.models import InitializationOptions
 from mcp.types import (
     CallToolRequestParams,
     CallToolResult,
@@ -17,9 +19,11 @@ from unspool.cli.exits import CommandError
 from unspool.cli.mcp import operating, reading, starting
 from unspool.cli.mcp.allowed import Allowed
 from unspool.cli.mcp.answers import refusal, result_of
+from unspool.cli.mcp.changes import ToolChanges
 from unspool.cli.mcp.tool import Answer, Arguments, Report, UnspoolTool, check_json
 from unspool.cli.targets.port import Target
 from unspool.client import ClientError
+from unspool.definitions.expressions import JqRunner
 from unspool.eventstore.api_keys import Scope
 from unspool.eventstore.errors import StoreError
 
@@ -46,6 +50,10 @@ class Callers(Protocol):
         """What the caller of a request may do."""
         ...
 
+    def target(self, context: ServerRequestContext[Any, Any]) -> Target | None:
+        """What the tools work on for this caller, in whose name; None for that of the server."""
+        ...
+
 
 class LocalCaller:
     """The process that started the server and uses its standard input and output."""
@@ -54,16 +62,23 @@ class LocalCaller:
         """Everything."""
         return frozenset(Scope)
 
+    def target(self, _context: ServerRequestContext[Any, Any]) -> None:
+        """That of the server."""
+
 
 class UnspoolServer:
     """Answers the requests of the protocol."""
 
-    def __init__(self, target: Target, allowed: Allowed, callers: Callers) -> None:
-        """Takes what the tools work on, what they may do there, and who may use them."""
+    def __init__(self, target: Target, allowed: Allowed, callers: Callers, jq: JqRunner) -> None:
+        """Takes what the tools work on, what they may do there, who may use them, and what runs jq."""
         self._target, self._allowed, self._callers = target, allowed, callers
-        tools = (*reading.TOOLS, *(operating.TOOLS if allowed.operate else ()))
-        self._tools = {tool.name: tool for tool in tools}
+        operate = operating.TOOLS if allowed.operate else ()
+        tools = (*reading.TOOLS, reading.diagram_tool(jq), *operate)
+        self._tools: dict[str, UnspoolTool] = {tool.name: tool for tool in tools}
         self._workflows = starting.WorkflowTools()
+        self.changes: Final = ToolChanges(partial(self._workflows.latest, target))
+        """Knows when workflows are deployed; `watch` of it has to run."""
+        self._stays_open = False
 
     def protocol(self) -> Server[Any]:
         """Returns the server of the library."""
@@ -74,7 +89,13 @@ class UnspoolServer:
             instructions=_INSTRUCTIONS.format(more=_MORE[self._allowed.start, self._allowed.operate]),
             on_list_tools=self._list,
             on_call_tool=self._call,
+            on_subscriptions_listen=self.changes.listen if self._allowed.start else None,
         )
+
+    def connected(self, server: Server[Any]) -> InitializationOptions:
+        """Returns the options of a connection that stays open: the server can tell what has changed."""
+        self._stays_open = self._allowed.start
+        return server.create_initialization_options(NotificationOptions(tools_changed=self._stays_open))
 
     async def _list(
         self, context: ServerRequestContext[Any, Any], _page: PaginatedRequestParams | None
@@ -82,8 +103,15 @@ class UnspoolServer:
         scopes = self._callers.scopes(context)
         tools = [tool.described() for tool in self._tools.values() if tool.scope in scopes]
         if self._allowed.start and Scope.START in scopes:
-            tools += [tool.described() for tool in await self._workflows.all(self._target)]
+            started = await self._workflows.all(self._target_of(context))
+            tools += [tool.described() for tool in started]
+            if self._stays_open:
+                self.changes.connected(context.session)
+            await self.changes.listed(tuple(tool.ref for tool in started))
         return ListToolsResult(tools=tools)
+
+    def _target_of(self, context: ServerRequestContext[Any, Any]) -> Target:
+        return self._callers.target(context) or self._target
 
     async def _call(
         self, context: ServerRequestContext[Any, Any], call: CallToolRequestParams
@@ -91,10 +119,10 @@ class UnspoolServer:
         async def report(seconds: float, message: str) -> None:
             await context.session.report_progress(seconds, None, message)
 
-        scopes, arguments = self._callers.scopes(context), call.arguments or {}
+        arguments = call.arguments or {}
         try:
             check_json(arguments)
-            return result_of(await self._answer(call.name, arguments, scopes, report))
+            return result_of(await self._answer(context, call.name, arguments, report))
         except (CommandError, ClientError, StoreError, ValueError) as error:
             return refusal(str(error))
         except Exception:
@@ -102,27 +130,22 @@ class UnspoolServer:
             return refusal("this is a bug in unspool; its log has the cause")
 
     async def _answer(
-        self, name: str, arguments: Arguments, scopes: frozenset[Scope], report: Report
+        self, context: ServerRequestContext[Any, Any], name: str, arguments: Arguments, report: Report
     ) -> Answer:
-        tool = self._tools.get(name)
+        tool, scopes, target = self._tools.get(name), self._callers.scopes(context), self._target_of(context)
         if tool is not None:
-            return await self._run(tool, arguments, scopes, report)
+            _check(tool.scope, scopes)
+            tool.check(arguments)
+            return await tool.run(target, arguments, report)
         if not starting.is_start(name):
             raise CommandError(self._unknown(name))
         if not self._allowed.start:
             raise CommandError("this server starts nothing; its operator can run it with --allow-start")
         _check(Scope.START, scopes)
-        workflow = await self._workflows.find(self._target, name)
+        workflow = await self._workflows.find(target, name)
         if workflow is None:
             raise CommandError(f"there is no workflow for the tool {name}; `list_workflows` shows them")
-        return await workflow.run(self._target, arguments, report, self._allowed.wait_seconds)
-
-    async def _run(
-        self, tool: UnspoolTool, arguments: Arguments, scopes: frozenset[Scope], report: Report
-    ) -> Answer:
-        _check(tool.scope, scopes)
-        tool.check(arguments)
-        return await tool.run(self._target, arguments, report)
+        return await workflow.run(target, arguments, report, self._allowed.wait_seconds)
 
     def _unknown(self, name: str) -> str:
         if name in {tool.name for tool in operating.TOOLS}:

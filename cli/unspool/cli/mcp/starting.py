@@ -88,15 +88,18 @@ class WorkflowTools:
     def __init__(self) -> None:
         self._known: OrderedDict[WorkflowRef, Described] = OrderedDict()
 
-    async def all(self, target: Target) -> list[WorkflowTool]:
-        """Returns the latest version of each workflow, by name."""
+    async def latest(self, target: Target) -> tuple[WorkflowRef, ...]:
+        """Returns the latest version of each workflow that is a tool, by name."""
         newest: dict[tuple[str, str], WorkflowRef] = {}
         for each in await target.workflows():
             ref = WorkflowRef(each["namespace"], each["name"], each["version"])
             key, known = ref[:2], newest.get(ref[:2])
             newest[key] = ref if known is None or order(ref.version) > order(known.version) else known
-        refs = sorted(newest.values())[:MOST_TOOLS]
-        return [WorkflowTool(ref, await self._describe(target, ref)) for ref in refs]
+        return tuple(sorted(newest.values())[:MOST_TOOLS])
+
+    async def all(self, target: Target) -> list[WorkflowTool]:
+        """Returns the tools, by the name of their workflow."""
+        return [WorkflowTool(ref, await self._describe(target, ref)) for ref in await self.latest(target)]
 
     async def find(self, target: Target, name: str) -> WorkflowTool | None:
         """Returns the workflow of a tool; None if there is none."""

@@ -22,9 +22,9 @@ class ApiOperation:
     _client: AsyncClient
 
     async def publish(self, events: Sequence[JsonObject]) -> int | None:
-        """As the port says: the API accepts events, and does not tell which of them are new."""
-        await self._client.publish(*events)
-        return None
+        """As the port says: an API of an earlier release does not tell which of them are new."""
+        done = await self._client.publish_batch(events)
+        return None if done.duplicates is None else done.accepted - done.duplicates
 
     # -- schedules
 

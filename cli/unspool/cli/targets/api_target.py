@@ -36,10 +36,14 @@ async def api_target(place: Place, address: str) -> AsyncIterator["ApiTarget"]:
         CommandError: as the methods do; and if the API cannot be reached or refuses a request.
     """
     token = from_environment(ProgramSettings, os.environ).token or None
-    tenant = None if place.tenant == DEFAULT_TENANT else place.tenant
     with as_command_errors():
-        async with AsyncClient(address, token=token, tenant=tenant) as client:
+        async with AsyncClient(address, token=token, tenant=tenant_to_send(place.tenant)) as client:
             yield ApiTarget(client)
+
+
+def tenant_to_send(tenant: str) -> str | None:
+    """Returns the tenant for `X-Tenant`; None for that of the key."""
+    return None if tenant == DEFAULT_TENANT else tenant
 
 
 @contextmanager

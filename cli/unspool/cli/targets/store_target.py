@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,6 +23,7 @@ from unspool.cli.stores import each_store, opened, store_url, url_of_execution
 from unspool.cli.targets.port import Deployed, JsonObject, NewExecution, Operated, Started
 from unspool.cli.targets.store_operation import StoreOperation
 from unspool.definitions.document import Document
+from unspool.definitions.expressions import JqPool
 from unspool.eventstore import execution_search, ids
 from unspool.eventstore.actors import Actor
 from unspool.eventstore.clock import SystemClock, rfc3339
@@ -43,6 +45,18 @@ from unspool.eventstore.waiting import done_before
 _PAGE: Final = 200
 
 
+@dataclass(slots=True)
+class _Opened:
+    """What is open: stores by URL, and what evaluates expressions."""
+
+    stores: dict[str, MaskedStore] = field(default_factory=dict)
+    real: dict[str, EventStore] = field(default_factory=dict)
+    """The stores with the real values, to compare them."""
+    jq: list[JqPool] = field(default_factory=list)
+    """At most one; opened when it is needed."""
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+
 class StoreTarget(StoreOperation):
     """The store of a command. An execution of `unspool run` is found in the file of its run.
 
@@ -51,12 +65,13 @@ class StoreTarget(StoreOperation):
         by: who works on it, for histories.
     """
 
-    def __init__(self, place: Place, by: str) -> None:
+    def __init__(self, place: Place, by: str, shared: "_Opened | None" = None) -> None:
         self._place, self._by, self._tenant = place, by, place.tenant
-        self._stores: dict[str, MaskedStore] = {}
-        self._real: dict[str, EventStore] = {}
-        """The stores with the real values, to compare them, by URL."""
-        self._opened = AsyncExitStack()
+        self._opened = shared or _Opened()
+
+    def on_behalf_of(self, by: str) -> "StoreTarget":
+        """Returns a target with the same open stores, in the name of a caller. It needs no close."""
+        return StoreTarget(self._place, by, self._opened)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,19 +79,19 @@ class StoreTarget(StoreOperation):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._opened.aclose()
+        await self._opened.stack.aclose()
 
     async def _store(self, execution: str | None = None) -> MaskedStore:
         """The store as views show it: values that definitions mask are masked."""
         url = store_url(self._place) if execution is None else url_of_execution(self._place, execution)
-        if url not in self._stores:
-            self._stores[url] = MaskedStore(await self._unmasked(url))
-        return self._stores[url]
+        if url not in self._opened.stores:
+            self._opened.stores[url] = MaskedStore(await self._unmasked(url))
+        return self._opened.stores[url]
 
     async def _unmasked(self, url: str) -> EventStore:
-        if url not in self._real:
-            self._real[url] = await self._opened.enter_async_context(opened(url))
-        return self._real[url]
+        if url not in self._opened.real:
+            self._opened.real[url] = await self._opened.stack.enter_async_context(opened(url))
+        return self._opened.real[url]
 
     async def _record(self, id_: str) -> tuple[MaskedStore, ExecutionRecord]:
         store = await self._store(id_)
@@ -107,7 +122,7 @@ class StoreTarget(StoreOperation):
 
     async def definition(self, ref: WorkflowRef) -> str:
         """As the port says."""
-        for store in {await self._store(): None, **dict.fromkeys(self._stores.values())}:
+        for store in {await self._store(): None, **dict.fromkeys(self._opened.stores.values())}:
             definition = await store.definition(self._tenant, *ref)
             if definition is not None:
                 return definition.text
@@ -171,8 +186,9 @@ class StoreTarget(StoreOperation):
     async def why(self, id_: str) -> JsonObject:
         """As the port says."""
         store, record = await self._record(id_)
-        with jq_pool(os.environ) as jq:
-            return await waiting.why(store, jq, record.key)
+        if not self._opened.jq:
+            self._opened.jq.append(self._opened.stack.enter_context(jq_pool(os.environ)))
+        return await waiting.why(store, self._opened.jq[0], record.key)
 
     async def operate(self, kind: MessageKind, id_: str, reason: str | None, wait: float) -> Operated:
         """As the port says."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from unspool.definitions.expressions.compiler import closures_of
-from unspool.definitions.expressions.errors import ExpressionError
+from unspool.definitions.expressions.errors import ExpressionError, SourceError
 from unspool.definitions.expressions.expression import JqRunner
 from unspool.definitions.expressions.hints import hyphenated_key, undefined_variable
 from unspool.definitions.expressions.lexer import NOW, Token, tokenize
@@ -15,6 +15,7 @@ MAX_UNKNOWN: Final = 20
 """Unknown variables that are reported for one expression."""
 
 _PLACE: Final = re.compile(r" at (?:line (\d+), )?column (\d+)$")
+"""The place in a message of jq."""
 _UNDEFINED_VARIABLE: Final = re.compile(r"\$(\w+) is not defined", re.ASCII)
 _OPENING: Final = frozenset({"(", "[", "{", "if"})
 _CLOSING: Final = frozenset({")", "]", "}", "end"})
@@ -50,8 +51,10 @@ def _problems(source: str, known: frozenset[str] | None, jq: JqRunner | None) ->
     try:
         tokens = tokenize(source)
         closures = closures_of(source)
+    except SourceError as error:
+        return [SourceProblem(error.reason, error.offset)]
     except ExpressionError as error:
-        return [SourceProblem(_PLACE.sub("", str(error)), error.offset)]
+        return [SourceProblem(str(error), error.offset)]
     if closures is None:
         return [] if jq is None else _problems_in_jq(source, tokens, known, jq)
     if known is None:

@@ -22,6 +22,14 @@ class ExpressionError(Exception):
         )
 
 
+class SourceError(ExpressionError):
+    """The source of an expression is wrong at one place; `reason` says why, without the place."""
+
+    def __init__(self, reason: str, offset: int) -> None:
+        self.reason = reason
+        super().__init__(f"{reason} at column {offset + 1}", offset)
+
+
 class EvaluationError(ExpressionError):
     """An error that jq itself would raise; `?` turns it into no output."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from unspool.definitions.expressions.errors import ExpressionError
+from unspool.definitions.expressions.errors import ExpressionError, SourceError
 
 LONGEST_SOURCE: Final = 16 * 1024
 """Bytes of an expression (UTF-8)."""
@@ -80,7 +80,7 @@ def scan(source: str) -> tuple[Token, ...]:
         raise ExpressionError(f"the expression is longer than {LONGEST_SOURCE} bytes")
     found, end = _Scanner(source).tokens(0, inside=0)
     if end < len(source):
-        raise ExpressionError(f"unexpected ')' at column {end + 1}", end)
+        raise SourceError("unexpected ')'", end)
     return found
 
 
@@ -97,7 +97,7 @@ class _Scanner:
         while at < len(self._source):
             match = _TOKEN.match(self._source, at)
             if match is None or match.lastgroup is None:
-                raise ExpressionError(f"unexpected character at column {at + 1}", at)
+                raise SourceError("unexpected character", at)
             kind, text = match.lastgroup, match[0]
             if kind == "quote":
                 token, at = self._string(match.end(), inside)
@@ -142,7 +142,7 @@ class _Scanner:
         except UnicodeDecodeError:
             text = ""
         if not text:
-            raise ExpressionError(f"bad string at column {at + 1}", at)
+            raise SourceError("bad string", at)
         return text, end
 
 

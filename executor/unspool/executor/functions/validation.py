@@ -16,4 +16,5 @@ def require(check: DataSchema | None, value: Json, what: str) -> None:
     if problems:
         more = len(problems) - _SHOWN_PROBLEMS
         others = f"; and {more} more" if more > 0 else ""
-        raise Rejected(errors.validation(f"{what}: {'; '.join(problems[:_SHOWN_PROBLEMS])}{others}"))
+        shown = "; ".join(map(str, problems[:_SHOWN_PROBLEMS]))
+        raise Rejected(errors.validation(f"{what}: {shown}{others}"))

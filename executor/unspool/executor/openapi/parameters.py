@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from unspool.definitions.data_schema import DataSchema
+from unspool.definitions.data_schema import DataSchema, SchemaProblem
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
 from unspool.executor.documents.text import UnusableDocument
@@ -49,7 +49,7 @@ class ValueSchema:
     items: "ValueSchema | None"
     check: DataSchema | None
 
-    def problems(self, value: Json) -> list[str]:
+    def problems(self, value: Json) -> list[SchemaProblem]:
         """What is wrong with a value."""
         return [] if self.check is None else self.check.problems(value)
 

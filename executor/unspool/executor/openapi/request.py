@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 import orjson
 from multidict import CIMultiDict
 
+from unspool.definitions.data_schema import SchemaProblem
 from unspool.definitions.errors import validation
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import did_you_mean, shown
@@ -214,9 +215,9 @@ def _reject_unknown(operation: Operation, rest: dict[str, Json]) -> NoReturn:
     _reject(f"the operation '{operation.id}' has no parameter '{shown(name)}'{did_you_mean(name, known)}")
 
 
-def _check(what: str, problems: list[str]) -> None:
+def _check(what: str, problems: list[SchemaProblem]) -> None:
     if problems:
-        _reject(f"{what} is not valid: {'; '.join(problems[:_SHOWN_PROBLEMS])}")
+        _reject(f"{what} is not valid: {'; '.join(map(str, problems[:_SHOWN_PROBLEMS]))}")
 
 
 def _reject(detail: str) -> NoReturn:

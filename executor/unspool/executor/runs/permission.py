@@ -15,21 +15,28 @@ NONE: Final = "none"
 """Allows nothing; for programs that allow everything by default."""
 
 
+class UnknownKind(ValueError):
+    """A list names something else than kinds of processes."""
+
+
 def allowed(settings: ExecutorSettings) -> frozenset[str]:
     """Returns the kinds of processes that the settings allow.
 
     Raises:
         BadSetting: `UNSPOOL_ALLOW` names something else.
     """
-    kinds = parsed(settings.allow)
+    try:
+        kinds = parsed(settings.allow)
+    except UnknownKind as error:
+        raise BadSetting(f"UNSPOOL_ALLOW {error}") from None
     return kinds | {"shell"} if settings.allow_shell else kinds
 
 
 def parsed(text: str) -> frozenset[str]:
-    """Returns the kinds in a list such as `shell, script`. Raises `BadSetting`."""
+    """Returns the kinds in a list such as `shell, script`. Raises `UnknownKind`."""
     named = {name.strip() for name in text.split(",")} - {"", NONE}
     if unknown := sorted(named - {*PROCESSES}):
-        raise BadSetting(f"UNSPOOL_ALLOW must list {_listed(PROCESSES)}, not {unknown[0]!r}")
+        raise UnknownKind(f"must list {_listed(PROCESSES)}, not {unknown[0]!r}")
     return frozenset(named)
 
 

@@ -297,4 +297,4 @@ def check(builder: DecisionBuilder, run: Run, step: DataStep, value: Json, what:
         schema = schema_of(builder, run, schema)
     problems = schema.problems(value)
     if problems:
-        raise Fault(errors.validation(f"{what}: " + "; ".join(problems)))
+        raise Fault(errors.validation(f"{what}: " + "; ".join(map(str, problems))))
