@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from aiohttp import web
 from tests.api.store_contents import everything_in
 
 from unspool.cli.node import Node
+from unspool.client import AsyncClient, Unavailable
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.encryption.key_ring import new_key
 from unspool.eventstore.encryption.payloads import payloads_of
@@ -245,7 +247,39 @@ async def test_views_without_the_key_say_which_is_missing(
             f"the input of {run['id']} is encrypted with the key 'first': "
             "UNSPOOL_ENCRYPTION_KEYS_FILE is not set"
         )
+        await api.get(f"/executions/{run['id']}/events/stream", 503)
+        await api.post(f"/executions/{run['id']}/cancel", 503)
     await locked.close()
+    store = await open_store(url, environment)
+    async with running_api(store) as api, Node(store, url, environment=environment):
+        shown = await api.get(f"/executions/{run['id']}?wait=60")
+        assert shown["status"] == "completed", "an operation that was refused has no effect"
+    await store.close()
+
+
+async def test_what_a_worker_with_a_key_writes_ends_a_stream_with_an_error(
+    url: str, environment: dict[str, str], running_api: Any
+) -> None:
+    store, locked = await open_store(url, environment), await open_store(url, {})
+    path = "/workflows/test/child/executions"
+    async with running_api(locked) as api:
+        await api.deploy(CHILD)
+        run = await api.post(path, 202, json={"input": {"word": "x"}})
+        address = f"{api.url}/api/v1/executions/{run['id']}/events/stream"
+        async with api.session.get(address) as stream, Node(store, url, environment=environment):
+            assert stream.status == 200
+            *_, name, data = (await asyncio.wait_for(stream.text(), 60)).strip().split("\n")
+            waited = await api.post(f"{path}?wait=60", 202, json={"input": {"word": "y"}})
+        assert name == "event: error"
+        problem = json.loads(data.removeprefix("data: "))
+        assert problem["status"] == 503
+        assert "the key 'first'" in problem["detail"]
+        assert waited["input"] == {"word": "y"}
+        async with AsyncClient(api.url, attempts=1) as client:
+            with pytest.raises(Unavailable, match="the key 'first'"):
+                _ = [event async for event in client.events(run["id"])]
+    await locked.close()
+    await store.close()
 
 
 async def test_a_list_has_executions_that_cannot_be_read(

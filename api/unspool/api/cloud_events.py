@@ -14,11 +14,11 @@ from starlette.responses import Response, StreamingResponse
 
 from unspool.api.bodies import decode_json, decoded, media_type, read_body
 from unspool.api.calls import Call, json_response
-from unspool.api.events import SSE
+from unspool.api.events import SSE, last_frame
 from unspool.api.problems import HttpProblem
 from unspool.definitions.cloud_events import from_body, problems_of
 from unspool.definitions.json_value import Json
-from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.waiting import done_before
@@ -118,7 +118,8 @@ async def _live(
 ) -> AsyncIterator[bytes]:
     """Yields events when they are published, and comments as heartbeats.
 
-    The stream ends when the API stops or the store is unavailable. The client can resume it.
+    The stream ends when the API stops or the store is unavailable. The client can resume it. If an event
+    cannot be read, the last frame is that error.
     """
     seconds, limit = call.services.settings.heartbeat_seconds, 1
     yield b": events\n\n"
@@ -137,7 +138,8 @@ async def _live(
                 await done_before(waiting, call.services.closing.wait())
                 yield b": heartbeat\n\n"
             page = await call.store.published_events(call.tenant, after=after, limit=limit)
-        except StoreUnavailable:
+        except (StoreUnavailable, CorruptHistory) as error:
+            yield last_frame(error)
             return
 
 

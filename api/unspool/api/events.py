@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from starlette.responses import Response, StreamingResponse
 
 from unspool.api.calls import Call, json_response
-from unspool.api.problems import HttpProblem
+from unspool.api.problems import HttpProblem, problem_in_stream
 from unspool.diagram.runs import RunLog, Wanted, no_run
-from unspool.eventstore.errors import StoreUnavailable
+from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
@@ -44,6 +44,7 @@ async def stream_events(call: Call) -> Response:
     """Streams the history as Server-Sent Events until the execution ends.
 
     Answers 204 if a client resumes and there are no more events: then an `EventSource` stops reconnecting.
+    If the first events cannot be read, that is the answer.
     """
     record = await call.execution()
     if call.request.method == "HEAD":
@@ -51,7 +52,8 @@ async def stream_events(call: Call) -> Response:
     after = _last_event_id(call)
     if after is not None and record.status.ended and record.version <= after:
         return Response(status_code=204)
-    return StreamingResponse(_live(call, record.key, after or 0), media_type=SSE)
+    first = await _new_events(call.store, record.key, after or 0)
+    return StreamingResponse(_live(call, record.key, after or 0, first), media_type=SSE)
 
 
 async def show_state(call: Call) -> Response:
@@ -91,35 +93,48 @@ async def _listed(
     yield b'],"next":%b}' % (str(until).encode() if until < record.version else b"null")
 
 
-async def _live(call: Call, key: ExecutionKey, after: int) -> AsyncIterator[bytes]:
+class _New(NamedTuple):
+    """The events after one, with the execution as it was before them."""
+
+    record: ExecutionRecord | None
+    events: list[Event]
+
+
+async def _live(call: Call, key: ExecutionKey, after: int, new: _New) -> AsyncIterator[bytes]:
     """Yields events when they are committed, and comments as heartbeats.
 
     The stream ends when the execution ends, the API stops or the store is unavailable. The client can resume
-    it.
+    it. If an event cannot be read, the last frame is that error.
     """
     seconds = call.services.settings.heartbeat_seconds
     yield b": events\n\n"
     while not call.services.closing.is_set():
-        try:
-            record, events = await _new_events(call.store, key, after)
-            if events:
-                yield b"".join(_frame(event) for event in events)
-                after = events[-1].seq
-                continue
-            if record is None or record.status.ended:
-                return
-            await done_before(call.store.wait_for_version(key, after, seconds), call.services.closing.wait())
-        except StoreUnavailable:
+        if new.events:
+            yield b"".join(_frame(event) for event in new.events)
+            after = new.events[-1].seq
+        elif new.record is None or new.record.status.ended:
             return
-        yield b": heartbeat\n\n"
+        try:
+            if not new.events:
+                waiting = call.store.wait_for_version(key, after, seconds)
+                await done_before(waiting, call.services.closing.wait())
+                yield b": heartbeat\n\n"
+            new = await _new_events(call.store, key, after)
+        except (StoreUnavailable, CorruptHistory) as error:
+            yield last_frame(error)
+            return
 
 
-async def _new_events(
-    store: EventStore, key: ExecutionKey, after: int
-) -> tuple[ExecutionRecord | None, list[Event]]:
+async def _new_events(store: EventStore, key: ExecutionKey, after: int) -> _New:
     # Read the record first. If it has ended and there are no events after it, none was missed in between.
     record = await store.execution(key)
-    return record, await store.history(key, after=after, limit=PAGE)
+    return _New(record, await store.history(key, after=after, limit=PAGE))
+
+
+def last_frame(error: StoreUnavailable | CorruptHistory) -> bytes:
+    """Returns the end of a stream that has met an error; empty if the client can resume it."""
+    problem = problem_in_stream(error)
+    return b"" if problem is None else b"event: error\ndata: %b\n\n" % orjson.dumps(problem)
 
 
 def _frame(event: Event) -> bytes:

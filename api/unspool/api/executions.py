@@ -19,7 +19,7 @@ from unspool.api.waiting import why
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
-from unspool.eventstore.errors import NotFound, StoreUnavailable
+from unspool.eventstore.errors import KeyMissing, NotFound, StoreUnavailable
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.rate_limits import Rate
@@ -84,11 +84,17 @@ async def start(call: Call) -> Response:
     if request.id is not None and not created:
         await _check_same(call.services.unmasked, key, workflow, version, request.input)
 
+    first = record
     if wait is not None:
         record = await _wait_until_ended(call, record, wait)
     status = 200 if not created or (wait is not None and record.status.ended) else 202
-    location = f"/api/v1/executions/{key.id}"
-    return json_response(await describe(call.store, record), status, {"Location": location})
+    try:
+        described = await describe(call.store, record)
+    except KeyMissing:  # a worker has begun with it, and wrote with a key that is missing here
+        if not created:
+            raise
+        described, status = await describe(call.store, first), 202
+    return json_response(described, status, {"Location": f"/api/v1/executions/{key.id}"})
 
 
 async def list_executions(call: Call) -> Response:
@@ -159,22 +165,35 @@ async def explain(call: Call) -> Response:
 
 
 def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
-    """Returns a handler that sends this message to an execution; with `wait`, waits for its effect."""
+    """Returns a handler that sends this message to an execution; with `wait`, waits for its effect.
+
+    An execution that cannot be read is not operated. If only its newest events cannot be read, the answer is
+    what was read before.
+    """
 
     async def operate(call: Call) -> Response:
         wait = call.seconds("wait", maximum=MAX_WAIT_SECONDS)
         record, actor = await call.execution(), call.actor()
         try:
             await check_allowed_now(call.store, kind, record)
+            before = await describe(call.store, record)
             await call.store.send(call.tenant, Message(kind, record.key.id, actor.data()))
-            applied = wait is not None and await _applied(call, kind, record, wait)
+            after = None if wait is None else await _after(call, kind, record, wait)
         except NotAllowed as reason:
             raise HttpProblem(409, f"the execution {reason}") from None
-        if wait is not None:
-            record = await _record(call.store, record.key)
-        return json_response(await describe(call.store, record), 200 if applied else 202)
+        return after or json_response(before, 202)
 
     return operate
+
+
+async def _after(call: Call, kind: MessageKind, record: ExecutionRecord, seconds: float) -> Response | None:
+    """Waits for an operation; returns the answer, None if what it wrote has a key that is missing here."""
+    try:
+        applied = await _applied(call, kind, record, seconds)
+        described = await describe(call.store, await _record(call.store, record.key))
+    except KeyMissing:
+        return None
+    return json_response(described, 200 if applied else 202)
 
 
 async def _applied(call: Call, kind: MessageKind, record: ExecutionRecord, seconds: float) -> bool:

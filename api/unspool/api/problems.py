@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS: Final = 2
 
+_DAMAGED: Final = "the stored history is damaged; the server's log says where"
+
 
 class HttpProblem(Exception):
     """Ends a request with this problem as its response."""
@@ -95,7 +97,21 @@ async def on_key_missing(request: Request, error: Exception) -> Response:
 async def on_corrupt_history(request: Request, error: Exception) -> Response:
     """Answers 500 when a stored history is damaged. The cause can contain paths, so only the log has it."""
     log.error("%s: %s", request.url.path, error, extra={"action": "history_damaged"})
-    return problem_response(request, 500, "the stored history is damaged; the server's log says where")
+    return problem_response(request, 500, _DAMAGED)
+
+
+def problem_in_stream(error: StoreUnavailable | CorruptHistory) -> dict[str, Json] | None:
+    """Returns the problem that ends a stream that has begun; None if the client can just resume it."""
+    match error:
+        case KeyMissing():
+            status, detail = 503, str(error)
+            log.error("%s", error, extra={"action": "key_missing"})
+        case StoreUnavailable():
+            return None
+        case _:
+            status, detail = 500, _DAMAGED
+            log.error("a stream: %s", error, extra={"action": "history_damaged"})
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
 
 
 async def on_client_disconnect(request: Request, _error: Exception) -> Response:

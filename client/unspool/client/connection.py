@@ -180,6 +180,9 @@ async def _frames(response: aiohttp.ClientResponse) -> AsyncGenerator[Frame, Non
     try:
         async for chunk in response.content.iter_any():
             for frame in parser.feed(chunk):
+                if frame.is_error:
+                    document = orjson.loads(frame.data)
+                    raise problem(document["status"], document)
                 yield frame
     except (aiohttp.ClientError, TimeoutError):
         return  # the caller connects again and resumes

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 _END: Final = b"\n\n"
 _DATA: Final = b"data: "
 _ID: Final = b"id: "
+_ERROR: Final = b"event: error"
 
 
 class Frame(NamedTuple):
@@ -16,6 +17,8 @@ class Frame(NamedTuple):
 
     id: str
     data: bytes
+    is_error: bool = False
+    """Whether it is the problem that ends the stream, not an event."""
 
 
 class SseParser:
@@ -38,9 +41,10 @@ class SseParser:
 
 def _frame(text: bytes) -> Frame | None:
     id_, data = b"", None
-    for line in text.split(b"\n"):
+    lines = text.split(b"\n")
+    for line in lines:
         if line.startswith(_ID):
             id_ = line.removeprefix(_ID)
         elif line.startswith(_DATA):
             data = line.removeprefix(_DATA)
-    return None if data is None else Frame(id_.decode(), data)
+    return None if data is None else Frame(id_.decode(), data, _ERROR in lines)

@@ -27,6 +27,7 @@ from unspool.definitions.expressions import JqPool
 from unspool.eventstore import execution_search, ids
 from unspool.eventstore.actors import Actor
 from unspool.eventstore.clock import SystemClock, rfc3339
+from unspool.eventstore.errors import KeyMissing
 from unspool.eventstore.events import Event
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.port import EventStore
@@ -195,12 +196,16 @@ class StoreTarget(StoreOperation):
         store, record = await self._record(id_)
         try:
             await check_allowed_now(store, kind, record)
+            before = await describe(store, record)  # an execution that cannot be read is not operated
             await store.send(self._tenant, Message(kind, id_, self._actor(reason).data()))
             effect = wait_for_effect(store, kind, record)
             applied = await done_before(effect, asyncio.sleep(wait))
+            after = await describe(store, await record_of(store, record.key))
         except NotAllowed as cause:
             raise CommandError(f"execution {id_} {cause}") from None
-        return Operated(await describe(store, await record_of(store, record.key)), applied)
+        except KeyMissing:
+            return Operated(before, applied=False)
+        return Operated(after, applied)
 
     async def no_worker(self, id_: str) -> str:
         """As the port says."""

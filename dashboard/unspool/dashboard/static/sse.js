@@ -19,9 +19,13 @@ export async function follow(address, { after, query, signal, onEvents, onState 
       if (response.status === 204) return onState("ended");
       onState("live");
       for await (const frames of framesOf(response.body)) {
-        if (frames.length === 0) continue;
-        last = frames.at(-1).id ?? last;
-        onEvents(frames.map((frame) => JSON.parse(frame.data)), frames.map((frame) => frame.id));
+        const events = frames.filter((frame) => frame.event !== "error");
+        if (events.length > 0) {
+          last = events.at(-1).id ?? last;
+          onEvents(events.map((event) => JSON.parse(event.data)), events.map((event) => event.id));
+        }
+        const failed = frames.find((frame) => frame.event === "error");
+        if (failed) throw new Error(JSON.parse(failed.data).detail);
       }
     } catch (error) {
       if (signal.aborted) return;
