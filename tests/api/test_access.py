@@ -160,6 +160,15 @@ async def test_keys_are_created_listed_and_revoked(locked, store, caplog):
     assert secret not in caplog.text
 
 
+async def test_a_key_can_end_as_late_as_any_time(locked, store):
+    admin = bearer(await key_for(store, "admin"))
+    asked = {"name": "ci", "scopes": ["read"], "expiresAt": "9999-12-31T23:59:59-14:00"}
+    made = await locked.post("/keys", 201, json=asked, headers=admin)
+    assert made["expiresAt"] == "9999-12-31T23:59:59.999Z"
+    assert len((await locked.get("/keys", headers=admin))["items"]) == 2
+    await locked.get("/executions", headers=bearer(made["key"]))
+
+
 async def test_a_key_of_one_tenant_manages_only_the_keys_of_its_tenant(locked, store):
     shop = bearer(await key_for(store, "admin", tenant="shop", name="shop"))
     await key_for(store, "admin", tenant=None, name="root")

@@ -47,6 +47,14 @@ async def test_a_body_that_is_not_strict_json_is_rejected(deployed):
         assert (await deployed.get("/executions"))["items"] == []
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+async def test_a_compressed_body_is_refused(deployed, encoding):
+    headers = {**JSON, "Content-Encoding": encoding}
+    problem = await deployed.post(START, 415, data=b"{}", headers=headers)
+    assert "Content-Encoding" in problem["detail"]
+    await deployed.post(START, 202, data=b"{}", headers={**JSON, "Content-Encoding": "identity"})
+
+
 async def test_a_json_error_names_its_position(deployed):
     problem = await deployed.post(START, 400, data=b'{"input":\n  oops}', headers=JSON)
     assert "line 2, column 3" in problem["detail"]

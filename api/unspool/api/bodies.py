@@ -25,8 +25,11 @@ async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
     """Reads the whole body: at most `max_bytes`, within `seconds`.
 
     Raises:
-        HttpProblem: 408 if the body takes longer, 413 if it is larger.
+        HttpProblem: 408 if the body takes longer, 413 if it is larger, 415 if it is compressed.
     """
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise HttpProblem(415, f"the body is encoded as {encoding[:80]}; send it without Content-Encoding")
     if int(request.headers.get("content-length", 0)) > max_bytes:
         raise _too_large(max_bytes)
     body = bytearray()

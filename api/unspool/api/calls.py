@@ -35,6 +35,7 @@ VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,2048}")
 """The form of a version. Only the store knows which versions exist."""
 
 _INTEGER: Final = re.compile(r"[0-9]{1,15}")
+_SECONDS: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,7 @@ class Call:
         text = self.request.query_params.get(name)
         if text is None:
             return None
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
+        seconds = float(text) if _SECONDS.fullmatch(text) else math.nan
         if not 0 <= seconds <= maximum:
             raise HttpProblem(422, f"{name} must be a number of seconds from 0 to {maximum}")
         return seconds

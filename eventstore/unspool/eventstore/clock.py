@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_EARLIEST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LATEST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 class Clock(Protocol):
@@ -23,6 +26,13 @@ class SystemClock:
 
 
 def rfc3339(milliseconds: int) -> str:
-    """A time, in milliseconds since 1970, as RFC 3339 with milliseconds and `Z`."""
-    time_utc = _EPOCH + timedelta(milliseconds=milliseconds)
-    return time_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    """A time, in milliseconds since 1970, as RFC 3339 with milliseconds and `Z`. As `instant`."""
+    return instant(milliseconds).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def instant(milliseconds: int) -> datetime:
+    """A time, in milliseconds since 1970, in UTC.
+
+    One before the year 1 or after 9999, which a timer can have, becomes the nearest time of these years.
+    """
+    return _EPOCH + timedelta(milliseconds=min(max(milliseconds, _EARLIEST), _LATEST))

@@ -83,7 +83,7 @@ async def test_a_workflow_is_started_and_looked_at(store):
 async def test_a_history_comes_in_pages(store):
     async with agent_of(ALL) as agent:
         id_ = (await agent.json("start_shop_order", {"lamp": "red"}))["execution"]
-        first = await agent.json("execution_history", {"id": id_, "limit": 2})
+        first = await agent.json("execution_history", {"id": id_, "limit": 2.0})
         assert ([event["seq"] for event in first["items"]], first["next"]) == ([1, 2], 2)
         rest = await agent.json("execution_history", {"id": id_, "after": first["next"]})
         assert (rest["items"][0]["seq"], rest["items"][-1]["type"]) == (3, "workflow.completed")

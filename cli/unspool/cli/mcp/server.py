@@ -135,8 +135,7 @@ class UnspoolServer:
         tool, scopes, target = self._tools.get(name), self._callers.scopes(context), self._target_of(context)
         if tool is not None:
             _check(tool.scope, scopes)
-            tool.check(arguments)
-            return await tool.run(target, arguments, report)
+            return await tool.run(target, tool.checked(arguments), report)
         if not starting.is_start(name):
             raise CommandError(self._unknown(name))
         if not self._allowed.start:

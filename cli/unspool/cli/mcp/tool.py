@@ -59,8 +59,8 @@ class UnspoolTool:
             annotations=self.annotations,
         )
 
-    def check(self, arguments: Arguments) -> None:
-        """Checks arguments.
+    def checked(self, arguments: Arguments) -> Arguments:
+        """Returns arguments that fit the schema, with whole numbers as integers: `1.0` is one, too.
 
         Raises:
             CommandError: they do not fit the schema.
@@ -68,6 +68,11 @@ class UnspoolTool:
         for error in jsonschema_rs.Draft202012Validator(self.input_schema).iter_errors(dict(arguments)):
             place = "/".join(map(str, error.instance_path)) or "the arguments"
             raise CommandError(f"{place}: {error.message[:500]}")
+        return {name: self._whole(name, value) for name, value in arguments.items()}
+
+    def _whole(self, name: str, value: Json) -> Json:
+        is_whole = isinstance(value, float) and self.properties[name].get("type") == "integer"
+        return int(value) if is_whole else value
 
 
 def check_json(arguments: Arguments) -> None:

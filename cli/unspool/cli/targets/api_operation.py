@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Final
 
 from unspool.cli.options import milliseconds
 from unspool.cli.targets.missing import malformed_schedule, no_key, no_letter, no_schedule
 from unspool.cli.targets.port import JsonObject, NewKey, Operated
 from unspool.client import AsyncClient, NotFound
-from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.clock import instant, rfc3339
 from unspool.eventstore.records import MessageKind
 from unspool.worker.schedule.operations import PAUSED_BY, key_of
 
@@ -87,7 +86,7 @@ class ApiOperation:
 
     async def create_key(self, new: NewKey) -> JsonObject:
         """As the port says."""
-        expires_at = None if new.expires_at is None else datetime.fromtimestamp(new.expires_at / 1000, UTC)
+        expires_at = None if new.expires_at is None else instant(new.expires_at)
         made = await self._client.create_key(
             new.name, new.scopes, all_tenants=new.all_tenants, expires_at=expires_at
         )

@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from unspool.cli.deployed import Named, not_deployed
@@ -15,7 +15,7 @@ from unspool.cli.targets.api_operation import ApiOperation
 from unspool.cli.targets.port import Deployed, JsonObject, NewExecution, Operated, Started
 from unspool.client import AsyncClient, ClientError, Execution, NoAnswer, NotFound, Unavailable
 from unspool.definitions.document import Document
-from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.clock import instant, rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import EXECUTION_ID
 from unspool.eventstore.listing import ExecutionFilter
@@ -216,7 +216,7 @@ def _matching(
 
 
 def _time(time: int | None) -> datetime | None:
-    return None if time is None else datetime.fromtimestamp(time / 1000, UTC)
+    return None if time is None else instant(time)
 
 
 def _rfc3339(time: datetime) -> str:
