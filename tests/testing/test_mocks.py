@@ -1,12 +1,22 @@
 """Mocked tasks: by name, pointer and kind; outputs, errors, delays, sequences, functions."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from unspool.testing import MockExhausted, UnknownMock, UnmockedTask, Workflow, error, output, sequence
+from unspool.testing import (
+    MockExhausted,
+    NotJson,
+    UnknownMock,
+    UnmockedTask,
+    Workflow,
+    error,
+    event,
+    output,
+    sequence,
+)
 from unspool.worker.replay import verify
 
 Make = Callable[..., Workflow]
@@ -222,3 +232,24 @@ def test_the_history_is_that_of_a_worker(workflow: Make) -> None:
     run: Any = made.run(mocks={"charge": sequence(down, "ok")})
     assert [event.seq for event in run.history] == list(range(1, len(run.history) + 1))
     assert verify(made.plan, "execution", run.history) is None
+
+
+@pytest.mark.parametrize(
+    "value", [date(2026, 1, 1), {"a": {1}}, float("nan"), b"x", "\ud800", 2**64, {(1,): 2}], ids=repr
+)
+def test_what_is_no_json_fails_the_test(workflow: Make, value: Any) -> None:
+    calls = workflow(TWO_CALLS)
+    for mock in (value, output(value), sequence(value), lambda _: value):
+        with pytest.raises(NotJson, match="the output of the mock 'first'"):
+            calls.run({"id": 7}, mocks={"first": mock, "second": "done"})
+    with pytest.raises(NotJson, match="the input"):
+        calls.run(value, mocks={"first": {}, "second": "done"})
+    with pytest.raises(NotJson, match="the data of the event"):
+        event("paid", value)
+
+
+def test_a_mock_is_copied(workflow: Make) -> None:
+    given = {"name": ("lamp", "chair")}
+    run = workflow(TWO_CALLS).run({"id": 7}, mocks={"first": given, "second": {}})
+    given["name"] = ("table",)
+    run.assert_called("second", {"command": 'echo ["lamp","chair"]'}, times=1)

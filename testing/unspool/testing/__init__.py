@@ -1,7 +1,7 @@
 """Workflows in unit tests: the interpreter of a worker, virtual time, mocked tasks (docs/testing.md)."""
 
 from unspool.testing.answers import Call, Mock, error, output, sequence
-from unspool.testing.errors import EndlessExecution, MockExhausted, UnknownMock, UnmockedTask
+from unspool.testing.errors import EndlessExecution, MockExhausted, NotJson, UnknownMock, UnmockedTask
 from unspool.testing.published import event
 from unspool.testing.run import Run
 from unspool.testing.workflow import START, Workflow
@@ -12,6 +12,7 @@ __all__ = [
     "EndlessExecution",
     "Mock",
     "MockExhausted",
+    "NotJson",
     "Run",
     "UnknownMock",
     "UnmockedTask",

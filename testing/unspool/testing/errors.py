@@ -13,5 +13,9 @@ class EndlessExecution(AssertionError):
     """The executions of a test do not come to an end."""
 
 
+class NotJson(ValueError):
+    """An output, an input or an event of a test is not JSON, so no service could have sent it."""
+
+
 class UnknownMock(ValueError):
     """No task has the name, the pointer or the kind of a mock."""

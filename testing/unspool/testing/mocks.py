@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from unspool.definitions.plan import Plan, Task
@@ -11,6 +12,7 @@ from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.run_workflow import RunWorkflow
 from unspool.testing.answers import Answer, Call, Fault, Mock, Output, Sequence
 from unspool.testing.errors import MockExhausted, UnknownMock
+from unspool.testing.json_values import as_json
 
 
 class Mocks:
@@ -30,14 +32,14 @@ class Mocks:
                 raise UnknownMock(f"no task that can be mocked has the name, pointer or kind '{key}'{meant}")
 
     def answer(self, call: Call) -> Answer | None:
-        """Returns the answer for a call; None without a mock. Raises `MockExhausted`."""
+        """Returns the answer for a call; None without a mock. Raises `MockExhausted` and `NotJson`."""
         key = next((key for key in (call.pointer, call.task, call.kind) if key in self._given), None)
         if key is None:
             return None
         mock = self._given[key]
         if isinstance(mock, Sequence):
-            return _as_answer(self._next(key, mock))
-        return _as_answer(mock(call) if callable(mock) else mock)
+            return _as_answer(key, self._next(key, mock))
+        return _as_answer(key, mock(call) if callable(mock) else mock)
 
     def _next(self, key: str, mock: Sequence) -> object:
         place = self._asked[key]
@@ -67,5 +69,8 @@ def _keys(task: Task) -> tuple[str, str, str]:
     return task.pointer, task.name, kind_of(task)
 
 
-def _as_answer(value: object) -> Answer:
-    return value if isinstance(value, Output | Fault) else Output(value)
+def _as_answer(key: str, value: object) -> Answer:
+    if isinstance(value, Fault):
+        return value
+    given = value if isinstance(value, Output) else Output(value)
+    return replace(given, value=as_json(given.value, f"the output of the mock '{key}'"))

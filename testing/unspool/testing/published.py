@@ -8,6 +8,7 @@ from unspool.definitions.cloud_events import SPEC_VERSION, problems_of
 from unspool.definitions.durations import Duration, parse_duration
 from unspool.definitions.json_value import Json
 from unspool.eventstore.published_events import CloudEvent
+from unspool.testing.json_values import as_json
 
 _DEFAULTS: Final = {"specversion": SPEC_VERSION, "source": "/test"}
 
@@ -32,11 +33,11 @@ def event(type_: str, data: Json = None, *, after: Json = None, **attributes: An
         attributes: other attributes of the CloudEvent. `source` and `id` have defaults.
 
     Raises:
-        ValueError: it is not a valid CloudEvent, or `after` is not a duration.
+        ValueError: it is not a valid CloudEvent, its data is not JSON, or `after` is not a duration.
     """
     made: CloudEvent = {**_DEFAULTS, "type": type_, **attributes}
     if data is not None:
-        made["data"] = data
+        made["data"] = as_json(data, "the data of the event")
     if problems := problems_of({"id": "1", **made}):
         raise ValueError("; ".join(problems))
     return Publication(made, None if after is None else parse_duration(after))

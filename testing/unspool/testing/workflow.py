@@ -23,6 +23,7 @@ from unspool.eventstore.records import MessageKind
 from unspool.testing.answers import Mock
 from unspool.testing.event_starts import event_starts
 from unspool.testing.jq import jq_pool
+from unspool.testing.json_values import as_json
 from unspool.testing.mocks import Mocks
 from unspool.testing.occurrences import Occurrences
 from unspool.testing.published import Publication, with_ids
@@ -102,6 +103,7 @@ class Workflow:
             UnmockedTask: a task needs an executor and has no mock.
             UnknownMock: no task has the name, pointer or kind of a mock.
             MockExhausted: a sequence has no answer for a call.
+            NotJson: the input, or the output of a mock, is not JSON.
             EndlessExecution: the execution does not end.
             BadDuration: `until`, or one of the times after which something happens, is not a duration.
         """
@@ -123,7 +125,7 @@ class Workflow:
             ),
         )
         simulation = Simulation(surroundings, _milliseconds(start), _duration(until))
-        execution = simulation.run(self.plan, {} if input is ... else input)
+        execution = simulation.run(self.plan, {} if input is ... else as_json(input, "the input"))
         return run_of(simulation, execution)
 
     def run_schedule(
