@@ -185,7 +185,7 @@ def settings() -> ApiSettings:
         max_input_bytes=100_000,
         body_seconds=0.5,
         heartbeat_seconds=0.2,
-        stop_seconds=5,
+        stop_seconds=30,
     )
 
 

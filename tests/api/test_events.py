@@ -141,7 +141,7 @@ async def test_stopping_ends_streams(api):
         await stream.next()
         api.stop.set()
         assert await stream.next() is None
-    await asyncio.wait_for(api.serving, 4)
+    await asyncio.wait_for(api.serving, 20)
 
 
 async def test_a_head_request_for_a_stream_ends_at_once(api):

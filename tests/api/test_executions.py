@@ -201,7 +201,7 @@ async def test_stopping_ends_waits(api):
     await api.started("long")
     api.stop.set()
     assert (await waiting)["status"] == "pending"
-    await asyncio.wait_for(api.serving, 4)
+    await asyncio.wait_for(api.serving, 20)
 
 
 # -- show and list
@@ -395,7 +395,7 @@ async def test_stopping_and_disconnecting_end_the_wait_for_an_operation(api):
     await requested(api, "suspend")
     api.stop.set()
     assert (await waiting)["status"] == "running"
-    await asyncio.wait_for(api.serving, 4)
+    await asyncio.wait_for(api.serving, 20)
 
 
 @pytest.mark.parametrize("status", Status)

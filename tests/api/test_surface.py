@@ -243,6 +243,6 @@ async def test_a_port_can_be_used_once(api, settings):
 async def test_an_idle_api_stops_at_once(api):
     await api.get("//health/live")
     api.stop.set()
-    await asyncio.wait_for(api.serving, 3)
+    await asyncio.wait_for(api.serving, 20)
     with pytest.raises(OSError, match=r"refused|Cannot connect"):
         await api.get("//health/live")
