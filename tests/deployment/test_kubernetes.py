@@ -29,8 +29,9 @@ from tests.deployment.manifests import (
     ports,
     workloads,
 )
-from tests.deployment.processes import answers, check_settings, free_port, parse, running
+from tests.deployment.processes import answers, check_settings, parse, running
 from tests.deployment.test_compose import COMPOSE, DOCKERFILE
+from tests.ports import free_port
 
 SCALED = documents("keda/scaled-objects.yaml")
 EACH_DEPLOYMENT = pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)

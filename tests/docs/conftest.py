@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import _executable, _free_port
+from tests.conftest import _executable
 from tests.docs.markdown import ROOT
 from tests.docs.reader import PORTS, Reader
+from tests.ports import free_port
 
 MakeReader = Callable[..., Reader]
 
@@ -45,7 +46,7 @@ def make_reader(programs: Path, tmp_path: Path) -> Iterator[MakeReader]:
         scratch = tmp_path / f"reader-{len(readers)}"
         home = scratch / "home"
         home.mkdir(parents=True)
-        ports = {port: str(_free_port()) for port in PORTS}
+        ports = {port: str(free_port()) for port in PORTS}
         paths = [programs, *([installed] if installed else []), os.environ["PATH"]]
         environment = {
             **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.ports import free_port
 
 UNSPOOL = Path(sys.executable).with_name("unspool")
 
@@ -35,11 +35,6 @@ class Monitored:
                 except aiohttp.ClientConnectionError:
                     assert self.process.returncode is None, self.log.read_text()
                     await asyncio.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 Monitor = Callable[..., AbstractAsyncContextManager[Monitored]]

@@ -6,8 +6,9 @@ import socket
 import subprocess
 
 import pytest
-from tests.monitoring.conftest import UNSPOOL, free_port
+from tests.monitoring.conftest import UNSPOOL
 from tests.monitoring.metrics import Exposition
+from tests.ports import free_port
 
 OWN = {
     "worker": "unspool_worker_messages_held",

@@ -12,17 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 SECONDS = 150
 """Longest start: RabbitMQ takes long on a busy machine."""
 
 USER, PASSWORD = "ada", "c0rrect-horse"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def program(name: str, package: str, *folders: str) -> str:
