@@ -19,7 +19,7 @@ def loop(times: int, *tasks: str) -> str:
         ("{a: {set: {a: '${ $task }'}}}", "expression"),
         ("{a: {set: {inner: '${ . }'}}}", "expression"),
         ("{a: {set: {text: '<${ .text }${ .text }>'}}}", "expression"),
-        ("{a: {set: {x: 1}, export: {as: '[$context, $context]'}}}", "expression"),
+        ("{a: {set: {x: 1}, export: {as: '[$context, $context, \"y\" * 1000]'}}}", "expression"),
         ("{a: {do: [], output: {as: '{a: .}'}}}", "expression"),
         ("{a: {do: [], input: {from: '[., .]'}}}", "expression"),
         ("{f: {fork: {branches: [{a: {do: []}}, {b: {do: []}}]}}}", "runtime"),

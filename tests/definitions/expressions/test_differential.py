@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import jq
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -284,6 +285,7 @@ def canonical(value: Any) -> str:
     return json.dumps(whole(value), sort_keys=True)
 
 
+@pytest.mark.timeout(900)  # it calculates for some seconds, and a busy machine may have no time for it
 def test_the_closures_and_jq_agree() -> None:
     seen: Counter[str] = Counter()
 
@@ -345,6 +347,7 @@ ENCODED = st.one_of(
 )
 
 
+@pytest.mark.timeout(900)
 def test_texts_are_parsed_and_decoded_as_in_jq() -> None:
     @settings(
         max_examples=EXAMPLES // 4,  # each has thirty texts
