@@ -94,7 +94,7 @@ async def test_events_are_streamed_when_committed(api):
         began = time.monotonic()
         await api.move("it", Status.WAITING)
         assert (await stream.next())[0] == "2"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         await api.commit("it", Status.COMPLETED, ("task.created", {}), ("workflow.completed", {"output": 1}))
         assert [id_ for id_, _ in await stream.rest()] == ["3", "4"]
 

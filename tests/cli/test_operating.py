@@ -1,8 +1,12 @@
 """Deployments: services as separate processes, and the commands that operate executions."""
 
+import itertools
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,17 +28,36 @@ def shared(home, monkeypatch):
     return STORE
 
 
-@pytest.fixture
-def services(shared, start_program):
-    """Worker, executor and timer, each as a separate process."""
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory):
+    """The store of a worker, an executor and a timer, each a separate process, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("deployment")
+    url = f"sqlite:///{folder}/shared.db"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UNSPOOL_")}
+    environment["UNSPOOL_STORE"] = url
     commands = (("worker",), ("executor", "--allow", "shell"), ("timer",))
-    processes = [start_program(*command) for command in commands]
-    yield processes
+    with (folder / "log").open("ab") as log:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "unspool.cli", *command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=environment,
+            )
+            for command in commands
+        ]  # fmt: skip
+    yield url
     for process in processes:
         process.send_signal(signal.SIGTERM)
-    for process in processes:
-        process.communicate(timeout=30)
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0], (folder / "log").read_text()
+
+
+TENANTS = itertools.count()
+
+
+@pytest.fixture
+def services(deployment, home, monkeypatch):
+    """Worker, executor and timer. Commands use their store, and a tenant that no other test has."""
+    monkeypatch.setenv("UNSPOOL_STORE", deployment)
+    monkeypatch.setenv("UNSPOOL_TENANT", f"tenant-{next(TENANTS)}")
 
 
 def test_services_run_executions(services, unspool):
@@ -170,9 +193,9 @@ def test_why_says_what_an_execution_waits_for(services, unspool, home):
     [nap] = unspool("executions", "why", "nap", "--json").json["waitsFor"]
     assert (nap["kind"], nap["task"]) == ("timer", "/do/1/nap")
     assert f"waits until {nap['dueAt']} (in " in unspool("executions", "show", "nap").stdout
-    unspool("executions", "suspend", "nap")
+    assert unspool("executions", "suspend", "nap", *PATIENT).code == 0
     assert " is suspended since " in unspool("executions", "why", "nap").stdout
-    unspool("executions", "cancel", "nap")
+    assert unspool("executions", "cancel", "nap", *PATIENT).code == 0
     assert unspool("executions", "why", "nap").stdout.endswith("; it waits for nothing.\n")
     assert unspool("executions", "why", "other").code == 2
 
@@ -202,10 +225,8 @@ def test_an_operation_without_a_worker_gives_up_with_4(shared, unspool):
     assert "still pending" in gave_up.stderr
     as_json = unspool("executions", "cancel", "nap", "--timeout", "0.2", "--json")
     assert (as_json.code, as_json.json["status"]) == (4, "pending")
-    began = time.monotonic()
     asked = unspool("executions", "cancel", "nap", "--no-wait")
     assert (asked.code, asked.stdout) == (0, "")
-    assert time.monotonic() - began < 5
     assert "asked execution nap to cancel" in asked.stderr
     assert unspool("executions", "cancel", "nap", "--timeout", "-1").code == 2
 
@@ -214,7 +235,7 @@ def test_services_log_json_lines_and_no_password(shared, start_program):
     with start_program("timer") as process:
         first = process.stderr.readline()
         process.send_signal(signal.SIGTERM)
-        rest = process.communicate(timeout=30)[1]
+        rest = process.communicate(timeout=60)[1]
     lines = [json.loads(line) for line in (first + rest).splitlines()]
     assert process.returncode == 0
     assert [line["action"] for line in lines] == ["started", "stopping"]
@@ -229,7 +250,7 @@ def test_the_log_level_is_a_setting(shared, program):
 
 def is_ready(address):
     try:
-        with urllib.request.urlopen(f"{address}/health/ready", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/health/ready", timeout=60) as answer:
             return answer.status == 200
     except urllib.error.HTTPError as error:
         error.close()
@@ -244,7 +265,7 @@ def test_dev_is_everything_in_one_process(shared, start_program, unspool):
         await_condition(lambda: is_ready(address), 60)
         assert unspool("start", "shop/shell", "--wait").json == "hello"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -252,10 +273,10 @@ def test_the_api_serves(shared, start_program):
     with start_program("api", "--port", "0") as process:
         up = json.loads(process.stderr.readline())
         [address] = re.findall(r"http://\S+", up["message"])
-        with urllib.request.urlopen(f"{address}/api/v1/workflows", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/api/v1/workflows", timeout=60) as answer:
             assert json.load(answer)["items"] == []
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -264,7 +285,7 @@ def test_a_port_in_use_is_bad_usage(shared, start_program, program):
         port = process.stdout.readline().strip().rpartition(":")[2]
         result = program("dev", "--port", port)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert (result.code, result.stdout) == (2, "")
     assert f"port {port}: Address already in use; choose another port with --port" in result.stderr
 
@@ -377,7 +398,7 @@ def await_status(unspool, id_, status):
     await_condition(lambda: unspool("executions", "show", id_, "--json").json["status"] == status)
 
 
-def await_condition(condition, seconds=20):
+def await_condition(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -125,9 +125,13 @@ def test_closed_standard_streams_do_no_harm(home, closed):
     assert done.stdout.splitlines()[-1] == "1"  # a number cannot be added to a text
 
 
-@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
 @pytest.mark.parametrize(
-    ("output", "cause"), [("> /dev/full", "No space left on device"), (">&-", "it is closed")]
+    ("output", "cause", "unbuffered"),
+    [
+        ("> /dev/full", "No space left on device", {}),
+        ("> /dev/full", "No space left on device", {"PYTHONUNBUFFERED": "1"}),
+        (">&-", "it is closed", {}),
+    ],
 )
 @pytest.mark.parametrize(
     "arguments",

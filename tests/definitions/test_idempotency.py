@@ -124,7 +124,7 @@ def test_inputs_without_a_key(written, input_, says, jq):
     begun = time.monotonic()
     with pytest.raises(KeyInvalid, match="(?i)" + says):
         key_of(f"'{written}'", input_, jq)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_the_longest_key(jq):

@@ -205,7 +205,7 @@ async def test_waiting_for_a_version_ends(store, make, hands):
     await store.wait_for_version(key, 0, 0.2)
     await store.wait_for_version(make.key("missing"), 0, 0.0)
 
-    assert 0.15 < time.monotonic() - begun < 5
+    assert 0.15 < time.monotonic() - begun < 60
 
 
 async def test_a_cancelled_wait_leaves_the_store_usable(store, make, hands):

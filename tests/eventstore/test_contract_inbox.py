@@ -76,7 +76,7 @@ async def test_receiving_ends_with_nothing(store, make):
 
     assert await store.receive_messages(make.worker, 10, 0.2) == []
 
-    assert 0.15 < time.monotonic() - begun < 5
+    assert 0.15 < time.monotonic() - begun < 60
 
 
 async def test_acknowledged_messages_are_gone(store, make, hands):

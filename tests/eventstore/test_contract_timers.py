@@ -138,7 +138,7 @@ async def test_waiting_ends_with_its_time(store):
 
     await store.wait_for_timers(0.2)
 
-    assert 0.15 < time.monotonic() - begun < 5
+    assert 0.15 < time.monotonic() - begun < 60
 
 
 async def test_the_stores_clock_is_about_right(store):

@@ -219,7 +219,7 @@ async def test_output_that_is_not_utf_8(shell) -> None:
 async def test_a_background_child_that_holds_the_output_is_killed(shell, eventually) -> None:
     began = time.monotonic()
     outcome = await shell("sleep 60 & echo $!")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
     await eventually(lambda: not runs(int(outcome.output)), "the background child is killed")
 
 

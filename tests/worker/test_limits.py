@@ -26,7 +26,7 @@ def loop(times: int, *tasks: str) -> str:
     ],
 )  # fmt: skip
 def test_data_that_grows_without_end_faults(world, task, kind):
-    run = world(loop(400, task)).start({"text": "y" * 100})
+    run = world(loop(400, task)).start({"text": "y" * 2000})
     assert run.error["type"].endswith(kind)
     assert "limit exceeded" in run.error["detail"]
 
