@@ -156,7 +156,7 @@ def program(start_program: Callable[..., Program]) -> Unspool:
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> Result:
         with start_program(*arguments, **environment) as process:
-            stdout, stderr = process.communicate(stdin, timeout=60)
+            stdout, stderr = process.communicate(stdin, timeout=240)
             return Result(process.returncode, stdout, stderr)
 
     return run

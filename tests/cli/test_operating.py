@@ -398,7 +398,7 @@ def await_status(unspool, id_, status):
     await_condition(lambda: unspool("executions", "show", id_, "--json").json["status"] == status)
 
 
-def await_condition(condition, seconds=60):
+def await_condition(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
