@@ -65,7 +65,7 @@ async def shop(sample_service: ModuleType) -> AsyncIterator[Any]:
 def call(tmp_path: Path) -> Callable[..., Awaitable[Ran]]:
     """Runs a program of this environment in an empty data directory, while the test's event loop runs."""
 
-    async def call(*words: str, program: str = "unspool", seconds: float = 30) -> Ran:
+    async def call(*words: str, program: str = "unspool", seconds: float = 200) -> Ran:
         path = Path(sys.executable).with_name(program)
         environment = {"PATH": str(path.parent), "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
         process = await asyncio.create_subprocess_exec(

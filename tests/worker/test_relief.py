@@ -67,7 +67,7 @@ async def status(store: EventStore, key: ExecutionKey) -> Status:
     return record.status
 
 
-async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)

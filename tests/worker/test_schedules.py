@@ -95,7 +95,7 @@ async def executions(store: EventStore, tenant: str = TENANT) -> list[ExecutionR
             return found[::-1]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 30) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, what

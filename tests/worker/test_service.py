@@ -83,7 +83,7 @@ async def start(store: EventStore, id_: str, value: Any = None, ref: WorkflowRef
     return key
 
 
-async def ended(store: EventStore, key: ExecutionKey, seconds: float = 20) -> ExecutionRecord:
+async def ended(store: EventStore, key: ExecutionKey, seconds: float = 120) -> ExecutionRecord:
     async with asyncio.timeout(seconds):
         version = 0
         while True:

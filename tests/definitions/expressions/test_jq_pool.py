@@ -14,7 +14,7 @@ from unspool.definitions.expressions import EvaluationError, ExpressionCompiler,
 from unspool.definitions.json_value import Json
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
