@@ -181,3 +181,28 @@ async def test_branches_are_lanes_with_their_tasks_below_them(server: Server, pa
     names = page.locator(".lane-name")
     await expect(names).to_have_text(["both", "1pack", "1box", "1label", "2notify", "2mail"])
     await expect(names.nth(4).get_by_title("Branch 2")).to_be_visible()
+
+
+async def test_tasks_are_a_tree(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(FORK), wait=30)
+    await page.goto(f"/executions/{id_}")
+    await expect(page.locator("tr.row .fold")).to_have_text(
+        ["both", "pack", "box", "label", "notify", "mail"]
+    )
+
+
+async def test_a_link_to_a_late_task_shows_it(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(LOOP), wait=60)
+    await page.goto(f"/executions/{id_}?run=601")
+    await expect(page.locator("tr.details")).to_contain_text("count run 601")
+    await expect(page.get_by_role("button", name="100 more tasks")).to_be_visible()
+
+
+async def test_the_error_leads_to_its_task(server: Server, page: Page) -> None:
+    id_ = await server.start(await server.deploy(FIXABLE), wait=20)
+    await page.goto(f"/executions/{id_}?tab=data")
+    error = page.get_by_role("region", name="Error")
+    await expect(error).to_contain_text("Refused 409")
+    await expect(error).to_contain_text("not today")
+    await error.get_by_role("link", name="/do/1/refuse").click()
+    await expect(page.locator("tr.details")).to_contain_text("/do/1/refuse")

@@ -1,6 +1,7 @@
 """Keyboard, colours, contrast and small screens."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -125,6 +126,16 @@ async def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Ser
             await expect(page.locator("main h1")).to_be_visible()
             wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             assert await page.evaluate(wide) <= 0, path
+
+
+async def test_times_are_in_the_zone_of_the_browser(browser: Browser, server: Server) -> None:
+    id_ = await server.start(await server.deploy(REFUSE), wait=20)
+    first = (await server.call("GET", f"/executions/{id_}/events"))["items"][0]["time"]
+    tokyo = datetime.fromisoformat(first) + timedelta(hours=9)
+    async with visitor(browser, Watched(server.url), timezone_id="Asia/Tokyo") as page:
+        await page.goto(f"/executions/{id_}?tab=events&at=1")
+        await expect(page.locator(".event[aria-selected=true]")).to_contain_text(f"{tokyo:%H:%M:%S}")
+        await expect(page.locator(".event").first.get_by_title(first)).to_be_visible()
 
 
 async def test_every_view_has_a_title_and_one_heading(page: Page) -> None:

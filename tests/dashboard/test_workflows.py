@@ -30,6 +30,14 @@ do:
       with: {amount: 1}
 """
 
+WIDE = """\
+document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
+do:
+  - all:
+      fork:
+        branches:
+"""
+
 
 async def test_workflows_are_listed_and_found_by_name(server: Server, page: Page) -> None:
     workflow = await server.deploy(FORM)
@@ -135,6 +143,18 @@ async def test_the_diagram_has_an_element_a_task(server: Server, page: Page) -> 
     diagram = page.get_by_role("region", name="Diagram")
     await expect(diagram.locator("[data-pointer='/do/0/first']")).to_be_visible()
     await expect(diagram.locator("[data-pointer='/do/1/nap']")).to_be_visible()
+
+
+async def test_a_wide_diagram_can_be_read_and_shown_as_a_whole(server: Server, page: Page) -> None:
+    branches = "".join(f"          - b{number}: {{set: {{n: {number}}}}}\n" for number in range(16))
+    workflow = await server.deploy(WIDE + branches)
+    await page.goto(f"/workflows/{workflow}?tab=diagram")
+    diagram = page.get_by_role("region", name="Diagram")
+    scale = "svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"
+    assert await diagram.locator("svg").evaluate(scale) >= 0.69
+    assert await diagram.evaluate("box => box.scrollWidth > box.clientWidth && box.scrollLeft > 0")
+    await page.get_by_role("button", name="Whole diagram").click()
+    assert await diagram.evaluate("box => box.scrollWidth <= box.clientWidth")
 
 
 async def test_an_answer_that_is_no_diagram_is_refused(server: Server, page: Page, watched) -> None:

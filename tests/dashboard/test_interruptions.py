@@ -1,0 +1,67 @@
+"""What a page shows while the API is away, after its session has ended, and when what it shows is deleted."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+from tests.dashboard.conftest import SLEEP, Watched, running, visitor
+from tests.dashboard.test_events import paid
+from tests.dashboard.test_login import create_key
+
+AWAY = ("net::ERR_",)
+"""What the console says of requests that get no answer."""
+
+
+@pytest.mark.timeout(300)  # starts the program twice
+async def test_pages_go_on_after_the_server_was_away(browser: Browser, tmp_path: Path) -> None:
+    async with AsyncExitStack() as pages:
+        async with running(tmp_path) as server:
+            id_ = await server.start(await server.deploy(SLEEP))
+            await server.reach(id_, "waiting")
+            watched = Watched(server.url, allowed=AWAY)
+            page, events = [await pages.enter_async_context(visitor(browser, watched)) for _ in range(2)]
+            await page.goto(f"/executions/{id_}?tab=events")
+            await expect(page.locator(".facts .live")).to_be_visible()
+            await events.goto("/events")
+            await expect(events.get_by_text("No events yet")).to_be_visible()
+        for each in (page, events):
+            await expect(each.get_by_role("alert")).to_contain_text("The API does not answer")
+            await expect(each.locator(".live")).to_have_count(0)
+        async with running(tmp_path, port=server.url.rpartition(":")[2]) as again:
+            for each in (page, events):
+                await expect(each.locator(".live")).to_be_visible()
+                await expect(each.get_by_role("alert")).to_have_count(0)
+            await again.call("POST", f"/executions/{id_}/cancel?wait=20")
+            await expect(page.locator(".head .status")).to_have_text("cancelled")
+            await expect(page.locator(".event[aria-selected=true]")).to_contain_text("workflow.cancelled")
+            await again.call("POST", "/events", json=paid("after.restart", "A-1"))
+            await expect(events.locator("tbody tr.row")).to_contain_text("after.restart")
+            await pages.aclose()  # before the server ends
+
+
+async def test_a_session_that_ended_and_an_execution_that_is_deleted(
+    browser: Browser, tmp_path: Path
+) -> None:
+    retention = {"UNSPOOL_RETENTION": "1s", "UNSPOOL_RETENTION_INTERVAL": "1"}
+    async with running(tmp_path, UNSPOOL_AUTH="on", **retention) as server:
+        admin = await create_key(tmp_path, "admin")
+        server.session.headers["Authorization"] = f"Bearer {admin}"
+        id_ = await server.start(await server.deploy(SLEEP))
+        await server.reach(id_, "waiting")
+        async with visitor(browser, Watched(server.url, allowed=("401", "404"))) as page:
+            await page.goto(f"/executions/{id_}")
+            field = page.get_by_label("API key or JWT")
+            for _ in range(2):
+                await field.fill(admin)
+                await page.keyboard.press("Enter")
+                await expect(page.locator(".head .status")).to_have_text("waiting")
+                await page.context.clear_cookies()
+                await expect(field).to_be_visible()
+            await field.fill(admin)
+            await page.keyboard.press("Enter")
+            await expect(page.locator("tr.row")).to_have_count(2)
+            await server.call("POST", f"/executions/{id_}/cancel?wait=20")
+            await expect(page.get_by_text("There is no such execution")).to_be_visible()
+            await page.get_by_role("link", name="Show all executions").click()
+            await expect(page.get_by_text("No executions yet")).to_be_visible()
