@@ -74,7 +74,11 @@ async def test_an_event_is_published(page: Page) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("JSON")
     await form.get_by_label("Data, as JSON").fill('{"order": 7}')
     await form.get_by_role("button", name="Publish").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Do not publish").click()
+    await expect(dialog).to_have_count(0)
+    await form.get_by_role("button", name="Publish").click()
+    await dialog.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.locator("tbody tr.row", has_text=type_)).to_contain_text('{"order":7}')
 
 

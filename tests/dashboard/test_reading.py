@@ -118,10 +118,13 @@ async def test_the_colours_can_be_chosen_and_stay(browser: Browser, server: Serv
 async def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -> None:
     id_ = await server.start(await server.deploy(SLEEP), input={"name": "x" * 300})
     await server.reach(id_, "waiting")
-    tabs = [f"/executions/{id_}?tab={tab}&run=1" for tab in ("tasks", "timeline", "events", "state", "data")]
+    tabs = ("tasks", "diagram", "timeline", "events", "state", "data")
+    shown = [f"/executions/{id_}?tab={tab}&run=1" for tab in tabs]
+    workflow = await server.deploy(NESTED)
+    shown += [f"/workflows/{workflow}?tab={tab}" for tab in ("overview", "diagram", "source", "start")]
     async with visitor(browser, Watched(server.url)) as page:
-        await page.set_viewport_size({"width": 390, "height": 800})
-        for path in (*VIEWS, *tabs):
+        await page.set_viewport_size({"width": 360, "height": 760})
+        for path in (*VIEWS, *shown):
             await page.goto(path)
             await expect(page.locator("main h1")).to_be_visible()
             wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -10,10 +10,10 @@ let last = 0;
 
 /**
  * Asks before something happens. Resolves to null if the user does not agree, else to `{reason}`, which is empty
- * unless the question asks for a reason and gets one.
+ * unless the question asks for a reason and gets one. `refusal` is the button that does nothing.
  */
-export function confirm({ title, body, action, danger = false, asksReason = false }) {
-  return new Promise((answer) => (question.value = { title, body, action, danger, asksReason, answer }));
+export function confirm({ title, body, action, refusal = "Keep as it is", danger = false, asksReason = false }) {
+  return new Promise((answer) => (question.value = { title, body, action, refusal, danger, asksReason, answer }));
 }
 
 /** Shows a short message. */
@@ -62,7 +62,7 @@ function Question() {
       ${asked.asksReason && html`<label class="label">Reason <span class="note">Optional; it is kept in the history.</span>
         <input class="field" maxlength="500" ref=${reason} /></label>`}
       <div class="choices">
-        <button type="button" class="button" autofocus onClick=${() => answer(null)}>Keep as it is</button>
+        <button type="button" class="button" autofocus onClick=${() => answer(null)}>${asked.refusal}</button>
         <button class=${`button first ${asked.danger ? "danger" : ""}`}>${asked.action}</button>
       </div>
     </form>

@@ -20,6 +20,7 @@ export function PublishForm() {
         title: `Publish ${published.type}?`,
         body: "Every execution that listens for it gets it, and schedules that it matches start executions. It cannot be taken back.",
         action: "Publish",
+        refusal: "Do not publish",
       });
       if (!agreed) return;
       const headers = { "Content-Type": "application/cloudevents+json" };

@@ -15,12 +15,13 @@ const PAGE = 200;
 
 export function TaskList({ execution, history, at }) {
   const [shown, setShown] = useState(PAGE);
+  const travelled = at < history.events.at(-1)?.seq;
   const runs = asTree(runsAt(history.events, at));
-  if (!runs.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
+  if (!runs.length) return html`<section class="card"><${Empty} title=${execution.endedAt && !travelled ? "No task has begun" : "No task has begun yet"} /></section>`;
   const open = query.value.get("run");
   const listed = Math.max(shown, 1 + runs.findIndex(({ run }) => run === open));
   // An execution that has ended, and one at an earlier event, has no time that runs.
-  const over = execution.endedAt || at < history.events.at(-1).seq;
+  const over = execution.endedAt || travelled;
   const end = over ? Date.parse(history.events[at - 1].time) : null;
   return html`<section class="card" aria-label="Tasks">
       <table class="table tasks">

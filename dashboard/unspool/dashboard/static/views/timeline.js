@@ -31,9 +31,9 @@ function useTimeline(id, at, limit) {
 export function Timeline({ execution, history, at }) {
   const [limit, setLimit] = useState(PAGE);
   const { data, error } = useTimeline(execution.id, at, limit);
-  if (!data) return html`<${Failure} error=${error} />`;
-  if (!data.items.length) return html`<section class="card"><${Empty} title="No task has begun yet" /></section>`;
   const travelled = at < history.events.length;
+  if (!data) return html`<${Failure} error=${error} />`;
+  if (!data.items.length) return html`<section class="card"><${Empty} title=${execution.endedAt && !travelled ? "No task has begun" : "No task has begun yet"} /></section>`;
   const from = Date.parse(data.start);
   const end = travelled || data.end ? Date.parse(data.time) : now.value;
   const scale = { from, end: Math.max(end, from + STEPS) };
