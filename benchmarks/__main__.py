@@ -120,7 +120,7 @@ def measure_all(scale: int) -> dict[str, Callable[[], Awaitable[Figures]]]:
                     500 // scale,
                 ),
                 ("events matched", events.matched_in_a_second, 10_000 // scale),
-                ("event for 10 000", events.for_everyone, 10_000),
+                ("event for 10 000", events.for_all, 10_000),
             )
             for store, place in (("redis", _redis), ("sqlite", _sqlite))
         },

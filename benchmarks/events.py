@@ -149,7 +149,7 @@ async def matched_in_a_second(place: Place, listeners: int) -> Figures:
     return {"events/s": listeners / elapsed, "cpu us/event": used / listeners * 1e6}
 
 
-async def for_everyone(place: Place, listeners: int) -> Figures:
+async def for_all(place: Place, listeners: int) -> Figures:
     """Measures one event that all executions listen for. Each must get it once."""
     with place() as (url, _):
         async with processes.opened(url) as store:

@@ -54,7 +54,7 @@ async def test_an_event_tells_who_accepted_it_and_who_nearly_did(server: Server,
     await expect(page.get_by_role("heading", level=1)).to_have_text(second)
 
 
-async def test_an_event_that_nobody_wants_says_so(server: Server, page: Page) -> None:
+async def test_an_event_without_listeners_says_so(server: Server, page: Page) -> None:
     type_ = f"lost.{uuid4().hex}"
     await server.call("POST", "/events", json=paid(type_, "A-1"))
     await page.goto(f"/events?type={type_}")
