@@ -6,7 +6,7 @@ _VARIABLE = re.compile(
     r"(?P<id>\b0[01][0-9A-HJKMNP-TV-Z]{24}\b)"
     r"|(?P<key>usk_[0-9a-f]{16}_[\w-]+…?)"
     r"|(?P<keyid>\b[0-9a-f]{16}\b)"
-    r"|(?P<letter>\b\d+-\d{13}-\d+)"
+    r"|(?P<letter>\b(?:\d+-)?\d{13}-\d+)"
     r"|(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"
     r"|(?P<clock>\b\d\d:\d\d:\d\d(?:\.\d+)?)"
     r"|(?P<seconds>\b\d+\.\d+ ?s\b)"
@@ -16,7 +16,7 @@ _PATTERNS = {
     "id": r"[0-9A-HJKMNP-TV-Z]{26}",
     "key": r"usk_[0-9a-f]{16}_[\w-]+",
     "keyid": r"[0-9a-f]{16}",
-    "letter": r"\d+-\d{13}-\d+",
+    "letter": r"(?:\d+-)?\d{13}-\d+",
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
     "clock": r"\d\d:\d\d:\d\d(?:[.,]\d+)?",
     "seconds": r"\d+\.\d+ ?s",
