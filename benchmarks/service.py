@@ -4,6 +4,7 @@ The executor returns the body of a `call: http` immediately: the engine is measu
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import TaskRequest
 from unspool.eventstore.settings import from_environment
-from unspool.executor.outcome import Completed, Outcome
+from unspool.executor.outcome import Completed, FetchedText, Outcome
 from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
@@ -37,6 +38,13 @@ async def echo(request: TaskRequest, _: TaskContext) -> Outcome:
     return Completed(request.arguments.get("body"))
 
 
+async def schema(request: TaskRequest, _: TaskContext) -> Outcome:
+    """Fetches a schema of 100 KB, another one for each address."""
+    return FetchedText(
+        json.dumps({"type": "object", "$comment": request.arguments["endpoint"]["uri"] * 4_000})
+    )
+
+
 def service(
     role: str, store: EventStore, metrics: MetricSet | None
 ) -> WorkerService | ExecutorService | TimerService | RetentionService:
@@ -48,7 +56,9 @@ def service(
     if role == "executor":
         of_executor = from_environment(ExecutorSettings, os.environ)
         counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"}, 50)
-        return ExecutorService(store, {"http": echo}, of_executor, name, SystemClock(), metrics=counted)
+        return ExecutorService(
+            store, {"http": echo, "resource": schema}, of_executor, name, SystemClock(), metrics=counted
+        )
     if role == "retention":
         of_retention = from_environment(RetentionSettings, os.environ)
         return RetentionService(store, of_retention, payloads=payloads_of(os.environ))

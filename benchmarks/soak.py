@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak [--executions N] [--sqlite] [--retention TIME]`: whether a store stays flat.
+"""`python -m benchmarks.soak [--executions N] [--sqlite] [--texts]`: whether a store stays flat.
 
 Starts many short executions, which are deleted a few seconds after their end, and prints the size of the
 store over time: it follows the rate, because that decides how many executions are kept. At the end all are
@@ -30,6 +30,10 @@ _BATCHES_UNDER_WAY: Final = 8
 _SAMPLES: Final = 40
 _MOST_LEFT: Final = 2.0
 """Megabytes that a store may keep of its work: empty queues, buffers, counters."""
+
+
+_NEVER: Final = 1 << 52
+"""Milliseconds since 1970: all texts are due before it."""
 
 
 class Size(NamedTuple):
@@ -76,12 +80,16 @@ def sqlite_store() -> Iterator[tuple[str, Measure]]:
 
 
 async def run_executions(store: EventStore, ref: WorkflowRef, count: int, measure: Measure) -> float:
-    """Runs executions, some batches at once; prints the size of the store over time; returns the rate."""
+    """Runs executions, some batches at once; prints the size of the store over time; returns the rate.
+
+    The executions of a batch have the address of a schema in their input, another one for each batch.
+    """
     waiting: list[ExecutionKey] = []
     began = time.monotonic()
     every = max(1, count // _BATCH // _SAMPLES)
     for number in range(1, count // _BATCH + 1):
-        waiting.append((await driver.start_many(store, ref, _BATCH, {"order": "x" * 200}))[-1])
+        input_ = {"order": "x" * 200, "schema": f"http://bench/{number:012d}"}
+        waiting.append((await driver.start_many(store, ref, _BATCH, input_))[-1])
         if len(waiting) > _BATCHES_UNDER_WAY:
             await _ended(store, waiting.pop(0))
         if number % every == 0:
@@ -106,10 +114,10 @@ def is_flat(before: Size, after: Size) -> bool:
     return after.used - before.used <= _MOST_LEFT
 
 
-async def soak(url: str, measure: Measure, executions: int, retention: str) -> bool:
+async def soak(url: str, measure: Measure, executions: int, retention: str, definition: str) -> bool:
     """Runs executions on a store; returns whether it is flat."""
     async with processes.opened(url) as store:
-        ref = await driver.deploy(store, workloads.sequence(1))
+        ref = await driver.deploy(store, definition)
         settings = {"UNSPOOL_RETENTION": retention, "UNSPOOL_RETENTION_INTERVAL": "1"}
         with processes.services(url, *ROLES, **settings):
             await processes.wait_for_startup()
@@ -122,7 +130,7 @@ async def soak(url: str, measure: Measure, executions: int, retention: str) -> b
 
 async def _after_all_are_deleted(store: EventStore, measure: Measure) -> Size:
     began = time.monotonic()
-    while await store.ended_before(await store.now(), 1):
+    while await store.ended_before(await store.now(), 1) or await store.texts_before(_NEVER, 1):
         await asyncio.sleep(1.0)
     size = await measure()
     print(f"all deleted {time.monotonic() - began:.0f} s later: {size.megabytes:.1f} MB  {size.detail}")
@@ -135,9 +143,11 @@ def main() -> int:
     parser.add_argument("--executions", type=int, metavar="N", default=DEFAULT_EXECUTIONS)
     parser.add_argument("--sqlite", action="store_true", help="a SQLite file instead of Redis")
     parser.add_argument("--retention", default="5s", help="how long executions are kept (UNSPOOL_RETENTION)")
+    parser.add_argument("--texts", action="store_true", help="each batch fetches a schema of 100 KB")
     options = parser.parse_args()
+    definition = workloads.with_schema() if options.texts else workloads.sequence(1)
     with (sqlite_store if options.sqlite else redis_store)() as (url, measure):
-        flat = asyncio.run(soak(url, measure, options.executions, options.retention))
+        flat = asyncio.run(soak(url, measure, options.executions, options.retention, definition))
     return int(not flat)
 
 

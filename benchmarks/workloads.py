@@ -10,6 +10,12 @@ def sequence(steps: int) -> str:
     return HEAD.format(name=f"sequence-{steps}") + "do:\n" + tasks
 
 
+def with_schema() -> str:
+    """Returns a definition whose one executor task has an external schema, at an address from the input."""
+    schema = "{schema: {resource: {endpoint: {uri: '${ .schema }'}}}}"
+    return HEAD.format(name="with-schema") + f"do:\n  - step: {{input: {schema}, {CALL[1:]}\n"
+
+
 def fan_out(width: int) -> str:
     """Returns a definition with `width` executor tasks in parallel."""
     branches = "".join(f"        - branch{number}: {CALL}\n" for number in range(width))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
+from unspool.eventstore.archives import read_archive
 from unspool.eventstore.built_in import schedule_key
 from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.ids import derived_id
@@ -346,6 +348,37 @@ async def test_a_schedule_has_a_short_history(store, jq):
     assert history[-1].seq == state.version > 1500
     assert len(history) < 600
     assert history[0].seq > 1000
+
+
+async def test_what_is_deleted_of_a_history_is_archived(store, jq, tmp_path):
+    """The files and the stored history have all events of the schedule."""
+    async with running(store, jq, archive=str(tmp_path / "archive")):
+        await deployed(store, "{every: {milliseconds: 4}}")
+
+        async def many() -> bool:
+            return (await state_of(store)).version > 700
+
+        await until(many, "too few occurrences", 120)
+        await pause(store)
+    files = sorted((tmp_path / "archive" / TENANT / "schedules" / "shop.report").iterdir())
+    assert len(files) >= 2
+    archived = [json.loads(line) for file in files for line in read_archive(file.read_bytes()).lines]
+    seqs = [event["seq"] for event in archived] + [event.seq for event in await store.history(KEY)]
+    assert seqs == [*range(1, len(seqs) + 1)]
+    assert archived[0]["type"] == "schedule.deployed"
+
+
+async def test_a_history_that_cannot_be_archived_is_not_shortened(store, jq, tmp_path, caplog):
+    (tmp_path / "archive").write_text("a file")
+    async with running(store, jq, archive=str(tmp_path / "archive")):
+        await deployed(store, "{every: {milliseconds: 4}}")
+
+        async def failed() -> bool:
+            return "cannot be archived" in caplog.text
+
+        await until(failed, "nothing was to be archived", 120)
+        await pause(store)
+    assert (await store.history(KEY))[0].seq == 1
 
 
 async def test_schedules_of_tenants_are_separate(store, jq):

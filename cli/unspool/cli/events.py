@@ -3,9 +3,10 @@
 import click
 
 from unspool.cli.exits import CommandError
+from unspool.cli.exports import read_events
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, parse_json, read_file, target_options
-from unspool.cli.output import print_json, say
+from unspool.cli.output import print_json, print_line, say
 from unspool.cli.targets.opening import opened_target
 from unspool.definitions.cloud_events import problems_of
 from unspool.definitions.json_value import Json
@@ -13,7 +14,7 @@ from unspool.definitions.json_value import Json
 
 @click.group(epilog=example("unspool events publish paid.json"))
 def events() -> None:
-    """Publish events to the workflows that listen for them."""
+    """Publish events to the workflows that listen for them; read archived ones."""
 
 
 @events.command(
@@ -47,6 +48,15 @@ async def publish(file: str, place: Place, as_json: bool) -> None:
             f"unspool: {_counted(duplicates)} not published again:"
             " an event with the same source and id was published before"
         )
+
+
+@events.command("read", epilog=example("unspool events read archive/default/events/2026-11-29/*.jsonl.gz"))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+def read(files: tuple[str, ...]) -> None:
+    """Print the events of archived files, one a line, as they were published."""
+    for file in files:
+        for event in read_events(file):
+            print_line(event)
 
 
 def _counted(number: int) -> str:

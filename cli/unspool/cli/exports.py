@@ -23,6 +23,7 @@ from unspool.eventstore.encryption.payloads import payloads_of
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
+from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord, WorkflowRef
 from unspool.eventstore.texts import Texts
 from unspool.worker.resource_cache import fetched_in
@@ -83,8 +84,12 @@ def is_file_name(source: str) -> bool:
     return source.endswith((".jsonl", SUFFIX)) or os.sep in source or Path(source).is_file()
 
 
-def read_export(path: str) -> History:
+def read_export(path: str, *, part: bool = False) -> History:
     """Reads a file that `write_export` wrote, an archived history, or a file with events only.
+
+    Args:
+        path: the file.
+        part: whether the history may begin later, as the archived parts of schedules do.
 
     Raises:
         CommandError: the file has another form, or is damaged.
@@ -99,7 +104,8 @@ def read_export(path: str) -> History:
     if not parsed:
         raise CommandError(f"{path}: the file has no events")
     events = [_event(value, place) for place, value in parsed]
-    if [event.seq for event in events] != list(range(1, len(events) + 1)):
+    begin = events[0].seq if part else 1
+    if [event.seq for event in events] != list(range(begin, begin + len(events))):
         raise CommandError(f"{path}: the events must be numbered 1, 2, 3 …; some are missing")
     place, first = parsed[0]
     try:
@@ -122,6 +128,23 @@ def read_export(path: str) -> History:
         [payloads.opened_event(key, event) for event in events],
         {sha256: payloads.opened_resource(key.tenant, sha256, text) for sha256, text in texts.items()},
     )
+
+
+def read_events(path: str) -> list[CloudEvent]:
+    """Reads an archived file of published events.
+
+    Raises:
+        CommandError: the file has another form, or is damaged.
+        KeyMissing: its payloads are encrypted with a key that is missing.
+    """
+    payloads = payloads_of(os.environ)
+    lines = [
+        parse_json(line, f"{path}:{number}", _DEEPEST) for number, line in enumerate(_lines(path).lines, 1)
+    ]
+    try:
+        return [payloads.opened_published(str(line["tenant"]), dict(line["event"])) for line in lines]
+    except (TypeError, KeyError):
+        raise CommandError(f"{path}: not an archived file of published events") from None
 
 
 def masked_history(history: History) -> History:

@@ -49,7 +49,7 @@ async def history(source: str, export: str | None, tree: bool, place: Place, as_
     if await asyncio.to_thread(is_file_name, source):
         if export or tree:
             raise click.UsageError("--export and --tree need a stored execution, not a file")
-        print_events([*masked_history(read_export(source)).events], as_json=as_json)
+        print_events([*masked_history(read_export(source, part=True)).events], as_json=as_json)
     elif export:
         await _export(place, source, export)
     else:

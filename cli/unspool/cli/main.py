@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "executions": Entry("executions:executions", "List, show and operate executions."),
     "history": Entry("history:history", "Show the history of an execution, event by event."),
     "replay": Entry("replay:replay", "Rebuild states from histories; verify histories."),
-    "events": Entry("events:events", "Publish events."),
+    "events": Entry("events:events", "Publish events; read archived ones."),
     "schedules": Entry("schedules:schedules", "List, pause and resume schedules; show their histories."),
     "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
     "keys": Entry("keys:keys", "Create, list and revoke keys for the HTTP API."),

@@ -159,6 +159,7 @@ class Node:
             metrics=metrics,
             health=health,
             traceparent_of=None if self._traces is None else self._traces.traceparent,
+            payloads=payloads_of(self._environment),
         )
         return worker if spans is None else Together(worker, spans)
 

@@ -5,7 +5,8 @@ index knew of it, and the text of its definition. The last line has only the mem
 events, the texts of external resources by their hashes, and the SHA-256 of the bytes of all lines before it.
 
 Files are at `TENANT/YYYY-MM-DD/ID.HHMMSSmmm.jsonl.gz`, with the day and time (UTC) of the execution's end.
-A dead letter has a file of its own, with one JSON document.
+The oldest events of a schedule are in files of the same form. So are published events, which have a line
+each with `position` and `event`. A dead letter has a file of its own, with one JSON document.
 """
 
 import gzip
@@ -21,12 +22,14 @@ from typing import BinaryIO, Final, NamedTuple, Self
 import orjson
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.built_in import workflow_of_schedule
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import ExecutionRecord
+from unspool.eventstore.published_events import PublishedEvent
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 
 FORMAT: Final = 1
 SUFFIX: Final = ".jsonl.gz"
@@ -93,6 +96,30 @@ class ArchiveFile:
         _sync_directory(self._path.parent)
 
 
+def schedule_path(directory: Path, key: ExecutionKey, first: int) -> Path:
+    """The file of a schedule's events from a number on: `TENANT/schedules/NAMESPACE.NAME/NUMBER.jsonl.gz`."""
+    return directory / key.tenant / "schedules" / workflow_of_schedule(key) / f"{first:012d}{SUFFIX}"
+
+
+def events_path(directory: Path, tenant: str, position: str, time: int) -> Path:
+    """The file of published events: `TENANT/events/YYYY-MM-DD/POSITION.jsonl.gz`, with the first position."""
+    day = datetime.fromtimestamp(time / 1000, UTC)
+    return directory / tenant / "events" / f"{day:%Y-%m-%d}" / f"{position}{SUFFIX}"
+
+
+def write_events(path: Path, tenant: str, events: Sequence[PublishedEvent]) -> int:
+    """Writes published events, readable only by their owner; replaces a file that is there.
+
+    It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`. Returns
+    the size of the events in bytes.
+    """
+    lines = ({"tenant": tenant, "position": each.position, "event": each.event} for each in events)
+    body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    end = {"events": len(events), "resources": {}, "sha256": hashlib.sha256(body).hexdigest()}
+    _write_whole(path, body + orjson.dumps({"end": end}) + b"\n")
+    return len(body)
+
+
 def dead_letter_path(directory: Path, letter: DeadLetter) -> Path:
     """The file of a dead letter: `TENANT/dead-letters/YYYY-MM-DD/ID.json.gz`, with the day of its failure."""
     day = datetime.fromtimestamp(letter.moved_at / 1000, UTC)
@@ -105,11 +132,15 @@ def write_document(path: Path, document: Json) -> None:
 
     It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`.
     """
+    _write_whole(path, orjson.dumps(document) + b"\n")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     _make_directories(path.parent)
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(gzip.compress(orjson.dumps(document) + b"\n", mtime=0))
+            file.write(gzip.compress(content, mtime=0))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -21,6 +21,11 @@ def schedule_key(tenant: str, namespace: str, name: str) -> ExecutionKey:
     return ExecutionKey(tenant, f"{_MARK}schedule.{namespace}.{name}")
 
 
+def workflow_of_schedule(key: ExecutionKey) -> str:
+    """The workflow whose schedule an execution is: `NAMESPACE.NAME`."""
+    return key.id.removeprefix(f"{_MARK}schedule.")
+
+
 def is_built_in(execution: str) -> bool:
     """Whether the id is one of an execution of a built-in program."""
     return execution.startswith(_MARK)

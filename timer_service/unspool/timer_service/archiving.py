@@ -1,4 +1,4 @@
-"""Writes the histories of executions, and dead letters, to files before they are deleted."""
+"""Writes histories of executions, dead letters and published events to files before they are deleted."""
 
 import asyncio
 import tempfile
@@ -9,12 +9,20 @@ from typing import Final, Protocol, TypeVar, TypeVarTuple
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore import port
-from unspool.eventstore.archives import ArchiveFile, archive_path, dead_letter_path, write_document
+from unspool.eventstore.archives import (
+    ArchiveFile,
+    archive_path,
+    dead_letter_path,
+    events_path,
+    write_document,
+    write_events,
+)
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.encryption.payloads import Payloads
 from unspool.eventstore.errors import CorruptHistory, KeyMissing
 from unspool.eventstore.events import Event
+from unspool.eventstore.published_events import EventBatch
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message
 from unspool.eventstore.texts import Texts
 
@@ -87,6 +95,19 @@ class Archive:
             "movedAt": rfc3339(letter.moved_at),
         }
         await self._blocking(write_document, dead_letter_path(self._directory, letter), document)
+
+    async def write_events(self, batch: EventBatch, now: int) -> int:
+        """Writes published events; replaces a file that is there. Returns their size in bytes.
+
+        Raises:
+            ArchiveUnavailable: the file cannot be written.
+        """
+        events = batch.events
+        if self._payloads.encrypts:
+            seal = self._payloads.seal_published
+            events = tuple(each._replace(event=seal(batch.tenant, each.event)) for each in events)
+        path = events_path(self._directory, batch.tenant, events[0].position, now)
+        return await self._blocking(write_events, path, batch.tenant, events)
 
     async def _fill(self, file: ArchiveFile, record: ExecutionRecord) -> None:
         hashes: set[str] = set()

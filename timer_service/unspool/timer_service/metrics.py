@@ -25,6 +25,9 @@ class RetentionMetrics:
     def discarded(self, dead_letters: int) -> None:
         """Dead letters were discarded after their time."""
 
+    def events_archived(self, events: int) -> None:
+        """Published events were written to the archive."""
+
     def texts_deleted(self, texts: int) -> None:
         """Texts of external resources were deleted, because no stored execution can use them."""
 

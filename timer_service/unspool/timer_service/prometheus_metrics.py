@@ -48,6 +48,9 @@ class PrometheusRetentionMetrics(RetentionMetrics):
             "unspool_retention_texts_total",
             "Texts of external resources that were deleted, because no stored execution can use them.",
         )
+        self._events = metrics.counter(
+            "unspool_retention_events_total", "Published events that were written to the archive."
+        )
         self._failing = metrics.gauge(
             "unspool_retention_failing",
             "1 if nothing is deleted now, for example because the archive cannot be written, else 0.",
@@ -72,6 +75,10 @@ class PrometheusRetentionMetrics(RetentionMetrics):
     def discarded(self, dead_letters: int) -> None:
         """See `RetentionMetrics`."""
         self._discarded.inc(dead_letters)
+
+    def events_archived(self, events: int) -> None:
+        """See `RetentionMetrics`."""
+        self._events.inc(events)
 
     def texts_deleted(self, texts: int) -> None:
         """See `RetentionMetrics`."""

@@ -23,6 +23,7 @@ from unspool.eventstore.settings import BadSetting, setting
 from unspool.eventstore.texts import Texts
 from unspool.eventstore.waiting import done_before
 from unspool.timer_service.archiving import Archive, ArchiveUnavailable, NotArchived
+from unspool.timer_service.event_archiving import EventArchive, EventReader
 from unspool.timer_service.metrics import RetentionMetrics
 from unspool.timer_service.retention_rules import (
     DEFAULT_RETENTION,
@@ -69,8 +70,8 @@ class RetentionSettings:
     archive: str = setting(
         "UNSPOOL_ARCHIVE",
         "",
-        "Directory to which histories of executions, and dead letters, are written before they are deleted;"
-        " empty: none",
+        "Directory to which histories of executions, dead letters and published events are written before"
+        " they are deleted; empty: none",
     )
     interval_seconds: float = setting(
         "UNSPOOL_RETENTION_INTERVAL", 60.0, "Seconds between two searches for what can be deleted", least=0.1
@@ -90,6 +91,7 @@ class _Store(
     IdempotencyKeys,
     RateLimits,
     Texts,
+    EventReader,
     port.DeadLetters,
     port.Definitions,
     port.Histories,
@@ -117,6 +119,7 @@ class RetentionService:
         self._rules = retention_rules(settings.rules)
         self._dead_letters = time_of(settings.dead_letters)
         self._archive = Archive(store, Path(settings.archive), payloads) if settings.archive else None
+        self._events = None if self._archive is None else EventArchive(store, self._archive)
         self._seconds = settings.interval_seconds
         self._stopping = asyncio.Event()
 
@@ -158,11 +161,15 @@ class RetentionService:
         rate = Rate(interval=int(self._seconds * 1_000_000))
         if await self._store.reserve_start(_LIMIT, rate, most=0) is None:
             return False
+        if self._events is not None:
+            await self._events.keep()
         if self._dead_letters is not None:
             await self._discard_dead_letters(self._dead_letters)
         if self._rules.shortest is not None:
             await self._delete_executions(self._rules.shortest)
         await self._delete_texts()
+        if self._events is not None:
+            self._metrics.events_archived(await self._events.write_all())
         await self._index_existing()
         return True
 

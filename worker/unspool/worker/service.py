@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.schedules.event_trigger import event_trigger_of
 from unspool.eventstore.clock import Clock, SystemClock
 from unspool.eventstore.consumers import WORKERS, Capacity, Consumer, Load
+from unspool.eventstore.encryption.payloads import PLAIN_PAYLOADS, Payloads
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
@@ -39,6 +41,7 @@ from unspool.worker.plan_cache import MOST, PlanCache
 from unspool.worker.relief import RELIEF_SECONDS, GivenBack, Relief
 from unspool.worker.resolution import Resolution, TraceparentOf
 from unspool.worker.resource_cache import ResourceCache
+from unspool.worker.schedule.archive import ScheduleArchive
 from unspool.worker.schedule.processor import ScheduleProcessor
 from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.settings import WorkerSettings
@@ -75,8 +78,9 @@ class WorkerService:
         health: ServiceHealth | None = None,
         *,
         traceparent_of: TraceparentOf | None = None,
+        payloads: Payloads = PLAIN_PAYLOADS,
     ) -> None:
-        """`traceparent_of`: tells the trace context of an execution, for events; None without traces."""
+        """Takes what tells the trace context of an execution, for events; and what encrypts archives."""
         self._store = store
         self._metrics = metrics = metrics or WorkerMetrics()
         self._health = health or ServiceHealth("worker")
@@ -96,7 +100,8 @@ class WorkerService:
             traceparent_of,
         )
         self._threads = TenantThreads(settings.jq_processes)
-        rules = (schedules or ScheduleSettings()).rules
+        schedules = schedules or ScheduleSettings()
+        archive = ScheduleArchive(Path(schedules.archive), payloads) if schedules.archive else None
         self._execution_processor = ExecutionProcessor(
             store,
             plans,
@@ -107,7 +112,7 @@ class WorkerService:
             ScheduleProcessor(
                 store,
                 self._clock.now,
-                rules,
+                schedules.rules,
                 DefinitionCache(
                     store, lambda text, tenant: event_trigger_of(text, jq.for_tenant(tenant)), MOST
                 ),
@@ -115,6 +120,7 @@ class WorkerService:
                 self._threads,
                 settings.cached_states,
                 metrics,
+                archive=archive,
             ),
             resources,
             metrics=metrics,

@@ -33,6 +33,7 @@ from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.idempotency_keys import IdempotencyKeys
 from unspool.worker.interpreter.decision_builder import with_tenant
 from unspool.worker.metrics import WorkerMetrics
+from unspool.worker.schedule.archive import ScheduleArchive
 from unspool.worker.schedule.builder import EventTriggers
 from unspool.worker.schedule.cache import ScheduleCache
 from unspool.worker.schedule.decide import Decision, decide
@@ -59,10 +60,13 @@ class ScheduleProcessor:
         threads: TenantThreads,
         most: int,
         metrics: WorkerMetrics,
+        *,
+        archive: ScheduleArchive | None,
     ) -> None:
         """Takes the threads for expressions in real jq, and how many states to keep in memory."""
         self._store = store
         self._metrics = metrics
+        self._archive = archive
         self._now = now
         self._rules = rules
         self._triggers = triggers
@@ -160,8 +164,13 @@ class ScheduleProcessor:
         _log_problems(key, decision.events)
         if decision.obsolete_before:
             with suppress(StoreError):  # the next one does it
-                await self._store.trim_history(key, decision.obsolete_before)
+                await self._shorten(key, decision.obsolete_before)
         return outcome
+
+    async def _shorten(self, key: ExecutionKey, before: int) -> None:
+        """Deletes the events before a number, after they are archived."""
+        if self._archive is None or await self._archive.write(self._store, key, before):
+            await self._store.trim_history(key, before)
 
 
 def _deployed_with_events(body: dict[str, Json]) -> set[WorkflowRef]:

@@ -26,6 +26,11 @@ class ScheduleSettings:
         "What an execution gets of the events that start it, if `schedule.read` is absent: 'data', 'envelope'"
         " or 'raw'",
     )
+    archive: str = setting(
+        "UNSPOOL_ARCHIVE",
+        "",
+        "Directory to which the oldest events of schedules are written before they are deleted; empty: none",
+    )
 
     def __post_init__(self) -> None:
         """Raises `BadSetting` for an unknown zone or value."""
