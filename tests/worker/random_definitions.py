@@ -45,8 +45,29 @@ EXTENDED = (
     "try",
     "wait",
 )
-LEAVES = ("call", "emit", "function", "listen", "process", "raise", "set", "sub_workflow", "switch", "wait")
-SCOPES = ("do", "foreach", "fork", "for", "iterations", "try", "try")
+LEAVES = (
+    *("call", "emit", "fetched", "function", "listen", "process", "raise", "schema", "set", "sub_workflow"),
+    *("subscription", "switch", "wait"),
+)
+SCOPES = ("do", "foreach", "fork", "for", "iterations", "messages", "try", "try")
+FUNCTION, NESTED, ARRAY, OBJECT, API = (
+    f"http://texts.test/{name}" for name in ("f.yaml", "n.yaml", "array.json", "object.json", "api.json")
+)
+TEXTS = {
+    FUNCTION: '{do: [{a: {set: {n: "${ .n }"}}}, {b: {wait: {milliseconds: 3}}}]}',
+    NESTED: f'{{call: "{FUNCTION}", with: {{n: 3}}, if: ".n == 1"}}',
+    ARRAY: '{"type": "array"}',
+    OBJECT: '{"type": "object"}',
+    API: "{}",
+}
+"""The texts of the external resources, by address."""
+CONSUMED = (
+    {"amount": 2},
+    {"until": "length > 1"},
+    {"while": "length < 2"},
+    {"amount": 3, "for": {"milliseconds": 30}},
+    {"until": ". == 7", "for": "PT1S"},
+)
 DIRECTIVES = ("continue", "exit", "end")
 MOST_TASKS = 25
 
@@ -115,6 +136,13 @@ class RandomDefinition:
     def _function(self) -> dict[str, Any]:
         return {"call": self._pick(sorted(USE["functions"])), "with": {"n": 1}}
 
+    def _fetched(self) -> dict[str, Any]:
+        return {"call": self._pick((FUNCTION, NESTED)), "with": {"n": 1}}
+
+    def _schema(self) -> dict[str, Any]:
+        schema = {"resource": {"endpoint": self._pick((ARRAY, OBJECT))}}
+        return {"do": [{"a": {"set": self._pick(VALUES), "output": {"schema": schema}}}]}
+
     def _process(self) -> dict[str, Any]:
         shell = {"command": "true", "arguments": [self._pick(VALUES)]}
         return {"run": {"shell": shell, **self._maybe(0.3, **{"await": False})}}
@@ -159,6 +187,11 @@ class RandomDefinition:
             **self._maybe(0.35, correlate={"key": key}),
         }
 
+    def _subscription(self, **members: Any) -> dict[str, Any]:
+        subscription = {"consume": self._pick(CONSUMED), **members}
+        arguments = {"document": {"endpoint": API}, "operation": "o", "subscription": subscription}
+        return {"call": "asyncapi", "with": arguments}
+
     # -- scopes
 
     def _do(self, depth: int) -> dict[str, Any]:
@@ -182,13 +215,18 @@ class RandomDefinition:
         return {"fork": {"compete": self._pick((True, False)), "branches": branches}}
 
     def _foreach(self, depth: int) -> dict[str, Any]:
-        iterator = {
+        return {"listen": {"to": self._strategy()}, "foreach": self._iterator(depth)}
+
+    def _messages(self, depth: int) -> dict[str, Any]:
+        return self._subscription(foreach=self._iterator(depth))
+
+    def _iterator(self, depth: int) -> dict[str, Any]:
+        return {
             "item": "event",
             **self._maybe(0.7, do=self._list(depth)),
             **self._maybe(0.3, output={"as": self._pick(VALUES)}),
             **self._maybe(0.3, export={"as": self._pick(VALUES)}),
         }
-        return {"listen": {"to": self._strategy()}, "foreach": iterator}
 
     def _try(self, depth: int) -> dict[str, Any]:
         catch = {

@@ -4,11 +4,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.worker.random_definitions import RandomDefinition
+from tests.worker.random_definitions import TEXTS, RandomDefinition
 from tests.worker.world import PENDING, World
 
 from unspool.definitions.compile import compile_plan
+from unspool.definitions.errors import communication
 from unspool.eventstore.records import Message, MessageKind, Status
+from unspool.executor.outcome import FetchedText
 from unspool.worker.interpreter import State, evolve, run_changes
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.interpreter.state import Phase, Run, children_by_run
@@ -64,12 +66,15 @@ class RandomExecution:
         steps = [
             each for each in map(self._answer_of, self.world.state.runs.values()) if each is not None
         ] * 3
+        steps += [self._fetch] * (3 * bool(self._fetched()))
         steps += [self._pass_time] * (3 * bool(self.world.timers))
         if self.chance.random() < 0.15:
             steps += [self._operate] * 4
         self.chance.choice([*steps, self._repeat])()
 
     def _answer_of(self, run: Run) -> Any:
+        if run.phase is Phase.CONSUMING and run.request:
+            return lambda: self._deliver(run)
         if run.request:
             return lambda: self._answer(str(run.request))
         if run.phase is Phase.AWAITING:
@@ -85,6 +90,31 @@ class RandomExecution:
             self._send(MessageKind.TASK_FAULTED, run=request, error=error)
         else:
             self._send(MessageKind.TASK_PROGRESSED, run=request, progress=result)
+
+    def _deliver(self, run: Run) -> None:
+        if self.chance.random() < 0.15:
+            self._send(MessageKind.TASK_COMPLETED, run=run.request, output=None)
+            return
+        if self.chance.random() < 0.15:
+            self._send(MessageKind.TASK_FAULTED, run=run.request, error={"type": "x:b", "status": 500})
+            return
+        place = self.chance.choice((run.progress.received, run.progress.received, 0))
+        messages = self.chance.choices(RESULTS, k=self.chance.randint(1, 3))
+        self._send(MessageKind.MESSAGES, run=run.request, place=place, sender="one", messages=messages)
+
+    def _fetched(self) -> list[str]:
+        """The requests for external resources that have no answer."""
+        return [each.request for each in self.world.state.resources.values() if each.sha256 is None]
+
+    def _fetch(self) -> None:
+        wanted = self.chance.choice(self._fetched())
+        request = next(each for each in self.world.requests if each.run == wanted)
+        text = self.chance.choice((TEXTS[request.arguments["endpoint"]["uri"]],) * 9 + ("[",))
+        failed = self.chance.random() < 0.15
+        self.world.reply(request, communication("down") if failed else FetchedText(text))
+        [message] = self.world.inbox
+        self.world.inbox.clear()
+        self._send(message.kind, **message.body)
 
     def _end_child(self, run: Run) -> None:
         how = self.chance.choice((Status.COMPLETED, Status.COMPLETED, Status.FAULTED, Status.CANCELLED, None))
