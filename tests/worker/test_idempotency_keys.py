@@ -32,7 +32,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
-from unspool.worker.interpreter.decide import MAX_WAITING
+from unspool.worker.interpreter.joining import MAX_WAITING
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.replay import verify
 
@@ -337,6 +337,20 @@ async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):
     assert f"execution {id_} has the idempotency key" in error["detail"]
 
 
+async def test_two_executions_that_would_wait_for_each_other_fault(store, jq):
+    """Both run already, and each has the key of the sub-workflow of the other."""
+    left, right = CHILD._replace(name="left"), CHILD._replace(name="right")
+    for ref, other in ((left, right), (right, left)):
+        await deploy_keyed(store, f"do: [{{b: {{{RUN.replace('child', other.name)}}}}}]", ref)
+    keys = IdempotencyKeys(store, jq)
+    found = [await start_keyed(store, keys, {"k": 1}, ref) for ref in (left, right)]
+    async with working(store, jq):
+        for id_, _ in found:
+            assert (await ended(store, key_of(id_))).status is Status.FAULTED
+    details = [(await store.last_event(key_of(id_))).data["error"]["detail"] for id_, _ in found]
+    assert all("has the idempotency key of the sub-workflow, and waits for" in each for each in details)
+
+
 async def test_a_child_that_is_claimed_by_its_parent_and_started_by_another(store, jq):
     """The parent gets the result, although the record of the child does not name it."""
     await deploy(store, f"do: [{{b: {{{RUN}}}}}]")
@@ -384,6 +398,19 @@ def test_those_that_joined_join_again_at_the_end_and_get_the_result(world, pendi
     assert [message.execution for message in answers] == ["p1", "p2"]
     assert answers[0].body == {"run": "3", "child": "c1", "status": "completed", "output": 7}
     assert len(run.history) == run.state.version
+
+
+def test_an_execution_that_this_one_waits_for_cannot_wait_for_it(world, pending):
+    run = world(f"do: [{{a: {{{RUN}}}}}]", lambda _: pending).start(1)
+    child = run.of("child.started")[0].data["child"]
+    run.send(MessageKind.CHILD_JOINED, run="1", child=child, execution="p1")
+    run.outgoing.clear()
+    run.send(MessageKind.JOIN, **joins(2)).send(MessageKind.JOIN, **joins(1))
+    [answer] = run.outgoing
+    assert (answer.message.execution, answer.message.body["status"]) == ("p1", "faulted")
+    assert answer.message.body["error"]["title"] == "Sub-workflow waits for itself"
+    assert [waiting.execution for waiting in run.state.waiting] == ["p2"]
+    assert verify(run.plan, run.execution, run.history) is None
 
 
 def test_too_many_waiting_executions_are_refused(world, pending):

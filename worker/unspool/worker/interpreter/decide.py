@@ -31,8 +31,9 @@ from unspool.worker.interpreter.flow import (
     start,
 )
 from unspool.worker.interpreter.iterating import progress_of
+from unspool.worker.interpreter.joining import join
 from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
-from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Ready, Run, State, Waiting
+from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Ready, Run, State
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
@@ -66,9 +67,6 @@ class Decision(NamedTuple):
 
 _SUBSCRIBE: Final = SubscribeInterpreter()
 _EXTENSIONS: Final = Extensions(INTERPRETERS)
-
-MAX_WAITING: Final = 10_000
-"""The most executions that wait for one that they joined."""
 
 MAX_EVENTS: Final = 500
 """Events after which a decision is cut, so that no commit grows without bound."""
@@ -221,36 +219,6 @@ def _child_joined(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         builder.emit("child.joined", run, {"child": body["child"], "execution": body["execution"]})
 
 
-def _join(builder: DecisionBuilder, body: dict[str, Json]) -> None:
-    state, waiting = builder.state, Waiting(**body)
-    parent = state.parent
-    if parent is not None and waiting == (parent.execution, parent.run, state.execution):
-        return  # it gets the result as the parent
-    if state.status.ended:
-        builder.send(waiting.execution, MessageKind.CHILD_ENDED, _result(state, waiting))
-    elif len(state.waiting) >= MAX_WAITING:
-        builder.send(waiting.execution, MessageKind.CHILD_ENDED, _too_many(builder, waiting))
-    elif waiting not in state.waiting:
-        builder.emit("workflow.joined", None, body)
-
-
-def _result(state: State, waiting: Waiting) -> dict[str, Json]:
-    """The `child.ended` message of an execution that has ended."""
-    result = {"run": waiting.run, "child": waiting.child, "status": state.status.value}
-    if state.status is Status.COMPLETED:
-        result["output"] = state.output
-    if state.status is Status.FAULTED:
-        result["error"] = state.error
-    return result
-
-
-def _too_many(builder: DecisionBuilder, waiting: Waiting) -> dict[str, Json]:
-    detail = f"{MAX_WAITING} executions wait for execution {builder.state.execution} already"
-    error = errors.runtime(detail, title="Too many executions wait").under(builder.error_base)
-    ended = {"run": waiting.run, "child": waiting.child, "status": Status.FAULTED.value}
-    return {**ended, "error": error.to_json()}
-
-
 def _timer_fired(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if body["timer"] not in builder.state.timers:
         return
@@ -386,7 +354,7 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.EVENT: _event,
     MessageKind.MESSAGES: _messages,
     MessageKind.CHILD_JOINED: _child_joined,
-    MessageKind.JOIN: _join,
+    MessageKind.JOIN: join,
     MessageKind.CANCEL: _cancel,
     MessageKind.SUSPEND: _suspend,
     MessageKind.RESUME: _resume,
