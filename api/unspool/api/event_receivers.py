@@ -1,4 +1,4 @@
-"""One published event: who accepted it, and which executions that listen now nearly did.
+"""One published event: the executions that accepted it, and those that listen now and nearly did.
 
 All of it is read only for a request, in a bounded part of the store, so publishing and matching cost no more.
 """

@@ -56,7 +56,7 @@ class EventMethods(Requests):
             await short_pause()
 
     async def published_event(self, id: str) -> Reception:
-        """Returns a published event by its id in the stream, with who accepted it and who nearly did.
+        """Returns an event by its id in the stream, with the executions that accepted it or nearly did.
 
         Raises:
             NotFound: the store does not have it any more.

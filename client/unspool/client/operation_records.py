@@ -110,7 +110,7 @@ class PublishedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """A published event, with who accepted it and who nearly did."""
+    """A published event, with the executions that accepted it or nearly did."""
 
     id: str
     """Its place in the stream of the tenant."""

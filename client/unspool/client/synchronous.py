@@ -200,7 +200,7 @@ class Client:
         return self._loop.iterate(self._client.published_events(type=type, source=source, after=after))
 
     def published_event(self, id: str) -> Reception:
-        """Returns a published event by its id in the stream, with who accepted it and who nearly did."""
+        """Returns an event by its id in the stream, with the executions that accepted it or nearly did."""
         return self._loop.run(self._client.published_event(id))
 
     def schedules(self) -> list[Schedule]:

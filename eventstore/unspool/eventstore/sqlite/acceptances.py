@@ -1,4 +1,4 @@
-"""Which executions accepted which events: the newest of each tenant, for those who ask who heard an event."""
+"""Which executions accepted which events: the newest of each tenant. Requests for an event read them."""
 
 from collections.abc import Sequence
 from typing import Final

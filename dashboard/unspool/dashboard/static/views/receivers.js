@@ -1,4 +1,4 @@
-// One published event: who accepted it, who nearly did and why not, and the event itself.
+// One published event: the executions that accepted it, those that nearly did and why not, and the event itself.
 import { get, path } from "../api.js";
 import { count, workflowName } from "../format.js";
 import { html } from "../html.js";
