@@ -3,9 +3,10 @@
 import asyncio
 import threading
 
+import pytest
 from tests.api.keys import ON, bearer, key_for
 
-from unspool.api.bounded_work import EXPLANATIONS
+from unspool.api.bounded_work import EXPLANATIONS, BoundedWork, TooMuchWork
 from unspool.cli.node import Node
 from unspool.eventstore.opening import open_store
 
@@ -76,3 +77,13 @@ async def test_many_slow_explanations_delay_only_explanations(store_url, running
         assert (await waits)["sentence"]
         assert (await api.get("/executions/it/why", headers=bearer(own)))["sentence"]
     await store.close()
+
+
+async def test_there_is_a_limit_for_a_tenant_and_for_all() -> None:
+    work = BoundedWork("drawings", threads=1, most=2, most_of_tenant=1)
+    with work.place("a"), work.place("b"):
+        for tenant, of_tenant in (("a", True), ("c", False)):
+            with pytest.raises(TooMuchWork, match="drawings") as refused:
+                await work.run_for(tenant, int)
+            assert refused.value.of_tenant is of_tenant
+    assert await work.run_for("a", int, "7") == 7

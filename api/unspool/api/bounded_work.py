@@ -53,6 +53,17 @@ class BoundedWork:
             if not self._by_tenant[tenant]:
                 del self._by_tenant[tenant]
 
+    async def run_for(
+        self,
+        tenant: str,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Calls a function on one of the threads, for a request that has no place yet. Raises as `place`."""
+        with self.place(tenant):
+            return await self.run(function, *args, **kwargs)
+
     async def run(
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
@@ -66,3 +77,6 @@ EXPLANATIONS: Final = BoundedWork("explanations", threads=2, most=32, most_of_te
 
 CHECKS: Final = BoundedWork("checks of definitions", threads=2, most=128, most_of_tenant=64)
 """Definitions that are deployed, checked or shown."""
+
+DRAWINGS: Final = BoundedWork("drawings", threads=2, most=128, most_of_tenant=64)
+"""Diagrams and timelines: a large definition, or a long history, takes seconds."""

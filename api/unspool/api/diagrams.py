@@ -1,12 +1,12 @@
 """Diagrams of definitions and executions as SVG, and the timelines of executions."""
 
-import asyncio
 from base64 import b64encode
 from hashlib import sha256
 from typing import Final
 
 from starlette.responses import Response
 
+from unspool.api.bounded_work import DRAWINGS
 from unspool.api.calls import Call, json_response
 from unspool.api.events import MAX_EVENT_NUMBER, log_of
 from unspool.api.problems import HttpProblem
@@ -45,7 +45,7 @@ async def show_definition(call: Call) -> Response:
     """Returns the diagram of one definition."""
     styled = _styled(call)
     drawn = await _layout(call, await workflow_of(call, call.request.path_params["version"]))
-    return _response(await asyncio.to_thread(svg, drawn, styled=styled), styled=styled)
+    return _response(await DRAWINGS.run_for(call.tenant, svg, drawn, styled=styled), styled=styled)
 
 
 async def show_execution(call: Call) -> Response:
@@ -54,7 +54,7 @@ async def show_execution(call: Call) -> Response:
     record = await call.execution()
     drawn, log = await _layout(call, record.workflow), await log_of(call, record)
     states = task_states(log, [box.key for box in drawn.boxes if box.task is not None])
-    return _response(await asyncio.to_thread(svg, drawn, states, styled=styled), styled=styled)
+    return _response(await DRAWINGS.run_for(call.tenant, svg, drawn, states, styled=styled), styled=styled)
 
 
 async def show_timeline(call: Call) -> Response:
@@ -64,7 +64,7 @@ async def show_timeline(call: Call) -> Response:
     limit = call.integer("limit", minimum=1, maximum=MOST_BARS) or _BARS
     drawn, bars = await _layout(call, record.workflow), Bars(after, limit)
     log = await log_of(call, record, bars)
-    return json_response(await asyncio.to_thread(bars.to_json, log, drawn))
+    return json_response(await DRAWINGS.run_for(call.tenant, bars.to_json, log, drawn))
 
 
 async def show_stylesheet(_call: Call) -> Response:

@@ -1,12 +1,11 @@
 """Definitions: store, list and show them."""
 
-from collections.abc import Callable
 from typing import Final
 
 from starlette.responses import Response
 
 from unspool.api.bodies import media_type, read_body, read_json
-from unspool.api.bounded_work import CHECKS, Parameters, Result
+from unspool.api.bounded_work import CHECKS
 from unspool.api.calls import VERSION, Call, json_response
 from unspool.api.problems import HttpProblem
 from unspool.definitions.json_pointer import within
@@ -62,7 +61,7 @@ async def show(call: Call) -> Response:
         raise HttpProblem(404, _NO_WORKFLOW)
     if _prefers_yaml(call.request.headers.get("accept", "")):
         return Response(definition.text, media_type=YAML[0])
-    return json_response(await _check(call, call.services.engine.document, definition.text))
+    return json_response(await CHECKS.run_for(call.tenant, call.services.engine.document, definition.text))
 
 
 async def findings(call: Call) -> Response:
@@ -73,7 +72,9 @@ async def findings(call: Call) -> Response:
         raise HttpProblem(404, _NO_WORKFLOW)
     registered = await call.store.functions()
     names = {name for each in registered for name in (each.name, f"{each.name}:{each.version}")}
-    found = await _check(call, call.services.engine.findings, definition.text, call.tenant, names)
+    found = await CHECKS.run_for(
+        call.tenant, call.services.engine.findings, definition.text, call.tenant, names
+    )
     return json_response({"items": [{**_problem_json(p), "severity": p.severity.value} for p in found]})
 
 
@@ -88,7 +89,7 @@ async def check_input(call: Call) -> Response:
     if definition is None:
         raise HttpProblem(404, _NO_WORKFLOW)
     engine = call.services.engine
-    found = await _check(call, engine.input_problems, definition.text, body["input"])
+    found = await CHECKS.run_for(call.tenant, engine.input_problems, definition.text, body["input"])
     problems = [(within(each.pointer, _MOST_POINTER), each.message) for each in found]
     return json_response({"problems": [{"pointer": at, "message": message} for at, message in problems]})
 
@@ -120,18 +121,10 @@ async def _submitted(call: Call) -> str:
 
 
 async def _checked(call: Call, text: str) -> WorkflowRef:
-    ref, problems = await _check(call, call.services.engine.check, text, call.tenant)
+    ref, problems = await CHECKS.run_for(call.tenant, call.services.engine.check, text, call.tenant)
     if ref is None or problems:
         raise HttpProblem(422, "the definition is not valid", errors=[_problem_json(p) for p in problems])
     return ref
-
-
-async def _check(
-    call: Call, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
-) -> Result:
-    """Calls a function of the engine where slow definitions delay no other requests."""
-    with CHECKS.place(call.tenant):
-        return await CHECKS.run(function, *args, **kwargs)
 
 
 def _problem_json(problem: Problem) -> dict[str, Json]:

@@ -63,7 +63,8 @@ def error_text(error: Json) -> str:
     status = f" {error['status']}" if "status" in error else ""
     at = f" at {error['instance']}" if error.get("instance") else ""
     detail = error.get("detail") or error.get("title")
-    return f"a {kind} error{status}{at}" + (f" ({short(str(detail))})" if detail else "")
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"{article} {kind} error{status}{at}" + (f" ({short(str(detail))})" if detail else "")
 
 
 def _short_error(error: Json) -> Json:

@@ -35,9 +35,7 @@ def _of_waiting(record: ExecutionRecord, reasons: Sequence[Reason]) -> str:
 
 def _of_ended(record: ExecutionRecord, error: Json) -> str:
     at = "" if record.ended_at is None else f" at {rfc3339(record.ended_at)}"
-    said = f"Execution {record.key.id} of {record.workflow} was {record.status}{at}"
-    if record.status is Status.COMPLETED:
-        said = said.replace(" was completed", " has completed")
-    if record.status is Status.FAULTED:
-        said = said.replace(" was faulted", " has faulted") + f", with {error_text(error)}"
-    return f"{said}; it waits for nothing."
+    verb = "was" if record.status is Status.CANCELLED else "has"
+    cause = f", with {error_text(error)}" if record.status is Status.FAULTED else ""
+    ended = f"{verb} {record.status}{at}{cause}"
+    return f"Execution {record.key.id} of {record.workflow} {ended}; it waits for nothing."
