@@ -293,6 +293,29 @@ def test_a_runaway_does_not_keep_the_interpreter_lock() -> None:
             runaway.result()
 
 
+def test_time_in_which_a_child_cannot_run_does_not_count() -> None:
+    before = children()
+    with JqPool(size=1, seconds=2.0) as pool, ThreadPoolExecutor(1) as threads:
+        pool.run(".", None, {})
+        (child,) = children() - before
+        os.kill(child, signal.SIGSTOP)
+        waiting = threads.submit(pool.run, ". + 1", 1, {})
+        time.sleep(2.5)
+        os.kill(child, signal.SIGCONT)
+        assert waiting.result() == 2
+
+
+def test_a_child_that_does_not_run_again_is_given_up() -> None:
+    before = children()
+    with JqPool(size=1) as pool:
+        pool.run(".", None, {})
+        (child,) = children() - before
+        os.kill(child, signal.SIGSTOP)
+        with pytest.raises(ExpressionError, match="too much time"):
+            pool.run(". + 1", 1, {})
+        assert pool.run(". + 1", 1, {}) == 2
+
+
 def test_close_ends_the_children_and_leaves_nothing() -> None:
     before = children()
     pool = JqPool(size=1)

@@ -42,5 +42,7 @@ class WorkerSettings:
     jq_processes: int = setting(
         "UNSPOOL_JQ_PROCESSES", 4, "Child processes for expressions that need real jq"
     )
-    jq_seconds: float = setting("UNSPOOL_JQ_SECONDS", 1.0, "Seconds an expression may take")
+    jq_seconds: float = setting(
+        "UNSPOOL_JQ_SECONDS", 1.0, "Seconds of processor time that an expression may take"
+    )
     jq_memory_mb: int = setting("UNSPOOL_JQ_MEMORY_MB", 512, "Memory an expression may take, in MiB")

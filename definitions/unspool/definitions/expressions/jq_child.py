@@ -1,6 +1,6 @@
 """The child process that runs real jq. `jq_pool` starts it as a script; it imports nothing of this package.
 
-Arguments: its memory limit in bytes, the time limit of one call in seconds, and the folders that hold the
+Arguments: its memory limit in bytes, the processor time of one call in seconds, and the folders that hold the
 modules `jq` and `orjson`. Requests and answers are frames on stdin and stdout: four bytes of length, then the
 payload. A request is a line of JSON (`op`, `source`, `names`); for `op: run` the JSON of
 `{"v": variables, "d": value}` follows. An answer starts with one of the letters below; after V comes JSON,
@@ -168,16 +168,16 @@ def inexact(digits: str) -> InexactNumber:
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
     """Answers requests until stdin ends.
 
-    The alarm ends this process even if its parent has died. It has no Python handler, which could not run
-    during a call of jq.
+    The alarm ends this process even if its parent has died. It counts processor time: a busy machine must not
+    change what an expression gives. It has no Python handler, which could not run during a call of jq.
     """
     programs = Programs()
     send(answers, READY)
     while len(size := requests.read(4)) == 4:
         request = requests.read(struct.unpack(">I", size)[0])
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         reply = answer(request, programs)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         send(answers, reply)
 
 

@@ -31,7 +31,7 @@ class JqPool:
     """
 
     def __init__(self, size: int = 2, seconds: float = 1.0, memory_bytes: int = 512 * 1024 * 1024) -> None:
-        """Takes the number of children, and the limits of one call in seconds and bytes."""
+        """Takes the number of children, and the limits of one call: seconds of processor time, and bytes."""
         self._seconds = seconds
         self._memory_bytes = memory_bytes
         self._size = size

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import IO, Final
 _SCRIPT: Final = Path(__file__).with_name("jq_child.py")
 _START_SECONDS: Final = 20.0
 """How long a child may take to start on a busy machine."""
+_PATIENCE: Final = 10
+"""How many times longer than its processor time a call may take: on a busy machine a child has to wait."""
 _CALLS_PER_PROCESS: Final = 10_000
 """After these the pool replaces the process, which bounds memory leaks."""
 
@@ -49,9 +52,12 @@ class JqProcess:
         return self._calls >= _CALLS_PER_PROCESS or self._process.poll() is not None
 
     def ask(self, request: bytes, seconds: float) -> bytes:
-        """Returns the answer to a request. Raises `JqProcessEnded`; the process has ended then."""
+        """Returns the answer to a request, which may take so many seconds of processor time.
+
+        Raises `JqProcessEnded`; the process has ended then.
+        """
         self._calls += 1
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * _PATIENCE
         self._send(struct.pack(">I", len(request)) + request, deadline)
         return self._receive(deadline)
 
@@ -95,7 +101,8 @@ class JqProcess:
 
     def _ended(self) -> JqProcessEnded:
         self.end()
-        return JqProcessEnded("too much memory or depth")
+        took_long = self._process.returncode == -signal.SIGPROF
+        return JqProcessEnded("too much time" if took_long else "too much memory or depth")
 
 
 def _pipe_of(stream: IO[bytes] | None) -> int:
