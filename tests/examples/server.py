@@ -28,7 +28,7 @@ class Server:
             return await answer.json()
 
     async def reaches(self, id_: str, status: str) -> Any:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (found := await self.execution(id_))["status"] != status:
                 await asyncio.sleep(0.02)
         return found
@@ -71,7 +71,7 @@ async def running_server(home: Path, files: list[Path], **settings: str) -> Asyn
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             address = (await process.stdout.readline()).decode().strip()
         async with aiohttp.ClientSession(address) as session:
             yield Server(session)

@@ -87,7 +87,7 @@ async def test_a_webhook_copies_one_entity_once_for_each_delivery(
     assert await server.call_webhook("crm", change, "a wrong text") == 401
     for _ in range(3):
         assert await server.call_webhook("crm", change, "a long random text") == 202
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while len(crm.copies.get(("acme", "users"), {})) < 25:
             await asyncio.sleep(0.02)
         while len(await server.executions("data-sync-on-change", "completed")) < 1:

@@ -41,7 +41,7 @@ class Client:
 
     async def until(self, path: str, holds: Callable[[Any], bool]) -> Any:
         """Waits until what is at a path fulfils a condition; returns it."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not holds(found := await self.get(path)):
                 await asyncio.sleep(0.05)
         return found
@@ -119,7 +119,7 @@ async def test_users_are_reminded_once_of_what_is_overdue(workers: Workers, clie
         await client.sent(*told, "Overdue: yesterday")
         await client.until("/todos?overdue=true", lambda todos: todos == [])
         seen = len(await checks(server))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(await checks(server)) < seen + 2:
                 await asyncio.sleep(0.05)
         await client.sent(*told, "Overdue: yesterday")

@@ -170,7 +170,7 @@ def _reminded(shop: Any, reminders: int) -> bool:
 
 async def answer(shop: Any, decision: str, reminders: int) -> None:
     """Sends the decision of a person after this number of reminders."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not _reminded(shop, reminders):
             await asyncio.sleep(0.01)
     async with (
