@@ -214,7 +214,7 @@ def test_threads_share_the_children_and_wait_for_them() -> None:
 
 
 SLOW = "reduce range(30000) as $i (0; . + 1)"
-LONG = "reduce range(700000) as $i (0; . + 1)"
+LONG = "reduce range(2000000) as $i (0; . + 1)"
 
 
 class Callers:
@@ -251,8 +251,9 @@ def test_a_tenant_with_many_slow_expressions_delays_another_by_those_in_flight(s
             callers.call("busy", source)
         callers.call("other", SLOW)
         callers.wait()
-    # While the other tenant's call runs, a call of the busy one may end in each other child.
-    assert callers.ended.index("other") < 2 * size
+    # One child gives its next turn to the other tenant. A second child, which a busy machine may run more
+    # often, ends some calls of the busy tenant meanwhile, but not all of them.
+    assert callers.ended.index("other") < (2 if size == 1 else size + 4)
 
 
 def test_tenants_that_wait_share_the_children() -> None:
