@@ -162,7 +162,7 @@ def _sinks(sinks: Sequence[SinkStatus], now: int) -> Iterator[Finding]:
                 "sinks",
                 True,
                 f"no process sends to the sink {sink.name}; {sink.lag} events wait for it",
-                "start an executor with the setting of the sink",
+                "start an executor with the setting of the sink; for `archive`, a timer service",
             )
         if sink.dropped:
             yield Finding(
