@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 from tests.api.store_contents import everything_in
 
+from unspool.cli.logs import JsonFormatter, PlainFormatter
 from unspool.cli.node import Node
 from unspool.client import AsyncClient, Unavailable
 from unspool.eventstore.clock import SystemClock
@@ -132,8 +134,9 @@ async def broken(request: TaskRequest, _: TaskContext) -> Outcome:
 
 async def test_nothing_in_the_store_has_a_payload(
     url: str, environment: dict[str, str], word: str, server: str, running_api: Any, tmp_path: Any,
-    redis_server: Any,
+    redis_server: Any, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
+    caplog.set_level(logging.DEBUG)
     store = await open_store(url, environment)
     async with running_api(store) as api:
         for text in (MAIN, CHILD, BROKEN, SCHEDULED):
@@ -170,6 +173,11 @@ async def test_nothing_in_the_store_has_a_payload(
     assert word.encode() not in document
     assert word.encode() not in everything_in(url, tmp_path)
     await store.close()
+
+    actions = {getattr(record, "action", "") for record in caplog.records}
+    assert actions >= {"task_failed", "dead_letter_expired"}
+    for formatter in (JsonFormatter(), PlainFormatter()):
+        assert word not in "\n".join(map(formatter.format, caplog.records))
 
 
 async def ended(api: Any, workflow: str) -> None:

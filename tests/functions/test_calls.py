@@ -385,4 +385,4 @@ async def test_secrets_are_masked_in_results_errors_and_logs(served, caplog, mon
         assert "***" in shown
         assert "sesame" not in shown
     assert "sesame" not in caplog.text
-    assert "ValueError: ***" in caplog.text
+    assert caplog.text.rstrip().endswith("ValueError")

@@ -3,13 +3,19 @@
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from unspool.cli.terminal import is_terminal, printable
 from unspool.eventstore.monitoring.trace_context import trace_ids
 from unspool.eventstore.settings import BadSetting
+from unspool.eventstore.tracebacks import traceback_without_messages
+
+_ExcInfo: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -35,7 +41,15 @@ def start_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-class JsonFormatter(logging.Formatter):
+class ServiceFormatter(logging.Formatter):
+    """Formats exceptions without their messages, which can quote data of a workflow."""
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - the name of the base class
+        """Returns the traceback."""
+        return "" if ei[1] is None else traceback_without_messages(ei[1])
+
+
+class JsonFormatter(ServiceFormatter):
     """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -52,7 +66,7 @@ class JsonFormatter(logging.Formatter):
         return printable(orjson.dumps(members, default=str).decode())
 
 
-class PlainFormatter(logging.Formatter):
+class PlainFormatter(ServiceFormatter):
     """Formats a record as a line of text."""
 
     def format(self, record: logging.LogRecord) -> str:

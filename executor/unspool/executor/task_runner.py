@@ -133,8 +133,8 @@ class TaskRunner:
                 failures += 1
                 self._metrics.handler_failed(request.kind)
                 log.warning(
-                    "the handler of a task failed: %r",
-                    error,
+                    "the handler of a task failed",
+                    exc_info=error,
                     extra={"action": "task_failed", "execution": request.execution, "task": request.task},
                 )
                 if failures == MAX_FAILURES:

@@ -198,10 +198,9 @@ class RetentionService:
                 if await self._store.discard(letter.tenant, letter.id):
                     self._metrics.discarded(1)
                     log.warning(
-                        "discarded the dead letter %s of execution %s: %s",
+                        "discarded the dead letter %s of execution %s",  # its error may quote data
                         letter.id,
                         letter.body.execution,
-                        letter.error,
                         extra={"action": "dead_letter_expired", "execution": letter.body.execution},
                     )
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import AsyncExitStack
@@ -17,6 +16,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.definitions.spelling import shown
 from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.tracebacks import traceback_without_messages
 from unspool.executor.functions.task_kind import Run
 from unspool.executor.functions.threads import FunctionThreads
 from unspool.executor.functions.validation import require
@@ -130,12 +130,14 @@ class PythonFunction:
                 return self._defect(request, error)
 
     def _defect(self, request: TaskRequest, error: BaseException) -> Faulted:
-        """The outcome of an exception that is no error for the workflow. Only the log has its traceback."""
-        trace = "".join(traceback.format_exception(error))
+        """The outcome of an exception that is no error for the workflow. Only the log has its traceback.
+
+        The error has its message: it may quote data of the workflow, which views mask.
+        """
         log.error(
             "the function %s failed: %s",
             self.identity,
-            masked(trace, ()),
+            masked(traceback_without_messages(error), ()),
             extra={"action": "function_failed", "execution": request.execution, "task": request.task},
         )
         kind = type(error)

@@ -220,8 +220,7 @@ def _log_problems(key: ExecutionKey, events: Sequence[Event]) -> None:
             )
         elif event.type == "occurrence.failed":
             log.warning(
-                "a schedule could not start an execution: %s",
-                event.data["cause"],
+                "a schedule could not start an execution; its history says why",  # the cause may quote data
                 extra={"action": "schedule_failed", "execution": key.id, "trigger": event.task},
             )
     dropped = [event.data["events"] for event in events if event.type == "correlation.dropped"]
