@@ -1,6 +1,7 @@
 """Traces: what a collector and the services that tasks call get to see."""
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,10 +20,18 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from unspool.cli.logs import JsonFormatter
 from unspool.cli.node import Node
+from unspool.cli.serving import serve_api
 from unspool.eventstore.listing import ExecutionFilter
-from unspool.eventstore.monitoring.trace_context import checked_traceparent, trace_context
+from unspool.eventstore.monitoring.trace_context import checked_context, checked_traceparent, trace_context
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import Definition, ExecutionKey, Start, WorkflowRef
+from unspool.eventstore.records import (
+    Definition,
+    ExecutionKey,
+    Message,
+    MessageKind,
+    Start,
+    WorkflowRef,
+)
 from unspool.eventstore.records import Status as ExecutionStatus
 from unspool.eventstore.settings import BadSetting
 from unspool.worker.schedule.deployment import deploy
@@ -160,6 +170,55 @@ async def test_an_execution_links_to_the_span_of_its_caller(outside: Outside, st
     assert root.trace_id.hex() != "a" * 32
 
 
+async def test_requests_that_change_something_are_in_the_trace_of_their_caller(
+    outside: Outside, store, store_url
+) -> None:
+    """The execution and the event link to the span of the request; reading makes no span."""
+    context = {"traceparent": CALLER, "tracestate": "vendor=1"}
+    event = {"specversion": "1.0", "id": "1", "source": "urn:x", "type": "t"}
+    stop, address = asyncio.Event(), asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as group, Node(store, store_url, environment=os.environ):
+        group.create_task(serve_api(store, stop, port=0, up=address.set_result))
+        async with aiohttp.ClientSession(f"{await address}/api/v1/", headers=context) as session:
+            yaml = {"Content-Type": "application/yaml"}
+            async with session.post("workflows", data=WAIT, headers=yaml) as answer:
+                assert answer.status == 201
+            path = "workflows/shop/idle/executions"
+            async with session.post(f"{path}?wait=60", json={"input": {"word": "CanaryInput"}}) as answer:
+                execution = (await answer.json())["id"]
+            async with session.post("events", json=event) as answer:
+                assert answer.status == 202
+            async with session.post(f"{path}?version=9.9.9", json={}) as answer:
+                assert answer.status == 404
+            async with session.get(f"executions/{execution}") as answer:
+                assert answer.status == 200
+        stop.set()
+    route = "/api/v1/workflows/{namespace}/{name}/executions"
+    spans = [span for span in outside.spans if span.kind == Span.SPAN_KIND_SERVER]
+    assert sorted(span.name for span in spans) == sorted(
+        ["POST /api/v1/workflows", f"POST {route}", f"POST {route}", "POST /api/v1/events"]
+    )
+    for span in spans:
+        assert (span.trace_id.hex(), span.parent_span_id.hex()) == ("a" * 32, "b" * 16)
+        assert span.trace_state == "vendor=1"
+    assert "CanaryInput" not in repr(outside.spans)
+    started = next(span for span in spans if span.name == f"POST {route}" and number(span) != 404)
+    [link] = outside.span("shop/idle").links
+    assert link.span_id == started.span_id
+    [first] = await store.history(ExecutionKey("default", execution), limit=1)
+    assert first.data["tracestate"] == "vendor=1"
+    [published] = [each.event for each in await store.published_events("default")]
+    publishing = outside.span("POST /api/v1/events")
+    assert published["traceparent"] == f"00-{'a' * 32}-{publishing.span_id.hex()}-01"
+    assert published["tracestate"] == "vendor=1"
+
+
+def number(span: Span) -> int:
+    """The status of the answer of a request."""
+    [found] = [each.value.int_value for each in span.attributes if each.key == "http.response.status_code"]
+    return int(found)
+
+
 async def test_events_carry_the_trace_from_who_emits_to_who_consumes(
     outside: Outside, store, store_url
 ) -> None:
@@ -290,6 +349,15 @@ def test_a_trace_context_that_is_malformed_is_ignored(text: object, kept: str | 
     assert checked_traceparent(text) == kept
 
 
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [("a=1,b=2", "a=1,b=2"), (" a=1 ", "a=1"), ("", None), ("a=1\n", None), ("x" * 513, None), (7, None)],
+)
+def test_a_tracestate_is_passed_on_beside_its_traceparent(state: object, kept: str | None) -> None:
+    assert checked_context(CALLER, state).get("tracestate") == kept
+    assert checked_context("nothing", state) == {}
+
+
 def test_log_records_of_a_task_have_its_ids() -> None:
     record = logging.makeLogRecord({"msg": "hello"})
     assert "trace_id" not in json.loads(JsonFormatter().format(record))
@@ -299,3 +367,24 @@ def test_log_records_of_a_task_have_its_ids() -> None:
     finally:
         trace_context.reset(token)
     assert (line["trace_id"], line["span_id"]) == ("a" * 32, "b" * 16)
+
+
+async def test_log_records_of_a_worker_have_the_ids_of_the_execution(
+    outside: Outside, store, store_url
+) -> None:
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger().addHandler(handler)
+    try:
+        async with Node(store, store_url, environment=os.environ, services=("worker",)):
+            await store.send("default", Message(MessageKind.CANCEL, "nothing", {}))
+            async with asyncio.timeout(60):
+                while "orphan_message" not in lines.getvalue():
+                    await asyncio.sleep(0.02)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    orphans = [line for line in lines.getvalue().splitlines() if "orphan_message" in line]
+    record = json.loads(orphans[0])
+    assert record["execution"] == "nothing"
+    assert len(record["trace_id"]) == 32

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -42,7 +42,7 @@ from unspool.api.hooks.configuration import Hooks
 from unspool.api.masked_store import MaskedStore
 from unspool.api.metrics import ApiMetrics, add_transports
 from unspool.api.problems import HANDLERS
-from unspool.api.request_guard import ROUTE, RequestGuard
+from unspool.api.request_guard import ROUTE, SAFE, RequestGuard
 from unspool.api.settings import ApiSettings
 from unspool.api.transports import TransportReader
 from unspool.dashboard import routes as dashboard_routes
@@ -50,9 +50,13 @@ from unspool.eventstore.clock import Clock
 from unspool.eventstore.monitoring.monitor import Monitor
 from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.monitoring.store_metrics import add_store
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import MessageKind
 from unspool.worker.idempotency_keys import IdempotencyKeys
+
+if TYPE_CHECKING:
+    from unspool.api.request_spans import RequestSpans
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -114,10 +118,12 @@ def create_app(
     hooks: Hooks | None = None,
     monitor: Monitor | None = None,
     authenticator: Authenticator | None = None,
+    spans: "RequestSpans | None" = None,
 ) -> Starlette:
     """Returns the API on an open store. To stop it, set `app.state.services.closing`, as `serve` does.
 
-    `monitor` knows other services of the process. Without an authenticator, every request is accepted.
+    `monitor` knows other services of the process. Without an authenticator, every request is accepted. With
+    `spans`, requests that change something are in traces.
     """
     monitor = monitor or Monitor(store, MonitoringSettings())
     views = MaskedStore(store)
@@ -141,7 +147,7 @@ def create_app(
     )
     app = Starlette(
         routes=[
-            *(_route(path, handlers, services) for path, handlers in RESOURCES.items()),
+            *(_route(path, handlers, services, spans) for path, handlers in RESOURCES.items()),
             *dashboard_routes(),
         ],
         middleware=_middleware(services),
@@ -159,7 +165,15 @@ def _middleware(services: Services) -> list[Middleware]:
     )
     if not settings.origins:
         return [guard]
-    headers = ["Authorization", "Content-Type", "Last-Event-ID", "X-Tenant", "traceparent", CSRF_HEADER]
+    headers = [
+        "Authorization",
+        "Content-Type",
+        "Last-Event-ID",
+        "X-Tenant",
+        TRACEPARENT,
+        TRACESTATE,
+        CSRF_HEADER,
+    ]
     methods = ["GET", "POST", "DELETE"]
     cors = Middleware(
         CORSMiddleware, allow_origins=sorted(settings.origins), allow_methods=methods, allow_headers=headers
@@ -175,12 +189,19 @@ def _add_metrics(monitor: Monitor, transports: TransportReader) -> None:
     metrics.refreshing.extend((status.read, transports.read))
 
 
-def _route(path: str, handlers: dict[str, Handler], services: Services) -> Route:
+def _route(
+    path: str, handlers: dict[str, Handler], services: Services, spans: "RequestSpans | None"
+) -> Route:
     by_method = {"HEAD": handlers["GET"], **handlers} if "GET" in handlers else handlers
     access, authenticator = access_of(path), services.authenticator
 
     async def endpoint(request: Request) -> Response:
         request.scope[ROUTE] = path
+        if spans is None or request.method in SAFE:
+            return await answer(request)
+        return await spans.around(request, path, answer)
+
+    async def answer(request: Request) -> Response:
         required = access[request.method]
         if required.public:
             caller = PUBLIC_CALLER if authenticator.settings.on else ANY_CALLER

@@ -19,7 +19,7 @@ from unspool.api.problems import HttpProblem
 from unspool.definitions.cloud_events import from_body, problems_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, caller_context
 from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.waiting import done_before
 
@@ -61,8 +61,8 @@ def _events(request: Request, body: bytes) -> list[Any]:
     """Returns the events of a request, which are valid."""
     events = _read(request, body)
     check_events(events)
-    context = checked_traceparent(request.headers.get(TRACEPARENT))
-    return events if context is None else [{TRACEPARENT: context, **event} for event in events]
+    context = caller_context(request.headers.get)
+    return [event if TRACEPARENT in event else context | event for event in events] if context else events
 
 
 def _read(request: Request, body: bytes) -> list[Any]:

@@ -20,7 +20,7 @@ from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.errors import KeyMissing, NotFound, StoreUnavailable
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, caller_context
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.rate_limits import Rate
 from unspool.eventstore.records import (
@@ -63,6 +63,7 @@ async def start(call: Call) -> Response:
 
     now = call.services.clock.now()
     key = ExecutionKey(call.tenant, request.id or ids.new_id(now))
+    context = caller_context(call.request.headers.get)
     start = Start(
         key,
         workflow,
@@ -70,7 +71,8 @@ async def start(call: Call) -> Response:
         now,
         tags=request.tags,
         by=call.caller.name,
-        traceparent=checked_traceparent(call.request.headers.get(TRACEPARENT)),
+        traceparent=context.get(TRACEPARENT),
+        tracestate=context.get(TRACESTATE),
     )
     if request.id is None:
         start = await _with_idempotency_key(call, start)

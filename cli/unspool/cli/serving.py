@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
+from typing import TYPE_CHECKING
 
 import click
 
@@ -31,10 +32,14 @@ from unspool.eventstore.monitoring.health import ServiceHealth
 from unspool.eventstore.monitoring.monitor import Monitor
 from unspool.eventstore.monitoring.presence import Presence
 from unspool.eventstore.monitoring.settings import MonitoringSettings
+from unspool.eventstore.monitoring.tracing import open_traces
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.settings import from_environment
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.settings import ExecutorSettings
+
+if TYPE_CHECKING:
+    from unspool.api.request_spans import RequestSpans
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +91,26 @@ async def serve_api(
     monitor = monitor or Monitor(store, from_environment(MonitoringSettings, os.environ))
     with jq_pool(os.environ) as jq:
         authenticator = Authenticator(store, clock, authentication, tokens)
-        app = create_app(store, Engine(jq), settings, clock, hooks, monitor, authenticator)
-        async with _present(store, monitor):
+        async with _present(store, monitor), _request_spans(store) as spans:
+            app = create_app(store, Engine(jq), settings, clock, hooks, monitor, authenticator, spans)
             monitor.begun = True
             up(f"http://{name}:{socket.getsockname()[1]}")
             await serve(app, settings, stop, socket)
+
+
+@asynccontextmanager
+async def _request_spans(store: EventStore) -> AsyncIterator["RequestSpans | None"]:
+    """Opens what makes the spans of requests; None without traces, and then nothing is imported."""
+    traces = open_traces(store, os.environ)
+    if traces is None:
+        yield None
+        return
+    from unspool.api.request_spans import RequestSpans  # noqa: PLC0415 - it imports OpenTelemetry
+
+    try:
+        yield RequestSpans(traces)
+    finally:
+        await asyncio.to_thread(traces.close)
 
 
 @asynccontextmanager

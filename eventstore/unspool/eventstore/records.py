@@ -6,7 +6,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.events import Event
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE
 from unspool.eventstore.published_events import CloudEvent, Subscription
 from unspool.eventstore.tags import Tags, no_tags
 
@@ -97,6 +97,8 @@ class Start:
     """Who starts it; None for what an execution starts. Only the start message has it."""
     traceparent: str | None = None
     """The trace context of what causes the start (W3C), if it has one. Only the start message has it."""
+    tracestate: str | None = None
+    """What belongs to `traceparent`."""
 
 
 class MessageKind(StrEnum):
@@ -133,7 +135,7 @@ class Message(NamedTuple):
 
     `body` by kind: start `{"workflow": [namespace, name, version], "input"}` and, for a sub-workflow,
     `"parent"`, with an idempotency key `"idempotencyKey"`, with tags `"tags"`, from a caller `"by"`, with the
-    trace context of its cause `"traceparent"`;
+    trace context of its cause `"traceparent"` and perhaps `"tracestate"`;
     task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
     `{"run", "child", "execution"}`; join `{"execution", "run", "child"}`, of the execution that waits;
     child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
@@ -161,6 +163,8 @@ def start_message(start: Start) -> Message:
         body["by"] = start.by
     if start.traceparent is not None:
         body[TRACEPARENT] = start.traceparent
+    if start.tracestate is not None:
+        body[TRACESTATE] = start.tracestate
     return Message(MessageKind.START, start.key.id, body)
 
 

@@ -40,6 +40,7 @@ OF_WORKFLOWS: Final = MappingProxyType(
             tags_="the tags that the caller gave",
             by_="who started it",
             traceparent_="the trace context of the request or event that started it (W3C)",
+            tracestate_="what belongs to traceparent",
         ),
         "workflow.tagged": _type(
             "The tags that the definition makes from the context have changed.",

@@ -6,7 +6,7 @@ needs no open span. Only a process with traces imports this module.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +16,7 @@ from opentelemetry.trace import Link, SpanContext
 
 from unspool.eventstore.errors import StoreMismatch
 from unspool.eventstore.events import Event
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, checked_context
 from unspool.eventstore.monitoring.traces import Traces, context_of
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, WorkflowRef
@@ -144,7 +144,7 @@ class _Spans:
             self._root.start = event.time
             if (parent := event.data.get("parent")) is not None:
                 self._parent = self._span(ExecutionKey(self._key.tenant, parent["execution"]), parent["run"])
-            _link(self._root, event.data.get(TRACEPARENT))
+            _link(self._root, event.data)
         elif event.type in _ENDS:
             for run in list(self._runs):
                 self._end(event, run, self._runs.pop(run))
@@ -162,7 +162,7 @@ class _Spans:
         elif event.type in _FACTS:
             _note(known, event, _FACTS[event.type])
         elif event.type == "event.received":
-            _link(known, event.data["event"].get(TRACEPARENT))
+            _link(known, event.data["event"])
         elif event.type in {"child.started", "child.joined"}:
             child = event.data.get("child") or event.data["execution"]
             known.links.append(Link(self._span(ExecutionKey(self._key.tenant, child), "")))
@@ -203,10 +203,10 @@ class _Spans:
         )
 
 
-def _link(run: _OpenRun, traceparent: object) -> None:
+def _link(run: _OpenRun, cause: Mapping[str, object]) -> None:
     """Links a run to the span that caused what it got, if that has sent its trace context."""
-    known = checked_traceparent(traceparent)
-    if known is not None and len(run.links) < _MOST_EVENTS:
+    known = checked_context(cause.get(TRACEPARENT), cause.get(TRACESTATE))
+    if known and len(run.links) < _MOST_EVENTS:
         run.links.append(Link(context_of(known)))
 
 

@@ -95,7 +95,7 @@ def cause_of(state: State, events: Sequence[Event]) -> Message:
     return Message(MessageKind.TASK_COMPLETED, state.execution, {"run": run.id, "output": output})
 
 
-_OF_START: Final = ("input", "parent", "idempotencyKey", "tags", "by", "traceparent")
+_OF_START: Final = ("input", "parent", "idempotencyKey", "tags", "by", "traceparent", "tracestate")
 
 
 def _body_of(state: State, kind: MessageKind, first: Event) -> dict[str, Json]:

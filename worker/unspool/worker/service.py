@@ -23,6 +23,7 @@ from unspool.eventstore.consumers import WORKERS, Capacity, Consumer, Load
 from unspool.eventstore.encryption.payloads import PLAIN_PAYLOADS, Payloads
 from unspool.eventstore.errors import StoreError, StoreMismatch
 from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, trace_context
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
 from unspool.eventstore.records import Delivery, ExecutionKey, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
@@ -83,6 +84,7 @@ class WorkerService:
         """Takes what tells the trace context of an execution, for events; and what encrypts archives."""
         self._store = store
         self._metrics = metrics = metrics or WorkerMetrics()
+        self._traceparent_of = traceparent_of
         self._health = health or ServiceHealth("worker")
         self._settings = settings
         self._consumer = Consumer(WORKERS, name)
@@ -229,9 +231,9 @@ class WorkerService:
         return frozenset(tenant for tenant in delayed if held[tenant] >= share)
 
     async def _heartbeat(self) -> None:
+        load = self._relief.load
         # Without a key it must leave messages to workers that have it.
-        load = Load.FULL if self._store.missing_keys() else self._relief.load
-        if load is Load.FREE and self._in_flight > self._capacity // 2:
+        if load is Load.FREE and (self._in_flight > self._capacity // 2 or self._store.missing_keys()):
             load = Load.BUSY
         await self._store.heartbeat(self._consumer, load, Capacity(self._in_flight, self._capacity))
         await self._clock.adjust()
@@ -322,6 +324,8 @@ class WorkerService:
 
     async def _process_execution(self, key: ExecutionKey, deliveries: list[Delivery[Message]]) -> None:
         """Processes the messages of one execution until none is left."""
+        if self._traceparent_of is not None:  # for log records; the context ends with the asyncio task
+            trace_context.set({TRACEPARENT: await self._traceparent_of(key)})
         while deliveries:
             try:
                 await self._execution_processor.process(key, deliveries)

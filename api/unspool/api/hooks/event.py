@@ -12,7 +12,7 @@ from unspool.definitions.cloud_events import SPEC_VERSION, from_body
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids
 from unspool.eventstore.clock import rfc3339
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import caller_context
 from unspool.eventstore.published_events import CloudEvent
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -49,8 +49,7 @@ def _event(hook: Hook, received: Received, repetition: str | None) -> CloudEvent
     }
     if hook.subject is not None:
         event["subject"] = checked(hook.subject.text(received, data), "subject")
-    if (context := _traceparent(received)) is not None:
-        event[TRACEPARENT] = context
+    event |= _trace_context(received)
     for attribute, header in hook.attributes.items():
         text = received.header_text(header)
         if text is not None:
@@ -58,12 +57,12 @@ def _event(hook: Hook, received: Received, repetition: str | None) -> CloudEvent
     return {**event, **members}
 
 
-def _traceparent(received: Received) -> str | None:
+def _trace_context(received: Received) -> dict[str, str]:
     """The trace context of the request. One that cannot be read is no reason to refuse the event."""
     try:
-        return checked_traceparent(received.header_text(TRACEPARENT))
+        return caller_context(received.header_text)
     except BadHeader:
-        return None
+        return {}
 
 
 def _id(hook: Hook, received: Received, data: Json) -> str | None:

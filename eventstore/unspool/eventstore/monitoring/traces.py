@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace import Event as SpanEvent
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from unspool.eventstore.errors import StoreError
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey
 from unspool.eventstore.this_process import this_process
@@ -123,11 +124,15 @@ class Traces:
         return root.id
 
 
-def context_of(traceparent: str) -> SpanContext:
-    """The context of a span of another program, from what `checked_traceparent` returns."""
-    _, trace_id, span_id, flags = traceparent.split("-")
+def context_of(known: Mapping[str, str]) -> SpanContext:
+    """The context of a span of another program, from what `checked_context` returns."""
+    _, trace_id, span_id, flags = known[TRACEPARENT].split("-")
     return SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+        int(trace_id, 16),
+        int(span_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(flags, 16)),
+        trace_state=TraceState.from_header([known.get(TRACESTATE, "")]),
     )
 
 

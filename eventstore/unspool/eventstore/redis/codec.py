@@ -99,7 +99,8 @@ def _outgoing_values(outgoing: Outgoing) -> list[object]:
     values = [_START, start.key.id, [*start.workflow], start.input, start.created_at, parent]
     # Left out if there are none, so that releases without them can read all other starts.
     if start.traceparent is not None:
-        return [*values, start.idempotency_key, dict(start.tags), start.by, start.traceparent]
+        values = [*values, start.idempotency_key, dict(start.tags), start.by, start.traceparent]
+        return values if start.tracestate is None else [*values, start.tracestate]
     if start.tags:
         return [*values, start.idempotency_key, dict(start.tags)]
     return values if start.idempotency_key is None else [*values, start.idempotency_key]

@@ -11,7 +11,7 @@ import orjson
 from unspool.definitions.cloud_events import SPEC_VERSION, from_body, problems_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore import strict_json
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, checked_context
 from unspool.eventstore.published_events import CloudEvent
 from unspool.executor.brokers.port import InboundMessage, OutboundMessage
 from unspool.executor.transports.broker_address import BrokerAddress
@@ -61,8 +61,8 @@ def event_of(message: InboundMessage, address: BrokerAddress) -> CloudEvent:
     derived: CloudEvent = {"specversion": SPEC_VERSION, "source": f"/channels/{address.channel.address}"}
     if message.id:
         derived["id"] = f"{address.channel.address}:{message.id}"
-    if (context := checked_traceparent(message.headers.get(TRACEPARENT))) is not None:
-        derived[TRACEPARENT] = context
+    if TRACEPARENT not in event:
+        derived |= checked_context(message.headers.get(TRACEPARENT), message.headers.get(TRACESTATE))
     event = derived | event
     if problems := problems_of(event):
         raise NoEvent("; ".join(problems)[:500])

@@ -16,7 +16,7 @@ import orjson
 from yarl import URL
 
 from unspool.eventstore.clock import Clock
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, checked_context
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.secrets import SecretProvider
 from unspool.executor.transports.settings import TransportSettings
@@ -109,8 +109,8 @@ def _trace_context(events: Sequence[bytes]) -> dict[str, str]:
     """The trace context of the event, as the header that services read. A batch has several, so no header."""
     if len(events) > 1 or b'"traceparent"' not in events[0]:
         return {}
-    context = checked_traceparent(orjson.loads(events[0]).get(TRACEPARENT))
-    return {} if context is None else {TRACEPARENT: context}
+    event = orjson.loads(events[0])
+    return checked_context(event.get(TRACEPARENT), event.get(TRACESTATE))
 
 
 def address(url: str) -> URL:

@@ -134,7 +134,7 @@ def _start(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         begin_workflow(builder, body["input"], {name: body[name] for name in _ORIGIN if name in body})
 
 
-_ORIGIN: Final = ("parent", "idempotencyKey", "tags", "by", "traceparent")
+_ORIGIN: Final = ("parent", "idempotencyKey", "tags", "by", "traceparent", "tracestate")
 
 
 def _continue(builder: DecisionBuilder, _: dict[str, Json]) -> None:

@@ -8,6 +8,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.schedules.event_trigger import EventTrigger
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import derived_id
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE
 from unspool.eventstore.published_events import IndexEntry
 from unspool.eventstore.records import (
     ExecutionKey,
@@ -28,6 +29,8 @@ COMPACT_AFTER: Final = 200
 
 _COMPACT_SIZE: Final = 1024 * 1024
 """Characters of received events after which it does, too; more if the state is larger."""
+
+_NO_CONTEXT: Final[Mapping[str, str]] = {}
 
 EventTriggers = Mapping[WorkflowRef, EventTrigger]
 """The compiled `schedule.on` of definitions."""
@@ -126,7 +129,7 @@ class ScheduleBuilder:
         execution: str,
         value: Json,
         data: dict[str, Json],
-        traceparent: str | None = None,
+        context: Mapping[str, str] = _NO_CONTEXT,
     ) -> None:
         """Starts an execution.
 
@@ -138,11 +141,19 @@ class ScheduleBuilder:
             execution: its id.
             value: its input.
             data: further members of the event.
-            traceparent: the trace context of the event that starts it.
+            context: the trace context of the event that starts it.
         """
         assert self.state.workflow is not None  # it is in the first event
         self.emit("occurrence.started", trigger, {"dueAt": due, "execution": execution, **data})
         parent = Parent(self.state.execution, trigger, 0) if trigger == AFTER else None
         key = ExecutionKey(SAME_TENANT, execution)
-        start = Start(key, self.state.workflow, value, self.now, parent, traceparent=traceparent)
+        start = Start(
+            key,
+            self.state.workflow,
+            value,
+            self.now,
+            parent,
+            traceparent=context.get(TRACEPARENT),
+            tracestate=context.get(TRACESTATE),
+        )
         self.outgoing.append(StartExecution(start))

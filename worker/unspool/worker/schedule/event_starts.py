@@ -10,7 +10,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.ids import derived_id
-from unspool.eventstore.monitoring.trace_context import TRACEPARENT, checked_traceparent
+from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, checked_context
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
 from unspool.worker.interpreter.event_consumption import is_met, open_places
@@ -54,8 +54,8 @@ def offer(builder: ScheduleBuilder, matcher: EventMatcher, event: CloudEvent, de
 def _start(builder: ScheduleBuilder, events: Sequence[CloudEvent], how: Read, data: dict[str, Json]) -> None:
     values = [read(event, how) for event in events]
     execution = execution_of(builder.state.execution, events)
-    traceparent = checked_traceparent(events[-1].get(TRACEPARENT))
-    builder.start(ON, builder.now, execution, values, data, traceparent)
+    context = checked_context(events[-1].get(TRACEPARENT), events[-1].get(TRACESTATE))
+    builder.start(ON, builder.now, execution, values, data, context)
 
 
 def execution_of(schedule: str, events: Sequence[CloudEvent]) -> str:
