@@ -1,9 +1,14 @@
 """Definitions over HTTP."""
 
+import asyncio
 import json
 
 import pytest
 import yaml
+from tests.background import repeating
+from tests.older_release import sqlite_worker
+
+from unspool.eventstore.opening import open_store
 
 BROKEN = """\
 document: {dsl: '1.0.3', namespace: shop, name: greet, version: '1.0.0'}
@@ -193,3 +198,20 @@ async def test_problems_of_an_input_have_whole_pointers(api, greet):
     found = await api.post(path, 200, json={"input": {**given, long: "x"}})
     assert {each["pointer"] for each in found["problems"]} == {"/a: b", "/~1", ""}
     assert all("is not of type" in each["message"] for each in found["problems"])
+
+
+async def test_a_deployment_warns_of_what_older_services_do_not_know(tmp_path, running_api):
+    store = await open_store(f"sqlite:///{tmp_path}/s.db", {})
+    text = """
+document: {dsl: '1.0.3', namespace: shop, name: parent, version: '1.0.0'}
+do:
+  - child: {run: {workflow: {namespace: shop, name: child, version: '1.0.0'}}}
+"""
+    async with running_api(store) as api:
+        assert "warnings" not in await api.deploy(text)
+        async with repeating(sqlite_worker(tmp_path / "s.db")):
+            await asyncio.sleep(0)
+            [warning] = (await api.deploy(text, 200))["warnings"]
+    await store.close()
+    assert (warning["pointer"], warning["line"], warning["column"]) == ("/do/0/child/run", 4, 13)
+    assert "'run: workflow'" in warning["message"]

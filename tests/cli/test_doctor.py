@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.background import repeating
 
-from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Capacity, Consumer, Load
+from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Capacity, Consumer, Load, PayloadKeys
 from unspool.eventstore.events import Event
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
@@ -183,6 +183,25 @@ def test_full_and_lonely_workers(diagnosed):
         "only one worker is alive",
     ]
     assert result.code == 0
+
+
+def test_a_worker_that_lacks_a_key(diagnosed):
+    """It says so, and does not count as full: no more processes of jq would help."""
+
+    async def prepare(store):
+        keys = PayloadKeys("new", ("new",), missing=("old",))
+        await store.heartbeat(Consumer(WORKERS, "w3"), Load.BUSY, keys=keys)
+
+    result = diagnosed(prepare)
+    assert result.code == 1
+    lacks, differ = told(result)["keys"]
+    assert lacks["problem"].startswith("the worker w3 on ")
+    assert "lacks the key 'old'" in lacks["problem"]
+    assert "UNSPOOL_ENCRYPTION_KEYS_FILE" in lacks["advice"]
+    assert differ["problem"] == "services encrypt payloads with different keys: 5 with none, 1 with 'new'"
+    assert "workers" not in told(result)
+    [third] = [each for each in result.json["items"] if each["name"] == "w3"]
+    assert third["missingKeys"] == ["old"]
 
 
 def test_a_redis_that_can_lose_data(unspool, own_redis):

@@ -1,5 +1,7 @@
 """`unspool encryption`, and commands on a store with encrypted payloads."""
 
+import gzip
+
 import pytest
 
 from unspool.eventstore.encryption.key_ring import parsed_keys
@@ -54,16 +56,38 @@ def test_the_keys_in_use_are_counted(unspool, keys, home, monkeypatch):
     (home / "event.json").write_text(event)
     assert unspool("events", "publish", "event.json", *STORE).code == 0
 
-    counted = unspool("encryption", "status", "--json", *STORE).lines
-    assert [(line["key"], line["role"], line["executions"], line["events"]) for line in counted] == [
-        ("b", "encrypts", 2, 1),
-        ("a", "decrypts", 1, 0),
-        (None, "none", 1, 0),
+    def statuses():
+        lines = unspool("encryption", "status", "--json", *STORE).lines
+        return {line["key"]: (line["role"], line["removable"], line["records"]) for line in lines}
+
+    counted = statuses()
+    assert [(key, counted[key][0]) for key in counted] == [
+        ("b", "encrypts"),
+        ("a", "decrypts"),
+        (None, "none"),
     ]
-    keys.write_text(old)
+    assert counted["b"][2]["events"] == 1
+    events = counted["a"][2]["historyEvents"]
+    assert counted["b"][2]["historyEvents"] == 2 * events
+    assert counted[None][2] == {"historyEvents": events}
+    assert not any(removable for _, removable, _ in counted.values())
     shown = unspool("encryption", "status", *STORE).stdout.splitlines()
-    assert [line.split()[:3] for line in shown[1:]] == [
-        ["a", "encrypts", "1"],
-        ["b", "missing", "2"],
-        ["(plain)", "none", "1"],
-    ]
+    needed = f"{events} events of histories"
+    assert shown[1:] == [f"a (decrypts): {needed}", f"plain: {needed}"]
+
+    keys.write_text(old)
+    assert statuses()["b"][0] == "missing"
+
+
+def test_a_key_that_nothing_needs_can_be_removed(unspool, keys, home):
+    old = keys.read_text()
+    keys.write_text(unspool("encryption", "new-key", "b").stdout + old)
+    assert unspool("run", "greet.yaml", "--input", '{"name": "Ada"}', *STORE).code == 0
+    status = ("encryption", "status", *STORE)
+    assert "a (decrypts): nothing; it can be removed" in unspool(*status).stdout.splitlines()
+
+    (home / "archive" / "default").mkdir(parents=True)
+    sealed = b'{"data": {"$sealed":"a:AAAA"}}\n{"end": {"resources": {"x": "$sealed:c:AAAA"}}}'
+    (home / "archive" / "default" / "x.jsonl.gz").write_bytes(gzip.compress(sealed))
+    shown = unspool(*status, "--archive", "archive").stdout.splitlines()
+    assert shown[1:3] == ["a (decrypts): 1 archived files", "c (missing): 1 archived files"]

@@ -215,6 +215,7 @@ ANSWERS: dict[str, tuple[str, Any]] = {
                         "capacity": 1,
                         "used": 1,
                         "queues": [MARKUP],
+                        "missingKeys": [MARKUP],
                         "startedAt": MARKUP,
                     }
                 ],

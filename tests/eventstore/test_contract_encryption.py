@@ -8,14 +8,16 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.eventstore.conftest import encrypting, keys_of
 
-from unspool.eventstore.consumers import SENDERS, Consumer
+from unspool.eventstore.consumers import SENDERS, Consumer, PayloadKeys
 from unspool.eventstore.encryption.key_ring import new_key
+from unspool.eventstore.encryption.key_use import PLAIN, key_use
 from unspool.eventstore.encryption.payloads import SEALED, payloads_of
 from unspool.eventstore.encryption.settings import KEYS_VARIABLE
 from unspool.eventstore.encryption.store import EncryptedStore
 from unspool.eventstore.errors import DamagedPayload, KeyMissing, StoreUnavailable
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import (
+    ExecutionKey,
     MessageKind,
     Outcome,
     PublishEvent,
@@ -23,6 +25,7 @@ from unspool.eventstore.records import (
     Snapshot,
     StartExecution,
 )
+from unspool.eventstore.stored_records import RecordKind
 
 PAYLOAD = "the-canary"
 SENDER = Consumer(SENDERS, "s1")
@@ -310,6 +313,74 @@ async def test_a_key_is_added_without_a_restart(adapter, keys, make, tmp_path):
                     break
                 except KeyMissing:
                     await asyncio.sleep(0.1)
+
+
+async def everything(raw):
+    """The kinds of records that need each key."""
+    use = await key_use(raw.stored_records())
+    return {key: dict(counted) for key, counted in use.items() if counted}
+
+
+async def test_every_kind_of_record_tells_its_key(adapter, keys, make, hands):
+    """Each kind of record once, in the order in which an execution makes them."""
+    kinds = RecordKind
+    async with opened(encrypting(adapter, keys("first"))) as store, opened(adapter) as raw:
+        await store.start(make.start(idempotency_key="k"))
+        assert await everything(raw) == {"first": {kinds.EXECUTION: 1, kinds.MESSAGE: 1}}
+        [start] = await hands.messages(store)
+        await store.commit(
+            make.commit(
+                events=(*secret_events(2), Event(3, "timer.fired", 1, None, None, {"timer": "t"})),
+                tasks=(make.task(), make.task("r2")),
+                outgoing=(PublishEvent(make.event(data=PAYLOAD)),),
+                acknowledges=(start,),
+            )
+        )
+        await store.deliver_outgoing()
+        await store.put_snapshot(make.key(), Snapshot(2, b"{}"))
+        await store.put_text(make.key(), "a text")
+        await store.start(make.start(ExecutionKey("other", "two")))
+        task, _ = await hands.tasks(store, 2)
+        await store.move_to_dead_letters(task, "failed", "")
+        assert await everything(raw) == {
+            "first": {
+                kinds.EXECUTION: 2,  # the value of a key, and the input of the other tenant
+                kinds.HISTORY: 2,
+                kinds.MESSAGE: 1,
+                kinds.TASK: 1,
+                kinds.EVENT: 1,
+                kinds.DEAD_LETTER: 1,
+                kinds.SNAPSHOT: 1,
+                kinds.TEXT: 1,
+            }
+        }
+    async with opened(encrypting(adapter, keys("second", "first"))) as store, opened(adapter) as raw:
+        await store.commit(make.commit(after=3, events=secret_events(1, after=3)))
+        await raw.send("default", make.message(reason="plain"))
+        found = await everything(raw)
+        assert (found["second"], found[PLAIN]) == ({kinds.HISTORY: 1}, {kinds.MESSAGE: 1})
+
+
+async def test_long_histories_are_counted_in_pieces(adapter, keys, make):
+    async with opened(encrypting(adapter, keys("first"))) as store, opened(adapter) as raw:
+        await store.start(make.start())
+        for after in range(0, 500, 2):
+            await store.commit(make.commit(after=after, events=secret_events(2, after=after)))
+        pieces = [len(piece) async for piece in raw.stored_records()]
+        assert max(pieces) <= 400
+        assert (await everything(raw))["first"][RecordKind.HISTORY] == 500
+
+
+async def test_services_tell_their_keys(store, adapter, keys, make):
+    await store.heartbeat(make.worker)
+    await store.start(make.start())
+    async with opened(encrypting(adapter, keys("second"))) as locked:
+        with pytest.raises(KeyMissing):
+            await locked.receive_messages(make.second_worker, 10, 5.0)
+        await locked.heartbeat(make.second_worker)
+        [first, second] = await store.live_consumers()
+    assert first.keys == PayloadKeys("first", ("first",))
+    assert second.keys == PayloadKeys("second", ("second",), ("first",))
 
 
 async def test_a_process_that_only_decrypts_writes_plain_payloads(store, adapter, keys, make):

@@ -9,6 +9,7 @@ from unspool.definitions.data_schema import DataSchema, SchemaProblem
 from unspool.definitions.document import load
 from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import JqRunner, source_problems
+from unspool.definitions.feature_levels import unknown_features
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.eventstore.records import WorkflowRef
@@ -54,6 +55,10 @@ class Engine:
         if all(problem.severity is not Severity.ERROR for problem in found):
             found += unsupported_tasks(document, jq)
         return sorted(found, key=lambda problem: (problem.line, problem.column))
+
+    def unknown_features(self, text: str, level: int) -> Sequence[Problem]:
+        """Returns what a checked definition uses that a service of this level of features does not know."""
+        return unknown_features(load(text), level)
 
     def input_problems(self, text: str, input_: Json) -> list[SchemaProblem]:
         """Returns where an input does not match the schema in a checked definition.

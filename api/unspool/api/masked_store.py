@@ -39,6 +39,7 @@ class MaskedStore(PassedCalls):
         super().__init__(inner)
         self._masks = DefinitionCache(inner, lambda text, _: mask_of_text(text), _MOST)
         self.missing_keys = inner.missing_keys
+        self.heartbeat = inner.heartbeat
         self.put_text, self.text = inner.put_text, inner.text
         self._pass_writes(inner)
         self._pass_deliveries(inner)

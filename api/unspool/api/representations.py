@@ -122,6 +122,7 @@ def service_json(consumer: LiveConsumer) -> dict[str, Json]:
         "used": consumer.capacity.used,
         "capacity": consumer.capacity.most,
         "queues": list(consumer.queues),
+        "missingKeys": list(consumer.keys.missing),
     }
 
 

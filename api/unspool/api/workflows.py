@@ -8,10 +8,12 @@ from unspool.api.bodies import media_type, read_body, read_json
 from unspool.api.bounded_work import CHECKS
 from unspool.api.calls import VERSION, Call, json_response
 from unspool.api.problems import HttpProblem
+from unspool.definitions.feature_levels import LEVEL
 from unspool.definitions.json_pointer import within
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import Problem
 from unspool.eventstore.clock import rfc3339
+from unspool.eventstore.operations import known_level
 from unspool.eventstore.records import Definition, Stored, WorkflowRef
 from unspool.worker.schedule.deployment import LISTENING_WITHIN
 from unspool.worker.schedule.deployment import deploy as deploy_definition
@@ -37,7 +39,8 @@ async def deploy(call: Call) -> Response:
     if stored is Stored.DIFFERENT:
         raise HttpProblem(409, f"{ref} exists with another text; give the change a new version")
     location = f"/api/v1/workflows/{ref.namespace}/{ref.name}/{ref.version}"
-    return json_response(ref._asdict(), 201 if stored is Stored.CREATED else 200, {"Location": location})
+    answer = {**ref._asdict(), **await _warnings(call, text)}
+    return json_response(answer, 201 if stored is Stored.CREATED else 200, {"Location": location})
 
 
 async def list_workflows(call: Call) -> Response:
@@ -125,6 +128,15 @@ async def _checked(call: Call, text: str) -> WorkflowRef:
     if ref is None or problems:
         raise HttpProblem(422, "the definition is not valid", errors=[_problem_json(p) for p in problems])
     return ref
+
+
+async def _warnings(call: Call, text: str) -> dict[str, Json]:
+    """Returns what a definition uses that a live service of an older release does not know."""
+    level = known_level(await call.store.live_consumers())
+    if level >= LEVEL:
+        return {}
+    unknown = await CHECKS.run_for(call.tenant, call.services.engine.unknown_features, text, level)
+    return {"warnings": [_problem_json(each) for each in unknown]} if unknown else {}
 
 
 def _problem_json(problem: Problem) -> dict[str, Json]:

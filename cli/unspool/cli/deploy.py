@@ -8,6 +8,7 @@ from unspool.cli.options import Place, example, json_option, target_options
 from unspool.cli.output import print_line
 from unspool.cli.targets.opening import opened_target
 from unspool.cli.targets.port import Deployed
+from unspool.cli.terminal import printable
 
 
 @click.command(epilog=example("unspool deploy order.yaml payment.yaml --store redis://localhost:6379/0"))
@@ -26,7 +27,10 @@ async def deploy(files: tuple[str, ...], place: Place, as_json: bool) -> int:
         known = {name for each in functions for name in (each["name"], f"{each['name']}:{each['version']}")}
         documents = [valid_document(file, known) for file in files]
         for document in documents:
-            _print(await target.deploy(document), as_json=as_json)
+            deployed = await target.deploy(document)
+            for warning in deployed.warnings:
+                click.echo(printable(f"{document.name}:{warning} [warning]"), err=True)
+            _print(deployed, as_json=as_json)
         await target.listening(documents)
     return 0
 

@@ -1,19 +1,21 @@
 """`unspool encryption`: keys for the payloads in a store."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from pathlib import Path
 
 import click
 
+from unspool.cli.key_status import key_statuses, keys_of_archive
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, place_options
-from unspool.cli.output import print_line, print_table
-from unspool.cli.stores import opened, store_url
-from unspool.definitions.json_value import Json
+from unspool.cli.options import example, json_option, no_api_option, store_option
+from unspool.cli.output import print_line
+from unspool.cli.stores import opened
 from unspool.eventstore.encryption.cipher import ring_of
-from unspool.eventstore.encryption.key_ring import KeyRing, new_key
-from unspool.eventstore.encryption.key_use import PLAIN, KeyUse, key_use
+from unspool.eventstore.encryption.key_ring import new_key
+from unspool.eventstore.encryption.key_use import key_use
 from unspool.eventstore.encryption.settings import EncryptionSettings
+from unspool.eventstore.opening import default_url
 from unspool.eventstore.settings import from_environment
 
 
@@ -32,41 +34,30 @@ def make_key(id_: str) -> None:
     click.echo(new_key(id_))
 
 
-@encryption.command("status", epilog=example("unspool encryption status --tenant shop"))
-@place_options
+@encryption.command("status", epilog=example("unspool encryption status --store redis://localhost:6379/0"))
+@no_api_option
+@store_option
+@click.option(
+    "--archive",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="UNSPOOL_ARCHIVE",
+    help="Also reads the files of this archive.",
+)
 @json_option
 @asynchronous
-async def status(place: Place, as_json: bool) -> None:
-    """Count the executions, dead letters and published events of a tenant by the key that they need.
+async def status(url: str | None, archive: Path | None, as_json: bool) -> None:
+    """Say for each key what needs it, in all tenants, and whether it can be removed from the key file.
 
-    It reads all histories of the tenant, and decrypts nothing. Texts of external resources are not counted.
+    It reads the whole store in small pieces, and decrypts nothing.
     """
     settings = from_environment(EncryptionSettings, os.environ)
     ring = ring_of(settings)
-    async with opened(store_url(place), sealed=True) as store:
-        use = await key_use(store, place.tenant)
-    rows = list(_rows(ring, use, encrypts=not settings.decrypt_only))
-    if as_json:
-        for row in rows:
-            print_line(row)
-        return
-    print_table(
-        ("KEY", "WHAT IT DOES", "EXECUTIONS", "DEAD LETTERS", "EVENTS"),
-        (tuple(str(value) if value is not None else "(plain)" for value in row.values()) for row in rows),
-    )
-
-
-def _rows(ring: KeyRing, use: KeyUse, *, encrypts: bool) -> Iterator[dict[str, Json]]:
-    """Yields the keys of the ring, in their order, then the other ones in use, and what is plain."""
-    in_ring = [key.id for key in ring.keys]
-    for id_ in (*in_ring, *sorted(use.ids() - {*in_ring, PLAIN}), PLAIN):
-        role = "decrypts" if id_ in in_ring else "missing"
-        if encrypts and in_ring[:1] == [id_]:
-            role = "encrypts"
-        yield {
-            "key": id_ or None,
-            "role": role if id_ else "none",
-            "executions": use.executions[id_],
-            "deadLetters": use.dead_letters[id_],
-            "events": use.events[id_],
-        }
+    async with opened(url or default_url(os.environ), create=False, sealed=True) as store:
+        services = await store.live_consumers()
+        use = await key_use(store.stored_records())
+    archived = keys_of_archive(archive) if archive else Counter[str]()
+    for key in key_statuses(ring, use, archived, services, encrypts=not settings.decrypt_only):
+        if as_json:
+            print_line(key.json())
+        elif key.id or key.records:
+            click.echo(key.sentence())

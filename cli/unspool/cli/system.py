@@ -38,7 +38,9 @@ def print_services(system: JsonObject) -> None:
 def _services(items: Iterable[JsonObject]) -> Iterator[tuple[str, ...]]:
     for each in items:
         used = f"{each['used']}/{each['capacity']}" if each["capacity"] else ""
-        yield each["service"], each["name"], each["version"] or "0.1.0", each["load"], used
+        lacks = ", ".join(each.get("missingKeys", ()))
+        load = f"lacks the key {lacks}" if lacks else each["load"]
+        yield each["service"], each["name"], each["version"] or "0.1.0", load, used
 
 
 def _queues(queues: Iterable[JsonObject]) -> Iterator[tuple[str, ...]]:

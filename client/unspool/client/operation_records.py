@@ -212,6 +212,8 @@ class Service:
     """How much it can hold; 0 if that is not known."""
     queues: list[str]
     """The task queues that an executor serves."""
+    missing_keys: list[str]
+    """The keys for payloads that it needs and does not have."""
 
     @classmethod
     def of(cls, json: Mapping[str, Json]) -> "Service":
@@ -227,6 +229,7 @@ class Service:
             used=json["used"],
             capacity=json["capacity"],
             queues=json["queues"],
+            missing_keys=json.get("missingKeys", []),  # APIs of earlier releases do not tell them
         )
 
 

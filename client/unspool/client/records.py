@@ -16,12 +16,14 @@ ENDED: Final = frozenset({"completed", "faulted", "cancelled"})
 
 
 class Workflow(NamedTuple):
-    """A version of a workflow. `created_at` is known only in lists."""
+    """A version of a workflow. `created_at` is known only in lists, `warnings` only after a deployment."""
 
     namespace: str
     name: str
     version: str
     created_at: datetime | None = None
+    warnings: tuple[str, ...] = ()
+    """What services of an older release that are alive do not know, with line, column and JSON pointer."""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}:{self.version}"
@@ -29,7 +31,12 @@ class Workflow(NamedTuple):
     @classmethod
     def of(cls, json: Mapping[str, Json]) -> "Workflow":
         """Reads one from JSON."""
-        return cls(json["namespace"], json["name"], json["version"], time_of(json.get("createdAt")))
+        warnings = (
+            f"{each['line']}:{each['column']}: {each['message']} ({each['pointer']})"
+            for each in json.get("warnings", ())
+        )
+        created_at = time_of(json.get("createdAt"))
+        return cls(json["namespace"], json["name"], json["version"], created_at, tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)

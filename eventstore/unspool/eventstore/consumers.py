@@ -34,6 +34,19 @@ class Capacity(NamedTuple):
 NO_CAPACITY: Final = Capacity()
 
 
+class PayloadKeys(NamedTuple):
+    """What a process tells of its keys for payloads, by their ids."""
+
+    encrypts: str = ""
+    """The key that it encrypts with; empty if it encrypts nothing."""
+    decrypts: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Those that it needed lately and does not have."""
+
+
+NO_PAYLOAD_KEYS: Final = PayloadKeys()
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """A process that receives deliveries."""

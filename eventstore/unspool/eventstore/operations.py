@@ -1,9 +1,21 @@
 """What operators see of a store: who is alive, and what waits. A part of the port of the event store."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from unspool.eventstore.consumers import APIS, EXECUTORS, SENDERS, TIMERS, WORKERS, Capacity, Load
+from unspool.definitions.feature_levels import LEVEL
+from unspool.eventstore.consumers import (
+    APIS,
+    EXECUTORS,
+    NO_PAYLOAD_KEYS,
+    SENDERS,
+    TIMERS,
+    WORKERS,
+    Capacity,
+    Load,
+    PayloadKeys,
+)
+from unspool.eventstore.stored_records import StoredRecord
 from unspool.eventstore.this_process import Process
 
 _SERVICES: Final = {
@@ -29,11 +41,17 @@ class LiveConsumer(NamedTuple):
     """None for release 0.1, which does not tell it."""
     clock_ahead: float = 0.0
     """By how many seconds the clock of its machine was ahead of that of the store, at its last heartbeat."""
+    keys: PayloadKeys = NO_PAYLOAD_KEYS
 
     @property
     def service(self) -> str:
         """The name of its service: `worker`, `executor`, `transports`, `timer` or `api`."""
         return _SERVICES.get(self.role, self.role)
+
+
+def known_level(consumers: Iterable[LiveConsumer]) -> int:
+    """The level of features of definitions that all of these services know."""
+    return min((each.process.level if each.process else 0 for each in consumers), default=LEVEL)
 
 
 class Waiting(NamedTuple):
@@ -92,6 +110,13 @@ class Operations(Protocol):
 
     def missing_keys(self) -> list[str]:
         """The ids of keys for payloads that this process needed in the last minute and does not have."""
+
+    def stored_records(self) -> AsyncIterator[Sequence[StoredRecord]]:
+        """Everything that can have a payload, of all tenants, in pieces of bounded size, as it is stored.
+
+        A record that moves from one queue to another meanwhile may come twice, but is not missed. A dead
+        letter that is requeued meanwhile may be missed.
+        """
 
     async def inspect(self) -> Inspection:
         """Checks how the store is set up."""

@@ -21,13 +21,13 @@ class PassedCalls:
         self.open = inner.open
         self.close = inner.close
         self.ping = inner.ping
-        self.heartbeat = inner.heartbeat
         self.others_free = inner.others_free
         self.deregister = inner.deregister
         self.queues_served = inner.queues_served
         self.live_consumers = inner.live_consumers
         self.backlog = inner.backlog
         self.inspect = inner.inspect
+        self.stored_records = inner.stored_records
         self.register_functions = inner.register_functions
         self.functions = inner.functions
         self.reserve_start = inner.reserve_start

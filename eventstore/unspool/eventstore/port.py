@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from unspool.eventstore.api_keys import ApiKeys
-from unspool.eventstore.consumers import NO_CAPACITY, Capacity, Consumer, Load
+from unspool.eventstore.consumers import NO_CAPACITY, NO_PAYLOAD_KEYS, Capacity, Consumer, Load, PayloadKeys
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.event_bus import EventBus
 from unspool.eventstore.events import Event
@@ -336,9 +336,15 @@ class EventStore(
         """Raises `StoreUnavailable` if the store does not answer."""
 
     async def heartbeat(
-        self, consumer: Consumer, load: Load = Load.FREE, capacity: Capacity = NO_CAPACITY
+        self,
+        consumer: Consumer,
+        load: Load = Load.FREE,
+        capacity: Capacity = NO_CAPACITY,
+        keys: PayloadKeys = NO_PAYLOAD_KEYS,
     ) -> None:
         """Shows that a consumer is alive, its load and what it holds; call it every `HEARTBEAT_SECONDS`.
+
+        A store with keys for payloads tells them instead of `keys`.
 
         After `CONSUMER_TIMEOUT_SECONDS` without one, consumers that send heartbeats take over its deliveries.
         """

@@ -7,6 +7,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from unspool.definitions.feature_levels import LEVEL
+
 
 class Process(NamedTuple):
     """A process of a service."""
@@ -17,6 +19,8 @@ class Process(NamedTuple):
     pid: int
     started_at: int
     """Milliseconds since 1970, by the clock of its machine."""
+    level: int = 0
+    """The features of definitions that it knows (`unspool.definitions.feature_levels`)."""
 
 
 @cache
@@ -26,4 +30,4 @@ def this_process() -> Process:
         release = version("unspool")
     except PackageNotFoundError:  # it runs from a directory, without an installation
         release = ""
-    return Process(release, socket.gethostname(), os.getpid(), time.time_ns() // 1_000_000)
+    return Process(release, socket.gethostname(), os.getpid(), time.time_ns() // 1_000_000, LEVEL)

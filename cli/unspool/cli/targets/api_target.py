@@ -69,8 +69,8 @@ class ApiTarget(ApiOperation):
         """As the port says."""
         ref = identity(document)
         before = await self._versions(Named(ref.namespace, ref.name, None))
-        await self._client.deploy(document.text)
-        return Deployed(ref, ref not in before)
+        deployed = await self._client.deploy(document.text)
+        return Deployed(ref, ref not in before, deployed.warnings)
 
     async def listening(self, documents: Sequence[Document]) -> None:
         """As the port says: the API has waited when it answers."""

@@ -41,6 +41,8 @@ class Deployed(NamedTuple):
     ref: WorkflowRef
     created: bool
     """Whether it is new; if not, the same text was stored before."""
+    warnings: Sequence[str] = ()
+    """What services of an older release that are alive do not know, with the place in the file."""
 
 
 class Operated(NamedTuple):

@@ -24,12 +24,14 @@ from unspool.cli.targets.port import Deployed, JsonObject, NewExecution, Operate
 from unspool.cli.targets.store_operation import StoreOperation
 from unspool.definitions.document import Document
 from unspool.definitions.expressions import JqPool
+from unspool.definitions.feature_levels import unknown_features
 from unspool.eventstore import execution_search, ids
 from unspool.eventstore.actors import Actor
 from unspool.eventstore.clock import SystemClock, rfc3339
 from unspool.eventstore.errors import KeyMissing
 from unspool.eventstore.events import Event
 from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.operations import known_level
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     ExecutionKey,
@@ -105,8 +107,10 @@ class StoreTarget(StoreOperation):
 
     async def deploy(self, document: Document) -> Deployed:
         """As the port says."""
-        stored = await deploy_document(await self._store(), self._tenant, document)
-        return Deployed(identity(document), stored is Stored.CREATED)
+        store = await self._store()
+        stored = await deploy_document(store, self._tenant, document)
+        unknown = unknown_features(document, known_level(await store.live_consumers()))
+        return Deployed(identity(document), stored is Stored.CREATED, [str(each) for each in unknown])
 
     async def listening(self, documents: Sequence[Document]) -> None:
         """As the port says."""

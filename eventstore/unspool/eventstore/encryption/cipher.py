@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
+from unspool.eventstore.consumers import PayloadKeys
 from unspool.eventstore.encryption.key_ring import NO_KEYS, Key, KeyFile, KeyRing
 from unspool.eventstore.encryption.settings import KEYS_VARIABLE, EncryptionSettings
 from unspool.eventstore.errors import DamagedPayload, KeyMissing
@@ -58,6 +59,12 @@ class Cipher:
         self.encrypts = encrypts
         self._ring = ring
         self._aead = lru_cache(_DERIVED_KEYS)(_derived)
+
+    @property
+    def keys(self) -> PayloadKeys:
+        """The ids of the keys."""
+        ids = tuple(key.id for key in self._ring().keys)
+        return PayloadKeys(ids[0] if self.encrypts else "", ids)
 
     def encrypt(self, data: bytes, place: Place) -> str:
         """Encrypts a payload for its place, or encodes it if this does not encrypt."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.consumers import NO_CAPACITY, NO_PAYLOAD_KEYS, Capacity, Consumer, Load, PayloadKeys
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.encryption.missing_keys import MissingKeys
 from unspool.eventstore.encryption.payloads import Payloads
@@ -29,6 +29,17 @@ class EncryptedDeliveries:
     _inner: EventStore
     _payloads: Payloads
     _missing: MissingKeys
+
+    async def heartbeat(
+        self,
+        consumer: Consumer,
+        load: Load = Load.FREE,
+        capacity: Capacity = NO_CAPACITY,
+        keys: PayloadKeys = NO_PAYLOAD_KEYS,
+    ) -> None:
+        """See `EventStore`. Tells the keys of this process."""
+        own = self._payloads.keys._replace(missing=tuple(self._missing.ids()))
+        await self._inner.heartbeat(consumer, load, capacity, keys if own == NO_PAYLOAD_KEYS else own)
 
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""

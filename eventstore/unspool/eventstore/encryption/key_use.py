@@ -1,107 +1,127 @@
 """Which keys the payloads in a store are encrypted with. It reads what it counts; no payload is decrypted."""
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+import re
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final
 
 from unspool.definitions.json_value import Json
-from unspool.eventstore.encryption.payloads import SEALED, key_of_text
+from unspool.eventstore.dead_letters import DeadLetter
+from unspool.eventstore.encryption.payloads import SEALED, has_payload, key_of_text
 from unspool.eventstore.events import Event
-from unspool.eventstore.listing import ExecutionFilter
-from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionRecord, Message
+from unspool.eventstore.published_events import PublishedEvent
+from unspool.eventstore.records import (
+    ExecutionRecord,
+    Message,
+    MessageKind,
+    Outgoing,
+    PublishEvent,
+    SendMessage,
+    Snapshot,
+    StartExecution,
+    TaskRequest,
+)
+from unspool.eventstore.stored_records import Content, RecordKind, StoredRecord
 
 PLAIN: Final = ""
 """Stands for payloads that are not encrypted."""
 
-_PAGE: Final = 100
-_EVENTS: Final = 500
+_IN_BYTES: Final = re.compile(rb'\$sealed(?:":")?:?([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):')
+"""An encrypted payload in a record that cannot be read."""
+
+KeyUse = defaultdict[str, Counter[RecordKind]]
+"""How many records of each kind need a key, by its id; a record may need several."""
 
 
-class KeyUse(NamedTuple):
-    """How many records of a tenant need each key, by its id; a record may need several."""
-
-    executions: Counter[str]
-    dead_letters: Counter[str]
-    events: Counter[str]
-    """Published events that are on the bus."""
-
-    def ids(self) -> set[str]:
-        """The keys that are in use."""
-        return {*self.executions, *self.dead_letters, *self.events}
-
-
-async def key_use(store: EventStore, tenant: str) -> KeyUse:
-    """Counts the records of a tenant by key. It reads all histories.
+async def key_use(pieces: AsyncIterator[Sequence[StoredRecord]]) -> KeyUse:
+    """Counts records by the keys that they need.
 
     Args:
-        store: opened with `sealed`, so that payloads are not decrypted.
-        tenant: whose records are counted.
+        pieces: of a store that was opened with `sealed`, so that payloads are not decrypted.
     """
-    return KeyUse(
-        await _of_executions(store, tenant),
-        await _of_dead_letters(store, tenant),
-        await _of_published_events(store, tenant),
-    )
+    use: KeyUse = defaultdict(Counter)
+    async for piece in pieces:
+        for record in piece:
+            for key in keys_of(record):
+                use[key][record.kind] += 1
+    return use
 
 
-async def _of_executions(store: EventStore, tenant: str) -> Counter[str]:
-    found: Counter[str] = Counter()
-    cursor: str | None = None
-    while True:
-        page = await store.executions(tenant, ExecutionFilter(), limit=_PAGE, cursor=cursor)
-        for record in page.items:
-            found.update(await _of_execution(store, record))
-        cursor = page.cursor
-        if cursor is None:
-            return found
+def keys_of(record: StoredRecord) -> set[str]:
+    """The keys of a record, with `PLAIN` if all of its payloads are plain."""
+    if record.kind is RecordKind.UNREADABLE and isinstance(record.content, bytes):
+        return {found.decode() for found in _IN_BYTES.findall(record.content)} or {PLAIN}
+    keys = {*_keys(record.content)}
+    return keys - {PLAIN} or keys
 
 
-async def _of_execution(store: EventStore, record: ExecutionRecord) -> set[str]:
+def _keys(content: Content) -> Iterator[str]:
+    """The key of each payload."""
+    match content:
+        case Event():
+            return _of_value(content.data) if has_payload(content) else iter(())
+        case Snapshot():
+            return iter((_of_bytes(content.state),))
+        case ExecutionRecord():
+            return _of_execution(content)
+        case Message():
+            return _of_message(content)
+        case TaskRequest():
+            return _of_value(content.arguments)
+        case DeadLetter():
+            return _of_dead_letter(content)
+        case bytes():
+            return iter((_of_bytes(content),))
+        case _:
+            return _of_outgoing(content)
+
+
+def _of_outgoing(outgoing: Outgoing | PublishedEvent) -> Iterator[str]:
+    match outgoing:
+        case StartExecution(start):
+            yield from _of_value(start.input)
+            yield from _of_name(start.idempotency_key)
+        case SendMessage(message):
+            yield from _of_message(message)
+        case PublishEvent(event) | PublishedEvent(_, event):
+            yield from _of_value(event)
+
+
+def _of_execution(record: ExecutionRecord) -> Iterator[str]:
     if record.version == 0:
-        return {_key_of(record.pending_input)}
-    name = record.idempotency_key
-    keys = {key_of_text(name)} if name else set()
-    after = 0
-    while events := await store.history(record.key, after=after, limit=_EVENTS):
-        keys.update(_keys_of(events))
-        after = events[-1].seq
-    return keys
+        yield from _of_value(record.pending_input)
+    yield from _of_name(record.idempotency_key)
 
 
-def _keys_of(events: list[Event]) -> Iterator[str]:
-    """The keys of events that have payloads."""
-    for event in events:
-        if "input" in event.data or "output" in event.data or SEALED in event.data:
-            yield _key_of(event.data)
+def _of_dead_letter(letter: DeadLetter) -> Iterator[str]:
+    yield from _keys(letter.body)
+    for text in filter(None, (letter.error, letter.traceback)):
+        yield key_of_text(text)
 
 
-async def _of_dead_letters(store: EventStore, tenant: str) -> Counter[str]:
-    found: Counter[str] = Counter()
-    cursor: str | None = None
-    while True:
-        page = await store.dead_letters(tenant, limit=_PAGE, cursor=cursor)
-        for letter in page.items:
-            body = letter.body.body if isinstance(letter.body, Message) else letter.body.arguments
-            found.update({key_of_text(letter.error), _key_of(body)} - {PLAIN} or {PLAIN})
-        cursor = page.cursor
-        if cursor is None:
-            return found
+def _of_message(message: Message) -> Iterator[str]:
+    body = message.body
+    match message.kind:
+        case MessageKind.TIMER_FIRED:
+            pass
+        case MessageKind.START:
+            yield from _of_value(body["input"])
+            yield from _of_name(body.get("idempotencyKey"))
+        case MessageKind.EVENT:
+            yield from _of_value(body["event"])
+        case _:
+            yield from _of_value(body) if body else ()
 
 
-async def _of_published_events(store: EventStore, tenant: str) -> Counter[str]:
-    found: Counter[str] = Counter()
-    after = "0-0"
-    newest = await store.published_events(tenant, limit=1)
-    if newest and newest[0].position.isdecimal():  # SQLite numbers them
-        after = "0"
-    while newest and (events := await store.published_events(tenant, after=after, limit=_PAGE)):
-        found.update(_key_of(each.event) for each in events)
-        after = events[-1].position
-    return found
+def _of_name(name: str | None) -> Iterator[str]:
+    if name is not None:
+        yield key_of_text(name)
 
 
-def _key_of(value: Json) -> str:
-    """The key of a value with an encrypted part."""
+def _of_value(value: Json) -> Iterator[str]:
     text = value.get(SEALED) if isinstance(value, dict) else None
-    return text.partition(":")[0] if isinstance(text, str) else PLAIN
+    yield text.partition(":")[0] if isinstance(text, str) else PLAIN
+
+
+def _of_bytes(text: bytes) -> str:
+    return key_of_text(text[: len(SEALED) + 70].decode(errors="replace"))

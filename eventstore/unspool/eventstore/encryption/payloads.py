@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.consumers import PayloadKeys
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.encryption.cipher import Cipher, Place, cipher_of
 from unspool.eventstore.encryption.settings import EncryptionSettings
@@ -61,6 +62,11 @@ def key_of_text(text: str) -> str:
     return text[len(_SEALED_TEXT) :].partition(":")[0] if text.startswith(_SEALED_TEXT) else ""
 
 
+def has_payload(event: Event) -> bool:
+    """Whether an event of a history has more than ids and times."""
+    return not event.data.keys() <= _CLEAR_MEMBERS
+
+
 def is_sealed_text(text: bytes) -> bool:
     """Whether a text, in UTF-8, is an encrypted one."""
     return text.startswith(_SEALED_BYTES)
@@ -80,6 +86,11 @@ class Payloads:
     def encrypts(self) -> bool:
         """Whether payloads are encrypted."""
         return self._cipher.encrypts
+
+    @property
+    def keys(self) -> PayloadKeys:
+        """The ids of the keys."""
+        return self._cipher.keys
 
     def seal(self, value: Json, place: Place) -> dict[str, Json]:
         """A JSON value, encrypted."""
@@ -104,7 +115,7 @@ class Payloads:
 
     def seal_event(self, key: ExecutionKey, event: Event) -> Event:
         """An event of a history. One that has only ids and times stays as it is."""
-        if event.data.keys() <= _CLEAR_MEMBERS:
+        if not has_payload(event):
             return event
         return event._replace(data=self.seal(event.data, _event(key, event)))
 

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from unspool.definitions.feature_levels import LEVEL
 from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Load
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.monitoring.store_status import StoreStatus
-from unspool.eventstore.operations import Finding, LiveConsumer
+from unspool.eventstore.operations import Finding, LiveConsumer, known_level
 from unspool.eventstore.sinks import SinkStatus
 from unspool.eventstore.sources import SourceStatus
 
@@ -17,6 +18,9 @@ LATE_SECONDS: Final = 60.0
 _TIMER_LATE_SECONDS: Final = 5.0
 _SKEW_SECONDS: Final = 5.0
 """A heartbeat that waits for the store makes a clock look this much late, at most."""
+_SHOWN: Final = 3
+"""Services that a finding names, at most."""
+
 _UNSERVED_MILLISECONDS: Final = 180_000
 """Processes record every minute which sinks they serve."""
 
@@ -30,6 +34,8 @@ def service_findings(status: StoreStatus, functions: Sequence[RegisteredFunction
         *_functions(status, functions),
         *_dead_letters(status),
         *_versions(status),
+        *_older(status),
+        *_keys(status),
         *_clocks(status),
     ]
 
@@ -134,16 +140,54 @@ def _versions(status: StoreStatus) -> Iterator[Finding]:
         yield Finding("versions", False, f"services of several versions are alive: {shown}", "end the update")
 
 
+def _older(status: StoreStatus) -> Iterator[Finding]:
+    older = [each for each in status.consumers if known_level([each]) < LEVEL]
+    if older:
+        shown = ", ".join(map(_named, older[:_SHOWN]))
+        yield Finding(
+            "features",
+            False,
+            f"services of an older release ({len(older)}) do not know all that definitions can use: {shown}",
+            "end the update before you start what they do not know; deployments of definitions warn of it",
+        )
+
+
+def _keys(status: StoreStatus) -> Iterator[Finding]:
+    for each in status.consumers:
+        if each.keys.missing:
+            lacks = ", ".join(map(repr, each.keys.missing))
+            yield Finding(
+                "keys",
+                True,
+                f"{_named(each)} lacks the key {lacks}, so it leaves the payloads that need it to others",
+                "add the key to its file (UNSPOOL_ENCRYPTION_KEYS_FILE)",
+            )
+    used = Counter(each.keys.encrypts for each in status.consumers if each.process is not None)
+    if len(used) > 1:
+        shown = ", ".join(
+            f"{count} with {id_!r}" if id_ else f"{count} with none" for id_, count in sorted(used.items())
+        )
+        yield Finding(
+            "keys",
+            False,
+            f"services encrypt payloads with different keys: {shown}",
+            "give all of them the same file (UNSPOOL_ENCRYPTION_KEYS_FILE), the new key first",
+        )
+
+
+def _named(consumer: LiveConsumer) -> str:
+    host = f" on {consumer.process.host}" if consumer.process else ""
+    return f"the {consumer.service} {consumer.name}{host}"
+
+
 def _clocks(status: StoreStatus) -> Iterator[Finding]:
     for each in status.consumers:
         if abs(each.clock_ahead) > _SKEW_SECONDS:
             how = "ahead of" if each.clock_ahead > 0 else "behind"
-            host = f" on {each.process.host}" if each.process else ""
             yield Finding(
                 "clock",
                 False,
-                f"the clock of the {each.service} {each.name}{host} is {abs(each.clock_ahead):.0f} s {how} "
-                "that of the store",
+                f"the clock of {_named(each)} is {abs(each.clock_ahead):.0f} s {how} that of the store",
                 "synchronize the clocks (NTP)",
             )
 

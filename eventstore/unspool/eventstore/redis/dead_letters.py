@@ -183,6 +183,11 @@ async def referred_executions(session: Session, shard: Shard) -> frozenset[str]:
         begin = f"({page[-1][0].decode()}"
 
 
+def dead_letter_of(shard: Shard, entry: Any) -> DeadLetter:
+    """The dead letter of an entry as Redis returns it. Raises `Unreadable`."""
+    return _dead_letter(_stored(shard, entry))
+
+
 def _stored(shard: Shard, entry: Any) -> _Stored:
     id_, fields = entry
     return _Stored(shard, id_.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))

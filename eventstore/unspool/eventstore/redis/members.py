@@ -9,12 +9,15 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from unspool.eventstore.consumers import NO_CAPACITY, Capacity, Consumer, Load
+from unspool.eventstore.consumers import NO_CAPACITY, NO_PAYLOAD_KEYS, Capacity, Consumer, Load, PayloadKeys
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.this_process import this_process
+
+_WITH_KEYS: Final = 8
+"""Members of a heartbeat that tells keys, at least."""
 
 _LONGEST_REFRESH_GAP: Final = 2 * HEARTBEAT_SECONDS
 
@@ -89,11 +92,15 @@ class Members:
     def owners(self, name: str) -> frozenset[str]:
         """The members that own shards, as the member of this name sees them.
 
-        A full one owns none while another is free. New messages then do not wait until the free one looks at
-        the shards of others.
+        A full one, or one that lacks a key, owns none while another is free. New messages then do not wait
+        until the free one looks at the shards of others.
         """
         live = self.live()
-        full = {other for other, heartbeat in live.items() if load_in(heartbeat) is Load.FULL}
+        full = {
+            other
+            for other, heartbeat in live.items()
+            if load_in(heartbeat) is Load.FULL or keys_in(heartbeat).missing
+        }
         members = frozenset({name, *live})
         return members - full if full and self.free() else members
 
@@ -122,13 +129,15 @@ class Heartbeats:
         self._count = 0
         self._queues = sorted(consumer.queues)
 
-    def next(self, load: Load, capacity: Capacity = NO_CAPACITY) -> bytes:
-        """The next heartbeat: id, queues, load, process, capacity, time of this machine in milliseconds.
+    def next(
+        self, load: Load, capacity: Capacity = NO_CAPACITY, payload_keys: PayloadKeys = NO_PAYLOAD_KEYS
+    ) -> bytes:
+        """The next heartbeat: id, queues, load, process, capacity, keys, time here in milliseconds.
 
         The script adds the time of Redis.
         """
         self._count += 1
-        about = (list(this_process()), list(capacity), time.time_ns() // 1_000_000)
+        about = (list(this_process()), list(capacity), list(payload_keys), time.time_ns() // 1_000_000)
         return orjson.dumps([f"{self._process}-{self._count}", self._queues, load, *about])
 
 
@@ -142,6 +151,15 @@ def load_in(heartbeat: bytes) -> Load:
     """The load of the sender of a heartbeat; release 0.1 does not send it."""
     members = orjson.loads(heartbeat)
     return Load(members[2]) if len(members) > 2 else Load.BUSY
+
+
+def keys_in(heartbeat: bytes) -> PayloadKeys:
+    """What the sender of a heartbeat tells of its keys; earlier releases tell nothing."""
+    members = orjson.loads(heartbeat)
+    if len(members) < _WITH_KEYS:
+        return NO_PAYLOAD_KEYS
+    encrypts, decrypts, missing = members[5]
+    return PayloadKeys(encrypts, tuple(decrypts), tuple(missing))
 
 
 def shards_of(member: str, shards: Sequence[Shard], members: Collection[str]) -> list[Shard]:

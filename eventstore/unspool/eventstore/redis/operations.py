@@ -12,7 +12,7 @@ from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.inspection import inspected
 from unspool.eventstore.redis.keys import Shard, members
-from unspool.eventstore.redis.members import load_in, queues_in
+from unspool.eventstore.redis.members import keys_in, load_in, queues_in
 from unspool.eventstore.redis.queues import RedisQueues
 from unspool.eventstore.this_process import Process
 
@@ -129,4 +129,5 @@ def _consumer(role: str, name: str, heartbeat: bytes) -> LiveConsumer:
         Capacity(*parts[4]) if known else Capacity(),
         Process(*parts[3]) if known else None,
         (parts[-2] - parts[-1]) / 1000 if len(parts) > _MEMBERS else 0.0,
+        keys_in(heartbeat),
     )

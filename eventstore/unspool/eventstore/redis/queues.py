@@ -9,12 +9,14 @@ from unspool.eventstore.consumers import (
     APIS,
     EXECUTORS,
     NO_CAPACITY,
+    NO_PAYLOAD_KEYS,
     SENDERS,
     TIMERS,
     WORKERS,
     Capacity,
     Consumer,
     Load,
+    PayloadKeys,
 )
 from unspool.eventstore.records import Body, Delivery, Message, Renewal, TaskRequest
 from unspool.eventstore.redis import acknowledgement, scripts
@@ -110,14 +112,18 @@ class RedisQueues:
         await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
 
     async def heartbeat(
-        self, consumer: Consumer, load: Load = Load.FREE, capacity: Capacity = NO_CAPACITY
+        self,
+        consumer: Consumer,
+        load: Load = Load.FREE,
+        capacity: Capacity = NO_CAPACITY,
+        keys: PayloadKeys = NO_PAYLOAD_KEYS,
     ) -> None:
         """See `EventStore`."""
         heartbeats = self._heartbeats.get(consumer)
         if heartbeats is None:
             heartbeats = self._heartbeats[consumer] = Heartbeats(consumer)
         members = self._members[consumer.role]
-        await members.heartbeat(consumer.name, heartbeats.next(load, capacity))
+        await members.heartbeat(consumer.name, heartbeats.next(load, capacity, keys))
         await self._session.check_identity(self._session.call)
         await members.refresh()  # also if this consumer does not receive, to detect dead consumers
 

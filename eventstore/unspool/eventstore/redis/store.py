@@ -24,6 +24,7 @@ from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.sinks import RedisSinks
 from unspool.eventstore.redis.sources import RedisSources
+from unspool.eventstore.redis.stored_records import RedisStoredRecords
 from unspool.eventstore.redis.texts import RedisTexts
 from unspool.eventstore.redis.timers import RedisTimers
 
@@ -46,6 +47,7 @@ class RedisStore(
     RedisApiKeys,
     RedisIndexing,
     RedisRetention,
+    RedisStoredRecords,
     RedisOperations,
 ):
     """An `EventStore` on Redis. One object serves a process, in one event loop."""

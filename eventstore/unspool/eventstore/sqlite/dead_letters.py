@@ -16,14 +16,15 @@ from unspool.eventstore.sqlite.tasks import INSERT_TASK, task_row
 
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
-_COLUMNS: Final = "id, tenant, kind, body, error, traceback, attempts, buried_at"
+LETTER_COLUMNS: Final = "id, tenant, kind, body, error, traceback, attempts, buried_at"
+"""The columns that `dead_letter_of` takes."""
 _MESSAGE: Final = "message"
 _TASK: Final = "task"
 _CANCELLED_TASK: Final = "task.cancelled"
 """A task whose run was cancelled: a requeue only removes it."""
 
 _OLDEST: Final = (
-    f"SELECT {_COLUMNS} FROM (SELECT * FROM dead_letters ORDER BY number LIMIT ?)"  # noqa: S608 - our own columns
+    f"SELECT {LETTER_COLUMNS} FROM (SELECT * FROM dead_letters ORDER BY number LIMIT ?)"  # noqa: S608 - our own columns
     " WHERE buried_at < ?"
 )
 
@@ -78,12 +79,12 @@ class SqliteDeadLetters(StoreMixin):
             raise ValueError("not a cursor of this store")
         rows = await self._database.read(
             lambda transaction: transaction.execute(
-                f"SELECT number, {_COLUMNS} FROM dead_letters"  # noqa: S608 - our own columns
+                f"SELECT number, {LETTER_COLUMNS} FROM dead_letters"  # noqa: S608 - our own columns
                 " WHERE tenant = ? AND (? IS NULL OR execution = ?) AND number > ? ORDER BY number LIMIT ?",
                 (tenant, execution, execution, int(cursor or 0), limit + 1),
             ).fetchall()
         )
-        letters = tuple(_dead_letter(*row) for _, *row in rows[:limit])
+        letters = tuple(dead_letter_of(*row) for _, *row in rows[:limit])
         return DeadLetterPage(letters, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
     async def dead_letter(self, tenant: str, id: str) -> DeadLetter | None:  # noqa: A002 - the port's name
@@ -92,11 +93,11 @@ class SqliteDeadLetters(StoreMixin):
             return None
         row = await self._database.read(
             lambda transaction: transaction.execute(
-                f"SELECT {_COLUMNS} FROM dead_letters WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
+                f"SELECT {LETTER_COLUMNS} FROM dead_letters WHERE tenant = ? AND id = ?",  # noqa: S608 - our own columns
                 (tenant, id),
             ).fetchone()
         )
-        return row and _dead_letter(*row)
+        return row and dead_letter_of(*row)
 
     async def requeue(self, tenant: str, id: str) -> bool:  # noqa: A002 - the port's name
         """See `DeadLetters`."""
@@ -119,17 +120,17 @@ class SqliteDeadLetters(StoreMixin):
         rows = await self._database.read(
             lambda transaction: transaction.execute(_OLDEST, (limit, time)).fetchall()
         )
-        return [_dead_letter(*row) for row in rows]
+        return [dead_letter_of(*row) for row in rows]
 
 
 def _remove(transaction: Transaction, tenant: str, id_: str) -> _Removed | None:
     if not _ID.fullmatch(id_):
         return None
     rows = transaction.execute(
-        f"DELETE FROM dead_letters WHERE tenant = ? AND id = ? RETURNING kind, {_COLUMNS}",  # noqa: S608 - our own columns
+        f"DELETE FROM dead_letters WHERE tenant = ? AND id = ? RETURNING kind, {LETTER_COLUMNS}",  # noqa: S608 - our own columns
         (tenant, id_),
     ).fetchall()
-    return _Removed(rows[0][0], _dead_letter(*rows[0][1:])) if rows else None
+    return _Removed(rows[0][0], dead_letter_of(*rows[0][1:])) if rows else None
 
 
 def _is_needed(transaction: Transaction, kind: str, dead: DeadLetter) -> bool:
@@ -150,7 +151,8 @@ def _deliver(transaction: Transaction, dead: DeadLetter) -> None:
         transaction.topics.add(queue_topic(dead.body.queue))
 
 
-def _dead_letter(id_: str, tenant: str, kind: str, body: bytes, *rest: Any) -> DeadLetter:
+def dead_letter_of(id_: str, tenant: str, kind: str, body: bytes, *rest: Any) -> DeadLetter:
+    """The dead letter of a row of `LETTER_COLUMNS`."""
     return DeadLetter(id_, tenant, _body(kind, orjson.loads(body)), *rest)
 
 

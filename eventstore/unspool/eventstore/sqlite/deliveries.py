@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import orjson
 
-from unspool.eventstore.consumers import NO_CAPACITY, Capacity, Consumer, Load
+from unspool.eventstore.consumers import NO_CAPACITY, NO_PAYLOAD_KEYS, Capacity, Consumer, Load, PayloadKeys
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.records import Delivery, Message, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
@@ -38,11 +38,15 @@ class SqliteDeliveries(StoreMixin):
     _registered: set[str]
 
     async def heartbeat(
-        self, consumer: Consumer, load: Load = Load.FREE, capacity: Capacity = NO_CAPACITY
+        self,
+        consumer: Consumer,
+        load: Load = Load.FREE,
+        capacity: Capacity = NO_CAPACITY,
+        keys: PayloadKeys = NO_PAYLOAD_KEYS,
     ) -> None:
         """See `EventStore`."""
         owner, queues = owner_of(consumer), orjson.dumps(sorted(consumer.queues))
-        about = orjson.dumps([list(this_process()), list(capacity)]).decode()
+        about = orjson.dumps([list(this_process()), list(capacity), list(keys)]).decode()
 
         def record(transaction: Transaction) -> None:
             now = self._database.monotonic()

@@ -26,6 +26,7 @@ from unspool.eventstore.sqlite.search import SqliteSearch
 from unspool.eventstore.sqlite.settings import SqliteSettings
 from unspool.eventstore.sqlite.sinks import SqliteSinks
 from unspool.eventstore.sqlite.sources import SqliteSources
+from unspool.eventstore.sqlite.stored_records import SqliteStoredRecords
 from unspool.eventstore.sqlite.tasks import SqliteTasks
 from unspool.eventstore.sqlite.texts import SqliteTexts
 from unspool.eventstore.sqlite.timers import SqliteTimers
@@ -50,6 +51,7 @@ class SqliteStore(
     SqliteRateLimits,
     SqliteApiKeys,
     SqliteRetention,
+    SqliteStoredRecords,
     SqliteOperations,
 ):
     """The port's `EventStore` in one file, which processes of one machine may share, or in memory."""

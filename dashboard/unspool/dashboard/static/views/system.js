@@ -59,7 +59,7 @@ function Services({ items }) {
               <td class="wide"><strong>${each.service}</strong></td>
               <td class="cut code wide" title=${each.name}>${each.name}</td>
               <td data-label="Version">${each.version ?? "–"}</td>
-              <td class="number" data-label="Load">${each.load} <span class="muted">${each.capacity ? `${each.used} of ${each.capacity}` : ""}</span></td>
+              <td class="number" data-label="Load">${each.missingKeys.length ? html`<span class="bad">lacks the key ${each.missingKeys.join(", ")}</span>` : each.load} <span class="muted">${each.capacity ? `${each.used} of ${each.capacity}` : ""}</span></td>
               <td class="cut muted" data-label="Queues" title=${each.queues.join(", ")}>${each.queues.join(", ")}</td>
               <td data-label="Running since"><${Age} at=${each.startedAt} /></td>
             </tr>`)}
