@@ -41,6 +41,8 @@ class Crm:
     checkpoints: dict[tuple[str, str], str] = field(default_factory=dict)
     pages: Counter[str] = field(default_factory=Counter)
     """Number of pages that were read of each entity."""
+    refusing: int = 0
+    """How many requests for pages are refused at first, however slowly they come."""
     refused: int = 0
     order: list[str] = field(default_factory=list)
     """Entities in the order of their first pages."""
@@ -53,7 +55,7 @@ class Crm:
     async def page(self, request: web.Request) -> web.Response:
         """Returns the rows after a cursor, and the cursor of the next page."""
         entity, now = request.match_info["entity"], time.monotonic()
-        if now - self._last.get(entity, 0) < self.seconds_between:
+        if self.refused < self.refusing or now - self._last.get(entity, 0) < self.seconds_between:
             self.refused += 1
             return web.json_response({"detail": "too many requests"}, status=429)
         self._last[entity] = now
