@@ -25,7 +25,8 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Commit, ExecutionKey, IndexUpdate, Outcome, Status
+from unspool.eventstore.records import Commit, ExecutionKey, IndexUpdate, Status
+from unspool.eventstore.results import Outcome
 
 GREET = """\
 document:

@@ -20,7 +20,8 @@ from unspool.definitions.document import load
 from unspool.eventstore.built_in import schedule_key
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent
-from unspool.eventstore.records import Definition, Message, MessageKind, Stored, WorkflowRef
+from unspool.eventstore.records import Definition, Message, MessageKind, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.eventstore.retry import retry_until_available
 from unspool.worker.replay import verify
 from unspool.worker.schedule.deployment import deploy

@@ -23,9 +23,9 @@ from unspool.eventstore.records import (
     ExecutionRecord,
     Message,
     MessageKind,
-    Stored,
     WorkflowRef,
 )
+from unspool.eventstore.results import Stored
 from unspool.eventstore.retry import retry_until_available
 from unspool.worker.schedule.deployment import deploy
 from unspool.worker.schedule.operations import current_schedule, wait_until_paused

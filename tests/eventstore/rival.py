@@ -21,12 +21,12 @@ from unspool.eventstore.records import (
     ExecutionKey,
     Message,
     MessageKind,
-    Outcome,
     Start,
     TaskRequest,
     Timer,
     WorkflowRef,
 )
+from unspool.eventstore.results import Outcome
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 

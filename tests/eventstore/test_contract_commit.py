@@ -7,7 +7,8 @@ import pytest
 
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.records import IndexUpdate, MessageKind, Outcome, Status
+from unspool.eventstore.records import IndexUpdate, MessageKind, Status
+from unspool.eventstore.results import Outcome
 
 
 async def test_a_commit_makes_all_its_parts_true(store, make, hands):

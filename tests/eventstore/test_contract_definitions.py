@@ -1,6 +1,6 @@
 """Definitions: stored once, found by identity, ordered by semantic versioning."""
 
-from unspool.eventstore.records import Stored
+from unspool.eventstore.results import Stored
 
 
 async def test_a_definition_is_stored_once(store, make):

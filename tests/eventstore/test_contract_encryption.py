@@ -19,12 +19,12 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.records import (
     ExecutionKey,
     MessageKind,
-    Outcome,
     PublishEvent,
     SendMessage,
     Snapshot,
     StartExecution,
 )
+from unspool.eventstore.results import Outcome
 from unspool.eventstore.stored_records import RecordKind
 
 PAYLOAD = "the-canary"

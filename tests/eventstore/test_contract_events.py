@@ -12,7 +12,8 @@ from tests.eventstore.conftest import keys_of
 from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.published_events import Subscription
-from unspool.eventstore.records import IndexUpdate, MessageKind, Outcome, PublishEvent, Status
+from unspool.eventstore.records import IndexUpdate, MessageKind, PublishEvent, Status
+from unspool.eventstore.results import Outcome
 
 
 async def test_a_run_gets_the_events_that_it_is_subscribed_to_in_order(store, make, hands):

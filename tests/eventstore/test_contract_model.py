@@ -29,8 +29,6 @@ from unspool.eventstore.records import (
     IndexUpdate,
     Message,
     MessageKind,
-    Outcome,
-    Renewal,
     Start,
     Status,
     TaskRequest,
@@ -38,6 +36,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
     start_message,
 )
+from unspool.eventstore.results import Outcome, Renewal
 
 WORKERS = [Consumer("workers", name) for name in ("w1", "w2")]
 EXECUTORS = [Consumer("executors", name, frozenset({"http", "shell"})) for name in ("x1", "x2")]

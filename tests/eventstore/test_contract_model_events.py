@@ -26,11 +26,11 @@ from unspool.eventstore.records import (
     Delivery,
     ExecutionKey,
     MessageKind,
-    Outcome,
     PublishEvent,
     Start,
     WorkflowRef,
 )
+from unspool.eventstore.results import Outcome
 
 TENANTS = ("default", "other")
 KEYS = [ExecutionKey(tenant, id_) for tenant in TENANTS for id_ in ("a", "b", "c")]

@@ -6,7 +6,8 @@ from dataclasses import replace
 from tests.background import repeating
 
 from unspool.eventstore.listing import ExecutionFilter
-from unspool.eventstore.records import MessageKind, Outcome, Parent, SendMessage, StartExecution, Status
+from unspool.eventstore.records import MessageKind, Parent, SendMessage, StartExecution, Status
+from unspool.eventstore.results import Outcome
 
 
 def start_of(make, id_: str, **changes) -> StartExecution:

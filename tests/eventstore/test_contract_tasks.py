@@ -6,7 +6,7 @@ import pytest
 
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
-from unspool.eventstore.records import Renewal
+from unspool.eventstore.results import Renewal
 
 
 async def test_a_task_goes_to_one_executor_of_its_queue(store, make, hands):

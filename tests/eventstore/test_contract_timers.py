@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from unspool.eventstore.records import Fired, MessageKind
+from unspool.eventstore.records import MessageKind
+from unspool.eventstore.results import Fired
 
 HOUR = 3_600_000
 

@@ -9,8 +9,9 @@ import pytest
 
 from unspool.eventstore.consumers import Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
-from unspool.eventstore.records import ExecutionKey, Outcome, Renewal, TaskRequest, Timer
+from unspool.eventstore.records import ExecutionKey, TaskRequest, Timer
 from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.results import Outcome, Renewal
 
 
 class Clock:

@@ -9,8 +9,9 @@ from tests.eventstore.conftest import keys_of
 from tests.eventstore.test_redis_faults import direct, persist, proxied, proxy
 
 from unspool.eventstore.errors import StoreError
-from unspool.eventstore.records import MessageKind, Outcome, PublishEvent
+from unspool.eventstore.records import MessageKind, PublishEvent
 from unspool.eventstore.redis import RedisSettings, RedisStore, scripts
+from unspool.eventstore.results import Outcome
 
 __all__ = ["direct", "proxied", "proxy"]  # fixtures
 

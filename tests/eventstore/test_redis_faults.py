@@ -11,8 +11,9 @@ from tests.redis_proxy import RedisProxy
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.errors import NotFound, StoreMismatch, StoreUnavailable
-from unspool.eventstore.records import ExecutionKey, Outcome, SendMessage, StartExecution, TaskRequest
+from unspool.eventstore.records import ExecutionKey, SendMessage, StartExecution, TaskRequest
 from unspool.eventstore.redis import RedisSettings, RedisStore, scripts
+from unspool.eventstore.results import Outcome
 from unspool.executor.outcome import Completed
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings

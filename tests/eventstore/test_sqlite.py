@@ -13,7 +13,8 @@ import pytest
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
 from unspool.eventstore.idempotency_keys import IdempotencyKey
 from unspool.eventstore.listing import ExecutionFilter
-from unspool.eventstore.records import IndexUpdate, Outcome, Parent, Snapshot, Status
+from unspool.eventstore.records import IndexUpdate, Parent, Snapshot, Status
+from unspool.eventstore.results import Outcome
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
-from unspool.eventstore.records import Renewal
+from unspool.eventstore.results import Renewal
 from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
 
 LOCKED_SECONDS = CONSUMER_TIMEOUT_SECONDS + 0.5

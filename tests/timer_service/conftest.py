@@ -18,12 +18,12 @@ from unspool.eventstore.records import (
     ExecutionKey,
     IndexUpdate,
     MessageKind,
-    Outcome,
     Start,
     Status,
     Timer,
     WorkflowRef,
 )
+from unspool.eventstore.results import Outcome
 from unspool.timer_service import TimerService, TimerSettings
 
 WORKER = Consumer("workers", "tester")

@@ -26,12 +26,11 @@ from unspool.eventstore.records import (
     ExecutionRecord,
     Message,
     MessageKind,
-    Outcome,
     Start,
     Status,
-    Stored,
     WorkflowRef,
 )
+from unspool.eventstore.results import Outcome, Stored
 from unspool.timer_service import TimerService, TimerSettings
 from unspool.worker.replay import verify
 from unspool.worker.schedule.decide import decide

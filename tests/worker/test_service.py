@@ -26,12 +26,12 @@ from unspool.eventstore.records import (
     ExecutionRecord,
     Message,
     MessageKind,
-    Outcome,
     Snapshot,
     Start,
     Status,
     WorkflowRef,
 )
+from unspool.eventstore.results import Outcome
 from unspool.worker.interpreter import MAX_EVENTS, State, decide, fold
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
 from unspool.worker.replay import verify

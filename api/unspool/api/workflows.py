@@ -14,7 +14,8 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.problems import Problem
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.operations import known_level
-from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.eventstore.records import Definition, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.worker.schedule.deployment import LISTENING_WITHIN
 from unspool.worker.schedule.deployment import deploy as deploy_definition
 

@@ -22,7 +22,8 @@ from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
 from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.eventstore.records import Definition, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.worker.schedule.deployment import LISTENING_WITHIN, Store, deploy
 from unspool.worker.schedule.operations import wait_until_begun
 

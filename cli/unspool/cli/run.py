@@ -40,7 +40,8 @@ from unspool.definitions.document import Document
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import ExecutionKey, Message, MessageKind, Start, Status, Stored, WorkflowRef
+from unspool.eventstore.records import ExecutionKey, Message, MessageKind, Start, Status, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.eventstore.tags import Tags
 from unspool.eventstore.waiting import done_before
 

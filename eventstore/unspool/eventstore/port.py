@@ -25,18 +25,15 @@ from unspool.eventstore.records import (
     Delivery,
     ExecutionKey,
     ExecutionRecord,
-    Fired,
     Loaded,
     Message,
-    Outcome,
-    Renewal,
     Snapshot,
     Start,
     Status,
-    Stored,
     TaskRequest,
     WorkflowRef,
 )
+from unspool.eventstore.results import Fired, Outcome, Renewal, Stored
 from unspool.eventstore.retention import Retention
 from unspool.eventstore.sinks import EventSinks
 from unspool.eventstore.sources import EventSources

@@ -17,7 +17,8 @@ from unspool.eventstore.consumers import EXECUTORS, Capacity, Consumer, Load
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
 from unspool.eventstore.monitoring.health import HEARTBEAT, ServiceHealth
 from unspool.eventstore.port import HEARTBEAT_SECONDS, EventStore
-from unspool.eventstore.records import Delivery, Message, MessageKind, Renewal, TaskRequest
+from unspool.eventstore.records import Delivery, Message, MessageKind, TaskRequest
+from unspool.eventstore.results import Renewal
 from unspool.eventstore.retry import JITTER, retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.executor.functions.registration import Registration

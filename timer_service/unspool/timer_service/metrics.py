@@ -1,6 +1,6 @@
 """What timers and retention tell of their work."""
 
-from unspool.eventstore.records import Fired
+from unspool.eventstore.results import Fired
 
 
 class TimerMetrics:

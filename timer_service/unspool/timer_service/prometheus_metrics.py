@@ -3,7 +3,7 @@
 from typing import Final
 
 from unspool.eventstore.monitoring.metric_set import MetricSet
-from unspool.eventstore.records import Fired
+from unspool.eventstore.results import Fired
 from unspool.timer_service.metrics import RetentionMetrics, TimerMetrics
 
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)

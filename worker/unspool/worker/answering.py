@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, Message, Outcome
+from unspool.eventstore.records import Delivery, Message
+from unspool.eventstore.results import Outcome
 
 APPLIED: Final = frozenset({Outcome.COMMITTED, Outcome.DUPLICATE})
 """Outcomes of a commit that is applied."""

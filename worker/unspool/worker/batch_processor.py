@@ -13,7 +13,8 @@ from typing import Final
 
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Commit, Delivery, ExecutionKey, Loaded, Message, MessageKind, Outcome
+from unspool.eventstore.records import Commit, Delivery, ExecutionKey, Loaded, Message, MessageKind
+from unspool.eventstore.results import Outcome
 from unspool.worker.answering import APPLIED, OUT_OF_TURN
 from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.metrics import WorkerMetrics

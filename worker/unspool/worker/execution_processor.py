@@ -14,7 +14,8 @@ from unspool.definitions.plan import Plan
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.errors import KeyMissing, NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome, WorkflowRef
+from unspool.eventstore.records import Delivery, ExecutionKey, Message, WorkflowRef
+from unspool.eventstore.results import Outcome
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.children import StartRefused

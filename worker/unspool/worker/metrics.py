@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from unspool.eventstore.events import Event
-from unspool.eventstore.records import Delivery, ExecutionKey, Message, Outcome, WorkflowRef
+from unspool.eventstore.records import Delivery, ExecutionKey, Message, WorkflowRef
+from unspool.eventstore.results import Outcome
 from unspool.worker.answering import APPLIED
 from unspool.worker.cache_use import CacheUse
 from unspool.worker.steps import Step

@@ -15,7 +15,8 @@ from unspool.eventstore.monitoring.metric_set import (
     oldest_of,
 )
 from unspool.eventstore.monitoring.settings import MonitoringSettings
-from unspool.eventstore.records import Commit, Delivery, Message, MessageKind, Outcome, WorkflowRef
+from unspool.eventstore.records import Commit, Delivery, Message, MessageKind, WorkflowRef
+from unspool.eventstore.results import Outcome
 from unspool.worker.answering import APPLIED
 from unspool.worker.metrics import WorkerFigures, WorkerMetrics
 from unspool.worker.steps import Step

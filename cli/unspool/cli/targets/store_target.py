@@ -33,15 +33,8 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.operations import known_level
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import (
-    ExecutionKey,
-    ExecutionRecord,
-    Message,
-    MessageKind,
-    Start,
-    Stored,
-    WorkflowRef,
-)
+from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Message, MessageKind, Start, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.eventstore.semver import order
 from unspool.eventstore.waiting import done_before
 

@@ -14,7 +14,6 @@ from unspool.eventstore.records import (
     ExecutionKey,
     ExecutionRecord,
     Loaded,
-    Outcome,
     Outgoing,
     PublishEvent,
     SendMessage,
@@ -22,6 +21,7 @@ from unspool.eventstore.records import (
     Start,
     StartExecution,
 )
+from unspool.eventstore.results import Outcome
 
 
 class EncryptedHistories:

@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 from unspool.eventstore.consumers import EXECUTORS, WORKERS
 from unspool.eventstore.errors import NotFound, StoreError, StoreUnavailable
 from unspool.eventstore.events import encode_entry
-from unspool.eventstore.records import Commit, IndexUpdate, Outcome
+from unspool.eventstore.records import Commit, IndexUpdate
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.batched_calls import by_shard
 from unspool.eventstore.redis.codec import (
@@ -29,6 +29,7 @@ from unspool.eventstore.redis.subscriptions import (
     event_keys,
     has_events,
 )
+from unspool.eventstore.results import Outcome
 
 _MAX_STEPS: Final = 64
 

@@ -4,8 +4,9 @@ import asyncio
 
 import orjson
 
-from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.eventstore.records import Definition, WorkflowRef
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.results import Stored
 from unspool.eventstore.semver import order
 
 

@@ -18,7 +18,7 @@ from unspool.eventstore.consumers import (
     Load,
     PayloadKeys,
 )
-from unspool.eventstore.records import Body, Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.records import Body, Delivery, Message, TaskRequest
 from unspool.eventstore.redis import acknowledgement, scripts
 from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
@@ -28,6 +28,7 @@ from unspool.eventstore.redis.members import Heartbeats, Members, queues_in
 from unspool.eventstore.redis.reader import Reader
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
+from unspool.eventstore.results import Renewal
 
 _Finished = tuple[str, str, bytes]
 """A finished task: its id, its run key, its result."""

@@ -13,12 +13,12 @@ from math import ceil
 from typing import Final
 
 from unspool.eventstore.consumers import WORKERS
-from unspool.eventstore.records import Fired
 from unspool.eventstore.redis import keys, scripts
 from unspool.eventstore.redis.due_shards import DueShards
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.notifications import ALL_TOPICS, Watch
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.results import Fired
 
 _SHARDS_A_CALL: Final = 64
 """Shards in one call, at most. Redis serves other clients between two calls."""

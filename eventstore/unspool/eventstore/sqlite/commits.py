@@ -10,11 +10,11 @@ from unspool.eventstore.records import (
     ExecutionKey,
     Message,
     MessageKind,
-    Outcome,
     Outgoing,
     PublishEvent,
     StartExecution,
 )
+from unspool.eventstore.results import Outcome
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.dead_letters import CANCEL_DEAD_TASK
 from unspool.eventstore.sqlite.histories import prepared_start

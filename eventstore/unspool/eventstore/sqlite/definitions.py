@@ -1,6 +1,7 @@
 """Definitions, stored as they were submitted."""
 
-from unspool.eventstore.records import Definition, Stored, WorkflowRef
+from unspool.eventstore.records import Definition, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.eventstore.semver import order
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import StoreMixin

@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 
 from unspool.eventstore.consumers import Consumer
-from unspool.eventstore.records import Delivery, Message, Renewal, TaskRequest
+from unspool.eventstore.records import Delivery, Message, TaskRequest
+from unspool.eventstore.results import Renewal
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import TASKS, Row, owner_of

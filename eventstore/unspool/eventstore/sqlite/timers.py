@@ -3,7 +3,8 @@
 from functools import partial
 from typing import Final
 
-from unspool.eventstore.records import Fired, Message, MessageKind
+from unspool.eventstore.records import Message, MessageKind
+from unspool.eventstore.results import Fired
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import INSERT_MESSAGE, StoreMixin, message_row
 from unspool.eventstore.sqlite.notifications import INBOX, TIMERS

@@ -8,7 +8,8 @@ from unspool.definitions.document import load
 from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import SCHEDULE, schedule_key
 from unspool.eventstore.port import Definitions, Histories, Inbox
-from unspool.eventstore.records import Definition, Message, MessageKind, Start, Stored, WorkflowRef
+from unspool.eventstore.records import Definition, Message, MessageKind, Start, WorkflowRef
+from unspool.eventstore.results import Stored
 from unspool.eventstore.waiting import done_before
 from unspool.worker.schedule.operations import wait_until_begun
 from unspool.worker.schedule.state import ON, TRIGGERS

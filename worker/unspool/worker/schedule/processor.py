@@ -25,9 +25,9 @@ from unspool.eventstore.records import (
     IndexUpdate,
     Message,
     MessageKind,
-    Outcome,
     WorkflowRef,
 )
+from unspool.eventstore.results import Outcome
 from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.definition_cache import DefinitionCache
 from unspool.worker.idempotency_keys import IdempotencyKeys
