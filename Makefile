@@ -72,7 +72,7 @@ links: setup  ## ask other servers whether the external links of the documents s
 
 chaos: export UNSPOOL_CHAOS_EXECUTIONS ?= 1000
 chaos: setup  ## run 1 000 executions on every store while services are killed, paused and disconnected
-	$(BIN)/python -m pytest -m chaos -n 2 --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest -m chaos -n 2 --timeout 1800 tests/chaos $(ARGS)
 
 planted: setup  ## plant known bugs one at a time, and check that the test suites find them
 	$(BIN)/python -m pytest -m planted -n 2 tests/chaos $(ARGS)
