@@ -21,10 +21,12 @@ class Claim(NamedTuple):
         return f"{self.suite}::{self.test}"
 
     def is_shown_in(self, output: str) -> bool:
-        """Whether the test has failed, and for this reason and no other."""
-        errors = (line for line in output.splitlines() if line.startswith("E "))
-        failed = re.search(rf"^FAILED {re.escape(self.id)}\b", output, re.MULTILINE)
-        return failed is not None and any(re.search(self.failure, line) for line in errors)
+        """Whether the test has failed, and for this reason."""
+        failed = rf"FAILED {re.escape(self.id)}\b"
+        errors = [line for line in output.splitlines() if re.match(rf"E  |  +\||{failed}", line)]
+        return bool(errors and re.match(failed, errors[-1])) and any(
+            re.search(self.failure, line) for line in errors
+        )
 
 
 class Bug(NamedTuple):
@@ -89,8 +91,8 @@ BUGS = (
         "",
         (
             Claim(
-                WORKER_FAULTS,
-                "test_messages_of_a_killed_worker_are_taken_over",
+                EXECUTOR_FAULTS,
+                "test_the_task_of_a_cancelled_execution_does_not_run_again",
                 r"something stays in the store; left: \{.*:inbox': 1",
             ),
         ),
@@ -144,7 +146,7 @@ BUGS = (
         "'COUNT', count, 'NOACK', 'STREAMS'",
         (
             Claim(INBOX, "test_the_messages_of_a_silent_consumer_go_to_others", r"TimeoutError"),
-            Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs"),
+            Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs: \[\]"),
         ),
         "redis",
     ),
@@ -256,11 +258,7 @@ BUGS = (
         f"{LUA}/deliver.lua",
         "  return not before or is_after(entry, before)\n",
         "  return true\n",
-        (
-            Claim(
-                OUTBOX, "test_order_holds_over_commits_of_several_processes", r"assert \[0, .*\] == \[0, 1, 2"
-            ),
-        ),
+        (Claim(OUTBOX, "test_order_holds_over_commits_of_several_processes", r"assert \d+ == 160"),),
         "redis",
     ),
     Bug(
@@ -268,11 +266,7 @@ BUGS = (
         "eventstore/unspool/eventstore/redis/outbox.py",
         "zip(shards, lengths, strict=True) if length]",
         "zip(shards, lengths, strict=True) if not length]",
-        (
-            Claim(
-                REDIS_FAULTS, "test_another_process_delivers_what_a_lost_one_has_committed", r"TimeoutError"
-            ),
-        ),
+        (Claim(REDIS_FAULTS, "test_the_relay_delivers_what_a_lost_process_has_committed", r"TimeoutError"),),
         "redis",
     ),
     Bug(
@@ -304,7 +298,7 @@ BUGS = (
         "        step, outcome = await self._committed(key, known, deliveries)\n",
         "        await self._store.acknowledge(deliveries)\n"
         "        step, outcome = await self._committed(key, known, deliveries)\n",
-        (Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs"),),
+        (Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs: \[\]"),),
         "redis",
     ),
     Bug(
@@ -469,7 +463,7 @@ BUGS = (
         '"id": derived_id(builder.now, f"{execution}/{run.id}"),',
         '"id": derived_id(builder.now, f"{execution}/{run.id}/' + CLOCK + '"),',
         (
-            Claim(EMIT, "test_emit_publishes_its_output", r"Divergence\("),
+            Claim(EMIT, "test_emit_publishes_its_output", r"decide is not a function"),
             Claim(RANDOM, "test_executions_survive_faults", r"Divergence\("),
         ),
         "",
@@ -520,7 +514,7 @@ BUGS = (
         "        pass\n",
         (
             Claim(CHILDREN, "test_end_to_end", r"TimeoutError"),
-            Claim(RANDOM, "test_executions_survive_faults", r"order-\d+ hangs"),
+            Claim(RANDOM, "test_executions_survive_faults", r"order-\d+ hangs: .*child\.started"),
         ),
         "sqlite",
     ),
