@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +19,19 @@ from tests.redis_proxy import RedisProxy
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store
+
+FAULTS = "faults"
+"""The property of a test that says how often each kind of fault happened."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows how many faults the random faults of all tests were."""
+    faults: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        faults.update(dict(report.user_properties).get(FAULTS, {}))
+    if faults:
+        counts = ", ".join(f"{kind.strip('_')} {count}" for kind, count in sorted(faults.items()))
+        terminalreporter.write_line(f"{faults.total()} random faults: {counts}")
 
 
 @pytest.fixture(params=["sqlite", "redis"])

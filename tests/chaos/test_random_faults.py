@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.chaos.conftest import FAULTS
 from tests.chaos.conversations import Conversations
 from tests.chaos.harness import TENANT, completed
 from tests.chaos.ledger import Arrivals, serving
@@ -175,7 +176,7 @@ def all_executions(store, random_faults, executions, seconds, stand_ins, stream)
 @pytest.mark.chaos
 @pytest.mark.timeout(1500)
 async def test_executions_survive_faults(
-    all_executions, fleet, random_faults, inspection, seconds, shop, jq_for_verification
+    all_executions, fleet, random_faults, inspection, seconds, shop, jq_for_verification, record_property
 ):
     shop, app = shop
     orders = all_executions.orders
@@ -183,6 +184,7 @@ async def test_executions_survive_faults(
     await fleet.start(*SERVICES)
     async with serving(app, orders.arrivals) as address, random_faults.happening():
         await all_executions.run(address, seconds)
+    record_property(FAULTS, dict(fleet.faults))
     assert fleet.died() == [], fleet.logs()
     await all_executions.check(jq_for_verification)
     check_shop(shop, orders.count)
