@@ -89,13 +89,7 @@ BUGS = (
         "  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))\n"
         "  redis.call('XDEL', inbox, unpack(acknowledged, first, last))\n",
         "",
-        (
-            Claim(
-                EXECUTOR_FAULTS,
-                "test_the_task_of_a_cancelled_execution_does_not_run_again",
-                r"something stays in the store; left: \{.*:inbox': 1",
-            ),
-        ),
+        (Claim(COMMIT, "test_a_commit_makes_all_its_parts_true", r"assert "),),
         "redis",
     ),
     Bug(
@@ -105,7 +99,7 @@ BUGS = (
         "'-inf', now + 300, 'LIMIT'",
         (
             Claim(TIMERS, "test_no_timer_fires_early", r"assert Fired\(count=1"),
-            Claim(RANDOM, "test_executions_survive_faults", r"assert \d+ >= \d+"),
+            Claim(RANDOM, "test_executions_survive_faults", r"ran \d+ ms early"),
         ),
         "redis",
     ),
@@ -268,7 +262,7 @@ BUGS = (
         "eventstore/unspool/eventstore/redis/outbox.py",
         "zip(shards, lengths, strict=True) if length]",
         "zip(shards, lengths, strict=True) if not length]",
-        (Claim(REDIS_FAULTS, "test_the_relay_delivers_what_a_lost_process_has_committed", r"TimeoutError"),),
+        (Claim(REDIS_FAULTS, "test_the_relay_delivers_what_a_lost_process_has_committed", r"assert 0 == 1"),),
         "redis",
     ),
     Bug(
@@ -276,7 +270,7 @@ BUGS = (
         f"{SQLITE}/commits.py",
         'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND version = ? AND',
         'commit_id = ?, pending_input = NULL"\n    " WHERE tenant = ? AND id = ? AND ? IS NOT NULL AND',
-        (Claim(COMMIT, "test_a_stale_commit_changes_nothing", r"is <Outcome\.CONFLICT"),),
+        (Claim(COMMIT, "test_a_commit_ahead_of_the_history_leaves_no_gap", r"is <Outcome\.CONFLICT"),),
         "sqlite",
     ),
     Bug(
