@@ -17,6 +17,9 @@ from unspool.definitions.expressions import JqPool
 
 # A busy machine makes single examples slow. The tests of time limits measure them themselves.
 settings.register_profile("unspool", deadline=None)
+# These modules check what tests of chaos have done; a failure shows the values.
+pytest.register_assert_rewrite("tests.chaos")
+
 # For planted bugs: that a test fails is enough, and it takes minutes to find the shortest failure.
 settings.register_profile("planted", deadline=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("unspool")

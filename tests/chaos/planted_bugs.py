@@ -138,12 +138,7 @@ BUGS = (
         f"{LUA}/take.lua",
         "'COUNT', count, 'STREAMS'",
         "'COUNT', count, 'NOACK', 'STREAMS'",
-        (
-            Claim(INBOX, "test_the_messages_of_a_silent_consumer_go_to_others", r"TimeoutError"),
-            Claim(
-                WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs: \[\]"
-            ),
-        ),
+        (Claim(INBOX, "test_the_messages_of_a_silent_consumer_go_to_others", r"TimeoutError"),),
         "redis",
     ),
     Bug(
@@ -185,7 +180,6 @@ BUGS = (
                 "test_a_stale_commit_changes_nothing",
                 r"Redis refused: The ID specified in XADD is equal or smaller",
             ),
-            Claim(WORKER_FAULTS, "test_the_late_commit_of_a_suspended_worker_is_refused", r"assert "),
         ),
         "redis",
     ),
@@ -410,7 +404,7 @@ BUGS = (
         "each(function(item) close(ARGV[item]) end, 1)",
         "each(function() end, 1)",
         (
-            Claim(EVENTS, "test_a_closed_subscription_gets_nothing", r"assert \[.*'r1', 'e1'\)"),
+            Claim(EVENTS, "test_a_closed_subscription_gets_nothing", r"assert 2 == 1"),
             Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
             Claim(RANDOM, "test_executions_survive_faults", r"AssertionError: \{.*:subscriptions': \d+"),
         ),
@@ -422,7 +416,7 @@ BUGS = (
         "in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):",
         "in (opened.run for opened in commit.subscriptions):",
         (
-            Claim(EVENTS, "test_a_closed_subscription_gets_nothing", r"assert \[.*'r1', 'e1'\)"),
+            Claim(EVENTS, "test_a_closed_subscription_gets_nothing", r"assert 2 == 1"),
             Claim(RANDOM, "test_executions_survive_faults", r"AssertionError: \{.*'subscriptions': \d+"),
         ),
         "sqlite",
@@ -481,7 +475,7 @@ BUGS = (
             Claim(
                 SCHEDULE_DECISIONS,
                 "test_the_same_occurrence_has_the_same_execution_in_every_history",
-                r"assert \['.*\] == \['",
+                r"decide is not a function",
             ),
             Claim(SCHEDULES, "test_each_occurrence_is_one_execution", r"assert \{'.*\} == \{'"),
             Claim(SCHEDULED, "test_each_occurrence_is_one_execution", r"an acknowledged start was lost"),
@@ -567,7 +561,7 @@ BUGS = (
             Claim(
                 RETENTION,
                 "test_an_event_that_the_execution_has_consumed_is_not_offered_again",
-                r"'r2', 'a'\)",
+                r"assert 3 == 2",
             ),
         ),
         "sqlite",
