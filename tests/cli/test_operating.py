@@ -125,8 +125,8 @@ def test_show_says_what_no_living_executor_serves(shared, start_program, unspool
     with start_program("worker") as worker:
         unspool("start", "shop/shell", "--id", "sh")
         await_condition(lambda: waits_for("sh") == ["the queue shell"], 90)
-        assert "no living executor serves the queue shell" in unspool("executions", "show", "sh").stdout
-        assert "no living executor serves the queue shell" in unspool("executions", "why", "sh").stdout
+        assert "no live executor serves the queue shell" in unspool("executions", "show", "sh").stdout
+        assert "no live executor serves the queue shell" in unspool("executions", "why", "sh").stdout
         with start_program("executor", "--functions", "./bank.py", "--allow", "shell") as executor:
             await_status(unspool, "sh", "completed")
             executor.send_signal(signal.SIGTERM)

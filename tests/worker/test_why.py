@@ -126,7 +126,7 @@ def test_no_living_executor(world):
     reason = only(run, queues=Counter())
 
     assert (reason["kind"], reason["missing"]) == ("executor", "the queue http")
-    assert reason["text"] == "task /do/0/a waits: no living executor serves the queue http"
+    assert reason["text"] == "task /do/0/a waits: no live executor serves the queue http"
 
 
 def test_no_living_executor_of_a_function(world):

@@ -80,7 +80,7 @@ def function_json(function: RegisteredFunction, executors: int, now: int) -> dic
 
     Args:
         function: what was registered.
-        executors: the living executors that serve its queue.
+        executors: the live executors that serve its queue.
         now: milliseconds since 1970, by the store's clock.
     """
     return {

@@ -1,7 +1,7 @@
 """`unspool config`: every setting of every service."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ def config(as_json: bool, effective: bool) -> None:
     known = {STORE_VARIABLE, *(setting.variable for cls in SETTINGS for _, setting in settings_of(cls))}
     for variable in _unknown(os.environ, known):
         say(f"unspool: {variable} is not a setting{did_you_mean(variable, sorted(known))}")
-    lines = [line for line in _lines() if not effective or line["value"] != line["default"]]
+    lines = [line for line in _once_each(_lines()) if not effective or line["value"] != line["default"]]
     if as_json:
         for line in lines:
             print_line(line)
@@ -87,6 +87,16 @@ def _lines() -> Iterator[dict[str, Json]]:
                 "default": setting.default,
                 "help": setting.help,
             }
+
+
+def _once_each(lines: Iterable[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Returns one line for each variable: several services may read it, each for another purpose."""
+    found: dict[Json, dict[str, Json]] = {}
+    for line in lines:
+        known = found.setdefault(line["variable"], line)
+        if known is not line:
+            known["help"] = f"{known['help']}. {line['help']}"
+    return [*found.values()]
 
 
 def _masked(value: Json) -> Json:

@@ -12,7 +12,7 @@ REGISTER_SECONDS: Final = 10.0
 """Interval in which executors register their functions again."""
 
 LIVE_MILLISECONDS: Final = 30_000
-"""A function that was not registered for this time has no living executor."""
+"""A function that was not registered for this time has no live executor."""
 
 FORGOTTEN_MILLISECONDS: Final = 30 * 24 * 3_600_000
 """A function that was not registered for this time is forgotten."""

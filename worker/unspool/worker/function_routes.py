@@ -106,7 +106,7 @@ class FunctionRoutes:
         self._read_at = time.monotonic()
 
     def _found(self, name: str, version: str | None) -> RegisteredFunction | None:
-        """The function of a version. Without one: the highest that has a living executor, if there is any."""
+        """The function of a version. Without one: the highest that has a live executor, if there is any."""
         functions = [each for each in self._by_name.get(name, ()) if version in {None, each.version}]
         now = self._now()
         return max(

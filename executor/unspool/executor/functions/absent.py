@@ -48,7 +48,7 @@ class AbsentFunctions:
 
 
 async def _living(store: TaskStore) -> list[RegisteredFunction]:
-    """The functions that have a living executor after a pause; none if the store cannot be reached."""
+    """The functions that have a live executor after a pause; none if the store cannot be reached."""
     await _pause()
     try:
         now, functions = await store.now(), await store.functions()

@@ -32,7 +32,7 @@ def call_reason(plan: Plan, state: State, run: Run, facts: Facts) -> Reason:
     missing = missing_executor(request, facts)
     if missing is not None:
         members |= {"missing": missing}
-        return Reason("executor", run.task, f"waits: no living executor serves {missing}{said}", members)
+        return Reason("executor", run.task, f"waits: no live executor serves {missing}{said}", members)
     if parked is not None:
         members |= {"waitsFor": parked}
         return Reason("limit", run.task, f"waits, its executor says, for {shown(parked)}{said}", members)
@@ -51,12 +51,12 @@ def resource_reason(state: State, run: Run, facts: Facts) -> Reason:
     members: dict[str, Json] = {"resources": names}
     if not facts.queues[resource.QUEUE]:
         members["missing"] = f"the queue {resource.QUEUE}"
-        text += f": no living executor serves {members['missing']}"
+        text += f": no live executor serves {members['missing']}"
     return Reason("resource", run.task, text, members)
 
 
 def missing_executor(request: Event | None, facts: Facts) -> str | None:
-    """Returns the function or the queue of a request that no living executor serves; None if one does."""
+    """Returns the function or the queue of a request that no live executor serves; None if one does."""
     if request is None:
         return None
     queue = str(request.data["queue"])

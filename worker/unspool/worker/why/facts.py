@@ -32,7 +32,7 @@ class Facts:
     history: Sequence[Event] = ()
     """The newest events of the execution, in order."""
     queues: Counter[str] = field(default_factory=Counter)
-    """The task queues that living executors serve, with their number."""
+    """The task queues that live executors serve, with their number."""
     functions: Sequence[RegisteredFunction] = ()
     children: Mapping[str, ExecutionRecord] = field(default_factory=dict)
     """The sub-workflows that it awaits, by id."""

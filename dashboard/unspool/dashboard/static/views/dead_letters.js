@@ -30,7 +30,7 @@ export function DeadLetters() {
     <${Failure} error=${error} />
     <section class="card" aria-label="Dead letters">
       ${loading && !data && html`<${Loading} />`}
-      ${data && (data.items.length ? html`<${List} items=${data.items} reload=${reload} />` : html`<${Empty} title="No dead letters">Nothing has failed for good.<//>`)}
+      ${data && (data.items.length ? html`<${List} items=${data.items} reload=${reload} />` : html`<${Empty} title="No dead letters">A message or task that fails repeatedly appears here.<//>`)}
     </section>
     ${data && html`<nav class="pages" aria-label="Pages">
       <span class="muted">${count(data.items.length, "dead letter")}${data.next || cursor ? " on this page" : ""}</span>
