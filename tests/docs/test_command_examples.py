@@ -14,9 +14,9 @@ from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 import pytest
-from tests.conftest import _free_port
 from tests.docs.dead_letter import make_dead_letter
 from tests.docs.markdown import ROOT, blocks
+from tests.ports import free_port
 
 from unspool.cli.main import call
 
@@ -81,7 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
     """The address of a server with the deployed workflows, which works on the store."""
-    port = _free_port()
+    port = free_port()
     with _server(f"dev order.yaml payment.yaml report.yaml --port {port}", folder) as process:
         try:
             _until(lambda: _listens(port))
@@ -186,7 +186,7 @@ def test_every_server_starts_and_stops(shell: Shell, folder: Path, address: str)
     agents = None
     with ExitStack() as stack:
         for example in (line for line in EXAMPLES if SERVERS.search(line)):
-            port = _free_port()
+            port = free_port()
             actual = example.replace(STORE, url).replace(API, address)
             ports += [port] if "--port" in actual else []
             arguments = re.sub(r"--port \d+", f"--port {port}", actual).removeprefix("unspool ")
