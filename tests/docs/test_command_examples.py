@@ -19,6 +19,8 @@ from tests.docs.markdown import ROOT, blocks
 from tests.ports import free_port
 
 from unspool.cli.main import call
+from unspool.eventstore.archives import write_events
+from unspool.eventstore.published_events import PublishedEvent
 
 ORDER = """\
 document: { dsl: '1.0.3', namespace: shop, name: order, version: '1.0.0' }
@@ -33,6 +35,7 @@ schedule: { cron: '0 6 * * *' }
 do: [ { write: { set: { written: true } } } ]
 """
 PAID = {"specversion": "1.0", "id": "1", "source": "/bank", "type": "payment.received"}
+ARCHIVED = "archive/default/events/2026-11-29/1.jsonl.gz"
 FILES = {
     "order.yaml": ORDER,
     "order-2.yaml": ORDER.replace("'1.0.0'", "'2.0.0'"),
@@ -71,6 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with the files that the examples name."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    write_events(tmp_path / ARCHIVED, "default", [PublishedEvent("1", PAID)])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("UNSPOOL_AUTH", "off")
@@ -130,12 +134,16 @@ class Shell:
                 *assigned, command = re.split(r"(?<=^UNSPOOL_EGRESS=public) ", line.rpartition(" | ")[2])
                 for each in assigned:
                     self._monkeypatch.setenv(*each.split("=", 1))
-                code = call(shlex.split(command)[1:])
+                code = call([word for each in shlex.split(command)[1:] for word in _expanded(each)])
             assert code == 0, f"exit code {code} of {line}"
             return output.read_text()
 
     def status(self, execution: str) -> str:
         return str(json.loads(self.run(f"unspool executions show {execution} --json"))["status"])
+
+
+def _expanded(word: str) -> list[str]:
+    return [str(path) for path in sorted(Path().glob(word))] if "*.jsonl" in word else [word]
 
 
 @pytest.fixture
