@@ -1,8 +1,9 @@
 """The processes that take part: their roles, and how much they have to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 WORKERS: Final = "workers"
 EXECUTORS: Final = "executors"
@@ -45,6 +46,12 @@ class PayloadKeys(NamedTuple):
 
 
 NO_PAYLOAD_KEYS: Final = PayloadKeys()
+
+
+def payload_keys_of(stored: Sequence[Any]) -> PayloadKeys:
+    """Reads what a process told, from the JSON array of its members."""
+    encrypts, decrypts, missing = stored
+    return PayloadKeys(encrypts, tuple(decrypts), tuple(missing))
 
 
 @dataclass(frozen=True, slots=True)

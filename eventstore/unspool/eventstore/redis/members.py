@@ -2,22 +2,15 @@
 
 import hashlib
 import math
-import os
-import time
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
-import orjson
-
-from unspool.eventstore.consumers import NO_CAPACITY, NO_PAYLOAD_KEYS, Capacity, Consumer, Load, PayloadKeys
+from unspool.eventstore.consumers import Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
 from unspool.eventstore.redis import keys, scripts
+from unspool.eventstore.redis.heartbeats import Heartbeat, heartbeat_of
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
-from unspool.eventstore.this_process import this_process
-
-_WITH_KEYS: Final = 8
-"""Members of a heartbeat that tells keys, at least."""
 
 _LONGEST_REFRESH_GAP: Final = 2 * HEARTBEAT_SECONDS
 
@@ -25,7 +18,8 @@ _LONGEST_REFRESH_GAP: Final = 2 * HEARTBEAT_SECONDS
 class _Seen(NamedTuple):
     """The last heartbeat seen of a member."""
 
-    heartbeat: bytes
+    stored: bytes
+    heartbeat: Heartbeat
     changed_at: float
     """On this process's monotonic clock: the clocks of Redis and other machines may jump."""
 
@@ -56,11 +50,11 @@ class Members:
         now = self._session.monotonic()
         known = self._seen if now - self._refreshed_at <= _LONGEST_REFRESH_GAP else {}
         seen: dict[str, _Seen] = {}
-        for name, heartbeat in zip(reply[::2], reply[1::2], strict=True):
+        for name, stored in zip(reply[::2], reply[1::2], strict=True):
             before = known.get(name.decode())
-            seen[name.decode()] = (
-                before if before and before.heartbeat == heartbeat else _Seen(heartbeat, now)
-            )
+            if before is None or before.stored != stored:
+                before = _Seen(stored, heartbeat_of(stored), now)
+            seen[name.decode()] = before
         self._seen = seen
         self._refreshed_at = now
 
@@ -77,7 +71,7 @@ class Members:
         """Removes a member."""
         await self._session.call("HDEL", self._key, name)
 
-    def live(self) -> dict[str, bytes]:
+    def live(self) -> dict[str, Heartbeat]:
         """The members whose heartbeat changed lately, with their last heartbeat."""
         return {name: seen.heartbeat for name, seen in self._seen.items() if not self._silent(seen)}
 
@@ -86,7 +80,7 @@ class Members:
         return frozenset(
             name
             for name, heartbeat in self.live().items()
-            if load_in(heartbeat) is Load.FREE and queues.issubset(queues_in(heartbeat))
+            if heartbeat.load is Load.FREE and queues.issubset(heartbeat.queues)
         )
 
     def owners(self, name: str) -> frozenset[str]:
@@ -99,7 +93,7 @@ class Members:
         full = {
             other
             for other, heartbeat in live.items()
-            if load_in(heartbeat) is Load.FULL or keys_in(heartbeat).missing
+            if heartbeat.load is Load.FULL or heartbeat.keys.missing
         }
         members = frozenset({name, *live})
         return members - full if full and self.free() else members
@@ -112,54 +106,13 @@ class Members:
         if self._session.monotonic() - self._heartbeat_at >= CONSUMER_TIMEOUT_SECONDS:
             return []
         return [
-            Consumer(self._role, name, frozenset(queues_in(seen.heartbeat)))
+            Consumer(self._role, name, frozenset(seen.heartbeat.queues))
             for name, seen in self._seen.items()
             if self._silent(seen)
         ]
 
     def _silent(self, seen: _Seen) -> bool:
         return self._session.monotonic() - seen.changed_at >= CONSUMER_TIMEOUT_SECONDS
-
-
-class Heartbeats:
-    """Creates the heartbeats of one consumer; each is different, also from those of an earlier process."""
-
-    def __init__(self, consumer: Consumer) -> None:
-        self._process = os.urandom(6).hex()
-        self._count = 0
-        self._queues = sorted(consumer.queues)
-
-    def next(
-        self, load: Load, capacity: Capacity = NO_CAPACITY, payload_keys: PayloadKeys = NO_PAYLOAD_KEYS
-    ) -> bytes:
-        """The next heartbeat: id, queues, load, process, capacity, keys, time here in milliseconds.
-
-        The script adds the time of Redis.
-        """
-        self._count += 1
-        about = (list(this_process()), list(capacity), list(payload_keys), time.time_ns() // 1_000_000)
-        return orjson.dumps([f"{self._process}-{self._count}", self._queues, load, *about])
-
-
-def queues_in(heartbeat: bytes) -> list[str]:
-    """The queues that the sender of a heartbeat serves."""
-    queues: list[str] = orjson.loads(heartbeat)[1]
-    return queues
-
-
-def load_in(heartbeat: bytes) -> Load:
-    """The load of the sender of a heartbeat; release 0.1 does not send it."""
-    members = orjson.loads(heartbeat)
-    return Load(members[2]) if len(members) > 2 else Load.BUSY
-
-
-def keys_in(heartbeat: bytes) -> PayloadKeys:
-    """What the sender of a heartbeat tells of its keys; earlier releases tell nothing."""
-    members = orjson.loads(heartbeat)
-    if len(members) < _WITH_KEYS:
-        return NO_PAYLOAD_KEYS
-    encrypts, decrypts, missing = members[5]
-    return PayloadKeys(encrypts, tuple(decrypts), tuple(missing))
 
 
 def shards_of(member: str, shards: Sequence[Shard], members: Collection[str]) -> list[Shard]:

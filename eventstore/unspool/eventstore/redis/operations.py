@@ -4,23 +4,16 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
-import orjson
-
-from unspool.eventstore.consumers import Capacity
 from unspool.eventstore.operations import Backlog, Inspection, LiveConsumer, Waiting
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.heartbeats import Heartbeat, heartbeat_of
 from unspool.eventstore.redis.inspection import inspected
 from unspool.eventstore.redis.keys import Shard, members
-from unspool.eventstore.redis.members import keys_in, load_in, queues_in
 from unspool.eventstore.redis.queues import RedisQueues
-from unspool.eventstore.this_process import Process
 
 _SHARDS_AT_ONCE: Final = 64
 """Shards that are asked together. Redis serves other clients between two of them."""
-
-_MEMBERS: Final = 6
-"""Members of a heartbeat of this release; release 0.1 has fewer."""
 
 
 class RedisOperations(RedisQueues):
@@ -36,11 +29,12 @@ class RedisOperations(RedisQueues):
         reply: list[bytes] = await self._session.call("HGETALL", members(role))
         await self._members[role].refresh()
         observed = self._members[role].live()
-        heartbeats = {name.decode(): beat for name, beat in zip(reply[::2], reply[1::2], strict=True)}
+        stored = {name.decode(): beat for name, beat in zip(reply[::2], reply[1::2], strict=True)}
+        heartbeats = [(name, heartbeat_of(stored[name])) for name in sorted(stored)]
         return [
             _consumer(role, name, beat)
-            for name, beat in sorted(heartbeats.items())
-            if (name in observed if (at := _sent_at(beat)) is None else _is_fresh(at, now))
+            for name, beat in heartbeats
+            if (name in observed if beat.sent_at is None else _is_fresh(beat.sent_at, now))
         ]
 
     async def backlog(self, queues: Collection[str]) -> Backlog:
@@ -108,26 +102,11 @@ def _time_of(entry: bytes) -> int | None:
     return int(entry.partition(b"-")[0]) if entry else None
 
 
-def _sent_at(heartbeat: bytes) -> int | None:
-    """When a heartbeat was sent, by the clock of Redis; None for release 0.1."""
-    parts = orjson.loads(heartbeat)
-    return int(parts[-1]) if len(parts) >= _MEMBERS else None
-
-
 def _is_fresh(sent_at: int, now: int) -> bool:
     return now - sent_at < CONSUMER_TIMEOUT_SECONDS * 1000
 
 
-def _consumer(role: str, name: str, heartbeat: bytes) -> LiveConsumer:
-    parts = orjson.loads(heartbeat)
-    known = len(parts) >= _MEMBERS
+def _consumer(role: str, name: str, beat: Heartbeat) -> LiveConsumer:
     return LiveConsumer(
-        role,
-        name,
-        tuple(queues_in(heartbeat)),
-        load_in(heartbeat),
-        Capacity(*parts[4]) if known else Capacity(),
-        Process(*parts[3]) if known else None,
-        (parts[-2] - parts[-1]) / 1000 if len(parts) > _MEMBERS else 0.0,
-        keys_in(heartbeat),
+        role, name, beat.queues, beat.load, beat.capacity, beat.process, beat.clock_ahead, beat.keys
     )

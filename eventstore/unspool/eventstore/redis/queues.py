@@ -23,8 +23,9 @@ from unspool.eventstore.redis import acknowledgement, scripts
 from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
 from unspool.eventstore.redis.deregistration import deregister
+from unspool.eventstore.redis.heartbeats import Heartbeats
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.members import Heartbeats, Members, queues_in
+from unspool.eventstore.redis.members import Members
 from unspool.eventstore.redis.reader import Reader
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
@@ -146,7 +147,7 @@ class RedisQueues:
         """See `EventStore`."""
         members = self._members[EXECUTORS]
         await members.refresh()
-        return Counter(queue for heartbeat in members.live().values() for queue in queues_in(heartbeat))
+        return Counter(queue for heartbeat in members.live().values() for queue in heartbeat.queues)
 
     async def _finish(self, queue: tuple[Shard, str], finished: list[_Finished]) -> list[None]:
         """Sends the results of tasks of one queue."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from unspool.eventstore.consumers import NO_PAYLOAD_KEYS, Capacity, Load, PayloadKeys
+from unspool.eventstore.consumers import NO_PAYLOAD_KEYS, Capacity, Load, payload_keys_of
 from unspool.eventstore.operations import Backlog, Inspection, LiveConsumer, Waiting
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
@@ -84,13 +84,5 @@ def _consumer(owner: str, queues: bytes, load: str, about: str) -> LiveConsumer:
         Load(load),
         Capacity(*told[1]) if told else Capacity(),
         Process(*told[0]) if told else None,
-        keys=_keys(told),
+        keys=payload_keys_of(told[2]) if len(told) > 2 else NO_PAYLOAD_KEYS,  # earlier releases tell none
     )
-
-
-def _keys(told: list[Any]) -> PayloadKeys:
-    """The keys that a consumer told; earlier releases tell none."""
-    if len(told) < 3:
-        return NO_PAYLOAD_KEYS
-    encrypts, decrypts, missing = told[2]
-    return PayloadKeys(encrypts, tuple(decrypts), tuple(missing))
