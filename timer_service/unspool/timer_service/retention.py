@@ -25,6 +25,7 @@ from unspool.eventstore.waiting import done_before
 from unspool.timer_service.archiving import Archive, ArchiveUnavailable, NotArchived
 from unspool.timer_service.event_archiving import EventArchive, EventReader
 from unspool.timer_service.metrics import RetentionMetrics
+from unspool.timer_service.pacing import LONGEST_PAUSE, rest_after
 from unspool.timer_service.retention_rules import (
     DEFAULT_RETENTION,
     expires_at,
@@ -42,10 +43,6 @@ PIECE: Final = 200
 NEEDED_MILLISECONDS: Final = 60_000
 """After this time it looks again at an execution that was needed."""
 
-_REST: Final = 0.25
-"""Time between two steps, as a part of the time of a step."""
-_SHORTEST_PAUSE: Final = 0.005
-_LONGEST_PAUSE: Final = 0.1
 _LONGEST_TURN: Final = 60.0
 """Seconds after which a service lets another one begin, though there is more to delete."""
 
@@ -186,7 +183,7 @@ class RetentionService:
         looked_at = 1
         while looked_at and loop.time() < end:
             looked_at = await self._store.index_existing(PIECE)
-            await asyncio.sleep(_LONGEST_PAUSE)
+            await asyncio.sleep(LONGEST_PAUSE)
 
     async def _discard_dead_letters(self, kept: int) -> None:
         """Discards dead letters that are older than a time in milliseconds."""
@@ -215,8 +212,7 @@ class RetentionService:
             found, deleted = await self._step(shortest)
             dropped += deleted
             self._metrics.deleted(deleted)
-            # The store has time for others. A long rest would be slower than the executions that end.
-            await asyncio.sleep(min(max(_SHORTEST_PAUSE, _REST * (loop.time() - began)), _LONGEST_PAUSE))
+            await rest_after(loop.time() - began)
         if dropped:
             log.info("deleted %d ended executions", dropped, extra={"action": "executions_deleted"})
 

@@ -10,15 +10,13 @@ from typing import Final, Protocol
 
 from unspool.eventstore import port
 from unspool.eventstore.texts import StoredText, Texts, TextUse
+from unspool.timer_service.pacing import rest_after
 
 PIECE: Final = 50
 """Texts that one step looks at, at most."""
 
 _TURNS_BETWEEN_LOOKS: Final = 60
 """A text that is used is looked at once in so many turns, about."""
-
-_SHORTEST_PAUSE: Final = 0.005
-_LONGEST_PAUSE: Final = 0.1
 
 
 class Store(Texts, port.Histories, port.Timers, Protocol):
@@ -41,8 +39,7 @@ async def delete_unused_texts(store: Store, interval: int, seconds: float) -> in
         began = loop.time()
         for text in texts:
             deleted += await _look(store, text, before, interval)
-        # It rests as long as it works, so that the store has time for others.
-        await asyncio.sleep(min(max(_SHORTEST_PAUSE, loop.time() - began), _LONGEST_PAUSE))
+        await rest_after(loop.time() - began)
     return deleted
 
 
