@@ -94,8 +94,10 @@ async def check_input(call: Call) -> Response:
         raise HttpProblem(404, _NO_WORKFLOW)
     engine = call.services.engine
     found = await CHECKS.run_for(call.tenant, engine.input_problems, definition.text, body["input"])
-    problems = [(within(each.pointer, _MOST_POINTER), each.message) for each in found]
-    return json_response({"problems": [{"pointer": at, "message": message} for at, message in problems]})
+    problems: list[Json] = [
+        {"pointer": within(each.pointer, _MOST_POINTER), "message": each.message} for each in found
+    ]
+    return json_response({"problems": problems})
 
 
 async def workflow_of(call: Call, version: str | None) -> WorkflowRef:

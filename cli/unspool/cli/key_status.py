@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.encryption.key_ring import KeyRing
-from unspool.eventstore.encryption.key_use import PLAIN, KeyUse
+from unspool.eventstore.encryption.key_use import PLAIN, SEALED_IN_BYTES, KeyUse
 from unspool.eventstore.operations import LiveConsumer
 from unspool.eventstore.stored_records import RecordKind
 
@@ -29,7 +29,7 @@ _NAMES: Final[dict[str, str]] = {
     ARCHIVES: "archived files",
 }
 
-_SEALED: Final = re.compile(rb'"\$sealed(?:":")?:?([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):')
+_SEALED: Final = re.compile(b'"' + SEALED_IN_BYTES)
 _PIECE: Final = 1 << 20
 _LONGEST: Final = 128
 """Bytes that the two ends of a piece share: more than the longest beginning of an encrypted payload."""

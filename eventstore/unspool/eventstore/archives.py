@@ -87,8 +87,7 @@ class ArchiveFile:
 
     def complete(self, texts: Mapping[str, str]) -> None:
         """Writes the end, and gives the file its name. It survives a power failure then."""
-        end = {"events": self._events, "resources": dict(texts), "sha256": self._hash.hexdigest()}
-        self._gzip.write(orjson.dumps({"end": end}) + b"\n")
+        self._gzip.write(_end(self._events, texts, self._hash.hexdigest()))
         self._gzip.close()
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -115,8 +114,7 @@ def write_events(path: Path, tenant: str, events: Sequence[PublishedEvent]) -> i
     """
     lines = ({"tenant": tenant, "position": each.position, "event": each.event} for each in events)
     body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-    end = {"events": len(events), "resources": {}, "sha256": hashlib.sha256(body).hexdigest()}
-    _write_whole(path, body + orjson.dumps({"end": end}) + b"\n")
+    _write_whole(path, body + _end(len(events), {}, hashlib.sha256(body).hexdigest()))
     return len(body)
 
 
@@ -133,6 +131,11 @@ def write_document(path: Path, document: Json) -> None:
     It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`.
     """
     _write_whole(path, orjson.dumps(document) + b"\n")
+
+
+def _end(events: int, texts: Mapping[str, str], sha256: str) -> bytes:
+    """The last line of a file."""
+    return orjson.dumps({"end": {"events": events, "resources": dict(texts), "sha256": sha256}}) + b"\n"
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -117,7 +117,7 @@ class Archive:
                 raise CorruptHistory(f"the history has no event {last + 1}")
             last = events[-1].seq
             hashes.update(_texts_named(events))
-            await self._blocking(file.add, self._stored(record, events))
+            await self._blocking(file.add, self._payloads.archived_events(record.key, events))
         if last != record.version:
             raise CorruptHistory(f"the history ends at event {last}, and should end at {record.version}")
         texts = {sha256: await self._store.text(record.key.tenant, sha256) for sha256 in sorted(hashes)}
@@ -125,12 +125,6 @@ class Archive:
         sealed = self._payloads.sealed_resource
         found = {sha256: sealed(record.key.tenant, sha256, text) for sha256, text in found.items()}
         await self._blocking(file.complete, found)
-
-    def _stored(self, record: ExecutionRecord, events: list[Event]) -> list[Event]:
-        """The events as the file has them."""
-        if not self._payloads.encrypts:
-            return events
-        return [self._payloads.seal_event(record.key, event) for event in events]
 
     async def _pages(self, record: ExecutionRecord) -> AsyncIterator[list[Event]]:
         after = 0

@@ -48,8 +48,8 @@ class _Opened:
     stores: dict[str, MaskedStore] = field(default_factory=dict)
     real: dict[str, EventStore] = field(default_factory=dict)
     """The stores with the real values, to compare them."""
-    jq: list[JqPool] = field(default_factory=list)
-    """At most one; opened when it is needed."""
+    jq: JqPool | None = None
+    """Opened when it is needed."""
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -184,9 +184,9 @@ class StoreTarget(StoreOperation):
     async def why(self, id_: str) -> JsonObject:
         """As the port says."""
         store, record = await self._record(id_)
-        if not self._opened.jq:
-            self._opened.jq.append(self._opened.stack.enter_context(jq_pool(os.environ)))
-        return await waiting.why(store, self._opened.jq[0], record.key)
+        if self._opened.jq is None:
+            self._opened.jq = self._opened.stack.enter_context(jq_pool(os.environ))
+        return await waiting.why(store, self._opened.jq, record.key)
 
     async def operate(self, kind: MessageKind, id_: str, reason: str | None, wait: float) -> Operated:
         """As the port says."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.dead_letters import DeadLetter
+from unspool.eventstore.encryption.key_ring import KEY_ID
 from unspool.eventstore.encryption.payloads import SEALED, has_payload, key_of_text
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import PublishedEvent
@@ -26,8 +27,10 @@ from unspool.eventstore.stored_records import Content, RecordKind, StoredRecord
 PLAIN: Final = ""
 """Stands for payloads that are not encrypted."""
 
-_IN_BYTES: Final = re.compile(rb'\$sealed(?:":")?:?([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):')
-"""An encrypted payload in a record that cannot be read."""
+SEALED_IN_BYTES: Final = rb'\$sealed(?:":")?:?(%b):' % KEY_ID.pattern.encode()
+"""The beginning of an encrypted payload, in bytes that are not parsed; the group is the id of its key."""
+
+_IN_BYTES: Final = re.compile(SEALED_IN_BYTES)
 
 KeyUse = defaultdict[str, Counter[RecordKind]]
 """How many records of each kind need a key, by its id; a record may need several."""

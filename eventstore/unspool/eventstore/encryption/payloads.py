@@ -119,6 +119,10 @@ class Payloads:
             return event
         return event._replace(data=self.seal(event.data, _event(key, event)))
 
+    def archived_events(self, key: ExecutionKey, events: list[Event]) -> list[Event]:
+        """Events of a history as an archived file has them: plain if payloads are not encrypted."""
+        return [self.seal_event(key, event) for event in events] if self.encrypts else events
+
     def opened_event(self, key: ExecutionKey, event: Event) -> Event:
         """An event of a history, decrypted."""
         if SEALED not in event.data:

@@ -30,18 +30,23 @@ class RedisIndex:
 
     async def execution(self, key: ExecutionKey) -> ExecutionRecord | None:
         """See `Histories`."""
-        shard = self._session.keys.shard(key)
-        while True:
-            fields, waiting = await asyncio.gather(
-                self._session.call("HMGET", shard.execution(key.id), *FIELDS),
-                self._session.call("GET", shard.input(key.id)),
-            )
-            if fields[0] is None:
-                return None
-            record = record_of(key, fields, waiting)
-            if record.version > 0 or waiting is not None:
-                return record
-            # The first commit removed the waiting input between the two reads.
+        return await read_execution(self._session, key)
+
+
+async def read_execution(session: Session, key: ExecutionKey) -> ExecutionRecord | None:
+    """The record of an execution; None if it does not exist."""
+    shard = session.keys.shard(key)
+    while True:
+        fields, waiting = await asyncio.gather(
+            session.call("HMGET", shard.execution(key.id), *FIELDS),
+            session.call("GET", shard.input(key.id)),
+        )
+        if fields[0] is None:
+            return None
+        record = record_of(key, fields, waiting)
+        if record.version > 0 or waiting is not None:
+            return record
+        # The first commit removed the waiting input between the two reads.
 
 
 def record_of(key: ExecutionKey, fields: list[Any], waiting_input: bytes | None) -> ExecutionRecord:

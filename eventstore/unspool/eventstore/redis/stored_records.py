@@ -15,7 +15,7 @@ from unspool.eventstore.records import ExecutionKey, Snapshot
 from unspool.eventstore.redis.codec import decode_message, decode_outgoing, decode_task
 from unspool.eventstore.redis.dead_letters import dead_letter_of
 from unspool.eventstore.redis.histories import events_of
-from unspool.eventstore.redis.index import FIELDS, record_of
+from unspool.eventstore.redis.index import read_execution
 from unspool.eventstore.redis.keys import Shard, TenantKeys
 from unspool.eventstore.redis.publishing import published
 from unspool.eventstore.redis.session import Session
@@ -85,7 +85,8 @@ class RedisStoredRecords:
         """The records of a key that has one value."""
         match named.kind:
             case "execution":
-                return await self._execution(ExecutionKey(named.tenant, named.rest))
+                record = await read_execution(self._session, ExecutionKey(named.tenant, named.rest))
+                return [] if record is None else [StoredRecord(RecordKind.EXECUTION, record)]
             case "snapshot":
                 stored = await self._session.call("GET", named.name)
                 version, _, state = (stored or b"0 ").partition(b" ")
@@ -95,18 +96,6 @@ class RedisStoredRecords:
                 return [] if text is None else [StoredRecord(RecordKind.TEXT, text)]
             case _:
                 return []
-
-    async def _execution(self, key: ExecutionKey) -> Piece:
-        shard = self._session.keys.shard(key)
-        fields, waiting = await asyncio.gather(
-            self._session.call("HMGET", shard.execution(key.id), *FIELDS),
-            self._session.call("GET", shard.input(key.id)),
-        )
-        if fields[0] is None:
-            return []
-        record = record_of(key, fields, waiting)
-        is_bare = record.idempotency_key is None and (waiting is None or record.version > 0)
-        return [] if is_bare else [StoredRecord(RecordKind.EXECUTION, record)]
 
     async def _moving(self, queues: set[str]) -> AsyncIterator[Piece]:
         for tenant in sorted(await self._session.tenants(fresh=True)):

@@ -69,12 +69,7 @@ class SqliteStoredRecords(StoreMixin):
         after = ("", "")
         while rows := await self._read(_EXECUTIONS, (*after, _PAGE)):
             after = rows[-1][0], rows[-1][1]
-            records = [record_of(*row) for row in rows]
-            yield [
-                StoredRecord(RecordKind.EXECUTION, record)
-                for record in records
-                if record.pending_input is not None or record.idempotency_key is not None
-            ]
+            yield [StoredRecord(RecordKind.EXECUTION, record_of(*row)) for row in rows]
         for table in _TABLES:
             async for piece in self._of_table(table):
                 yield piece

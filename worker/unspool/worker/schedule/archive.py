@@ -50,9 +50,7 @@ class ScheduleArchive:
             events += (event for event in page if event.seq < before)
             if page[-1].seq >= before - 1:
                 break
-        if not self._payloads.encrypts:
-            return events
-        return [self._payloads.seal_event(key, event) for event in events]
+        return self._payloads.archived_events(key, events)
 
     def _write(self, record: ExecutionRecord, events: list[Event]) -> None:
         path = schedule_path(self._directory, record.key, events[0].seq)
