@@ -12,12 +12,12 @@ from unspool.eventstore.sqlite.connection_thread import Transaction
 _FORGET_EACH: Final = 16
 
 # The newest number by ORDER BY: SQLite would look for `max` in all rows of the tenant here.
-_NEWEST: Final = "(SELECT number FROM acceptances WHERE tenant = ?1 ORDER BY number DESC LIMIT 1)"
+_NEWEST: Final = "(SELECT number FROM acceptances WHERE tenant = ? ORDER BY number DESC LIMIT 1)"
 _NOTE: Final = (
     "INSERT INTO acceptances (tenant, number, digest, execution)"  # noqa: S608 - our own text
-    f" VALUES (?1, coalesce({_NEWEST}, 0) + 1, ?3, ?2)"
+    f" VALUES (?, coalesce({_NEWEST}, 0) + 1, ?, ?)"
 )
-_FORGET: Final = f"DELETE FROM acceptances WHERE tenant = ?1 AND number <= {_NEWEST} - ?2"  # noqa: S608 - our own text
+_FORGET: Final = f"DELETE FROM acceptances WHERE tenant = ? AND number <= {_NEWEST} - ?"  # noqa: S608 - our own text
 _WHO: Final = (
     "SELECT execution FROM acceptances WHERE tenant = ? AND digest = ?"
     " GROUP BY execution ORDER BY min(number)"
@@ -26,9 +26,9 @@ _WHO: Final = (
 
 def note(transaction: Transaction, key: ExecutionKey, digests: Sequence[bytes]) -> None:
     """Notes that an execution accepts events. For one of some events, forgets the oldest of the tenant."""
-    transaction.executemany(_NOTE, [(*key, digest) for digest in digests])
+    transaction.executemany(_NOTE, [(key.tenant, key.tenant, digest, key.id) for digest in digests])
     if any(digest[0] % _FORGET_EACH == 0 for digest in digests):
-        transaction.execute(_FORGET, (key.tenant, KEPT_ACCEPTANCES))
+        transaction.execute(_FORGET, (key.tenant, key.tenant, KEPT_ACCEPTANCES))
 
 
 def accepted_by(transaction: Transaction, tenant: str, event: CloudEvent) -> list[str]:
