@@ -9,7 +9,7 @@ from tests.eventstore.conftest import keys_of
 
 from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.event_settings import EventSettings
-from unspool.eventstore.published_events import Subscription
+from unspool.eventstore.published_events import CloudEvent, Shapes, Subscription
 
 RETENTION = EventSettings(retention_seconds=60)
 
@@ -329,6 +329,26 @@ async def test_rivals_offer_each_event_once_and_in_order(store, other, make, han
 
     assert await store.receive_messages(make.worker, 100, 0.1) == []
     assert received == {f"x{at}": ids for at in range(250, 350, 10)}
+
+
+async def test_a_call_that_learns_of_a_new_shape_during_a_look_back_loses_nothing(store, make, hands):
+    """One call serves a look back; meanwhile another call of the process learns of the new shape."""
+    await published(store, make, hands, "a")
+    await store.publish("default", [make.event("b"), make.event("c")])
+    first = await store.receive_events(make.worker, 1, 0)
+    both = await store.receive_events(make.worker, 2, 0)
+    await hands.subscribed(store, looking_back(make))
+    meanwhile: list[asyncio.Future[int]] = []
+
+    def keys_of_and_call(shapes: Shapes, event: CloudEvent) -> list[str]:
+        if not meanwhile:
+            meanwhile.append(asyncio.ensure_future(store.match(first, keys_of)))
+        return keys_of(shapes, event)
+
+    sent = await store.match(both, keys_of_and_call)
+
+    assert sent + await meanwhile[0] == 3
+    assert await got(store, hands, 3) == ["a", "b", "c"]
 
 
 async def test_a_bus_keeps_retained_events(store, make, hands):

@@ -475,6 +475,21 @@ async def test_calls_of_one_process_that_learn_of_a_subscription_meanwhile_lose_
         assert await hands.events(store, 1) == [(key.id, "r1", f"{n}a")]
 
 
+async def test_a_late_batch_does_not_disturb_an_event_that_is_sent_in_pieces(store, make, hands):
+    runs = await many_runs(store, make, hands, 1, 2_500)
+    await store.publish("default", [make.event("a")])
+    late = await store.receive_events(make.worker, 10, 0)
+    await store.match(late, keys_of)
+    await store.publish("default", [make.event("b")])
+    batch = await store.receive_events(make.worker, 10, 0)
+
+    sent = await asyncio.gather(*(store.match(each, keys_of) for each in (batch, late, batch)))
+
+    assert sum(sent) == 2_500
+    received = await hands.events(store, 5_000)
+    assert Counter(received) == Counter((*run, id_) for run in runs for id_ in "ab")
+
+
 async def test_subscriptions_that_change_while_an_event_is_sent_in_pieces_lose_and_double_nothing(
     store, make, hands
 ):

@@ -83,18 +83,19 @@ class SqliteEventBus(SqliteDeliveries):
         tenant, sent = batch.tenant, 0
         if not batch.events:
             return await self._serve_look_backs(tenant, keys_of)
-        events = _keyed(batch, keys_of, self._shapes.get(tenant, _NO_SHAPES).shapes)
+        known = self._shapes.get(tenant, _NO_SHAPES)
+        events = _keyed(batch, keys_of, known.shapes)
         while True:
-            version = self._shapes.get(tenant, _NO_SHAPES).version
             kept = Kept(self._events.kept_for_sinks, self._retained_since())
-            work = partial(match_piece, tenant=tenant, version=version, events=events, kept=kept)
+            # The version belongs to these keys. Another call may learn other shapes meanwhile.
+            work = partial(match_piece, tenant=tenant, version=known.version, events=events, kept=kept)
             result: Piece | KnownShapes | None = await self._database.write(work, durable=False)
             if result is None:
                 sent += await self._serve_look_backs(tenant, keys_of)
                 continue
             if isinstance(result, KnownShapes):
-                self._shapes[tenant] = result
-                events = _keyed(batch, keys_of, result.shapes)
+                self._shapes[tenant] = known = result
+                events = _keyed(batch, keys_of, known.shapes)
                 continue
             sent += result.sent
             for dropped in result.dropped:
