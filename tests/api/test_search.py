@@ -134,6 +134,7 @@ async def test_figures_of_a_workflow(api):
     assert await api.get("/workflows/shop/greet/statistics") == {
         "executions": 0,
         "all": True,
+        "oldest": None,
         "completed": 0,
         "faulted": 0,
         "successRate": None,
@@ -141,18 +142,25 @@ async def test_figures_of_a_workflow(api):
         "open": 0,
         "openAtLeast": False,
     }
+    created = []
     for status in (Status.COMPLETED, Status.COMPLETED, Status.COMPLETED, Status.FAULTED, Status.CANCELLED):
-        id_ = (await api.start())["id"]
-        await api.begin(id_)
-        await api.move(id_, status)
+        execution = await api.start()
+        created.append(execution["createdAt"])
+        await api.begin(execution["id"])
+        await api.move(execution["id"], status)
     await api.start()
 
     figures = await api.get("/workflows/shop/greet/statistics?version=1.0.0")
 
     assert (figures["executions"], figures["completed"], figures["faulted"]) == (4, 3, 1)
     assert (figures["successRate"], figures["all"], figures["open"]) == (0.75, True, 1)
+    assert figures["oldest"] == created[0]
     assert 0 <= figures["durationSeconds"]["p50"] <= figures["durationSeconds"]["p95"]
     assert (await api.get("/workflows/shop/greet/statistics?version=2.0.0"))["executions"] == 0
     await api.get("/workflows/shop/greet/statistics?version=a%20b", 422)
+    assert (await api.get("/workflows/shop/greet/statistics?since=1h"))["executions"] == 4
+    later = await api.get("/workflows/shop/greet/statistics?since=2100-01-01T00:00:00Z")
+    assert (later["executions"], later["oldest"], later["open"]) == (0, None, 1)
+    assert "since must be" in (await api.get("/workflows/shop/greet/statistics?since=soon", 422))["detail"]
     await api.get("/workflows/shop/other/statistics", 404)
     await api.get("/workflows/shop/greet/statistics", 404, headers={"X-Tenant": "other"})

@@ -138,7 +138,8 @@ async def test_diagrams_timelines_and_counts(client: AsyncClient) -> None:
     assert counts.executions["completed"] == 1
     assert await client.findings("shop/greet") == []
     assert await client.check_input("shop/greet", {"name": 7}) == []
-    statistics = await client.statistics("shop/greet:1.0.0")
+    statistics = await client.statistics("shop/greet:1.0.0", since="1h")
+    assert statistics.oldest is not None
     assert (statistics.executions, statistics.success_rate, statistics.open) == (1, 1.0, 0)
 
 

@@ -126,6 +126,11 @@ async def test_figures_count_recent_executions(server: Server, page: Page) -> No
     await expect(figures).to_contain_text("75 %")
     await expect(figures).to_contain_text(re.compile(r"Duration, median\s*[\d.]+ m?s"))
     await expect(page.get_by_role("region", name="Recent executions").locator("tbody tr")).to_have_count(4)
+    await page.get_by_role("button", name="Last day").click()
+    await expect(figures).to_contain_text(
+        "Of all executions of the last day that completed or faulted: 3 successes"
+    )
+    await expect(page).to_have_url(re.compile("since=24h"))
     refusing = await server.deploy(REFUSE)
     await page.goto(f"/workflows/{refusing}")
     await expect(page.get_by_text("It was not started yet")).to_be_visible()

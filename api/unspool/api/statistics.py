@@ -11,9 +11,11 @@ from typing import Final
 from starlette.responses import Response
 
 from unspool.api.calls import VERSION, Call, json_response
+from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.problems import HttpProblem
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.listing import ExecutionFilter, Page
 from unspool.eventstore.records import ExecutionRecord, Status
 
@@ -25,15 +27,23 @@ _OPEN: Final = frozenset(status for status in Status if not status.ended)
 
 
 async def show(call: Call) -> Response:
-    """Returns the figures of a workflow, of all its versions or of one."""
+    """Returns the figures of a workflow, of all its versions or of one, of all times or since one."""
     await workflow_of(call, None)
     version = call.parameter("version")
     if version is not None and not VERSION.fullmatch(version):
         raise HttpProblem(422, "version must be a version such as 1.0.0")
-    criteria = ExecutionFilter(workflow=call.workflow, version=version, statuses=_DECIDED)
-    decided = await call.store.executions(call.tenant, criteria, limit=MOST)
-    still_open = await call.store.executions(call.tenant, replace(criteria, statuses=_OPEN), limit=MOST)
+    criteria = ExecutionFilter(workflow=call.workflow, version=version, statuses=_OPEN)
+    recent = replace(criteria, statuses=_DECIDED, since=_since(call))
+    decided = await call.store.executions(call.tenant, recent, limit=MOST)
+    still_open = await call.store.executions(call.tenant, criteria, limit=MOST)
     return json_response(statistics_json(decided, still_open))
+
+
+def _since(call: Call) -> int | None:
+    try:
+        return read_filter(FilterTexts(since=call.parameter("since")), call.services.clock.now()).since
+    except BadFilter as error:
+        raise HttpProblem(422, str(error)) from None
 
 
 def statistics_json(decided: Page, still_open: Page) -> dict[str, Json]:
@@ -48,6 +58,7 @@ def statistics_json(decided: Page, still_open: Page) -> dict[str, Json]:
     return {
         "executions": len(decided.items),
         "all": decided.cursor is None,
+        "oldest": rfc3339(decided.items[-1].created_at) if decided.items else None,
         "completed": len(completed),
         "faulted": len(decided.items) - len(completed),
         "successRate": len(completed) / len(decided.items) if decided.items else None,

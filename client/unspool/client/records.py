@@ -150,6 +150,8 @@ class Statistics:
     """Those that completed or faulted, of which the figures are."""
     all: bool
     """Whether these are all that completed or faulted."""
+    oldest: datetime | None
+    """When the oldest of these was created; None without executions."""
     completed: int
     faulted: int
     success_rate: float | None
@@ -168,6 +170,7 @@ class Statistics:
         return cls(
             executions=json["executions"],
             all=json["all"],
+            oldest=time_of(json.get("oldest")),
             completed=json["completed"],
             faulted=json["faulted"],
             success_rate=json["successRate"],

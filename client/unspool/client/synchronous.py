@@ -86,9 +86,14 @@ class Client:
         """Checks an input against the schema of a definition; starts nothing. Returns what does not match."""
         return self._loop.run(self._client.check_input(workflow, input))
 
-    def statistics(self, workflow: str | Workflow) -> Statistics:
-        """Returns figures of the newest executions of a workflow, of all its versions or of one."""
-        return self._loop.run(self._client.statistics(workflow))
+    def statistics(self, workflow: str | Workflow, since: str | None = None) -> Statistics:
+        """Returns figures of the newest executions of a workflow, of all its versions or of one.
+
+        Args:
+            workflow: the workflow.
+            since: of executions created from then on; a time in RFC 3339, or an age such as `12h`.
+        """
+        return self._loop.run(self._client.statistics(workflow, since))
 
     # -- executions
 

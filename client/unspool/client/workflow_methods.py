@@ -57,11 +57,16 @@ class WorkflowMethods(Requests):
         path = path_of("workflows", ref.namespace, ref.name, ref.version or "latest", "diagram")
         return await self._api.text(Request("GET", path, accept="image/svg+xml", safe=True))
 
-    async def statistics(self, workflow: str | Workflow) -> Statistics:
-        """Returns figures of the newest executions of a workflow, of all its versions or of one."""
+    async def statistics(self, workflow: str | Workflow, since: str | None = None) -> Statistics:
+        """Returns figures of the newest executions of a workflow, of all its versions or of one.
+
+        Args:
+            workflow: the workflow.
+            since: of executions created from then on; a time in RFC 3339, or an age such as `12h`.
+        """
         ref = named(workflow)
         path = path_of("workflows", ref.namespace, ref.name, "statistics")
-        request = Request("GET", path, {"version": ref.version or None}, safe=True)
+        request = Request("GET", path, {"version": ref.version or None, "since": since}, safe=True)
         return Statistics.of(await self._api.json(request))
 
     async def check_input(self, workflow: str | Workflow, input: Json) -> list[InputProblem]:
