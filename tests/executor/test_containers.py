@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.container_engines import ContainerEngine, missing, running_docker, running_podman
+from tests.processes import children
 from tests.task_contexts import task_context
 
 from unspool.eventstore.records import TaskRequest
@@ -314,11 +315,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in listed for child in file.read_text().split()]
 
 
 def executor(engine: ContainerEngine, cleanup: str) -> subprocess.Popen[bytes]:

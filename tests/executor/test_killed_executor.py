@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.processes import children, command_line, runs
 
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Event
@@ -21,26 +22,13 @@ from unspool.executor.process_groups import ProcessGroups
 RequestCommand = Callable[..., Awaitable[None]]
 
 
-def runs(pid: int) -> bool:
-    """Whether a process exists and is not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for children in listed for child in children.read_text().split()]
-
-
 def names_in(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()]
 
 
 def helper_of(pid: int) -> int:
     script = Path(group_killer.__file__).name.encode()
-    (helper,) = [child for child in children(pid) if script in Path(f"/proc/{child}/cmdline").read_bytes()]
+    (helper,) = [child for child in children(pid) if script in command_line(child)]
     return helper
 
 

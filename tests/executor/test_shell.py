@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.processes import runs
 from tests.task_contexts import task_context
 
 from unspool.eventstore.monitoring.trace_context import trace_context
@@ -18,14 +19,6 @@ from unspool.executor.settings import ExecutorSettings
 def kind(outcome: Faulted) -> tuple[str, int]:
     assert isinstance(outcome, Faulted), outcome
     return outcome.error.type.rpartition("/")[2], outcome.error.status
-
-
-def runs(pid: int) -> bool:
-    """Whether a process exists and is not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("shell", [ExecutorSettings()], indirect=True)

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
+from tests import processes
+from tests.processes import runs
 
 from unspool.definitions.expressions import EvaluationError, ExpressionCompiler, ExpressionError, JqPool
 from unspool.definitions.json_value import Json
@@ -21,21 +23,8 @@ def eventually(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
-def status(pid: int) -> list[str]:
-    """Returns state, parent and so on of a process (proc(5)); empty if there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def runs(pid: int) -> bool:
-    return status(pid)[:1] not in ([], ["Z"])
-
-
 def children(parent: int | None = None) -> set[int]:
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return {pid for pid in pids if runs(pid) and status(pid)[1:2] == [str(parent or os.getpid())]}
+    return {pid for pid in processes.children(parent or os.getpid()) if runs(pid)}
 
 
 def test_the_first_output_with_variables(jq: JqPool) -> None:
