@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import AuthorizationError, Error, NoServersError
 from nats.errors import TimeoutError as NatsTimeoutError
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import APIError
 
 from unspool.eventstore.waiting import cancel, uninterrupted
@@ -138,7 +138,10 @@ class NatsBroker:
         if stream is not None:
             consumer = _Stream(self._client, self._lost, channel, stream, subscriber)
             await consumer.open()
-            yield consumer
+            try:
+                yield consumer
+            finally:
+                await uninterrupted(consumer.leave())
             return
         arrivals = Arrivals(subscriber.max_bytes)
 
@@ -193,6 +196,7 @@ class _Stream:
         stream: str,
         subscriber: Subscriber,
     ) -> None:
+        self._client = client
         self._jetstream = client.jetstream()
         self._lost = lost
         self._channel = channel
@@ -203,6 +207,7 @@ class _Stream:
         self._subscriber = subscriber
         self._fetched: deque[Msg] = deque()
         self._pull: Any = None
+        self._takeover = _Takeover(missing=0, last=0, until=0.0)
 
     async def open(self) -> None:
         """Makes the consumer, unless it is there."""
@@ -217,6 +222,8 @@ class _Stream:
             self._pull = await self._jetstream.pull_subscribe(
                 _subject(self._channel), durable=self._name, stream=self._stream, config=config
             )
+            if self._own:
+                self._takeover = _takeover(await self._pull.consumer_info())
 
     async def next(self) -> InboundMessage:
         """See `Subscription`."""
@@ -225,9 +232,11 @@ class _Stream:
                 if self._lost.done():
                     self._lost.result()
                 with suppress(NatsTimeoutError):
-                    self._fetched.extend(
-                        await self._pull.fetch(self._subscriber.most_unacknowledged, timeout=_FETCH_SECONDS)
+                    found = await self._pull.fetch(
+                        self._subscriber.most_unacknowledged, timeout=_FETCH_SECONDS
                     )
+                    self._takeover.add(found)
+                self._fetched.extend(self._takeover.in_order())
         message = self._fetched.popleft()
         if len(message.data) > self._subscriber.max_bytes:
             raise MessageTooLarge(self._subscriber.max_bytes)
@@ -240,11 +249,58 @@ class _Stream:
                 await message.receipt.ack()
             await messages[-1].receipt.ack_sync()
 
+    async def leave(self) -> None:
+        """Ends the last fetch. JetStream could answer it with a message that then comes again only later."""
+        with suppress(Error, TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._pull.unsubscribe()
+                await self._client.flush(int(_CLOSE_SECONDS))
+
     async def end(self) -> None:
         """Removes a consumer of its own."""
         if self._own:
             async with _errors():
                 await self._jetstream.delete_consumer(self._stream, self._name)
+
+
+class _Takeover:
+    """Keeps messages in order after an attempt that did not acknowledge all that it got.
+
+    JetStream delivers those again after a time, but new messages at once. New ones are held until the others
+    are here.
+    """
+
+    def __init__(self, *, missing: int, last: int, until: float) -> None:
+        self._missing = missing
+        """How many messages are to be delivered again."""
+        self._last = last
+        """The last message of the stream that was delivered before."""
+        self._until = until
+        """The time of the event loop at which messages are no longer held: the other attempt may have
+        acknowledged them meanwhile."""
+        self._held: dict[int, Msg] = {}
+
+    def add(self, messages: Sequence[Msg]) -> None:
+        """Adds messages that were delivered."""
+        self._held.update({message.metadata.sequence.stream: message for message in messages})
+
+    def in_order(self) -> list[Msg]:
+        """Takes the messages that need not be held."""
+        again = sum(place <= self._last for place in self._held)
+        if again < self._missing and asyncio.get_running_loop().time() < self._until:
+            return []
+        self._missing = 0
+        taken = [self._held[place] for place in sorted(self._held)]
+        self._held.clear()
+        return taken
+
+
+def _takeover(consumer: ConsumerInfo) -> _Takeover:
+    return _Takeover(
+        missing=consumer.num_ack_pending or 0,
+        last=consumer.delivered.stream_seq if consumer.delivered else 0,
+        until=asyncio.get_running_loop().time() + 2 * _REDELIVER_SECONDS,
+    )
 
 
 def _inbound(message: Msg, id_: str = "") -> InboundMessage:
