@@ -32,8 +32,10 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
+from unspool.worker.interpreter.circles import MAX_WAITS
 from unspool.worker.interpreter.joining import MAX_WAITING
 from unspool.worker.interpreter.snapshot import dump_state, load_state
+from unspool.worker.interpreter.state import Waiting
 from unspool.worker.replay import verify
 
 CHILD = WorkflowRef("test", "child", "1.0.0")
@@ -337,18 +339,86 @@ async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):
     assert f"execution {id_} has the idempotency key" in error["detail"]
 
 
-async def test_two_executions_that_would_wait_for_each_other_fault(store, jq):
-    """Both run already, and each has the key of the sub-workflow of the other."""
-    left, right = CHILD._replace(name="left"), CHILD._replace(name="right")
-    for ref, other in ((left, right), (right, left)):
+@pytest.mark.parametrize("count", [2, 3, 6])
+async def test_executions_that_would_wait_for_each_other_fault(store, jq, count):
+    """All run already, and each has the key of the sub-workflow of the one before."""
+    refs = [CHILD._replace(name=f"part{n}") for n in range(count)]
+    for ref, other in zip(refs, [*refs[1:], refs[0]], strict=True):
         await deploy_keyed(store, f"do: [{{b: {{{RUN.replace('child', other.name)}}}}}]", ref)
     keys = IdempotencyKeys(store, jq)
-    found = [await start_keyed(store, keys, {"k": 1}, ref) for ref in (left, right)]
-    async with working(store, jq):
-        for id_, _ in found:
+    found = [(await start_keyed(store, keys, {"k": 1}, ref))[0] for ref in refs]
+    async with working(store, jq, "w1"), working(store, jq, "w2"):
+        for id_ in found:
             assert (await ended(store, key_of(id_))).status is Status.FAULTED
-    details = [(await store.last_event(key_of(id_))).data["error"]["detail"] for id_, _ in found]
-    assert all("has the idempotency key of the sub-workflow, and waits for" in each for each in details)
+    details = [(await store.last_event(key_of(id_))).data["error"]["detail"] for id_ in found]
+    newest = max(found)
+    after = found[(found.index(newest) + 1) % count]
+    assert all(
+        f"execution {after} has the idempotency key of the sub-workflow, and waits for execution {newest}"
+        in each
+        for each in details
+    )
+    assert [len(await joined_by(store, id_)) for id_ in found] == [1] * count
+
+
+async def joined_by(store, id_: str) -> list[str]:
+    """The executions that joined an execution."""
+    return [
+        event.data["execution"]
+        for event in await store.history(key_of(id_))
+        if event.type == "workflow.joined"
+    ]
+
+
+async def test_a_circle_through_a_parent_is_broken_at_a_join(store, jq):
+    """`one` starts its child, which joins `two`; `two` joins `one`."""
+    one, two = CHILD._replace(name="one"), CHILD._replace(name="two")
+    caught = "do: [{t: {try: [{b: {%s}}], catch: {errors: {with: {status: 400}}}}}]"
+    await deploy(store, f"do: [{{b: {{{RUN.replace('child', 'two')}}}}}]", CHILD)
+    await deploy_keyed(store, f"do: [{{b: {{{RUN}}}}}]", one)
+    await deploy_keyed(store, caught % RUN.replace("child", "one"), two)
+    keys = IdempotencyKeys(store, jq)
+    first, _ = await start_keyed(store, keys, {"k": 1}, one)
+    second, _ = await start_keyed(store, keys, {"k": 1}, two)
+    async with working(store, jq):
+        statuses = [(await ended(store, key_of(id_))).status for id_ in (first, second)]
+    [child] = await of_workflow(store)
+    newest = max(child, second)  # those that joined
+    assert (await store.execution(key_of(child))).status is (
+        Status.FAULTED if newest == child else Status.COMPLETED
+    )
+    expected = Status.COMPLETED if newest == second else Status.FAULTED
+    assert statuses == [expected, Status.COMPLETED]
+
+
+async def test_a_wait_that_was_given_up_closes_no_circle(store, jq):
+    """`two` has joined `one`, and does not wait for it any more when `one` joins `two`."""
+    one, two = CHILD._replace(name="one"), CHILD._replace(name="two")
+    await deploy_keyed(store, f"do: [{{a: {CALL}}}, {{b: {{{RUN.replace('child', 'two')}}}}}]", one)
+    race = f"fork: {{compete: true, branches: [{{b: {{{RUN.replace('child', 'one')}}}}}, {{c: {CALL}}}]}}"
+    await deploy_keyed(store, f"do: [{{a: {{{race}}}}}, {{d: {CALL}}}]", two)
+    keys = IdempotencyKeys(store, jq)
+    first, _ = await start_keyed(store, keys, {"k": 1}, one)
+    async with working(store, jq):
+        await until(store, key_of(first), "task.requested")
+        second, _ = await start_keyed(store, keys, {"k": 1}, two)
+        await until(store, key_of(first), "workflow.joined")
+        requested = [await until(store, key_of(id_), "task.requested") for id_ in (first, second)]
+        tasks = {task.body.execution: task for task in await store.receive_tasks(_executor(1), 10, 10)}
+        assert len(tasks) == len(requested)
+        await complete(store, tasks[second])
+        await until(store, key_of(second), "task.cancelled")
+        await complete(store, tasks[first])
+        await until(store, key_of(second), "workflow.joined")
+        [last] = await store.receive_tasks(_executor(1), 10, 10)
+        await complete(store, last)
+        for id_ in (first, second):
+            assert (await ended(store, key_of(id_))).status is Status.COMPLETED
+
+
+async def complete(store, task) -> None:
+    result = {"run": task.body.run, "output": {"k": 1}}
+    await store.finish_task(task, Message(MessageKind.TASK_COMPLETED, task.body.execution, result))
 
 
 async def test_a_child_that_is_claimed_by_its_parent_and_started_by_another(store, jq):
@@ -391,26 +461,68 @@ def test_those_that_joined_join_again_at_the_end_and_get_the_result(world, pendi
     run.settle()
     assert run.output == 7
     again = [SendMessage(Message(MessageKind.JOIN, "execution", joins(n))) for n in (1, 2)]
-    assert run.outgoing == again
+    assert run.outgoing[2:] == again
     for message in again:
         run.step(message.message)
-    answers = [each.message for each in run.outgoing[2:]]
+    answers = [each.message for each in run.outgoing[4:]]
     assert [message.execution for message in answers] == ["p1", "p2"]
     assert answers[0].body == {"run": "3", "child": "c1", "status": "completed", "output": 7}
     assert len(run.history) == run.state.version
 
 
-def test_an_execution_that_this_one_waits_for_cannot_wait_for_it(world, pending):
+def test_an_execution_asks_whether_one_that_joined_it_is_waited_for(world, pending):
+    run = world(f"do: [{{a: {CALL}}}]", lambda _: pending).start(1)
+    run.send(MessageKind.JOIN, **joins(1)).send(MessageKind.JOIN, **joins(1))
+    [search] = run.outgoing
+    assert (search.message.execution, search.message.kind) == ("p1", MessageKind.CIRCLE)
+    assert search.message.body == {
+        "origin": "execution",
+        "waits": [["p1", "3", "c1", True, -1]],
+        "at": 0,
+    }
+
+
+def test_a_search_that_comes_back_breaks_the_circle_at_the_newest_join(world, pending):
     run = world(f"do: [{{a: {{{RUN}}}}}]", lambda _: pending).start(1)
     child = run.of("child.started")[0].data["child"]
-    run.send(MessageKind.CHILD_JOINED, run="1", child=child, execution="p1")
+    waits = [
+        ["p1", "3", "c1", True, -1],
+        ["p0", "3", "p1", False, 0],
+        ["other", "7", "c3", True, 0],
+        ["execution", "1", child, True, 1],
+    ]
     run.outgoing.clear()
-    run.send(MessageKind.JOIN, **joins(2)).send(MessageKind.JOIN, **joins(1))
+    run.send(MessageKind.CIRCLE, origin="execution", waits=waits, at=3)
     [answer] = run.outgoing
-    assert (answer.message.execution, answer.message.body["status"]) == ("p1", "faulted")
-    assert answer.message.body["error"]["title"] == "Sub-workflow waits for itself"
-    assert [waiting.execution for waiting in run.state.waiting] == ["p2"]
-    assert verify(run.plan, run.execution, run.history) is None
+    body = answer.message.body
+    assert (answer.message.execution, body["run"], body["child"]) == ("p1", "3", "c1")
+    assert body["error"]["detail"].endswith("in turn: execution waits for p0 waits for p1")
+    assert run.of("workflow.joined") == []
+
+
+def test_a_search_ends_where_the_wait_is_over(world, pending):
+    run = world(f"do: [{{a: {{{RUN}}}}}]", lambda _: pending).start(1)
+    run.outgoing.clear()
+    wait = ["execution", "1", "another", True, -1]
+    run.send(MessageKind.CIRCLE, origin="execution", waits=[wait], at=0)
+    assert run.outgoing == []
+
+
+def test_a_search_visits_a_limited_number_of_waits_each_once(world, pending):
+    run = world(f"do: [{{a: {{{RUN}}}}}]", lambda _: pending).start(1)
+    child = run.of("child.started")[0].data["child"]
+    run.state.waiting = tuple(Waiting(f"p{n}", "3", "c1") for n in range(MAX_WAITS + 10))
+    run.outgoing.clear()
+    wait = ["execution", "1", child, True, -1]
+    run.step(Message(MessageKind.CIRCLE, "execution", {"origin": "o", "waits": [wait, wait], "at": 0}))
+    [search] = run.outgoing
+    waits = search.message.body["waits"]
+    assert (len(waits), search.message.body["at"]) == (MAX_WAITS, 1)
+    assert waits[2] == [f"p{MAX_WAITS + 9}", "3", "c1", True, 0]
+    run.step(
+        Message(MessageKind.CIRCLE, "execution", {"origin": "o", "waits": waits[:1] + waits[2:], "at": 0})
+    )
+    assert len(run.outgoing[1].message.body["waits"]) == MAX_WAITS  # one that was left out before
 
 
 def test_too_many_waiting_executions_are_refused(world, pending):

@@ -111,6 +111,8 @@ class MessageKind(StrEnum):
     """Another execution has the idempotency key of the sub-workflow; the task waits for that one."""
     JOIN = "join"
     """Another execution waits for the end of this one."""
+    CIRCLE = "circle"
+    """A search for executions that wait for each other visits this one."""
     CANCEL = "cancel"
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -129,6 +131,7 @@ class Message(NamedTuple):
     trace context of its cause `"traceparent"` and perhaps `"tracestate"`;
     task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
     `{"run", "child", "execution"}`; join `{"execution", "run", "child"}`, of the execution that waits;
+    circle `{"origin", "waits", "at"}`, the execution that is joined, waits, and which of them is visited;
     child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
     that listens and the CloudEvent; messages `{"run", "place", "messages", "sender"}` and perhaps `"ids"`,
     with the id of the task request as run, and the place of the first message in the subscription; deploy

@@ -18,7 +18,6 @@ from unspool.definitions.tasks.run_workflow import LATEST
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import (
     Commit,
-    ExecutionKey,
     Message,
     MessageKind,
     Outgoing,
@@ -131,19 +130,8 @@ class Children:
         outgoing = (StartExecution(start), SendMessage(Message(MessageKind.JOIN, start.key.id, join)))
         if start.key.id == child:
             return outgoing
-        if await self._waits_for(start.key, parent):
-            error = errors.configuration(_ITSELF.format(start.key.id), "Sub-workflow waits for itself")
-            return (self._end_of(_Refused(each.start, error)),)
         joined = {"run": parent.run, "child": child, "execution": start.key.id}
         return (*outgoing, Message(MessageKind.CHILD_JOINED, parent.execution, joined))
-
-    async def _waits_for(self, key: ExecutionKey, parent: Parent) -> bool:
-        """Whether an execution is the parent, or the parent of the parent, and so on."""
-        above: str | None = parent.execution
-        while above is not None and above != key.id:
-            record = await self._store.execution(ExecutionKey(key.tenant, above))
-            above = None if record is None or record.parent is None else record.parent.execution
-        return above is not None
 
     def _end_of(self, refused: "_Refused") -> Message:
         """The message that a sub-workflow sends when it faults with this error."""
@@ -183,7 +171,5 @@ def _awaits(commit: Commit, parent: Parent) -> bool:
         if event.run == parent.run
     )
 
-
-_ITSELF: Final = "execution {} has the idempotency key of the sub-workflow, and waits for this execution"
 
 _TOO_DEEP_DETAIL: Final = "sub-workflows are nested deeper than {} (UNSPOOL_MAX_DEPTH)"

@@ -19,6 +19,7 @@ from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
 from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, TaskRequest, Timer, WorkflowRef
+from unspool.worker.interpreter.circles import visited
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.extensions import Extensions
 from unspool.worker.interpreter.flow import (
@@ -355,6 +356,7 @@ _HANDLERS: Final[Mapping[MessageKind, Callable[[DecisionBuilder, dict[str, Json]
     MessageKind.MESSAGES: _messages,
     MessageKind.CHILD_JOINED: _child_joined,
     MessageKind.JOIN: join,
+    MessageKind.CIRCLE: visited,
     MessageKind.CANCEL: _cancel,
     MessageKind.SUSPEND: _suspend,
     MessageKind.RESUME: _resume,

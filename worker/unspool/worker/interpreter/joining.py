@@ -6,6 +6,7 @@ from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import MessageKind, Status
+from unspool.worker.interpreter.circles import search
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.state import State, Waiting
 
@@ -21,22 +22,17 @@ def join(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         return  # it gets the result as the parent
     if state.status.ended:
         builder.send(waiting.execution, MessageKind.CHILD_ENDED, _result(state, waiting))
-    elif (refusal := _refusal(state, waiting)) is not None:
+    elif (refusal := _refusal(state)) is not None:
         ended = {"run": waiting.run, "child": waiting.child, "status": Status.FAULTED.value}
         error = refusal.under(builder.error_base).to_json()
         builder.send(waiting.execution, MessageKind.CHILD_ENDED, {**ended, "error": error})
     elif waiting not in state.waiting:
         builder.emit("workflow.joined", None, body)
+        search(builder, waiting)
 
 
-def _refusal(state: State, waiting: Waiting) -> WorkflowError | None:
-    """Returns why an execution cannot wait for this one; None if it can."""
-    if any(run.joined == waiting.execution for run in state.runs.values()):
-        detail = (
-            f"execution {state.execution} has the idempotency key of the sub-workflow, and waits for "
-            f"execution {waiting.execution} in turn"
-        )
-        return errors.configuration(detail, title="Sub-workflow waits for itself")
+def _refusal(state: State) -> WorkflowError | None:
+    """Returns why no execution can wait for this one; None if one can."""
     if len(state.waiting) >= MAX_WAITING:
         detail = f"{MAX_WAITING} executions wait for execution {state.execution} already"
         return errors.runtime(detail, title="Too many executions wait")
