@@ -7,6 +7,26 @@ PARENT = HEAD % "parent" + "do: [{ask: {run: {workflow: {namespace: shop, name: 
 CHILD = HEAD % "child" + "do: [{answer: {set: '${ {got: .n} }'}}]\n"
 
 
+def test_a_sub_workflow_that_could_not_start_is_no_child(program, home):
+    """`refused` faults because of its input, but it has started."""
+    run = "run: {workflow: {namespace: shop, name: %s}}"
+    asked = "try: [{ask: {%s}}], catch: {}" % (run % "unknown")
+    (home / "parent.yaml").write_text(
+        HEAD % "parent" + f"do: [{{t: {{{asked}}}}}, {{u: {{{run % 'refused'}}}}}]\n"
+    )
+    (home / "refused.yaml").write_text(HEAD % "refused" + "input: {schema: {document: false}}\ndo: []\n")
+    store = ("--store", f"sqlite:///{home}/sub.db")
+    program("run", "parent.yaml", "--sub", "refused.yaml", "--input", "{}", *store)
+
+    listed = program("executions", "list", "--json", *store).stdout.splitlines()
+    ids = {each["workflow"]["name"]: each["id"] for each in map(json.loads, listed)}
+    assert set(ids) == {"parent", "refused"}
+    shown = program("executions", "show", ids["parent"], "--json", *store).json
+    assert shown["children"] == [ids["refused"]]
+    tree = program("history", ids["parent"], "--tree", "--json", *store).stdout.splitlines()
+    assert {json.loads(line)["execution"] for line in tree} == set(ids.values())
+
+
 def test_a_run_with_a_sub_workflow_its_children_and_its_tree(program, home):
     (home / "parent.yaml").write_text(PARENT)
     (home / "child.yaml").write_text(CHILD)

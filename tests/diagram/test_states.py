@@ -15,6 +15,7 @@ from unspool.diagram.timeline import Bars
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import MessageKind
+from unspool.worker.replay import verify
 
 CALL = {"call": "http", "with": {"method": "get", "endpoint": "http://h"}}
 UNAVAILABLE = WorkflowError(type="https://e/unavailable", status=503)
@@ -101,6 +102,18 @@ def test_retries_are_attempts():
     assert [attempt["start"] for attempt in attempts] == [rfc3339(begun + n * 2000) for n in range(3)]
     assert [attempt["end"] for attempt in attempts] == [attempt["start"] for attempt in attempts]
     assert [attempt["error"]["status"] for attempt in attempts] == [503] * 3
+
+
+@pytest.mark.parametrize(("started", "named"), [(False, False), (None, True)])
+def test_a_sub_workflow_that_could_not_start_has_no_execution(started, named):
+    ran = world([{"ask": {"run": {"workflow": {"namespace": "n", "name": "w", "version": "1.0.0"}}}}])
+    child = ran.history[-1].data["child"]
+    assert bars(ran)["ask"]["execution"] == child
+    how = {} if started is None else {"started": started}
+    error = UNAVAILABLE.to_json()
+    ran.send(MessageKind.CHILD_ENDED, run="1", child=child, status="faulted", error=error, **how)
+    assert (bars(ran)["ask"]["execution"] == child) is named
+    assert verify(ran.plan, ran.execution, ran.history) is None
 
 
 def test_loops_count_their_runs():

@@ -20,6 +20,7 @@ from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import MessageKind, Status, WorkflowRef
+from unspool.worker.child_events import children
 
 _RUN_ENDED: Final = frozenset({"task.completed", "task.faulted", "task.cancelled", "workflow.retried"})
 """Events after which a run has no progress any more."""
@@ -104,20 +105,12 @@ async def described(target: Target, id_: str) -> dict[str, Json]:
     """Returns an execution with its children, the progress of its tasks, and what it waits for."""
     execution = dict(await target.execution(id_))
     history = await target.history(id_)
-    execution["children"] = _children(history)
+    execution["children"] = list(children(history))
     execution["progress"] = _progress(history)
     if not Status(execution["status"]).ended:
         explained = await target.why(id_)
         execution |= {"why": explained["sentence"], "waiting": explained["waitsFor"]}
     return execution
-
-
-def _children(history: Sequence[Event]) -> list[Json]:
-    """Returns the ids of the sub-workflows that an execution has started or joined."""
-    started = [event.data["child"] for event in history if event.type == "child.started"]
-    joined = [event.data for event in history if event.type == "child.joined"]
-    instead = {each["child"]: each["execution"] for each in joined}
-    return [instead.get(child, child) for child in started]
 
 
 def _progress(history: Sequence[Event]) -> list[Json]:

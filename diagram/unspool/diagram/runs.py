@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from unspool.definitions.json_value import Json
 from unspool.diagram.status import TaskStatus
 from unspool.eventstore.events import Event
+from unspool.worker.child_events import could_not_start
 from unspool.worker.interpreter import State
 from unspool.worker.interpreter.evolve import apply
 from unspool.worker.interpreter.state import ROOT, Phase, Run
@@ -159,6 +160,8 @@ class RunLog:
             status = TaskStatus.SKIPPED
         run = self.runs[str(event.run)]
         run.end, run.status = event.time, status
+        if could_not_start(event):
+            run.execution = None
         _end_attempt(run, event.time, event.data.get("error"))
         self.totals[run.task].last = status
         self._ended.append(run)

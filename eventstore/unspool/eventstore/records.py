@@ -132,11 +132,12 @@ class Message(NamedTuple):
     task.completed `{"run", "output"}`; task.faulted `{"run", "error"}`; timer.fired `{"timer"}`; child.joined
     `{"run", "child", "execution"}`; join `{"execution", "run", "child"}`, of the execution that waits;
     circle `{"origin", "waits", "at"}`, the execution that is joined, waits, and which of them is visited;
-    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`; event `{"run", "event"}`, the run
-    that listens and the CloudEvent; messages `{"run", "place", "messages", "sender"}` and perhaps `"ids"`,
-    with the id of the task request as run, and the place of the first message in the subscription; deploy
-    `{"workflow", "schedule"}`; operated `{"letter", "operation", "error", "by"}`; cancel, suspend, resume
-    and retry `{"by"}` or `{}`; continue `{}`. Where there is a `"by"`, there may be a `"reason"`.
+    child.ended `{"run", "child", "status"}` and `"output"` or `"error"`, and `"started": false` if it could
+    not start; event `{"run", "event"}`, the run that listens and the CloudEvent; messages `{"run", "place",
+    "messages", "sender"}` and perhaps `"ids"`, with the id of the task request as run, and the place of the
+    first message in the subscription; deploy `{"workflow", "schedule"}`; operated `{"letter", "operation",
+    "error", "by"}`; cancel, suspend, resume and retry `{"by"}` or `{}`; continue `{}`. Where there is a
+    `"by"`, there may be a `"reason"`.
     """
 
     kind: MessageKind

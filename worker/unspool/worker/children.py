@@ -140,6 +140,7 @@ class Children:
             "child": refused.start.key.id,
             "status": Status.FAULTED.value,
             "error": refused.error.under(self._error_base).to_json(),
+            "started": False,
         }
         return Message(MessageKind.CHILD_ENDED, refused.parent.execution, body)
 

@@ -116,7 +116,7 @@ OF_TASKS: Final = MappingProxyType(
             "The run has ended with an error, which goes to the task around it.",
             error=_ERROR,
             raw_="the result of the executor that could not be used",
-            ended_="how the sub-workflow ended: status, and error if it has one",
+            ended_="how the sub-workflow ended: status, error if any; `started` is false if it did not start",
             whole_="true if a retry by an operator runs all tasks inside it again",
         ),
         "task.cancelled": _type("The run has ended, because a task around it ended before it."),

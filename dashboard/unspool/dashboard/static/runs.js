@@ -65,6 +65,7 @@ function apply(run, event) {
   run.endedAt = time;
   run.output = data.output;
   run.error = data.error;
+  if (data.ended?.started === false) delete run.child;
 }
 
 function retried(run, data) {

@@ -193,7 +193,7 @@ def _child_ended(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if run is None or run.phase is not Phase.AWAITING or run.child != body["child"]:
         return
     if body["status"] != Status.COMPLETED:
-        given = {name: value for name, value in body.items() if name in {"status", "error"}}
+        given = {name: value for name, value in body.items() if name in {"status", "error", "started"}}
         fail(builder, run, error_of_child(builder, run, body), {"ended": given})
         return
     try:
