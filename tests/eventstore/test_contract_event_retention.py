@@ -7,10 +7,13 @@ import pytest
 from tests.background import repeating
 from tests.eventstore.conftest import keys_of
 
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.event_bus import KEPT_EVENTS
 from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.published_events import CloudEvent, Shapes, Subscription
+from unspool.eventstore.results import Outcome
 
+STUCK_SECONDS = 60.0
 RETENTION = EventSettings(retention_seconds=60)
 
 
@@ -313,22 +316,40 @@ async def test_rivals_offer_each_event_once_and_in_order(store, other, make, han
             if batch:
                 await asyncio.gather(store.match(batch, keys_of), other.match(batch, keys_of))
 
-    received: dict[str, list[str]] = {}
-    async with repeating(match(store, make.worker), match(other, make.second_worker)), asyncio.timeout(60):
+    received: dict[str, list[str]] = {f"x{at}": [] for at in range(250, 350, 10)}
+    async with (
+        repeating(match(store, make.worker), match(other, make.second_worker)),
+        asyncio.timeout(STUCK_SECONDS) as stuck,
+    ):
         for at in range(250, 350, 10):
             await store.publish("default", [make.event(id_) for id_ in ids[at : at + 10]])
             key = make.key(f"x{at}")
             assert await store.start(make.start(key))
-            await other.commit(make.commit(key, subscriptions=(looking_back(make),)))
+            committed = await other.commit(make.commit(key, subscriptions=(looking_back(make),)))
+            assert committed is Outcome.COMMITTED
         while sum(map(len, received.values())) < 3_500:
             messages = await store.receive_messages(make.worker, 100, 0.1)
             for each in messages:
                 if each.body.kind == "event":
-                    received.setdefault(each.body.execution, []).append(each.body.body["event"]["id"])
+                    received[each.body.execution].append(each.body.body["event"]["id"])
+            if messages:
+                stuck.reschedule(asyncio.get_running_loop().time() + STUCK_SECONDS)
+            elif stuck.when() - asyncio.get_running_loop().time() < STUCK_SECONDS / 2:
+                pytest.fail(await whereabouts(store, make, ids, received))
     await hands.matched(store)
 
     assert await store.receive_messages(make.worker, 100, 0.1) == []
     assert received == {f"x{at}": ids for at in range(250, 350, 10)}
+
+
+async def whereabouts(store, make, ids: list[str], received: dict[str, list[str]]) -> str:
+    """Where the events are that a test still waits for."""
+    missing = {id_: sorted({*ids}.difference(got)) for id_, got in received.items()}
+    held = await store.reclaim_messages(make.second_worker, 10_000, 0)
+    shapes = await store.shapes("default")
+    newest = await store.published_events("default", limit=1)
+    batch = await store.receive_events(Consumer("workers", "w3"), 10, 0)
+    return f"{missing=} held={Counter(each.body.kind for each in held)} {shapes=} {newest=} {batch=}"
 
 
 async def test_a_call_that_learns_of_a_new_shape_during_a_look_back_loses_nothing(store, make, hands):

@@ -4,6 +4,8 @@ import asyncio
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -134,6 +136,18 @@ async def test_many_open_a_new_file_at_once(path, make):
     made = await asyncio.gather(*(start() for _ in range(8)))
 
     assert sum(made) == 1
+
+
+async def test_a_second_store_of_a_process_takes_no_locks_from_the_first(store, path, make):
+    """Without them, the last connection of another process would delete the log of the first store."""
+    second = SqliteStore(path, SqliteSettings())
+    await second.open()
+    await second.close()
+
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM meta').fetchall()"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, str(path)], check=True)
+    assert path.with_name(f"{path.name}-wal").exists()
+    await store.start(make.start())
 
 
 async def test_a_corrupt_entry_is_detected(store, path, make):

@@ -99,10 +99,16 @@ def _connection(
 
 
 def _create_file(path: Path) -> None:
-    """Creates the file, readable only by its owner: it stores inputs and outputs of workflows."""
+    """Creates the file, readable only by its owner: it stores inputs and outputs of workflows.
+
+    A file that exists is not opened: when a process closes a file, it loses all its locks on that file, also
+    those of other connections of SQLite (https://sqlite.org/howtocorrupt.html, section 2.2).
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StoreUnavailable(f"{path}: {error.strerror}") from error
 
