@@ -1,6 +1,8 @@
 """A proxy in front of Redis that loses replies, holds requests back or stops forwarding."""
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
 
 class RedisProxy:
@@ -12,6 +14,7 @@ class RedisProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[Any]] = set()
         self.losses = 0
         self._held: tuple[bytes, ...] = ()
         self.holds = asyncio.Event()
@@ -26,9 +29,10 @@ class RedisProxy:
 
     async def stop(self) -> None:
         self._server.close()
-        for pump in tuple(self._pumps):
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        while self._connections:
+            for pump in self._pumps:
+                pump.cancel()
+            await asyncio.wait(self._connections, timeout=0.1)
 
     def lose_the_reply_to(self, request: bytes) -> None:
         """Forwards one request with these bytes, drops the reply and closes the connection."""
@@ -51,6 +55,10 @@ class RedisProxy:
         self._flowing.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
         lost = asyncio.Event()
         pumps = {
@@ -63,8 +71,10 @@ class RedisProxy:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
         self._pumps -= pumps
-        writer.close()
-        up_writer.close()
+        for each in (writer, up_writer):
+            each.close()
+            with suppress(OSError):
+                await each.wait_closed()
 
     async def _requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event

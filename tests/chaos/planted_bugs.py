@@ -68,6 +68,7 @@ KEYS = "tests/eventstore/test_contract_idempotency_keys.py"
 RETENTION = "tests/eventstore/test_contract_event_retention.py"
 REDIS_FAULTS = "tests/eventstore/test_redis_faults.py"
 EXECUTOR = "tests/executor/test_service.py"
+EVENT_STREAMS = "tests/executor/test_event_streams.py"
 SUBSCRIPTIONS = "tests/executor/asyncapi/test_subscribe.py"
 GRPC = "tests/executor/test_grpc_executors.py"
 EMIT = "tests/worker/test_events.py"
@@ -591,6 +592,22 @@ BUGS = (
 """,
         (Claim(RANDOM, "test_executions_survive_faults", r"fetching-\d+ has fetched a text again"),),
         "sqlite",
+    ),
+    Bug(
+        "an entry of a stream is acknowledged before its event is published",
+        "executor/unspool/executor/transports/stream_source.py",
+        "        published = refused = size = 0\n",
+        "        published = refused = size = 0\n"
+        "        ids = [id_ for id_, _ in entries]\n"
+        "        await self._client.xack(self._address.key, self._address.group, *ids)\n",
+        (
+            Claim(
+                EVENT_STREAMS,
+                "test_an_entry_is_acknowledged_after_its_event_is_published",
+                r"it was acknowledged before",
+            ),
+        ),
+        "",
     ),
     Bug(
         "a message that a stopped executor has read is not read again",

@@ -14,7 +14,7 @@ from unspool.eventstore.published_events import CloudEvent, Shapes, Subscription
 from unspool.eventstore.results import Outcome
 
 STUCK_SECONDS = 60.0
-RETENTION = EventSettings(retention_seconds=60)
+RETENTION = EventSettings(retention_seconds=3_600)
 
 
 @pytest.fixture

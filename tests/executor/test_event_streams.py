@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import redis
 from tests.background import served
+from tests.redis_proxy import RedisProxy
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.redis import scripts
 from unspool.eventstore.retry import retry_until_available
 from unspool.eventstore.settings import BadSetting
+from unspool.eventstore.waiting import cancel
 from unspool.executor.transports.opening import opened_transports
 from unspool.executor.transports.redis_streams import connected_to, stream_address
 from unspool.executor.transports.stream_entry import MAX_BYTES, NoEvent, event_of
@@ -224,6 +227,25 @@ async def test_entries_of_a_process_that_died_are_published_once(store, client, 
 
     assert sorted(each["data"] for each in events) == [0, 1, 2, 4]
     assert client.xpending("in", "unspool")["pending"] == 0
+
+
+async def test_an_entry_is_acknowledged_after_its_event_is_published(own_redis, client, server):
+    """The store does not answer when the event of an entry is published."""
+    proxy = RedisProxy(own_redis.port)
+    await proxy.start()
+    proxy.hold_back(scripts.PUBLISH.sha.encode())
+    store = await open_store(proxy.url, {})
+    address = stream_address("X", f"{server}?stream=in", "")
+    async with connected_to("X", address) as own:
+        reading = asyncio.create_task(StreamSource(store, own, address, "t1", lease=60).run())
+        client.xadd("in", {"type": "t"})
+        async with asyncio.timeout(30):
+            await proxy.holds.wait()
+        pending = client.xpending("in", "unspool")["pending"]
+        await cancel([reading])
+    await store.close()
+    await proxy.stop()
+    assert pending == 1, "it was acknowledged before"
 
 
 async def test_a_restart_of_redis_loses_nothing(store, own_redis):
