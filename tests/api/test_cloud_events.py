@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -120,6 +121,9 @@ async def test_the_stream_has_new_events_and_can_be_resumed(api):
     assert [one["id"], two["id"]] == ["1", "2"]
     async with api.session.get(address, headers={"Last-Event-ID": first}) as response:
         assert [each["id"] for _, each in await frames(response, 1)] == ["2"]
+        published = (await response.content.readline()).decode().strip().removeprefix("published: ")
+    assert abs(datetime.fromisoformat(published) - datetime.now(UTC)) < timedelta(hours=1)
+    assert (await api.get(f"/events/{first}"))["publishedAt"] <= published
     await api.get("/events/stream", 400, headers={"Last-Event-ID": "x"})
 
 

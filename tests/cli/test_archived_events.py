@@ -17,7 +17,7 @@ EVENTS = [
 def archived(home):
     """A file of published events."""
     path = home / "events.jsonl.gz"
-    write_events(path, "default", [PublishedEvent(f"{n}-0", event) for n, event in enumerate(EVENTS)])
+    write_events(path, "default", [PublishedEvent(f"{n}-0", event, n) for n, event in enumerate(EVENTS)])
     return path
 
 

@@ -100,6 +100,7 @@ async def test_published_events_are_streamed_and_resumed(api: Api, client: Async
     assert first.event["type"] == "paid"
     received = await client.published_event(first.id)
     assert (received.event["id"], received.accepted_by) == (first.event["id"], [])
+    assert first.published_at == received.published_at is not None
     await stream.aclose()
     await client.publish({**PAID, "id": "later"})
     resumed = client.published_events(after=first.id, source="/bank")

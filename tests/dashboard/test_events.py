@@ -1,5 +1,6 @@
 """Published events: what came, who accepted it, and who nearly did."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +53,14 @@ async def test_an_event_tells_who_accepted_it_and_who_nearly_did(server: Server,
     await expect(near).to_contain_text('to be "A-2", the event has "A-1"')
     await near.get_by_role("link", name=second).click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(second)
+
+
+async def test_an_event_without_time_shows_when_it_was_published(server: Server, page: Page) -> None:
+    type_ = f"timeless.{uuid4().hex}"
+    await server.call("POST", "/events", json=paid(type_, "A-1"))
+    await page.goto(f"/events?type={type_}")
+    row = page.get_by_role("row").filter(has_text=type_)
+    await expect(row.locator("time")).to_have_text(re.compile(r"now|ago"))
 
 
 async def test_an_event_without_listeners_says_so(server: Server, page: Page) -> None:

@@ -74,7 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with the files that the examples name."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
-    write_events(tmp_path / ARCHIVED, "default", [PublishedEvent("1", PAID)])
+    write_events(tmp_path / ARCHIVED, "default", [PublishedEvent("1", PAID, 0)])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("UNSPOOL_AUTH", "off")

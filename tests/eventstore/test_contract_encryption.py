@@ -121,7 +121,8 @@ async def test_an_adapter_gets_no_payload(store, raw, make, hands):
     assert await store.last_event(key) == secret_events()[-1]
     [loaded] = await store.load([key], 10)
     assert (loaded.snapshot.state, loaded.events) == (b'["the-canary"]', [])
-    assert [each.event for each in await store.published_events("default")] == [event]
+    [published], [sealed] = await store.published_events("default"), await raw.published_events("default")
+    assert (published.event, published.published_at) == (event, sealed.published_at)
     assert await store.text("default", sha256) == f"text {PAYLOAD}"
     messages = {each.body.kind: each.body.body for each in await hands.messages(store, 3)}
     assert messages[MessageKind.CANCEL] == {"reason": PAYLOAD}

@@ -112,6 +112,18 @@ async def test_the_same_event_is_published_again_after_the_time_of_deduplication
     await store.close()
 
 
+async def test_an_event_has_the_time_when_it_was_published(store, make):
+    before = await store.now()
+    await store.publish("default", [make.event("a")])
+    await store.publish("default", [make.event("b")])
+    after = await store.now()
+
+    first, second = await store.published_events("default")
+    assert before <= first.published_at <= second.published_at <= after
+    assert await store.published_event("default", first.position) == first
+    assert (await store.receive_events(make.worker, 10, 10)).events == (first, second)
+
+
 async def test_a_bus_is_read_by_position(store, make):
     await store.publish("default", [make.event(f"e{n}") for n in range(10)])
 

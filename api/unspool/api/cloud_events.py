@@ -18,6 +18,7 @@ from unspool.api.events import SSE, last_frame
 from unspool.api.problems import HttpProblem
 from unspool.definitions.cloud_events import from_body, problems_of
 from unspool.definitions.json_value import Json
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, caller_context
 from unspool.eventstore.published_events import CloudEvent, PublishedEvent
@@ -153,4 +154,10 @@ def _is_wanted(event: CloudEvent, wanted: dict[str, str]) -> bool:
 
 
 def _frame(published: PublishedEvent) -> bytes:
-    return b"id: %b\ndata: %b\n\n" % (published.position.encode(), orjson.dumps(published.event))
+    """A message. Readers pass over fields that they do not know, such as `published`."""
+    position, event, published_at = published
+    return b"id: %b\ndata: %b\npublished: %b\n\n" % (
+        position.encode(),
+        orjson.dumps(event),
+        rfc3339(published_at).encode(),
+    )

@@ -18,6 +18,7 @@ from unspool.definitions.expressions import JqRunner
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.built_in import is_built_in
+from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord, Loaded, WorkflowRef
 from unspool.worker.state_cache import cached_state_of
@@ -61,6 +62,7 @@ async def _shown(call: Call) -> Response:
     return json_response(
         {
             "position": found.position,
+            "publishedAt": rfc3339(found.published_at),
             "event": found.event,
             "acceptedBy": shown,
             "acceptedByMore": max(0, len(accepted) - MOST_ACCEPTED),

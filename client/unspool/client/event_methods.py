@@ -8,7 +8,7 @@ import orjson
 
 from unspool.client.connection import Request, path_of
 from unspool.client.operation_records import Publication, PublishedEvent, Reception, Schedule
-from unspool.client.records import Json
+from unspool.client.records import Json, time_of
 from unspool.client.requests import Requests, short_pause
 
 
@@ -52,7 +52,8 @@ class EventMethods(Requests):
                 async with aclosing(live) as frames:
                     async for frame in frames:
                         after = frame.id
-                        yield PublishedEvent(frame.id, orjson.loads(frame.data))
+                        published_at = time_of(frame.published or None)
+                        yield PublishedEvent(frame.id, orjson.loads(frame.data), published_at)
             await short_pause()
 
     async def published_event(self, id: str) -> Reception:

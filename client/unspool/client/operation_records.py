@@ -106,6 +106,8 @@ class PublishedEvent:
     """Its place in the stream of the tenant; `published_events` continues after it."""
     event: Mapping[str, Json]
     """The CloudEvent."""
+    published_at: datetime | None
+    """When it was published; None from an API of an earlier release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class Reception:
     """Its place in the stream of the tenant."""
     event: Mapping[str, Json]
     """The CloudEvent."""
+    published_at: datetime | None
+    """When it was published; None from an API of an earlier release."""
     accepted_by: list[Mapping[str, Json]]
     """The executions and schedules that accepted it (docs/api.md)."""
     near_misses: list[Mapping[str, Json]]
@@ -126,7 +130,14 @@ class Reception:
     @classmethod
     def of(cls, json: Mapping[str, Json]) -> "Reception":
         """Reads it from JSON."""
-        return cls(json["position"], json["event"], json["acceptedBy"], json["nearMisses"], json)
+        return cls(
+            id=json["position"],
+            event=json["event"],
+            published_at=time_of(json.get("publishedAt")),
+            accepted_by=json["acceptedBy"],
+            near_misses=json["nearMisses"],
+            document=json,
+        )
 
 
 class Publication(NamedTuple):

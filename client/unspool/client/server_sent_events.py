@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 _END: Final = b"\n\n"
 _DATA: Final = b"data: "
 _ID: Final = b"id: "
+_PUBLISHED: Final = b"published: "
 _ERROR: Final = b"event: error"
 
 
@@ -19,6 +20,8 @@ class Frame(NamedTuple):
     data: bytes
     is_error: bool = False
     """Whether it is the problem that ends the stream, not an event."""
+    published: str = ""
+    """When an event of the bus was published, in RFC 3339; empty for other messages."""
 
 
 class SseParser:
@@ -40,11 +43,13 @@ class SseParser:
 
 
 def _frame(text: bytes) -> Frame | None:
-    id_, data = b"", None
+    id_, published, data = b"", b"", None
     lines = text.split(b"\n")
     for line in lines:
         if line.startswith(_ID):
             id_ = line.removeprefix(_ID)
+        elif line.startswith(_PUBLISHED):
+            published = line.removeprefix(_PUBLISHED)
         elif line.startswith(_DATA):
             data = line.removeprefix(_DATA)
-    return None if data is None else Frame(id_.decode(), data, _ERROR in lines)
+    return None if data is None else Frame(id_.decode(), data, _ERROR in lines, published.decode())

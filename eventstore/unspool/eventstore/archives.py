@@ -6,7 +6,7 @@ events, the texts of external resources by their hashes, and the SHA-256 of the 
 
 Files are at `TENANT/YYYY-MM-DD/ID.HHMMSSmmm.jsonl.gz`, with the day and time (UTC) of the execution's end.
 The oldest events of a schedule are in files of the same form. So are published events, which have a line
-each with `position` and `event`. A dead letter has a file of its own, with one JSON document.
+each with `position`, `publishedAt` and `event`. A dead letter has a file of its own, with one JSON document.
 """
 
 import gzip
@@ -112,10 +112,18 @@ def write_events(path: Path, tenant: str, events: Sequence[PublishedEvent]) -> i
     It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`. Returns
     the size of the events in bytes.
     """
-    lines = ({"tenant": tenant, "position": each.position, "event": each.event} for each in events)
-    body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    body = b"".join(orjson.dumps(_published_line(tenant, each)) + b"\n" for each in events)
     _write_whole(path, body + _end(len(events), {}, hashlib.sha256(body).hexdigest()))
     return len(body)
+
+
+def _published_line(tenant: str, published: PublishedEvent) -> dict[str, Json]:
+    return {
+        "tenant": tenant,
+        "position": published.position,
+        "publishedAt": rfc3339(published.published_at),
+        "event": published.event,
+    }
 
 
 def dead_letter_path(directory: Path, letter: DeadLetter) -> Path:

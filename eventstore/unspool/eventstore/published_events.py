@@ -47,6 +47,8 @@ class PublishedEvent(NamedTuple):
     position: str
     """Opaque; increases along the bus."""
     event: CloudEvent
+    published_at: int
+    """When the bus got it, by the store's clock; milliseconds since 1970."""
 
 
 class EventBatch(NamedTuple):

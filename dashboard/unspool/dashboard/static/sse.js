@@ -7,7 +7,7 @@ const RETRY = 1500;
  * Reads a stream until it ends or is aborted.
  *
  * @param {string} address below /api/v1
- * @param {{after?: string, query?: object, signal: AbortSignal, onEvents: (list: object[], ids: string[]) => void,
+ * @param {{after?: string, query?: object, signal: AbortSignal, onEvents: (list: object[], frames: object[]) => void,
  *          onState?: (state: "live" | "waiting" | "ended") => void}} options
  */
 export async function follow(address, { after, query, signal, onEvents, onState = () => {} }) {
@@ -22,7 +22,7 @@ export async function follow(address, { after, query, signal, onEvents, onState 
         const events = frames.filter((frame) => frame.event !== "error");
         if (events.length > 0) {
           last = events.at(-1).id ?? last;
-          onEvents(events.map((event) => JSON.parse(event.data)), events.map((event) => event.id));
+          onEvents(events.map((event) => JSON.parse(event.data)), events);
         }
         const failed = frames.find((frame) => frame.event === "error");
         if (failed) throw new Error(JSON.parse(failed.data).detail);

@@ -86,7 +86,7 @@ def _of_outgoing(outgoing: Outgoing | PublishedEvent) -> Iterator[str]:
             yield from _of_name(start.idempotency_key)
         case SendMessage(message):
             yield from _of_message(message)
-        case PublishEvent(event) | PublishedEvent(_, event):
+        case PublishEvent(event) | PublishedEvent(_, event, _):
             yield from _of_value(event)
 
 

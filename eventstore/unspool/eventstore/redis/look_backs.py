@@ -116,7 +116,7 @@ def _messages(run: str, events: Sequence[PublishedEvent]) -> list[Argument]:
     """For each event its name among the accepted events, the message, and its place in the order."""
     execution, _, of_execution = run.partition(" ")
     values: list[Argument] = []
-    for position, event in events:
+    for position, event, _ in events:
         body = {"run": of_execution, "order": order_of(position), "event": event}
         message = Message(MessageKind.EVENT, execution, body)
         values += (accepted_member(execution, event), encode_message(message), place_in_order(message))

@@ -48,5 +48,8 @@ async def _publish(session: Session, tenant: str, outbox: str, events: Sequence[
 
 
 def published(entries: Sequence[Any]) -> list[PublishedEvent]:
-    """The events of entries of a bus."""
-    return [PublishedEvent(id_.decode(), orjson.loads(fields[1])) for id_, fields in entries]
+    """The events of entries of a bus. The id of an entry begins with the time."""
+    return [
+        PublishedEvent(id_.decode(), orjson.loads(fields[1]), int(id_.partition(b"-")[0]))
+        for id_, fields in entries
+    ]

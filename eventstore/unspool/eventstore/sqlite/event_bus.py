@@ -33,13 +33,12 @@ _ANY_LOOK_BACK: Final = (
 )
 _HOLD: Final = "UPDATE buses SET holder = ? WHERE tenant = ?"
 _LET_GO: Final = "UPDATE buses SET holder = NULL WHERE tenant = ? AND holder = ?"
-AFTER: Final = (
-    "SELECT position, event FROM bus_events WHERE tenant = ? AND position > ? ORDER BY position LIMIT ?"
-)
+_EVENTS: Final = "SELECT position, event, published_at FROM bus_events WHERE tenant = ?"
+AFTER: Final = f"{_EVENTS} AND position > ? ORDER BY position LIMIT ?"
 """The events after a position."""
 
-_AT: Final = "SELECT position, event FROM bus_events WHERE tenant = ? AND position = ?"
-_NEWEST: Final = "SELECT position, event FROM bus_events WHERE tenant = ? ORDER BY position DESC LIMIT ?"
+_AT: Final = f"{_EVENTS} AND position = ?"
+_NEWEST: Final = f"{_EVENTS} ORDER BY position DESC LIMIT ?"
 _NEVER: Final = 1 << 62
 """A time after all others, in milliseconds."""
 
@@ -184,13 +183,13 @@ def _keyed(batch: EventBatch, keys_of: KeysOf, shapes: tuple[str, ...]) -> list[
             orjson.dumps(event),
             sorted({*keys_of(shapes, event)}) if shapes else [],
         )
-        for position, event in batch.events
+        for position, event, _ in batch.events
     ]
 
 
-def published(position: int, event: bytes) -> PublishedEvent:
+def published(position: int, event: bytes, published_at: int) -> PublishedEvent:
     """An event of a row of the bus."""
-    return PublishedEvent(str(position), orjson.loads(event))
+    return PublishedEvent(str(position), orjson.loads(event), published_at)
 
 
 def _number(position: str) -> int:

@@ -43,7 +43,7 @@ _ENTRIES: Final = (
     " WHERE subscriptions.tenant = ? AND execution = ? AND run = ?"
 )
 _EVENTS: Final = (
-    "SELECT position, event FROM bus_events WHERE tenant = ? AND position > ? AND position <= ?"
+    "SELECT position, event, published_at FROM bus_events WHERE tenant = ? AND position > ? AND position <= ?"
     " AND published_at >= ? ORDER BY position LIMIT ?"
 )
 ANY: Final = "SELECT 1 FROM look_backs WHERE tenant = ? LIMIT 1"
@@ -88,7 +88,7 @@ def pages(transaction: Transaction, tenant: str) -> list[Page]:
     found = []
     for execution, run, after, upto, since in transaction.execute(_PENDING, (tenant,)).fetchall():
         rows = transaction.execute(_EVENTS, (tenant, after, upto, since, PAGE)).fetchall()
-        events = [PublishedEvent(str(position), orjson.loads(event)) for position, event in rows]
+        events = [PublishedEvent(str(position), orjson.loads(event), at) for position, event, at in rows]
         entries = transaction.execute(_ENTRIES, (tenant, execution, run)).fetchall()
         found.append(Page(ExecutionKey(tenant, execution), run, after, entries, events))
     return found
@@ -104,7 +104,7 @@ def offered(page: Page, keys_of: KeysOf) -> list[tuple[bytes, MessageRow]]:
             digest_of(event),
             message_row(tenant, Message(MessageKind.EVENT, execution, {"run": page.run, "event": event})),
         )
-        for _, event in page.events
+        for _, event, _ in page.events
         if not keys.isdisjoint(keys_of(shapes, event))
     ]
 

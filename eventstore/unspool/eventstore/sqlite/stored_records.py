@@ -49,8 +49,8 @@ _TABLES: Final = (
     _Table(
         "bus_events",
         RecordKind.EVENT,
-        "position, event",
-        lambda position, event: [PublishedEvent(str(position), orjson.loads(event))],
+        "position, event, published_at",
+        lambda position, event, at: [PublishedEvent(str(position), orjson.loads(event), at)],
     ),
     _Table("inbox", RecordKind.MESSAGE, "execution, kind, body", _message),
     _Table("tasks", RecordKind.TASK, "execution, run, task, queue, arguments", _task),

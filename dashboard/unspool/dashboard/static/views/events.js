@@ -31,8 +31,8 @@ function useEvents(type, source) {
       after: "0", // the newest events that the bus has
       query: { type, source },
       signal: stop.signal,
-      onEvents: (events, positions) => {
-        const placed = events.map((event, index) => ({ event, position: positions[index] }));
+      onEvents: (events, frames) => {
+        const placed = events.map((event, index) => ({ event, position: frames[index].id, published: frames[index].published }));
         known.current = [...placed.reverse(), ...known.current].slice(0, KEPT);
         timer ??= setTimeout(draw, 50);
       },
@@ -67,7 +67,7 @@ export function Events() {
         ? html`<table class="table cards">
             <thead><tr><th>Type</th><th>Source and subject</th><th>Time</th><th>Data</th></tr></thead>
             <tbody>
-              ${items.slice(0, shown).map(({ event, position }) => html`<${Row} key=${position} event=${event} position=${position}
+              ${items.slice(0, shown).map(({ event, position, published }) => html`<${Row} key=${position} event=${event} position=${position} published=${published}
                 open=${open === position} />`)}
             </tbody>
           </table>`
@@ -81,13 +81,14 @@ function Filter({ name, label, value }) {
     onValue=${(typed) => ask({ [name]: typed, open: "" }, { replace: false })} />`;
 }
 
-function Row({ event, position, open }) {
+/** An event of the list. One without a time shows when it was published. */
+function Row({ event, position, published, open }) {
   const toggle = () => ask({ open: open ? "" : position });
   return html`<tr class="row">
       <td class="cut wide"><button type="button" class="fold-row" aria-expanded=${open} onClick=${toggle}>
         <span class="mark" aria-hidden="true"></span><span class="cut">${event.type}</span></button></td>
       <td class="cut">${event.source}${event.subject ? html` <span class="muted">${event.subject}</span>` : ""}</td>
-      <td><${Age} at=${event.time} /></td>
+      <td><${Age} at=${event.time ?? published} /></td>
       <td class="cut wide code">${preview(event.data ?? event.data_base64)}</td>
     </tr>
     ${open && html`<tr class="details"><td colspan="4"><${Receivers} position=${position} event=${event} /></td></tr>`}`;
