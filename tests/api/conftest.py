@@ -14,6 +14,7 @@ from tests.api.webhooks import run_hooks, secrets_dir, stopped_clock  # noqa: F4
 
 from unspool.api.app import create_app
 from unspool.api.authentication.authenticator import Authenticator, TokenVerifier
+from unspool.api.authentication.issuer_login import IssuerLogin
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks
@@ -159,11 +160,12 @@ async def run_api(
     clock: Clock | None = None,
     authentication: AuthenticationSettings | None = None,
     tokens: TokenVerifier | None = None,
+    login: IssuerLogin | None = None,
     **changes: Any,
 ) -> AsyncIterator[Api]:
     """Runs the API until the block ends, by default without authentication. `changes` are other settings."""
     clock, settings = clock or SystemClock(), replace(settings, **changes)
-    authenticator = Authenticator(store, clock, authentication or AuthenticationSettings(), tokens)
+    authenticator = Authenticator(store, clock, authentication or AuthenticationSettings(), tokens, login)
     app = create_app(store, engine, settings, clock, hooks, authenticator=authenticator)
     stop = asyncio.Event()
     with listen(settings) as listening:

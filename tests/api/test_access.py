@@ -35,6 +35,8 @@ def test_public_routes_are_known():
     assert public == {
         ("POST", "/api/v1/hooks/{name}"),
         ("POST", "/api/v1/session"),
+        ("GET", "/api/v1/session/login"),
+        ("GET", "/api/v1/session/callback"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/api/diagram.css"),

@@ -57,6 +57,8 @@ EXCEPTIONS = {
     "receiveWebhook": "services of others call it, with signatures of their own",
     "logIn": "a browser gets a cookie; programs send their token",
     "logOut": "a browser ends its session",
+    "logInAtIssuer": "a browser goes to the issuer",
+    "finishLogin": "a browser comes back from the issuer",
     "isLive": "for probes",
     "isReady": "for probes",
     "getMetrics": "Prometheus reads it",

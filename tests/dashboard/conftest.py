@@ -97,6 +97,8 @@ class Watched:
     wrong: list[str] = field(default_factory=list)
     allowed: tuple[str, ...] = ()
     """Texts of console messages that a test expects."""
+    other_host: str = ""
+    """A host that the test visits, too."""
 
     def watch(self, page: Page) -> None:
         page.on("console", self._on_console)
@@ -109,7 +111,7 @@ class Watched:
             self.wrong.append(f"console: {message.text}")
 
     def _on_request(self, url: str) -> None:
-        if not url.startswith((self.host + "/", "blob:")):
+        if not url.startswith((self.host + "/", "blob:", f"{self.other_host or self.host}/")):
             self.wrong.append(f"request: {url}")
 
     async def _on_dialog(self, dialog: Any) -> None:

@@ -63,6 +63,8 @@ ACCESS: Final[dict[str, dict[str, Access]]] = {
     "/api/v1/keys": {"GET": ADMIN, "POST": ADMIN},
     "/api/v1/keys/{id}": {"DELETE": ADMIN},
     "/api/v1/session": {"GET": CALLER, "POST": PUBLIC, "DELETE": CALLER},
+    "/api/v1/session/login": {"GET": PUBLIC},
+    "/api/v1/session/callback": {"GET": PUBLIC},  # it checks that this browser began the login
     "/health/live": {"GET": PUBLIC},
     "/health/ready": {"GET": PUBLIC},
     "/metrics": {"GET": STORE},

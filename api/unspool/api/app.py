@@ -21,6 +21,7 @@ from unspool.api import (
     executions,
     functions,
     health,
+    issuer_logins,
     keys,
     schedules,
     sessions,
@@ -29,7 +30,7 @@ from unspool.api import (
     workflows,
 )
 from unspool.api.access import access_of, check_access
-from unspool.api.authentication.authenticator import TENANT, Authenticator
+from unspool.api.authentication.authenticator import LOGIN, TENANT, Authenticator
 from unspool.api.authentication.caller import ANY_CALLER, PUBLIC_CALLER
 from unspool.api.authentication.cookies import CSRF_HEADER
 from unspool.api.authentication.settings import AuthenticationSettings
@@ -39,6 +40,7 @@ from unspool.api.events import SSE
 from unspool.api.folded_histories import FoldedHistories
 from unspool.api.hooks import endpoint as webhooks
 from unspool.api.hooks.configuration import Hooks
+from unspool.api.issuer_logins import CALLBACK
 from unspool.api.masked_store import MaskedStore
 from unspool.api.metrics import ApiMetrics, add_transports
 from unspool.api.problems import HANDLERS
@@ -98,6 +100,8 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{V1}/keys": {"GET": keys.list_keys, "POST": keys.create},
     f"{V1}/keys/{{id}}": {"DELETE": keys.revoke},
     f"{V1}/session": {"GET": sessions.show, "POST": sessions.log_in, "DELETE": sessions.log_out},
+    LOGIN: {"GET": issuer_logins.begin},
+    CALLBACK: {"GET": issuer_logins.finish},
     f"{V1}/services": {"GET": system.list_services},
     "/health/live": {"GET": health.live},
     "/health/ready": {"GET": health.ready},

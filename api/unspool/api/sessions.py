@@ -1,4 +1,6 @@
-"""The login of a browser: exchanges a key or a JWT for a cookie."""
+"""The sessions of browsers: exchanges a key, a JWT or a login at the issuer for a cookie."""
+
+from typing import NamedTuple
 
 from starlette.responses import Response
 
@@ -8,8 +10,17 @@ from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
 from unspool.definitions.json_value import Json
-from unspool.eventstore.api_keys import Scope, Session, new_credential, sha256_of_secret
+from unspool.eventstore.api_keys import Credential, Scope, Session, new_credential, sha256_of_secret
 from unspool.eventstore.clock import rfc3339
+
+
+class _NewSession(NamedTuple):
+    """A session that the store has, with its secret for the browser."""
+
+    credential: Credential
+    seconds: int
+    expires_at: int
+    """Milliseconds since 1970."""
 
 
 async def show(call: Call) -> Response:
@@ -19,27 +30,19 @@ async def show(call: Call) -> Response:
 
 async def log_in(call: Call) -> Response:
     """Starts a session. The cookie has its secret; the answer has the token for unsafe requests."""
-    authenticator, now = call.services.authenticator, call.services.clock.now()
+    authenticator = call.services.authenticator
     if not authenticator.settings.on:
         raise HttpProblem(409, "authentication is off: every request is accepted without a session")
     caller = await authenticator.caller_of_token(call.request, await _token(call))
-    seconds = authenticator.settings.session_seconds
-    if caller.expires_at is not None:
-        seconds = max(1, min(seconds, (caller.expires_at - now) // 1000))
-    credential = new_credential()
-    session = Session(
-        credential.id,
-        sha256_of_secret(credential.secret),
-        caller.name,
-        caller.tenant,
-        tuple(scope for scope in Scope if scope in caller.scopes),
-        now + seconds * 1000,
-        caller.key,
-    )
-    await call.store.put_session(session)
-    answer = json_response(_caller_json(call, caller, csrf_token(credential), session.expires_at), 201)
-    set_cookie(answer, credential, seconds, https=authenticator.is_https(call.request))
+    made = await _stored(call, caller)
+    answer = json_response(_caller_json(call, caller, csrf_token(made.credential), made.expires_at), 201)
+    _set_cookie(call, answer, made)
     return answer
+
+
+async def start_session(call: Call, caller: Caller, answer: Response) -> None:
+    """Starts a session of a caller, with its cookie in an answer."""
+    _set_cookie(call, answer, await _stored(call, caller))
 
 
 async def log_out(call: Call) -> Response:
@@ -50,6 +53,30 @@ async def log_out(call: Call) -> Response:
     answer = Response(status_code=204)
     delete_cookie(answer, https=call.services.authenticator.is_https(call.request))
     return answer
+
+
+async def _stored(call: Call, caller: Caller) -> _NewSession:
+    """Stores a new session. It ends with the credential of the caller at the latest."""
+    seconds, now = call.services.authenticator.settings.session_seconds, call.services.clock.now()
+    if caller.expires_at is not None:
+        seconds = max(1, min(seconds, (caller.expires_at - now) // 1000))
+    made = _NewSession(new_credential(), seconds, now + seconds * 1000)
+    session = Session(
+        made.credential.id,
+        sha256_of_secret(made.credential.secret),
+        caller.name,
+        caller.tenant,
+        tuple(scope for scope in Scope if scope in caller.scopes),
+        made.expires_at,
+        caller.key,
+    )
+    await call.store.put_session(session)
+    return made
+
+
+def _set_cookie(call: Call, answer: Response, made: _NewSession) -> None:
+    https = call.services.authenticator.is_https(call.request)
+    set_cookie(answer, made.credential, made.seconds, https=https)
 
 
 async def _token(call: Call) -> str:

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from unspool.api.app import create_app
-from unspool.api.authentication.authenticator import Authenticator
-from unspool.api.authentication.jwt_settings import JwtSettings
-from unspool.api.authentication.settings import AuthenticationSettings
-from unspool.api.authentication.tokens import Tokens
 from unspool.api.engine import Engine
 from unspool.api.hooks.configuration import Hooks, read_hooks
 from unspool.api.server import listen, serve
 from unspool.api.settings import ApiSettings
+from unspool.cli.authentication import configured_authenticator
 from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
 from unspool.cli.terminal import printable
@@ -74,12 +71,7 @@ async def serve_api(
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
     )
-    authentication = from_environment(AuthenticationSettings, os.environ)
-    jwt, clock = from_environment(JwtSettings, os.environ), SystemClock()
-    tokens = Tokens(jwt, clock) if jwt.issuer else None
-    check_exposure(settings, authentication)
-    if tokens and not authentication.on:
-        raise CommandError("UNSPOOL_JWT_ISSUER is set, but UNSPOOL_AUTH is not on")
+    authenticator = configured_authenticator(store, settings)
     try:
         socket = listen(settings)
     except OSError as error:
@@ -90,9 +82,8 @@ async def serve_api(
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     monitor = monitor or Monitor(store, from_environment(MonitoringSettings, os.environ))
     with jq_pool(os.environ) as jq:
-        authenticator = Authenticator(store, clock, authentication, tokens)
         async with _present(store, monitor), _request_spans(store) as spans:
-            app = create_app(store, Engine(jq), settings, clock, hooks, monitor, authenticator, spans)
+            app = create_app(store, Engine(jq), settings, SystemClock(), hooks, monitor, authenticator, spans)
             monitor.begun = True
             up(f"http://{name}:{socket.getsockname()[1]}")
             await serve(app, settings, stop, socket)
@@ -125,17 +116,6 @@ async def _present(store: EventStore, monitor: Monitor) -> AsyncIterator[None]:
             yield
         finally:
             presence.stop()
-
-
-def check_exposure(settings: ApiSettings, authentication: AuthenticationSettings) -> None:
-    """Raises `CommandError` if other machines can reach an address and no setting says who may use it."""
-    if authentication.mode or settings.is_loopback:
-        return
-    raise CommandError(
-        f"other machines can reach {settings.host}, and authentication is not set.\n"
-        "Set UNSPOOL_AUTH=on and create a key with `unspool keys create`, "
-        "or set UNSPOOL_AUTH=off to accept all callers"
-    )
 
 
 def configured_hooks() -> Hooks:

@@ -3,6 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from unspool.api.authentication.jwt_settings import JwtSettings
+from unspool.api.authentication.oidc_settings import OidcSettings
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.settings import ApiSettings
 from unspool.cli.settings import ProgramSettings
@@ -38,7 +39,7 @@ GROUPS: Final = (
     Group("Retention", "timer service, which deletes what has ended", (RetentionSettings,)),
     Group("Monitoring", "worker, executor and timer service", (MonitoringSettings,)),
     Group("API", "API", (ApiSettings,)),
-    Group("Access to the API", "API", (AuthenticationSettings, JwtSettings)),
+    Group("Access to the API", "API", (AuthenticationSettings, JwtSettings, OidcSettings)),
     Group("Encryption", "all services; set the same values for all", (EncryptionSettings,)),
     Group("Events", "all services; set the same values for all", (EventSettings,)),
     Group("Sinks and sources of events", "executor", (TransportSettings,)),

@@ -25,6 +25,7 @@ PAGES: Final = (
     "/events",
     "/dead-letters",
     "/system",
+    "/login",
 )
 """The paths of the views. The scripts read the path and show the view."""
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from unspool.api.authentication.caller import ANY_CALLER, Caller, too_many, unauthenticated
 from unspool.api.authentication.cookies import csrf_token, is_from_own_page, read_cookie
 from unspool.api.authentication.failure_limit import FailureLimit
+from unspool.api.authentication.issuer_login import IssuerLogin
 from unspool.api.authentication.key_cache import KeyCache
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.problems import HttpProblem
@@ -21,6 +22,9 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MAX_TOKEN: Final = 8192
 """The longest credential in characters."""
+
+LOGIN: Final = "/api/v1/session/login"
+"""Where a browser begins a login at the issuer."""
 
 TENANT: Final = "unspool.tenant"
 """The member of a scope with the tenant of a request, for metrics."""
@@ -45,6 +49,7 @@ class Authenticator:
         clock: Clock,
         settings: AuthenticationSettings,
         tokens: TokenVerifier | None = None,
+        login: IssuerLogin | None = None,
     ) -> None:
         """Reads keys from a store.
 
@@ -53,7 +58,9 @@ class Authenticator:
             clock: the time for expiry.
             settings: whether authentication is on, and limits.
             tokens: accepts JWTs; None if no issuer is configured.
+            login: logs browsers in at the issuer; None if no client of it is configured.
         """
+        self.login = login
         self.settings = settings
         self.cache = KeyCache(store, settings.cache_seconds)
         self._store = store
@@ -84,14 +91,21 @@ class Authenticator:
         """
         credential = parse_credential(token)
         is_known = credential is not None and self.cache.known(credential.id) is not None
-        address = request.client.host if request.client else ""
-        if not is_known and (seconds := self._failures.seconds_to_wait(address)):
+        if not is_known and (seconds := self.seconds_to_wait(request)):
             raise too_many("too many attempts with wrong credentials", seconds)
         caller = await self._by_token(token, credential)
         if caller is None:
-            self._failures.count(address)
-            raise unauthenticated(_WRONG)
+            self.count_failure(request)
+            raise self._unauthenticated(_WRONG)
         return caller
+
+    def seconds_to_wait(self, request: Request) -> float:
+        """Returns after how many seconds a sender may try a credential; 0 if it may try one now."""
+        return self._failures.seconds_to_wait(_address(request))
+
+    def count_failure(self, request: Request) -> None:
+        """Counts a wrong credential of a sender."""
+        self._failures.count(_address(request))
 
     async def is_accepted(self, caller: Caller) -> bool:
         """Returns whether the credential of a caller is still valid."""
@@ -118,18 +132,19 @@ class Authenticator:
 
     def is_https(self, request: Request) -> bool:
         """Returns whether the browser of a caller uses https."""
-        return self.settings.https or request.url.scheme == "https"
+        settings = self.settings
+        return settings.https or settings.public_url.startswith("https:") or request.url.scheme == "https"
 
     async def _identified(self, request: Request) -> Caller:
         header = request.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
-                raise unauthenticated(_NONE)
+                raise self._unauthenticated(_NONE)
             return await self.caller_of_token(request, token.strip())
         cookie = read_cookie(request, https=self.is_https(request))
         if cookie is None:
-            raise unauthenticated(_NONE)
+            raise self._unauthenticated(_NONE)
         return await self._by_cookie(request, cookie)
 
     async def _by_token(self, token: str, credential: Credential | None) -> Caller | None:
@@ -143,9 +158,9 @@ class Authenticator:
     async def _by_cookie(self, request: Request, cookie: Credential) -> Caller:
         session = await self._store.session(cookie.id)
         if session is None or not cookie.matches(session.sha256):
-            raise unauthenticated("the session has ended; log in again")
+            raise self._unauthenticated("the session has ended; log in again")
         if session.key is not None and await self._key(session.key) is None:
-            raise unauthenticated("the key of this session was revoked or has expired; log in again")
+            raise self._unauthenticated("the key of this session was revoked or has expired; log in again")
         if request.method not in SAFE and not is_from_own_page(request, cookie):
             raise HttpProblem(403, "a request with a session needs its `Origin` and its `X-CSRF-Token`")
         return Caller(
@@ -158,6 +173,13 @@ class Authenticator:
             csrf_token(cookie),
         )
 
+    def _unauthenticated(self, detail: str) -> HttpProblem:
+        """Returns the answer to a request without a valid credential. The login page reads `login`."""
+        problem = unauthenticated(detail)
+        if self.login is not None:
+            problem.members["login"] = {"path": LOGIN, "name": self.login.name}
+        return problem
+
     async def _key(self, id_: str) -> ApiKey | None:
         key = await self.cache.key(id_)
         return None if key is None or key.is_expired(self._clock.now()) else key
@@ -169,6 +191,10 @@ class Authenticator:
         rate = Rate(max(1, int(1_000_000 / per_second)), burst)
         if await self._store.reserve_start(f"caller {caller.limit}", rate, 0) is None:
             raise too_many(f"this key may send {per_second:g} requests a second", 1 / per_second)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _caller(key: ApiKey) -> Caller:

@@ -4,32 +4,29 @@ import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
-import orjson
 
-from unspool.api.authentication.jwt_settings import JwtSettings, check_url
-from unspool.eventstore.settings import BadSetting
+from unspool.api.authentication.issuer_documents import (
+    UNREADABLE,
+    IssuerUnavailable,
+    address_in,
+    client,
+    discover,
+    read_json,
+)
+from unspool.api.authentication.jwt_settings import JwtSettings
 
 if TYPE_CHECKING:
     from joserfc.jwk import KeySet
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 1 << 20
-FETCH_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 10.0
 """Between two fetches, at least, so that tokens with unknown keys cause few of them."""
 
 MOST_AGE_SECONDS: Final = 86_400.0
 """After this time without a successful fetch, old keys are no longer accepted."""
-
-_DISCOVERY: Final = "/.well-known/openid-configuration"
-
-
-class IssuerUnavailable(Exception):
-    """The issuer's keys cannot be fetched, and none are known that are new enough."""
 
 
 class IssuerKeys:
@@ -68,7 +65,7 @@ class IssuerKeys:
             found = await self._document()
             public = [key for key in found["keys"] if isinstance(key, dict) and key.get("kty") != "oct"]
             self._keys, self._fetched_at = KeySet.import_key_set({"keys": public}), time.monotonic()
-        except (OSError, aiohttp.ClientError, ValueError, KeyError, TypeError, JoseError) as error:
+        except (*UNREADABLE, JoseError) as error:
             log.warning(
                 "the keys of %s cannot be fetched: %s: %s",
                 self._settings.issuer,
@@ -78,37 +75,8 @@ class IssuerKeys:
             )
 
     async def _document(self) -> dict[str, Any]:
-        timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
-            return await _json(session, self._settings.jwks_url or await self._discovered(session))
+        async with client() as session:
+            return await read_json(session, self._settings.jwks_url or await self._discovered(session))
 
     async def _discovered(self, session: aiohttp.ClientSession) -> str:
-        """Returns the address of the keys that the issuer names.
-
-        Raises:
-            ValueError: the document is one of another issuer, or names an address that is not safe.
-        """
-        issuer = self._settings.issuer
-        document = await _json(session, issuer.rstrip("/") + _DISCOVERY)
-        url = document["jwks_uri"]
-        if document["issuer"] != issuer:
-            raise ValueError(f"{_DISCOVERY} has the issuer {str(document['issuer'])[:200]!r}")
-        check_url("jwks_uri", url)
-        if urlsplit(url).scheme == "http" and urlsplit(issuer).scheme == "https":
-            raise BadSetting("jwks_uri must be an https URL")
-        return str(url)
-
-
-async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    async with session.get(url, allow_redirects=False, raise_for_status=True) as response:
-        if response.status != 200:
-            raise ValueError(f"{url} answers {response.status}")
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(1 << 16):
-            body += chunk
-            if len(body) > MAX_BYTES:
-                raise ValueError(f"{url} sends more than {MAX_BYTES} bytes")
-    document = orjson.loads(body)
-    if not isinstance(document, dict):
-        raise ValueError(f"{url} does not send an object")  # noqa: TRY004 - it is bad data, not a bug
-    return document
+        return address_in(await discover(session, self._settings.issuer), "jwks_uri")

@@ -1,11 +1,15 @@
 """Settings of authentication."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
+from unspool.api.authentication.jwt_settings import check_url
 from unspool.eventstore.settings import BadSetting, setting
 
 MODES: Final = ("", "on", "off")
+
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,11 @@ class AuthenticationSettings:
         False,
         "Whether browsers reach the API by https, through a proxy; its cookies are then sent only by https",
     )
+    public_url: str = setting(
+        "UNSPOOL_API_PUBLIC_URL",
+        "",
+        "Origin at which browsers reach the API, such as https://unspool.example.com; issuers return to it",
+    )
     key_rate: float = setting(
         "UNSPOOL_API_KEY_RATE", 0.0, "Requests a second of one key, for all API processes together; 0: any"
     )
@@ -38,13 +47,17 @@ class AuthenticationSettings:
     )
 
     def __post_init__(self) -> None:
-        """Checks the mode.
+        """Checks the mode and the origin.
 
         Raises:
-            BadSetting: it is not known.
+            BadSetting: one of them is not valid.
         """
         if self.mode not in MODES:
             raise BadSetting(f"UNSPOOL_AUTH must be on or off, not {self.mode!r}")
+        if self.public_url:
+            check_url("UNSPOOL_API_PUBLIC_URL", self.public_url)
+            if not _ORIGIN.fullmatch(self.public_url):
+                raise BadSetting("UNSPOOL_API_PUBLIC_URL must be an origin: https://, a host, no path")
 
     @property
     def on(self) -> bool:

@@ -3,11 +3,13 @@
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, Final
 
 from unspool.api.authentication.caller import Caller
-from unspool.api.authentication.issuer_keys import IssuerKeys, IssuerUnavailable
+from unspool.api.authentication.issuer_documents import IssuerUnavailable
+from unspool.api.authentication.issuer_keys import IssuerKeys
 from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.problems import HttpProblem
 from unspool.eventstore import ids
@@ -48,19 +50,39 @@ class Tokens:
         Raises:
             HttpProblem: 503, if the issuer's keys cannot be fetched.
         """
+        try:
+            return await self._accepted(token, self._settings.audience)
+        except IssuerUnavailable as error:
+            raise _unavailable(error) from None
+
+    async def caller_of_login(self, id_token: str, client_id: str, nonce: str) -> Caller | None:
+        """Returns who logged in at the issuer; None if the ID token is not one of this login.
+
+        See OpenID Connect Core 1.0, section 3.1.3.7. An ID token is for the client that asked for it, so its
+        audience is the client, not the API. It proves a login; the session that begins with it can be longer.
+
+        Raises:
+            IssuerUnavailable: the issuer's keys cannot be fetched.
+        """
+        caller = await self._accepted(id_token, client_id, nonce)
+        return caller and replace(caller, expires_at=None)
+
+    async def _accepted(self, token: str, audience: str, nonce: str | None = None) -> Caller | None:
+        """Returns who has a token for an audience, with a nonce of one login; None if it is not valid."""
         from joserfc.errors import JoseError  # noqa: PLC0415 - an extra, and it takes long to import
 
         if not _FORM.fullmatch(token):
             return None
         try:
-            return self._caller(await self._claims(token))
+            claims = await self._claims(token, audience)
+            if nonce is not None:
+                _check_login(claims, audience, nonce)
+            return self._caller(claims)
         except (JoseError, ValueError) as error:  # the library raises ValueError for some malformed headers
             log.info("a JWT was refused: %s", str(error)[:200], extra={"action": "jwt_refused"})
             return None
-        except IssuerUnavailable as error:
-            raise _unavailable(error) from None
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _claims(self, token: str, audience: str) -> dict[str, Any]:
         from joserfc import jws, jwt  # noqa: PLC0415
 
         algorithms = self._settings.algorithms.split()
@@ -72,7 +94,7 @@ class Tokens:
             self._clock.now() // 1000,
             LEEWAY_SECONDS,
             iss={"essential": True, "value": self._settings.issuer},
-            aud={"essential": True, "value": self._settings.audience},
+            aud={"essential": True, "value": audience},
             exp={"essential": True},
             sub={"essential": True},
         ).validate(claims)
@@ -99,6 +121,21 @@ class Tokens:
         if not (isinstance(tenant, str) and ids.TENANT.fullmatch(tenant)):
             raise ValueError("it names no tenant")
         return tenant
+
+
+def _check_login(claims: Mapping[str, Any], client_id: str, nonce: str) -> None:
+    """Checks the claims that an ID token has in addition.
+
+    Raises:
+        ValueError: one is missing or not the one of this login.
+    """
+    if "iat" not in claims:
+        raise ValueError("the ID token has no iat")
+    if claims.get("nonce") != nonce:
+        raise ValueError("the ID token has not the nonce of this login")
+    only = claims["aud"] in (client_id, [client_id])
+    if claims.get("azp", client_id if only else None) != client_id:
+        raise ValueError("the ID token is not for this client: azp")
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:

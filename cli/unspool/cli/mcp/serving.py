@@ -12,6 +12,7 @@ from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.authentication.tokens import Tokens
 from unspool.api.settings import ApiSettings
+from unspool.cli.authentication import check_exposure
 from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
 from unspool.cli.mcp.allowed import Allowed
@@ -20,7 +21,6 @@ from unspool.cli.mcp.server import LocalCaller, UnspoolServer
 from unspool.cli.mcp.stdio import standard_streams
 from unspool.cli.options import Place
 from unspool.cli.output import say
-from unspool.cli.serving import check_exposure
 from unspool.cli.stores import opened, store_url
 from unspool.cli.targets.port import Target
 from unspool.cli.targets.store_target import StoreTarget

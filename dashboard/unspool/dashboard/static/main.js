@@ -12,7 +12,7 @@ import { DeadLetters } from "./views/dead_letters.js";
 import { Events } from "./views/events.js";
 import { Execution } from "./views/execution.js";
 import { Executions } from "./views/executions.js";
-import { Login } from "./views/login.js";
+import { LoggedIn, Login } from "./views/login.js";
 import { Schedules } from "./views/schedules.js";
 import { System } from "./views/system.js";
 import { Workflow } from "./views/workflow.js";
@@ -28,6 +28,7 @@ const VIEWS = [
   ["/events", Events, "Events"],
   ["/dead-letters", DeadLetters, "Dead letters"],
   ["/system", System, "System"],
+  ["/login", LoggedIn, "Log in"],
 ];
 
 function found(path) {

@@ -1,0 +1,192 @@
+"""Logins at an issuer: the authorization code flow of OpenID Connect, with PKCE.
+
+See OpenID Connect Core 1.0, section 3.1, RFC 7636 (PKCE), RFC 9207 (`iss`) and RFC 9700 (best practice).
+"""
+
+import re
+from base64 import b64encode
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote_plus, urlencode, urlsplit
+
+from unspool.api.authentication.caller import Caller
+from unspool.api.authentication.issuer_documents import UNREADABLE, IssuerUnavailable, client, object_in
+from unspool.api.authentication.issuer_endpoints import Endpoints, IssuerEndpoints
+from unspool.api.authentication.jwt_settings import JwtSettings
+from unspool.api.authentication.oidc_settings import OidcSettings
+from unspool.api.authentication.pending_login import PendingLogin
+from unspool.api.authentication.tokens import Tokens
+
+MOST_EXCHANGES: Final = 16
+"""Codes of one process that may be at the token endpoint at once."""
+
+_ERROR: Final = re.compile(r"[a-z_]{1,64}")
+
+
+class Refusal(StrEnum):
+    """Why a login fails. The login page has a sentence for each."""
+
+    DENIED = "denied"
+    """The issuer says `access_denied`: the person, or a rule of the issuer, does not agree."""
+    EXPIRED = "expired"
+    """This browser has begun no such login, or it took too long, or it was answered before."""
+    REFUSED = "refused"
+    """The issuer answers with an error."""
+    INVALID = "invalid"
+    """What the issuer sends is not valid."""
+    NO_SCOPES = "no-scopes"
+    """The person may do nothing."""
+    UNAVAILABLE = "unavailable"
+    """The issuer does not answer."""
+    TOO_MANY = "too-many"
+    """There are too many attempts."""
+
+
+class LoginRefused(Exception):
+    """A login fails. The text says why, for the log; it contains nothing secret."""
+
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        super().__init__(detail)
+        self.refusal = refusal
+
+
+class IssuerLogin:
+    """Logs people in at the issuer whose JWTs are accepted."""
+
+    def __init__(self, settings: OidcSettings, jwt: JwtSettings, tokens: Tokens) -> None:
+        """Fetches nothing yet.
+
+        Args:
+            settings: the client at the issuer.
+            jwt: the issuer, and what its claims mean.
+            tokens: verifies the issuer's tokens.
+        """
+        self._settings = settings
+        self._issuer = jwt.issuer
+        self._tokens = tokens
+        self._endpoints = IssuerEndpoints(jwt)
+        self._exchanges = 0
+
+    @property
+    def name(self) -> str:
+        """What people call the issuer."""
+        return self._settings.name or urlsplit(self._issuer).hostname or self._issuer
+
+    async def address(self, login: PendingLogin, redirect_uri: str) -> str:
+        """Returns where the browser begins a login at the issuer.
+
+        Raises:
+            LoginRefused: the issuer is not available.
+        """
+        endpoint = (await self._known_endpoints()).authorization
+        parameters = {
+            "response_type": "code",
+            "client_id": self._settings.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": self._settings.scopes,
+            "state": login.state,
+            "nonce": login.nonce,
+            "code_challenge": login.challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+
+    async def caller(self, login: PendingLogin, redirect_uri: str, code: str, iss: str | None) -> Caller:
+        """Returns who logged in.
+
+        Args:
+            login: the login to which the issuer answers.
+            redirect_uri: the address to which it sent the browser.
+            code: the code of its answer.
+            iss: the issuer that the answer names; None if it names none.
+
+        Raises:
+            LoginRefused: the login fails.
+        """
+        endpoints = await self._known_endpoints()
+        if iss != self._issuer and (iss is not None or endpoints.names_itself):
+            raise LoginRefused(Refusal.INVALID, "the answer is not one of this issuer: iss")
+        id_token = await self._id_token(endpoints, login, redirect_uri, code)
+        try:
+            caller = await self._tokens.caller_of_login(id_token, self._settings.client_id, login.nonce)
+        except IssuerUnavailable as error:
+            raise LoginRefused(Refusal.UNAVAILABLE, str(error)) from None
+        if caller is None:
+            raise LoginRefused(Refusal.INVALID, "the ID token is not valid")
+        if not caller.scopes:
+            raise LoginRefused(Refusal.NO_SCOPES, f"the ID token of {caller.name} gives no scope")
+        return caller
+
+    async def _known_endpoints(self) -> Endpoints:
+        try:
+            return await self._endpoints.get()
+        except IssuerUnavailable as error:
+            raise LoginRefused(Refusal.UNAVAILABLE, str(error)) from None
+
+    async def _id_token(self, endpoints: Endpoints, login: PendingLogin, redirect_uri: str, code: str) -> str:
+        """Exchanges a code for an ID token.
+
+        Raises:
+            LoginRefused: the issuer refuses the code, or its answer does not arrive or has another form.
+        """
+        if self._exchanges >= MOST_EXCHANGES:
+            raise LoginRefused(Refusal.TOO_MANY, "too many logins are under way")
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": login.verifier,
+        }
+        self._exchanges += 1
+        try:
+            return await self._exchanged(endpoints, form)
+        except TimeoutError:
+            raise LoginRefused(Refusal.UNAVAILABLE, "the token endpoint does not answer in time") from None
+        except UNREADABLE as error:  # its text may quote what was sent
+            detail = f"the token endpoint cannot be used: {type(error).__name__}"
+            raise LoginRefused(Refusal.UNAVAILABLE, detail) from None
+        finally:
+            self._exchanges -= 1
+
+    async def _exchanged(self, endpoints: Endpoints, form: dict[str, str]) -> str:
+        headers, credentials = self._authentication(endpoints)
+        async with (
+            client() as session,
+            session.post(
+                endpoints.token, data=form | credentials, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            if response.status != 200 and not 400 <= response.status < 500:
+                raise LoginRefused(Refusal.UNAVAILABLE, f"the token endpoint answers {response.status}")
+            answer = await object_in(response)
+        if response.status != 200:
+            raise LoginRefused(Refusal.REFUSED, f"the token endpoint answers {_error(answer.get('error'))}")
+        id_token = answer.get("id_token")
+        if not isinstance(id_token, str):
+            raise LoginRefused(Refusal.INVALID, "the token endpoint sends no ID token")
+        return id_token
+
+    def _authentication(self, endpoints: Endpoints) -> tuple[dict[str, str], dict[str, str]]:
+        """Returns how the client authenticates: headers and fields of the form (RFC 6749, section 2.3.1)."""
+        headers, id_, secret = (
+            {"Accept": "application/json"},
+            self._settings.client_id,
+            self._settings.client_secret,
+        )
+        if not secret:
+            return headers, {"client_id": id_}
+        if not endpoints.takes_basic:
+            return headers, {"client_id": id_, "client_secret": secret}
+        pair = f"{quote_plus(id_)}:{quote_plus(secret)}"
+        return headers | {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}, {}
+
+
+def refusal_of(error: str) -> LoginRefused:
+    """Returns why a login fails to which an issuer answers with an error (RFC 6749, section 4.1.2.1)."""
+    refusal = Refusal.DENIED if error == "access_denied" else Refusal.REFUSED
+    return LoginRefused(refusal, f"the issuer answers {_error(error)}")
+
+
+def _error(code: object) -> str:
+    """Returns the code of an error for the log; a text of another form may be anything."""
+    return code if isinstance(code, str) and _ERROR.fullmatch(code) else "an unknown error"

@@ -1,0 +1,122 @@
+"""The login of a browser at the issuer: sends it there, and starts a session when it comes back.
+
+The answers are redirects. The cookie of the session is `SameSite=Strict`, so the browser does not send it
+with the request for the page that follows. That page is the same for all readers; its scripts send the
+cookie.
+"""
+
+import logging
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from unspool.api.authentication import pending_login
+from unspool.api.authentication.caller import Caller
+from unspool.api.authentication.issuer_login import IssuerLogin, LoginRefused, Refusal, refusal_of
+from unspool.api.authentication.pending_login import PendingLogin
+from unspool.api.calls import Call
+from unspool.api.problems import HttpProblem
+from unspool.api.sessions import start_session
+
+log = logging.getLogger(__name__)
+
+CALLBACK: Final = "/api/v1/session/callback"
+"""Where the issuer sends the browser back."""
+
+WRONG: Final = frozenset({Refusal.REFUSED, Refusal.INVALID})
+"""Failures that count like wrong credentials."""
+
+
+async def begin(call: Call) -> Response:
+    """Sends the browser to the issuer."""
+    issuer, page = _issuer(call), call.request.query_params.get("next", "/")
+    if not pending_login.is_page(page):
+        raise HttpProblem(422, "next must be the path of a page of this server")
+    login = pending_login.begin(call.services.clock.now(), page)
+    try:
+        answer = _redirect(await issuer.address(login, _redirect_uri(call)))
+    except LoginRefused as refused:
+        return _refused(refused, page)
+    pending_login.keep(answer, login, https=_is_https(call))
+    return answer
+
+
+async def finish(call: Call) -> Response:
+    """Starts a session for who has logged in at the issuer, and shows the page that was asked for."""
+    issuer, login = _issuer(call), pending_login.kept(call.request, https=_is_https(call))
+    if login is None or not login.is_answered_by(_parameter(call, "state") or ""):
+        # The cookie stays: the answer may be that of a page that disturbs a login of its visitor.
+        return _refused(LoginRefused(Refusal.EXPIRED, "this browser has begun no such login"), "/")
+    try:
+        caller = await _caller(call, issuer, login)
+        answer = _redirect(login.page)
+        await start_session(call, caller, answer)
+    except LoginRefused as refused:
+        if refused.refusal in WRONG:
+            call.services.authenticator.count_failure(call.request)
+        answer = _refused(refused, login.page)
+    pending_login.forget(answer, https=_is_https(call))
+    return answer
+
+
+async def _caller(call: Call, issuer: IssuerLogin, login: PendingLogin) -> Caller:
+    """Returns who has logged in.
+
+    Raises:
+        LoginRefused: the login fails.
+    """
+    if login.has_ended(call.services.clock.now()):
+        raise LoginRefused(Refusal.EXPIRED, "it took too long")
+    if call.services.authenticator.seconds_to_wait(call.request):
+        raise LoginRefused(Refusal.TOO_MANY, "there were too many failures")
+    error, code = _parameter(call, "error"), _parameter(call, "code")
+    if error is not None:
+        raise refusal_of(error)
+    if code is None:
+        raise LoginRefused(Refusal.INVALID, "the answer has no code")
+    return await issuer.caller(login, _redirect_uri(call), code, _parameter(call, "iss"))
+
+
+def _issuer(call: Call) -> IssuerLogin:
+    """Returns the issuer at which browsers log in.
+
+    Raises:
+        HttpProblem: 404, if none is configured.
+    """
+    login = call.services.authenticator.login
+    if login is None:
+        raise HttpProblem(404, "this API has no login at an issuer: UNSPOOL_OIDC_CLIENT_ID is not set")
+    return login
+
+
+def _parameter(call: Call, name: str) -> str | None:
+    """Returns a parameter of the answer; None if it is absent, or there twice (RFC 6749, section 3.1)."""
+    values = call.request.query_params.getlist(name)
+    return values[0] if len(values) == 1 and values[0] else None
+
+
+def _redirect_uri(call: Call) -> str:
+    """Returns the address of `CALLBACK` as browsers know it.
+
+    Without the setting, the API accepts few host names, so that of the request is one of them.
+    """
+    origin = call.services.authenticator.settings.public_url
+    if not origin:
+        scheme = "https" if _is_https(call) else "http"
+        origin = f"{scheme}://{call.request.headers.get('host', '')}"
+    return origin + CALLBACK
+
+
+def _is_https(call: Call) -> bool:
+    return call.services.authenticator.is_https(call.request)
+
+
+def _redirect(address: str) -> Response:
+    return Response(status_code=302, headers={"Location": address})
+
+
+def _refused(refused: LoginRefused, page: str) -> Response:
+    """Shows the login page with the reason; the log has the cause."""
+    log.info("a login at the issuer failed: %s", refused, extra={"action": "login_refused"})
+    return _redirect(f"/login?{urlencode({'error': refused.refusal.value, 'next': page})}")
