@@ -89,7 +89,8 @@ class Issuer:
         if not self.asks:
             raise web.HTTPFound(agreed)
         denied = self._answer(asked, error="access_denied", error_description="<b>no</b>")
-        page = f'<title>Issuer</title><a href="{_html(agreed)}">Agree</a> <a href="{_html(denied)}">Deny</a>'
+        links = f'<a href="{_html(agreed)}">Agree</a> <a href="{_html(denied)}">Deny</a>'
+        page = f'<title>Issuer</title><link rel="icon" href="data:,">{links}'
         return web.Response(text=page, content_type="text/html")
 
     async def exchange(self, request: web.Request) -> web.StreamResponse:

@@ -50,7 +50,7 @@ async def test_a_login_returns_to_the_page_and_has_a_session(
         await page.keyboard.press("Enter")
         await expect(page).to_have_title("Issuer")
         await page.get_by_role("link", name="Agree").click()
-        await expect(page.get_by_text("jwt:ada")).to_be_visible()
+        await expect(page.get_by_title("jwt:ada")).to_be_visible()
         await expect(page.locator(".event").first).to_be_visible()
         assert page.url == f"{locked.url}/executions/{id_}?tab=events"
         cookies = {cookie["name"]: cookie for cookie in await page.context.cookies(locked.url)}
@@ -64,20 +64,20 @@ async def test_a_failed_login_says_why_and_can_be_repeated(
     browser: Browser, locked: Server, issuer: Issuer
 ) -> None:
     async with visitor(browser, watched_at(locked, issuer)) as page:
-        await page.goto("/system")
+        await page.goto("/schedules")
         await page.get_by_role("link", name=BUTTON).click()
         await page.get_by_role("link", name="Deny").click()
         await expect(page.get_by_role("alert")).to_contain_text("denied")
-        await expect(page).to_have_url(f"{locked.url}/login?error=denied&next=%2Fsystem")
+        await expect(page).to_have_url(f"{locked.url}/login?error=denied&next=%2Fschedules")
         await page.get_by_role("link", name=BUTTON).click()
         agree = await page.get_by_role("link", name="Agree").get_attribute("href")
         await page.get_by_role("link", name="Agree").click()
-        await expect(page).to_have_url(f"{locked.url}/system")
-        await expect(page.get_by_text("jwt:ada")).to_be_visible()
+        await expect(page).to_have_url(f"{locked.url}/schedules")
+        await expect(page.get_by_title("jwt:ada")).to_be_visible()
         await page.goto(str(agree))  # the same answer again: the session that there is stays
         await expect(page.get_by_role("alert")).to_contain_text("not begun in this browser")
         await page.get_by_role("link", name="Go on").click()
-        await expect(page.get_by_text("jwt:ada")).to_be_visible()
+        await expect(page.get_by_title("jwt:ada")).to_be_visible()
 
 
 async def test_the_login_page_shows_no_text_and_no_link_of_others(
@@ -100,7 +100,7 @@ async def test_the_login_page_shows_no_text_and_no_link_of_others(
         await page.get_by_label("API key or JWT").fill(issuer.token())
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(f"{locked.url}/events")
-        await expect(page.get_by_text("jwt:ada")).to_be_visible()
+        await expect(page.get_by_title("jwt:ada")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
