@@ -87,3 +87,13 @@ def test_a_duration_never_ends_early(start: int, months: int, milliseconds: int)
     duration = Duration(months, milliseconds)
     assert duration.due(start) >= start + milliseconds + months * 28 * 86_400_000
     assert duration.milliseconds_from(start) == duration.due(start) - start
+
+
+@pytest.mark.parametrize(
+    "value", [{"days": -1}, {"minutes": 1, "seconds": -61}, "-PT1S", "-P1M", {"days": -(10**30)}]
+)
+def test_a_duration_that_may_be_over_is_no_time(value: Any) -> None:
+    assert parse_duration(value, may_be_over=True) == Duration(0, 0)
+    assert parse_duration({"minutes": 1, "seconds": -58}, may_be_over=True).milliseconds == 2_000
+    with pytest.raises(BadDuration, match="not an ISO 8601 duration"):
+        parse_duration("--PT1S", may_be_over=True)

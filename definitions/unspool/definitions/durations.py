@@ -55,19 +55,23 @@ class Duration:
 NO_TIME: Final = Duration()
 
 
-def parse_duration(value: Any) -> Duration:
+def parse_duration(value: Any, *, may_be_over: bool = False) -> Duration:
     """Reads a duration.
 
     Args:
         value: an object with whole numbers as `days`, `hours`, `minutes`, `seconds` or `milliseconds`, or
             text in ISO 8601.
+        may_be_over: whether it may be negative, as an object or after a `-`: then it is no time.
 
     Raises:
         BadDuration: the value is not a duration, is negative (inventory N5), or is longer than ten years.
     """
     match value:
         case dict():
-            duration = _from_units(value)
+            duration = _from_units(value, may_be_over)
+        case str() if may_be_over and value.startswith("-"):
+            _from_iso_8601(value[1:])
+            duration = NO_TIME
         case str():
             duration = _from_iso_8601(value)
         case _:
@@ -79,18 +83,19 @@ def parse_duration(value: Any) -> Duration:
     return duration
 
 
-def _from_units(units: dict[str, Any]) -> Duration:
+def _from_units(units: dict[str, Any], may_be_over: bool) -> Duration:
     if not units:
         raise BadDuration(f"a duration needs at least one of {', '.join(_UNITS)}")
-    return Duration(milliseconds=sum(_amount(unit, number) * _UNITS[unit] for unit, number in units.items()))
+    amounts = (_amount(unit, number, may_be_over) * _UNITS[unit] for unit, number in units.items())
+    return Duration(milliseconds=max(0, sum(amounts)))
 
 
-def _amount(unit: str, number: Any) -> int:
+def _amount(unit: str, number: Any, may_be_over: bool) -> int:
     if unit not in _UNITS:
         raise BadDuration(f"a duration has no '{unit[:40]}', only {', '.join(_UNITS)}")
     if not isinstance(number, int) or isinstance(number, bool):
         raise BadDuration(f"{unit} must be a whole number")
-    if number < 0:
+    if number < 0 and not may_be_over:
         raise BadDuration("a duration is not negative")
     return number
 

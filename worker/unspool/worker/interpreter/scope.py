@@ -60,12 +60,15 @@ class Scope(NamedTuple):
         """Whether a condition holds: not null or false (D12). Raises `Fault` with an `expression` error."""
         return holds(self.evaluate(condition, value))
 
-    def duration(self, template: DurationTemplate, value: Json) -> Duration:
-        """A duration; evaluates it if it is an expression. Raises `Fault` with an `expression` error."""
+    def duration(self, template: DurationTemplate, value: Json, *, may_be_over: bool = False) -> Duration:
+        """A duration; evaluates it if it is an expression, whose value may be negative if it `may_be_over`.
+
+        Raises `Fault` with an `expression` error.
+        """
         if template.expression is None:
             return template.constant
         try:
-            return parse_duration(self.evaluate(template.expression, value))
+            return parse_duration(self.evaluate(template.expression, value), may_be_over=may_be_over)
         except BadDuration as error:
             raise Fault(errors.expression(str(error))) from error
 

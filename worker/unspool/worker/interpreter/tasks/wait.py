@@ -12,8 +12,9 @@ class WaitInterpreter(Kind):
     """Pauses."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Wait) -> None:
-        """Sets the timer; completes at once if the duration is zero."""
-        due_at = Scope(builder, run).duration(body.duration, run.input).due(builder.now)
+        """Sets the timer; completes at once if the duration is zero or negative."""
+        duration = Scope(builder, run).duration(body.duration, run.input, may_be_over=True)
+        due_at = duration.due(builder.now)
         if due_at <= builder.now:
             complete(builder, run, INPUT)
         else:
