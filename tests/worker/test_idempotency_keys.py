@@ -508,21 +508,28 @@ def test_a_search_ends_where_the_wait_is_over(world, pending):
     assert run.outgoing == []
 
 
-def test_a_search_visits_a_limited_number_of_waits_each_once(world, pending):
+def test_a_search_visits_a_limited_number_of_waits_that_of_its_origin_first(world, pending):
     run = world(f"do: [{{a: {{{RUN}}}}}]", lambda _: pending).start(1)
     child = run.of("child.started")[0].data["child"]
     run.state.waiting = tuple(Waiting(f"p{n}", "3", "c1") for n in range(MAX_WAITS + 10))
     run.outgoing.clear()
     wait = ["execution", "1", child, True, -1]
-    run.step(Message(MessageKind.CIRCLE, "execution", {"origin": "o", "waits": [wait, wait], "at": 0}))
+    run.step(Message(MessageKind.CIRCLE, "execution", {"origin": "p3", "waits": [wait, wait], "at": 0}))
     [search] = run.outgoing
     waits = search.message.body["waits"]
     assert (len(waits), search.message.body["at"]) == (MAX_WAITS, 1)
-    assert waits[2] == [f"p{MAX_WAITS + 9}", "3", "c1", True, 0]
-    run.step(
-        Message(MessageKind.CIRCLE, "execution", {"origin": "o", "waits": waits[:1] + waits[2:], "at": 0})
-    )
-    assert len(run.outgoing[1].message.body["waits"]) == MAX_WAITS  # one that was left out before
+    assert [each[0] for each in waits[2:4]] == ["p3", f"p{MAX_WAITS + 9}"]
+
+
+def test_a_search_has_each_wait_once(world, pending):
+    run = world(f"do: [{{a: {{{RUN}}}}}]", lambda _: pending).start(1)
+    child = run.of("child.started")[0].data["child"]
+    run.state.waiting = tuple(Waiting(f"p{n}", "3", "c1") for n in range(3))
+    run.outgoing.clear()
+    waits = [["execution", "1", child, True, -1], ["p1", "3", "c1", True, -1]]
+    run.step(Message(MessageKind.CIRCLE, "execution", {"origin": "o", "waits": waits, "at": 0}))
+    [search] = run.outgoing
+    assert [each[0] for each in search.message.body["waits"]] == ["execution", "p1", "p2", "p0"]
 
 
 def test_too_many_waiting_executions_are_refused(world, pending):

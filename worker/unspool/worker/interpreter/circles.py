@@ -20,8 +20,8 @@ from unspool.eventstore.records import MessageKind, Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.state import Phase, State, Waiting
 
-MAX_WAITS: Final = 1_000
-"""The most waits that a search visits."""
+MAX_WAITS: Final = 256
+"""The most waits that a search visits: each message has all of them."""
 
 _MOST_NAMED: Final = 20
 """The most executions that an error names."""
@@ -57,6 +57,7 @@ def visited(builder: DecisionBuilder, body: dict[str, Json]) -> None:
             return
         known = {each[:3] for each in waits}
         new = [each for each in _waiting_for(state, at) if each[:3] not in known]
+        new.sort(key=lambda each: each.execution != origin)  # so that the limit does not leave it out
         waits += new[: MAX_WAITS - len(waits)]
     if at + 1 < len(waits):
         _visit(builder, origin, waits, at + 1)
