@@ -575,6 +575,34 @@ BUGS = (
         "redis",
     ),
     Bug(
+        "keys of older shapes are taken for those of the current ones (SQLite)",
+        f"{SQLITE}/event_bus.py",
+        "version=known.version",
+        "version=self._shapes.get(tenant, known).version",
+        (
+            Claim(
+                RETENTION,
+                "test_a_call_that_learns_of_a_new_shape_during_a_look_back_loses_nothing",
+                r"assert \(\d \+ \d\) == 3",
+            ),
+        ),
+        "memory",
+    ),
+    Bug(
+        "a late batch forgets how far an event was sent (SQLite)",
+        f"{SQLITE}/matching.py",
+        "    if events[-1].position <= matched:",
+        "    if events[-1].position < 0:",
+        (
+            Claim(
+                EVENTS,
+                "test_a_late_batch_does_not_disturb_an_event_that_is_sent_in_pieces",
+                r"assert \d+ == 2500",
+            ),
+        ),
+        "memory",
+    ),
+    Bug(
         "a text is fetched again for each task that needs it",
         "worker/unspool/worker/interpreter/resources.py",
         """\
