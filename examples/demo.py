@@ -18,7 +18,8 @@ from sample_service import REFUSED_CARD, Shop, running_shop
 from timeline import Style, bars, draw
 
 from unspool.api.representations import describe
-from unspool.cli.documents import deploy_document, identity, valid_document
+from unspool.cli.deployment import deploy_document, identity
+from unspool.cli.documents import valid_document
 from unspool.cli.following import follow, record_of
 from unspool.cli.node import Node
 from unspool.definitions.compile import compile_plan

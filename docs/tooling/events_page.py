@@ -6,7 +6,7 @@ from typing import Final
 from docs.tooling.markdown import code, page, table, text
 
 from unspool.worker.event_types import OF_PARTS, OF_SCHEDULES, OF_TASKS, OF_WAITS, OF_WORKFLOWS, EventType
-from unspool.worker.lifecycle import DETAILS, PREFIX, TIMES
+from unspool.worker.lifecycle_types import DETAILS, PREFIX, TIMES
 
 _INTRODUCTION: Final = """\
 Each execution has a history of events: `unspool history ID` prints it, and [`GET

@@ -3,7 +3,7 @@
 from typing import Any
 
 from unspool.api.authentication.settings import AuthenticationSettings
-from unspool.api.keys import new_key
+from unspool.api.key_records import new_key
 from unspool.eventstore.api_keys import Scope
 from unspool.eventstore.port import EventStore
 

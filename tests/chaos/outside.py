@@ -32,7 +32,8 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Definition, ExecutionKey, Start
 from unspool.eventstore.retry import retry_until_available
-from unspool.worker.resource_cache import fetched_in, plan_for_replay
+from unspool.worker.fetched_resources import fetched_in
+from unspool.worker.resource_cache import plan_for_replay
 
 COUNT = 6
 """Events, or messages, of each execution that gets some."""

@@ -3,7 +3,8 @@
 import pytest
 
 from unspool.definitions.document import load
-from unspool.definitions.feature_levels import LEVEL, unknown_features
+from unspool.definitions.feature_levels import unknown_features
+from unspool.definitions.release_level import LEVEL
 
 HEAD = "document: {dsl: '1.0.3', namespace: n, name: w, version: '1.0.0'"
 

@@ -11,9 +11,9 @@ from tests.worker.event_schedule_world import ID, World, event
 from unspool.definitions.event_consumption import Read
 from unspool.eventstore.records import Message, MessageKind
 from unspool.worker.schedule import event_starts
-from unspool.worker.schedule.builder import COMPACT_AFTER
 from unspool.worker.schedule.event_starts import MAX_HELD
 from unspool.worker.schedule.evolve import COMPACTED, evolve
+from unspool.worker.schedule.limits import COMPACT_AFTER
 from unspool.worker.schedule.settings import ScheduleSettings
 from unspool.worker.schedule.state import ScheduleState, state_from_json, state_to_json
 

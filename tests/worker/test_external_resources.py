@@ -9,8 +9,9 @@ from aiohttp import web
 from unspool.cli.node import Node
 from unspool.definitions.compile import plan_of
 from unspool.eventstore.records import Definition, ExecutionKey, Start, Status, WorkflowRef
+from unspool.worker.fetched_resources import fetched_in
 from unspool.worker.replay import verify
-from unspool.worker.resource_cache import fetched_in, plan_for_replay
+from unspool.worker.resource_cache import plan_for_replay
 
 REF = WorkflowRef("test", "w", "1.0.0")
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: w, version: '1.0.0'}\n"

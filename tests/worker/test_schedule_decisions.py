@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from unspool.definitions.schedules import parse_schedule
 from unspool.eventstore.events import Event, decode_entry, encode_entry
 from unspool.eventstore.records import Message, MessageKind, Start, StartExecution, WorkflowRef
-from unspool.worker.schedule.decide import LATE, MAX_MISSED, MAX_STARTS, decide
+from unspool.worker.schedule.decide import LATE, MAX_MISSED, decide
 from unspool.worker.schedule.evolve import COMPACTED, evolve, fold
+from unspool.worker.schedule.limits import MAX_STARTS
 from unspool.worker.schedule.rules import Missed, Rules
 from unspool.worker.schedule.state import ScheduleState, state_from_json, state_to_json
 

@@ -9,7 +9,7 @@ from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Plan
-from unspool.definitions.resource import FOR_HANDLERS, kind_of
+from unspool.definitions.resource_kind import FOR_HANDLERS, kind_of
 from unspool.eventstore.events import Event, decode_entry, encode_entry
 from unspool.eventstore.records import Message, MessageKind, Outgoing, TaskRequest
 from unspool.eventstore.texts import sha256_of

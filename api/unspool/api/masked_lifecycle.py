@@ -13,7 +13,7 @@ from unspool.definitions.masking import Mask
 from unspool.eventstore.ids import EXECUTION_ID
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import WorkflowRef
-from unspool.worker.lifecycle import PREFIX
+from unspool.worker.lifecycle_types import PREFIX
 
 _LONGEST_SOURCE: Final = 2_200
 """Characters of `/NAMESPACE/NAME/VERSION`. A longer source is of no definition."""

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from unspool.eventstore.idempotency_keys import has_its_key
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionRecord, MessageKind, Status
-from unspool.worker.idempotency_keys import has_its_key
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING})
 

@@ -8,10 +8,10 @@ from unspool.api.bodies import media_type, read_body, read_json
 from unspool.api.bounded_work import CHECKS
 from unspool.api.calls import VERSION, Call, json_response
 from unspool.api.problems import HttpProblem
-from unspool.definitions.feature_levels import LEVEL
 from unspool.definitions.json_pointer import within
 from unspool.definitions.json_value import Json
 from unspool.definitions.problems import Problem
+from unspool.definitions.release_level import LEVEL
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.operations import known_level
 from unspool.eventstore.records import Definition, WorkflowRef

@@ -4,7 +4,8 @@ import os
 
 import click
 
-from unspool.cli.documents import beside, deploy_document, identity, listening, valid_document
+from unspool.cli.deployment import deploy_document, identity, listening
+from unspool.cli.documents import beside, valid_document
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.monitoring import metrics_port_option, monitored, monitoring_settings

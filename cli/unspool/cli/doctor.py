@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from unspool.api.system import system_json
+from unspool.api.system_status import system_json
 from unspool.api.transports import Transports
 from unspool.cli.exits import Exit
 from unspool.cli.loop import asynchronous

@@ -1,9 +1,7 @@
 """Definitions in files."""
 
-import asyncio
 import os
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +19,6 @@ from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import source_problems
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
-from unspool.eventstore.clock import SystemClock
-from unspool.eventstore.records import Definition, WorkflowRef
-from unspool.eventstore.results import Stored
-from unspool.worker.schedule.deployment import LISTENING_WITHIN, Store, deploy
-from unspool.worker.schedule.operations import wait_until_begun
 
 _FUNCTION: Final = "a function is a task, which is a mapping"
 
@@ -131,47 +124,3 @@ def beside(file: str) -> Mapping[str, str]:
     if file == "-":
         return os.environ
     return {"UNSPOOL_RESOURCES_DIR": str(Path(file).resolve().parent), **os.environ}
-
-
-def identity(document: Document) -> WorkflowRef:
-    """Returns namespace, name and version of a checked definition."""
-    members = document.value["document"]
-    return WorkflowRef(members["namespace"], members["name"], members["version"])
-
-
-def as_definition(document: Document, ref: WorkflowRef | None = None) -> Definition:
-    """Returns a checked definition in the form that is stored."""
-    return Definition(ref or identity(document), document.text, SystemClock().now())
-
-
-async def deploy_document(store: Store, tenant: str, document: Document, *, scheduled: bool = True) -> Stored:
-    """Stores a checked definition; its schedule begins, unless `scheduled` is False.
-
-    Raises:
-        CommandError: that version exists with another text.
-    """
-    definition = as_definition(document)
-    if scheduled:
-        stored = await deploy(store, tenant, definition, definition.created_at)
-    else:
-        stored = await store.put_definition(tenant, definition)
-    if stored is Stored.DIFFERENT:
-        raise CommandError(
-            f"{document.name}: {definition.ref} exists with another text; "
-            "give the change a new version (document.version)"
-        )
-    return stored
-
-
-async def listening(store: Store, tenant: str, documents: Sequence[Document]) -> None:
-    """Waits for some seconds until schedules listen to their events: earlier ones start nothing."""
-    waits = [
-        wait_until_begun(store, tenant, identity(document))
-        for document in documents
-        if "on" in document.value.get("schedule", {})
-    ]
-    if waits:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LISTENING_WITHIN), asyncio.TaskGroup() as group:
-                for wait in waits:
-                    group.create_task(wait)

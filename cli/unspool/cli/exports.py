@@ -26,7 +26,7 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord, WorkflowRef
 from unspool.eventstore.texts import Texts
-from unspool.worker.resource_cache import fetched_in
+from unspool.worker.fetched_resources import fetched_in
 
 _DEEPEST: Final = 254
 """Levels of nesting of an event: its data can be deeper than input from outside. This is orjson's limit."""

@@ -11,7 +11,8 @@ from typing import Final
 import click
 
 from unspool.cli.actor import current_actor, current_user
-from unspool.cli.documents import as_definition, beside, deploy_document, identity, valid_document
+from unspool.cli.deployment import as_definition, deploy_document, identity
+from unspool.cli.documents import beside, valid_document
 from unspool.cli.exits import Exit
 from unspool.cli.following import follow, print_outcome, record_of
 from unspool.cli.logs import start_logging

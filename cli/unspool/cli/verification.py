@@ -15,8 +15,9 @@ from unspool.definitions.plan import Plan
 from unspool.eventstore.errors import CorruptHistory, NotFound
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
+from unspool.worker.fetched_resources import KeyAndHash, fetched_in
 from unspool.worker.replay import Divergence, verify
-from unspool.worker.resource_cache import KeyAndHash, fetched_in, plan_for_replay
+from unspool.worker.resource_cache import plan_for_replay
 
 
 @dataclass(frozen=True, slots=True)

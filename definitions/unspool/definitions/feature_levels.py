@@ -1,7 +1,7 @@
 """Which releases know what a definition uses, for updates in which services of two releases are alive.
 
 Releases do not compare versions: each service tells the level of features that it knows in its heartbeats. A
-release that adds something to definitions adds a level here.
+release that adds something to definitions adds a level here and in `unspool.definitions.release_level`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,10 +11,8 @@ from unspool.definitions.document import Document
 from unspool.definitions.findings import Findings
 from unspool.definitions.json_pointer import child
 from unspool.definitions.problems import Problem, Severity
+from unspool.definitions.release_level import LEVEL
 from unspool.definitions.schema import Occurrence, check_structure
-
-LEVEL: Final = 1
-"""The level that this release knows. Release 0.1.0 tells none, which is 0."""
 
 _FAULTS: Final = "executions fault there"
 

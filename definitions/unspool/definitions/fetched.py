@@ -19,8 +19,9 @@ from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Fetched, FetchedFunction, FetchedSchema, Unusable
 from unspool.definitions.problems import DefinitionInvalid
-from unspool.definitions.resource import ResourceKind, address_of, kind_of, name_of
+from unspool.definitions.resource import address_of, name_of
 from unspool.definitions.resource_address import CATALOG
+from unspool.definitions.resource_kind import ResourceKind, kind_of
 from unspool.definitions.resource_reference import schema_reference
 
 MAX_FUNCTION_BYTES: Final = 256 * 1024

@@ -7,39 +7,25 @@ as, its address, and the authentication.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from unspool.definitions.expressions import NOW, Budget, ExpressionError
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource_address import problem_of_address
+from unspool.definitions.resource_kind import ResourceKind
+from unspool.definitions.tasks.queues import RESOURCE_QUEUE
 from unspool.definitions.uri_template import Address
 
 if TYPE_CHECKING:  # a plan has references
     from unspool.definitions.plan import Evaluable
 
-QUEUE: Final = "resource"
+QUEUE: Final = RESOURCE_QUEUE
 
 KIND: Final = "kind"
 """The member of a request's arguments that has the kind of the resource, if the executor needs it."""
 
 CHANGING: Final = frozenset({"authorization", "context", "input", NOW, "output", "secrets", "task"})
 """Variables that addresses cannot read: their values can change while a task runs, or are secret."""
-
-
-class ResourceKind(StrEnum):
-    """What a resource is used as."""
-
-    FUNCTION = "function"
-    SCHEMA = "schema"
-    DOCUMENT = "document"
-    """A text for a handler. The worker does not read it."""
-    PROTO = "proto"
-    """A `.proto` with all that it imports, as one text for a handler."""
-
-
-FOR_HANDLERS: Final = frozenset({ResourceKind.DOCUMENT, ResourceKind.PROTO})
-"""Kinds that only handlers read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +57,6 @@ class ResourceReference:
     def key(self, address: str) -> str:
         """Returns the key of the text at an address."""
         return f"{self.kind} {address}{self.mark}"
-
-
-def kind_of(key: str) -> ResourceKind:
-    """Returns what the text with a key is used as. Raises `ValueError`."""
-    return ResourceKind(key.partition(" ")[0])
 
 
 def name_of(key: str) -> str:

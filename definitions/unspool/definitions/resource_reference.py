@@ -13,8 +13,9 @@ from unspool.definitions.expressions import Budget
 from unspool.definitions.function_name import DEFAULT_CATALOG, CatalogedFunction, cataloged
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
-from unspool.definitions.resource import CHANGING, ResourceKind, ResourceReference
+from unspool.definitions.resource import CHANGING, ResourceReference
 from unspool.definitions.resource_address import CATALOG, absolute, of_catalog, of_function
+from unspool.definitions.resource_kind import ResourceKind
 from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.uri_template import Address, UriTemplate
 

@@ -3,7 +3,7 @@
 import hashlib
 from typing import NamedTuple, Protocol
 
-from unspool.eventstore.records import WorkflowRef
+from unspool.eventstore.records import ExecutionRecord, WorkflowRef
 
 
 class IdempotencyKey(NamedTuple):
@@ -63,3 +63,14 @@ class IdempotencyKeys(Protocol):
 
         Returns False, without changes, if the execution does not have the key.
         """
+
+
+async def has_its_key(store: IdempotencyKeys, record: ExecutionRecord) -> bool:
+    """Returns whether an execution still has its idempotency key; True if it never had one.
+
+    Without the key it cannot be retried: another execution of the key may be under way.
+    """
+    if record.idempotency_key is None:
+        return True
+    key = IdempotencyKey.of(record.key.tenant, record.workflow, record.idempotency_key)
+    return await store.claim_key(key, record.key.id) == record.key.id

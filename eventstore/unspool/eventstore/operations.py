@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from unspool.definitions.feature_levels import LEVEL
+from unspool.definitions.release_level import LEVEL
 from unspool.eventstore.consumers import (
     APIS,
     EXECUTORS,

@@ -4,10 +4,9 @@ import os
 import socket
 import time
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from unspool.definitions.feature_levels import LEVEL
+from unspool.definitions.release_level import LEVEL
 
 
 class Process(NamedTuple):
@@ -26,6 +25,8 @@ class Process(NamedTuple):
 @cache
 def this_process() -> Process:
     """Returns what this process tells of itself. It has started when this is called first."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow to import
+
     try:
         release = version("unspool")
     except PackageNotFoundError:  # it runs from a directory, without an installation

@@ -18,8 +18,9 @@ import orjson
 
 from unspool.definitions.errors import WorkflowError, communication, configuration
 from unspool.definitions.json_value import Json
-from unspool.definitions.resource import KIND, ResourceKind
+from unspool.definitions.resource import KIND
 from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_catalog
+from unspool.definitions.resource_kind import ResourceKind
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.documents.fetching import fetched_documents

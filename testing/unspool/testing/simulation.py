@@ -14,8 +14,9 @@ from unspool.definitions.durations import Duration
 from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
-from unspool.definitions.resource import FOR_HANDLERS, QUEUE, address_of
-from unspool.definitions.resource import kind_of as kind_of_resource
+from unspool.definitions.resource import QUEUE, address_of
+from unspool.definitions.resource_kind import FOR_HANDLERS
+from unspool.definitions.resource_kind import kind_of as kind_of_resource
 from unspool.definitions.tasks import call_registered
 from unspool.definitions.tasks.request import DOCUMENTS, KIND
 from unspool.definitions.tasks.run_workflow import LATEST

@@ -11,7 +11,7 @@ from mcp import Client
 from tests.background import served
 from tests.client.conftest import HEAR, NAP
 
-from unspool.cli.documents import deploy_document
+from unspool.cli.deployment import deploy_document
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store

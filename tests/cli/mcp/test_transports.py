@@ -24,7 +24,7 @@ from tests.cli.mcp.conftest import ORDER, Agent
 from unspool.api.authentication.authenticator import Authenticator
 from unspool.api.engine import Engine
 from unspool.api.settings import ApiSettings
-from unspool.cli.documents import deploy_document
+from unspool.cli.deployment import deploy_document
 from unspool.cli.jq import jq_pool
 from unspool.cli.mcp.allowed import Allowed
 from unspool.cli.mcp.http import CallersOfRequests, Keys, KeysOfApi, KeysOfStore, serve

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar, TypeVarTuple
 
 from unspool.definitions.json_value import Json
-from unspool.definitions.resource import FOR_HANDLERS, kind_of
+from unspool.definitions.resource_kind import FOR_HANDLERS, kind_of
 from unspool.eventstore import port
 from unspool.eventstore.archives import (
     ArchiveFile,

@@ -17,7 +17,6 @@ from unspool.eventstore.idempotency_keys import EndedHolder, IdempotencyKey
 from unspool.eventstore.records import (
     Delivery,
     ExecutionKey,
-    ExecutionRecord,
     Message,
     MessageKind,
     Start,
@@ -127,14 +126,3 @@ async def keeps_its_key(
     """
     key = IdempotencyKey.of(execution.tenant, workflow, str(state.idempotency_key))
     return await store.keep_key(key, execution.id, state.version)
-
-
-async def has_its_key(store: idempotency_keys.IdempotencyKeys, record: ExecutionRecord) -> bool:
-    """Returns whether an execution still has its idempotency key; True if it never had one.
-
-    Without the key it cannot be retried: another execution of the key may be under way.
-    """
-    if record.idempotency_key is None:
-        return True
-    key = IdempotencyKey.of(record.key.tenant, record.workflow, record.idempotency_key)
-    return await store.claim_key(key, record.key.id) == record.key.id

@@ -12,20 +12,16 @@ from typing import Final, Generic, TypeVar
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.fetched import compile_fetched
 from unspool.definitions.plan import Fetched, Plan
-from unspool.definitions.resource import FOR_HANDLERS, kind_of
 from unspool.eventstore.errors import NotFound
-from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind
 from unspool.eventstore.texts import Texts
 from unspool.worker.cache_use import CacheUse
+from unspool.worker.fetched_resources import KeyAndHash, of_decisions
 from unspool.worker.interpreter import State
 
 MOST_TEXTS: Final = 500
 MOST_PLANS: Final = 100
 """Each has its own index of tasks."""
-
-KeyAndHash = tuple[str, str]
-"""The key of a resource, and the hash of its text."""
 
 Value = TypeVar("Value")
 
@@ -104,16 +100,6 @@ class ResourceCache:
         return self._compiled.put((tenant, key, sha256), compiled)
 
 
-def fetched_in(events: Iterable[Event]) -> frozenset[KeyAndHash]:
-    """The resources whose texts a history names and decisions need."""
-    found = frozenset(
-        (event.data["resource"], event.data["sha256"])
-        for event in events
-        if event.type in {"resource.fetched", "resource.faulted"} and "sha256" in event.data
-    )
-    return _of_decisions(found)
-
-
 def plan_for_replay(plan: Plan, named: Iterable[KeyAndHash], texts: Mapping[str, str], jq: JqRunner) -> Plan:
     """The plan with all resources that a history names.
 
@@ -135,12 +121,7 @@ def _needed(plan: Plan, state: State, messages: Iterable[Message]) -> frozenset[
     """The resources that decisions on messages can use."""
     if not (plan.needs_resources and state.resources):
         return frozenset()
-    return _of_decisions((*_known(state), *_arrived(state, messages)))
-
-
-def _of_decisions(found: Iterable[KeyAndHash]) -> frozenset[KeyAndHash]:
-    """Those that decisions read, and not only handlers."""
-    return frozenset(each for each in found if kind_of(each[0]) not in FOR_HANDLERS)
+    return of_decisions((*_known(state), *_arrived(state, messages)))
 
 
 def _known(state: State) -> Iterator[KeyAndHash]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from unspool.cli.deployed import Named, not_deployed
-from unspool.cli.documents import identity
+from unspool.cli.deployment import identity
 from unspool.cli.exits import CommandError, Exit
 from unspool.cli.options import Place, milliseconds
 from unspool.cli.settings import ProgramSettings

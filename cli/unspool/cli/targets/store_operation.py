@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from unspool.api import dead_letter_operations
-from unspool.api.keys import key_json, new_key
+from unspool.api.key_records import key_json, new_key
 from unspool.api.representations import dead_letter_json, schedule_json
-from unspool.api.system import system_json
+from unspool.api.system_status import system_json
 from unspool.api.transports import Transports
 from unspool.cli.targets.missing import malformed_schedule, no_key, no_letter, no_schedule
 from unspool.cli.targets.port import JsonObject, NewKey, Operated

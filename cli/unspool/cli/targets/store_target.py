@@ -2,29 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from unspool.api import waiting
 from unspool.api.masked_store import MaskedStore
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.representations import describe, function_json, listed, start_conflict
 from unspool.cli.deployed import Named, deployed
-from unspool.cli.documents import deploy_document, identity, listening
+from unspool.cli.deployment import deploy_document, identity, listening
 from unspool.cli.exits import CommandError
 from unspool.cli.following import dead_letter_of, record_of
-from unspool.cli.jq import jq_pool
 from unspool.cli.options import Place
-from unspool.cli.starting import with_idempotency_key
 from unspool.cli.stores import each_store, opened, store_url, url_of_execution
 from unspool.cli.targets.port import Deployed, JsonObject, NewExecution, Operated, Started
 from unspool.cli.targets.store_operation import StoreOperation
 from unspool.definitions.document import Document
-from unspool.definitions.expressions import JqPool
-from unspool.definitions.feature_levels import unknown_features
 from unspool.eventstore import execution_search, ids
 from unspool.eventstore.actors import Actor
 from unspool.eventstore.clock import SystemClock, rfc3339
@@ -40,6 +35,8 @@ from unspool.eventstore.waiting import done_before
 
 _PAGE: Final = 200
 
+Explain = Callable[[EventStore, ExecutionKey], Awaitable[JsonObject]]
+
 
 @dataclass(slots=True)
 class _Opened:
@@ -48,8 +45,8 @@ class _Opened:
     stores: dict[str, MaskedStore] = field(default_factory=dict)
     real: dict[str, EventStore] = field(default_factory=dict)
     """The stores with the real values, to compare them."""
-    jq: JqPool | None = None
-    """Opened when it is needed."""
+    explain: Explain | None = None
+    """Says why an execution waits. Made when it is needed, because it evaluates expressions."""
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
@@ -102,6 +99,8 @@ class StoreTarget(StoreOperation):
         """As the port says."""
         store = await self._store()
         stored = await deploy_document(store, self._tenant, document)
+        from unspool.definitions.feature_levels import unknown_features  # noqa: PLC0415 - slow to import
+
         unknown = unknown_features(document, known_level(await store.live_consumers()))
         return Deployed(identity(document), stored is Stored.CREATED, [str(each) for each in unknown])
 
@@ -137,6 +136,8 @@ class StoreTarget(StoreOperation):
 
     async def start(self, new: NewExecution) -> Started:
         """As the port says."""
+        from unspool.cli.starting import with_idempotency_key  # noqa: PLC0415 - slow to import
+
         store, now = await self._store(), SystemClock().now()
         ref = await deployed(store, self._tenant, new.workflow)
         key = ExecutionKey(self._tenant, new.id or ids.new_id(now))
@@ -184,9 +185,11 @@ class StoreTarget(StoreOperation):
     async def why(self, id_: str) -> JsonObject:
         """As the port says."""
         store, record = await self._record(id_)
-        if self._opened.jq is None:
-            self._opened.jq = self._opened.stack.enter_context(jq_pool(os.environ))
-        return await waiting.why(store, self._opened.jq, record.key)
+        if self._opened.explain is None:
+            from unspool.cli.targets.explaining import explaining  # noqa: PLC0415 - slow to import
+
+            self._opened.explain = self._opened.stack.enter_context(explaining(os.environ))
+        return await self._opened.explain(store, record.key)
 
     async def operate(self, kind: MessageKind, id_: str, reason: str | None, wait: float) -> Operated:
         """As the port says."""

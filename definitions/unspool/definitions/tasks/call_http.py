@@ -12,10 +12,11 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.call_arguments import authorization_by
+from unspool.definitions.tasks.queues import HTTP_QUEUE
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.uri_template import Address
 
-KIND: Final = "http"
+KIND: Final = HTTP_QUEUE
 
 
 @dataclass(frozen=True, slots=True)

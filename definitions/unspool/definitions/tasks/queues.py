@@ -2,8 +2,11 @@
 
 from typing import Final
 
-from unspool.definitions import resource
-from unspool.definitions.tasks import call_http, run_shell
-from unspool.definitions.tasks.request import SHARED_QUEUE
+SHARED_QUEUE: Final = "call"
+"""Of several kinds: each queue of an executor makes its reads from the store longer."""
 
-QUEUES: Final = frozenset({SHARED_QUEUE, call_http.KIND, run_shell.KIND, resource.QUEUE})
+HTTP_QUEUE: Final = "http"
+SHELL_QUEUE: Final = "shell"
+RESOURCE_QUEUE: Final = "resource"
+
+QUEUES: Final = frozenset({SHARED_QUEUE, HTTP_QUEUE, SHELL_QUEUE, RESOURCE_QUEUE})

@@ -8,6 +8,7 @@ from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.definitions.resource import ResourceReference
+from unspool.definitions.tasks.queues import SHARED_QUEUE
 
 KIND: Final = "$kind"
 """The member of a request's arguments that has the kind of its handler, if kinds share the queue."""
@@ -16,9 +17,8 @@ DOCUMENTS: Final = "$documents"
 """The member of a request's arguments that has the external resources of the task: by name, the address and
 the hash of the text."""
 
-SHARED_QUEUE: Final = "call"
 _SHARED_KINDS: Final = frozenset({"a2a", "asyncapi", "container", "grpc", "mcp", "openapi", "script"})
-"""Kinds that share a queue: each queue of an executor makes its reads from the store longer."""
+"""Kinds that share a queue."""
 
 
 def queue_of(kind: str) -> str:

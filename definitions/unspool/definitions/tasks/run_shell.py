@@ -3,10 +3,11 @@
 from typing import Any, Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.tasks.queues import SHELL_QUEUE
 from unspool.definitions.tasks.request import Request
 from unspool.definitions.tasks.run_process import compile_process
 
-KIND: Final = "shell"
+KIND: Final = SHELL_QUEUE
 
 
 def compile_shell(task: dict[str, Any], context: CompileContext) -> Request:

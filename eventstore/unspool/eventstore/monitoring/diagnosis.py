@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from unspool.definitions.feature_levels import LEVEL
+from unspool.definitions.release_level import LEVEL
 from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Load
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.monitoring.store_status import StoreStatus

@@ -11,6 +11,7 @@ from unspool.definitions.event_filter import (
     Pattern,
     Predicate,
 )
+from unspool.definitions.json_equality import equal
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable
 from unspool.eventstore.published_events import CloudEvent
@@ -87,11 +88,6 @@ def _correlated(
 def is_wanted(wanted: Json, value: Json) -> bool:
     """Returns whether a value is the wanted one; a boolean says it itself."""
     return wanted if isinstance(wanted, bool) else equal(wanted, value)
-
-
-def equal(left: Json, right: Json) -> bool:
-    """Returns whether two JSON values are equal. A boolean equals no number."""
-    return left == right and isinstance(left, bool) == isinstance(right, bool)
 
 
 def meets(scope: Scope, condition: Condition, value: Json) -> bool:

@@ -11,7 +11,8 @@ from unspool.definitions import errors
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import FetchedFunction, FetchedSchema, Task, Unusable
-from unspool.definitions.resource import FOR_HANDLERS, KIND, QUEUE, ResourceReference, kind_of
+from unspool.definitions.resource import KIND, QUEUE, ResourceReference
+from unspool.definitions.resource_kind import FOR_HANDLERS, kind_of
 from unspool.eventstore.records import TaskRequest
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.scope import Scope

@@ -22,10 +22,8 @@ from unspool.eventstore.records import (
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE, SAME_TENANT
 from unspool.worker.schedule.event_matcher import EventMatcher
 from unspool.worker.schedule.evolve import COMPACTED, evolve, pointer_of
+from unspool.worker.schedule.limits import COMPACT_AFTER
 from unspool.worker.schedule.state import AFTER, ON, ScheduleState, state_to_json
-
-COMPACT_AFTER: Final = 200
-"""Events after which a decision begins with one that holds the whole state; more if it holds more events."""
 
 _COMPACT_SIZE: Final = 1024 * 1024
 """Characters of received events after which it does, too; more if the state is larger."""

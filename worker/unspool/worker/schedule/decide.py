@@ -16,14 +16,12 @@ from unspool.eventstore.semver import order
 from unspool.worker.interpreter import MAX_EVENTS
 from unspool.worker.schedule.builder import EventTriggers, ScheduleBuilder
 from unspool.worker.schedule.event_starts import offer
+from unspool.worker.schedule.limits import MAX_STARTS
 from unspool.worker.schedule.rules import Missed, Rules
 from unspool.worker.schedule.state import AFTER, ON, ScheduleState
 
 MAX_MISSED: Final = 1000
 """Missed occurrences that are started with `Missed.ALL`: the newest."""
-
-MAX_STARTS: Final = 100
-"""Executions that one commit starts. The next ones follow at once, in another commit."""
 
 LATE: Final = 60_000
 """Milliseconds after which the newest occurrence counts as missed, too."""

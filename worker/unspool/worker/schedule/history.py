@@ -17,9 +17,8 @@ from unspool.eventstore.records import (
     WorkflowRef,
     start_message,
 )
-from unspool.worker.schedule.builder import COMPACT_AFTER
-from unspool.worker.schedule.decide import MAX_STARTS
 from unspool.worker.schedule.evolve import evolve, fold
+from unspool.worker.schedule.limits import COMPACT_AFTER, MAX_STARTS
 from unspool.worker.schedule.state import ScheduleState
 
 _ENTRIES: Final = 3 * (COMPACT_AFTER + MAX_STARTS)

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from rpds import HashTrieMap
 
+from unspool.definitions.json_equality import equal
 from unspool.definitions.json_value import Json
 from unspool.eventstore.published_events import CloudEvent
-from unspool.worker.interpreter.event_matching import equal
 
 
 class PendingSet(NamedTuple):

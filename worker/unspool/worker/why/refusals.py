@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from unspool.definitions.event_filter import Condition, EventFilter, Literal, Pattern
+from unspool.definitions.json_equality import equal
 from unspool.definitions.json_value import Json
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import Fault
-from unspool.worker.interpreter.event_matching import Scope, equal, is_wanted, meets
+from unspool.worker.interpreter.event_matching import Scope, is_wanted, meets
 from unspool.worker.why.facts import short, shown
 
 
