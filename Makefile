@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests and demos start many processes, which would each compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # Two processes a core (tests/conftest.py). Each runs neighbouring tests, which share servers and browsers.
 PARALLEL := -n auto --dist worksteal
 NEWEST_TESTS := tests/definitions tests/eventstore tests/executor tests/functions tests/api tests/cli

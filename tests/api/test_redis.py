@@ -6,7 +6,8 @@ import pytest
 
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.records import MessageKind, Status
-from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
 
 
 @pytest.fixture

@@ -31,8 +31,10 @@ from unspool.eventstore.records import (
     Timer,
     WorkflowRef,
 )
-from unspool.eventstore.redis import RedisSettings, RedisStore
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 DEADLINE_SECONDS = 60.0
 

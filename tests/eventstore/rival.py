@@ -27,7 +27,8 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.results import Outcome
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 
 def say(*words: object) -> None:

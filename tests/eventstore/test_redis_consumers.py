@@ -10,7 +10,8 @@ import pytest
 from unspool.eventstore.consumers import Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
 from unspool.eventstore.records import ExecutionKey, TaskRequest, Timer
-from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
 from unspool.eventstore.results import Outcome, Renewal
 
 

@@ -10,7 +10,9 @@ from tests.eventstore.test_redis_faults import direct, persist, proxied, proxy
 
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.records import MessageKind, PublishEvent
-from unspool.eventstore.redis import RedisSettings, RedisStore, scripts
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
 from unspool.eventstore.results import Outcome
 
 __all__ = ["direct", "proxied", "proxy"]  # fixtures

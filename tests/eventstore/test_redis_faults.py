@@ -12,7 +12,9 @@ from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.errors import NotFound, StoreMismatch, StoreUnavailable
 from unspool.eventstore.records import ExecutionKey, SendMessage, StartExecution, TaskRequest
-from unspool.eventstore.redis import RedisSettings, RedisStore, scripts
+from unspool.eventstore.redis import scripts
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
 from unspool.eventstore.results import Outcome
 from unspool.executor.outcome import Completed
 from unspool.executor.service import ExecutorService

@@ -9,7 +9,8 @@ import pytest
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import ExecutionKey, IndexUpdate, Parent, Status, Timer
-from unspool.eventstore.redis import RedisSettings, RedisStore
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
 
 SLEEPERS = 2_000
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from unspool.eventstore.records import ExecutionKey, Timer
-from unspool.eventstore.redis import RedisSettings, RedisStore
 from unspool.eventstore.redis.codec import encode_timer
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
 
 TENANTS = [f"tenant-{number}" for number in range(500)]
 HOUR = 3_600_000

@@ -17,7 +17,8 @@ from unspool.eventstore.idempotency_keys import IdempotencyKey
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import IndexUpdate, Parent, Snapshot, Status
 from unspool.eventstore.results import Outcome
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 
 @pytest.fixture

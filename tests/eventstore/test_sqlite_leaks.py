@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from unspool.eventstore.errors import StoreError, StoreMismatch
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="lists open files in /proc")
 

@@ -10,7 +10,8 @@ import pytest
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.results import Renewal
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 LOCKED_SECONDS = CONSUMER_TIMEOUT_SECONDS + 0.5
 

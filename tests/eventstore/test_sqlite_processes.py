@@ -11,7 +11,8 @@ import pytest
 
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS
 from unspool.eventstore.records import ExecutionKey, MessageKind
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 RIVAL = Path(__file__).with_name("rival.py")
 

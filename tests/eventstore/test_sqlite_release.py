@@ -11,7 +11,8 @@ from tests.background import served
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.records import Definition, ExecutionKey, PublishEvent, Start, Status, WorkflowRef
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 from unspool.timer_service.service import TimerService, TimerSettings
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings

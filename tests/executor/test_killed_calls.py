@@ -16,7 +16,8 @@ from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.records import Commit, ExecutionKey, MessageKind, Start, TaskRequest, WorkflowRef
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 
 
 def executor(store: Path) -> subprocess.Popen[bytes]:

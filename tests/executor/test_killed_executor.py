@@ -15,7 +15,8 @@ from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.events import Event
 from unspool.eventstore.ids import new_id
 from unspool.eventstore.records import Commit, ExecutionKey, Start, TaskRequest, WorkflowRef
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 from unspool.executor import group_killer
 from unspool.executor.process_groups import ProcessGroups
 

@@ -24,8 +24,10 @@ from unspool.eventstore.records import (
     TaskRequest,
     WorkflowRef,
 )
-from unspool.eventstore.redis import RedisSettings, RedisStore
-from unspool.eventstore.sqlite import SqliteSettings, SqliteStore
+from unspool.eventstore.redis.settings import RedisSettings
+from unspool.eventstore.redis.store import RedisStore
+from unspool.eventstore.sqlite.settings import SqliteSettings
+from unspool.eventstore.sqlite.store import SqliteStore
 from unspool.executor.limits.limits import Limits
 from unspool.executor.outcome import Completed, Faulted, Handler, Outcome
 from unspool.executor.service import ExecutorService

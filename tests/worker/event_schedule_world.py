@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from unspool.definitions.event_consumption import Read
+from unspool.definitions.event_reading import Read
 from unspool.definitions.expressions import JqRunner
 from unspool.definitions.schedules.event_trigger import EventTrigger, event_trigger_of
 from unspool.eventstore.events import Event, decode_entry, encode_entry

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.worker.event_schedule_world import ID, World, event
 
-from unspool.definitions.event_consumption import Read
+from unspool.definitions.event_reading import Read
 from unspool.eventstore.records import Message, MessageKind
 from unspool.worker.schedule import event_starts
 from unspool.worker.schedule.event_starts import MAX_HELD

@@ -2,20 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.event_filter import ANY_EVENT, EventFilter, compile_filter
 from unspool.definitions.plan import Evaluable
-
-
-class Read(StrEnum):
-    """How an event is read."""
-
-    DATA = "data"
-    ENVELOPE = "envelope"
-    RAW = "raw"
 
 
 @dataclass(frozen=True, slots=True)

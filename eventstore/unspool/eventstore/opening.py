@@ -59,14 +59,16 @@ async def open_store(
 
 
 def _sqlite(url: str, environment: Mapping[str, str]) -> EventStore:
-    from unspool.eventstore.sqlite import SqliteSettings, SqliteStore  # noqa: PLC0415 - see above
+    from unspool.eventstore.sqlite.settings import SqliteSettings  # noqa: PLC0415 - see above
+    from unspool.eventstore.sqlite.store import SqliteStore  # noqa: PLC0415 - see above
 
     settings = from_environment(SqliteSettings, environment)
     return SqliteStore(_sqlite_path(url), settings, events=from_environment(EventSettings, environment))
 
 
 def _redis(url: str, environment: Mapping[str, str]) -> EventStore:
-    from unspool.eventstore.redis import RedisSettings, RedisStore  # noqa: PLC0415 - see above
+    from unspool.eventstore.redis.settings import RedisSettings  # noqa: PLC0415 - see above
+    from unspool.eventstore.redis.store import RedisStore  # noqa: PLC0415 - see above
 
     settings = from_environment(RedisSettings, environment)
     return RedisStore(url, settings, events=from_environment(EventSettings, environment))

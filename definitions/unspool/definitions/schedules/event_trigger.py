@@ -5,7 +5,8 @@ from typing import Any
 
 from unspool.definitions.compile_context import CompileContext, PlanBuilder
 from unspool.definitions.document import load
-from unspool.definitions.event_consumption import Consumption, Read, compile_consumption
+from unspool.definitions.event_consumption import Consumption, compile_consumption
+from unspool.definitions.event_reading import Read
 from unspool.definitions.expressions import ExpressionCompiler, JqRunner
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from unspool.definitions.compile_context import CompileContext
-from unspool.definitions.event_consumption import Consumption, Read, compile_consumption
+from unspool.definitions.event_consumption import Consumption, compile_consumption
+from unspool.definitions.event_reading import Read
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource import ResourceReference
 from unspool.definitions.tasks.iterator import Iterator, compile_iterator

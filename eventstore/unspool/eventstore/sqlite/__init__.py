@@ -7,8 +7,3 @@ writer_thread.py      detects the commits of other processes
 leases.py             leased deliveries, the same for messages and tasks
 schema.sql            the tables
 """
-
-from unspool.eventstore.sqlite.settings import SqliteSettings
-from unspool.eventstore.sqlite.store import SqliteStore
-
-__all__ = ["SqliteSettings", "SqliteStore"]

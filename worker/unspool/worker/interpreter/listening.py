@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 from rpds import HashTrieMap
 
-from unspool.definitions.event_consumption import Read
+from unspool.definitions.event_reading import Read
 from unspool.definitions.json_value import Json
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from unspool.definitions.event_consumption import Read
+from unspool.definitions.event_reading import Read
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Evaluable

@@ -4,7 +4,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
-from unspool.definitions.event_consumption import Read
+from unspool.definitions.event_reading import Read
 
 
 class Missed(StrEnum):

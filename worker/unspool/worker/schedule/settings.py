@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from unspool.definitions.event_consumption import Read
+from unspool.definitions.event_reading import Read
 from unspool.eventstore.settings import BadSetting, setting
 from unspool.worker.schedule.rules import Missed, Rules
 
