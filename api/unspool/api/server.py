@@ -2,27 +2,67 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
 
-from unspool.api.calls import Services
 from unspool.api.http_protocol import protocol
 from unspool.api.settings import ApiSettings
+
+if TYPE_CHECKING:  # the port for monitoring needs no services of the API
+    from unspool.api.calls import Services
 
 BACKLOG: Final = 1024
 """Connections that can wait to be accepted."""
 
+_TICK_SECONDS: Final = 1.0
+_CLOSED_SECONDS: Final = 0.005
+"""Between two looks whether all connections have been closed."""
+
+log = logging.getLogger(__name__)
+
 
 class _Server(uvicorn.Server):
-    """A server that does not install signal handlers; the program has its own."""
+    """A server that does not install signal handlers; the program has its own. It stops without pauses."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Lets `serve` end."""
+        self.should_exit = True
+        self._stopping.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Renews the header `Date` each second until the server is stopped."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends idle connections at once, and the others when their response has ended or time is up."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(_CLOSED_SECONDS)
+        except TimeoutError:
+            log.warning("%d requests have not ended in time", len(self.server_state.tasks))
+            for task in self.server_state.tasks:
+                task.cancel()
 
 
 class Address(Protocol):
@@ -75,7 +115,7 @@ async def serve(app: Starlette, settings: ApiSettings, stop: asyncio.Event, on: 
     finally:
         stopping.cancel()
         services.closing.set()
-        server.should_exit = True
+        server.stop()
         await serving
 
 
@@ -87,7 +127,7 @@ async def running(app: Starlette, on: socket.socket) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         await serving
 
 
