@@ -51,10 +51,11 @@ def test_commands_on_an_api_load_no_store_no_interpreter_and_no_server(tmp_path,
     assert "unspool.client" in modules
 
 
-def test_the_help_loads_no_event_loop(tmp_path):
-    codes, modules = loaded((("--help",),), tmp_path)
+def test_a_run_that_calls_nothing_loads_no_client(tmp_path):
+    hello = Path(__file__).parents[2] / "examples/hello.yaml"
+    codes, modules = loaded((("run", str(hello)),), tmp_path)
     assert codes == [0]
-    assert not modules & {"asyncio", "unspool.eventstore.port"}
+    assert not modules & (SERVERS | REDIS | CLIENT) - {"unspool.executor.handlers"}
 
 
 def loaded(

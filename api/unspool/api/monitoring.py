@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from unspool.api.calls import json_response
 from unspool.eventstore.monitoring.metric_set import MEDIA_TYPE
 from unspool.eventstore.monitoring.monitor import Monitor
 
@@ -25,7 +24,7 @@ def monitoring_app(monitor: Monitor) -> Starlette:
         return _answer("ready", await monitor.not_ready())
 
     async def configuration(_request: Request) -> Response:
-        return json_response(dict(monitor.configuration))
+        return JSONResponse(dict(monitor.configuration))
 
     return Starlette(
         routes=[
@@ -39,5 +38,5 @@ def monitoring_app(monitor: Monitor) -> Starlette:
 
 def _answer(status: str, problems: Sequence[str]) -> Response:
     if not problems:
-        return json_response({"status": status})
-    return json_response({"status": f"not {status}", "problems": list(problems)}, 503)
+        return JSONResponse({"status": status})
+    return JSONResponse({"status": f"not {status}", "problems": list(problems)}, 503)

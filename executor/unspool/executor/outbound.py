@@ -4,30 +4,43 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Final
-
-import aiohttp
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from unspool.executor.egress import AddressRefused, EgressPolicy
 from unspool.executor.limits.limits import Limits
+
+if TYPE_CHECKING:
+    import aiohttp
 
 CONNECT_SECONDS: Final = 10.0
 
 _WEB_PORTS: Final = frozenset({80, 443})
 
-_KEEP_ALIVE_SECONDS: Final = 4.0
-"""Shorter than the 5 seconds of common servers, so that the server rarely closes a reused connection."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outbound:
     """Makes connections to the addresses that the egress policy allows."""
 
     policy: EgressPolicy
-    session: aiohttp.ClientSession
-    """Its requests share pooled connections and nothing else."""
     limits: Limits
+    connections: int
+    """Of the HTTP session, at most."""
+    _session: "aiohttp.ClientSession | None" = field(default=None, init=False)
+
+    @property
+    def session(self) -> "aiohttp.ClientSession":
+        """The HTTP session, opened with its first use. Requests share pooled connections and nothing else."""
+        if self._session is None:
+            from unspool.executor.outbound_session import opened_session  # noqa: PLC0415 - slow to import
+
+            self._session = opened_session(self.policy, self.connections, CONNECT_SECONDS)
+        return self._session
+
+    async def close(self) -> None:
+        """Closes the HTTP session."""
+        if self._session is not None:
+            await self._session.close()
 
     def call(self, host: str, port: int) -> AbstractAsyncContextManager[Callable[[], None]]:
         """Waits until the limits of a host let a call begin; see `Limits.call`.
@@ -96,31 +109,9 @@ async def _connected(address: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def opened_outbound(policy: EgressPolicy, limits: Limits, connections: int) -> AsyncIterator[Outbound]:
-    """The connections of an executor. Those of its HTTP session close with the context.
-
-    Cookies are not kept, and proxies and `.netrc` of the environment are not used.
-    """
-    connector = aiohttp.TCPConnector(
-        limit=connections,
-        keepalive_timeout=_KEEP_ALIVE_SECONDS,
-        socket_factory=_checked_socket_factory(policy),
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-        headers={"User-Agent": "unspool"},
-        trust_env=False,
-    )
-    async with session:
-        yield Outbound(policy, session, limits)
-
-
-def _checked_socket_factory(policy: EgressPolicy) -> aiohttp.SocketFactoryType:
-    def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not policy.allows(str(address[0]), int(address[1])):
-            raise AddressRefused
-        return socket.socket(family, kind, protocol)
-
-    return checked_socket
+    """The connections of an executor. Those of its HTTP session close with the context."""
+    outbound = Outbound(policy, limits, connections)
+    try:
+        yield outbound
+    finally:
+        await outbound.close()

@@ -1,37 +1,14 @@
-"""Opens the transports that the settings name."""
+"""Opens the transports that the settings name. Only these load their libraries."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import aiohttp
-import redis.asyncio
-
-from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.settings import BadSetting, from_environment
-from unspool.executor.brokers.protocols import PROTOCOLS, Connect, connector
-from unspool.executor.egress import AddressScope, EgressPolicy
-from unspool.executor.limits.limits import Limits
-from unspool.executor.outbound import Outbound, opened_outbound
-from unspool.executor.secrets import LocalSecrets
+from unspool.eventstore.settings import from_environment
 from unspool.executor.settings import ExecutorSettings
-from unspool.executor.transports.broker_address import BrokerAddress, broker_address
-from unspool.executor.transports.broker_sink import BrokerSink
-from unspool.executor.transports.broker_source import BrokerSource
-from unspool.executor.transports.http_sink import HttpSink
-from unspool.executor.transports.redis_streams import StreamAddress, connected_to, stream_address
 from unspool.executor.transports.service import TransportService
 from unspool.executor.transports.settings import TransportSettings
 from unspool.executor.transports.sink import Sink, Source
-from unspool.executor.transports.stream_sink import StreamSink
-from unspool.executor.transports.stream_source import StreamSource
-
-_SINK: Final = "UNSPOOL_EVENT_SINK_STREAM"
-_SOURCES: Final = "UNSPOOL_EVENTS_STREAM"
-_SINK_BROKER: Final = "UNSPOOL_EVENT_SINK_BROKER"
-_SOURCE_BROKERS: Final = "UNSPOOL_EVENTS_BROKERS"
 
 
 @asynccontextmanager
@@ -50,56 +27,26 @@ async def opened_transports(
         BadSetting: a setting is not valid.
     """
     settings = from_environment(TransportSettings, environment)
-    lease = from_environment(ExecutorSettings, environment).lease_seconds
+    executor = from_environment(ExecutorSettings, environment)
+    sinks: list[Sink] = []
+    sources: list[Source] = []
     async with AsyncExitStack() as stack:
-        sinks: list[Sink] = []
         if settings.sink_url:
-            secrets_dir = from_environment(ExecutorSettings, environment).secrets_dir
-            secrets = LocalSecrets(environment, secrets_dir)
-            session = await stack.enter_async_context(_session())
-            sinks.append(HttpSink(session, settings, secrets, SystemClock()))
-        sources = [stream_address(_SOURCES, text, url) for text in settings.source_streams.split()]
-        if settings.sink_stream:
-            address = stream_address(_SINK, settings.sink_stream, url)
-            if address.place in {source.place for source in sources}:
-                raise BadSetting(f"{_SINK} and {_SOURCES} name the same stream: its events would go round")
-            client = await _client(stack, _SINK, address)
-            sinks.append(StreamSink(client, address.key, settings.sink_stream_length))
-        readers: list[Source] = [
-            StreamSource(store, await _client(stack, _SOURCES, address), address, name, lease)
-            for address in sources
-        ]
+            from unspool.executor.transports.http_opening import opened_http_sink  # noqa: PLC0415 - see above
+
+            http_sink = opened_http_sink(settings, environment, executor.secrets_dir)
+            sinks.append(await stack.enter_async_context(http_sink))
+        if settings.sink_stream or settings.source_streams:
+            from unspool.executor.transports.stream_opening import opened_streams  # noqa: PLC0415 - see above
+
+            streams = opened_streams(store, url, settings, name, executor.lease_seconds)
+            to, read = await stack.enter_async_context(streams)
+            sinks += to
+            sources += read
         if settings.sink_broker or settings.source_brokers:
-            outbound = await stack.enter_async_context(_outbound())
-            read = [broker_address(_SOURCE_BROKERS, text) for text in settings.source_brokers.split()]
-            readers += [BrokerSource(store, each, outbound, _adapter(each)) for each in read]
-            if settings.sink_broker:
-                to = broker_address(_SINK_BROKER, settings.sink_broker)
-                if to.place in {each.place for each in read}:
-                    raise BadSetting(f"{_SINK_BROKER} and {_SOURCE_BROKERS} name the same channel")
-                sink = BrokerSink(to, outbound, _adapter(to))
-                stack.push_async_callback(sink.close)
-                sinks.append(sink)
-        yield TransportService(store, sinks, settings, name, readers)
+            from unspool.executor.transports.broker_opening import opened_brokers  # noqa: PLC0415 - see above
 
-
-def _adapter(address: BrokerAddress) -> Callable[[], Connect]:
-    return partial(connector, PROTOCOLS[address.server.protocol])
-
-
-def _outbound() -> AbstractAsyncContextManager[Outbound]:
-    """Connections to the brokers of the operator, which may be anywhere in private networks."""
-    return opened_outbound(EgressPolicy(AddressScope.PRIVATE), Limits(ExecutorSettings(), None), 10)
-
-
-async def _client(stack: AsyncExitStack, variable: str, address: StreamAddress) -> "redis.asyncio.Redis":
-    client = connected_to(variable, address)
-    stack.push_async_callback(client.aclose)
-    return client
-
-
-def _session() -> aiohttp.ClientSession:
-    """A session that keeps no cookies and uses no proxy or `.netrc` of the environment."""
-    return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "unspool"}, trust_env=False
-    )
+            to, read = await stack.enter_async_context(opened_brokers(store, settings))
+            sinks += to
+            sources += read
+        yield TransportService(store, sinks, settings, name, sources)
