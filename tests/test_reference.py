@@ -16,7 +16,7 @@ from unspool.definitions.error_causes import CAUSES
 from unspool.definitions.errors import STANDARD
 from unspool.eventstore.events import decode_entry
 from unspool.testing import Workflow, error, event
-from unspool.worker import lifecycle
+from unspool.worker import lifecycle_types
 from unspool.worker.event_types import OF_EXECUTIONS, OF_SCHEDULES, EventType
 from unspool.worker.interpreter.decide import _ORIGIN
 from unspool.worker.interpreter.evolve import _APPLY as OF_INTERPRETER
@@ -52,7 +52,7 @@ def test_what_a_start_can_bring_is_described() -> None:
 
 
 def test_details_of_lifecycle_events_are_those_of_their_types() -> None:
-    assert set(lifecycle.DETAILS) <= set(lifecycle.TIMES)
+    assert set(lifecycle_types.DETAILS) <= set(lifecycle_types.TIMES)
 
 
 # -- the members of events

@@ -79,7 +79,7 @@ def test_run_runs_a_scheduled_workflow_once(shared, unspool):
 
 def test_dev_runs_schedules(home, shared, start_program, unspool):
     with start_program("dev", "report.yaml", "--port", "0") as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (found := unspool("schedules", "list", "--json").lines) or not found[0]["lastExecution"]:
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGTERM)
