@@ -461,6 +461,16 @@ async def test_the_public_address_is_where_the_issuer_sends_browsers(store, runn
         assert reason(await come_back(running, plain, {"state": flow.asked["state"]}))[0] == "expired"
 
 
+async def test_another_process_finishes_a_login(store, running_api, issuer, clock):
+    settings = replace(ON, public_url="http://localhost:8080")
+    one, two = (login_at(issuer, clock) | {"authentication": settings} for _ in range(2))
+    async with running_api(store, **one) as first, running_api(store, **two) as second:
+        flow = await begin(first)
+        assert flow.asked["redirect_uri"] == f"http://localhost:8080{CALLBACK}"
+        session = session_of(await come_back(second, flow, await agree(first, flow)))
+        assert (await first.get("/session", headers=session))["name"] == "jwt:ada"
+
+
 async def test_other_host_names_are_refused(locked):
     await locked.get("/session/login", 421, headers={"Host": "evil.example"})
 

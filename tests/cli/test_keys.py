@@ -95,6 +95,25 @@ def test_an_unknown_mode_is_refused(program, place):
     assert (result.code, "UNSPOOL_AUTH must be on or off, not 'maybe'" in result.stderr) == (2, True)
 
 
+ISSUER = {"UNSPOOL_JWT_ISSUER": "https://login.example.com", "UNSPOOL_JWT_AUDIENCE": "unspool"}
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "message"),
+    [
+        ("127.0.0.1", {**ISSUER, "UNSPOOL_AUTH": ""}, "UNSPOOL_AUTH is not on"),
+        ("127.0.0.1", {}, "UNSPOOL_OIDC_CLIENT_ID is set, but UNSPOOL_JWT_ISSUER is not"),
+        ("127.0.0.1", {**ISSUER, "UNSPOOL_OIDC_SCOPES": "email"}, "must have openid"),
+        ("0.0.0.0", ISSUER, "UNSPOOL_OIDC_CLIENT_ID needs UNSPOOL_API_PUBLIC_URL"),
+        ("0.0.0.0", {**ISSUER, "UNSPOOL_API_PUBLIC_URL": "https://a.example/x"}, "an origin"),
+    ],
+)
+def test_logins_at_an_issuer_need_settings_that_fit(program, host, settings, message):
+    environment = {"UNSPOOL_AUTH": "on", "UNSPOOL_OIDC_CLIENT_ID": "dashboard", **settings}
+    result = program("api", "--port", "0", "--host", host, **environment)
+    assert (result.code, message in result.stderr) == (2, True), result.stderr
+
+
 def test_origins_are_checked(program, place):
     for origins in ("*", "app.example.com", "https://a.example/path"):
         result = program("api", "--port", "0", UNSPOOL_CORS_ORIGINS=origins)

@@ -128,7 +128,8 @@ async def test_a_picture_of_dead_letters(browser: Browser, tmp_path: Path) -> No
 
 async def test_a_picture_of_the_login(browser: Browser, shown: Server) -> None:
     async with visitor(browser, Watched(shown.url, allowed=("401",))) as page:
-        problem = {"status": 401, "detail": "there is no credential"}
+        issuer = {"path": "/api/v1/session/login", "name": "login.example.com"}
+        problem = {"status": 401, "detail": "there is no credential", "login": issuer}
         await page.route("**/api/v1/**", lambda route: route.fulfill(status=401, json=problem))
         await page.goto("/")
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible()

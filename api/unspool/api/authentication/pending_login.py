@@ -8,7 +8,7 @@ browser began the login, at that time and for that page.
 import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
@@ -37,7 +37,7 @@ _COOKIE: Final = re.compile(r"([A-Za-z0-9_-]{43})\.([0-9]{1,15})\.([A-Za-z0-9_-]
 class PendingLogin:
     """A login that a browser has begun."""
 
-    secret: str
+    secret: str = field(repr=False)
     started_at: int
     """Milliseconds since 1970."""
     page: str
