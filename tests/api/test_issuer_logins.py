@@ -13,7 +13,13 @@ from aiohttp import web
 from tests.api.issuer import AUDIENCE, CLIENT, rsa_key, run_issuer
 from tests.api.keys import ON, bearer
 
-from unspool.api.authentication import issuer_documents, issuer_endpoints, issuer_keys, issuer_login
+from unspool.api.authentication import (
+    failure_limit,
+    issuer_documents,
+    issuer_endpoints,
+    issuer_keys,
+    issuer_login,
+)
 from unspool.api.authentication.issuer_login import IssuerLogin
 from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.oidc_settings import OidcSettings
@@ -187,7 +193,7 @@ async def test_only_the_browser_that_began_a_login_finishes_it(locked, issuer):
         (flow, answer | {"state": "é"}),
         (flow, {"code": answer["code"]}),
         (flow, {"error": "access_denied", "state": "x"}),
-        (flow, [*answer.items(), ("state", answer["state"])]),
+        (flow, [*answer.items(), ("state", "other")]),
     ):
         response = await come_back(locked, changed, values)
         assert reason(response) == ("expired", "/")
@@ -255,6 +261,15 @@ REFUSED_ANSWERS = [
 async def test_answers_that_are_refused(locked):
     for changes, expected in REFUSED_ANSWERS:
         assert await refused(locked, **changes) == expected, changes
+
+
+async def test_no_parameter_is_there_twice(locked, issuer):
+    for name, value in (("code", "other"), ("iss", issuer.url), ("state", None), ("x", "1")):
+        flow = await begin(locked)
+        answer = await agree(locked, flow) | {"iss": issuer.url, "x": "1"}
+        twice = [(name, value or answer["state"]), *answer.items()]
+        assert reason(await come_back(locked, flow, twice))[0] == "invalid", name
+    assert issuer.exchanges == 0
 
 
 async def test_an_issuer_that_names_itself_in_answers(locked, issuer):
@@ -371,12 +386,12 @@ async def test_few_codes_are_exchanged_at_once(locked, issuer, monkeypatch):
     assert reason(await waiting)[0] == "refused"
 
 
-async def test_failures_are_limited_like_wrong_credentials(locked, issuer):
-    issuer.token_answer = _always(lambda: web.json_response({"error": "invalid_grant"}, status=400))
-    reasons = {await refused(locked) for _ in range(25)}
-    assert reasons == {"refused", "too-many"}
-    before = issuer.exchanges
-    assert before < 25
+async def test_failures_are_limited_like_wrong_credentials(locked, issuer, monkeypatch):
+    monkeypatch.setattr(failure_limit, "SECONDS", 3600.0)
+    reasons = [await refused(locked, code="unknown") for _ in range(failure_limit.BURST + 2)]
+    assert reasons == ["refused"] * failure_limit.BURST + ["too-many"] * 2
+    assert issuer.exchanges == failure_limit.BURST
+    await locked.post("/session", 429, json={"token": "usk_x"})
 
 
 WRONG_DISCOVERIES = [

@@ -43,10 +43,10 @@ async def begin(call: Call) -> Response:
 
 
 async def finish(call: Call) -> Response:
-    """Starts a session for who has logged in at the issuer, and shows the page that was asked for."""
+    """Starts a session for the person who has logged in, and shows the page that was asked for."""
     issuer, login = _issuer(call), pending_login.kept(call.request, https=_is_https(call))
-    if login is None or not login.is_answered_by(_parameter(call, "state") or ""):
-        # The cookie stays: the answer may be that of a page that disturbs a login of its visitor.
+    if login is None or not login.is_answered_by(call.request.query_params.get("state", "")):
+        # The cookie stays: a page of another site can send its visitors here, too.
         return _refused(LoginRefused(Refusal.EXPIRED, "this browser has begun no such login"), "/")
     try:
         caller = await _caller(call, issuer, login)
@@ -64,18 +64,21 @@ async def _caller(call: Call, issuer: IssuerLogin, login: PendingLogin) -> Calle
     """Returns who has logged in.
 
     Raises:
-        LoginRefused: the login fails.
+        LoginRefused: the login fails. No parameter may be there twice (RFC 6749, section 3.1).
     """
     if login.has_ended(call.services.clock.now()):
         raise LoginRefused(Refusal.EXPIRED, "it took too long")
     if call.services.authenticator.seconds_to_wait(call.request):
         raise LoginRefused(Refusal.TOO_MANY, "there were too many failures")
-    error, code = _parameter(call, "error"), _parameter(call, "code")
+    sent = call.request.query_params
+    if len(sent.multi_items()) > len(sent):
+        raise LoginRefused(Refusal.INVALID, "the answer has a parameter twice")
+    error, code = sent.get("error"), sent.get("code")
     if error is not None:
         raise refusal_of(error)
-    if code is None:
+    if not code:
         raise LoginRefused(Refusal.INVALID, "the answer has no code")
-    return await issuer.caller(login, _redirect_uri(call), code, _parameter(call, "iss"))
+    return await issuer.caller(login, _redirect_uri(call), code, sent.get("iss"))
 
 
 def _issuer(call: Call) -> IssuerLogin:
@@ -88,12 +91,6 @@ def _issuer(call: Call) -> IssuerLogin:
     if login is None:
         raise HttpProblem(404, "this API has no login at an issuer: UNSPOOL_OIDC_CLIENT_ID is not set")
     return login
-
-
-def _parameter(call: Call, name: str) -> str | None:
-    """Returns a parameter of the answer; None if it is absent, or there twice (RFC 6749, section 3.1)."""
-    values = call.request.query_params.getlist(name)
-    return values[0] if len(values) == 1 and values[0] else None
 
 
 def _redirect_uri(call: Call) -> str:
