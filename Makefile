@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Tests and demos start many processes, which would each compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-# Two processes a core (tests/conftest.py). Each runs neighbouring tests, which share servers and browsers.
+# Three processes a core (tests/conftest.py). Each runs neighbouring tests, which share servers and browsers.
 PARALLEL := -n auto --dist worksteal
 NEWEST_TESTS := tests/definitions tests/eventstore tests/executor tests/functions tests/api tests/cli
 

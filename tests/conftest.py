@@ -63,8 +63,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, without which tests run, too
 def pytest_xdist_auto_num_workers() -> int:
-    """The processes of `-n auto`: two for each core, because tests often wait for other processes."""
-    return 2 * (os.cpu_count() or 1)
+    """The processes of `-n auto`: three for each core, because tests often wait for other processes."""
+    return 3 * (os.cpu_count() or 1)
 
 
 class RedisServer:
