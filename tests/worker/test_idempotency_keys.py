@@ -1,6 +1,7 @@
 """Idempotency keys: each has one execution, from any start, and all that wait for it get its result."""
 
 import asyncio
+import random
 import time
 from typing import Any
 
@@ -389,6 +390,24 @@ async def test_a_circle_through_a_parent_is_broken_at_a_join(store, jq):
     )
     expected = Status.COMPLETED if newest == second else Status.FAULTED
     assert statuses == [expected, Status.COMPLETED]
+
+
+@pytest.mark.parametrize("circles", [False, True])
+async def test_executions_that_join_each_other_at_random_end(store, jq, circles):
+    """Each waits for up to two others. Those that cannot form a circle complete."""
+    chance, keys, found = random.Random(7), IdempotencyKeys(store, jq), []
+    for graph in range(5):
+        refs = [CHILD._replace(name=f"g{graph}n{n}") for n in range(6)]
+        for n, ref in enumerate(refs):
+            others = refs if circles else refs[n + 1 :]
+            joined = chance.sample(others, min(len(others), chance.randrange(3)))
+            branches = [f"{{b{m}: {{{RUN.replace('child', other.name)}}}}}" for m, other in enumerate(joined)]
+            fork = f"{{f: {{fork: {{branches: [{', '.join(branches)}]}}}}}}"
+            await deploy_keyed(store, f"do: [{fork}, {{e: {{set: {{k: 1}}}}}}]", ref, key="${ 1 }")
+        found += [await start_keyed(store, keys, {"k": 1}, ref) for ref in refs]
+    async with working(store, jq, "w1"), working(store, jq, "w2"):
+        statuses = {(await ended(store, key_of(id_))).status for id_, _ in found}
+    assert statuses == ({Status.COMPLETED, Status.FAULTED} if circles else {Status.COMPLETED})
 
 
 async def test_a_wait_that_was_given_up_closes_no_circle(store, jq):
