@@ -202,6 +202,18 @@ async def test_settings_name_the_claims(store, running_api, issuer, settings_of_
     assert issuer.fetches == 0
 
 
+async def test_a_setting_names_the_claim_with_the_name(store, running_api, issuer, settings_of_issuer):
+    changed = replace(settings_of_issuer, name_claim="profile.email")
+    async with running_api(store, authentication=ON, tokens=Tokens(changed, SystemClock())) as running:
+        for profile, name in (
+            ({"email": "ada@shop.example"}, "ada@shop.example"),
+            ({"email": 7}, "ada"),
+            (7, "ada"),
+        ):
+            who = await running.get("/session", headers=bearer(issuer.token(profile=profile)))
+            assert who["name"] == f"jwt:{name}"
+
+
 async def test_a_browser_logs_in_with_a_token(locked, issuer):
     response, body = await locked.call("POST", "/session", 201, json={"token": issuer.token()})
     assert body["name"] == "jwt:ada"

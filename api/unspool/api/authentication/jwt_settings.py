@@ -45,6 +45,11 @@ class JwtSettings:
         "unspool:read=read unspool:start=start unspool:operate=operate unspool:admin=admin",
         "Which values of that claim allow which scopes",
     )
+    name_claim: str = setting(
+        "UNSPOOL_JWT_NAME_CLAIM",
+        "sub",
+        "Claim with the name that histories show; without it they show the sub",
+    )
     tenant_claim: str = setting(
         "UNSPOOL_JWT_TENANT_CLAIM", "tenant", "Claim with the tenant; * allows all tenants"
     )

@@ -106,7 +106,8 @@ class Tokens:
         Raises:
             ValueError: they name no valid tenant.
         """
-        name = _UNSAFE.sub("_", claims["sub"])[:128]
+        named = _claim(claims, self._settings.name_claim)
+        name = _UNSAFE.sub("_", named if isinstance(named, str) and named else claims["sub"])[:128]
         ends = (int(claims["exp"]) + LEEWAY_SECONDS) * 1000
         values = _texts(_claim(claims, self._settings.scopes_claim))
         scopes = with_included(self._scopes[value] for value in values if value in self._scopes)
