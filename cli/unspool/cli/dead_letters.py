@@ -1,10 +1,12 @@
 """`unspool dlq`: the dead letter queue."""
 
+import asyncio
 from typing import Final
 
 import click
 
 from unspool.cli.actor import reason_option
+from unspool.cli.archived_dead_letters import is_file_name, read_letter
 from unspool.cli.exits import CommandError
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, target_options
@@ -56,14 +58,20 @@ async def list_(execution: str | None, limit: int, place: Place, as_json: bool) 
 
 
 @dlq.command("show", epilog=example(f"unspool dlq show {_EXAMPLE_ID}"))
-@click.argument("id_", metavar="ID")
+@click.argument("source", metavar="ID|FILE")
 @target_options
 @json_option
 @asynchronous
-async def show(id_: str, place: Place, as_json: bool) -> None:
-    """Show a dead letter: the error, the traceback and the original message or task."""
-    async with opened_target(place) as target:
-        letter = dict(await target.dead_letter(id_))
+async def show(source: str, place: Place, as_json: bool) -> None:
+    """Show a dead letter: the error, the traceback and the original message or task.
+
+    Give the id of one in the store, or an archived file.
+    """
+    if await asyncio.to_thread(is_file_name, source):
+        letter = read_letter(source)
+    else:
+        async with opened_target(place) as target:
+            letter = dict(await target.dead_letter(source))
     if as_json:
         print_json(letter, one_line=True)
         return

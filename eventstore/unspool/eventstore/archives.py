@@ -33,6 +33,7 @@ from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 
 FORMAT: Final = 1
 SUFFIX: Final = ".jsonl.gz"
+DOCUMENT_SUFFIX: Final = ".json.gz"
 
 _GZIP: Final = b"\x1f\x8b"
 """How a file in gzip begins (RFC 1952)."""
@@ -130,7 +131,7 @@ def dead_letter_path(directory: Path, letter: DeadLetter) -> Path:
     """The file of a dead letter: `TENANT/dead-letters/YYYY-MM-DD/ID.json.gz`, with the day of its failure."""
     day = datetime.fromtimestamp(letter.moved_at / 1000, UTC)
     name = letter.id.replace(":", "_")
-    return directory / letter.tenant / "dead-letters" / f"{day:%Y-%m-%d}" / f"{name}.json.gz"
+    return directory / letter.tenant / "dead-letters" / f"{day:%Y-%m-%d}" / f"{name}{DOCUMENT_SUFFIX}"
 
 
 def write_document(path: Path, document: Json) -> None:

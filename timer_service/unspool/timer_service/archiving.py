@@ -65,10 +65,8 @@ class Archive:
             ArchiveUnavailable: the file cannot be written.
             NotArchived: the history is damaged, or the key for it is missing.
         """
-        definition = await self._store.definition(record.key.tenant, *record.workflow)
-        text = None if definition is None else definition.text
         path = archive_path(self._directory, record)
-        file = await self._blocking(ArchiveFile, path, record, text)
+        file = await self._blocking(ArchiveFile, path, record, await self._definition_of(record))
         try:
             await self._fill(file, record)
         except (CorruptHistory, KeyMissing, TypeError) as error:  # TypeError: of orjson, for what is not JSON
@@ -83,6 +81,7 @@ class Archive:
             ArchiveUnavailable: the file cannot be written.
         """
         key = ExecutionKey(letter.tenant, letter.body.execution)
+        record = await self._store.execution(key)
         document: dict[str, Json] = {
             "id": letter.id,
             "tenant": letter.tenant,
@@ -93,6 +92,7 @@ class Archive:
             "traceback": self._payloads.sealed_failure(key, letter.traceback),
             "attempts": letter.attempts,
             "movedAt": rfc3339(letter.moved_at),
+            "definition": None if record is None else await self._definition_of(record),
         }
         await self._blocking(write_document, dead_letter_path(self._directory, letter), document)
 
@@ -108,6 +108,11 @@ class Archive:
             events = tuple(each._replace(event=seal(batch.tenant, each.event)) for each in events)
         path = events_path(self._directory, batch.tenant, events[0].position, now)
         return await self._blocking(write_events, path, batch.tenant, events)
+
+    async def _definition_of(self, record: ExecutionRecord) -> str | None:
+        """The text of the definition, which tells what views mask."""
+        definition = await self._store.definition(record.key.tenant, *record.workflow)
+        return None if definition is None else definition.text
 
     async def _fill(self, file: ArchiveFile, record: ExecutionRecord) -> None:
         hashes: set[str] = set()
