@@ -256,7 +256,9 @@ async def test_views_without_the_key_say_which_is_missing(
             "UNSPOOL_ENCRYPTION_KEYS_FILE is not set"
         )
         await api.get(f"/executions/{run['id']}/events/stream", 503)
+        await api.get(f"/executions/{run['id']}/why", 503)
         await api.post(f"/executions/{run['id']}/cancel", 503)
+        assert (await api.get("//health/ready"))["status"] == "ready"
     await locked.close()
     store = await open_store(url, environment)
     async with running_api(store) as api, Node(store, url, environment=environment):

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from tests.background import repeating
 
-from unspool.eventstore.consumers import EXECUTORS, TIMERS, WORKERS, Capacity, Consumer, Load, PayloadKeys
+from unspool.eventstore.consumers import (
+    APIS,
+    EXECUTORS,
+    TIMERS,
+    WORKERS,
+    Capacity,
+    Consumer,
+    Load,
+    PayloadKeys,
+)
 from unspool.eventstore.events import Event
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
@@ -194,14 +203,31 @@ def test_a_worker_that_lacks_a_key(diagnosed):
 
     result = diagnosed(prepare)
     assert result.code == 1
-    lacks, differ = told(result)["keys"]
+    lacks, unknown, differ = told(result)["keys"]
     assert lacks["problem"].startswith("the worker w3 on ")
     assert "lacks the key 'old'" in lacks["problem"]
     assert "UNSPOOL_ENCRYPTION_KEYS_FILE" in lacks["advice"]
+    assert unknown["problem"].startswith("services (5) do not have the key 'new', with which others encrypt")
     assert differ["problem"] == "services encrypt payloads with different keys: 5 with none, 1 with 'new'"
     assert "workers" not in told(result)
     [third] = [each for each in result.json["items"] if each["name"] == "w3"]
     assert third["missingKeys"] == ["old"]
+
+
+def test_an_api_that_lacks_a_key_of_others(diagnosed):
+    async def prepare(store):
+        for name, keys in (("w3", PayloadKeys("new", ("new", "old"))), ("w4", PayloadKeys("new", ("new",)))):
+            await store.heartbeat(Consumer(WORKERS, name), keys=keys)
+        await store.heartbeat(Consumer(APIS, "a1"), keys=PayloadKeys("", ("old",)))
+
+    result = diagnosed(prepare, services=[])
+    unknown = [each for each in told(result)["keys"] if "do not have" in each["problem"]]
+    new, old = (each["problem"] for each in unknown)
+    assert new.startswith(
+        "services (1) do not have the key 'new', with which others encrypt payloads: the api a1"
+    )
+    assert old.startswith("services (1) do not have the key 'old', which others have: the worker w4")
+    assert [each["level"] for each in unknown] == ["must", "should"]
 
 
 def test_a_redis_that_can_lose_data(unspool, own_redis):

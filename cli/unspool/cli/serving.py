@@ -108,7 +108,7 @@ async def _request_spans(store: EventStore) -> AsyncIterator["RequestSpans | Non
 async def _present(store: EventStore, monitor: Monitor) -> AsyncIterator[None]:
     """Sends the heartbeats of the API while the context is open."""
     health = ServiceHealth("api")
-    monitor.add(health)
+    monitor.add(health, needs_keys=False)
     presence = Presence(store, APIS, f"{gethostname()}-{os.getpid()}-{os.urandom(2).hex()}", health)
     async with asyncio.TaskGroup() as group:
         group.create_task(presence.run(), name="api: heartbeat")

@@ -162,6 +162,7 @@ def _keys(status: StoreStatus) -> Iterator[Finding]:
                 f"{_named(each)} lacks the key {lacks}, so it leaves the payloads that need it to others",
                 "add the key to its file (UNSPOOL_ENCRYPTION_KEYS_FILE)",
             )
+    yield from _keys_of_others(status)
     used = Counter(each.keys.encrypts for each in status.consumers if each.process is not None)
     if len(used) > 1:
         shown = ", ".join(
@@ -173,6 +174,23 @@ def _keys(status: StoreStatus) -> Iterator[Finding]:
             f"services encrypt payloads with different keys: {shown}",
             "give all of them the same file (UNSPOOL_ENCRYPTION_KEYS_FILE), the new key first",
         )
+
+
+def _keys_of_others(status: StoreStatus) -> Iterator[Finding]:
+    """Keys that some services have and others do not. An API tells only so that it lacks one."""
+    telling = [each for each in status.consumers if each.process is not None]
+    encrypting = {each.keys.encrypts for each in telling}
+    for id_ in sorted({id_ for each in telling for id_ in each.keys.decrypts}):
+        without = [each for each in telling if id_ not in (*each.keys.decrypts, *each.keys.missing)]
+        if without:
+            use = "with which others encrypt payloads" if id_ in encrypting else "which others have"
+            shown = ", ".join(map(_named, without[:_SHOWN]))
+            yield Finding(
+                "keys",
+                id_ in encrypting,
+                f"services ({len(without)}) do not have the key {id_!r}, {use}: {shown}",
+                "give all services the same file (UNSPOOL_ENCRYPTION_KEYS_FILE)",
+            )
 
 
 def _named(consumer: LiveConsumer) -> str:

@@ -29,6 +29,7 @@ class _Watched(NamedTuple):
 
     health: ServiceHealth
     lag: Lag | None
+    needs_keys: bool
 
 
 class Monitor:
@@ -51,16 +52,23 @@ class Monitor:
         self._outage_at = -math.inf
         """When a check last found that the store does not answer."""
 
-    def add(self, health: ServiceHealth, lag: Lag | None = None) -> None:
-        """Adds a service, and what tells how far it is behind."""
-        self._services.append(_Watched(health, lag))
+    def add(self, health: ServiceHealth, lag: Lag | None = None, *, needs_keys: bool = True) -> None:
+        """Adds a service.
+
+        Args:
+            health: what it tells.
+            lag: what tells how far it is behind.
+            needs_keys: whether it cannot do its work if a key of a payload is missing. An API can: its
+                callers choose what it reads, and one payload must not take it away from all of them.
+        """
+        self._services.append(_Watched(health, lag, needs_keys))
 
     async def not_live(self) -> list[str]:
         """Why the process should be restarted, in sentences; empty if it is live.
 
         An unavailable store is no reason, because a restart does not help.
         """
-        broken = [problem for service, _ in self._services for problem in service.broken()]
+        broken = [problem for each in self._services for problem in each.health.broken()]
         if broken or not self._stalled() or self._store.missing_keys():  # a loop waits for a key
             return broken
         if not await self._answers():
@@ -75,9 +83,10 @@ class Monitor:
             return ["the services have not begun"]
         if not await self._answers():
             return [NO_ANSWER]
+        services = [each.health for each in self._services]
         problems = [*await self.not_live(), *self._locked_out()]
-        problems += [f"{each.service}: no heartbeat" for each, _ in self._services if not each.joined]
-        problems += [f"{each.service}: {each.hindrance}" for each, _ in self._services if each.hindrance]
+        problems += [f"{each.service}: no heartbeat" for each in services if not each.joined]
+        problems += [f"{each.service}: {each.hindrance}" for each in services if each.hindrance]
         return problems + list(await self._behind())
 
     async def _answers(self) -> bool:
@@ -90,15 +99,16 @@ class Monitor:
         return True
 
     def _locked_out(self) -> Iterator[str]:
-        for key in self._store.missing_keys():
+        missing = self._store.missing_keys() if any(each.needs_keys for each in self._services) else []
+        for key in missing:
             yield f"payloads are encrypted with the key {key!r}, which this process does not have"
 
     def _stalled(self) -> list[str]:
-        return [problem for each, _ in self._services for problem in each.stalled(self._outage_at)]
+        return [problem for each in self._services for problem in each.health.stalled(self._outage_at)]
 
     async def _behind(self) -> Iterator[str]:
         most = self.settings.ready_lag_seconds
-        lags = [(each.service, lag) for each, lag in self._services if lag is not None]
+        lags = [(each.health.service, each.lag) for each in self._services if each.lag is not None]
         if not most or not lags:
             return iter(())
         status = await self.status.read()
