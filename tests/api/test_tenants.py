@@ -196,6 +196,28 @@ async def test_lists_and_searches_show_only_the_own_tenant(tenants):
         assert {key["tenant"] for key in shown} == {"bank"}
 
 
+async def test_no_query_shows_what_another_tenant_has(tenants):
+    """Every query parameter of every operation that reads gets what exists in the shop."""
+    theirs = (*tenants.ids.values(), "one*", "shop/listen", "shop/listen:1.0.0", "paid", "/shop")
+    described = await tenants.api.get("//api/openapi.json")
+    asked = 0
+    for path, item in described["paths"].items():
+        if "get" not in item or "{" in path or path.endswith("/stream"):
+            continue
+        for parameter in item["get"].get("parameters", []):
+            if parameter.get("in") != "query":
+                continue
+            for value in theirs:
+                status, text = await answer(
+                    tenants, "GET", path, tenants.bank, params={parameter["name"]: value}
+                )
+                assert status < 500, (path, parameter["name"], value, text)
+                assert CANARY not in text, (path, parameter["name"], value)
+                assert json.loads(text).get("items", []) == [], (path, value)
+                asked += 1
+    assert asked > 50
+
+
 async def test_a_cursor_of_another_tenant_shows_nothing_of_it(tenants):
     for number in range(3):
         body = {"id": f"more{number}", "input": CANARY}
@@ -248,6 +270,68 @@ async def until_ended(api, headers) -> Any:
     while (shown := await api.get("/executions/listening", headers=headers))["status"] != "completed":
         await asyncio.sleep(0.05)
     return shown
+
+
+SAME = """\
+document:
+  dsl: '1.0.3'
+  namespace: shop
+  name: same
+  version: '1.0.0'
+  metadata: {unspool: {mask: [/hidden-OWNER]}}
+do:
+  - keep-OWNER:
+      set: {out: '${ .own }', hidden-shop: '${ "in-" + "shop" }', hidden-bank: '${ "in-" + "bank" }'}
+  - ask:
+      listen:
+        to: {one: {with: {type: told}, correlate: {order: {from: .data.order, expect: '${ .out }'}}}}
+"""
+
+
+async def test_equal_ids_and_names_in_two_tenants_stay_apart(tenants, shared_store):
+    """What the API keeps in memory of definitions and histories is that of one tenant."""
+    store, url = shared_store
+    api, owners = tenants.api, {"shop": tenants.shop, "bank": tenants.bank}
+    for owner, headers in owners.items():
+        await api.deploy(SAME.replace("OWNER", owner), headers=headers)
+        body = {"id": "same", "input": {"own": f"canary-{owner}"}, "tags": {"owner": owner}}
+        await api.post("/workflows/shop/same/executions", 202, json=body, headers=headers)
+    async with Node(store, url, services=["worker"]), asyncio.timeout(DEADLINE_SECONDS):
+        for headers in owners.values():
+            while (await api.get("/executions/same", headers=headers))["status"] != "waiting":
+                await asyncio.sleep(0.05)
+    told = {**event("told"), "type": "told", "data": {"order": "canary-shop"}}
+    await api.post("/events", 202, json=told, headers=tenants.shop)
+    for _ in range(2):  # the second time from memory
+        for owner, other in (("shop", "bank"), ("bank", "shop")):
+            for view in SAME_VIEWS:
+                status, text = await answer(tenants, "GET", f"/api/v1/{view}", owners[owner])
+                assert status == 200, (view, text)
+                assert f"canary-{other}" not in text, (owner, view)
+                assert f"keep-{other}" not in text, (owner, view)
+                assert f"in-{owner}" not in text, (owner, view)
+            for search in (f"tag=owner:{other}", f"correlation=canary-{other}", "parent=one"):
+                shown = await api.get(f"/executions?{search}", headers=owners[owner])
+                assert shown["items"] == [], (owner, search)
+            kept = await api.get("/executions/same/state?at=4", headers=owners[owner])
+            assert f"in-{other}" in json.dumps(kept), owner  # the other tenant masks it
+            counts = await api.get("/counts", headers=owners[owner])
+            assert counts["executions"]["waiting"] == 1
+            figures = await api.get("/workflows/shop/same/statistics", headers=owners[owner])
+            assert (figures["executions"], figures["open"]) == (0, 1)
+
+
+SAME_VIEWS = (
+    *("executions/same", "executions/same/events", "executions/same/state", "executions/same/why"),
+    *("executions/same/diagram", "executions/same/timeline", "executions/same/state?at=3"),
+    *("executions?id=same", "executions?workflow=shop/same", "executions?id=sam*"),
+    *(
+        "workflows/shop/same/1.0.0",
+        "workflows/shop/same/latest/diagram",
+        "workflows/shop/same/1.0.0/findings",
+    ),
+    *("events/stream", "executions/same/events/stream"),
+)
 
 
 async def test_ids_and_versions_of_another_tenant_are_free(tenants):
