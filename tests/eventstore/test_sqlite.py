@@ -7,8 +7,11 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import asynccontextmanager, closing
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -279,6 +282,22 @@ async def test_closing_leaves_a_single_file(store, path, make, tmp_path):
         assert await copy.execution(make.key()) is not None
 
 
+def all_filters() -> Iterator[ExecutionFilter]:
+    """Every combination of what lists of executions can be filtered by."""
+    parts: list[dict[str, Any]] = [
+        {"statuses": frozenset({Status.WAITING, Status.RUNNING})},
+        {"workflow": ("shop", "order")},
+        {"workflow": ("shop", "order"), "version": "1.0.0"},
+        {"since": 1, "until": 2},
+        {"id_prefix": "o"},
+        {"parent": "x"},
+        {"tags": {"order": "A-1", "customer": "7"}},
+    ]
+    for count in range(len(parts) + 1):
+        for chosen in combinations(parts, count):
+            yield ExecutionFilter(**{name: value for part in chosen for name, value in part.items()})
+
+
 async def test_no_query_scans_a_table(store, path, make, hands):
     """No call may become slower with the number of unrelated rows."""
     statements: list[str] = []
@@ -307,13 +326,7 @@ async def test_no_query_scans_a_table(store, path, make, hands):
     await store.load([key], 10)
     await store.count_executions("default")
     page = await store.executions("default", ExecutionFilter())
-    for wanted in (
-        ExecutionFilter(frozenset({Status.WAITING, Status.RUNNING}), tags={"order": "A-1"}),
-        ExecutionFilter(id_prefix="o", tags={"order": "A-1"}),
-        ExecutionFilter(parent="x"),
-        ExecutionFilter(frozenset({Status.WAITING})),
-        ExecutionFilter(workflow=("shop", "order"), since=1),
-    ):
+    for wanted in all_filters():
         await store.executions("default", wanted, cursor=f"1_{page.items[0].key.id}")
 
     queries = {statement for statement in statements if statement[:6] in {"SELECT", "UPDATE", "DELETE"}}
