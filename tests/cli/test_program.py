@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_client_libraries_are_imported_only_when_needed(arguments, home):
 def test_the_program_is_installed_under_its_name():
     installed = Path(sys.executable).with_name("unspool")
     done = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=200, check=False)
-    assert (done.returncode, done.stdout) == (0, "unspool 0.1.0\n")
+    assert (done.returncode, done.stdout) == (0, f"unspool {version('unspool')}\n")
 
 
 SUBCOMMANDS = [
