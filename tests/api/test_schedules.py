@@ -67,14 +67,17 @@ async def test_a_deployed_schedule_is_listed_and_runs(api, services):
 async def test_pause_and_resume(api, services):
     await api.deploy(REPORT)
     await items(api, lambda found: found[0]["next"] is not None)
-    paused = await api.post("/schedules/shop.report/pause?wait=10", 200)
+    paused = await api.post("/schedules/shop.report/pause?wait=10&reason=end%20of%20the%20month", 200)
     assert (paused["id"], paused["paused"], paused["next"]) == ("shop.report", True, None)
+    pause = paused["pause"]
+    assert (pause["by"], pause["reason"], pause["at"][-1]) == ("anonymous", "end of the month", "Z")
     assert await items(api) == [paused]
     assert await api.post("/schedules/shop.report/pause?wait=10", 200) == paused
     resumed = await api.post("/schedules/shop.report/resume", 202)
     assert resumed["id"] == "shop.report"
     [resumed] = await items(api, lambda found: not found[0]["paused"])
     assert resumed["next"] is not None
+    assert "pause" not in resumed
 
 
 async def test_an_operation_that_no_worker_has_applied_yet_is_accepted(api):

@@ -45,12 +45,14 @@ def test_a_schedule_is_deployed_listed_paused_and_resumed(services, unspool):
     )
     assert unspool("executions", "show", item["lastExecution"]).code == 0
 
-    paused = unspool("schedules", "pause", "shop.report")
+    paused = unspool("schedules", "pause", "shop.report", "--reason", "holidays")
     assert (paused.code, paused.stdout) == (0, "schedule shop.report is paused\n")
     count = len(unspool("executions", "list", "--json", "--limit", "10000").lines)
     [heading, line] = unspool("schedules", "list").stdout.splitlines()
-    assert heading.split() == ["ID", "VERSION", "STATE", "NEXT", "LAST", "MISSED", "SCHEDULE"]
+    assert heading.split() == ["ID", "VERSION", "STATE", "NEXT", "LAST", "MISSED", "SCHEDULE", "PAUSED", "BY"]
     assert line.split()[:4] == ["shop.report", "1.0.0", "paused", "-"]
+    assert "cli:" in line
+    assert ": holidays, " in line
     assert len(unspool("executions", "list", "--json", "--limit", "10000").lines) == count
 
     resumed = unspool("schedules", "resume", "shop.report", "--json")

@@ -28,7 +28,7 @@ async def test_a_schedule_is_paused_and_resumed(server: Server, page: Page) -> N
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("It starts nothing until it is resumed")
     await dialog.get_by_role("button", name="Pause").click()
-    await expect(row).to_contain_text("paused")
+    await expect(row).to_contain_text(re.compile(r"paused (now|\d+ (s|min) ago) by anonymous"))
     await row.get_by_role("button", name="Resume").click()
     await dialog.get_by_role("button", name="Resume").click()
     await expect(row).not_to_contain_text("paused")

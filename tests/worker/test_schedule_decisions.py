@@ -285,10 +285,12 @@ def test_occurrences_are_started_once_and_in_order(
 def test_a_paused_schedule_starts_nothing_and_does_not_make_up_for_it() -> None:
     run = World(Missed.ALL).deploy({"every": "PT10S"}).until(BEGIN + 15 * SECOND).send(MessageKind.SUSPEND)
     assert (run.state.paused, run.state.next, run.timers) == (True, None, {})
+    assert run.state.pause is not None
+    assert state_from_json(ID, run.state.version, state_to_json(run.state)).pause == run.state.pause
     run.until(BEGIN + 55 * SECOND)
     assert run.started == [10 * SECOND]
     run.send(MessageKind.RESUME)
-    assert (run.state.paused, run.state.next) == (False, BEGIN + 60 * SECOND)
+    assert (run.state.paused, run.state.pause, run.state.next) == (False, None, BEGIN + 60 * SECOND)
 
 
 def test_pause_and_resume_are_idempotent() -> None:

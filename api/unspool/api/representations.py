@@ -68,6 +68,7 @@ def schedule_json(state: ScheduleState) -> dict[str, Json]:
         "last": _time(state.last),
         "lastExecution": state.last_execution,
         "missed": None if state.missed is None else _missed(*state.missed),
+        **({} if state.pause is None else {"pause": {**state.pause, "at": _time(state.pause["at"])}}),
     }
 
 

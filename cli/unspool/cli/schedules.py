@@ -1,5 +1,7 @@
 """`unspool schedules`: lists, pauses and resumes schedules, and shows their histories."""
 
+from collections.abc import Mapping
+
 import click
 
 from unspool.cli.actor import reason_option
@@ -19,6 +21,7 @@ from unspool.cli.output import json_text, print_json, print_line, print_table, s
 from unspool.cli.stores import opened, store_url
 from unspool.cli.targets.opening import opened_target
 from unspool.cli.targets.store_operation import schedule_key_of, schedule_of
+from unspool.definitions.json_value import Json
 from unspool.eventstore.records import MessageKind
 
 
@@ -40,7 +43,7 @@ async def list_(place: Place, as_json: bool) -> None:
             print_line(item)
         return
     print_table(
-        ("ID", "VERSION", "STATE", "NEXT", "LAST", "MISSED", "SCHEDULE"),
+        ("ID", "VERSION", "STATE", "NEXT", "LAST", "MISSED", "SCHEDULE", "PAUSED BY"),
         (
             (
                 item["id"],
@@ -50,6 +53,7 @@ async def list_(place: Place, as_json: bool) -> None:
                 item["last"] or "-",
                 item["missed"]["from"] if item.get("missed") else "-",
                 json_text(item["schedule"]),
+                _pause(item.get("pause")),
             )
             for item in items
         ),
@@ -114,3 +118,11 @@ for kind, name, text in (
     (MessageKind.RESUME, "resume", "Resume a paused schedule. What was due during the pause is not started."),
 ):
     schedules.add_command(_operation(kind, name, text))
+
+
+def _pause(pause: Mapping[str, Json] | None) -> str:
+    """By whom and why a schedule was paused; nothing if it works."""
+    if pause is None:
+        return ""
+    reason = f": {pause['reason']}" if pause.get("reason") else ""
+    return f"{pause.get('by', '')}{reason}, {pause['at']}"

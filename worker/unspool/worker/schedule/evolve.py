@@ -5,6 +5,7 @@ from functools import reduce
 from typing import Final
 
 from unspool.definitions.json_value import Json
+from unspool.eventstore.actors import actor_in
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Status, WorkflowRef
@@ -120,11 +121,11 @@ def _ended(state: ScheduleState, event: Event) -> ScheduleState:
 
 def _paused(state: ScheduleState, event: Event) -> ScheduleState:
     triggers = {name: trigger._replace(due=None, timer=None) for name, trigger in state.triggers.items()}
-    return state._replace(paused=True, triggers=triggers)
+    return state._replace(paused=True, triggers=triggers, pause={"at": event.time, **actor_in(event.data)})
 
 
 def _resumed(state: ScheduleState, event: Event) -> ScheduleState:
-    return state._replace(paused=False)
+    return state._replace(paused=False, pause=None)
 
 
 _APPLY: Final[Mapping[str, Callable[[ScheduleState, Event], ScheduleState]]] = {

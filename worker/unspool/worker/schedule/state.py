@@ -64,6 +64,8 @@ class ScheduleState(NamedTuple):
     """Number of the newest event that holds a whole state."""
     sets: PendingSets = NO_SETS
     """Events that wait for others."""
+    pause: Mapping[str, Json] | None = None
+    """When it was paused (`at`, milliseconds since 1970), `by` whom and why (`reason`); None if it works."""
     grown: int = 0
     """About how many characters of events the history has since it was compacted."""
 
@@ -101,6 +103,7 @@ def state_to_json(state: ScheduleState) -> dict[str, Json]:
         "lastExecution": state.last_execution,
         "missed": None if state.missed is None else [*state.missed],
         "sets": state.sets.to_json(),
+        "pause": None if state.pause is None else dict(state.pause),
     }
 
 
@@ -120,4 +123,5 @@ def state_from_json(execution: str, version: int, value: Mapping[str, Json]) -> 
         missed=tuple(value["missed"]) if value.get("missed") else None,
         compacted_at=version,
         sets=PendingSets.from_json(value["sets"]) if "sets" in value else NO_SETS,
+        pause=value.get("pause"),
     )

@@ -32,14 +32,20 @@ export function ScheduleTable({ items, reload }) {
 }
 
 function Row({ schedule, reload }) {
-  const { id, workflow, paused, next, last, lastExecution } = schedule;
+  const { id, workflow, paused, pause, next, last, lastExecution } = schedule;
   return html`<tr class="row">
     <td class="cut wide">${workflow ? html`<a href=${`/workflows${path(workflow.namespace, workflow.name)}`}>${workflowName(workflow)}</a>` : id}</td>
     <td class="cut wide code">${triggers(schedule.schedule)}</td>
-    <td data-label="Next">${paused ? html`<span class="status suspended">paused</span>` : next ? html`<${Age} at=${next} />` : html`<span class="muted">by events</span>`}</td>
+    <td data-label="Next">${paused ? html`<span class="status suspended">paused</span> <${PauseNote} pause=${pause} />` : next ? html`<${Age} at=${next} />` : html`<span class="muted">by events</span>`}</td>
     <td data-label="Last">${lastExecution ? html`<a href=${`/executions${path(lastExecution)}`}><${Age} at=${last} /></a>` : html`<${Age} at=${last} />`}</td>
     <td class="right">${may("operate") && html`<${Switch} schedule=${schedule} reload=${reload} />`}</td>
   </tr>`;
+}
+
+/** When a schedule was paused, by whom, and why. */
+function PauseNote({ pause }) {
+  if (!pause) return null;
+  return html`<span class="muted"><${Age} at=${pause.at} />${pause.by ? ` by ${pause.by}` : ""}${pause.reason ? `: ${pause.reason}` : ""}</span>`;
 }
 
 /** The triggers of a schedule, such as `cron 0 3 * * *` or `every 20 s`. */
