@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -60,14 +61,17 @@ def diagnosed(unspool, store_url):
         prepare: Callable[[EventStore], Awaitable[object]] | None = None,
         services: list[Consumer] = SERVICES,
         load: Load = Load.FREE,
+        keys: Mapping[Consumer, PayloadKeys] = MappingProxyType({}),
     ) -> Any:
+        """`keys` are further services, with what they tell of their keys."""
+
         async def work() -> Any:
             store = await open_store(store_url, {})
             try:
                 if prepare is not None:
                     await prepare(store)
-                await beat(store, services, load)  # before the doctor looks
-                async with repeating(alive(store, services, load)):
+                await beat(store, services, load, keys)  # before the doctor looks
+                async with repeating(alive(store, services, load, keys)):
                     return await asyncio.to_thread(unspool, "doctor", "--store", store_url, "--json")
             finally:
                 await store.close()
@@ -77,15 +81,17 @@ def diagnosed(unspool, store_url):
     return call
 
 
-async def alive(store, services, load):
+async def alive(store, services, load, keys):
     while True:
-        await beat(store, services, load)
+        await beat(store, services, load, keys)
         await asyncio.sleep(0.2)
 
 
-async def beat(store, services, load):
+async def beat(store, services, load, keys):
     for service in services:
         await store.heartbeat(service, load, Capacity(1, 10))
+    for service, told_keys in keys.items():
+        await store.heartbeat(service, Load.BUSY, keys=told_keys)
 
 
 async def start(store, id_="one"):
@@ -196,12 +202,7 @@ def test_full_and_lonely_workers(diagnosed):
 
 def test_a_worker_that_lacks_a_key(diagnosed):
     """It says so, and does not count as full: no more processes of jq would help."""
-
-    async def prepare(store):
-        keys = PayloadKeys("new", ("new",), missing=("old",))
-        await store.heartbeat(Consumer(WORKERS, "w3"), Load.BUSY, keys=keys)
-
-    result = diagnosed(prepare)
+    result = diagnosed(keys={Consumer(WORKERS, "w3"): PayloadKeys("new", ("new",), missing=("old",))})
     assert result.code == 1
     lacks, unknown, differ = told(result)["keys"]
     assert lacks["problem"].startswith("the worker w3 on ")
@@ -215,12 +216,12 @@ def test_a_worker_that_lacks_a_key(diagnosed):
 
 
 def test_an_api_that_lacks_a_key_of_others(diagnosed):
-    async def prepare(store):
-        for name, keys in (("w3", PayloadKeys("new", ("new", "old"))), ("w4", PayloadKeys("new", ("new",)))):
-            await store.heartbeat(Consumer(WORKERS, name), keys=keys)
-        await store.heartbeat(Consumer(APIS, "a1"), keys=PayloadKeys("", ("old",)))
-
-    result = diagnosed(prepare, services=[])
+    keys = {
+        Consumer(WORKERS, "w3"): PayloadKeys("new", ("new", "old")),
+        Consumer(WORKERS, "w4"): PayloadKeys("new", ("new",)),
+        Consumer(APIS, "a1"): PayloadKeys("", ("old",)),
+    }
+    result = diagnosed(services=[], keys=keys)
     unknown = [each for each in told(result)["keys"] if "do not have" in each["problem"]]
     new, old = (each["problem"] for each in unknown)
     assert new.startswith(
