@@ -229,10 +229,7 @@ BUGS = (
         f"{LUA}/release.lua",
         "    redis.call('XADD', KEYS[1], '*', entry[2][1], entry[2][2], 'n', attempts - 1)\n",
         "",
-        (
-            Claim(INBOX, "test_a_released_message_comes_again_and_counts_as_no_attempt", r"TimeoutError"),
-            Claim(RANDOM, "test_executions_survive_faults", r"-\d+ hangs: "),
-        ),
+        (Claim(INBOX, "test_a_released_message_comes_again_and_counts_as_no_attempt", r"TimeoutError"),),
         "redis",
     ),
     Bug(
@@ -288,7 +285,13 @@ BUGS = (
         "        step, outcome = await self._committed(key, known, deliveries)\n",
         "        await self._store.acknowledge(deliveries)\n"
         "        step, outcome = await self._committed(key, known, deliveries)\n",
-        (Claim(WORKER_FAULTS, "test_messages_of_a_killed_worker_are_taken_over", r"thinking-0 hangs: \[\]"),),
+        (
+            Claim(
+                WORKER_FAULTS,
+                "test_messages_of_a_killed_worker_are_taken_over",
+                r"thinking-0 hangs: \[\]|no worker took the message; left: \{\}",
+            ),
+        ),
         "redis",
     ),
     Bug(
@@ -429,7 +432,11 @@ BUGS = (
         (
             Claim(EVENTS, "test_an_event_is_published_once", r"assert 3 == 2"),
             Claim(EVENT_MODEL, "test_every_adapter_matches_events_as_the_model_does", r"assert "),
-            Claim(RANDOM, "test_executions_survive_faults", r"(collecting|processing|choosing)-\d+: "),
+            Claim(
+                RANDOM,
+                "test_executions_survive_faults",
+                r"(collecting|processing|choosing)-\d+: |assert \{2\} <= \{1\}",
+            ),
         ),
         "redis",
     ),
