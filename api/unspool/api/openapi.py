@@ -13,7 +13,7 @@ from typing import Final
 import yaml
 
 from unspool.api.access import ACCESS, Access
-from unspool.api.authentication.cookies import cookie_name
+from unspool.api.authentication.cookies import SESSION
 from unspool.definitions.json_value import Json
 
 METHODS: Final = ("get", "post", "delete")
@@ -73,7 +73,7 @@ def document(*, authentication: bool, https: bool = False) -> dict[str, Json]:
         https: whether browsers use https; the cookie of a session then has another name.
     """
     made = deepcopy(_template())
-    made["components"]["securitySchemes"]["session"]["name"] = cookie_name(https)
+    made["components"]["securitySchemes"]["session"]["name"] = SESSION.sent_name(https=https)
     made["components"]["responses"] |= {
         f"Problem{status}": _problem(status, cause) for status, cause in PROBLEMS.items()
     }

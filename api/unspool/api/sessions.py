@@ -5,7 +5,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from unspool.api.authentication.caller import Caller
-from unspool.api.authentication.cookies import csrf_token, delete_cookie, set_cookie
+from unspool.api.authentication.cookies import SESSION, csrf_token
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
@@ -51,7 +51,7 @@ async def log_out(call: Call) -> Response:
         raise HttpProblem(409, "this request has no session")
     await call.store.delete_session(call.caller.session)
     answer = Response(status_code=204)
-    delete_cookie(answer, https=call.services.authenticator.is_https(call.request))
+    SESSION.delete(answer, https=call.services.authenticator.is_https(call.request))
     return answer
 
 
@@ -76,7 +76,7 @@ async def _stored(call: Call, caller: Caller) -> _NewSession:
 
 def _set_cookie(call: Call, answer: Response, made: _NewSession) -> None:
     https = call.services.authenticator.is_https(call.request)
-    set_cookie(answer, made.credential, made.seconds, https=https)
+    SESSION.keep(answer, made.credential.text(), made.seconds, https=https)
 
 
 async def _token(call: Call) -> str:

@@ -16,6 +16,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from unspool.api.authentication.browser_cookie import BrowserCookie
+
 SECONDS: Final = 600
 """How long a person may take to log in at the issuer."""
 
@@ -28,9 +30,10 @@ has no backslashes, blanks or control characters, which browsers read as slashes
 MOST_PAGE: Final = 1024
 """The longest page in characters, so that the cookie has less than 4 KiB."""
 
-_PLAIN: Final = "unspool_login"
-_SECURE: Final = "__Host-unspool_login"
-_COOKIE: Final = re.compile(r"([A-Za-z0-9_-]{43})\.([0-9]{1,15})\.([A-Za-z0-9_-]{1,1400})")
+_COOKIE: Final = BrowserCookie("unspool_login", "lax")
+"""It cannot be `SameSite=Strict`: the issuer sends the browser back from its own site."""
+
+_CONTENT: Final = re.compile(r"([A-Za-z0-9_-]{43})\.([0-9]{1,15})\.([A-Za-z0-9_-]{1,1400})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +90,14 @@ def is_page(text: str) -> bool:
 
 
 def keep(response: Response, login: PendingLogin, *, https: bool) -> None:
-    """Gives a login to the browser.
-
-    The issuer sends the browser back from its own site, so the cookie cannot be `SameSite=Strict`.
-    """
+    """Gives a login to the browser."""
     text = f"{login.secret}.{login.started_at}.{_base64(login.page.encode())}"
-    response.set_cookie(_name(https), text, SECONDS, path="/", secure=https, httponly=True, samesite="lax")
+    _COOKIE.keep(response, text, SECONDS, https=https)
 
 
 def kept(request: Request, *, https: bool) -> PendingLogin | None:
     """Returns the login that the browser has begun; None if there is none."""
-    match = _COOKIE.fullmatch(request.cookies.get(_name(https), ""))
+    match = _CONTENT.fullmatch(_COOKIE.read(request, https=https))
     if match is None:
         return None
     secret, started_at, encoded = match.groups()
@@ -110,11 +110,7 @@ def kept(request: Request, *, https: bool) -> PendingLogin | None:
 
 def forget(response: Response, *, https: bool) -> None:
     """Removes the login from the browser."""
-    response.delete_cookie(_name(https), path="/", secure=https, httponly=True, samesite="lax")
-
-
-def _name(https: bool) -> str:
-    return _SECURE if https else _PLAIN
+    _COOKIE.delete(response, https=https)
 
 
 def _base64(data: bytes) -> str:
