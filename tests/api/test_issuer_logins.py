@@ -16,9 +16,8 @@ from tests.api.keys import ON, bearer
 from unspool.api.authentication import (
     failure_limit,
     issuer_documents,
-    issuer_endpoints,
-    issuer_keys,
     issuer_login,
+    refetched_document,
 )
 from unspool.api.authentication.issuer_login import IssuerLogin
 from unspool.api.authentication.jwt_settings import JwtSettings
@@ -43,8 +42,7 @@ class LaterClock(SystemClock):
 
 @pytest.fixture
 async def issuer(monkeypatch):
-    monkeypatch.setattr(issuer_keys, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(issuer_endpoints, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(refetched_document, "PAUSE_SECONDS", 0.0)
     async with run_issuer() as running:
         yield running
 

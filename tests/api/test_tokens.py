@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, OctKey
 from tests.api.issuer import AUDIENCE, rsa_key, run_issuer
 from tests.api.keys import ON, bearer
 
-from unspool.api.authentication import issuer_keys
+from unspool.api.authentication import refetched_document
 from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.tokens import Tokens
 from unspool.eventstore.clock import SystemClock
@@ -21,7 +21,7 @@ from unspool.eventstore.settings import BadSetting
 
 @pytest.fixture
 async def issuer(monkeypatch):
-    monkeypatch.setattr(issuer_keys, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(refetched_document, "PAUSE_SECONDS", 0.0)
     async with run_issuer() as running:
         yield running
 
@@ -146,7 +146,7 @@ async def test_keys_are_fetched_once_and_again_for_a_new_one(locked, issuer):
 
 
 async def test_unknown_keys_cause_few_fetches(locked, issuer, monkeypatch):
-    monkeypatch.setattr(issuer_keys, "PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr(refetched_document, "PAUSE_SECONDS", 3600.0)
     await locked.get("/session", headers=bearer(issuer.token()))
     for n in range(5):
         token = issuer.token(header={"kid": f"unknown-{n}"})

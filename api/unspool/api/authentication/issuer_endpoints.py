@@ -1,24 +1,11 @@
 """The addresses of an issuer where people log in and where codes become tokens."""
 
-import asyncio
-import logging
-import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from unspool.api.authentication.issuer_documents import (
-    UNREADABLE,
-    IssuerUnavailable,
-    address_in,
-    client,
-    discover,
-)
+from unspool.api.authentication.issuer_documents import IssuerUnavailable, address_in, client, discover
 from unspool.api.authentication.jwt_settings import JwtSettings
-
-log = logging.getLogger(__name__)
-
-PAUSE_SECONDS: Final = 10.0
-"""Between two fetches, at least, so that many logins cause few of them."""
+from unspool.api.authentication.refetched_document import RefetchedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +25,12 @@ class IssuerEndpoints:
 
     def __init__(self, settings: JwtSettings) -> None:
         self._settings = settings
-        self._known: Endpoints | None = None
-        self._fetched_at = self._tried_at = -float("inf")
-        self._fetching = asyncio.Lock()
+        self._document = RefetchedDocument(
+            self._fetch,
+            settings.jwks_seconds,
+            problem=f"the discovery document of {settings.issuer} cannot be used",
+            action="discovery_unavailable",
+        )
 
     async def get(self) -> Endpoints:
         """Returns the endpoints, also old ones if the issuer does not answer.
@@ -48,29 +38,14 @@ class IssuerEndpoints:
         Raises:
             IssuerUnavailable: none could ever be fetched.
         """
-        async with self._fetching:
-            now = time.monotonic()
-            is_old = now - self._fetched_at >= self._settings.jwks_seconds
-            if is_old and now - self._tried_at >= PAUSE_SECONDS:
-                await self._fetch()
-        if self._known is None:
+        found = await self._document.newest()
+        if found is None:
             raise IssuerUnavailable(f"the discovery document of {self._settings.issuer} cannot be fetched")
-        return self._known
+        return found
 
-    async def _fetch(self) -> None:
-        self._tried_at = time.monotonic()
-        try:
-            async with client() as session:
-                self._known = _endpoints(await discover(session, self._settings.issuer))
-            self._fetched_at = time.monotonic()
-        except UNREADABLE as error:
-            log.warning(
-                "the discovery document of %s cannot be used: %s: %s",
-                self._settings.issuer,
-                type(error).__name__,
-                error,
-                extra={"action": "discovery_unavailable"},
-            )
+    async def _fetch(self) -> Endpoints:
+        async with client() as session:
+            return _endpoints(await discover(session, self._settings.issuer))
 
 
 def _endpoints(document: dict[str, Any]) -> Endpoints:
