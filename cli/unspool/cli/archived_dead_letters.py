@@ -4,27 +4,23 @@ import gzip
 import os
 import zlib
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from unspool.api.masked_records import masked_letter
 from unspool.api.masked_store import mask_of_text
 from unspool.api.representations import dead_letter_json
 from unspool.cli.exits import CommandError
-from unspool.cli.options import milliseconds, parse_json, read_file
+from unspool.cli.options import STORED_LEVELS, milliseconds, names_file, parse_json, read_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore.archives import DOCUMENT_SUFFIX
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.encryption.payloads import payloads_of
 from unspool.eventstore.records import Message, MessageKind, TaskRequest
 
-_DEEPEST: Final = 254
-"""Levels of nesting of a body. This is orjson's limit."""
-
 
 def is_file_name(source: str) -> bool:
     """Whether a command's argument names an archived file, rather than a dead letter of the store."""
-    return source.endswith(DOCUMENT_SUFFIX) or os.sep in source or Path(source).is_file()
+    return names_file(source, DOCUMENT_SUFFIX)
 
 
 def read_letter(path: str) -> dict[str, Json]:
@@ -34,7 +30,7 @@ def read_letter(path: str) -> dict[str, Json]:
         CommandError: the file is damaged, or has another form.
         KeyMissing: its payloads are encrypted with a key that is missing.
     """
-    document = parse_json(_content(path), path, _DEEPEST)
+    document = parse_json(_content(path), path, STORED_LEVELS)
     try:
         letter = payloads_of(os.environ).opened_letter(_letter(document))
         mask = mask_of_text(document.get("definition") or "")

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from unspool.api.masked_records import masked_events
 from unspool.api.masked_store import mask_of_text
 from unspool.cli.exits import CommandError
-from unspool.cli.options import milliseconds, parse_json, read_file
+from unspool.cli.options import STORED_LEVELS, milliseconds, names_file, parse_json, read_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore.archives import SUFFIX, Archived, is_archive, read_archive
 from unspool.eventstore.encryption.payloads import payloads_of
@@ -27,9 +27,6 @@ from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import DEFAULT_TENANT, ExecutionKey, ExecutionRecord, WorkflowRef
 from unspool.eventstore.texts import Texts
 from unspool.worker.fetched_resources import fetched_in
-
-_DEEPEST: Final = 254
-"""Levels of nesting of an event: its data can be deeper than input from outside. This is orjson's limit."""
 
 
 class History(NamedTuple):
@@ -81,7 +78,7 @@ def write_export(
 
 def is_file_name(source: str) -> bool:
     """Whether a command's argument names a file with a history, rather than a stored execution."""
-    return source.endswith((".jsonl", SUFFIX)) or os.sep in source or Path(source).is_file()
+    return names_file(source, ".jsonl", SUFFIX)
 
 
 def read_export(path: str, *, part: bool = False) -> History:
@@ -97,7 +94,7 @@ def read_export(path: str, *, part: bool = False) -> History:
     """
     lines, archived_texts = _lines(path)
     parsed = [
-        (f"{path}:{number}", parse_json(line, f"{path}:{number}", _DEEPEST))
+        (f"{path}:{number}", parse_json(line, f"{path}:{number}", STORED_LEVELS))
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
@@ -139,7 +136,8 @@ def read_events(path: str) -> list[CloudEvent]:
     """
     payloads = payloads_of(os.environ)
     lines = [
-        parse_json(line, f"{path}:{number}", _DEEPEST) for number, line in enumerate(_lines(path).lines, 1)
+        parse_json(line, f"{path}:{number}", STORED_LEVELS)
+        for number, line in enumerate(_lines(path).lines, 1)
     ]
     try:
         return [payloads.opened_published(str(line["tenant"]), dict(line["event"])) for line in lines]

@@ -22,6 +22,9 @@ from unspool.eventstore.tags import BadTags, checked_tags
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
+STORED_LEVELS: Final = 254
+"""Levels of nesting of what a store has: it can be deeper than input from outside. This is orjson's limit."""
+
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -243,6 +246,11 @@ def read_input(text: str) -> Json:
     if text.startswith("@"):
         return parse_json(read_file(text[1:]), text[1:])
     return parse_json(os.fsencode(text), "--input")
+
+
+def names_file(source: str, *suffixes: str) -> bool:
+    """Whether an argument names a file, which mostly has one of these suffixes, rather than an id."""
+    return source.endswith(suffixes) or os.sep in source or Path(source).is_file()
 
 
 def read_file(name: str) -> bytes:
