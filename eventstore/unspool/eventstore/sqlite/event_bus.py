@@ -18,6 +18,7 @@ from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of
 from unspool.eventstore.sqlite.matching import Keyed, KnownShapes, Piece, match_piece
 from unspool.eventstore.sqlite.notifications import EVENTS
+from unspool.eventstore.sqlite.publishing import published
 
 _POSITION: Final = re.compile(r"[0-9]{1,18}")
 _ANY_UNMATCHED: Final = Precheck(
@@ -185,11 +186,6 @@ def _keyed(batch: EventBatch, keys_of: KeysOf, shapes: tuple[str, ...]) -> list[
         )
         for position, event, _ in batch.events
     ]
-
-
-def published(position: int, event: bytes, published_at: int) -> PublishedEvent:
-    """An event of a row of the bus."""
-    return PublishedEvent(str(position), orjson.loads(event), published_at)
 
 
 def _number(position: str) -> int:

@@ -7,14 +7,13 @@ tenant are matched. So the run gets all in order. Any process can do this.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import orjson
-
 from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.published_events import KeysOf, PublishedEvent, Shapes
 from unspool.eventstore.records import ExecutionKey, Message, MessageKind
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.mixin import MessageRow, message_row, put_message
 from unspool.eventstore.sqlite.notifications import EVENTS
+from unspool.eventstore.sqlite.publishing import published
 
 PAGE: Final = 100
 """Events in one transaction, at most."""
@@ -88,7 +87,7 @@ def pages(transaction: Transaction, tenant: str) -> list[Page]:
     found = []
     for execution, run, after, upto, since in transaction.execute(_PENDING, (tenant,)).fetchall():
         rows = transaction.execute(_EVENTS, (tenant, after, upto, since, PAGE)).fetchall()
-        events = [PublishedEvent(str(position), orjson.loads(event), at) for position, event, at in rows]
+        events = [published(*row) for row in rows]
         entries = transaction.execute(_ENTRIES, (tenant, execution, run)).fetchall()
         found.append(Page(ExecutionKey(tenant, execution), run, after, entries, events))
     return found

@@ -1,4 +1,4 @@
-"""Appends events to the bus of a tenant."""
+"""Appends events to the bus of a tenant, and reads its rows."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -8,7 +8,7 @@ import orjson
 from unspool.eventstore.clock import Clock
 from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.event_settings import EventSettings
-from unspool.eventstore.published_events import CloudEvent
+from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.notifications import EVENTS
 
@@ -48,3 +48,8 @@ class Publisher:
             return count
 
         return publish
+
+
+def published(position: int, event: bytes, published_at: int) -> PublishedEvent:
+    """An event of a row of the bus."""
+    return PublishedEvent(str(position), orjson.loads(event), published_at)

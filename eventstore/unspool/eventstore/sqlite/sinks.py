@@ -11,9 +11,10 @@ from unspool.eventstore.published_events import EventBatch
 from unspool.eventstore.sinks import SinkProgress, SinkStatus, log_forgotten, summed
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
-from unspool.eventstore.sqlite.event_bus import AFTER, published
+from unspool.eventstore.sqlite.event_bus import AFTER
 from unspool.eventstore.sqlite.leases import LIVE, live_parameters, owner_of
 from unspool.eventstore.sqlite.notifications import EVENTS
+from unspool.eventstore.sqlite.publishing import published
 
 _BEGIN: Final = (
     "INSERT INTO sink_positions (tenant, name, position) SELECT tenant, ?, newest FROM buses WHERE TRUE"

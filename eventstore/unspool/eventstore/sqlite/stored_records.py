@@ -10,12 +10,12 @@ import orjson
 
 from unspool.eventstore.errors import CorruptHistory
 from unspool.eventstore.events import decode_entry
-from unspool.eventstore.published_events import PublishedEvent
 from unspool.eventstore.records import Message, MessageKind, Snapshot, TaskRequest
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.dead_letters import LETTER_COLUMNS, dead_letter_of
 from unspool.eventstore.sqlite.index import RECORD_COLUMNS, record_of
 from unspool.eventstore.sqlite.mixin import StoreMixin
+from unspool.eventstore.sqlite.publishing import published
 from unspool.eventstore.stored_records import Content, RecordKind, StoredRecord
 
 _PAGE: Final = 200
@@ -50,7 +50,7 @@ _TABLES: Final = (
         "bus_events",
         RecordKind.EVENT,
         "position, event, published_at",
-        lambda position, event, at: [PublishedEvent(str(position), orjson.loads(event), at)],
+        lambda *row: [published(*row)],
     ),
     _Table("inbox", RecordKind.MESSAGE, "execution, kind, body", _message),
     _Table("tasks", RecordKind.TASK, "execution, run, task, queue, arguments", _task),
