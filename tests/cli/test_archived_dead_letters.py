@@ -1,5 +1,6 @@
 """An archived dead letter is shown as it was in the store."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -42,7 +43,7 @@ async def archive(letter):
 
 
 def archived_file():
-    [file] = Path("archive").rglob("*.json.gz")
+    [file] = Path("archive").rglob("*.jsonl.gz")
     return str(file)
 
 
@@ -83,13 +84,40 @@ def test_an_encrypted_task_is_shown_with_the_key(started, home, monkeypatch, uns
     assert "first" in without_key.stderr
 
 
-def test_what_is_no_archived_dead_letter_is_bad_input(started, home, unspool, run_coroutine):
+def test_a_file_of_an_earlier_version_is_read(started, home, unspool, run_coroutine):
+    """It has the document only, without the last line."""
     run_coroutine(archive(LETTER))
     file = archived_file()
-    damaged = home / "damaged.json.gz"
-    damaged.write_bytes(Path(file).read_bytes()[:-9])
-    (home / "text").write_text("{}")
-    for path, said in ((str(damaged), "damaged"), ("text", "damaged"), ("absent.json.gz", "absent.json.gz")):
-        result = unspool("dlq", "show", path)
-        assert result.code == 2
-        assert said in result.stderr
+    document = json.loads(gzip.decompress(Path(file).read_bytes()).splitlines()[0])
+    assert document.pop("archive") == 1
+    (home / "old.json.gz").write_bytes(gzip.compress(json.dumps(document).encode() + b"\n"))
+
+    new, old = (unspool("dlq", "show", each) for each in (file, "old.json.gz"))
+    assert (old.code, old.stdout) == (0, new.stdout)
+
+
+def changed(data):
+    return gzip.compress(gzip.decompress(data).replace(b"ValueError", b"TypeErrors"))
+
+
+def without_end(data):
+    return gzip.compress(gzip.decompress(data).splitlines(keepends=True)[0])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda data: data[:-9], "the compressed data is damaged"),
+        (changed, "do not match their checksum"),
+        (without_end, "no last line with the checksum"),
+        (lambda _: b"{}", "the compressed data is damaged"),
+        (lambda _: gzip.compress(b"{}\n"), "not an archived dead letter"),
+    ],
+)
+def test_a_damaged_file_is_named(started, home, unspool, run_coroutine, damage, said):
+    run_coroutine(archive(LETTER))
+    (home / "damaged.jsonl.gz").write_bytes(damage(Path(archived_file()).read_bytes()))
+    result = unspool("dlq", "show", "damaged.jsonl.gz")
+    assert (result.code, result.stdout) == (2, "")
+    assert "damaged.jsonl.gz: " in result.stderr
+    assert said in result.stderr

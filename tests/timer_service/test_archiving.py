@@ -5,11 +5,12 @@ import gzip
 import json
 import logging
 import stat
+from io import BufferedReader, BytesIO
 
 import pytest
 from tests.monitoring.metrics import Exposition
 
-from unspool.eventstore.archives import read_archive
+from unspool.eventstore.archive_lines import lines_of
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.events import Event
@@ -44,6 +45,11 @@ def directory(tmp_path):
 def service(store, directory):
     settings = RetentionSettings(archive=str(directory), interval_seconds=0.1)
     return RetentionService(store, settings)
+
+
+def lines_in(data):
+    """The lines of an archived file before the last one."""
+    return list(lines_of(BufferedReader(BytesIO(data))))
 
 
 async def ended(store, id_="one", count=3, tenant="default"):
@@ -92,7 +98,7 @@ async def test_a_file_has_the_history_and_what_a_replay_needs(store, service, ru
     }
     assert lines[-1]["end"]["events"] == 3
     assert lines[-1]["end"]["resources"] == {sha256: "text of a function"}
-    assert read_archive((directory / FILE).read_bytes()).lines == content.splitlines()[:-1]
+    assert lines_in((directory / FILE).read_bytes()) == content.splitlines()[:-1]
 
 
 async def test_only_the_owner_reads_files(store, service, running, directory):
@@ -110,7 +116,7 @@ async def test_a_long_history(store, service, running, directory):
     key, _ = await ended(store, count=2_700)
     async with running(service):
         await until_gone(store, key)
-    assert len(read_archive((directory / FILE).read_bytes()).lines) == 2_700
+    assert len(lines_in((directory / FILE).read_bytes())) == 2_700
 
 
 async def test_nothing_is_deleted_while_the_directory_cannot_be_written(
@@ -170,9 +176,10 @@ async def test_a_dead_letter_is_in_a_file_before_it_is_discarded(store, running,
         while (await store.dead_letters("default")).items:
             await asyncio.sleep(0.02)
 
-    [file] = (directory / "default" / "dead-letters").glob("*/*.json.gz")
+    [file] = (directory / "default" / "dead-letters").glob("*/*.jsonl.gz")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    written = json.loads(gzip.decompress(file.read_bytes()))
+    [document] = lines_in(file.read_bytes())
+    written = json.loads(document)
     assert (written["id"], written["execution"], written["kind"]) == (id_, "stuck", "message")
     assert written["body"]["body"]["input"] == {"n": 7}
     assert (written["error"], written["traceback"]) == ("ValueError: broken", "Traceback: broken")
@@ -221,4 +228,4 @@ def changed(data, old, new):
 )
 def test_a_damaged_file(archived, damage, message):
     with pytest.raises(DamagedArchive, match=message):
-        read_archive(damage(archived))
+        lines_in(damage(archived))

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from io import BufferedReader, BytesIO
 
 import pytest
 
-from unspool.eventstore.archives import read_archive
+from unspool.eventstore.archive_lines import lines_of
 from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.encryption.key_ring import new_key
 from unspool.eventstore.encryption.payloads import payloads_of
@@ -32,7 +33,7 @@ def archived(directory, tenant="default"):
     lines = [
         json.loads(line)
         for file in sorted(directory.glob(f"{tenant}/events/*/*.jsonl.gz"))
-        for line in read_archive(file.read_bytes()).lines
+        for line in lines_of(BufferedReader(BytesIO(file.read_bytes())))
     ]
     assert {line["tenant"] for line in lines} <= {tenant}
     return {line["position"]: line["event"] for line in lines}

@@ -13,7 +13,7 @@ import pytest
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
-from unspool.eventstore.archives import read_archive
+from unspool.eventstore.archive_lines import lines_of
 from unspool.eventstore.built_in import schedule_key
 from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.ids import derived_id
@@ -361,7 +361,10 @@ async def test_what_is_deleted_of_a_history_is_archived(store, jq, tmp_path):
         await pause(store)
     files = sorted((tmp_path / "archive" / TENANT / "schedules" / "shop.report").iterdir())
     assert len(files) >= 2
-    archived = [json.loads(line) for file in files for line in read_archive(file.read_bytes()).lines]
+    archived = []
+    for path in files:
+        with path.open("rb") as file:
+            archived += [json.loads(line) for line in lines_of(file)]
     seqs = [event["seq"] for event in archived] + [event.seq for event in await store.history(KEY)]
     assert seqs == [*range(1, len(seqs) + 1)]
     assert archived[0]["type"] == "schedule.deployed"

@@ -1,26 +1,30 @@
 """Dead letters in archived files, as `unspool dlq show` prints them."""
 
-import gzip
 import os
-import zlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from unspool.api.masked_records import masked_letter
 from unspool.api.masked_store import mask_of_text
 from unspool.api.representations import dead_letter_json
 from unspool.cli.exits import CommandError
-from unspool.cli.options import STORED_LEVELS, milliseconds, names_file, parse_json, read_file
+from unspool.cli.files import names_file, opened_file
+from unspool.cli.options import STORED_LEVELS, milliseconds, parse_json
 from unspool.definitions.json_value import Json
-from unspool.eventstore.archives import DOCUMENT_SUFFIX
+from unspool.eventstore.archive_lines import read_dead_letter
+from unspool.eventstore.archives import SUFFIX
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.encryption.payloads import payloads_of
+from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.records import Message, MessageKind, TaskRequest
+
+_OLD_SUFFIX: Final = ".json.gz"
+"""Of files of earlier versions."""
 
 
 def is_file_name(source: str) -> bool:
     """Whether a command's argument names an archived file, rather than a dead letter of the store."""
-    return names_file(source, DOCUMENT_SUFFIX)
+    return names_file(source, SUFFIX, _OLD_SUFFIX)
 
 
 def read_letter(path: str) -> dict[str, Json]:
@@ -40,11 +44,12 @@ def read_letter(path: str) -> dict[str, Json]:
 
 
 def _content(path: str) -> bytes:
-    """The document of a file. Its checksum is the one of gzip."""
+    """The document of a file."""
     try:
-        return gzip.decompress(read_file(path))
-    except (OSError, EOFError, zlib.error) as error:
-        raise CommandError(f"{path}: the compressed data is damaged: {error}") from None
+        with opened_file(path, regular=True) as file:
+            return read_dead_letter(file)
+    except DamagedArchive as damage:
+        raise CommandError(f"{path}: {damage}") from None
 
 
 def _letter(document: Any) -> DeadLetter:

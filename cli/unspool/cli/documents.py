@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import click
 
 from unspool.cli.exits import CommandError
+from unspool.cli.files import read_file
 from unspool.cli.jq import jq_pool
-from unspool.cli.options import read_file
 from unspool.cli.terminal import printable
 from unspool.definitions.checks import check
 from unspool.definitions.document import Document, as_function, load

@@ -4,8 +4,9 @@ import click
 
 from unspool.cli.exits import CommandError
 from unspool.cli.exports import read_events
+from unspool.cli.files import read_file
 from unspool.cli.loop import asynchronous
-from unspool.cli.options import Place, example, json_option, parse_json, read_file, target_options
+from unspool.cli.options import Place, example, json_option, parse_json, target_options
 from unspool.cli.output import print_json, print_line, say
 from unspool.cli.targets.opening import opened_target
 from unspool.definitions.cloud_events import problems_of

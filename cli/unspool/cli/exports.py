@@ -5,7 +5,8 @@ texts of external resources by their hashes. So a file can be replayed and verif
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -16,9 +17,11 @@ import orjson
 from unspool.api.masked_records import masked_events
 from unspool.api.masked_store import mask_of_text
 from unspool.cli.exits import CommandError
-from unspool.cli.options import STORED_LEVELS, milliseconds, names_file, parse_json, read_file
+from unspool.cli.files import names_file, opened_file
+from unspool.cli.options import STORED_LEVELS, milliseconds, parse_json
 from unspool.definitions.json_value import Json
-from unspool.eventstore.archives import SUFFIX, Archived, is_archive, read_archive
+from unspool.eventstore.archive_lines import Lines, lines_of
+from unspool.eventstore.archives import SUFFIX
 from unspool.eventstore.encryption.payloads import payloads_of
 from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.event_json import event_json
@@ -40,6 +43,15 @@ class History(NamedTuple):
     events: Sequence[Event]
     texts: Mapping[str, str] = MappingProxyType({})
     """The texts of external resources, by hash."""
+
+
+class _About(NamedTuple):
+    """What the first line of a file says of the execution."""
+
+    key: ExecutionKey
+    workflow: str
+    definition: str | None
+    texts: dict[str, str]
 
 
 async def texts_of(store: Texts, tenant: str, events: Sequence[Event]) -> dict[str, str]:
@@ -92,38 +104,23 @@ def read_export(path: str, *, part: bool = False) -> History:
         CommandError: the file has another form, or is damaged.
         KeyMissing: its payloads are encrypted with a key that is missing.
     """
-    lines, archived_texts = _lines(path)
-    parsed = [
-        (f"{path}:{number}", parse_json(line, f"{path}:{number}", STORED_LEVELS))
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-    if not parsed:
+    about, events = None, list[Event]()
+    with _opened(path) as lines:
+        for place, value in _values(path, lines):
+            event = _event(value, place)
+            about = about or _about(value, place)
+            if event.seq != (events[-1].seq + 1 if events else event.seq if part else 1):
+                raise CommandError(f"{path}: the events must be numbered 1, 2, 3 …; some are missing")
+            events.append(event)
+    if about is None:
         raise CommandError(f"{path}: the file has no events")
-    events = [_event(value, place) for place, value in parsed]
-    begin = events[0].seq if part else 1
-    if [event.seq for event in events] != list(range(begin, begin + len(events))):
-        raise CommandError(f"{path}: the events must be numbered 1, 2, 3 …; some are missing")
-    place, first = parsed[0]
-    try:
-        about = first.get("execution", {})
-        workflow = about.get("workflow")
-        named = str(WorkflowRef(**workflow)) if workflow else ""
-        texts = {str(sha256): str(text) for sha256, text in about.get("resources", {}).items()}
-    except (AttributeError, KeyError, TypeError):
-        raise CommandError(
-            f"{place}: `execution` is not in the form that `unspool history --export` writes"
-        ) from None
-    texts |= archived_texts
-    id_ = str(about.get("id", ""))
-    key = ExecutionKey(str(about.get("tenant", DEFAULT_TENANT)), id_)
-    payloads = payloads_of(os.environ)
+    payloads, texts = payloads_of(os.environ), about.texts | lines.texts
     return History(
-        id_,
-        named,
-        about.get("definition"),
-        [payloads.opened_event(key, event) for event in events],
-        {sha256: payloads.opened_resource(key.tenant, sha256, text) for sha256, text in texts.items()},
+        about.key.id,
+        about.workflow,
+        about.definition,
+        [payloads.opened_event(about.key, event) for event in events],
+        {sha256: payloads.opened_resource(about.key.tenant, sha256, text) for sha256, text in texts.items()},
     )
 
 
@@ -135,13 +132,13 @@ def read_events(path: str) -> list[CloudEvent]:
         KeyMissing: its payloads are encrypted with a key that is missing.
     """
     payloads = payloads_of(os.environ)
-    lines = [
-        parse_json(line, f"{path}:{number}", STORED_LEVELS)
-        for number, line in enumerate(_lines(path).lines, 1)
-    ]
     try:
-        return [payloads.opened_published(str(line["tenant"]), dict(line["event"])) for line in lines]
-    except (TypeError, KeyError):
+        with _opened(path, regular=True) as lines:
+            return [
+                payloads.opened_published(str(value["tenant"]), dict(value["event"]))
+                for _, value in _values(path, lines)
+            ]
+    except (TypeError, KeyError, ValueError):
         raise CommandError(f"{path}: not an archived file of published events") from None
 
 
@@ -151,14 +148,47 @@ def masked_history(history: History) -> History:
     return history._replace(events=masked_events(mask, history.events))
 
 
-def _lines(path: str) -> Archived:
-    data = read_file(path)
-    if not is_archive(data):
-        return Archived(data.splitlines(), {})
+@contextmanager
+def _opened(path: str, *, regular: bool = False) -> Iterator[Lines]:
+    """Opens a file whose lines are read in the block.
+
+    Raises:
+        CommandError: it cannot be read, or is damaged.
+    """
     try:
-        return read_archive(data)
+        with opened_file(path, regular=regular) as file:
+            yield lines_of(file)
     except DamagedArchive as damage:
         raise CommandError(f"{path}: {damage}") from None
+
+
+def _values(path: str, lines: Lines) -> Iterator[tuple[str, Json]]:
+    """Yields the place and the value of each line that is not blank."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            place = f"{path}:{number}"
+            yield place, parse_json(line, place, STORED_LEVELS)
+
+
+def _about(first: Json, place: str) -> _About:
+    """Reads the member `execution` of the first line.
+
+    Raises:
+        CommandError: it has another form.
+    """
+    try:
+        about = first.get("execution", {})
+        workflow = about.get("workflow")
+        return _About(
+            ExecutionKey(str(about.get("tenant", DEFAULT_TENANT)), str(about.get("id", ""))),
+            str(WorkflowRef(**workflow)) if workflow else "",
+            about.get("definition"),
+            {str(sha256): str(text) for sha256, text in about.get("resources", {}).items()},
+        )
+    except (AttributeError, KeyError, TypeError):
+        raise CommandError(
+            f"{place}: `execution` is not in the form that `unspool history --export` writes"
+        ) from None
 
 
 def _event(value: Json, place: str) -> Event:

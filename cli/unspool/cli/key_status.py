@@ -2,11 +2,14 @@
 
 import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from unspool.cli.exits import CommandError
+from unspool.cli.files import opened_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore.encryption.key_ring import KeyRing
 from unspool.eventstore.encryption.key_use import PLAIN, SEALED_IN_BYTES, KeyUse
@@ -92,8 +95,7 @@ def keys_of_archive(directory: Path) -> Counter[str]:
     """Counts the files of an archive by the keys that they need. Reads each file once, in pieces.
 
     Raises:
-        OSError: a file cannot be read, or is not in gzip.
-        EOFError: a file is not complete.
+        CommandError: a file cannot be read, is damaged, or is not in gzip.
     """
     found: Counter[str] = Counter()
     for path in sorted(directory.rglob("*.gz")):
@@ -104,10 +106,13 @@ def keys_of_archive(directory: Path) -> Counter[str]:
 def _keys_of_file(path: Path) -> set[str]:
     keys: set[str] = set()
     before = b""
-    with gzip.open(path) as file:
-        while piece := file.read(_PIECE):
-            keys.update(key.decode() for key in _SEALED.findall(before + piece))
-            before = piece[-_LONGEST:]
+    with opened_file(str(path), regular=True) as file, gzip.open(file) as decompressed:
+        try:
+            while piece := decompressed.read(_PIECE):
+                keys.update(key.decode() for key in _SEALED.findall(before + piece))
+                before = piece[-_LONGEST:]
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise CommandError(f"{path}: the compressed data is damaged: {error}") from None
     return keys
 
 

@@ -3,17 +3,15 @@
 import functools
 import os
 import re
-import signal
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from unspool.cli.exits import CommandError
+from unspool.cli.files import read_file
 from unspool.definitions.json_value import Json
 from unspool.eventstore import ids, strict_json
 from unspool.eventstore.records import DEFAULT_TENANT
@@ -246,34 +244,6 @@ def read_input(text: str) -> Json:
     if text.startswith("@"):
         return parse_json(read_file(text[1:]), text[1:])
     return parse_json(os.fsencode(text), "--input")
-
-
-def names_file(source: str, *suffixes: str) -> bool:
-    """Whether an argument names a file, which mostly has one of these suffixes, rather than an id."""
-    return source.endswith(suffixes) or os.sep in source or Path(source).is_file()
-
-
-def read_file(name: str) -> bytes:
-    """Reads a file; `-` is standard input.
-
-    Raises:
-        CommandError: the file cannot be read.
-    """
-    if name == "-":
-        return _standard_input()
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise CommandError(f"{name or '.'}: {error.strerror}") from None
-
-
-def _standard_input() -> bytes:
-    """Reads standard input to its end. Ctrl-C ends the wait at once, also inside an event loop."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return sys.stdin.buffer.read()
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def parse_json(text: bytes, source: str, levels: int = strict_json.MAX_DEPTH) -> Json:

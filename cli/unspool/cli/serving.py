@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from unspool.cli.authentication import configured_authenticator
 from unspool.cli.exits import CommandError
 from unspool.cli.jq import jq_pool
 from unspool.cli.terminal import printable
+from unspool.definitions.document import MAX_BYTES
 from unspool.definitions.problems import DefinitionInvalid
 from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.consumers import APIS
@@ -31,6 +31,7 @@ from unspool.eventstore.monitoring.presence import Presence
 from unspool.eventstore.monitoring.settings import MonitoringSettings
 from unspool.eventstore.monitoring.tracing import open_traces
 from unspool.eventstore.port import EventStore
+from unspool.eventstore.regular_files import read_regular
 from unspool.eventstore.settings import from_environment
 from unspool.executor.secrets import LocalSecrets
 from unspool.executor.settings import ExecutorSettings
@@ -132,7 +133,7 @@ def configured_hooks() -> Hooks:
         return Hooks()
     secrets = LocalSecrets(os.environ, from_environment(ExecutorSettings, os.environ).secrets_dir)
     try:
-        text = Path(file).read_bytes()
+        text = read_regular(file, MAX_BYTES)
     except OSError as error:
         raise CommandError(f"UNSPOOL_HOOKS: {file}: {error.strerror}") from None
     try:

@@ -6,18 +6,18 @@ events, the texts of external resources by their hashes, and the SHA-256 of the 
 
 Files are at `TENANT/YYYY-MM-DD/ID.HHMMSSmmm.jsonl.gz`, with the day and time (UTC) of the execution's end.
 The oldest events of a schedule are in files of the same form. So are published events, which have a line
-each with `position`, `publishedAt` and `event`. A dead letter has a file of its own, with one JSON document.
+each with `position`, `publishedAt` and `event`. A dead letter has a file of its own, with one line before
+the last one. `unspool.eventstore.archive_lines` reads the files.
 """
 
 import gzip
 import hashlib
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, Self
+from typing import BinaryIO, Final, Self
 
 import orjson
 
@@ -25,7 +25,6 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import workflow_of_schedule
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
-from unspool.eventstore.errors import DamagedArchive
 from unspool.eventstore.event_json import event_json
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import PublishedEvent
@@ -33,10 +32,6 @@ from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 
 FORMAT: Final = 1
 SUFFIX: Final = ".jsonl.gz"
-DOCUMENT_SUFFIX: Final = ".json.gz"
-
-_GZIP: Final = b"\x1f\x8b"
-"""How a file in gzip begins (RFC 1952)."""
 
 
 def archive_path(directory: Path, record: ExecutionRecord) -> Path:
@@ -113,9 +108,7 @@ def write_events(path: Path, tenant: str, events: Sequence[PublishedEvent]) -> i
     It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`. Returns
     the size of the events in bytes.
     """
-    body = b"".join(orjson.dumps(_published_line(tenant, each)) + b"\n" for each in events)
-    _write_whole(path, body + _end(len(events), {}, hashlib.sha256(body).hexdigest()))
-    return len(body)
+    return _write_lines(path, [_published_line(tenant, each) for each in events])
 
 
 def _published_line(tenant: str, published: PublishedEvent) -> dict[str, Json]:
@@ -128,18 +121,22 @@ def _published_line(tenant: str, published: PublishedEvent) -> dict[str, Json]:
 
 
 def dead_letter_path(directory: Path, letter: DeadLetter) -> Path:
-    """The file of a dead letter: `TENANT/dead-letters/YYYY-MM-DD/ID.json.gz`, with the day of its failure."""
+    """The file of a dead letter: `TENANT/dead-letters/YYYY-MM-DD/ID.jsonl.gz`, with the day it failed."""
     day = datetime.fromtimestamp(letter.moved_at / 1000, UTC)
     name = letter.id.replace(":", "_")
-    return directory / letter.tenant / "dead-letters" / f"{day:%Y-%m-%d}" / f"{name}{DOCUMENT_SUFFIX}"
+    return directory / letter.tenant / "dead-letters" / f"{day:%Y-%m-%d}" / f"{name}{SUFFIX}"
 
 
-def write_document(path: Path, document: Json) -> None:
-    """Writes a JSON document in gzip, readable only by its owner; replaces a file that is there.
+def write_dead_letter(path: Path, document: dict[str, Json]) -> None:
+    """Writes the JSON document of a dead letter, as `write_events` writes events."""
+    _write_lines(path, [{"archive": FORMAT, **document}])
 
-    It has its name when it is complete and survives a power failure. Blocks and may raise `OSError`.
-    """
-    _write_whole(path, orjson.dumps(document) + b"\n")
+
+def _write_lines(path: Path, lines: Sequence[dict[str, Json]]) -> int:
+    """Writes lines and their end. Returns the size of the lines in bytes."""
+    body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    _write_whole(path, body + _end(len(lines), {}, hashlib.sha256(body).hexdigest()))
+    return len(body)
 
 
 def _end(events: int, texts: Mapping[str, str], sha256: str) -> bytes:
@@ -159,41 +156,6 @@ def _write_whole(path: Path, content: bytes) -> None:
     finally:
         part.unlink(missing_ok=True)
     _sync_directory(path.parent)
-
-
-class Archived(NamedTuple):
-    """The content of a file."""
-
-    lines: list[bytes]
-    """The events, a line each."""
-    texts: dict[str, str]
-
-
-def is_archive(data: bytes) -> bool:
-    """Whether a file is in gzip, as archived histories are."""
-    return data.startswith(_GZIP)
-
-
-def read_archive(data: bytes) -> Archived:
-    """Reads an archived history.
-
-    Raises:
-        DamagedArchive: the file is damaged or incomplete, or is no archived history.
-    """
-    try:
-        content = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedArchive(f"the compressed data is damaged: {error}") from None
-    body, newline, last = content.removesuffix(b"\n").rpartition(b"\n")
-    try:
-        end = orjson.loads(last)["end"]
-        count, sha256, texts = end["events"], end["sha256"], end["resources"]
-    except (ValueError, TypeError, KeyError):
-        raise DamagedArchive("it has no last line with the checksum") from None
-    lines = body.split(b"\n") if body else []
-    if hashlib.sha256(body + newline).hexdigest() != sha256 or count != len(lines):
-        raise DamagedArchive("the events do not match their checksum")
-    return Archived(lines, texts)
 
 
 def _about(record: ExecutionRecord, definition: str | None) -> dict[str, Json]:

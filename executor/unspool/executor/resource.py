@@ -22,6 +22,7 @@ from unspool.definitions.resource import KIND
 from unspool.definitions.resource_address import CATALOG, FILE, absolute, of_catalog
 from unspool.definitions.resource_kind import ResourceKind
 from unspool.eventstore.records import TaskRequest
+from unspool.eventstore.regular_files import open_regular
 from unspool.executor.authentication.policies import Authentication
 from unspool.executor.documents.fetching import fetched_documents
 from unspool.executor.documents.text import shown_address
@@ -168,9 +169,9 @@ def _content(directory: Path, path: str, most: int) -> bytes | None:
     try:
         root = directory.resolve()
         file = (root / path.lstrip("/")).resolve()
-        if not (file.is_relative_to(root) and file.is_file()):
+        if not file.is_relative_to(root):
             return None
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return opened.read(most + 1)
     except (OSError, ValueError):
         return None

@@ -10,6 +10,7 @@ import orjson
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import DEFAULT_TENANT
+from unspool.eventstore.regular_files import read_regular
 
 PREFIX: Final = "UNSPOOL_SECRET_"
 _NOT_IN_VARIABLE: Final = re.compile(r"[^A-Z0-9]")
@@ -44,11 +45,8 @@ class LocalSecrets:
         if not self.directory or not _FILE_NAME.fullmatch(name):
             return None
         try:
-            with (Path(self.directory) / name).open("rb") as file:
-                content = file.read(_MAX_FILE_BYTES + 1)
+            content = read_regular(Path(self.directory) / name, _MAX_FILE_BYTES)
         except OSError:
-            return None
-        if len(content) > _MAX_FILE_BYTES:
             return None
         return content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 

@@ -14,7 +14,7 @@ from unspool.eventstore.archives import (
     archive_path,
     dead_letter_path,
     events_path,
-    write_document,
+    write_dead_letter,
     write_events,
 )
 from unspool.eventstore.clock import rfc3339
@@ -94,7 +94,7 @@ class Archive:
             "movedAt": rfc3339(letter.moved_at),
             "definition": None if record is None else await self._definition_of(record),
         }
-        await self._blocking(write_document, dead_letter_path(self._directory, letter), document)
+        await self._blocking(write_dead_letter, dead_letter_path(self._directory, letter), document)
 
     async def write_events(self, batch: EventBatch, now: int) -> int:
         """Writes published events; replaces a file that is there. Returns their size in bytes.

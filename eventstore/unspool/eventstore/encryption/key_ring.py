@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from unspool.eventstore.encryption.settings import KEYS_VARIABLE
+from unspool.eventstore.regular_files import read_regular
 from unspool.eventstore.settings import BadSetting
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,9 @@ KEY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Ids of keys. They are in the store, in clear."""
 
 KEY_BYTES: Final = 32
+
+_MOST_BYTES: Final = 1024 * 1024
+"""Bytes of a key file."""
 
 _LOOK_SECONDS: Final = 1.0
 """How often it looks whether the file has changed, at most."""
@@ -143,7 +147,7 @@ class KeyFile:
 
     def _read(self) -> KeyRing:
         try:
-            return parsed_keys(self._path.read_text("utf-8"))
+            return parsed_keys(read_regular(self._path, _MOST_BYTES).decode())
         except (OSError, UnicodeDecodeError) as error:
             cause = error.strerror if isinstance(error, OSError) else "not UTF-8"
             raise BadSetting(f"{KEYS_VARIABLE}: {self._path}: {cause}") from None

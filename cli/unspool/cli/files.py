@@ -1,0 +1,72 @@
+"""Reads files that the user names."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Final
+
+from unspool.cli.exits import CommandError
+from unspool.eventstore.regular_files import open_regular
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a definition, an input or a file of events."""
+
+
+def names_file(source: str, *suffixes: str) -> bool:
+    """Whether an argument names a file, which mostly has one of these suffixes, rather than an id."""
+    return source.endswith(suffixes) or os.sep in source or Path(source).is_file()
+
+
+def read_file(name: str) -> bytes:
+    """Reads a file, or a pipe to its end; `-` is standard input.
+
+    Raises:
+        CommandError: it cannot be read, or has more than `MOST_BYTES`.
+    """
+    with opened_file(name) as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        source = "standard input" if name == "-" else name
+        raise CommandError(f"{source}: larger than {MOST_BYTES} bytes")
+    return content
+
+
+@contextmanager
+def opened_file(name: str, *, regular: bool = False) -> Iterator[BufferedReader]:
+    """Opens a file to be read in the block; `-` is standard input. Ctrl-C ends a wait for a pipe at once.
+
+    Args:
+        name: the file.
+        regular: whether a pipe or a device is refused.
+
+    Raises:
+        CommandError: it cannot be opened or read.
+    """
+    with _interruptible():
+        try:
+            if name == "-":
+                yield _standard_input()
+                return
+            with open_regular(name) if regular else Path(name).open("rb") as file:
+                yield file
+        except OSError as error:
+            raise CommandError(f"{name or '.'}: {error.strerror}") from None
+
+
+def _standard_input() -> BufferedReader:
+    assert isinstance(sys.stdin.buffer, BufferedReader)
+    return sys.stdin.buffer
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets Ctrl-C end a read, also inside an event loop, which would wait for its end."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

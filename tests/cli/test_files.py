@@ -1,0 +1,134 @@
+"""Files that a user names: a command refuses what would wait or fill the memory, and names the file."""
+
+import errno
+import gzip
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from unspool.cli.serving import configured_hooks
+from unspool.executor.secrets import LocalSecrets
+
+MIB = 1024 * 1024
+DEADLINE_SECONDS = 240
+
+
+@pytest.fixture
+def store(home, monkeypatch, unspool):
+    """A store with a definition."""
+    monkeypatch.setenv("UNSPOOL_STORE", "sqlite:///s.db")
+    assert unspool("deploy", "greet.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("dlq", "show", "archive/x.jsonl.gz"),
+        ("events", "read", "archive/x.jsonl.gz"),
+        ("encryption", "status", "--archive", "archive"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("make", "said"), [(os.mkfifo, "not a regular file"), (os.mkdir, os.strerror(errno.EISDIR))]
+)
+def test_archived_files_are_regular_ones(store, home, unspool, command, make, said):
+    (home / "archive").mkdir()
+    make(home / "archive" / "x.jsonl.gz")
+    result = unspool(*command)
+    assert (result.code, result.stdout) == (2, "")
+    assert f"archive/x.jsonl.gz: {said}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "most"),
+    [("dlq show", "64 MiB"), ("history", "128 MiB"), ("replay", "128 MiB"), ("events read", "128 MiB")],
+)
+def test_a_small_file_that_is_large_when_decompressed_is_refused(home, unspool, command, most):
+    with gzip.open(home / "bomb.jsonl.gz", "wb", compresslevel=1) as file:
+        for _ in range(130):
+            file.write(bytes(MIB))
+    result = unspool(*command.split(), "bomb.jsonl.gz")
+    assert (result.code, result.stdout) == (2, "")
+    assert "bomb.jsonl.gz: " in result.stderr
+    assert f"has more than {most}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("validate", "large.json"),
+        ("start", "shop/greet", "--input", "@large.json"),
+        ("events", "publish", "large.json"),
+        ("validate", "/dev/zero"),
+    ],
+)
+def test_a_file_that_is_too_large_is_refused(store, home, unspool, command):
+    (home / "large.json").touch()
+    os.truncate(home / "large.json", 65 * MIB)
+    result = unspool(*command)
+    assert (result.code, result.stdout) == (2, "")
+    assert f"larger than {64 * MIB} bytes" in result.stderr
+
+
+@pytest.fixture
+def pipe():
+    """Makes a name for a text in a pipe, as a shell does for `<(command)`."""
+    descriptors = []
+
+    def name_for(content):
+        read, write = os.pipe()
+        descriptors.append(read)
+        os.write(write, content)
+        os.close(write)
+        return f"/dev/fd/{read}"
+
+    yield name_for
+    for each in descriptors:
+        os.close(each)
+
+
+def test_pipes_are_read(store, home, unspool, pipe):
+    assert unspool("validate", pipe((home / "greet.yaml").read_bytes())).code == 0
+    started = unspool("start", "shop/greet", "--id", "one", "--input", "@" + pipe(b'{"name": "Ada"}'))
+    assert started.code == 0
+    assert unspool("history", "one", "--export", "one.jsonl").code == 0
+    exported = (home / "one.jsonl").read_bytes()
+    events = unspool("history", "one", "--json").stdout
+    assert unspool("history", pipe(exported), "--json").stdout == events
+    paid = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid"}
+    assert unspool("events", "publish", pipe(json.dumps(paid).encode())).code == 0
+
+
+def test_ctrl_c_ends_the_wait_for_a_fifo(store, home, start_program):
+    os.mkfifo(home / "input")
+    with start_program("start", "shop/greet", "--input", "@input") as program:
+        give_up_at = time.monotonic() + DEADLINE_SECONDS
+        writer = None
+        while writer is None:
+            assert time.monotonic() < give_up_at
+            try:
+                writer = os.open(home / "input", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as no_reader:
+                assert no_reader.errno == errno.ENXIO
+                time.sleep(0.05)
+        try:
+            program.send_signal(signal.SIGINT)
+            program.communicate(timeout=DEADLINE_SECONDS)
+        finally:
+            os.close(writer)
+        assert program.returncode == 130
+
+
+def test_files_of_settings_are_regular_ones(home, monkeypatch, unspool):
+    os.mkfifo(home / "fifo")
+    monkeypatch.setenv("UNSPOOL_ENCRYPTION_KEYS_FILE", "fifo")
+    refused = unspool("executions", "list", "--store", "sqlite:///s.db")
+    assert refused.code == 2
+    assert "UNSPOOL_ENCRYPTION_KEYS_FILE: fifo: not a regular file" in refused.stderr
+    monkeypatch.setenv("UNSPOOL_HOOKS", "fifo")
+    with pytest.raises(Exception, match="UNSPOOL_HOOKS: fifo: not a regular file"):
+        configured_hooks()
+    assert LocalSecrets({}, str(home)).secret("fifo") is None
