@@ -11,19 +11,22 @@ from pathlib import Path
 
 import pytest
 import redis
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from tests.ports import free_port
 
 from unspool.definitions.expressions import JqPool
 
-# A busy machine makes single examples slow. The tests of time limits measure them themselves.
-settings.register_profile("unspool", deadline=None)
+# The examples of property tests are the same in each run: no change fails for a fault that it did not make.
+# `--hypothesis-profile random` chooses others. A busy machine makes examples slow; the tests of time limits
+# measure them themselves.
+_slow = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unspool", _slow, derandomize=True)
+settings.register_profile("random", _slow, print_blob=True)
+# For planted bugs: that a test fails is enough, and it takes minutes to find the shortest failure.
+settings.register_profile("planted", _slow, phases=[Phase.explicit, Phase.generate])
+settings.load_profile("unspool")
 # These modules check what tests of chaos have done; a failure shows the values.
 pytest.register_assert_rewrite("tests.chaos")
-
-# For planted bugs: that a test fails is enough, and it takes minutes to find the shortest failure.
-settings.register_profile("planted", deadline=None, phases=[Phase.explicit, Phase.generate])
-settings.load_profile("unspool")
 
 _ROOT = Path(__file__).parents[1]
 _ONCE = ("tests/dashboard", "tests/deployment", "tests/docs", "tests/api/test_conformance.py")

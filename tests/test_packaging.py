@@ -111,5 +111,5 @@ def test_the_wheel_holds_the_licence(wheel: set[PurePosixPath]) -> None:
 @pytest.mark.parametrize("module", LIGHT)
 def test_imports_only_what_it_needs(module: str) -> None:
     program = f"import sys, {module}; print(*sys.modules)"
-    modules = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=30)
+    modules = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=120)
     assert not LIGHT[module] & set(modules.split())

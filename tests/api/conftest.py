@@ -186,7 +186,7 @@ def settings() -> ApiSettings:
         port=0,
         max_definition_bytes=100_000,
         max_input_bytes=100_000,
-        body_seconds=0.5,
+        body_seconds=2,
         heartbeat_seconds=0.2,
         stop_seconds=30,
     )

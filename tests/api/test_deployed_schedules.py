@@ -47,6 +47,6 @@ async def test_an_event_at_once_after_a_deployment_starts_an_execution(store_url
     async with services(store_url) as running:
         session = running.session
         await asyncio.gather(*(deploy_and_publish(session, number) for number in range(COUNT)))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await outputs(session) != list(range(COUNT)):
                 await asyncio.sleep(0.05)

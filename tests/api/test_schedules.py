@@ -14,7 +14,7 @@ from unspool.worker.settings import WorkerSettings
 
 REPORT = """\
 document: {dsl: '1.0.3', namespace: shop, name: report, version: '1.0.0'}
-schedule: {after: PT1H, cron: '@daily'}
+schedule: {after: PT1H, cron: '@yearly'}
 do: [{a: {set: {x: 1}}}]
 """
 
@@ -53,7 +53,7 @@ async def test_a_deployed_schedule_is_listed_and_runs(api, services):
     assert schedule == {
         "id": "shop.report",
         "workflow": {"namespace": "shop", "name": "report", "version": "1.0.0"},
-        "schedule": {"after": "PT1H", "cron": "@daily"},
+        "schedule": {"after": "PT1H", "cron": "@yearly"},
         "paused": False,
         "lastExecution": execution["id"],
         "missed": None,
@@ -67,12 +67,12 @@ async def test_a_deployed_schedule_is_listed_and_runs(api, services):
 async def test_pause_and_resume(api, services):
     await api.deploy(REPORT)
     await items(api, lambda found: found[0]["next"] is not None)
-    paused = await api.post("/schedules/shop.report/pause?wait=10&reason=end%20of%20the%20month", 200)
+    paused = await api.post("/schedules/shop.report/pause?wait=60&reason=end%20of%20the%20month", 200)
     assert (paused["id"], paused["paused"], paused["next"]) == ("shop.report", True, None)
     pause = paused["pause"]
     assert (pause["by"], pause["reason"], pause["at"][-1]) == ("anonymous", "end of the month", "Z")
     assert await items(api) == [paused]
-    assert await api.post("/schedules/shop.report/pause?wait=10", 200) == paused
+    assert await api.post("/schedules/shop.report/pause?wait=60", 200) == paused
     resumed = await api.post("/schedules/shop.report/resume", 202)
     assert resumed["id"] == "shop.report"
     [resumed] = await items(api, lambda found: not found[0]["paused"])
@@ -89,7 +89,7 @@ async def test_an_operation_that_no_worker_has_applied_yet_is_accepted(api):
 async def test_a_newer_version_without_a_schedule_ends_it(api, services):
     await api.deploy(REPORT)
     await items(api)
-    plain = REPORT.replace("1.0.0", "1.1.0").replace("schedule: {after: PT1H, cron: '@daily'}\n", "")
+    plain = REPORT.replace("1.0.0", "1.1.0").replace("schedule: {after: PT1H, cron: '@yearly'}\n", "")
     await api.deploy(plain)
     await items(api, lambda found: found == [])
     await api.post("/schedules/shop.report/resume", 404)
@@ -118,6 +118,6 @@ async def test_tenants_see_their_own_schedules(api):
 
 
 async def test_a_schedule_that_never_fires_is_not_valid(api):
-    problem = await api.deploy(REPORT.replace("'@daily'", "'0 0 31 2 *'"), expect=422)
+    problem = await api.deploy(REPORT.replace("'@yearly'", "'0 0 31 2 *'"), expect=422)
     [error] = problem["errors"]
     assert (error["pointer"], error["line"], error["column"]) == ("/schedule/cron", 2, 36)

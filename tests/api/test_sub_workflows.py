@@ -17,7 +17,7 @@ def run(name: str, awaited: str = "true") -> str:
 DEFINITIONS = {
     "parent": f"do: [{{n: {{{run('alone', 'false')}}}}}, {{b: {{{run('child')}}}}}]",
     "child": f"do: [{{c: {{{run('grandchild')}}}}}]",
-    "grandchild": "do: [{w: {wait: PT2S}}, {x: {set: {done: true}}}]",
+    "grandchild": "do: [{w: {wait: PT6S}}, {x: {set: {done: true}}}]",
     "alone": "do: [{w: {wait: PT1H}}]",
 }
 
@@ -45,13 +45,13 @@ class Executions:
 
     async def status(self, id_: str, status: str) -> None:
         """Waits until an execution exists and has a status."""
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while (await self._api.call("GET", f"/executions/{id_}"))[1].get("status") != status:
                 await asyncio.sleep(0.05)
 
     async def event(self, id_: str, type_: str) -> None:
         """Waits until the history of an execution has an event of a type."""
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             while type_ not in await self.types(id_):
                 await asyncio.sleep(0.05)
 
@@ -68,7 +68,7 @@ async def test_suspend_and_resume(store_url, running_api):
         await executions.status(grandchild, "waiting")
         await executions.status(alone, "waiting")
 
-        suspended = await api.post(f"/executions/{top}/suspend?wait=15", 200)
+        suspended = await api.post(f"/executions/{top}/suspend?wait=60", 200)
         assert suspended["status"] == "suspended"
         await executions.status(child, "suspended")
         await executions.status(grandchild, "suspended")
@@ -76,7 +76,7 @@ async def test_suspend_and_resume(store_url, running_api):
         assert (await api.get(f"/executions/{grandchild}"))["status"] == "suspended"
         assert (await api.get(f"/executions/{alone}"))["status"] == "waiting"  # it is not awaited
 
-        await api.post(f"/executions/{top}/resume?wait=15", 200)
+        await api.post(f"/executions/{top}/resume?wait=60", 200)
         await executions.status(top, "completed")
         assert (await api.get(f"/executions/{top}"))["output"] == {"done": True}
         for each in (top, child, grandchild):

@@ -230,7 +230,9 @@ async def test_answers_do_not_wait_for_acknowledgements(api):
         await api.get("/executions/nothing", 404)
         return time.perf_counter() - began
 
-    assert min([await seconds() for _ in range(30)]) < 0.03  # an acknowledgement is delayed by 40 ms
+    async with asyncio.timeout(60):
+        while await seconds() > 0.03:  # an acknowledgement is delayed by 40 ms
+            pass
 
 
 async def test_a_port_can_be_used_once(api, settings):

@@ -67,7 +67,7 @@ async def test_a_star_is_all_tenants(locked, issuer):
         {"exp": int(time.time()) - 120},
         {"exp": None},
         {"exp": "tomorrow"},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": int(time.time()) + 86_400},
         {"sub": None},
         {"sub": 7},
         {"tenant": None},

@@ -60,7 +60,9 @@ class Fleet:
         stopped = {name: self.processes.pop(name) for name in names or tuple(self.processes)}
         for process in stopped.values():
             process.terminate()
-        codes = {name: await asyncio.to_thread(process.wait, timeout=30) for name, process in stopped.items()}
+        codes = {
+            name: await asyncio.to_thread(process.wait, timeout=120) for name, process in stopped.items()
+        }
         assert set(codes.values()) <= {0}, f"{codes}\n{self.logs()}"
 
     async def kill(self, name: str) -> None:

@@ -12,7 +12,7 @@ DEADLINE_SECONDS = 240
 @pytest.fixture
 def before(program, unspool):
     """The id of an execution, its history, and its state after three events."""
-    assert program("run", "greet.yaml", "--input", '{"name": "Ada"}', *STORE).code == 0
+    assert program("run", "greet.yaml", "--input", '{"name": "Ada Lovelace"}', *STORE).code == 0
     [execution] = unspool("executions", "list", "--json", *STORE).lines
     id_ = execution["id"]
     state = unspool("replay", id_, "--at", "3", "--json", *STORE).json
@@ -75,7 +75,7 @@ def keys(home, unspool, monkeypatch):
 
 
 def test_an_encrypted_file_needs_the_keys(keys, before, archived, unspool, monkeypatch):
-    assert b"Ada" not in gzip.decompress(archived.read_bytes())
+    assert b"Lovelace" not in gzip.decompress(archived.read_bytes())
     assert unspool("history", str(archived), "--json").lines == before[1]
     assert unspool("replay", str(archived), "--verify").code == 0
     monkeypatch.delenv("UNSPOOL_ENCRYPTION_KEYS_FILE")

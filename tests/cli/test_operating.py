@@ -79,6 +79,7 @@ def test_services_run_executions(services, unspool):
 
     gave_up = unspool("start", "shop/sleep", "--wait", "--timeout", "0.3", "--id", "sleep-1")
     assert (gave_up.code, gave_up.stdout) == (4, "")
+    await_status(unspool, "sleep-1", "waiting")
 
     listed = {line["id"]: line["status"] for line in unspool("executions", "list", "--json").lines}
     assert listed.items() >= {"greet-1": "completed", "refuse-1": "faulted", "sleep-1": "waiting"}.items()

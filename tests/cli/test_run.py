@@ -180,13 +180,13 @@ def on_terminal(*arguments, **environment):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
     os.close(theirs)
     shown = b""
-    while select.select([ours], [], [], 30)[0]:
+    while select.select([ours], [], [], 120)[0]:
         try:
             shown += os.read(ours, 4096)
         except OSError:  # the other end is closed
             break
     os.close(ours)
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     return shown.decode()
 
 

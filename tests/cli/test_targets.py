@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 DAILY = """\
 document: {dsl: '1.0.3', namespace: shop, name: report, version: '1.0.0'}
-schedule: {cron: '@daily'}
+schedule: {cron: '@yearly'}
 do: [{a: {set: {x: 1}}}]
 """
 

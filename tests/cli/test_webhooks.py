@@ -30,4 +30,4 @@ def test_a_webhook_without_secret_is_reported_at_the_start(home, start_program):
         assert first["level"] == "warning"
         api.stderr.readline()  # it serves nevertheless
         api.terminate()
-        api.communicate(timeout=30)
+        api.communicate(timeout=120)

@@ -11,7 +11,7 @@ from unspool.eventstore.opening import open_store
 
 DAILY = """\
 document: {dsl: '1.0.3', namespace: shop, name: report, version: '1.0.0'}
-schedule: {cron: '@daily'}
+schedule: {cron: '@yearly'}
 do: [{a: {set: {x: 1}}}]
 """
 
@@ -22,7 +22,7 @@ async def test_schedules(client: AsyncClient) -> None:
     await client.deploy(DAILY)
     assert (await client.pause_schedule("shop.report", wait=60)).paused
     [schedule] = await client.schedules()
-    assert (schedule.id, schedule.paused, schedule.schedule) == ("shop.report", True, {"cron": "@daily"})
+    assert (schedule.id, schedule.paused, schedule.schedule) == ("shop.report", True, {"cron": "@yearly"})
     assert not (await client.resume_schedule("shop.report", wait=60)).paused
 
 

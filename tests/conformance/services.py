@@ -17,7 +17,7 @@ from unspool.cli.node import Node
 from unspool.cli.serving import serve_api
 from unspool.eventstore.opening import open_store
 
-SECONDS = 20
+SECONDS = 60
 
 
 @dataclass

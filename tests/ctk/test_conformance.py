@@ -63,7 +63,7 @@ async def its_input(scenario_run: ScenarioRun, text: str) -> None:
 async def executed(scenario_run: ScenarioRun, _: str) -> None:
     headers = {"Content-Type": "application/yaml"}
     workflow = await scenario_run.call("POST", "/workflows", data=scenario_run.definition, headers=headers)
-    path = f"/workflows/{workflow['namespace']}/{workflow['name']}/executions?wait=20"
+    path = f"/workflows/{workflow['namespace']}/{workflow['name']}/executions?wait=60"
     body = {} if scenario_run.input is None else {"input": scenario_run.input}
     scenario_run.execution = await scenario_run.call("POST", path, json=body)
 
@@ -141,7 +141,7 @@ async def test_scenario(
 ) -> None:
     headers = {"X-Tenant": f"scenario-{next(_TENANTS)}"}  # scenarios share names of workflows
     replaced = dict.fromkeys(replaced_hosts, local_service)
-    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(30):
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(60):
         scenario_run = ScenarioRun(engine, session, replaced)
         for step in scenario.steps:
             await perform(scenario_run, step)

@@ -24,7 +24,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-WAIT_MILLISECONDS = 30_000
+WAIT_MILLISECONDS = 60_000
 """How long a test waits for the page. A busy machine is slow."""
 
 SLEEP = """\

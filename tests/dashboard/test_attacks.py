@@ -97,7 +97,7 @@ async def test_executions(server: Server, page: Page, tab: str) -> None:
 
 async def test_errors(server: Server, page: Page) -> None:
     name = await deployed(server, workflow(fault=True))
-    id_ = await server.start(name, input=HOSTILE, wait=20)
+    id_ = await server.start(name, input=HOSTILE, wait=60)
     await page.goto(f"/?workflow={name}")
     await expect(page.locator("tbody tr")).to_contain_text("onerror=alert(1)")
     await check_no_element(page)

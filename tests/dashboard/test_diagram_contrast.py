@@ -62,7 +62,7 @@ LOW = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_texts_of_a_diagram_have_enough_contrast(browser: Browser, server: Server, scheme: str) -> None:
-    id_ = await server.start(await server.deploy(DEEP), wait=30)
+    id_ = await server.start(await server.deploy(DEEP), wait=60)
     async with visitor(browser, Watched(server.url), color_scheme=scheme) as page:
         await page.goto(f"/executions/{id_}?tab=diagram")
         await expect(page.locator(".diagram .is-faulted").first).to_be_visible()

@@ -28,7 +28,7 @@ do:
 
 
 async def test_input_output_and_error_are_side_by_side(server: Server, page: Page) -> None:
-    id_ = await server.start(await server.deploy(FIXABLE), input={"name": "Ada"}, wait=20)
+    id_ = await server.start(await server.deploy(FIXABLE), input={"name": "Ada"}, wait=60)
     await page.goto(f"/executions/{id_}")
     await expect(page.locator("tr.row")).to_have_count(2)
     await page.get_by_role("button", name="refuse").click()
@@ -50,7 +50,7 @@ async def test_the_page_follows_the_execution_live(server: Server, page: Page) -
     await expect(page.locator(".facts .live")).to_be_visible()
     nap = page.locator("tr.row", has_text="nap")
     await expect(nap).to_contain_text("waiting")
-    await server.call("POST", f"/executions/{id_}/cancel?wait=20")
+    await server.call("POST", f"/executions/{id_}/cancel?wait=60")
     await expect(page.locator(".head .status")).to_have_text("cancelled")
     await expect(nap).to_contain_text("cancelled")
 
@@ -82,7 +82,7 @@ async def test_actions_ask_and_then_act(server: Server, page: Page) -> None:
 
 
 async def test_a_faulted_execution_is_retried_and_followed_again(server: Server, page: Page) -> None:
-    id_ = await server.start(await server.deploy(REFUSE), wait=20)
+    id_ = await server.start(await server.deploy(REFUSE), wait=60)
     await page.goto(f"/executions/{id_}")
     await expect(page.locator("tr.row")).to_have_count(1)
     await page.get_by_role("button", name="Retry").click()
@@ -176,7 +176,7 @@ do:
 
 
 async def test_branches_are_lanes_with_their_tasks_below_them(server: Server, page: Page) -> None:
-    id_ = await server.start(await server.deploy(FORK), wait=30)
+    id_ = await server.start(await server.deploy(FORK), wait=60)
     await page.goto(f"/executions/{id_}?tab=timeline")
     names = page.locator(".lane-name")
     await expect(names).to_have_text(["both", "1pack", "1box", "1label", "2notify", "2mail"])
@@ -184,7 +184,7 @@ async def test_branches_are_lanes_with_their_tasks_below_them(server: Server, pa
 
 
 async def test_tasks_are_a_tree(server: Server, page: Page) -> None:
-    id_ = await server.start(await server.deploy(FORK), wait=30)
+    id_ = await server.start(await server.deploy(FORK), wait=60)
     await page.goto(f"/executions/{id_}")
     await expect(page.locator("tr.row .fold")).to_have_text(
         ["both", "pack", "box", "label", "notify", "mail"]
@@ -199,7 +199,7 @@ async def test_a_link_to_a_late_task_shows_it(server: Server, page: Page) -> Non
 
 
 async def test_the_error_leads_to_its_task(server: Server, page: Page) -> None:
-    id_ = await server.start(await server.deploy(FIXABLE), wait=20)
+    id_ = await server.start(await server.deploy(FIXABLE), wait=60)
     await page.goto(f"/executions/{id_}?tab=data")
     error = page.get_by_role("region", name="Error")
     await expect(error).to_contain_text("Refused 409")

@@ -29,7 +29,7 @@ async def test_a_status_changes_live_without_a_new_row(server: Server, page: Pag
     row = page.locator("tbody tr")
     await expect(row).to_contain_text("waiting")
     await row.evaluate("row => { row.dataset.seen = 'yes' }")
-    await server.call("POST", f"/executions/{id_}/cancel?wait=20")
+    await server.call("POST", f"/executions/{id_}/cancel?wait=60")
     await expect(row).to_contain_text("cancelled")
     await expect(row).to_have_attribute("data-seen", "yes")
 
@@ -38,7 +38,7 @@ async def test_filters_are_in_the_address(server: Server, page: Page) -> None:
     workflow = await server.deploy(SLEEP)
     refusing = await server.deploy(REFUSE)
     await server.start(workflow)
-    faulted = await server.start(refusing, wait=20)
+    faulted = await server.start(refusing, wait=60)
     await page.goto("/")
     await page.get_by_label("Workflow", exact=True).select_option(refusing)
     await expect(page).to_have_url(re.compile("workflow=shop%2F"))

@@ -8,6 +8,7 @@ from playwright.async_api import Browser, expect
 from tests.dashboard.conftest import SLEEP, Watched, running, visitor
 from tests.dashboard.test_events import paid
 from tests.dashboard.test_login import create_key
+from tests.ports import free_port
 
 AWAY = ("net::ERR_",)
 """What the console says of requests that get no answer."""
@@ -16,7 +17,7 @@ AWAY = ("net::ERR_",)
 @pytest.mark.timeout(300)  # starts the program twice
 async def test_pages_go_on_after_the_server_was_away(browser: Browser, tmp_path: Path) -> None:
     async with AsyncExitStack() as pages:
-        async with running(tmp_path) as server:
+        async with running(tmp_path, port=str(free_port())) as server:
             id_ = await server.start(await server.deploy(SLEEP))
             await server.reach(id_, "waiting")
             watched = Watched(server.url, allowed=AWAY)
@@ -32,7 +33,7 @@ async def test_pages_go_on_after_the_server_was_away(browser: Browser, tmp_path:
             for each in (page, events):
                 await expect(each.locator(".live")).to_be_visible()
                 await expect(each.get_by_role("alert")).to_have_count(0)
-            await again.call("POST", f"/executions/{id_}/cancel?wait=20")
+            await again.call("POST", f"/executions/{id_}/cancel?wait=60")
             await expect(page.locator(".head .status")).to_have_text("cancelled")
             await expect(page.locator(".event[aria-selected=true]")).to_contain_text("workflow.cancelled")
             await again.call("POST", "/events", json=paid("after.restart", "A-1"))
@@ -43,7 +44,7 @@ async def test_pages_go_on_after_the_server_was_away(browser: Browser, tmp_path:
 async def test_a_session_that_ended_and_an_execution_that_is_deleted(
     browser: Browser, tmp_path: Path
 ) -> None:
-    retention = {"UNSPOOL_RETENTION": "1s", "UNSPOOL_RETENTION_INTERVAL": "1"}
+    retention = {"UNSPOOL_RETENTION": "4s", "UNSPOOL_RETENTION_INTERVAL": "1"}
     async with running(tmp_path, UNSPOOL_AUTH="on", **retention) as server:
         admin = await create_key(tmp_path, "admin")
         server.session.headers["Authorization"] = f"Bearer {admin}"
@@ -61,7 +62,7 @@ async def test_a_session_that_ended_and_an_execution_that_is_deleted(
             await field.fill(admin)
             await page.keyboard.press("Enter")
             await expect(page.locator("tr.row")).to_have_count(2)
-            await server.call("POST", f"/executions/{id_}/cancel?wait=20")
+            await server.call("POST", f"/executions/{id_}/cancel?wait=60")
             await expect(page.get_by_text("There is no such execution")).to_be_visible()
             await page.get_by_role("link", name="Show all executions").click()
             await expect(page.get_by_text("No executions yet")).to_be_visible()

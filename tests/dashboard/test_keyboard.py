@@ -82,7 +82,7 @@ async def test_the_start_form_of_a_nested_schema(server: Server, page: Page) -> 
 
 async def test_the_figures_of_a_workflow(server: Server, page: Page) -> None:
     workflow = await server.deploy(FORK)
-    done = await server.start(workflow, wait=30)
+    done = await server.start(workflow, wait=60)
     await page.goto(f"/workflows/{workflow}")
     version = page.get_by_role("button", name="Version 1.0.0")
     await press(page, version)
@@ -96,7 +96,7 @@ async def test_the_figures_of_a_workflow(server: Server, page: Page) -> None:
 async def test_lanes_and_sub_workflows_of_the_timeline(server: Server, page: Page) -> None:
     child = await server.deploy(FORK)
     parent = await server.deploy(PARENT.replace("CHILD", child.partition("/")[2]))
-    id_ = await server.start(parent, wait=30)
+    id_ = await server.start(parent, wait=60)
     await page.goto(f"/executions/{id_}")
     await press(page, page.get_by_role("link", name="Timeline"))
     await press(page, page.get_by_role("button", name="Sub-workflow of sub"))
@@ -108,12 +108,14 @@ async def test_lanes_and_sub_workflows_of_the_timeline(server: Server, page: Pag
 
 
 async def test_the_size_of_a_diagram_and_its_tasks(server: Server, page: Page) -> None:
-    id_ = await server.start(await server.deploy(FORK), wait=30)
+    id_ = await server.start(await server.deploy(FORK), wait=60)
     await page.goto(f"/executions/{id_}?tab=diagram")
     drawn = page.locator(".diagram svg")
     before = (await drawn.bounding_box() or {})["width"]
     await press(page, page.get_by_role("button", name="Larger"), "Space")
-    assert (await drawn.bounding_box() or {})["width"] > before
+    await page.wait_for_function(
+        "before => document.querySelector('.diagram svg').getBoundingClientRect().width > before", arg=before
+    )
     await press(page, page.locator("[data-pointer$='/mail']"))
     await expect(page.locator("tr.details")).to_contain_text("mail run")
 
@@ -121,7 +123,7 @@ async def test_the_size_of_a_diagram_and_its_tasks(server: Server, page: Page) -
 async def test_filters_by_times_parent_and_correlation(server: Server, page: Page) -> None:
     child = await server.deploy(FORK)
     parent = await server.deploy(PARENT.replace("CHILD", child.partition("/")[2]))
-    id_ = await server.start(parent, wait=30)
+    id_ = await server.start(parent, wait=60)
     rows = page.locator("tbody tr")
     await page.goto("/")
     await press(page, page.get_by_role("button", name="More filters"))
@@ -150,7 +152,7 @@ UNNAMED = re.compile(
 
 @pytest.mark.parametrize("tab", ["tasks", "diagram", "timeline", "events", "state", "data"])
 async def test_controls_of_an_execution_have_names(server: Server, page: Page, tab: str) -> None:
-    id_ = await server.start(await server.deploy(FORK), wait=30)
+    id_ = await server.start(await server.deploy(FORK), wait=60)
     await page.goto(f"/executions/{id_}?tab={tab}&run=1")
     await expect(page.locator(".event, .lane, .json, [data-pointer]").first).to_be_visible()
     assert UNNAMED.findall(await page.locator("body").aria_snapshot()) == []

@@ -47,7 +47,7 @@ async def started(server: Server, secrets: tuple[str, str]) -> tuple[str, str]:
     number, name = secrets
     workflow = await server.deploy(MASKED)
     data = {"card": {"number": number, "holder": "Ada"}, "customers": [{"name": name, "age": 36}]}
-    return workflow, await server.start(workflow, input=data, wait=30)
+    return workflow, await server.start(workflow, input=data, wait=60)
 
 
 def reveals(text: str, secrets: tuple[str, str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Schedules, events, dead letters and the system."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,11 +11,14 @@ from tests.dashboard.conftest import SLEEP, Server, Watched, running, store_in, 
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.opening import open_store
 
-NIGHTLY = """\
-document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
-schedule: {cron: '0 3 * * *'}
+CRON = f"0 {(datetime.now(UTC).hour + 12) % 24} * * *"
+"""A time half a day away. While the tests run, it neither comes nor goes."""
+
+NIGHTLY = f"""\
+document: {{dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}}
+schedule: {{cron: '{CRON}'}}
 do:
-  - report: {set: {done: true}}
+  - report: {{set: {{done: true}}}}
 """
 
 
@@ -22,7 +26,7 @@ async def test_a_schedule_is_paused_and_resumed(server: Server, page: Page) -> N
     workflow = await server.deploy(NIGHTLY)
     await page.goto("/schedules")
     row = page.locator("tbody tr", has_text=workflow)
-    await expect(row).to_contain_text("cron 0 3 * * *")
+    await expect(row).to_contain_text(f"cron {CRON}")
     await expect(row).to_contain_text(re.compile(r"in \d+ (h|min|s)"))
     await row.get_by_role("button", name="Pause").click()
     dialog = page.get_by_role("dialog")
@@ -33,7 +37,7 @@ async def test_a_schedule_is_paused_and_resumed(server: Server, page: Page) -> N
     await dialog.get_by_role("button", name="Resume").click()
     await expect(row).not_to_contain_text("paused")
     await page.goto(f"/workflows/{workflow}")
-    await expect(page.get_by_role("region", name="Schedule")).to_contain_text("cron 0 3 * * *")
+    await expect(page.get_by_role("region", name="Schedule")).to_contain_text(f"cron {CRON}")
 
 
 async def test_events_appear_live_and_can_be_filtered(server: Server, page: Page) -> None:

@@ -48,7 +48,7 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_text_has_enough_contrast(browser: Browser, server: Server, scheme: str) -> None:
-    faulted = await server.start(await server.deploy(REFUSE), wait=20)
+    faulted = await server.start(await server.deploy(REFUSE), wait=60)
     waiting = await server.start(await server.deploy(SLEEP))
     nested = await server.deploy(NESTED)
     pages = (
@@ -132,7 +132,7 @@ async def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Ser
 
 
 async def test_times_are_in_the_zone_of_the_browser(browser: Browser, server: Server) -> None:
-    id_ = await server.start(await server.deploy(REFUSE), wait=20)
+    id_ = await server.start(await server.deploy(REFUSE), wait=60)
     first = (await server.call("GET", f"/executions/{id_}/events"))["items"][0]["time"]
     tokyo = datetime.fromisoformat(first) + timedelta(hours=9)
     async with visitor(browser, Watched(server.url), timezone_id="Asia/Tokyo") as page:

@@ -23,7 +23,7 @@ do:
 @pytest_asyncio.fixture(loop_scope="session")
 async def id_(server: Server) -> str:
     """An execution that has ended; events 1 to 4 are those of the start and of `first`."""
-    return await server.start(await server.deploy(STEPS), wait=20)
+    return await server.start(await server.deploy(STEPS), wait=60)
 
 
 async def test_the_slider_moves_everything(page: Page, id_: str) -> None:
@@ -113,7 +113,7 @@ async def test_the_diagram_follows_and_its_tasks_lead_to_their_runs(page: Page, 
 async def test_a_sub_workflow_unfolds_in_the_timeline(server: Server, page: Page) -> None:
     child = await server.deploy(STEPS)
     parent = await server.deploy(PARENT.replace("CHILD", child.partition("/")[2]))
-    id_ = await server.start(parent, wait=30)
+    id_ = await server.start(parent, wait=60)
     await page.goto(f"/executions/{id_}?tab=timeline")
     lanes = page.get_by_role("region", name="Timeline").get_by_role("listitem")
     await expect(lanes).to_have_count(1)

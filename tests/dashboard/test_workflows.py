@@ -119,8 +119,8 @@ async def test_the_source_has_line_numbers_and_findings(server: Server, page: Pa
 async def test_figures_count_recent_executions(server: Server, page: Page) -> None:
     workflow = await server.deploy(FORM)
     for number in range(3):
-        await server.start(workflow, input={"order": str(number), "quantity": 1}, wait=20)
-    await server.start(workflow, input={}, wait=20)  # does not match the schema
+        await server.start(workflow, input={"order": str(number), "quantity": 1}, wait=60)
+    await server.start(workflow, input={}, wait=60)  # does not match the schema
     await page.goto(f"/workflows/{workflow}")
     figures = page.get_by_role("region", name="Figures")
     await expect(figures).to_contain_text("75 %")

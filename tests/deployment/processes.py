@@ -32,7 +32,7 @@ def check_settings(settings: Mapping[str, str]) -> None:
     """Checks that each variable is a setting, and that its value is allowed."""
     environment = {"PATH": os.environ["PATH"], **settings}
     listed = subprocess.run(
-        [UNSPOOL, "config"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [UNSPOOL, "config"], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert (listed.returncode, listed.stderr) == (0, "")
 

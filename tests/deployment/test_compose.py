@@ -169,7 +169,7 @@ async def test_its_services_become_healthy_and_run_a_workflow(composed_redis: st
         async with session.post("/api/v1/workflows", data=DEFINITION, headers=headers) as answer:
             assert answer.status == 201, await answer.text()
         body = {"input": {"health": f"{url}/health/live", "live": True}}
-        path = "/api/v1/workflows/deployed/nap/executions?wait=20"
+        path = "/api/v1/workflows/deployed/nap/executions?wait=60"
         async with session.post(path, json=body) as answer:
             execution = await answer.json()
         assert execution.get("output") == {"live": True, "shell": 403}, execution

@@ -53,7 +53,7 @@ class Command:
 
     def close(self) -> None:
         os.close(self._slave)
-        self._reader.join(timeout=10)
+        self._reader.join(timeout=60)
         os.close(self.master)
 
 
@@ -109,7 +109,7 @@ class Terminal:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._bash.wait(timeout=20)
         self._kill_the_session()
-        self._bash.wait(timeout=10)
+        self._bash.wait(timeout=60)
         for command in self._commands:
             command.close()
         os.close(self._slave)

@@ -343,7 +343,7 @@ async def test_the_first_entries_of_new_tenants_are_delivered_at_once(store, oth
                 pass
         await store.acknowledge(found)
 
-    began = time.monotonic()
+    delays = []
     for n in range(10):
         key = make.key("one", f"new-{n}")
         receiving = [
@@ -351,9 +351,11 @@ async def test_the_first_entries_of_new_tenants_are_delivered_at_once(store, oth
             asyncio.create_task(arrives(lambda: store.receive_tasks(make.executor, 10, 30))),
         ]
         await asyncio.wait(receiving, timeout=0.02)
+        began = time.monotonic()
         await other.start(make.start(key))
         await receiving[0]
         await other.commit(make.commit(key, tasks=(make.task(),)))
         await receiving[1]
+        delays.append(time.monotonic() - began)
 
-    assert time.monotonic() - began < 6
+    assert sorted(delays)[len(delays) // 2] < 0.6, delays

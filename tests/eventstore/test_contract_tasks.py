@@ -137,8 +137,8 @@ async def test_a_renewed_lease_holds(store, make, hands):
 
     for _ in range(8):
         assert await store.renew_tasks(make.executor, deliveries) == [Renewal.HELD]
-        assert await store.reclaim_tasks(make.second_executor, 10, 0.5) == []
-        await asyncio.sleep(0.1)  # together longer than the lease
+        assert await store.reclaim_tasks(make.second_executor, 10, 2) == []
+        await asyncio.sleep(0.3)  # together longer than the lease
 
 
 async def test_a_lease_that_is_not_renewed_ends(store, make, hands):

@@ -83,7 +83,7 @@ async def test_deliveries_of_a_killed_process_go_to_another(path, make, stopwatc
     async with opened(path, monotonic=stopwatch) as store:
         for n in range(5):
             await store.send("default", make.message(n=n))
-        async with asyncio.timeout(30), rival("hold", path, "victim") as victim:
+        async with asyncio.timeout(60), rival("hold", path, "victim") as victim:
             assert await victim.stdout.readline() == b"holds 5\n"
             assert await store.reclaim_messages(make.worker, 10, 600) == []
             victim.kill()
@@ -100,7 +100,7 @@ async def test_deliveries_of_a_killed_process_go_to_another(path, make, stopwatc
 async def test_a_killed_writer_loses_no_commit_and_leaves_no_partial_one(path):
     acknowledged: dict[str, int] = {}
     for attempt, lines in enumerate((10, 300, 901)):
-        async with asyncio.timeout(30), rival("write", path, f"w{attempt}") as writer:
+        async with asyncio.timeout(60), rival("write", path, f"w{attempt}") as writer:
             said = [await writer.stdout.readline() for _ in range(lines)]
             writer.kill()
             rest, _ = await writer.communicate()

@@ -141,7 +141,7 @@ async def test_an_invalid_order_is_refused(run: Any, shop: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
 async def test_quotes_come_back_in_the_order_of_the_list(run: Any, shop: Any, count: int) -> None:
-    shop.quote_seconds = 0.3
+    shop.quote_seconds = 1.0
     skus = [letter * place for place, letter in enumerate("abcdefg"[:count], 1)]
     ran = await run("parallel-fan-out.yaml", skus=skus)
     assert [quote["sku"] for quote in ran.json["quotes"]] == skus
@@ -181,7 +181,7 @@ async def answer(shop: Any, decision: str, reminders: int) -> None:
 
 
 async def test_a_person_is_reminded_until_they_decide(run: Any, shop: Any) -> None:
-    running = asyncio.create_task(run("human-approval.yaml", **QUESTION, limit="PT20S"))
+    running = asyncio.create_task(run("human-approval.yaml", **QUESTION, limit="PT2M"))
     await answer(shop, "approved", reminders=2)
     ran = await running
     decided = {"question": "May we?", "decision": "approved", "reminders": ran.json["reminders"]}
@@ -191,7 +191,7 @@ async def test_a_person_is_reminded_until_they_decide(run: Any, shop: Any) -> No
 
 
 async def test_without_an_answer_it_is_given_up(run: Any, shop: Any) -> None:
-    ran = await run("human-approval.yaml", **QUESTION, limit="PT1.5S")
+    ran = await run("human-approval.yaml", question="May we?", remindEvery="PT0.7S", limit="PT5S")
     assert ran.json == {"question": "May we?", "decision": "none", "reminders": None}
     assert 1 <= shop.approvals["approval-1"]["reminders"] <= 7
 
@@ -268,8 +268,14 @@ async def test_an_order_does_not_fail_because_the_journal_does(
     assert not shop.messages
 
 
-async def test_a_second_start_joins_the_running_execution(serve: Serve) -> None:
-    server = await serve("sync-once.yaml")
+async def test_a_second_start_joins_the_running_execution(
+    serve: Serve, examples: Path, tmp_path: Path
+) -> None:
+    longer = tmp_path / "sync-once.yaml"  # so long that it still runs at the last start
+    text = (examples / "sync-once.yaml").read_text()
+    assert "milliseconds: 300" in text
+    longer.write_text(text.replace("milliseconds: 300", "seconds: 5"))
+    server = await serve(str(longer))
     ids = [await server.start("sync-once", org="acme", kind="users") for _ in range(3)]
     other = await server.start("sync-once", org="acme", kind="orders")
     assert len({*ids}) == 1
@@ -282,7 +288,7 @@ async def test_a_second_start_joins_the_running_execution(serve: Serve) -> None:
 
 
 async def test_the_demonstration(call: Any, examples: Path) -> None:
-    ran = await call(str(examples / "demo.py"), program="python", seconds=60)
+    ran = await call(str(examples / "demo.py"), program="python", seconds=200)
     assert ran.code == 0, ran.errors
     assert not ran.errors
     assert '"status":"shipped"' in ran.output
@@ -293,6 +299,6 @@ async def test_the_demonstration(call: Any, examples: Path) -> None:
 
 
 async def test_the_demonstration_on_redis(call: Any, examples: Path, redis_database: str) -> None:
-    ran = await call(str(examples / "demo.py"), "--store", redis_database, program="python", seconds=60)
+    ran = await call(str(examples / "demo.py"), "--store", redis_database, program="python", seconds=200)
     assert ran.code == 0, ran.errors
     assert "verified" in ran.output

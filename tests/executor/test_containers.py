@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.container_engines import ContainerEngine, missing, running_docker, running_podman
+from tests.ports import free_port
 from tests.processes import children
 from tests.task_contexts import task_context
 
@@ -258,8 +258,7 @@ async def test_volumes_that_the_operator_allows(engine, tmp_path) -> None:
 @only_podman
 @pytest.mark.parametrize("container", [{"container_network": "bridge"}], indirect=True)
 async def test_ports_are_published_on_the_loopback_address(container, engine, eventually) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     command = "echo hello | nc -l -p 8080"
     task = asyncio.create_task(container(command=command, ports={str(port): 8080}))
     await eventually(engine.running, "the container runs")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.background import served
+from tests.ports import free_port
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
@@ -40,7 +41,7 @@ class Receiver:
     headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[Any, bytes]] = field(default_factory=list)
     accepted: dict[str, list[str]] = field(default_factory=dict)
-    port: int = 0
+    port: int = field(default_factory=free_port)
     _runner: web.ServerRunner | None = None
 
     @property
@@ -51,7 +52,6 @@ class Receiver:
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -60,7 +60,7 @@ class Receiver:
 
     async def got(self, count: int, tenant: str = TENANT) -> list[str]:
         """Waits for so many events of a tenant; returns the ids of all."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.accepted.get(tenant, ())) < count:
                 await asyncio.sleep(0.01)
         return self.accepted[tenant]
@@ -195,8 +195,8 @@ async def test_the_sender_waits_as_long_as_the_sink_asks(store, receiver):
     receiver.accepts = lambda tenant, events: next(answers, 200)
     receiver.headers = {"Retry-After": "1"}
     async with sending(store, receiver):
-        await publish(store, [1])
         began = asyncio.get_running_loop().time()
+        await publish(store, [1])
         await receiver.got(1)
         assert asyncio.get_running_loop().time() - began > 0.9
 
@@ -423,7 +423,7 @@ async def test_a_restart_of_the_store_loses_no_event(own_redis, receiver):
         own_redis.start()
         more = functools.partial(publish, store, range(200, 300))
         await retry_until_available(more)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while f"{299}" not in receiver.accepted[TENANT]:
                 await asyncio.sleep(0.02)
     await store.close()

@@ -56,7 +56,7 @@ async def transporting(
 
 async def eventually(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
     """Waits until what is read fulfils a condition; returns it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds(found := await read()):
             await asyncio.sleep(0.02)
         return found
@@ -239,7 +239,7 @@ async def test_an_entry_is_acknowledged_after_its_event_is_published(own_redis, 
     async with connected_to("X", address) as own:
         reading = asyncio.create_task(StreamSource(store, own, address, "t1", lease=60).run())
         client.xadd("in", {"type": "t"})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await proxy.holds.wait()
         pending = client.xpending("in", "unspool")["pending"]
         await cancel([reading])

@@ -142,7 +142,7 @@ async def test_a_stopped_executor_leaves_no_helper_process(
     await pids_of(tmp_path / "a", 1, eventually)
     helper = helper_of(executor.pid)
     executor.terminate()
-    assert await asyncio.to_thread(executor.wait, 20) == 0
+    assert await asyncio.to_thread(executor.wait, 120) == 0
     assert not runs(helper)
 
 
@@ -195,5 +195,5 @@ async def test_a_stopped_executor_leaves_no_directory(
     await request_command(f"echo $$ >> {tmp_path}/a; sleep 600")
     await pids_of(tmp_path / "a", 1, eventually)
     executor.terminate()
-    assert await asyncio.to_thread(executor.wait, 20) == 0
+    assert await asyncio.to_thread(executor.wait, 120) == 0
     assert names_in(tmp_path / "temporary") == []

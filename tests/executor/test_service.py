@@ -396,7 +396,7 @@ async def test_a_result_is_sent_when_the_store_is_available_again(own_redis, eve
     done, _ = await asyncio.wait({task}, timeout=0.5)
     assert not done
     own_redis.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "r1" not in engine.results:
             with contextlib.suppress(StoreUnavailable):
                 await engine.result("r1")

@@ -217,9 +217,12 @@ async def test_a_background_child_that_holds_the_output_is_killed(shell, eventua
 
 
 @pytest.mark.parametrize("escape", ["setsid", "cd / && setsid", "env -i setsid"])
-async def test_a_child_in_a_session_of_its_own_is_not_awaited_and_killed(shell, eventually, escape) -> None:
-    began = time.monotonic()
-    outcome = await shell(f"({escape} sh -c 'echo $$; exec sleep 600') & read -r _ < /dev/null; sleep 1")
+async def test_a_child_in_a_session_of_its_own_is_not_awaited_and_killed(
+    shell, tmp_path, eventually, escape
+) -> None:
+    began, ready = time.monotonic(), tmp_path / "ready"
+    child = f"{escape} sh -c 'echo $$; : > {ready}; exec sleep 600'"
+    outcome = await shell(f"({child}) & read -r _ < /dev/null; while [ ! -e {ready} ]; do sleep 0.1; done")
     assert time.monotonic() - began < 300
     await eventually(lambda: not runs(int(outcome.output)), "the child is killed")
 
@@ -280,13 +283,15 @@ async def test_a_cancelled_command_that_will_not_end_is_killed(shell, tmp_path, 
 
 async def test_a_command_that_is_not_awaited(shell, tmp_path, eventually) -> None:
     """I58: the workflow goes on, the command too; its directory is removed when it ends."""
-    done = tmp_path / "done"
-    command = 'pwd > "$1.new"; cat >> "$1.new"; echo "$KEY" >> "$1.new"; sleep 0.2; mv "$1.new" "$1"; exit 3'
+    done, may_end = tmp_path / "done", tmp_path / "done.end"
+    wait = 'while [ ! -e "$1.end" ]; do sleep 0.1; done'
+    command = f'pwd > "$1.new"; cat >> "$1.new"; echo "$KEY" >> "$1.new"; {wait}; mv "$1.new" "$1"; exit 3'
     outcome = await shell(
         command, **{"arguments": [str(done)], "await": False, "stdin": "in\n", "environment": {"KEY": "k"}}
     )
     assert outcome == Completed(None)
     assert not done.exists()
+    may_end.touch()
     await eventually(done.exists, "the command ends")
     directory, *rest = done.read_text().splitlines()
     assert rest == ["in", "k"]

@@ -458,7 +458,7 @@ class TestCache:
         assert len(provider.forms) == 1
 
     async def test_calls_at_once_share_one_error(self, api, provider) -> None:
-        provider.delay = 0.2
+        provider.delay = 1.0
         policy = oauth2(provider, client={"id": "app", "secret": "wrong-secret"})
         outcomes = await asyncio.gather(*(api(policy) for _ in range(5)))
         assert {kind(outcome) for outcome in outcomes} == {("authentication", 401)}

@@ -286,7 +286,7 @@ async def test_a_cancelled_sync_function_sees_the_flag(served):
 async def test_a_cancelled_async_function_can_clean_up_but_not_hold_up_the_executor(
     served, monkeypatch, caplog
 ):
-    monkeypatch.setattr("unspool.executor.functions.python_function._CANCEL_SECONDS", 0.2)
+    monkeypatch.setattr("unspool.executor.functions.python_function._CANCEL_SECONDS", 1.0)
     call = await served(
         """
         import asyncio

@@ -348,7 +348,7 @@ SLOW = """
 async def test_a_timeout_and_a_cancellation_reach_the_function(world, modules, store, name):
     await world.serve("executor", functions=load_functions([modules(SLOW, "slow_functions")]))
     await world.serve("worker", "timer")
-    error = await world.run(f"[{{a: {{call: {name}, timeout: {{after: {{milliseconds: 300}}}}}}}}]")
+    error = await world.run(f"[{{a: {{call: {name}, timeout: {{after: {{seconds: 3}}}}}}}}]")
     assert error["type"].endswith("/timeout")
     assert await world.run("[{a: {call: ended}}]") is True
     key = await world.start(f"[{{a: {{call: {name}}}}}]")

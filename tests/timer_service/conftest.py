@@ -58,7 +58,7 @@ class Timers:
         for cancelled in cancel:
             del self.due[execution, cancelled]
 
-    async def fired(self, seconds: float) -> dict[tuple[str, str], int]:
+    async def fired(self, seconds: float = 25) -> dict[tuple[str, str], int]:
         """Lateness of each timer in milliseconds, by the store's clock, once all that were set have fired.
 
         Waits 0.2 s longer than needed, to detect a timer that fires twice.

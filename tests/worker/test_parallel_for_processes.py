@@ -52,7 +52,7 @@ class Service:
         return web.json_response(number * 2)
 
     async def reached(self, count: int) -> None:
-        async with asyncio.timeout(30), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: len(self.asked) >= count)
 
 

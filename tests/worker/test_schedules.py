@@ -236,7 +236,12 @@ async def test_a_new_version_takes_over_and_running_executions_go_on(store, jq):
         versions = [record.workflow.version for record in records]
         assert versions == sorted(versions)
         assert set(versions) == {"1.0.0", "1.10.0"}
-        assert {r.status for r in records if r.key in {o.key for o in old}} == {Status.WAITING}
+
+        async def waiting() -> bool:
+            found = [await store.execution(record.key) for record in old]
+            return all(record is not None and record.status is Status.WAITING for record in found)
+
+        await until(waiting, "an execution of the old version does not go on")
         await deployed(store, "{after: PT1H}", "2.0.1")
         await until_started(store, len(records) + 1)
 

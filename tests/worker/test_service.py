@@ -142,7 +142,7 @@ async def test_a_worker_continues_the_executions_of_another(store, jq):
     async with executing(store):
         async with working(store, jq, "w1", snapshot_every=20):
             key = await start(store, "e", 7)
-            await store.wait_for_version(key, 100, 10)
+            await store.wait_for_version(key, 100, 60)
         [loaded] = await store.load([key], 1)
         assert loaded is not None
         assert loaded.snapshot is not None
@@ -157,7 +157,7 @@ async def test_a_worker_does_not_build_on_events_that_a_crash_of_redis_took(redi
     plan = compile_plan(load(text).value, jq)
     async with working(store, jq):
         key = await start(store, "e")
-        await store.wait_for_version(key, 0, 10)
+        await store.wait_for_version(key, 0, 60)
         history = await store.history(key)
         [a, b] = [event.run for event in history if event.type == "task.requested"]
         kept = keys_of(redis_database)
@@ -202,10 +202,10 @@ async def test_an_unreadable_snapshot_is_passed_over(store, jq, dump):
     await deploy(store, f"do: [{{a: {CALL}}}, {{b: {{wait: {{milliseconds: 1}}}}}}]")
     key = await start(store, "e", 7)
     async with working(store, jq, "w1"):
-        await store.wait_for_version(key, 0, 10)
+        await store.wait_for_version(key, 0, 60)
     await store.put_snapshot(key, Snapshot(2, dump))
     async with working(store, jq, "w2"), executing(store):
-        await store.wait_for_version(key, 5, 10)
+        await store.wait_for_version(key, 5, 60)
         while not (await store.fire_due_timers()).count:
             await asyncio.sleep(0.01)
         assert await output(store, key) == 7
@@ -242,7 +242,7 @@ async def test_one_bad_message_in_a_batch_becomes_a_dead_letter_alone(store, jq)
     async with working(store, jq, "w1"):
         keys = [await start(store, f"e{n}", n) for n in range(60)]
         for key in keys:
-            await store.wait_for_version(key, 0, 10)
+            await store.wait_for_version(key, 0, 60)
     bad = Message(MessageKind.TASK_COMPLETED, keys[7].id, {"nothing": "of use"})
     await store.send(TENANT, bad)
     answered: list[int] = []
@@ -292,13 +292,13 @@ async def test_messages_behind_slow_ones_stay_with_their_worker(store, jq):
         store,
         "do: [{a: {set: {n: '${ [limit(200000; repeat(1))] | try error catch length }'}}}]",
     )
-    keys = [await start(store, f"e{number}") for number in range(8)]
+    keys = [await start(store, f"e{number}") for number in range(16)]
     other = Consumer("workers", "other")
     with JqPool(size=1, seconds=5.0) as one:
         async with working(store, one, lease_seconds=0.4):
-            waiting = asyncio.gather(*(ended(store, key, 60) for key in keys))
+            waiting = asyncio.gather(*(ended(store, key) for key in keys))
             while not waiting.done():
-                assert await store.reclaim_messages(other, 10, 1.0) == []
+                assert await store.reclaim_messages(other, 10, 2.0) == []
                 await asyncio.sleep(0.1)
             assert {record.status for record in await waiting} == {Status.COMPLETED}
 
@@ -319,10 +319,10 @@ async def test_a_runaway_expression_faults_its_task_and_the_worker_goes_on(store
     calm = WorkflowRef("test", "calm", "1.0.0")
     await deploy(store, "do: [{a: {set: {a: 1}}}]", calm)
     async with working(store, jq):
-        began = time.monotonic()
         wild = [await start(store, f"wild{number}") for number in range(2)]
         assert await output(store, await start(store, "calm", ref=calm)) == {"a": 1}
-        assert time.monotonic() - began < 1
+        records = [await store.execution(key) for key in wild]
+        assert [record for record in records if record is None or record.status.ended] == []
         for key in wild:
             assert (await ended(store, key)).status is Status.FAULTED
             event = await store.last_event(key)
@@ -379,7 +379,7 @@ async def test_cancel_reaches_an_execution(store, jq):
     await deploy(store, "do: [{w: {wait: PT1H}}]")
     async with working(store, jq):
         key = await start(store, "e")
-        await store.wait_for_version(key, 0, 10)
+        await store.wait_for_version(key, 0, 60)
         assert (await store.execution(key)).status is Status.WAITING
         await store.send(TENANT, Message(MessageKind.CANCEL, key.id, {}))
         assert (await ended(store, key)).status is Status.CANCELLED
@@ -408,7 +408,7 @@ async def waiting_results(
     key = await start(store, "wide", 1)
     consumer = Consumer("executors", "e1", frozenset({"http"}))
     requested: list[Delivery[Any]] = []
-    async with working(store, jq, snapshot_every=1_000_000), asyncio.timeout(30):
+    async with working(store, jq, snapshot_every=1_000_000), asyncio.timeout(60):
         while len(requested) < branches:
             requested += await store.receive_tasks(consumer, branches, 1.0)
     for delivery in requested:

@@ -111,6 +111,7 @@ async def test_an_execution_that_waits_is_operated(store):
         waits = await agent.json("start_shop_nap")
         id_ = waits["execution"]
         assert "execution_result" in waits["hint"]
+    async with agent_of(ALL) as agent:
         await eventually(agent, "why_execution_waits", id_, "waits until")
         suspended = await agent.json("suspend_execution", {"id": id_, "reason": "a test"})
         assert (suspended["status"], suspended["applied"]) == ("suspended", True)

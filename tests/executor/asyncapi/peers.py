@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,6 +94,13 @@ class RedisStream:
 
     async def send(self, payload: bytes) -> None:
         await self._client.xadd("greetings", {"payload": payload})
+
+    async def send_all(self, payloads: Iterable[bytes]) -> None:
+        """Publishes messages with one request."""
+        async with self._client.pipeline() as transaction:
+            for payload in payloads:
+                transaction.xadd("greetings", {"payload": payload})
+            await transaction.execute()
 
     async def send_to_a_stopped_executor(self, payload: bytes) -> None:
         """Publishes a message and reads it for the subscriber, as another process that then stops."""

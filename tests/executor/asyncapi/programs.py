@@ -54,7 +54,7 @@ def running(
                 process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 continue
-        process.wait(timeout=5)
+        process.wait(timeout=60)
 
 
 def accepts(port: int) -> Callable[[], bool]:

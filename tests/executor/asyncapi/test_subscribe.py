@@ -112,7 +112,7 @@ async def test_a_message_that_is_too_large_is_an_error(services: Services, peer:
 @two_protocols
 async def test_a_subscription_ends_after_its_time(services: Services, peer: Peer):
     async with services.node():
-        text = workflow("{consume: {amount: 5, for: {seconds: 2}}}")
+        text = workflow("{consume: {amount: 5, for: {seconds: 8}}}")
         key = await services.start(text, peer.document)
         await peer.subscribed()
         await peer.send(number(1))
@@ -214,8 +214,7 @@ async def test_many_messages_are_sent_together(services: Services, redis_databas
     async with services.node():
         key = await services.start(workflow("{consume: {amount: 500}}"), peer.document)
         await peer.subscribed()
-        for n in range(500):
-            await peer.send(number(n))
+        await peer.send_all(map(number, range(500)))
         assert numbered(await services.output(key)) == list(range(500))
         events = [e for e in await services.store.history(key) if e.type == "messages.received"]
         assert len(events) < 250
