@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.api.keys import ON, bearer, key_for
@@ -12,6 +14,8 @@ from unspool.api.app import RESOURCES
 from unspool.eventstore.api_keys import Scope, parse_credential
 
 DEADLINE_SECONDS = 60
+
+ACCESS_PAGE = Path(__file__).parents[2] / "docs/access.md"
 
 UNKNOWN = f"usk_{'0' * 16}_{'A' * 43}"
 
@@ -82,6 +86,19 @@ async def test_every_private_route_needs_a_credential_and_its_scope(locked, stor
             )
             assert problem["scope"] == access.scope
             assert f'scope="{access.scope}"' in response.headers["WWW-Authenticate"]
+
+
+async def test_the_page_lists_the_routes_that_need_no_credential(locked):
+    text = ACCESS_PAGE.read_text().partition("need no key.")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`([A-Z]+) (/[^`]*)`", text))
+    served = set()
+    for path, by_method in ACCESS.items():
+        address = "/" + path.format(namespace="n", name="w", version="1", id="x", position="1-0")
+        for method in by_method:
+            response, _ = await locked.call(method, address)
+            if response.status != 401:
+                served.add((method, path))
+    assert listed == served
 
 
 async def test_public_routes_need_no_credential(locked):

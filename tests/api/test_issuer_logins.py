@@ -488,6 +488,27 @@ async def test_other_host_names_are_refused(locked):
     await locked.get("/session/login", 421, headers={"Host": "evil.example"})
 
 
+async def test_a_refused_login_is_a_warning_with_its_cause(locked, issuer, caplog):
+    issuer.claims = {"tenant": None}
+    flow = await begin(locked)
+    assert reason(await come_back(locked, flow, await agree(locked, flow)))[0] == "invalid"
+    own = [each for each in caplog.records if each.name.startswith("unspool")]
+    assert {each.action: each.levelname for each in own} == {
+        "jwt_refused": "WARNING",
+        "login_refused": "WARNING",
+    }
+    assert "it has no claim 'tenant', and UNSPOOL_JWT_TENANT is not set" in caplog.text
+
+
+async def test_refused_logins_do_not_fill_the_log(locked, monkeypatch, caplog):
+    monkeypatch.setattr(failure_limit, "SECONDS", 3600.0)
+    caplog.set_level("INFO", "unspool")
+    for _ in range(failure_limit.BURST + 2):
+        await locked.call("GET", "/session/callback", 302, allow_redirects=False)
+    refused = [each for each in caplog.records if getattr(each, "action", "") == "login_refused"]
+    assert [each.levelname for each in refused] == ["WARNING"] * failure_limit.BURST + ["INFO"] * 2
+
+
 async def test_nothing_secret_is_logged_or_counted(locked, issuer, caplog):
     caplog.set_level("DEBUG")
     flow = await begin(locked)

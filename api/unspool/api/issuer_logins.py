@@ -37,7 +37,7 @@ async def begin(call: Call) -> Response:
     try:
         answer = _redirect(await issuer.address(login, _redirect_uri(call)))
     except LoginRefused as refused:
-        return _refused(refused, page)
+        return _refused(call, refused, page)
     pending_login.keep(answer, login, https=_is_https(call))
     return answer
 
@@ -47,7 +47,7 @@ async def finish(call: Call) -> Response:
     issuer, login = _issuer(call), pending_login.kept(call.request, https=_is_https(call))
     if login is None or not login.is_answered_by(call.request.query_params.get("state", "")):
         # The cookie stays: a page of another site can send its visitors here, too.
-        return _refused(LoginRefused(Refusal.EXPIRED, "this browser has begun no such login"), "/")
+        return _refused(call, LoginRefused(Refusal.EXPIRED, "this browser has begun no such login"), "/")
     try:
         caller = await _caller(call, issuer, login)
         answer = _redirect(login.page)
@@ -55,7 +55,7 @@ async def finish(call: Call) -> Response:
     except LoginRefused as refused:
         if refused.refusal in WRONG:
             call.services.authenticator.count_failure(call.request)
-        answer = _refused(refused, login.page)
+        answer = _refused(call, refused, login.page)
     pending_login.forget(answer, https=_is_https(call))
     return answer
 
@@ -113,7 +113,8 @@ def _redirect(address: str) -> Response:
     return Response(status_code=302, headers={"Location": address})
 
 
-def _refused(refused: LoginRefused, page: str) -> Response:
+def _refused(call: Call, refused: LoginRefused, page: str) -> Response:
     """Shows the login page with the reason; the log has the cause."""
-    log.info("a login at the issuer failed: %s", refused, extra={"action": "login_refused"})
+    level = call.services.authenticator.refusals.level(refused.refusal)
+    log.log(level, "a login at the issuer failed: %s", refused, extra={"action": "login_refused"})
     return _redirect(f"/login?{urlencode({'error': refused.refusal.value, 'next': page})}")

@@ -10,6 +10,7 @@ from unspool.api.authentication.cookies import csrf_token, is_from_own_page, rea
 from unspool.api.authentication.failure_limit import FailureLimit
 from unspool.api.authentication.issuer_login import IssuerLogin
 from unspool.api.authentication.key_cache import KeyCache
+from unspool.api.authentication.refusal_log import RefusalLog
 from unspool.api.authentication.settings import AuthenticationSettings
 from unspool.api.problems import HttpProblem
 from unspool.eventstore.api_keys import ApiKey, Credential, parse_credential, with_included
@@ -63,6 +64,7 @@ class Authenticator:
         self.login = login
         self.settings = settings
         self.cache = KeyCache(store, settings.cache_seconds)
+        self.refusals = RefusalLog()
         self._store = store
         self._clock = clock
         self._tokens = tokens

@@ -79,7 +79,9 @@ class Tokens:
                 _check_login(claims, audience, nonce)
             return self._caller(claims)
         except (JoseError, ValueError) as error:  # the library raises ValueError for some malformed headers
-            log.info("a JWT was refused: %s", str(error)[:200], extra={"action": "jwt_refused"})
+            # A caller can send any JWT. An ID token is from the issuer, after a login.
+            level = logging.INFO if nonce is None else logging.WARNING
+            log.log(level, "a JWT was refused: %s", str(error)[:200], extra={"action": "jwt_refused"})
             return None
 
     async def _claims(self, token: str, audience: str) -> dict[str, Any]:
@@ -117,10 +119,13 @@ class Tokens:
         tenant = _claim(claims, self._settings.tenant_claim)
         if tenant is None:
             tenant = self._settings.tenant
+        if not tenant:
+            claim = self._settings.tenant_claim
+            raise ValueError(f"it has no claim {claim!r}, and UNSPOOL_JWT_TENANT is not set")
         if tenant == ALL_TENANTS:
             return None
         if not (isinstance(tenant, str) and ids.TENANT.fullmatch(tenant)):
-            raise ValueError("it names no tenant")
+            raise ValueError("its tenant is not the name of one")
         return tenant
 
 
