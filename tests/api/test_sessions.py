@@ -45,6 +45,15 @@ async def test_a_key_is_exchanged_for_a_cookie(locked, store):
     await locked.get("/keys", 403, headers=cookie)
 
 
+async def test_an_operator_ends_the_sessions_of_a_name(locked, store):
+    ada, bob = [(await log_in(locked, await key_for(store, "read", name=name)))[0] for name in ("ada", "bob")]
+    for session in await store.sessions():
+        if session.name == "key:ada":
+            await store.delete_session(session.id)
+    await locked.get("/executions", 401, headers=ada)
+    await locked.get("/executions", headers=bob)
+
+
 async def test_by_https_the_cookie_is_bound_to_the_host(store, running_api):
     key = await key_for(store, "read")
     async with running_api(store, authentication=replace(ON, https=True)) as running:

@@ -19,6 +19,8 @@ from tests.docs.markdown import ROOT, blocks
 from tests.ports import free_port
 
 from unspool.cli.main import call
+from unspool.cli.stores import opened
+from unspool.eventstore.api_keys import Scope, Session
 from unspool.eventstore.archives import write_events
 from unspool.eventstore.published_events import PublishedEvent
 
@@ -170,8 +172,17 @@ def test_every_example_runs(
             shell.run("unspool start shop/order")
             letter = asyncio.run(make_dead_letter(f"sqlite:///{folder}/store-{number}"))
             actual = actual.replace(LETTER, letter)
+        if "sessions end" in example:
+            asyncio.run(_log_in(url))
         shell.run(actual)
         monkeypatch.setenv("UNSPOOL_STORE", url)
+
+
+async def _log_in(url: str) -> None:
+    """Stores the session that the examples end."""
+    async with opened(url, {}) as store:
+        ends = await store.now() + 3_600_000
+        await store.put_session(Session("a" * 16, "b" * 64, "jwt:ada", "default", (Scope.READ,), ends))
 
 
 def _execution(shell: Shell, example: str, id_: str) -> str:

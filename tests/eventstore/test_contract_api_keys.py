@@ -67,6 +67,21 @@ async def test_a_session_ends_at_its_time(store):
     assert await store.session("b" * 16) == login("b" * 16, now + 3_600_000)
 
 
+async def test_sessions_are_listed_until_they_end_or_are_deleted(store, other):
+    now = await store.now()
+    first, second, ended = (
+        login(letter * 16, now + left) for letter, left in (("b", 3_600_000), ("a", 7_200_000), ("c", 1))
+    )
+    for session in (second, ended, first):
+        await store.put_session(session)
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while await other.sessions() != [first, second]:
+            await asyncio.sleep(0.02)
+    await other.delete_session(first.id)
+    assert await store.sessions() == [second]
+
+
 async def test_sessions_are_not_keys(store):
     await store.put_session(login("a" * 16, await store.now() + 3_600_000))
     assert await store.api_keys() == []

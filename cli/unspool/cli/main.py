@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "schedules": Entry("schedules:schedules", "List, pause and resume schedules; show their histories."),
     "dlq": Entry("dead_letters:dlq", "Inspect and requeue dead letters."),
     "keys": Entry("keys:keys", "Create, list and revoke keys for the HTTP API."),
+    "sessions": Entry("sessions:sessions", "List and end the sessions of browsers."),
     "encryption": Entry("encryption:encryption", "Make keys for payloads; see which are in use."),
     "services": Entry("system:services", "List the services that are alive, and what waits in the queues."),
     "api": Entry("services:api", "Serve the HTTP API."),

@@ -120,6 +120,9 @@ class ApiKeys(Protocol):
     async def session(self, id: str) -> Session | None:  # noqa: A002 - the contract's name
         """The session with this id, if it has not ended."""
 
+    async def sessions(self) -> list[Session]:
+        """The sessions of all tenants that have not ended; those that end first before the others."""
+
     async def delete_session(self, id: str) -> None:  # noqa: A002 - the contract's name
         """Deletes a session. Idempotent."""
 

@@ -83,4 +83,5 @@ class PassedCalls:
         self.delete_api_key = inner.delete_api_key
         self.put_session = inner.put_session
         self.session = inner.session
+        self.sessions = inner.sessions
         self.delete_session = inner.delete_session

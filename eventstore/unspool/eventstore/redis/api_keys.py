@@ -1,4 +1,4 @@
-"""Keys of the API's callers: fields of one hash. Their sessions: a string for each, which expires."""
+"""Keys of the API's callers: fields of one hash. Their sessions: a list, and an expiring string for each."""
 
 from unspool.eventstore.api_key_codec import decode_key, decode_session, encode_key, encode_session
 from unspool.eventstore.api_keys import ApiKey
@@ -33,14 +33,24 @@ class RedisApiKeys:
     async def put_session(self, session: LoginSession) -> None:
         """See `ApiKeys`."""
         name, encoded = keys.login_session(session.id), encode_session(session)
-        left = max(1, session.expires_at - await self._session.milliseconds())
-        await self._session.call("SET", name, encoded, "PX", left)
+        now = await self._session.milliseconds()
+        await self._session.call("ZREMRANGEBYSCORE", keys.LOGIN_SESSIONS, "-inf", now)
+        # Listed first: a session that is not listed could not be ended by its name.
+        await self._session.call("ZADD", keys.LOGIN_SESSIONS, session.expires_at, session.id)
+        await self._session.call("SET", name, encoded, "PX", max(1, session.expires_at - now))
 
     async def session(self, id: str) -> LoginSession | None:  # noqa: A002 - the contract's name
         """See `ApiKeys`."""
         stored = await self._session.call("GET", keys.login_session(id))
         return None if stored is None else decode_session(stored)
 
+    async def sessions(self) -> list[LoginSession]:
+        """See `ApiKeys`."""
+        listed: list[bytes] = await self._session.call("ZRANGE", keys.LOGIN_SESSIONS, 0, -1)
+        found = [await self.session(id_.decode()) for id_ in listed]
+        return [session for session in found if session is not None]
+
     async def delete_session(self, id: str) -> None:  # noqa: A002 - the contract's name
         """See `ApiKeys`."""
         await self._session.call("DEL", keys.login_session(id))
+        await self._session.call("ZREM", keys.LOGIN_SESSIONS, id)

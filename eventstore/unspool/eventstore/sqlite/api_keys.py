@@ -13,6 +13,7 @@ _KEYS: Final = "SELECT body FROM api_keys ORDER BY created_at, id"
 _DELETE_KEY: Final = "DELETE FROM api_keys WHERE id = ?"
 _PUT_SESSION: Final = "INSERT INTO api_sessions (id, expires_at, body) VALUES (?, ?, ?)"
 _SESSION: Final = "SELECT body FROM api_sessions WHERE id = ? AND expires_at > ?"
+_SESSIONS: Final = "SELECT body FROM api_sessions WHERE expires_at > ? ORDER BY expires_at, id"
 _DELETE_SESSION: Final = "DELETE FROM api_sessions WHERE id = ?"
 _DELETE_ENDED: Final = "DELETE FROM api_sessions WHERE expires_at <= ?"
 
@@ -59,6 +60,14 @@ class SqliteApiKeys(StoreMixin):
             lambda transaction: transaction.execute(_SESSION, (id, now)).fetchone()
         )
         return row and decode_session(row[0])
+
+    async def sessions(self) -> list[Session]:
+        """See `ApiKeys`."""
+        now = self._database.clock.now()
+        rows = await self._database.read(
+            lambda transaction: transaction.execute(_SESSIONS, (now,)).fetchall()
+        )
+        return [decode_session(body) for (body,) in rows]
 
     async def delete_session(self, id: str) -> None:  # noqa: A002 - the contract's name
         """See `ApiKeys`."""
