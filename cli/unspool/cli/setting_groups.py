@@ -37,9 +37,15 @@ GROUPS: Final = (
     Group("Executor", "executor; the directory of secrets: API too, for webhooks", (ExecutorSettings,)),
     Group("Timer service", "timer service", (TimerSettings,)),
     Group("Retention", "timer service, which deletes what has ended", (RetentionSettings,)),
-    Group("Monitoring", "worker, executor and timer service", (MonitoringSettings,)),
+    Group(
+        "Monitoring", "worker, executor and timer service; the most tenants: API too", (MonitoringSettings,)
+    ),
     Group("API", "API", (ApiSettings,)),
-    Group("Access to the API", "API", (AuthenticationSettings, JwtSettings, OidcSettings)),
+    Group(
+        "Access to the API",
+        "API; those of keys and JWTs: `unspool mcp --http` too",
+        (AuthenticationSettings, JwtSettings, OidcSettings),
+    ),
     Group("Encryption", "all services; set the same values for all", (EncryptionSettings,)),
     Group("Events", "all services; set the same values for all", (EventSettings,)),
     Group("Sinks and sources of events", "executor", (TransportSettings,)),

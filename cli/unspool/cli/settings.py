@@ -22,6 +22,6 @@ class ProgramSettings:
     log_level: str = setting(
         "UNSPOOL_LOG_LEVEL",
         "info",
-        "Log level of services: debug, info, warning or error; JSON lines, or text on a terminal",
+        "Log level of services: debug, info, warning or error; `unspool dev`: warning by default",
     )
     debug: bool = setting("UNSPOOL_DEBUG", False, "Whether to print the traceback of a bug")
