@@ -8,7 +8,7 @@ from tests.chaos.harness import TENANT, Harness
 
 from unspool.eventstore.records import Message, MessageKind
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
 CALLS = 6
 

@@ -19,7 +19,7 @@ from unspool.eventstore.redis import scripts
 
 pytestmark = [
     pytest.mark.chaos,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(480),
     pytest.mark.parametrize("server", ["redis"], indirect=True),
 ]
 

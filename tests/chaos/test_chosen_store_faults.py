@@ -12,7 +12,7 @@ from unspool.eventstore.records import Message, MessageKind
 
 pytestmark = [
     pytest.mark.chaos,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(480),
     pytest.mark.parametrize("server", ["redis"], indirect=True),
 ]
 

@@ -9,7 +9,7 @@ from tests.chaos.harness import TENANT, Harness
 from unspool.eventstore.records import Message, MessageKind
 from unspool.eventstore.redis.session import BLOCK_SECONDS
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(480)]
 
 
 async def test_messages_of_a_killed_worker_are_taken_over(harness: Harness):

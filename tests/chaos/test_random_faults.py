@@ -204,7 +204,7 @@ def check_shop(shop, executions: int) -> None:
 
 async def nothing_left(inspection) -> None:
     """Messages that were delivered again may be acknowledged after the last execution ends."""
-    deadline = time.monotonic() + 25
+    deadline = time.monotonic() + 60
     while left := await asyncio.to_thread(inspection.leftovers):
         assert time.monotonic() < deadline, left
         await asyncio.sleep(0.1)

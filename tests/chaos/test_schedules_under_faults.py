@@ -55,7 +55,7 @@ async def until_nothing_is_left(inspection: Inspection) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 async def test_each_occurrence_is_one_execution(store, fleet, server, inspection, jq_for_verification, seed):
     await fleet.start(*SERVICES)
     ticking = Ticking(store, 50)
@@ -105,7 +105,7 @@ async def publish(store: EventStore, chance: random.Random) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 async def test_each_set_of_events_starts_one_execution(
     store, fleet, server, inspection, jq_for_verification, seed
 ):

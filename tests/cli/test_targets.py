@@ -15,6 +15,7 @@ from tests.api.conftest import Api, run_api
 from tests.api.keys import ON, key_for
 from tests.background import served
 from tests.cli.conftest import Result, Unspool
+from tests.cli.test_operating import await_condition
 from tests.client.conftest import GREET, HEAR, NAP, REFUSE
 
 from unspool.api.engine import Engine
@@ -188,7 +189,7 @@ def test_operations(program: Unspool) -> None:
     program("deploy", "nap.yaml")
     late = program("start", "shop/nap", "--id", "nap", "--wait", "--timeout", "0.5")
     assert late == Result(4, "", "unspool: execution nap continues\n")
-    assert "waits until" in program("executions", "why", "nap").stdout
+    await_condition(lambda: "waits until" in program("executions", "why", "nap").stdout)
     shown = program("executions", "show", "nap", "--json").json
     assert [each["kind"] for each in shown["waiting"]] == ["timer"]
     assert program("executions", "suspend", "nap", *PATIENT).stdout == "execution nap is suspended\n"

@@ -20,7 +20,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -87,6 +87,13 @@ class Server:
             while (execution := await self.call("GET", f"/executions/{id_}"))["status"] != status:
                 await asyncio.sleep(0.05)
         return execution
+
+
+async def becomes(element: Locator, condition: str) -> None:
+    """Waits until a condition, a function in JavaScript, holds for an element."""
+    async with asyncio.timeout(WAIT_MILLISECONDS / 1000):
+        while not await element.evaluate(condition):
+            await asyncio.sleep(0.05)
 
 
 @dataclass

@@ -39,6 +39,7 @@ async def test_input_output_and_error_are_side_by_side(server: Server, page: Pag
     await expect(details).to_contain_text('"detail": "not today"')
     await expect(page).to_have_url(re.compile("run="))
     await details.get_by_role("button", name="Copy Error as JSON").click()
+    await expect(page.get_by_text("Copied")).to_be_visible()
     copied = json.loads(await page.evaluate("navigator.clipboard.readText()"))
     assert (copied["status"], copied["instance"]) == (409, "/do/1/refuse")
 

@@ -1,10 +1,11 @@
 """Every view by keyboard alone, and the names that screen readers say."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Locator, Page, expect
-from tests.dashboard.conftest import SLEEP, Server
+from tests.dashboard.conftest import SLEEP, Server, becomes
 from tests.dashboard.test_events import listeners, paid
 from tests.dashboard.test_execution import FORK
 from tests.dashboard.test_start_form import NESTED
@@ -35,7 +36,7 @@ async def write(page: Page, target: Locator, text: str) -> None:
 
 
 async def test_acceptances_and_near_misses(server: Server, page: Page) -> None:
-    type_ = f"keys.{id(page)}"
+    type_ = f"keys.{uuid4().hex}"
     first, second = await listeners(server, type_, "A-1", "A-2")
     await server.call("POST", "/events", json=paid(type_, "A-1"))
     await server.reach(first, "completed")
@@ -113,9 +114,7 @@ async def test_the_size_of_a_diagram_and_its_tasks(server: Server, page: Page) -
     drawn = page.locator(".diagram svg")
     before = (await drawn.bounding_box() or {})["width"]
     await press(page, page.get_by_role("button", name="Larger"), "Space")
-    await page.wait_for_function(
-        "before => document.querySelector('.diagram svg').getBoundingClientRect().width > before", arg=before
-    )
+    await becomes(drawn, f"svg => svg.getBoundingClientRect().width > {before}")
     await press(page, page.locator("[data-pointer$='/mail']"))
     await expect(page.locator("tr.details")).to_contain_text("mail run")
 

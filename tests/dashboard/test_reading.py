@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, Page, expect
-from tests.dashboard.conftest import REFUSE, SLEEP, Server, Watched, visitor
+from tests.dashboard.conftest import REFUSE, SLEEP, Server, Watched, becomes, visitor
 from tests.dashboard.test_start_form import NESTED
 
 VIEWS = ("/", "/?parent=none", "/workflows", "/schedules", "/events?publish=1", "/dead-letters", "/system")
@@ -104,15 +104,15 @@ async def test_a_dialog_keeps_the_focus_and_gives_it_back(server: Server, page: 
 async def test_the_colours_can_be_chosen_and_stay(browser: Browser, server: Server) -> None:
     async with visitor(browser, Watched(server.url), color_scheme="light") as page:
         await page.goto("/")
-        paper = "getComputedStyle(document.body).backgroundColor"
+        body, paper = page.locator("body"), "getComputedStyle(document.body).backgroundColor"
         light = await page.evaluate(paper)
         await page.get_by_label("Colours").select_option("dark")
+        await becomes(body, f"() => {paper} !== '{light}'")
         dark = await page.evaluate(paper)
-        assert dark != light
         await page.reload()
         assert await page.evaluate(paper) == dark
         await page.get_by_label("Colours").select_option("system")
-        assert await page.evaluate(paper) == light
+        await becomes(body, f"() => {paper} === '{light}'")
 
 
 async def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -> None:

@@ -3,7 +3,7 @@
 import re
 
 from playwright.async_api import Page, expect
-from tests.dashboard.conftest import REFUSE, SLEEP, Server
+from tests.dashboard.conftest import REFUSE, SLEEP, Server, becomes
 
 FORM = """\
 document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0', summary: Takes an order.}
@@ -156,10 +156,10 @@ async def test_a_wide_diagram_can_be_read_and_shown_as_a_whole(server: Server, p
     await page.goto(f"/workflows/{workflow}?tab=diagram")
     diagram = page.get_by_role("region", name="Diagram")
     scale = "svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"
+    await becomes(diagram, "box => box.scrollWidth > box.clientWidth && box.scrollLeft > 0")
     assert await diagram.locator("svg").evaluate(scale) >= 0.69
-    assert await diagram.evaluate("box => box.scrollWidth > box.clientWidth && box.scrollLeft > 0")
     await page.get_by_role("button", name="Whole diagram").click()
-    assert await diagram.evaluate("box => box.scrollWidth <= box.clientWidth")
+    await becomes(diagram, "box => box.scrollWidth <= box.clientWidth")
 
 
 async def test_an_answer_that_is_no_diagram_is_refused(server: Server, page: Page, watched) -> None:

@@ -237,8 +237,9 @@ async def test_messages_that_are_held_keep_their_lease(store, make, hands):
     taken = []
     async with asyncio.timeout(60):
         while not taken:
+            await store.heartbeat(make.worker)
             await store.renew_messages(make.worker, [kept])
-            taken = await store.reclaim_messages(make.second_worker, 10, 0.3)
+            taken = await store.reclaim_messages(make.second_worker, 10, 2)
     assert [delivery.body.body for delivery in taken] == [{"n": 2}]
 
     await store.renew_messages(make.worker, taken)  # another consumer holds it and keeps it

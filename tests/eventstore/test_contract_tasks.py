@@ -136,6 +136,7 @@ async def test_a_renewed_lease_holds(store, make, hands):
     deliveries = await hands.tasks(store)
 
     for _ in range(8):
+        await store.heartbeat(make.executor)
         assert await store.renew_tasks(make.executor, deliveries) == [Renewal.HELD]
         assert await store.reclaim_tasks(make.second_executor, 10, 2) == []
         await asyncio.sleep(0.3)  # together longer than the lease

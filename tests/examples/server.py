@@ -33,6 +33,14 @@ class Server:
                 await asyncio.sleep(0.02)
         return found
 
+    async def has_event(self, id_: str, type_: str) -> None:
+        """Waits until the history of an execution has an event of a type."""
+        types: set[str] = set()
+        async with asyncio.timeout(120):
+            while type_ not in types:
+                async with self._session.get(f"/api/v1/executions/{id_}/events?limit=1000") as answer:
+                    types = {event["type"] for event in (await answer.json())["items"]}
+
     async def executions(self, name: str, status: str = "", namespace: str = "examples") -> list[Any]:
         """Returns the executions of an example, with this status if one is given."""
         query = {"workflow": f"{namespace}/{name}", **({"status": status} if status else {})}

@@ -62,10 +62,13 @@ async def test_too_many_requests_slow_the_copy_down(crm: Any, serve: Serve) -> N
 
 
 async def test_the_first_tier_joins_a_copy_that_was_started_by_hand(crm: Any, serve: Serve) -> None:
-    crm.seconds_between, crm.page_size = 0.1, 2
+    crm.seconds_between, crm.page_size = 1.0, 2
     server = await serve(*FILES)
     by_hand = await server.start("data-sync-entity", service=crm.address, entity="teams", mode="full")
-    done = await server.reaches(await server.start("data-sync", service=crm.address), "completed")
+    both = await server.start("data-sync", service=crm.address)
+    await server.has_event(by_hand, "workflow.joined")
+    crm.seconds_between = 0.0
+    done = await server.reaches(both, "completed")
     assert done["output"]["rows"] == 125
     assert crm.pages["teams"] == 13, "the entity was copied by two executions"
     assert (await server.execution(by_hand))["status"] == "completed"

@@ -350,7 +350,7 @@ async def test_a_task_is_cancelled_at_its_deadline_without_a_result(engine, serv
     """N3: the timer of the timeout tells the execution; it may be that of something around the task."""
     blocker = Blocker()
     serve(blocker)
-    await engine.ask("r1", deadline=soon(0.3))
+    await engine.ask("r1", deadline=soon(3))
     await eventually(lambda: blocker.cancelled == ["r1"], "the handler is told to stop")
     blocker.open.set()
     await engine.wait_for_earlier_tasks()

@@ -67,7 +67,7 @@ async def test_dev_serves_the_metrics_of_all_services(monitored, store_url):
 
 
 def test_without_a_setting_there_is_no_port(store_url):
-    settings = subprocess.check_output([UNSPOOL, "config", "--json"], text=True, timeout=60)
+    settings = subprocess.check_output([UNSPOOL, "config", "--json"], text=True, timeout=200)
     assert '"variable":"UNSPOOL_METRICS_PORT","value":0,' in settings
 
 
@@ -78,7 +78,7 @@ def test_a_port_in_use_is_refused(store_url):
             [UNSPOOL, "timer", "--store", store_url, "--metrics-port", str(port)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
     assert ended.returncode == 2

@@ -36,7 +36,7 @@ async def listening(store, keys):
     async with asyncio.timeout(60):
         for key in keys:
             while (record := await store.execution(key)).status is not Status.WAITING:
-                await store.wait_for_version(key, record.version, 10)
+                await store.wait_for_version(key, record.version, 60)
 
 
 async def test_each_event_reaches_its_execution_once(store, jq):
@@ -87,7 +87,7 @@ async def test_executions_talk_with_events(store, jq):
 async def listening_or_ended(store, key):
     async with asyncio.timeout(60):
         while not ((record := await store.execution(key)).status.ended or record.status is Status.WAITING):
-            await store.wait_for_version(key, record.version, 10)
+            await store.wait_for_version(key, record.version, 60)
 
 
 async def test_events_wait_for_a_worker(store, jq):

@@ -173,7 +173,7 @@ async def test_a_retry_keeps_the_key(store, jq):
 
     async with working(store, jq):
         await store.send(TENANT, Message(MessageKind.RETRY, id_, {}))
-        await store.wait_for_version(key_of(id_), before.version, 10)
+        await store.wait_for_version(key_of(id_), before.version, 60)
         await ended(store, key_of(id_))
     assert "workflow.retried" in [event.type for event in await store.history(key_of(id_))]
     assert (await start_keyed(store, keys, {"k": 1}))[1]  # it has ended again

@@ -63,7 +63,7 @@ async def test_tasks_are_suspended_and_resumed_with_their_workflow(store, jq):
             await store.send(TENANT, Message(kind, "e", {}))
             async with asyncio.timeout(60):
                 while (record := await store.execution(key)).status is not status:
-                    await store.wait_for_version(key, record.version, 10)
+                    await store.wait_for_version(key, record.version, 60)
         await store.publish(
             TENANT, [{"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": 7}]
         )

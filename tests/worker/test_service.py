@@ -162,7 +162,7 @@ async def test_a_worker_does_not_build_on_events_that_a_crash_of_redis_took(redi
         [a, b] = [event.run for event in history if event.type == "task.requested"]
         kept = keys_of(redis_database)
         await store.send(TENANT, completed(a, "lost"))
-        await store.wait_for_version(key, len(history), 10)
+        await store.wait_for_version(key, len(history), 60)
         lost = len(await store.history(key))
 
         bring_back(redis_database, kept)

@@ -131,7 +131,7 @@ async def test_an_unknown_workflow_that_is_not_awaited(store, jq, condition):
         await verified(store, jq, text, key)
         await deploy(store, "do: [{a: {set: {y: 2}}}]", CHILD)
         await store.send("default", Message(MessageKind.RETRY, "parent", {}))
-        await store.wait_for_version(key, faulted.version + 1, 10)
+        await store.wait_for_version(key, faulted.version + 1, 60)
         assert await output(store, key) == {"x": 1}
         [child] = children_of(await store.history(key))
         assert await output(store, key._replace(id=child)) == {"y": 2}
@@ -194,7 +194,7 @@ async def test_cancelling_the_parent_cancels_the_child(store, jq):
     await deploy(store, "do: [{a: {wait: PT1H}}]", CHILD)
     async with working(store, jq):
         key = await start(store, "parent")
-        await store.wait_for_version(key, 3, 10)
+        await store.wait_for_version(key, 3, 60)
         [child] = children_of(await store.history(key))
         await store.send("default", Message(MessageKind.CANCEL, "parent", {}))
         assert (await ended(store, key)).status is Status.CANCELLED

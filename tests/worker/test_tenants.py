@@ -74,7 +74,7 @@ async def test_many_slow_messages_of_one_tenant_leave_room_for_another(
     keys = list(await asyncio.gather(*(start("busy", number) for number in range(2000))))
     with JqPool(size=1, seconds=30.0) as jq:
         service = WorkerService(store, jq, WorkerSettings(grace_seconds=0.1), "w1")
-        async with served(service), asyncio.timeout(60):
+        async with served(service), asyncio.timeout(180):
             while not await ended_of(keys):
                 await asyncio.sleep(0.1)
             before = await ended_of(keys)

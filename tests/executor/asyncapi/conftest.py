@@ -130,7 +130,7 @@ class Services:
                     last = await self.store.last_event(key)
                     assert last is not None
                     return last
-                await self.store.wait_for_version(key, record.version, 10)
+                await self.store.wait_for_version(key, record.version, 60)
 
     async def output(self, key: ExecutionKey) -> Any:
         last = await self.ended(key)
