@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from unspool.cli.setting_groups import GROUPS
+from unspool.eventstore.settings import settings_of
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -39,6 +42,15 @@ def test_passwords_are_masked(unspool, monkeypatch):
             shown = unspool(*arguments).stdout
             assert "ter2" not in shown
             assert "***" in shown
+
+
+def test_a_settings_object_does_not_show_its_secrets():
+    shown = 0
+    for cls in (cls for group in GROUPS for cls in group.classes):
+        secret = {name: "hunter2" for name, setting in settings_of(cls) if setting.secret}
+        shown += len(secret)
+        assert "hunter2" not in repr(cls(**secret)), cls
+    assert shown
 
 
 def test_the_embedded_store_is_in_the_data_directory(unspool, home):

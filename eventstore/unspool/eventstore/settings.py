@@ -46,14 +46,14 @@ def setting(
         variable: the environment variable.
         default: the value without it.
         help_text: description in `unspool config`.
-        secret: whether `unspool config` hides its value.
+        secret: whether `unspool config` and `repr` hide its value.
         least: the smallest number allowed; 1 for whole numbers, else 0.
         most: the largest number allowed; infinity is not allowed.
     """
     if least is None:
         least = 1 if isinstance(default, int) else 0
     metadata = {"setting": Setting(variable, default, help_text, secret, least, most)}
-    field: ValueT = dataclasses.field(default=default, metadata=metadata)
+    field: ValueT = dataclasses.field(default=default, metadata=metadata, repr=not secret)
     return field
 
 
