@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.api.issuer_flow import issuer, later_clock  # noqa: F401 - fixtures
 from tests.api.webhooks import run_hooks, secrets_dir, stopped_clock  # noqa: F401 - fixtures
 
 from unspool.api.app import create_app

@@ -27,6 +27,8 @@ class Issuer:
     keys: list[Any] = field(default_factory=lambda: [rsa_key("one")])
     discovery: dict[str, Any] = field(default_factory=dict)
     """Replaces members of the discovery document."""
+    jwks_answer: dict[str, Any] | None = None
+    """Replaces the document with the keys."""
     away: bool = False
     fetches: int = 0
     secret: str = ""
@@ -73,6 +75,8 @@ class Issuer:
 
     async def jwks(self, _: web.Request) -> web.Response:
         """Serves the public keys."""
+        if self.jwks_answer is not None:
+            return web.json_response(self.jwks_answer)
         return web.json_response(KeySet(self.keys).as_dict(private=False))
 
     async def authorize(self, request: web.Request) -> web.Response:

@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from unspool.api.authentication.jwt_settings import check_url
-from unspool.eventstore.settings import BadSetting
+from unspool.api.authentication.urls import fault_of_url
 
 MAX_BYTES: Final = 1 << 20
 FETCH_SECONDS: Final = 10.0
@@ -16,6 +15,10 @@ UNREADABLE: Final = (OSError, aiohttp.ClientError, ValueError, KeyError, TypeErr
 """What a document raises that does not arrive, or has another form."""
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"
+
+
+class BadDocument(ValueError):
+    """A document of the issuer has a member that cannot be used. The text names the member."""
 
 
 class IssuerUnavailable(Exception):
@@ -35,8 +38,9 @@ async def discover(session: aiohttp.ClientSession, issuer: str) -> dict[str, Any
         ValueError: it is the document of another issuer, or not a document.
     """
     document = await read_json(session, issuer.rstrip("/") + _DISCOVERY)
-    if document["issuer"] != issuer:
-        raise ValueError(f"{_DISCOVERY} has the issuer {str(document['issuer'])[:200]!r}")
+    named = document.get("issuer")
+    if named != issuer:
+        raise BadDocument(f"issuer must be {issuer!r}, not {str(named)[:200]!r}")
     return document
 
 
@@ -44,13 +48,13 @@ def address_in(document: dict[str, Any], name: str) -> str:
     """Returns an address that a discovery document names.
 
     Raises:
-        BadSetting: it is not safe: http on another machine, or http although the issuer has https.
-        KeyError: the document does not name it.
+        BadDocument: it is absent or not safe: http on another machine, or http although the issuer has https.
     """
-    url = document[name]
-    check_url(name, url)
-    if urlsplit(url).scheme == "http" and urlsplit(document["issuer"]).scheme == "https":
-        raise BadSetting(f"{name} must be an https URL")
+    url = document.get(name)
+    if fault := fault_of_url(url):
+        raise BadDocument(f"{name} {fault}")
+    if urlsplit(str(url)).scheme == "http" and urlsplit(document["issuer"]).scheme == "https":
+        raise BadDocument(f"{name} must be an https URL")
     return str(url)
 
 

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unspool.api.authentication.issuer_documents import IssuerUnavailable, address_in, client, discover
+from unspool.api.authentication.issuer_documents import (
+    BadDocument,
+    IssuerUnavailable,
+    address_in,
+    client,
+    discover,
+)
 from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.refetched_document import RefetchedDocument
 
@@ -50,6 +56,8 @@ class IssuerEndpoints:
 
 def _endpoints(document: dict[str, Any]) -> Endpoints:
     methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    if not isinstance(methods, list):
+        raise BadDocument("token_endpoint_auth_methods_supported must be a list")
     return Endpoints(
         authorization=address_in(document, "authorization_endpoint"),
         token=address_in(document, "token_endpoint"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from unspool.api.authentication.issuer_documents import (
+    BadDocument,
     IssuerUnavailable,
     address_in,
     client,
@@ -15,7 +16,7 @@ from unspool.api.authentication.jwt_settings import JwtSettings
 from unspool.api.authentication.refetched_document import RefetchedDocument
 
 if TYPE_CHECKING:
-    from joserfc.jwk import KeySet
+    from joserfc.jwk import Key, KeySet
 
 MOST_AGE_SECONDS: Final = 86_400.0
 """After this time without a successful fetch, old keys are no longer accepted."""
@@ -39,21 +40,28 @@ class IssuerKeys:
         Raises:
             IssuerUnavailable: there are none that are new enough, and they cannot be fetched.
         """
-        found = await self._keys.newest(lambda keys: kid is None or any(key.kid == kid for key in keys))
-        if found is None or self._keys.age > MOST_AGE_SECONDS:
+        found = await self._keys.newest(lambda keys: self._are_usable(keys, kid))
+        if found is None or not self._are_new_enough:
             raise IssuerUnavailable(f"the keys of {self._settings.issuer} cannot be fetched")
         return found
 
-    async def _fetch(self) -> "KeySet":
-        from joserfc.errors import JoseError  # noqa: PLC0415 - an extra
-        from joserfc.jwk import KeySet  # noqa: PLC0415
+    def _are_usable(self, keys: "KeySet", kid: str | None) -> bool:
+        return self._are_new_enough and (kid is None or any(key.kid == kid for key in keys))
 
-        found = await self._document()
-        public = [key for key in found["keys"] if isinstance(key, dict) and key.get("kty") != "oct"]
-        try:
-            return KeySet.import_key_set({"keys": public})
-        except JoseError as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from None
+    @property
+    def _are_new_enough(self) -> bool:
+        return self._keys.age <= MOST_AGE_SECONDS
+
+    async def _fetch(self) -> "KeySet":
+        from joserfc.jwk import KeySet  # noqa: PLC0415 - an extra
+
+        found = (await self._document()).get("keys")
+        if not isinstance(found, list):
+            raise BadDocument("keys must be a list")
+        keys = [key for each in found if (key := _public_key(each)) is not None]
+        if not keys:
+            raise BadDocument("keys must have a public key of a known type")
+        return KeySet(keys)
 
     async def _document(self) -> dict[str, Any]:
         async with client() as session:
@@ -61,3 +69,16 @@ class IssuerKeys:
 
     async def _discovered(self, session: aiohttp.ClientSession) -> str:
         return address_in(await discover(session, self._settings.issuer), "jwks_uri")
+
+
+def _public_key(values: object) -> "Key | None":
+    """Returns a public key; None if it is not one that can be used (RFC 7517, section 5)."""
+    from joserfc.errors import JoseError  # noqa: PLC0415 - an extra
+    from joserfc.jwk import import_key  # noqa: PLC0415
+
+    if not isinstance(values, dict) or values.get("kty") == "oct":
+        return None
+    try:
+        return import_key(values)
+    except (JoseError, ValueError, TypeError):
+        return None

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from unspool.api.authentication.urls import fault_of_url
 from unspool.eventstore import ids
 from unspool.eventstore.api_keys import Scope
 from unspool.eventstore.settings import BadSetting, setting
@@ -12,8 +12,6 @@ ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 )
 """Those with a public key. With a shared secret (`HS256`), a public key could be taken for the secret."""
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +92,10 @@ class JwtSettings:
 
 
 def check_url(name: str, url: str) -> None:
-    """Checks that a machine on the way cannot replace what is fetched.
+    """Checks the URL in a setting.
 
     Raises:
-        BadSetting: it is neither an https URL nor an http URL of this machine.
+        BadSetting: it is neither an https URL nor an http URL of this machine, or has a user or a fragment.
     """
-    try:
-        parts = urlsplit(url)
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    except ValueError:
-        is_safe = False
-    if not is_safe:
-        raise BadSetting(f"{name} must be an https URL, not {url[:200]!r}")
+    if fault := fault_of_url(url):
+        raise BadSetting(f"{name} {fault}")

@@ -24,6 +24,9 @@ LEEWAY_SECONDS: Final = 60
 
 ALL_TENANTS: Final = "*"
 
+_LATEST: Final = 250_000_000_000
+"""The year 9892, in seconds since 1970. Later times cannot be written as dates."""
+
 _UNSAFE: Final = re.compile(r"[^\w.@:|/+-]", re.ASCII)
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -78,7 +81,7 @@ class Tokens:
             if nonce is not None:
                 _check_login(claims, audience, nonce)
             return self._caller(claims)
-        except (JoseError, ValueError) as error:  # the library raises ValueError for some malformed headers
+        except (JoseError, ValueError, TypeError) as error:  # the library raises all for malformed headers
             # A caller can send any JWT. An ID token is from the issuer, after a login.
             level = logging.INFO if nonce is None else logging.WARNING
             log.log(level, "a JWT was refused: %s", str(error)[:200], extra={"action": "jwt_refused"})
@@ -106,10 +109,12 @@ class Tokens:
         """Returns the caller with these claims.
 
         Raises:
-            ValueError: they name no valid tenant.
+            ValueError: they name no valid tenant or time.
         """
         named = _claim(claims, self._settings.name_claim)
         name = _UNSAFE.sub("_", named if isinstance(named, str) and named else claims["sub"])[:128]
+        if claims["exp"] > _LATEST:
+            raise ValueError("its exp is no time")
         ends = (int(claims["exp"]) + LEEWAY_SECONDS) * 1000
         values = _texts(_claim(claims, self._settings.scopes_claim))
         scopes = with_included(self._scopes[value] for value in values if value in self._scopes)
