@@ -1,9 +1,13 @@
 """Cookies that only the API reads: scripts cannot, and by https no other host can set them."""
 
+import logging
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+log = logging.getLogger(__name__)
 
 
 class BrowserCookie(NamedTuple):
@@ -35,9 +39,29 @@ class BrowserCookie(NamedTuple):
         )
 
     def read(self, request: Request, *, https: bool) -> str:
-        """Returns the text in the cookie; empty if there is none."""
-        return request.cookies.get(self.sent_name(https=https), "")
+        """Returns the text in the cookie; empty if there is none, or more than one.
+
+        Of two cookies with one name, one may come from another service on this host. Their order does not
+        tell which one.
+        """
+        name = self.sent_name(https=https)
+        found = [text for sent, text in _cookies(request) if sent == name]
+        if len(found) > 1:
+            log.info("a request has the cookie %s more than once", name, extra={"action": "cookie_refused"})
+        return found[0] if len(found) == 1 else ""
 
     def sent_name(self, *, https: bool) -> str:
         """Returns the name that the browser knows."""
         return f"__Host-{self.name}" if https else self.name
+
+
+def _cookies(request: Request) -> Iterator[tuple[str, str]]:
+    """Returns the names and texts of the cookies, exactly as the browser knows them.
+
+    `request.cookies` also takes off blanks that browsers take for a part of a name, such as U+00A0. So a name
+    that browsers do not protect would become one with the prefix.
+    """
+    for header in request.headers.getlist("cookie"):
+        for cookie in header.split(";"):
+            name, _, text = cookie.strip(" \t").partition("=")
+            yield name, text
