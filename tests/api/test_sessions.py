@@ -114,6 +114,15 @@ async def test_a_session_is_ended(locked, store):
     await locked.call("DELETE", "/session", 409, headers=bearer(key))
 
 
+async def test_a_login_ends_the_former_session(locked, store):
+    key = await key_for(store, "read")
+    first, _, _ = await log_in(locked, key)
+    second, _, _ = await log_in(locked, key, **first)
+    await locked.get("/session", 401, headers=first)
+    await locked.call("POST", "/session", 401, json={"token": "usk_x"}, headers=second)
+    await locked.get("/session", headers=second)
+
+
 async def test_a_session_ends_with_its_key(locked, store):
     key = await key_for(store, "read")
     cookie, _, _ = await log_in(locked, key)

@@ -9,11 +9,15 @@ import logging
 from typing import Final
 from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from unspool.api.authentication import pending_login
 from unspool.api.authentication.caller import Caller
-from unspool.api.authentication.issuer_login import IssuerLogin, LoginRefused, Refusal, refusal_of
+from unspool.api.authentication.failure_limit import address_of
+from unspool.api.authentication.former_session import former_session
+from unspool.api.authentication.issuer_login import IssuerLogin
+from unspool.api.authentication.login_refusals import LoginRefused, Refusal, refusal_of
 from unspool.api.authentication.pending_login import PendingLogin
 from unspool.api.calls import Call
 from unspool.api.problems import HttpProblem
@@ -24,8 +28,11 @@ log = logging.getLogger(__name__)
 CALLBACK: Final = "/api/v1/session/callback"
 """Where the issuer sends the browser back."""
 
-WRONG: Final = frozenset({Refusal.REFUSED, Refusal.INVALID})
-"""Failures that count like wrong credentials."""
+MOST_QUERY: Final = 8192
+"""The longest query of an answer in characters."""
+
+MOST_CODE: Final = 4096
+"""The longest code in characters. Those of Entra have more than a thousand."""
 
 
 async def begin(call: Call) -> Response:
@@ -33,7 +40,8 @@ async def begin(call: Call) -> Response:
     issuer, page = _issuer(call), call.request.query_params.get("next", "/")
     if not pending_login.is_page(page):
         raise HttpProblem(422, "next must be the path of a page of this server")
-    login = pending_login.begin(call.services.clock.now(), page)
+    former = former_session(call.request, https=_is_https(call))
+    login = pending_login.begin(call.services.clock.now(), page, former)
     try:
         answer = _redirect(await issuer.address(login, _redirect_uri(call)))
     except LoginRefused as refused:
@@ -44,18 +52,19 @@ async def begin(call: Call) -> Response:
 
 async def finish(call: Call) -> Response:
     """Starts a session for the person who has logged in, and shows the page that was asked for."""
+    _check_method(call)
     issuer, login = _issuer(call), pending_login.kept(call.request, https=_is_https(call))
-    if login is None or not login.is_answered_by(call.request.query_params.get("state", "")):
+    if login is None or not login.is_answered_by(_sent(call).get("state", "")):
         # The cookie stays: a page of another site can send its visitors here, too.
         return _refused(call, LoginRefused(Refusal.EXPIRED, "this browser has begun no such login"), "/")
     try:
         caller = await _caller(call, issuer, login)
         answer = _redirect(login.page)
-        await start_session(call, caller, answer)
+        await start_session(call, caller, answer, login.former)
     except LoginRefused as refused:
-        if refused.refusal in WRONG:
-            call.services.authenticator.count_failure(call.request)
         answer = _refused(call, refused, login.page)
+        if refused.refusal is Refusal.TOO_MANY:
+            return answer  # the code is not used: the same answer can come again
     pending_login.forget(answer, https=_is_https(call))
     return answer
 
@@ -64,21 +73,42 @@ async def _caller(call: Call, issuer: IssuerLogin, login: PendingLogin) -> Calle
     """Returns who has logged in.
 
     Raises:
-        LoginRefused: the login fails. No parameter may be there twice (RFC 6749, section 3.1).
+        LoginRefused: the login fails.
     """
     if login.has_ended(call.services.clock.now()):
         raise LoginRefused(Refusal.EXPIRED, "it took too long")
-    if call.services.authenticator.seconds_to_wait(call.request):
-        raise LoginRefused(Refusal.TOO_MANY, "there were too many failures")
-    sent = call.request.query_params
+    with issuer.limits.checking(address_of(call.request)):
+        return await issuer.caller(login, _redirect_uri(call), _code(call), _sent(call).get("iss"))
+
+
+def _code(call: Call) -> str:
+    """Returns the code in an answer of the issuer.
+
+    Raises:
+        LoginRefused: it is an error, or has another form. No parameter may be there twice (RFC 6749, 3.1).
+    """
+    sent = _sent(call)
     if len(sent.multi_items()) > len(sent):
         raise LoginRefused(Refusal.INVALID, "the answer has a parameter twice")
-    error, code = sent.get("error"), sent.get("code")
+    error, code = sent.get("error"), sent.get("code", "")
     if error is not None:
         raise refusal_of(error)
-    if not code:
-        raise LoginRefused(Refusal.INVALID, "the answer has no code")
-    return await issuer.caller(login, _redirect_uri(call), code, sent.get("iss"))
+    if not 1 <= len(code) <= MOST_CODE:
+        raise LoginRefused(Refusal.INVALID, "the answer has no code, or a longer one than any issuer sends")
+    return code
+
+
+def _sent(call: Call) -> QueryParams:
+    """Returns the parameters of a request; none if they are longer than any issuer sends."""
+    return call.request.query_params if len(call.request.url.query) <= MOST_QUERY else QueryParams()
+
+
+def _check_method(call: Call) -> None:
+    """Refuses `HEAD`, which stands for `GET` elsewhere: it must change nothing (RFC 9110, section 9.2.1)."""
+    if call.request.method != "GET":
+        problem = HttpProblem(405, "an answer of the issuer comes by GET")
+        problem.headers["Allow"] = "GET"
+        raise problem
 
 
 def _issuer(call: Call) -> IssuerLogin:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from unspool.api.authentication.caller import Caller
 from unspool.api.authentication.cookies import SESSION, csrf_token
+from unspool.api.authentication.former_session import end_former, former_session
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
 from unspool.api.problems import HttpProblem
@@ -34,15 +35,16 @@ async def log_in(call: Call) -> Response:
     if not authenticator.settings.on:
         raise HttpProblem(409, "authentication is off: every request is accepted without a session")
     caller = await authenticator.caller_of_token(call.request, await _token(call))
-    made = await _stored(call, caller)
+    former = former_session(call.request, https=authenticator.is_https(call.request))
+    made = await _stored(call, caller, former)
     answer = json_response(_caller_json(call, caller, csrf_token(made.credential), made.expires_at), 201)
     _set_cookie(call, answer, made)
     return answer
 
 
-async def start_session(call: Call, caller: Caller, answer: Response) -> None:
-    """Starts a session of a caller, with its cookie in an answer."""
-    _set_cookie(call, answer, await _stored(call, caller))
+async def start_session(call: Call, caller: Caller, answer: Response, former: str) -> None:
+    """Starts a session of a caller, with its cookie in an answer, and ends the former one of the browser."""
+    _set_cookie(call, answer, await _stored(call, caller, former))
 
 
 async def log_out(call: Call) -> Response:
@@ -55,8 +57,8 @@ async def log_out(call: Call) -> Response:
     return answer
 
 
-async def _stored(call: Call, caller: Caller) -> _NewSession:
-    """Stores a new session. It ends with the credential of the caller at the latest."""
+async def _stored(call: Call, caller: Caller, former: str) -> _NewSession:
+    """Stores a session, and ends the former one. It ends with the credential of the caller at the latest."""
     seconds, now = call.services.authenticator.settings.session_seconds, call.services.clock.now()
     if caller.expires_at is not None:
         seconds = max(1, min(seconds, (caller.expires_at - now) // 1000))
@@ -71,6 +73,7 @@ async def _stored(call: Call, caller: Caller) -> _NewSession:
         caller.key,
     )
     await call.store.put_session(session)
+    await end_former(call.store, former)
     return made
 
 

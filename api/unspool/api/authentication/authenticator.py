@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from unspool.api.authentication.caller import ANY_CALLER, Caller, too_many, unauthenticated
 from unspool.api.authentication.cookies import csrf_token, is_from_own_page, read_cookie
-from unspool.api.authentication.failure_limit import FailureLimit
+from unspool.api.authentication.failure_limit import FailureLimit, address_of
 from unspool.api.authentication.issuer_login import IssuerLogin
 from unspool.api.authentication.key_cache import KeyCache
 from unspool.api.authentication.refusal_log import RefusalLog
@@ -93,21 +93,14 @@ class Authenticator:
         """
         credential = parse_credential(token)
         is_known = credential is not None and self.cache.known(credential.id) is not None
-        if not is_known and (seconds := self.seconds_to_wait(request)):
+        address = address_of(request)
+        if not is_known and (seconds := self._failures.seconds_to_wait(address)):
             raise too_many("too many attempts with wrong credentials", seconds)
         caller = await self._by_token(token, credential)
         if caller is None:
-            self.count_failure(request)
+            self._failures.count(address)
             raise self._unauthenticated(_WRONG)
         return caller
-
-    def seconds_to_wait(self, request: Request) -> float:
-        """Returns after how many seconds a sender may try a credential; 0 if it may try one now."""
-        return self._failures.seconds_to_wait(_address(request))
-
-    def count_failure(self, request: Request) -> None:
-        """Counts a wrong credential of a sender."""
-        self._failures.count(_address(request))
 
     async def is_accepted(self, caller: Caller) -> bool:
         """Returns whether the credential of a caller is still valid."""
@@ -193,10 +186,6 @@ class Authenticator:
         rate = Rate(max(1, int(1_000_000 / per_second)), burst)
         if await self._store.reserve_start(f"caller {caller.limit}", rate, 0) is None:
             raise too_many(f"this key may send {per_second:g} requests a second", 1 / per_second)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _caller(key: ApiKey) -> Caller:

@@ -7,7 +7,10 @@ proxy share an address, so a key that the process knows is accepted in any case.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
+
+from starlette.requests import Request
 
 BURST: Final = 20
 """Failures that may follow each other at once."""
@@ -16,6 +19,12 @@ SECONDS: Final = 1.0
 """Seconds after which one more failure is allowed."""
 
 MOST_ADDRESSES: Final = 4096
+
+_PREFIX: Final = 64
+"""Bits of an IPv6 address that are those of one network: a sender can choose the others."""
+
+_MOST_NAME: Final = 64
+"""Characters of an address of another form, which a proxy may name."""
 
 
 class FailureLimit:
@@ -34,3 +43,16 @@ class FailureLimit:
         self._even[address] = max(self._even.pop(address, 0.0), self._monotonic()) + SECONDS
         if len(self._even) > MOST_ADDRESSES:
             self._even.popitem(last=False)
+
+
+def address_of(request: Request) -> str:
+    """Returns the address that a request comes from, of IPv6 its network."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host[:_MOST_NAME]
+    if not isinstance(address, IPv6Address):
+        return host
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped else str(IPv6Network((int(address), _PREFIX), strict=False))

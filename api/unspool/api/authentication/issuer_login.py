@@ -3,51 +3,18 @@
 See OpenID Connect Core 1.0, section 3.1, RFC 7636 (PKCE), RFC 9207 (`iss`) and RFC 9700 (best practice).
 """
 
-import re
 from base64 import b64encode
-from enum import StrEnum
-from typing import Final
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 from unspool.api.authentication.caller import Caller
 from unspool.api.authentication.issuer_documents import UNREADABLE, IssuerUnavailable, client, object_in
 from unspool.api.authentication.issuer_endpoints import Endpoints, IssuerEndpoints
 from unspool.api.authentication.jwt_settings import JwtSettings
+from unspool.api.authentication.login_limits import LoginLimits
+from unspool.api.authentication.login_refusals import LoginRefused, Refusal, error_code
 from unspool.api.authentication.oidc_settings import OidcSettings
 from unspool.api.authentication.pending_login import PendingLogin
 from unspool.api.authentication.tokens import Tokens
-
-MOST_EXCHANGES: Final = 16
-"""Codes of one process that may be at the token endpoint at once."""
-
-_ERROR: Final = re.compile(r"[a-z_]{1,64}")
-
-
-class Refusal(StrEnum):
-    """Why a login fails. The login page has a sentence for each."""
-
-    DENIED = "denied"
-    """The issuer says `access_denied`: the person, or a rule of the issuer, does not agree."""
-    EXPIRED = "expired"
-    """This browser has begun no such login, or it took too long, or it was answered before."""
-    REFUSED = "refused"
-    """The issuer answers with an error."""
-    INVALID = "invalid"
-    """What the issuer sends is not valid."""
-    NO_SCOPES = "no-scopes"
-    """The person may do nothing."""
-    UNAVAILABLE = "unavailable"
-    """The issuer does not answer."""
-    TOO_MANY = "too-many"
-    """There are too many attempts."""
-
-
-class LoginRefused(Exception):
-    """A login fails. The text says why, for the log; it contains nothing secret."""
-
-    def __init__(self, refusal: Refusal, detail: str) -> None:
-        super().__init__(detail)
-        self.refusal = refusal
 
 
 class IssuerLogin:
@@ -65,7 +32,7 @@ class IssuerLogin:
         self._issuer = jwt.issuer
         self._tokens = tokens
         self._endpoints = IssuerEndpoints(jwt)
-        self._exchanges = 0
+        self.limits = LoginLimits()
 
     @property
     def name(self) -> str:
@@ -129,15 +96,12 @@ class IssuerLogin:
         Raises:
             LoginRefused: the issuer refuses the code, or its answer does not arrive or has another form.
         """
-        if self._exchanges >= MOST_EXCHANGES:
-            raise LoginRefused(Refusal.TOO_MANY, "too many logins are under way")
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": redirect_uri,
             "code_verifier": login.verifier,
         }
-        self._exchanges += 1
         try:
             return await self._exchanged(endpoints, form)
         except TimeoutError:
@@ -145,8 +109,6 @@ class IssuerLogin:
         except UNREADABLE as error:  # its text may quote what was sent
             detail = f"the token endpoint cannot be used: {type(error).__name__}"
             raise LoginRefused(Refusal.UNAVAILABLE, detail) from None
-        finally:
-            self._exchanges -= 1
 
     async def _exchanged(self, endpoints: Endpoints, form: dict[str, str]) -> str:
         headers, credentials = self._authentication(endpoints)
@@ -160,7 +122,9 @@ class IssuerLogin:
                 raise LoginRefused(Refusal.UNAVAILABLE, f"the token endpoint answers {response.status}")
             answer = await object_in(response)
         if response.status != 200:
-            raise LoginRefused(Refusal.REFUSED, f"the token endpoint answers {_error(answer.get('error'))}")
+            raise LoginRefused(
+                Refusal.REFUSED, f"the token endpoint answers {error_code(answer.get('error'))}"
+            )
         id_token = answer.get("id_token")
         if not isinstance(id_token, str):
             raise LoginRefused(Refusal.INVALID, "the token endpoint sends no ID token")
@@ -179,14 +143,3 @@ class IssuerLogin:
             return headers, {"client_id": id_, "client_secret": secret}
         pair = f"{quote_plus(id_)}:{quote_plus(secret)}"
         return headers | {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}, {}
-
-
-def refusal_of(error: str) -> LoginRefused:
-    """Returns why a login fails to which an issuer answers with an error (RFC 6749, section 4.1.2.1)."""
-    refusal = Refusal.DENIED if error == "access_denied" else Refusal.REFUSED
-    return LoginRefused(refusal, f"the issuer answers {_error(error)}")
-
-
-def _error(code: object) -> str:
-    """Returns the code of an error for the log; a text of another form may be anything."""
-    return code if isinstance(code, str) and _ERROR.fullmatch(code) else "an unknown error"

@@ -1,8 +1,8 @@
 """A login that has begun at the issuer: what the browser keeps of it, in a cookie.
 
-The cookie has one random secret, the time and the page to return to. State, nonce and code verifier are
-derived from all of it, so no store and no key of the API is needed. An answer with the state proves that this
-browser began the login, at that time and for that page.
+The cookie has one random secret, the time, the page to return to, and the session that the login ends. State,
+nonce and code verifier are derived from all of it, so no store and no key of the API is needed. An answer
+with the state proves that this browser began the login, at that time and for that page.
 """
 
 import hmac
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from unspool.api.authentication.browser_cookie import BrowserCookie
+from unspool.api.authentication.former_session import FORMER
 
 SECONDS: Final = 600
 """How long a person may take to log in at the issuer."""
@@ -33,7 +34,9 @@ MOST_PAGE: Final = 1024
 _COOKIE: Final = BrowserCookie("unspool_login", "lax")
 """It cannot be `SameSite=Strict`: the issuer sends the browser back from its own site."""
 
-_CONTENT: Final = re.compile(r"([A-Za-z0-9_-]{43})\.([0-9]{1,15})\.([A-Za-z0-9_-]{1,1400})")
+_CONTENT: Final = re.compile(
+    rf"([A-Za-z0-9_-]{{43}})\.([0-9]{{1,15}})\.([A-Za-z0-9_-]{{1,1400}})(?:\.({FORMER.pattern}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class PendingLogin:
     """Milliseconds since 1970."""
     page: str
     """Where the reader wants to go; matches `PAGE`."""
+    former: str = field(default="", repr=False)
+    """The session that the browser has so far; see `former_session`."""
 
     @property
     def state(self) -> str:
@@ -75,13 +80,13 @@ class PendingLogin:
         return now - self.started_at > SECONDS * 1000
 
     def _derived(self, purpose: str) -> str:
-        text = f"{purpose} {self.started_at} {self.page}"
+        text = f"{purpose} {self.started_at} {self.page} {self.former}"
         return _base64(hmac.digest(self.secret.encode(), text.encode(), "sha256"))
 
 
-def begin(now: int, page: str) -> PendingLogin:
-    """Begins a login at a time in milliseconds since 1970."""
-    return PendingLogin(token_urlsafe(32), now, page)
+def begin(now: int, page: str, former: str) -> PendingLogin:
+    """Begins a login at a time in milliseconds since 1970, in a browser with or without a session."""
+    return PendingLogin(token_urlsafe(32), now, page, former)
 
 
 def is_page(text: str) -> bool:
@@ -92,6 +97,7 @@ def is_page(text: str) -> bool:
 def keep(response: Response, login: PendingLogin, *, https: bool) -> None:
     """Gives a login to the browser."""
     text = f"{login.secret}.{login.started_at}.{_base64(login.page.encode())}"
+    text += f".{login.former}" if login.former else ""
     _COOKIE.keep(response, text, SECONDS, https=https)
 
 
@@ -100,12 +106,12 @@ def kept(request: Request, *, https: bool) -> PendingLogin | None:
     match = _CONTENT.fullmatch(_COOKIE.read(request, https=https))
     if match is None:
         return None
-    secret, started_at, encoded = match.groups()
+    secret, started_at, encoded, former = match.group(1, 2, 3, 4)
     try:
         page = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except ValueError:
         return None
-    return PendingLogin(secret, int(started_at), page) if is_page(page) else None
+    return PendingLogin(secret, int(started_at), page, former or "") if is_page(page) else None
 
 
 def forget(response: Response, *, https: bool) -> None:
