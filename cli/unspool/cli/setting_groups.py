@@ -38,7 +38,9 @@ GROUPS: Final = (
     Group("Timer service", "timer service", (TimerSettings,)),
     Group("Retention", "timer service, which deletes what has ended", (RetentionSettings,)),
     Group(
-        "Monitoring", "worker, executor and timer service; the most tenants: API too", (MonitoringSettings,)
+        "Monitoring",
+        "worker, executor and timer service; the number of tenants: API too",
+        (MonitoringSettings,),
     ),
     Group("API", "API", (ApiSettings,)),
     Group(
