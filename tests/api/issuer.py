@@ -79,6 +79,10 @@ class Issuer:
             return web.json_response(self.jwks_answer)
         return web.json_response(KeySet(self.keys).as_dict(private=False))
 
+    async def moved(self, _: web.Request) -> web.Response:
+        """Sends its reader to the keys."""
+        raise web.HTTPFound(f"{self.url}/keys")
+
     async def authorize(self, request: web.Request) -> web.Response:
         """Serves the page where people log in (OpenID Connect Core 1.0, section 3.1.2)."""
         asked = dict(request.query)
@@ -148,6 +152,7 @@ async def run_issuer(host: str = "127.0.0.1") -> AsyncIterator[Issuer]:
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", issuer.document)
     app.router.add_get("/keys", issuer.jwks)
+    app.router.add_get("/moved", issuer.moved)
     app.router.add_get("/authorize", issuer.authorize)
     app.router.add_post("/token", issuer.exchange)
     runner = web.AppRunner(app)
