@@ -17,16 +17,17 @@ def fault_of_url(url: object) -> str:
     """
     if not isinstance(url, str):
         return "must be a text with an https URL"
+    shown = "" if "@" in url else f", not {url[:200]!r}"  # a user may have a password
     if not _TEXT.fullmatch(url):
-        return f"must be an https URL without blanks and of at most 2048 characters, not {url[:200]!r}"
+        return f"must be an https URL without blanks and of at most 2048 characters{shown}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return f"must be an https URL, not {url[:200]!r}"
-    if "@" in parts.netloc:  # not shown: it may have a password
+        return f"must be an https URL{shown}"
+    if "@" in parts.netloc:
         return "must not have a user or a password"
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if not (is_safe and host) or port == 0:
-        return f"must be an https URL, not {url[:200]!r}"
+        return f"must be an https URL{shown}"
     return "must not have a fragment (#)" if "#" in url else ""
