@@ -32,9 +32,8 @@ def rare(monkeypatch):
 class Held:
     """A token endpoint that does not answer until it is told to."""
 
-    def __init__(self, issuer):
+    def __init__(self):
         self.let_go, self.asked = asyncio.Event(), asyncio.Semaphore(0)
-        issuer.token_answer = self.answer
 
     async def answer(self):
         self.asked.release()
@@ -42,12 +41,20 @@ class Held:
         return web.json_response({"error": "invalid_grant"}, status=400)
 
 
+@pytest.fixture
+def held(issuer):
+    """It answers at the end of a test, also of one that fails."""
+    held = Held()
+    yield held
+    held.let_go.set()
+
+
 @pytest.mark.parametrize("limit", ["MOST_AT_ONCE", "MOST_OF_ADDRESS"])
-async def test_few_answers_are_checked_at_once(locked, issuer, monkeypatch, limit):
+async def test_few_answers_are_checked_at_once(locked, issuer, held, monkeypatch, limit):
     monkeypatch.setattr(login_limits, limit, 1)
     first, second = await begin(locked), await begin(locked)
     answers = [await agree(locked, first), await agree(locked, second)]
-    held = Held(issuer)
+    issuer.token_answer = held.answer
     waiting = asyncio.ensure_future(come_back(locked, first, answers[0]))
     await held.asked.acquire()
     async with asyncio.timeout(DEADLINE_SECONDS):
@@ -60,10 +67,10 @@ async def test_few_answers_are_checked_at_once(locked, issuer, monkeypatch, limi
     assert session_of(await come_back(locked, second, answers[1]))
 
 
-async def test_an_address_does_not_take_the_places_of_all(locked, issuer):
+async def test_an_address_does_not_take_the_places_of_all(locked, issuer, held):
     flows = [await begin(locked) for _ in range(login_limits.MOST_OF_ADDRESS)]
     answers = [await agree(locked, flow) for flow in flows]
-    held = Held(issuer)
+    issuer.token_answer = held.answer
     waiting = [
         asyncio.ensure_future(come_back(locked, flow, answer, **ONE))
         for flow, answer in zip(flows, answers, strict=True)
