@@ -49,13 +49,21 @@ def node(store, store_url, metrics):
     return Node(store, store_url, environment={}, allow="shell", monitor=monitor)
 
 
+async def settled(metrics):
+    """The metrics once the worker has ended its work: an execution ends a moment before it is counted."""
+    async with asyncio.timeout(60):
+        while (found := Exposition(metrics.exposition())).value("unspool_worker_messages_held"):
+            await asyncio.sleep(0.01)
+    return found
+
+
 async def test_services_count_what_they_do(store, store_url):
     metrics = MetricSet()
     async with node(store, store_url, metrics):
         for number in range(3):
             assert await run(store, "greet", SHELL % "greet", f"e{number}") is Status.COMPLETED
         assert await run(store, "refuse", FAULT, "f") is Status.FAULTED
-        found = Exposition(metrics.exposition())
+        found = await settled(metrics)
 
     assert found.value("unspool_executions_started_total", workflow="shop/greet") == 3
     assert found.value("unspool_executions_ended_total", workflow="shop/greet", status="completed") == 3
@@ -86,7 +94,7 @@ async def test_a_wait_in_the_queue_is_measured(store, store_url):
     metrics = MetricSet()
     async with node(store, store_url, metrics):
         await run(store, "other", SHELL % "other", "late")
-        found = Exposition(metrics.exposition())
+        found = await settled(metrics)
 
     assert found.value("unspool_worker_message_wait_seconds_sum") >= 0.6
     assert found.value("unspool_worker_first_decision_seconds_sum") >= 0.6
@@ -97,7 +105,7 @@ async def test_workflows_beyond_a_number_are_counted_together(store, store_url):
     async with node(store, store_url, metrics):
         for name in ("a", "b", "c", "d"):
             await run(store, name, SHELL % name, name)
-        found = Exposition(metrics.exposition())
+        found = await settled(metrics)
 
     names = {labels["workflow"] for labels in found.labels("unspool_executions_started_total")}
     assert names == {"shop/a", "shop/b", "other"}
@@ -110,7 +118,7 @@ async def test_tenants_are_told_apart_up_to_a_number(store, store_url):
         for tenant in ("default", "other-one", "third"):
             await run(store, "greet", SHELL % "greet", "one", tenant)
         await run(store, "refuse", FAULT, "two", "other-one")
-        found = Exposition(metrics.exposition())
+        found = await settled(metrics)
 
     for tenant, count in (("default", 1), ("other-one", 1), ("other", 1)):
         assert (
@@ -129,5 +137,5 @@ async def test_nodes_of_one_process_count_apart(store, store_url):
     async with node(store, store_url, second):
         await run(store, "greet", SHELL % "greet", "two")
     for metrics in (first, second):
-        found = Exposition(metrics.exposition())
+        found = await settled(metrics)
         assert found.value("unspool_executions_started_total", workflow="shop/greet") == 1
