@@ -38,6 +38,9 @@ from unspool.eventstore.sqlite.store import SqliteStore
 
 DEADLINE_SECONDS = 60.0
 
+PATIENT = RedisSettings(reply_seconds=60.0)
+"""A busy machine may need some seconds for a large text."""
+
 
 @dataclass
 class Stopwatch:
@@ -120,7 +123,7 @@ def _redis(server: Any, url: str) -> Adapter:
             admin.flushall()
 
     def make(clock: Stopwatch, events: EventSettings | None = None) -> EventStore:
-        return RedisStore(url, RedisSettings(), events=events, monotonic=clock)
+        return RedisStore(url, PATIENT, events=events, monotonic=clock)
 
     return Adapter("redis", make, erase)
 

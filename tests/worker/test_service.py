@@ -292,11 +292,11 @@ async def test_messages_behind_slow_ones_stay_with_their_worker(store, jq):
         store,
         "do: [{a: {set: {n: '${ [limit(200000; repeat(1))] | try error catch length }'}}}]",
     )
-    keys = [await start(store, f"e{number}") for number in range(16)]
+    keys = [await start(store, f"e{number}") for number in range(12)]
     other = Consumer("workers", "other")
     with JqPool(size=1, seconds=5.0) as one:
         async with working(store, one, lease_seconds=0.4):
-            waiting = asyncio.gather(*(ended(store, key) for key in keys))
+            waiting = asyncio.gather(*(ended(store, key, 240) for key in keys))
             while not waiting.done():
                 assert await store.reclaim_messages(other, 10, 2.0) == []
                 await asyncio.sleep(0.1)

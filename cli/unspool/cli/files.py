@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -64,7 +65,13 @@ def _standard_input() -> BufferedReader:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lets Ctrl-C end a read, also inside an event loop, which would wait for its end."""
+    """Lets Ctrl-C end a read, also inside an event loop, which would wait for its end.
+
+    Python allows this only in the main thread. Other threads do not get Ctrl-C.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
