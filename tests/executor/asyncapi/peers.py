@@ -284,6 +284,7 @@ class Mqtt:
         self.topic = self.document["channels"]["one"]["address"]
         self._port = port
         self._log = log
+        self._before = len(log.read_text())
 
     async def subscribed(self, count: int = 1) -> None:
         async def there() -> bool:
@@ -304,14 +305,27 @@ class Mqtt:
         """Waits until the session was replaced by a clean one, which was closed."""
 
         async def gone() -> bool:
-            lines = self._log.read_text().splitlines()
-            ids = [line.split(" as ")[1].split()[0] for line in lines if " as unspool" in line]
-            return any(f"as {ids[-1]} (p" in line and ", c1," in line for line in lines)
+            connected = self._connected()
+            return any(f"as {_session(connected[-1])} (p" in line and ", c1," in line for line in connected)
 
         await until(gone, "a clean session")
 
+    def _connected(self) -> list[str]:
+        """The lines of the log about clients of this test that connected."""
+        lines = self._log.read_text()[self._before :].splitlines()
+        return [line for line in lines if " as unspool" in line]
+
     async def close(self) -> None:
-        pass
+        """Ends the sessions that are left: those of later tests have the same names."""
+        for session in {*map(_session, self._connected())}:
+            command = ("-p", str(self._port), "-i", session, "-t", "none", "-E")
+            program = await asyncio.create_subprocess_exec("mosquitto_sub", *command)
+            assert await program.wait() == 0
+
+
+def _session(line: str) -> str:
+    """The name of the session in a line of the log of mosquitto."""
+    return line.split(" as ")[1].split(maxsplit=1)[0]
 
 
 class Nats:

@@ -73,6 +73,7 @@ async def test_what_one_task_publishes_another_gets(services: Services, asyncapi
         [received] = await services.output(key)
         assert received["payload"] == {"n": 1}
         assert headers.items() <= received["headers"].items()
+        await peer.empty()
 
 
 def _is_mqtt_3(peer: Peer) -> bool:
