@@ -11,6 +11,7 @@ from tests.api.keys import ON, bearer, key_for
 
 from unspool.api.access import ACCESS, PUBLIC
 from unspool.api.app import RESOURCES
+from unspool.api.authentication import failure_limit
 from unspool.eventstore.api_keys import Scope, parse_credential
 
 DEADLINE_SECONDS = 60
@@ -277,6 +278,25 @@ async def test_wrong_credentials_are_limited_but_not_known_keys(store, running_a
         await running.get("/executions", headers=bearer(key))
 
 
+async def test_wrong_secrets_of_a_known_key_are_limited(store, running_api, monkeypatch):
+    monkeypatch.setattr(failure_limit, "SECONDS", 3600.0)
+    key = await key_for(store, "read")
+    wrong = key[:-43] + "A" * 43
+    async with running_api(store, authentication=replace(ON, cache_seconds=3600)) as running:
+        await running.get("/executions", headers=bearer(key))
+        for _ in range(failure_limit.BURST):
+            await running.get("/executions", 401, headers=bearer(wrong))
+        await running.get("/executions", 429, headers=bearer(wrong))
+        await running.get("/executions", headers=bearer(key))
+
+
+def test_an_address_waits_for_one_attempt_however_many_fail_at_once():
+    limit = failure_limit.FailureLimit(lambda: 7.0)
+    for _ in range(500):
+        limit.count("192.0.2.1")
+    assert limit.seconds_to_wait("192.0.2.1") == failure_limit.SECONDS
+
+
 async def test_the_requests_of_a_key_are_limited(store, running_api):
     limited, other = await key_for(store, "read"), await key_for(store, "read")
     strict = replace(ON, key_rate=0.001, key_burst=3)
@@ -318,6 +338,7 @@ async def test_pages_of_allowed_sites_may_call_the_api(store, running_api):
         response, _ = await running.call("GET", "/executions", 200, headers={**page, **bearer(key)})
         assert response.headers["Access-Control-Allow-Origin"] == page["Origin"]
 
+        await running.post("/session", 403, json={"token": key}, headers=page)
         other = {"Origin": "https://evil.example", **bearer(key)}
         await running.post("/events", 403, json=event(), headers=other)
         response, _ = await running.call("GET", "/executions", 200, headers=other)

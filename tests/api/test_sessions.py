@@ -57,13 +57,17 @@ async def test_an_operator_ends_the_sessions_of_a_name(locked, store):
 async def test_by_https_the_cookie_is_bound_to_the_host(store, running_api):
     key = await key_for(store, "read")
     async with running_api(store, authentication=replace(ON, https=True)) as running:
-        cookie, _, set_cookie = await log_in(running, key)
+        cookie, body, set_cookie = await log_in(running, key)
         assert set_cookie.startswith("__Host-unspool_session=")
         assert "Secure" in set_cookie
         assert "Domain" not in set_cookie
         await running.get("/executions", headers=cookie)
         plain = cookie["Cookie"].removeprefix("__Host-")
         await running.get("/executions", 401, headers={"Cookie": plain})
+        by_http = from_page(running, cookie, body)
+        await running.call("DELETE", "/session", 403, headers=by_http)
+        by_https = by_http | {"Origin": running.url.replace("http:", "https:")}
+        await running.call("DELETE", "/session", 204, headers=by_https)
 
 
 async def test_a_proxy_on_this_machine_says_that_browsers_use_https(locked, store):
@@ -87,6 +91,8 @@ async def test_an_unsafe_request_needs_the_origin_and_the_token(locked, store, g
         {"X-CSRF-Token": "0" * 64},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": locked.url.removeprefix("http:")},
+        {"Origin": locked.url.replace("http:", "javascript:")},
     ):
         headers = {name: value for name, value in (good | changes).items() if value is not None}
         await locked.deploy(greet, expect=403, headers=headers)

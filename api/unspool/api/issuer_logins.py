@@ -37,6 +37,7 @@ MOST_CODE: Final = 4096
 
 async def begin(call: Call) -> Response:
     """Sends the browser to the issuer."""
+    _check_method(call)
     issuer, page = _issuer(call), call.request.query_params.get("next", "/")
     if not pending_login.is_page(page):
         raise HttpProblem(422, "next must be the path of a page of this server")
@@ -104,9 +105,9 @@ def _sent(call: Call) -> QueryParams:
 
 
 def _check_method(call: Call) -> None:
-    """Refuses `HEAD`, which stands for `GET` elsewhere: it must change nothing (RFC 9110, section 9.2.1)."""
+    """Refuses `HEAD`, which stands for `GET` elsewhere: it must set no cookie (RFC 9110, section 9.2.1)."""
     if call.request.method != "GET":
-        problem = HttpProblem(405, "an answer of the issuer comes by GET")
+        problem = HttpProblem(405, "a browser logs in by GET")
         problem.headers["Allow"] = "GET"
         raise problem
 

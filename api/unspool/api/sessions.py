@@ -5,7 +5,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from unspool.api.authentication.caller import Caller
-from unspool.api.authentication.cookies import SESSION, csrf_token
+from unspool.api.authentication.cookies import SESSION, csrf_token, is_own_origin
 from unspool.api.authentication.former_session import end_former, former_session
 from unspool.api.bodies import read_json
 from unspool.api.calls import Call, json_response
@@ -32,6 +32,7 @@ async def show(call: Call) -> Response:
 async def log_in(call: Call) -> Response:
     """Starts a session. The cookie has its secret; the answer has the token for unsafe requests."""
     authenticator = call.services.authenticator
+    _check_origin(call)
     if not authenticator.settings.on:
         raise HttpProblem(409, "authentication is off: every request is accepted without a session")
     caller = await authenticator.caller_of_token(call.request, await _token(call))
@@ -40,6 +41,13 @@ async def log_in(call: Call) -> Response:
     answer = json_response(_caller_json(call, caller, csrf_token(made.credential), made.expires_at), 201)
     _set_cookie(call, answer, made)
     return answer
+
+
+def _check_origin(call: Call) -> None:
+    """Refuses pages of other sites, also of those that may call the API: they could log in their visitors."""
+    https = call.services.authenticator.is_https(call.request)
+    if "origin" in call.request.headers and not is_own_origin(call.request, https=https):
+        raise HttpProblem(403, "only a page of this API can log a browser in")
 
 
 async def start_session(call: Call, caller: Caller, answer: Response, former: str) -> None:

@@ -32,7 +32,7 @@ class Caller:
     @property
     def limit(self) -> str:
         """Names the rate of requests that belongs to this caller."""
-        return self.key or self.name
+        return self.key or f"{self.tenant or '*'} {self.name}"
 
 
 ANY_CALLER: Final = Caller(ANONYMOUS, None, frozenset(Scope))

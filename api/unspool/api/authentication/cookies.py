@@ -7,7 +7,6 @@ cannot read the token.
 import hmac
 from hashlib import sha256
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -30,9 +29,19 @@ def csrf_token(credential: Credential) -> str:
     return hmac.new(credential.secret.encode(), b"csrf", sha256).hexdigest()
 
 
-def is_from_own_page(request: Request, credential: Credential) -> bool:
+def is_from_own_page(request: Request, credential: Credential, *, https: bool) -> bool:
     """Returns whether a page of this API sent the request: its origin and its token say so."""
-    origin = urlsplit(request.headers.get("origin", "")).netloc
     token = request.headers.get(CSRF_HEADER, "")
-    same_origin = bool(origin) and origin == request.headers.get("host")
-    return same_origin and hmac.compare_digest(token.encode(), csrf_token(credential).encode())
+    expected = csrf_token(credential)
+    return is_own_origin(request, https=https) and hmac.compare_digest(token.encode(), expected.encode())
+
+
+def is_own_origin(request: Request, *, https: bool) -> bool:
+    """Returns whether the `Origin` of a request is that of this API.
+
+    Args:
+        request: a request.
+        https: whether browsers use https. If not, a proxy that the API does not know of may use it.
+    """
+    origin, host = request.headers.get("origin"), request.headers.get("host")
+    return origin == f"https://{host}" or (origin == f"http://{host}" and not https)

@@ -39,8 +39,14 @@ class FailureLimit:
         return max(0.0, self._even.get(address, 0.0) - (BURST - 1) * SECONDS - self._monotonic())
 
     def count(self, address: str) -> None:
-        """Counts a failure."""
-        self._even[address] = max(self._even.pop(address, 0.0), self._monotonic()) + SECONDS
+        """Counts a failure.
+
+        Attempts at once can all pass the limit. An address has to wait for one of them, not for each.
+        """
+        now = self._monotonic()
+        self._even[address] = (
+            min(max(self._even.pop(address, 0.0), now), now + (BURST - 1) * SECONDS) + SECONDS
+        )
         if len(self._even) > MOST_ADDRESSES:
             self._even.popitem(last=False)
 

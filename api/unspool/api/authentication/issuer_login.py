@@ -14,7 +14,7 @@ from unspool.api.authentication.login_limits import LoginLimits
 from unspool.api.authentication.login_refusals import LoginRefused, Refusal, error_code
 from unspool.api.authentication.oidc_settings import OidcSettings
 from unspool.api.authentication.pending_login import PendingLogin
-from unspool.api.authentication.tokens import Tokens
+from unspool.api.authentication.tokens import JwtRefused, Tokens
 
 
 class IssuerLogin:
@@ -78,8 +78,8 @@ class IssuerLogin:
             caller = await self._tokens.caller_of_login(id_token, self._settings.client_id, login.nonce)
         except IssuerUnavailable as error:
             raise LoginRefused(Refusal.UNAVAILABLE, str(error)) from None
-        if caller is None:
-            raise LoginRefused(Refusal.INVALID, "the ID token is not valid")
+        except JwtRefused as refused:
+            raise LoginRefused(Refusal.INVALID, f"the ID token is not valid: {refused}") from None
         if not caller.scopes:
             raise LoginRefused(Refusal.NO_SCOPES, f"the ID token of {caller.name} gives no scope")
         return caller

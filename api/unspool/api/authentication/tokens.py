@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, Final
+from urllib.parse import quote
 
 from unspool.api.authentication.caller import Caller
 from unspool.api.authentication.issuer_documents import IssuerUnavailable
@@ -27,8 +28,20 @@ ALL_TENANTS: Final = "*"
 _LATEST: Final = 250_000_000_000
 """The year 9892, in seconds since 1970. Later times cannot be written as dates."""
 
-_UNSAFE: Final = re.compile(r"[^\w.@:|/+-]", re.ASCII)
+MAX_TOKEN: Final = 16_384
+"""The longest JWT in characters. Those of Entra name up to 200 groups, with about 50 characters each."""
+
+MAX_NAME: Final = 255
+"""The longest name in characters. OpenID Connect Core 1.0, section 2, gives `sub` as many."""
+
+_SAFE: Final = "@:|/+"
+"""What names show as it is, besides letters, digits, `_`, `.`, `-` and `~`."""
+
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class JwtRefused(Exception):
+    """A JWT is not valid. The text says why, for the log."""
 
 
 class Tokens:
@@ -55,43 +68,51 @@ class Tokens:
         """
         try:
             return await self._accepted(token, self._settings.audience)
+        except JwtRefused as refused:
+            log.info("a JWT was refused: %s", refused, extra={"action": "jwt_refused"})
+            return None
         except IssuerUnavailable as error:
             raise _unavailable(error) from None
 
-    async def caller_of_login(self, id_token: str, client_id: str, nonce: str) -> Caller | None:
-        """Returns who logged in at the issuer; None if the ID token is not one of this login.
+    async def caller_of_login(self, id_token: str, client_id: str, nonce: str) -> Caller:
+        """Returns who logged in at the issuer.
 
         See OpenID Connect Core 1.0, section 3.1.3.7. An ID token is for the client that asked for it, so its
         audience is the client, not the API. It proves a login; the session that begins with it can be longer.
 
         Raises:
+            JwtRefused: the ID token is not one of this login.
             IssuerUnavailable: the issuer's keys cannot be fetched.
         """
-        caller = await self._accepted(id_token, client_id, nonce)
-        return caller and replace(caller, expires_at=None)
+        return replace(await self._accepted(id_token, client_id, nonce), expires_at=None)
 
-    async def _accepted(self, token: str, audience: str, nonce: str | None = None) -> Caller | None:
-        """Returns who has a token for an audience, with a nonce of one login; None if it is not valid."""
+    async def _accepted(self, token: str, audience: str, nonce: str | None = None) -> Caller:
+        """Returns who has a token for an audience, with a nonce of one login.
+
+        Raises:
+            JwtRefused: it is not valid.
+        """
         from joserfc.errors import JoseError  # noqa: PLC0415 - an extra, and it takes long to import
 
+        if len(token) > MAX_TOKEN:
+            raise JwtRefused(f"it has more than {MAX_TOKEN} characters")
         if not _FORM.fullmatch(token):
-            return None
+            raise JwtRefused("it has not the form of a JWT")
         try:
             claims = await self._claims(token, audience)
             if nonce is not None:
                 _check_login(claims, audience, nonce)
             return self._caller(claims)
-        except (JoseError, ValueError, TypeError) as error:  # the library raises all for malformed headers
-            # A caller can send any JWT. An ID token is from the issuer, after a login.
-            level = logging.INFO if nonce is None else logging.WARNING
-            log.log(level, "a JWT was refused: %s", str(error)[:200], extra={"action": "jwt_refused"})
-            return None
+        except (JoseError, ValueError, TypeError, RecursionError) as error:  # the library raises all of them
+            raise JwtRefused(str(error)[:200]) from None
 
     async def _claims(self, token: str, audience: str) -> dict[str, Any]:
         from joserfc import jws, jwt  # noqa: PLC0415
 
         algorithms = self._settings.algorithms.split()
         header = jws.extract_compact(token.encode()).headers()
+        if not isinstance(header, dict):  # the library accepts any JSON that contains "alg"
+            raise ValueError("its header is no object")  # noqa: TRY004 - as for all that is odd in a JWT
         kid = header.get("kid")
         keys = await self._keys.keys(kid if isinstance(kid, str) else None)
         claims = jwt.decode(token, keys, algorithms=algorithms).claims
@@ -109,16 +130,22 @@ class Tokens:
         """Returns the caller with these claims.
 
         Raises:
-            ValueError: they name no valid tenant or time.
+            ValueError: they name no valid person, tenant or time.
         """
-        named = _claim(claims, self._settings.name_claim)
-        name = _UNSAFE.sub("_", named if isinstance(named, str) and named else claims["sub"])[:128]
         if claims["exp"] > _LATEST:
             raise ValueError("its exp is no time")
         ends = (int(claims["exp"]) + LEEWAY_SECONDS) * 1000
         values = _texts(_claim(claims, self._settings.scopes_claim))
         scopes = with_included(self._scopes[value] for value in values if value in self._scopes)
-        return Caller(f"jwt:{name}", self._tenant(claims), scopes, expires_at=ends)
+        return Caller(f"jwt:{self._name(claims)}", self._tenant(claims), scopes, expires_at=ends)
+
+    def _name(self, claims: dict[str, Any]) -> str:
+        """Returns the name of a person. No two people of an issuer have the same."""
+        named = _claim(claims, self._settings.name_claim)
+        name = named if isinstance(named, str) and named else claims["sub"]
+        if not (isinstance(name, str) and 1 <= len(name) <= MAX_NAME):
+            raise ValueError(f"its name has not 1 to {MAX_NAME} characters")
+        return quote(name, _SAFE)
 
     def _tenant(self, claims: dict[str, Any]) -> str | None:
         tenant = _claim(claims, self._settings.tenant_claim)
