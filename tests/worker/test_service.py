@@ -32,6 +32,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.results import Outcome
+from unspool.worker import batch_processor
 from unspool.worker.interpreter import MAX_EVENTS, State, decide, fold
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE
 from unspool.worker.replay import verify
@@ -108,6 +109,14 @@ async def test_executions_run_to_their_end(store, jq):
     async with working(store, jq), executing(store):
         keys = [await start(store, f"e{number}", number) for number in range(20)]
         assert [await output(store, key) for key in keys] == [{"got": number} for number in range(20)]
+
+
+async def test_a_batch_for_which_there_is_no_time_is_continued(store, jq, monkeypatch):
+    monkeypatch.setattr(batch_processor, "_MAX_BATCH_SECONDS", 0.0)  # one execution at a time
+    await deploy(store, f"do: [{{a: {CALL}}}, {{b: {CALL}}}]")
+    keys = [await start(store, f"e{number}", number) for number in range(40)]
+    async with working(store, jq), executing(store):
+        assert [await output(store, key) for key in keys] == list(range(40))
 
 
 async def test_two_workers_share_and_never_write_twice(store, jq):

@@ -78,15 +78,15 @@ class TaskRunner:
             tried = delivery._replace(attempts=delivery.attempts + MAX_FAILURES - 1)
             await self._move_to_dead_letters(tried, f"{type(cause).__name__}: {cause}", trace)
             return TaskEnd.DEAD_LETTERED
-        result = self._validated(await self._stored(delivery.key, outcome))
+        if isinstance(outcome, FetchedText):
+            outcome = await self._stored(delivery.key, outcome)
+        result = self._validated(outcome)
         message = result.message(delivery.body)
         await retry_until_available(lambda: self._store.finish_task(delivery, message))
         return TaskEnd.COMPLETED if isinstance(result, Completed) else TaskEnd.FAULTED
 
-    async def _stored(self, user: ExecutionKey, outcome: Outcome) -> Completed | Faulted:
-        """The outcome; a text that was fetched is stored before its hash is sent."""
-        if not isinstance(outcome, FetchedText):
-            return outcome
+    async def _stored(self, user: ExecutionKey, outcome: FetchedText) -> Completed | Faulted:
+        """Stores a text that was fetched. Returns the outcome with its hash."""
         text = outcome.text
         return outcome.stored(await retry_until_available(lambda: self._store.put_text(user, text)))
 

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.port import EventStore
@@ -28,6 +28,15 @@ MessagesByExecution = Mapping[ExecutionKey, Sequence[Delivery[Message]]]
 
 _MAX_BATCH_SECONDS: Final = 0.02
 """Seconds of decisions after which the event loop does other work."""
+
+
+class Processed(NamedTuple):
+    """What came of a batch. The executions that are in neither part need single processing."""
+
+    answered: Mapping[ExecutionKey, Sequence[Delivery[Message]]] = {}
+    """The executions with a commit, with their unread messages."""
+    late: frozenset[ExecutionKey] = frozenset()
+    """The executions for which there was no time: they are for the next batch."""
 
 
 class BatchProcessor:
@@ -51,19 +60,19 @@ class BatchProcessor:
         self._states = states
         self._steps = steps
 
-    async def process(
-        self, messages_by_execution: MessagesByExecution
-    ) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
-        """Processes the executions that it can. Returns those with a commit, with their unread messages."""
+    async def process(self, messages_by_execution: MessagesByExecution) -> Processed:
+        """Processes the executions that it can, at least the first one."""
         try:
-            steps = self._decide_all(
+            steps, late = self._decide_all(
                 messages_by_execution,
                 await self._states.load_missing(_already_started(messages_by_execution)),
             )
         except Exception:  # noqa: BLE001 - single processing reports the failure of each execution
-            return {}
-        if not steps:
-            return {}
+            return Processed()
+        return Processed(await self._committed(steps) if steps else {}, late)
+
+    async def _committed(self, steps: Sequence[Step]) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
+        """Commits steps. Returns the executions whose commit was applied, with their unread messages."""
         try:
             commits = [step.commit for step in steps]
             if any(map(concerns, commits)):
@@ -73,7 +82,7 @@ class BatchProcessor:
             self._metrics.committed(steps, outcomes, time.perf_counter() - began)
         except Exception:  # noqa: BLE001 - single processing reports it
             outcomes = [Outcome.CONFLICT] * len(steps)
-        answered = {}
+        answered: dict[ExecutionKey, Sequence[Delivery[Message]]] = {}
         for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
             if outcome in APPLIED:
                 answered[commit.key] = left
@@ -90,12 +99,13 @@ class BatchProcessor:
 
     def _decide_all(
         self, messages_by_execution: MessagesByExecution, loaded: Mapping[ExecutionKey, Loaded]
-    ) -> list[Step]:
-        """The steps that can be committed now."""
+    ) -> tuple[list[Step], frozenset[ExecutionKey]]:
+        """The steps that can be committed now, and the executions for which there was no time."""
         steps: list[Step] = []
+        left = iter(messages_by_execution.items())
         began = time.monotonic()
         deadline = began + _MAX_BATCH_SECONDS
-        for key, deliveries in messages_by_execution.items():
+        for key, deliveries in left:
             with suppress(Exception):  # it fails again in single processing, which reports it
                 step = self._step(key, deliveries, loaded.get(key))
                 if step is not None:
@@ -104,7 +114,7 @@ class BatchProcessor:
                 break
         if steps:
             self._metrics.decided(time.monotonic() - began)
-        return steps
+        return steps, frozenset(key for key, _ in left)
 
     def _step(
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]], loaded: Loaded | None

@@ -161,6 +161,7 @@ def _commit_of(
     published: Sequence[Outgoing],
 ) -> Commit:
     decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
+    opened, closed = _subscriptions(decision) if decision.subscriptions else ((), ())
     return Commit(
         key=key,
         commit_id=commit_id,
@@ -174,13 +175,9 @@ def _commit_of(
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
         tags=_tag_update(before.state, decision),
-        outgoing=(*(with_tenant(key.tenant, each) for each in decision.outgoing), *published),
-        subscriptions=tuple(
-            Subscription(run, index, run in decision.look_backs)
-            for run, index in decision.subscriptions.items()
-            if index is not None
-        ),
-        subscriptions_closed=tuple(run for run, index in decision.subscriptions.items() if index is None),
+        outgoing=(*[with_tenant(key.tenant, each) for each in decision.outgoing], *published),
+        subscriptions=opened,
+        subscriptions_closed=closed,
         consumed=_consumed(decision, acknowledges),
         acknowledges=tuple(acknowledges),
     )
@@ -201,11 +198,21 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
     )
 
 
+def _subscriptions(decision: Decision) -> tuple[tuple[Subscription, ...], tuple[str, ...]]:
+    """The subscriptions that a decision opens, and the runs whose subscriptions it closes."""
+    changes = decision.subscriptions.items()
+    opened = [
+        Subscription(run, index, run in decision.look_backs) for run, index in changes if index is not None
+    ]
+    return tuple(opened), tuple(run for run, index in changes if index is None)
+
+
 def _consumed(decision: Decision, acknowledges: Sequence[Delivery[Message]]) -> tuple[CloudEvent, ...]:
     """The published events that a decision accepts."""
-    if not any(delivery.body.kind is MessageKind.EVENT for delivery in acknowledges):
-        return ()
-    return tuple(event.data["event"] for event in decision.events if event.type == "event.received")
+    for delivery in acknowledges:
+        if delivery.body.kind is MessageKind.EVENT:
+            return tuple(event.data["event"] for event in decision.events if event.type == "event.received")
+    return ()
 
 
 def _tag_update(before: State, decision: Decision) -> TagUpdate | None:

@@ -39,6 +39,10 @@ _CLEAR_ATTRIBUTES: Final = frozenset({"specversion", "id", "source", "type", "ti
 """The attributes of published events that stay as they are. The stores compare `source` and `id`."""
 
 
+_PARTLY_CLEAR: Final = frozenset({MessageKind.START, MessageKind.EVENT})
+"""The kinds of messages of which only one or two members are encrypted."""
+
+
 _CLEAR_MEMBERS: Final = frozenset({"parent", "timer", "purpose", "dueAt"})
 """Members of events that hold an id, a time or a word of ours. The store has them in other places too."""
 
@@ -173,6 +177,8 @@ class Payloads:
     def opened_message(self, tenant: str, message: Message) -> Message:
         """A message of an inbox, decrypted."""
         kind, execution, body = message
+        if SEALED not in body and kind not in _PARTLY_CLEAR:  # each step asks this
+            return message
         key = ExecutionKey(tenant, execution)
         if kind is MessageKind.START:
             if is_sealed(body["input"]):
@@ -182,7 +188,7 @@ class Payloads:
         elif kind is MessageKind.EVENT:
             if SEALED in body["event"]:
                 body = body | {"event": self.opened_published(tenant, body["event"])}
-        elif SEALED in body:
+        else:
             body = self.opened(body, _message(key, kind))
         return message if body is message.body else message._replace(body=body)
 

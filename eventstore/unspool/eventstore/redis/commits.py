@@ -141,11 +141,12 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
     if any(commit.outgoing for commit in commits):
         names.append(shard.outbox)
     outbox = len(names)
-    if any(has_events(commit) for commit in commits):
+    with_events = [has_events(commit) for commit in commits]
+    if any(with_events):
         names += event_keys(shard)
     tags = _add_tag_keys(shard, commits, names)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
-    for commit in commits:
+    for commit, has_any in zip(commits, with_events, strict=True):
         id_ = commit.key.id
         names += (shard.execution(id_), shard.history(id_), shard.input(id_))
         step = _step(commit, numbers)
@@ -153,7 +154,7 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
             step += (_TAGS, encode_tags(commit.tags.after), *tags[id_])
         if commit.outgoing:
             step += (outbox, encode_outgoing(commit.outgoing))
-        if has_events(commit):
+        if has_any:
             step += event_arguments(commit, outbox + 1, retention)
             values.append(-len(step))
         else:
