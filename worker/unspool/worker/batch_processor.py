@@ -7,9 +7,10 @@ one execution at a time.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.port import EventStore
@@ -28,15 +29,6 @@ MessagesByExecution = Mapping[ExecutionKey, Sequence[Delivery[Message]]]
 
 _MAX_BATCH_SECONDS: Final = 0.02
 """Seconds of decisions after which the event loop does other work."""
-
-
-class Processed(NamedTuple):
-    """What came of a batch. The executions that are in neither part need single processing."""
-
-    answered: Mapping[ExecutionKey, Sequence[Delivery[Message]]] = {}
-    """The executions with a commit, with their unread messages."""
-    late: frozenset[ExecutionKey] = frozenset()
-    """The executions for which there was no time: they are for the next batch."""
 
 
 class BatchProcessor:
@@ -60,16 +52,22 @@ class BatchProcessor:
         self._states = states
         self._steps = steps
 
-    async def process(self, messages_by_execution: MessagesByExecution) -> Processed:
-        """Processes the executions that it can, at least the first one."""
+    async def process(
+        self, messages_by_execution: MessagesByExecution
+    ) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
+        """Processes the executions that it can. Returns those with a commit, with their unread messages."""
         try:
-            steps, late = self._decide_all(
-                messages_by_execution,
-                await self._states.load_missing(_already_started(messages_by_execution)),
-            )
+            loaded = await self._states.load_missing(_already_started(messages_by_execution))
         except Exception:  # noqa: BLE001 - single processing reports the failure of each execution
-            return Processed()
-        return Processed(await self._committed(steps) if steps else {}, late)
+            return {}
+        answered: dict[ExecutionKey, Sequence[Delivery[Message]]] = {}
+        left = deque(messages_by_execution.items())
+        while left:
+            if steps := self._decide(left, loaded):
+                answered |= await self._committed(steps)
+            else:
+                await asyncio.sleep(0)
+        return answered
 
     async def _committed(self, steps: Sequence[Step]) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
         """Commits steps. Returns the executions whose commit was applied, with their unread messages."""
@@ -97,15 +95,17 @@ class BatchProcessor:
         resolved = [(step, commit) for step, commit in zip(steps, commits, strict=True) if commit is not None]
         return [step for step, _ in resolved], [commit for _, commit in resolved]
 
-    def _decide_all(
-        self, messages_by_execution: MessagesByExecution, loaded: Mapping[ExecutionKey, Loaded]
-    ) -> tuple[list[Step], frozenset[ExecutionKey]]:
-        """The steps that can be committed now, and the executions for which there was no time."""
+    def _decide(
+        self,
+        left: deque[tuple[ExecutionKey, Sequence[Delivery[Message]]]],
+        loaded: Mapping[ExecutionKey, Loaded],
+    ) -> list[Step]:
+        """Takes executions until none is left, or the time is over. Returns their steps."""
         steps: list[Step] = []
-        left = iter(messages_by_execution.items())
         began = time.monotonic()
         deadline = began + _MAX_BATCH_SECONDS
-        for key, deliveries in left:
+        while left:
+            key, deliveries = left.popleft()
             with suppress(Exception):  # it fails again in single processing, which reports it
                 step = self._step(key, deliveries, loaded.get(key))
                 if step is not None:
@@ -114,7 +114,7 @@ class BatchProcessor:
                 break
         if steps:
             self._metrics.decided(time.monotonic() - began)
-        return steps, frozenset(key for key, _ in left)
+        return steps
 
     def _step(
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]], loaded: Loaded | None

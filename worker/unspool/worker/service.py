@@ -29,7 +29,7 @@ from unspool.eventstore.records import Delivery, ExecutionKey, Message
 from unspool.eventstore.retry import retry_until_available, run_periodically
 from unspool.eventstore.store_clock import StoreClock
 from unspool.eventstore.waiting import cancel
-from unspool.worker.batch_processor import BatchProcessor, Processed
+from unspool.worker.batch_processor import BatchProcessor
 from unspool.worker.children import Children
 from unspool.worker.correlator import Correlator
 from unspool.worker.definition_cache import DefinitionCache
@@ -309,17 +309,15 @@ class WorkerService:
         """Processes the messages of many executions. Each execution that needs more gets a separate task."""
         while messages_by_execution:
             try:
-                answered, late = await self._batch_processor.process(messages_by_execution)
+                answered = await self._batch_processor.process(messages_by_execution)
             except StoreMismatch:  # the loops of the service end with the same error
-                answered, late = Processed()
+                answered = {}
             except Exception:  # after any error, the executions must stay processable
                 log.exception("a batch failed", extra={"action": "batch_failed"})
-                answered, late = Processed()
+                answered = {}
             read, messages_by_execution = messages_by_execution, {}
             for key, deliveries in read.items():
-                if key in late:
-                    messages_by_execution[key] = deliveries
-                elif key not in answered:
+                if key not in answered:
                     self._processing[key] = asyncio.create_task(self._process_execution(key, deliveries))
                 elif arrived := self._finished(key, deliveries, answered[key]):
                     messages_by_execution[key] = arrived
