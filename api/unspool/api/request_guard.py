@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unspool.api.authentication.authenticator import TENANT
+from unspool.api.authentication.cookies import is_own_origin
 from unspool.api.metrics import ApiMetrics, RequestLabels
 from unspool.api.problems import problem_response
 from unspool.api.security_headers import HTTPS_HEADERS, SECURITY_HEADERS
@@ -105,9 +106,7 @@ def _is_cross_site(scope: Scope, allowed: frozenset[str]) -> bool:
     """
     if scope["method"] in SAFE:
         return False
-    headers = Headers(scope=scope)
-    origin = headers.get("origin")
+    origin = Headers(scope=scope).get("origin")
     if origin is None or origin in allowed:
         return False
-    host = headers.get("host")
-    return origin not in (f"https://{host}", f"http://{host}")
+    return not is_own_origin(Request(scope), https=False)
