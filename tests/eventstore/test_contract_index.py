@@ -1,10 +1,13 @@
 """The index: listing executions, newest first, in pages."""
 
+import asyncio
+
 import pytest
 
 from unspool.eventstore.built_in import SCHEDULE, schedule_key
 from unspool.eventstore.listing import ExecutionFilter
-from unspool.eventstore.records import IndexUpdate, Status, WorkflowRef
+from unspool.eventstore.records import IndexUpdate, Parent, Status, WorkflowRef
+from unspool.eventstore.results import Outcome
 
 ANY = ExecutionFilter()
 
@@ -57,6 +60,128 @@ async def test_an_execution_that_is_retried_has_not_ended(store, make, hands):
 
     record = await store.execution(key)
     assert (record.started_at, record.ended_at) == (5, None)
+
+
+async def ids_by_status(store):
+    return {
+        status: found
+        for status in Status
+        if (found := await ids(store, ExecutionFilter(frozenset({status}))))
+    }
+
+
+async def test_steps_of_one_execution_in_one_call_leave_its_last_status(store, make, hands):
+    key = await hands.started(store)
+    steps = [
+        make.commit(key, index=IndexUpdate(Status.RUNNING, started_at=5)),
+        make.commit(key, after=1, index=IndexUpdate(Status.WAITING)),
+        make.commit(key, after=2),
+        make.commit(key, after=3, index=IndexUpdate(Status.COMPLETED, ended_at=9)),
+    ]
+
+    assert await store.commit_all(steps) == [Outcome.COMMITTED] * 4
+
+    record = await store.execution(key)
+    assert (record.version, record.status, record.started_at, record.ended_at) == (4, Status.COMPLETED, 5, 9)
+    assert await ids_by_status(store) == {Status.COMPLETED: ["one"]}
+    assert await store.ended_before(10, 10) == [record]
+    assert await store.ended_before(9, 10) == []
+
+
+async def test_an_execution_that_ends_and_is_retried_in_one_call_has_not_ended(store, make, hands):
+    key = await hands.started(store)
+    steps = [
+        make.commit(key, index=IndexUpdate(Status.FAULTED, started_at=5, ended_at=9)),
+        make.commit(key, after=1, index=IndexUpdate(Status.RUNNING)),
+    ]
+
+    assert await store.commit_all(steps) == [Outcome.COMMITTED] * 2
+
+    record = await store.execution(key)
+    assert (record.status, record.started_at, record.ended_at) == (Status.RUNNING, 5, None)
+    assert await ids_by_status(store) == {Status.RUNNING: ["one"]}
+    assert await store.ended_before(1_000, 10) == []
+
+
+async def test_an_execution_that_is_retried_and_ends_in_one_call_has_the_new_end(store, make, hands):
+    key = await hands.started(store)
+    await store.commit(make.commit(key, index=IndexUpdate(Status.FAULTED, started_at=5, ended_at=9)))
+    steps = [
+        make.commit(key, after=1, index=IndexUpdate(Status.RUNNING)),
+        make.commit(key, after=2, index=IndexUpdate(Status.FAULTED, ended_at=70)),
+    ]
+
+    assert await store.commit_all(steps) == [Outcome.COMMITTED] * 2
+
+    record = await store.execution(key)
+    assert (record.status, record.ended_at) == (Status.FAULTED, 70)
+    assert await ids_by_status(store) == {Status.FAULTED: ["one"]}
+    assert await store.ended_before(70, 10) == []
+    assert await store.ended_before(71, 10) == [record]
+
+
+async def test_a_refused_step_between_others_changes_no_status(store, make, hands):
+    key = await hands.started(store)
+    steps = [
+        make.commit(key, index=IndexUpdate(Status.RUNNING, started_at=5)),
+        make.commit(key, commit_id="rival", index=IndexUpdate(Status.FAULTED, ended_at=6)),
+        make.commit(key, after=1, index=IndexUpdate(Status.SUSPENDED)),
+    ]
+
+    assert await store.commit_all(steps) == [Outcome.COMMITTED, Outcome.CONFLICT, Outcome.COMMITTED]
+
+    record = await store.execution(key)
+    assert (record.version, record.status, record.ended_at) == (2, Status.SUSPENDED, None)
+    assert await ids_by_status(store) == {Status.SUSPENDED: ["one"]}
+
+
+async def test_many_executions_change_their_status_in_one_call(store, make):
+    """So many that several share a shard. Every fourth step is refused."""
+    keys = [make.key(f"e{number:03}") for number in range(120)]
+    for key in keys:
+        await store.start(make.start(key))
+    updates = [
+        IndexUpdate(Status.RUNNING, started_at=1),
+        IndexUpdate(Status.COMPLETED, started_at=1, ended_at=2),
+        None,
+        IndexUpdate(Status.FAULTED, ended_at=3),
+    ]
+    commits = [
+        make.commit(key, after=7 if number % 4 == 3 else 0, index=updates[number % 4])
+        for number, key in enumerate(keys)
+    ]
+
+    assert await store.commit_all(commits) == [*[Outcome.COMMITTED] * 3, Outcome.CONFLICT] * 30
+
+    def every(*remainders):
+        return [key.id for number, key in reversed([*enumerate(keys)]) if number % 4 in remainders]
+
+    assert await ids_by_status(store) == {
+        Status.PENDING: every(2, 3),
+        Status.RUNNING: every(0),
+        Status.COMPLETED: every(1),
+    }
+    assert {record.key.id for record in await store.ended_before(3, 100)} == {*every(1)}
+
+
+async def test_executions_that_start_together_are_in_all_their_indexes(store, make):
+    """Some have a parent and tags, some have not."""
+    keys = [make.key(f"e{number:03}") for number in range(60)]
+    parent = Parent("parent", "r1", 1)
+    starts = [
+        make.start(key, tags={"team": "sales"}, parent=parent) if number % 3 else make.start(key)
+        for number, key in enumerate(keys)
+    ]
+
+    assert all(await asyncio.gather(*(store.start(start) for start in starts)))
+
+    every = [key.id for key in reversed(keys)]
+    some = [key.id for number, key in reversed([*enumerate(keys)]) if number % 3]
+    assert await ids_by_status(store) == {Status.PENDING: every}
+    assert await ids(store, ExecutionFilter(workflow=("shop", "order"))) == every
+    assert await ids(store, ExecutionFilter(tags={"team": "sales"})) == some
+    assert await ids(store, ExecutionFilter(parent="parent")) == some
+    assert await ids(store, ExecutionFilter(id_prefix="e0")) == every
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])

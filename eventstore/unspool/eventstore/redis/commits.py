@@ -148,8 +148,15 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit, has_any in zip(commits, with_events, strict=True):
         id_ = commit.key.id
-        names += (shard.execution(id_), shard.history(id_), shard.input(id_))
-        step = _step(commit, numbers)
+        names += (shard.execution(id_), shard.history(id_))
+        if commit.expected_version == 0:
+            names.append(shard.input(id_))
+        step = _step(commit)
+        lists = _lists(commit, numbers)
+        if commit.tags is None and not commit.outgoing and not has_any:
+            while lists and lists[-1] == 0:  # the script needs no empty lists at the end
+                lists.pop()
+        step += lists
         if commit.tags is not None:
             step += (_TAGS, encode_tags(commit.tags.after), *tags[id_])
         if commit.outgoing:
@@ -180,28 +187,32 @@ def _add_tag_keys(
     return places
 
 
-def _step(commit: Commit, queues: dict[str, int]) -> list[Argument]:
-    """The arguments of one commit."""
-    id_ = commit.key.id
-    values: list[Argument] = [
+def _step(commit: Commit) -> list[Argument]:
+    """The arguments of one commit that are not lists."""
+    return [
         commit.expected_version,
         commit.expected_commit or "",
         commit.version,
         commit.commit_id,
         encode_entry(commit.events),
-        id_,
+        commit.key.id,
+        *_index(commit.index),
     ]
-    values += _index(commit.index)
-    values += (len(commit.acknowledges), *[delivery.id for delivery in commit.acknowledges])
-    values += (len(commit.messages), *[encode_message(message) for message in commit.messages])
+
+
+def _lists(commit: Commit, queues: dict[str, int]) -> list[Argument]:
+    """The lists of one commit, each after its length."""
+    id_ = commit.key.id
+    values: list[Argument] = [len(commit.acknowledges), *[delivery.id for delivery in commit.acknowledges]]
     values.append(len(commit.tasks))
     for task in commit.tasks:
         values += (queues[task.queue], task.idempotency_key, encode_task(task))
-    values += (len(commit.tasks_cancelled), *[f"{id_}/{run}" for run in commit.tasks_cancelled])
+    values += (len(commit.messages), *[encode_message(message) for message in commit.messages])
     values.append(len(commit.timers))
     for timer in commit.timers:
         values += (timer.due_at, encode_timer(id_, timer.id))
     values += (len(commit.timers_cancelled), *[encode_timer(id_, timer) for timer in commit.timers_cancelled])
+    values += (len(commit.tasks_cancelled), *[f"{id_}/{run}" for run in commit.tasks_cancelled])
     return values
 
 

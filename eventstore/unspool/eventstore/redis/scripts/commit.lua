@@ -5,7 +5,8 @@
 --       the outbox if a step has an entry for it, and if a step concerns published events: subscribers,
 --       subscriptions, shapes, how far events are matched, runs that are subscribed while an event is sent in
 --       pieces, runs that look back, events accepted lately, the order of the event messages in the inbox, the newest
---       acceptances of events; then the indexes of tags that change; then of each step: execution, history, input
+--       acceptances of events; then the indexes of tags that change; then of each step: execution, history, and its
+--       input if the expected version is 0
 -- ARGV  1 number of the first step's first key, 2 channel for new versions of the shard, 3 channel of timers,
 --       4 the name of the shard there, published with the due time of a timer that is the earliest; then of each step:
 --       the number of its arguments after this one; negative if the step concerns published events,
@@ -13,8 +14,8 @@
 --       id of the execution,
 --       status, started at or '', ended at or '' (a single '' replaces all three),
 --       then six lists, each with its length before it:
---       ids to acknowledge, messages, tasks (number of its key, run key, task), cancelled run keys,
---       timers (due at, message), cancelled timers (message);
+--       ids to acknowledge, tasks (number of its key, run key, task), messages, timers (due at, message),
+--       cancelled timers (message), cancelled run keys (a step can end before its last lists, if they are empty);
 --       and, only if its tags change: 'tags', all tags, number of the first key of their indexes, how many indexes the
 --       execution leaves, and how many it enters, which follow;
 --       and, only if it has outgoing effects or the next part: number of the key of the outbox or 0, the outbox entry;
@@ -32,17 +33,20 @@
 -- Payloads are opaque. Redis does not roll back a failing script, so a step is checked before its first write.
 
 local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
-local MOST_AT_ONCE = 1000 -- Lua limits the arguments of one call
 local KEPT_ACCEPTANCES = 1000 -- as in event_bus.py
 
 local inbox, timers, cancelled, dead_runs, all_ended = KEYS[1], KEYS[2], KEYS[3], KEYS[11], KEYS[12]
-local at = 4 -- index of the last argument that was read
-local changed, acknowledged, set = {}, {}, {}
+local at, last = 4, 4 -- index of the last argument that was read, and of the last one of the step
+local changed, acknowledged, set, inputs = {}, {}, {}, {}
+local moved, removed, added = {}, {}, {} -- executions with a new status; changes of the indexes by status, by key
 local outbox_was_empty
 local subscribers, changed_shapes, last_subscriber -- number of a key; changes by shape; a commit
 
 -- Calls `what` for each item of the next list, with the index in ARGV at which the item begins.
 local function each(what, width)
+  if at == last then
+    return
+  end
   local first = at + 2
   at = at + 1 + width * tonumber(ARGV[at + 1])
   for item = first, at, width do
@@ -80,25 +84,45 @@ local function unset_timer(item)
   redis.call('ZREM', timers, ARGV[item])
 end
 
-local function index(execution, id, status, started, ended)
-  local before = redis.call('HMGET', execution, 'status', 'created')
-  if before[1] ~= status then
-    redis.call('ZREM', KEYS[STATUSES[before[1]]], id)
-    redis.call('ZADD', KEYS[STATUSES[status]], before[2], id)
-    redis.call('HSET', execution, 'status', status)
-    if STATUSES[status] >= STATUSES.cancelled then
-      redis.call('ZADD', all_ended, ended ~= '' and ended or before[2], id)
-    elseif STATUSES[before[1]] >= STATUSES.cancelled then -- running again after a retry
-      redis.call('HDEL', execution, 'ended')
-      redis.call('ZREM', all_ended, id)
-    end
+-- Updates the indexes by status and the ended executions, each in one call.
+local function update_indexes()
+  write('ZREM', removed)
+  write('ZADD', added)
+  moved, removed, added = {}, {}, {}
+end
+
+-- Notes that an execution has a new status, for `update_indexes`.
+local function move(execution, id, before, status, created, ended)
+  if moved[id] then -- by an earlier step of this call
+    update_indexes()
   end
+  moved[id] = true
+  local had_ended, has_ended = STATUSES[before] >= STATUSES.cancelled, STATUSES[status] >= STATUSES.cancelled
+  local members = list_of(removed, KEYS[STATUSES[before]])
+  members[#members + 1] = id
+  add_pair(list_of(added, KEYS[STATUSES[status]]), created, id)
+  if has_ended then
+    add_pair(list_of(added, all_ended), ended ~= '' and ended or created, id)
+  elseif had_ended then -- running again after a retry
+    redis.call('HDEL', execution, 'ended')
+    redis.call('ZREM', all_ended, id)
+  end
+end
+
+-- Updates the fields of an execution, in one call.
+local function update(execution, version, commit, status, started, ended)
+  if status == '' then -- most steps
+    redis.call('HSET', execution, 'version', version, 'commit', commit)
+    return
+  end
+  local fields = {'version', version, 'commit', commit, 'status', status}
   if started ~= '' then
-    redis.call('HSET', execution, 'started', started)
+    add_pair(fields, 'started', started)
   end
   if ended ~= '' then
-    redis.call('HSET', execution, 'ended', ended)
+    add_pair(fields, 'ended', ended)
   end
+  redis.call('HSET', execution, unpack(fields))
 end
 
 local function change_tags(execution, id)
@@ -233,7 +257,7 @@ local function change_subscriptions(commit)
 end
 
 -- Whether a published event that the step acknowledges is not in the inbox any more.
-local function is_answered(last)
+local function is_answered()
   for item = last - 1 - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
     if #redis.call('XRANGE', inbox, ARGV[item], ARGV[item]) == 0 then
       return true
@@ -243,7 +267,7 @@ local function is_answered(last)
 end
 
 -- Whether the inbox has an earlier published event for the execution that the step does not acknowledge.
-local function is_early(id, last)
+local function is_early(id)
   local order, newest, known = KEYS[tonumber(ARGV[last])], nil, 0
   for item = last - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
     if redis.call('ZSCORE', order, ARGV[item]) then
@@ -254,26 +278,31 @@ local function is_early(id, last)
   return newest and redis.call('ZLEXCOUNT', order, '[' .. id .. ' ', '[' .. newest) > known
 end
 
-local function remove_from_order(last)
+local function remove_from_order()
   for item = last - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
     redis.call('ZREM', KEYS[tonumber(ARGV[last])], ARGV[item])
   end
 end
 
 -- Applies one step. Its arguments begin after index `at` and end at index `last`.
-local function step(execution, history, input, last, has_published)
+local function step(execution, history, input, has_published)
   local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
-  local known = redis.call('HMGET', execution, 'version', 'commit')
+  local known
+  if status == '' then
+    known = redis.call('HMGET', execution, 'version', 'commit')
+  else
+    known = redis.call('HMGET', execution, 'version', 'commit', 'status', 'created')
+  end
   if not known[1] then
     return -1
   elseif known[2] == commit then -- applied before; its reply was lost
     return 2
   elseif known[1] ~= expected or (follows ~= '' and known[2] ~= follows) then
     return 0
-  elseif has_published and is_answered(last) then
+  elseif has_published and is_answered() then
     return 3
-  elseif has_published and is_early(id, last) then
+  elseif has_published and is_early(id) then
     return 4
   elseif status ~= '' and not STATUSES[status] then
     return redis.error_reply('ERR commit: unknown status')
@@ -285,20 +314,20 @@ local function step(execution, history, input, last, has_published)
   if appended.err then
     return appended
   end
-  redis.call('HSET', execution, 'version', version, 'commit', commit)
-  if known[1] == '0' then -- from now on the history holds the input
-    redis.call('DEL', input)
+  update(execution, version, commit, status, started, ended)
+  if status ~= '' and status ~= known[3] then
+    move(execution, id, known[3], status, known[4], ended)
+  end
+  if input then -- from now on the history holds it
+    inputs[#inputs + 1] = input
   end
   at = at + (status == '' and 7 or 9)
   each(acknowledge, 1)
-  each(send, 1)
   each(add_task, 3)
-  each(cancel, 1)
+  each(send, 1)
   each(set_timer, 2)
   each(unset_timer, 1)
-  if status ~= '' then
-    index(execution, id, status, started, ended)
-  end
+  each(cancel, 1)
   changed[#changed + 1] = id
   local answer = 1
   if at < last and ARGV[at + 1] == 'tags' then
@@ -314,25 +343,27 @@ local function step(execution, history, input, last, has_published)
     change_subscriptions(commit)
   end
   if has_published then
-    remove_from_order(last)
+    remove_from_order()
   end
   return answer
 end
 
 local answers = {}
-for key = tonumber(ARGV[1]), #KEYS, 3 do
-  at = at + 1
-  local size = tonumber(ARGV[at])
-  local last = at + math.abs(size)
-  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], KEYS[key + 2], last, size < 0)
-  at = last -- skips the arguments of a refused step
+local key = tonumber(ARGV[1])
+while key <= #KEYS do
+  at = last + 1 -- skips the arguments of a refused step
+  local size, is_first = tonumber(ARGV[at]), ARGV[at + 1] == '0'
+  last = at + math.abs(size)
+  answers[#answers + 1] = step(KEYS[key], KEYS[key + 1], is_first and KEYS[key + 2], size < 0)
+  key = key + (is_first and 3 or 2)
 end
 
-for first = 1, #acknowledged, MOST_AT_ONCE do
-  local last = math.min(first + MOST_AT_ONCE - 1, #acknowledged)
+update_indexes()
+in_parts(inputs, function(first, last) redis.call('DEL', unpack(inputs, first, last)) end)
+in_parts(acknowledged, function(first, last)
   redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))
   redis.call('XDEL', inbox, unpack(acknowledged, first, last))
-end
+end)
 
 -- The version changes if a shape came or went.
 if subscribers then

@@ -1,10 +1,14 @@
 -- Placed before scripts that create executions. Their KEYS have the inbox and the indexes that all executions are in
--- (INBOX, ALL, PENDING, IDS); then of each execution: itself, its input, and the indexes that it is in.
+-- (INBOX, ALL, PENDING, IDS); then of each execution: itself, its input, and the indexes that it is in. The indexes get
+-- the executions at the end, from `index_created`.
 --
 -- Values of an execution: id, created at (ms), workflow, input, start message, parent or '', idempotency key or '',
 -- tags or '', number of its keys.
 
-local function create(inbox, all, pending, ids, key, value)
+-- Scores and ids of the new executions: for ALL and PENDING, for IDS, and for the indexes of each, by key.
+local by_time, by_id, by_index = {}, {}, {}
+
+local function create(inbox, key, value)
   local execution, id, created = KEYS[key], ARGV[value], ARGV[value + 1]
   if redis.call('EXISTS', execution) == 1 then
     return 0
@@ -24,13 +28,17 @@ local function create(inbox, all, pending, ids, key, value)
   if ARGV[value + 7] ~= '' then
     redis.call('HSET', execution, 'tags', ARGV[value + 7])
   end
-  redis.call('ZADD', all, created, id)
-  redis.call('ZADD', pending, created, id)
-  redis.call('ZADD', ids, 0, id)
+  add_pair(by_time, created, id)
+  add_pair(by_id, 0, id)
   for index = key + 2, key + tonumber(ARGV[value + 8]) - 1 do
-    redis.call('ZADD', KEYS[index], created, id)
+    add_pair(list_of(by_index, KEYS[index]), created, id)
   end
   redis.call('XADD', inbox, '*', 'm', ARGV[value + 4])
   return 1
+end
+
+local function index_created(all, pending, ids)
+  by_index[all], by_index[pending], by_index[ids] = by_time, by_time, by_id
+  write('ZADD', by_index)
 end
 

@@ -27,11 +27,12 @@ local count, key = 0, 6
 for value = 2, #ARGV, 10 do
   local is_start, fresh = ARGV[value + 1] ~= '', is_new(ARGV[value])
   if fresh and is_start then
-    create(inbox, all, pending, ids, key, value + 1)
+    create(inbox, key, value + 1)
   elseif fresh and redis.call('EXISTS', KEYS[key]) == 1 then
     redis.call('XADD', inbox, '*', 'm', ARGV[value + 5])
   end
   count = count + (fresh and 1 or 0)
   key = key + tonumber(ARGV[value + 9])
 end
+index_created(all, pending, ids)
 return count

@@ -6,7 +6,8 @@
 
 local answers, key = {}, 5
 for value = 1, #ARGV, 9 do
-  answers[#answers + 1] = create(KEYS[1], KEYS[2], KEYS[3], KEYS[4], key, value)
+  answers[#answers + 1] = create(KEYS[1], key, value)
   key = key + tonumber(ARGV[value + 8])
 end
+index_created(KEYS[2], KEYS[3], KEYS[4])
 return answers
