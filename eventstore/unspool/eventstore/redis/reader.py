@@ -9,7 +9,7 @@ so the lost entries are those above the last id seen. They are read again before
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic
 
@@ -44,6 +44,9 @@ from unspool.eventstore.redis.unreadable import move_to_unreadable
 
 _FROM_THE_START: Final = "0-0"
 _MAX_SELECTIONS: Final = 8
+
+_Entry = tuple[bytes, bytes, int]
+"""An entry of a stream: its id, its value, the number of this delivery."""
 
 
 class Reader(Generic[Body]):
@@ -203,9 +206,10 @@ class Reader(Generic[Body]):
         values = (*self._group_and_name, limit, count, streams.per_set, first % count)
         reply = await self._connection.run(scripts.TAKE, (*streams.names, *streams.cancelled), values)
         found: list[Delivery[Body]] = []
-        for number, entries in zip(reply[::2], reply[1::2], strict=True):
+        for number, values in zip(reply[::2], reply[1::2], strict=True):
             first = number  # begins with the next stream next time
-            self._last_seen[streams.names[number - 1]] = entries[-1][0].decode()
+            self._last_seen[streams.names[number - 1]] = values[-3].decode()
+            entries = zip(values[::3], values[1::3], values[2::3], strict=True)
             found += await self._deliveries(streams, number - 1, entries)
         if of_any:
             self._begin_any_with = first
@@ -230,7 +234,7 @@ class Reader(Generic[Body]):
         found: list[Delivery[Body]] = []
         for name, entries in reply or ():
             self._last_seen[name.decode()] = entries[-1][0].decode()
-            found += await self._deliveries(streams, numbers[name], entries)
+            found += await self._deliveries(streams, numbers[name], map(_delivered, entries))
         # If the streams are empty, the next read can block at once. Not for tasks, because only the script
         # `take` skips cancelled tasks.
         less = all(len(entries) < share for _, entries in reply or ())
@@ -248,7 +252,7 @@ class Reader(Generic[Body]):
         found: list[Delivery[Body]] = []
         for number, entry, times in triples(reply):
             self._last_seen[streams.names[number - 1]] = entry[0].decode()
-            found += await self._deliveries(streams, number - 1, [entry], times)
+            found += await self._deliveries(streams, number - 1, [_delivered(entry, times)])
         if len(reply) < 3 * limit:
             self._drain_due = asyncio.get_running_loop().time() < self._drain_until
         return found
@@ -284,7 +288,7 @@ class Reader(Generic[Body]):
             self._last_seen[name] = max(
                 self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=place_of
             )
-            found += await self._deliveries(streams, number - 1, [entry], times)
+            found += await self._deliveries(streams, number - 1, [_delivered(entry, times)])
         rows = zip(idle[::4], idle[1::4], idle[2::4], idle[3::4], strict=True)
         return found, [
             IdleEntry(streams.names[number - 1], id_, holder, n) for number, id_, holder, n in rows
@@ -296,22 +300,21 @@ class Reader(Generic[Body]):
         return self._begin_with
 
     async def _deliveries(
-        self, streams: Streams, number: int, entries: Sequence[Any], times: int = 1
+        self, streams: Streams, number: int, entries: Iterable[_Entry]
     ) -> list[Delivery[Body]]:
         """Decodes entries of a stream; unreadable ones are moved to another stream."""
         source, shard = streams.names[number], streams.shards[number]
         found: list[Delivery[Body]] = []
         unreadable: dict[bytes, str] = {}
-        for id_, fields in entries:
-            before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released
+        for id_, value, attempts in entries:
             try:
-                body = self._decode(fields[1])
+                body = self._decode(value)
             except Unreadable as error:
                 unreadable[id_] = str(error)
             else:
                 id_text = id_.decode()
                 queued_at = int(id_text.partition("-")[0])
-                found.append(Delivery(shard.tenant, body, source, id_text, before + times, queued_at))
+                found.append(Delivery(shard.tenant, body, source, id_text, attempts, queued_at))
         if unreadable:
             await move_to_unreadable(self._session, shard, source, self._consumer.role, unreadable)
         return found
@@ -390,3 +393,10 @@ class Reader(Generic[Body]):
         self._refreshed_for = None
         self._refreshed_at = None
         return StoreUnavailable("a stream or its consumer group was deleted; it is created again")
+
+
+def _delivered(entry: Any, times: int = 1) -> _Entry:
+    """An entry as Redis returns it, with the deliveries since it was added, which a release does again."""
+    id_, fields = entry
+    before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released
+    return id_, fields[1], before + times
