@@ -6,7 +6,7 @@ commits are exactly once. If several writers compete, only `commit` decides whic
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
 from unspool.eventstore.api_keys import ApiKeys
@@ -229,7 +229,7 @@ class Tasks(Protocol):
     ) -> list[Renewal]:
         """Renews leases; returns the results in the order given, including which tasks were cancelled."""
 
-    async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+    def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> Awaitable[None]:
         """Sends a task's result to its execution and acknowledges the task, in one step.
 
         If the result is None (for a cancelled task), the task is only acknowledged. If several consumers held

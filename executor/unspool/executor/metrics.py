@@ -65,8 +65,8 @@ class ExecutorMetrics(LimitMetrics):
     def reclaimed(self, deliveries: Sequence[Delivery[TaskRequest]]) -> None:
         """Tasks of executors that are gone, or whose leases ended, were taken over."""
 
-    def ended(self, tenant: str, kind: str, end: TaskEnd, seconds: float) -> None:
-        """A delivery of a task of a tenant has ended, after this time in this executor."""
+    def ended(self, delivery: Delivery[TaskRequest], end: TaskEnd, seconds: float) -> None:
+        """A delivery of a task has ended, after this time in this executor."""
 
     def handler_failed(self, kind: str) -> None:
         """A handler has raised an exception: a bug, or a failure of the machine."""

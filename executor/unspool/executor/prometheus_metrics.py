@@ -90,10 +90,10 @@ class PrometheusExecutorMetrics(ExecutorMetrics):
         """See `ExecutorMetrics`."""
         self._reclaimed.inc(len(deliveries))
 
-    def ended(self, tenant: str, kind: str, end: TaskEnd, seconds: float) -> None:
+    def ended(self, delivery: Delivery[TaskRequest], end: TaskEnd, seconds: float) -> None:
         """See `ExecutorMetrics`."""
-        label = self._label(kind)
-        ending = (self._tenants.of(tenant), label, end)
+        label = self._label(delivery.body.kind)
+        ending = (self._tenants.of(delivery.tenant), label, end)
         self._ends[ending] = self._ends.get(ending, 0) + 1
         if end is TaskEnd.COMPLETED or end is TaskEnd.FAULTED:
             self._seconds.labels(label).observe(seconds)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from unspool.definitions.json_value import Json
@@ -23,38 +22,46 @@ class StopReason(Enum):
     """It has waited for a limit, and another executor is free."""
 
 
-@dataclass(slots=True)
 class Running:
-    """A task that runs."""
+    """A task that runs.
 
-    delivery: Delivery[TaskRequest]
-    task: asyncio.Task[None] = field(init=False)
+    What few tasks change is an attribute of the class until then: each step creates one of these objects.
+    """
+
+    task: asyncio.Task[None]
     stop_reason: StopReason | None = None
-    stopping: asyncio.Task[None] = field(init=False)
-    progress: Progress = field(default_factory=Progress)
-    waits: bool = False
+    stopping: asyncio.Task[None]
+    progress: Progress | None = None
+    """None as long as it has reported nothing."""
+    waits = False
     """Whether it waits, without a slot."""
-    on_parked: Callable[[], None] = lambda: None
-    _untouched_since: float = math.inf
+    _untouched_since = math.inf
     """Since when its first call has waited; infinite if it does not wait for its first call."""
-    _has_called: bool = False
+    _has_called = False
+
+    def __init__(self, delivery: Delivery[TaskRequest], on_parked: Callable[[], None]) -> None:
+        """Takes the delivery, and what to call when the task waits without a slot."""
+        self.delivery = delivery
+        self._on_parked = on_parked
 
     def report(self, value: Json) -> None:
         """See `TaskContext.report`."""
+        if self.progress is None:
+            self.progress = Progress()
         self.progress.report(value)
 
     @contextlib.contextmanager
     def parked(self, why: str) -> Iterator[None]:
         """See `TaskContext.parked`."""
-        before, waited = self.progress.value, self.waits
+        before, waited = self.progress and self.progress.value, self.waits
         self.waits = True
-        self.progress.report({"waitsFor": why})
-        self.on_parked()
+        self.report({"waitsFor": why})
+        self._on_parked()
         try:
             yield
         finally:
             self.waits = waited
-            self.progress.report(before)
+            self.report(before)
 
     @contextlib.contextmanager
     def before_call(self) -> Iterator[None]:

@@ -188,40 +188,22 @@ class ExecutorService:
         key = (delivery.source, delivery.id)
         if key in self._running:  # it reclaimed its own task: the lease ended while the machine slept
             return
-        running = Running(delivery, on_parked=self._on_parked)
-        running.task = asyncio.create_task(self._run_task(running))
-        running.task.add_done_callback(partial(self._on_task_done, key))
-        self._running[key] = running
+        running = self._running[key] = Running(delivery, self._on_parked)
+        running.task = asyncio.create_task(self._run_task(key, running))
 
-    async def _run_task(self, running: Running) -> None:
-        began = time.perf_counter()
-        end = TaskEnd.LOST
+    async def _run_task(self, key: tuple[str, str], running: Running) -> None:
+        """Runs a task to its end. It begins in any case: what cancels it is scheduled after it."""
+        delivery, began, end = running.delivery, time.perf_counter(), TaskEnd.LOST
         try:
-            end = await self._finished(running)
-        finally:
-            delivery = running.delivery
-            self._metrics.ended(delivery.tenant, delivery.body.kind, end, time.perf_counter() - began)
-
-    async def _finished(self, running: Running) -> TaskEnd:
-        """Runs a task to its end. Returns how it ended."""
-        delivery = running.delivery
-        try:
-            return await self._runner.run(delivery, running)
+            end = await self._runner.run(delivery, running)
         except asyncio.CancelledError:
-            if running.stop_reason is StopReason.CANCELLED:
-                await self._runner.discard(delivery)
-                return TaskEnd.CANCELLED
-            if running.stop_reason is StopReason.GIVEN_BACK:
-                self._to_release.append(delivery)
-                return TaskEnd.HANDED_BACK
-            if running.stop_reason is StopReason.RELEASED:
-                self._to_release.append(delivery)
-            elif running.stop_reason is None:
+            if running.stop_reason is None:
                 raise
+            end = await self._stopped(delivery, running.stop_reason)
         except HandedBack:
             with contextlib.suppress(StoreError):  # its lease ends then
                 await self._store.release([delivery])
-            return TaskEnd.HANDED_BACK
+            end = TaskEnd.HANDED_BACK
         except StoreMismatch:
             pass  # the next heartbeat ends the service with this error
         except Exception:
@@ -234,11 +216,20 @@ class ExecutorService:
                     "task": delivery.body.task,
                 },
             )
-        return TaskEnd.LOST
+        finally:
+            del self._running[key]
+            self._slot_freed.set()
+            self._metrics.ended(delivery, end, time.perf_counter() - began)
 
-    def _on_task_done(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
-        del self._running[key]
-        self._slot_freed.set()
+    async def _stopped(self, delivery: Delivery[TaskRequest], reason: StopReason) -> TaskEnd:
+        """Does what the reason of a stop needs. Returns how the task ended."""
+        if reason is StopReason.CANCELLED:
+            await self._runner.discard(delivery)
+            return TaskEnd.CANCELLED
+        if reason is StopReason.LOST:
+            return TaskEnd.LOST
+        self._to_release.append(delivery)
+        return TaskEnd.HANDED_BACK if reason is StopReason.GIVEN_BACK else TaskEnd.LOST
 
     async def _heartbeat(self) -> None:
         """Tells the store that this executor is alive, renews leases and stops tasks that were cancelled."""
@@ -263,8 +254,9 @@ class ExecutorService:
 
     async def _send_progress(self, held: list[Running]) -> None:
         now = asyncio.get_running_loop().time()
-        due = [each for each in held if each.progress.is_due(now) and each.stop_reason is None]
-        await asyncio.gather(*(self._send(each.delivery, each.progress.sending(now)) for each in due))
+        reported = [(each, each.progress) for each in held if each.stop_reason is None]
+        due = [(each, progress) for each, progress in reported if progress and progress.is_due(now)]
+        await asyncio.gather(*(self._send(each.delivery, progress.sending(now)) for each, progress in due))
 
     async def _send(self, delivery: Delivery[TaskRequest], progress: Json) -> None:
         request = delivery.body

@@ -5,6 +5,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import orjson
@@ -68,7 +69,12 @@ class TaskRunner:
             await self._move_to_dead_letters(delivery, error, "")
             return TaskEnd.DEAD_LETTERED
         try:
-            outcome = await self._run_before_deadline(delivery, held)
+            context = self._context(delivery, held)
+            if context.deadline is None:
+                outcome = await self._call_handler(delivery.body, context)
+            else:
+                async with asyncio.timeout_at(context.deadline):
+                    outcome = await self._call_handler(delivery.body, context)
         except TimeoutError:
             await self.discard(delivery)
             return TaskEnd.TIMED_OUT
@@ -82,7 +88,7 @@ class TaskRunner:
             outcome = await self._stored(delivery.key, outcome)
         result = self._validated(outcome)
         message = result.message(delivery.body)
-        await retry_until_available(lambda: self._store.finish_task(delivery, message))
+        await retry_until_available(partial(self._store.finish_task, delivery, message))
         return TaskEnd.COMPLETED if isinstance(result, Completed) else TaskEnd.FAULTED
 
     async def _stored(self, user: ExecutionKey, outcome: FetchedText) -> Completed | Faulted:
@@ -92,18 +98,17 @@ class TaskRunner:
 
     async def discard(self, delivery: Delivery[TaskRequest]) -> None:
         """Acknowledges a task without a result."""
-        await retry_until_available(lambda: self._store.finish_task(delivery, None))
+        await retry_until_available(partial(self._store.finish_task, delivery, None))
 
-    async def _run_before_deadline(self, delivery: Delivery[TaskRequest], held: HeldTask) -> Outcome:
-        """The outcome. Raises `TimeoutError` at the deadline."""
-        request = delivery.body
+    def _context(self, delivery: Delivery[TaskRequest], held: HeldTask) -> TaskContext:
+        """What the handler knows of the task. Raises `TimeoutError` after the deadline."""
         deadline = None
-        if request.deadline is not None:
-            left = (request.deadline - self._clock.now()) / 1000
+        if delivery.body.deadline is not None:
+            left = (delivery.body.deadline - self._clock.now()) / 1000
             if left <= 0:
                 raise TimeoutError
             deadline = asyncio.get_running_loop().time() + left
-        context = TaskContext(
+        return TaskContext(
             delivery.tenant,
             delivery.attempts,
             self._store,
@@ -112,34 +117,30 @@ class TaskRunner:
             held.before_call,
             deadline,
         )
-        token = current.set(context)
-        try:
-            if deadline is None:
-                return await self._call_handler(request, context)
-            async with asyncio.timeout_at(deadline):
-                return await self._call_handler(request, context)
-        finally:
-            current.reset(token)  # else the asyncio task and its context refer to each other
 
     async def _call_handler(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """The outcome. Raises `HandlerFailed` when the handler has raised `MAX_FAILURES` times."""
-        failures = 0
-        while True:
-            try:
-                return await self._handlers[request.kind](request, context)
-            except HandedBack:
-                raise
-            except Exception as error:
-                failures += 1
-                self._metrics.handler_failed(request.kind)
-                log.warning(
-                    "the handler of a task failed",
-                    exc_info=error,
-                    extra={"action": "task_failed", "execution": request.execution, "task": request.task},
-                )
-                if failures == MAX_FAILURES:
-                    raise HandlerFailed(error) from error
-            await asyncio.sleep(_BACKOFF_SECONDS * 2**failures * JITTER.uniform(0.5, 1.5))
+        kind, failures = request.kind, 0
+        token = current.set(context)
+        try:
+            while True:
+                try:
+                    return await self._handlers[kind](request, context)
+                except HandedBack:
+                    raise
+                except Exception as error:
+                    failures += 1
+                    self._metrics.handler_failed(kind)
+                    log.warning(
+                        "the handler of a task failed",
+                        exc_info=error,
+                        extra={"action": "task_failed", "execution": request.execution, "task": request.task},
+                    )
+                    if failures == MAX_FAILURES:
+                        raise HandlerFailed(error) from error
+                await asyncio.sleep(_BACKOFF_SECONDS * 2**failures * JITTER.uniform(0.5, 1.5))
+        finally:
+            current.reset(token)  # else the asyncio task and its context refer to each other
 
     async def _move_to_dead_letters(self, delivery: Delivery[TaskRequest], error: str, trace: str) -> None:
         with suppress(NotFound):  # another executor has finished it meanwhile

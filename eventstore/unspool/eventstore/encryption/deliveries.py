@@ -5,7 +5,7 @@ damaged goes to the dead letter queue.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from unspool.eventstore.consumers import NO_CAPACITY, NO_PAYLOAD_KEYS, Capacity, Consumer, Load, PayloadKeys
 from unspool.eventstore.dead_letters import DeadLetter, DeadLetterPage
 from unspool.eventstore.encryption.missing_keys import MissingKeys
-from unspool.eventstore.encryption.payloads import Payloads
+from unspool.eventstore.encryption.payloads import Payloads, any_message_sealed, any_task_sealed
 from unspool.eventstore.errors import DamagedPayload, KeyMissing, NotFound
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Delivery, Message, TaskRequest
@@ -43,35 +43,37 @@ class EncryptedDeliveries:
 
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""
-        await self._inner.send(tenant, self._sealed_message(tenant, message))
+        if self._payloads.encrypts:
+            message = self._payloads.seal_message(tenant, message)
+        await self._inner.send(tenant, message)
 
     async def receive_messages(
         self, consumer: Consumer, limit: int, seconds: float, skip: frozenset[str] = frozenset()
     ) -> list[Delivery[Message]]:
         """See `Inbox`. Raises `KeyMissing` if no message can be decrypted for lack of a key."""
-        return await self._opened(await self._inner.receive_messages(consumer, limit, seconds, skip))
+        return await self._opened_messages(await self._inner.receive_messages(consumer, limit, seconds, skip))
 
     async def reclaim_messages(self, consumer: Consumer, limit: int, lease: float) -> list[Delivery[Message]]:
         """See `Inbox`. Raises `KeyMissing` if no message can be decrypted for lack of a key."""
-        return await self._opened(await self._inner.reclaim_messages(consumer, limit, lease))
+        return await self._opened_messages(await self._inner.reclaim_messages(consumer, limit, lease))
 
     async def receive_tasks(
         self, consumer: Consumer, limit: int, seconds: float
     ) -> list[Delivery[TaskRequest]]:
         """See `Tasks`. Raises `KeyMissing` if no task can be decrypted for lack of a key."""
-        return await self._opened(await self._inner.receive_tasks(consumer, limit, seconds))
+        return await self._opened_tasks(await self._inner.receive_tasks(consumer, limit, seconds))
 
     async def reclaim_tasks(
         self, consumer: Consumer, limit: int, lease: float
     ) -> list[Delivery[TaskRequest]]:
         """See `Tasks`. Raises `KeyMissing` if no task can be decrypted for lack of a key."""
-        return await self._opened(await self._inner.reclaim_tasks(consumer, limit, lease))
+        return await self._opened_tasks(await self._inner.reclaim_tasks(consumer, limit, lease))
 
-    async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+    def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> Awaitable[None]:
         """See `Tasks`."""
-        if result is not None:
-            result = self._sealed_message(delivery.tenant, result)
-        await self._inner.finish_task(delivery, result)
+        if result is not None and self._payloads.encrypts:
+            result = self._payloads.seal_message(delivery.tenant, result)
+        return self._inner.finish_task(delivery, result)
 
     async def move_to_dead_letters(
         self, delivery: Delivery[Message] | Delivery[TaskRequest], error: str, traceback: str
@@ -107,8 +109,11 @@ class EncryptedDeliveries:
         except (KeyMissing, DamagedPayload) as error:
             return replace(letter, error=str(error), traceback="")
 
-    def _sealed_message(self, tenant: str, message: Message) -> Message:
-        return self._payloads.seal_message(tenant, message) if self._payloads.encrypts else message
+    async def _opened_messages(self, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
+        return await self._opened(deliveries) if any_message_sealed(deliveries) else deliveries
+
+    async def _opened_tasks(self, deliveries: list[Delivery[TaskRequest]]) -> list[Delivery[TaskRequest]]:
+        return await self._opened(deliveries) if any_task_sealed(deliveries) else deliveries
 
     async def _opened(self, deliveries: list[Delivery[Body]]) -> list[Delivery[Body]]:
         """The deliveries that can be decrypted. Raises `KeyMissing` if it is only keys that are missing."""

@@ -7,7 +7,7 @@ A plain payload that looks like an encrypted one is encoded in the same form, al
 caller who sends it could make every process wait for a key that does not exist.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -21,6 +21,7 @@ from unspool.eventstore.encryption.settings import EncryptionSettings
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import (
+    Delivery,
     ExecutionKey,
     ExecutionRecord,
     Message,
@@ -71,6 +72,17 @@ def has_payload(event: Event) -> bool:
     return not event.data.keys() <= _CLEAR_MEMBERS
 
 
+def any_message_sealed(deliveries: Sequence[Delivery[Message]]) -> bool:
+    """Whether one of the messages may be encrypted."""
+    bodies = [delivery.body for delivery in deliveries]
+    return any([SEALED in body or kind in _PARTLY_CLEAR for kind, _, body in bodies])  # noqa: C419 - half the cost
+
+
+def any_task_sealed(deliveries: Sequence[Delivery[TaskRequest]]) -> bool:
+    """Whether one of the tasks is encrypted."""
+    return any([SEALED in delivery.body.arguments for delivery in deliveries])  # noqa: C419 - half the cost
+
+
 def is_sealed_text(text: bytes) -> bool:
     """Whether a text, in UTF-8, is an encrypted one."""
     return text.startswith(_SEALED_BYTES)
@@ -85,11 +97,8 @@ class Payloads:
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
-
-    @property
-    def encrypts(self) -> bool:
+        self.encrypts: Final = cipher.encrypts
         """Whether payloads are encrypted."""
-        return self._cipher.encrypts
 
     @property
     def keys(self) -> PayloadKeys:
@@ -177,7 +186,7 @@ class Payloads:
     def opened_message(self, tenant: str, message: Message) -> Message:
         """A message of an inbox, decrypted."""
         kind, execution, body = message
-        if SEALED not in body and kind not in _PARTLY_CLEAR:  # each step asks this
+        if SEALED not in body and kind not in _PARTLY_CLEAR:
             return message
         key = ExecutionKey(tenant, execution)
         if kind is MessageKind.START:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from unspool.eventstore.consumers import (
@@ -24,15 +24,14 @@ from unspool.eventstore.redis.batched_calls import BatchedCalls
 from unspool.eventstore.redis.codec import decode_message, decode_task, encode_message
 from unspool.eventstore.redis.deregistration import deregister
 from unspool.eventstore.redis.heartbeats import Heartbeats
-from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.members import Members
 from unspool.eventstore.redis.reader import Reader
 from unspool.eventstore.redis.session import Session
 from unspool.eventstore.redis.socket_connection import Argument
 from unspool.eventstore.results import Renewal
 
-_Finished = tuple[str, str, bytes]
-"""A finished task: its id, its run key, its result."""
+_Finished = tuple[Delivery[TaskRequest], bytes]
+"""A finished task and its result."""
 
 _ROLES: Final = (WORKERS, EXECUTORS, SENDERS, TIMERS, APIS)
 _RENEWALS: Final = (Renewal.LOST, Renewal.HELD, Renewal.CANCELLED)
@@ -48,7 +47,7 @@ class RedisQueues:
         self._heartbeats: dict[Consumer, Heartbeats] = {}
         self._inbox_readers: dict[Consumer, Reader[Message]] = {}
         self._task_readers: dict[Consumer, Reader[TaskRequest]] = {}
-        self._finishing: BatchedCalls[tuple[Shard, str], _Finished, None] = BatchedCalls(self._finish)
+        self._finishing: BatchedCalls[str, _Finished, None] = BatchedCalls(self._finish)
 
     async def send(self, tenant: str, message: Message) -> None:
         """See `Inbox`."""
@@ -107,11 +106,10 @@ class RedisQueues:
         of_source = {source: iter(some) for source, some in zip(sources, answers, strict=True)}
         return [_RENEWALS[next(of_source[delivery.source])] for delivery in deliveries]
 
-    async def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> None:
+    def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> Awaitable[None]:
         """See `Tasks`. A call whose reply was lost can be repeated; the result is sent once."""
-        queue = (self._session.keys.shard(delivery.key), delivery.source)
         message = b"" if result is None else encode_message(result)
-        await self._finishing.add(queue, (delivery.id, delivery.body.idempotency_key, message))
+        return self._finishing.add(delivery.source, (delivery, message))
 
     async def heartbeat(
         self,
@@ -149,10 +147,12 @@ class RedisQueues:
         await members.refresh()
         return Counter(queue for heartbeat in members.live().values() for queue in heartbeat.queues)
 
-    async def _finish(self, queue: tuple[Shard, str], finished: list[_Finished]) -> list[None]:
-        """Sends the results of tasks of one queue."""
-        shard, source = queue
-        values: list[Argument] = [value for each in finished for value in each]
+    async def _finish(self, source: str, finished: list[_Finished]) -> list[None]:
+        """Sends the results of tasks of one queue, which is in one shard."""
+        shard = self._session.keys.shard(finished[0][0].key)
+        values: list[Argument] = []
+        for delivery, message in finished:
+            values += (delivery.id, delivery.body.idempotency_key, message)
         await self._session.run(scripts.FINISH, (source, shard.inbox, shard.cancelled), values)
         self._session.announce(WORKERS, (shard,))
         return [None] * len(finished)
