@@ -5,6 +5,7 @@ import pytest
 
 from unspool.eventstore.records import Message, MessageKind
 from unspool.worker.interpreter import State, fold
+from unspool.worker.interpreter.live_runs import ManyRuns
 from unspool.worker.interpreter.snapshot import dump_state, load_state
 from unspool.worker.replay import verify
 from unspool.worker.state_json import state_json
@@ -197,15 +198,15 @@ def known_children(state: State) -> dict[str, set[str]]:
     for run in state.runs.values():
         if run.parent is not None:
             found.setdefault(run.parent, set()).add(run.id)
-    if state.children_of is not None:
-        assert {parent: set(ids) for parent, ids in state.children_of.items()} == found
+    if isinstance(state.runs, ManyRuns):
+        assert {parent: set(ids) for parent, ids in state.runs.children.items()} == found
     assert all(state.has_children(id_) == (id_ in found) for id_ in state.runs)
     return found
 
 
 def test_a_fault_in_one_of_many_iterations_concerns_only_that_one(world, pending):
     run = world(loop(100, in_try(CALL)), lambda _: pending).start({"xs": list(range(150))})
-    assert run.state.children_of is not None, "there are many runs"
+    assert isinstance(run.state.runs, ManyRuns), "there are many runs"
     for place in range(150):
         assert len(known_children(run.state)["1"]) == min(100, 150 - place)
         run.inbox.append(
@@ -214,7 +215,7 @@ def test_a_fault_in_one_of_many_iterations_concerns_only_that_one(world, pending
         run.settle()
     assert run.output == list(range(150))
     assert run.types("task.cancelled") == []
-    assert run.state.children_of is None
+    assert not isinstance(run.state.runs, ManyRuns)
 
 
 def test_a_timeout_of_one_of_many_iterations_cancels_what_is_inside_it(world, pending):

@@ -100,7 +100,7 @@ def decide(
     _start_ready(builder)
     if not builder.events:
         return Decision(state, outgoing=tuple(builder.outgoing))
-    unfinished = builder.full and builder.state.status is Status.RUNNING and bool(builder.ready)
+    unfinished = bool(builder.ready) and builder.state.status is Status.RUNNING and builder.full
     if unfinished and builder.knows_ready:
         builder.state.ready = Ready(builder.state.version, tuple(builder.ready))
     return Decision(

@@ -19,7 +19,7 @@ from unspool.worker.interpreter import extension_events, resource_events, timer_
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.run_changes import add, move, put, remove
+from unspool.worker.interpreter.run_changes import add, live_runs, move, put, remove
 from unspool.worker.interpreter.state import (
     NO_RUNS,
     ROOT,
@@ -77,7 +77,7 @@ def _workflow_started(state: State, event: Event) -> None:
         state.parent = Parent(**event.data["parent"])
     state.idempotency_key = event.data.get("idempotencyKey")
     state.tags = event.data.get("tags", NO_TAGS)
-    state.runs = state.runs.insert(ROOT, Run(ROOT, "", None, Phase.RUNNING, raw, event.time, data, data))
+    state.runs[ROOT] = Run(ROOT, "", None, Phase.RUNNING, raw, event.time, data, data)
 
 
 def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
@@ -88,8 +88,7 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         state.faulted_runs = (
             state.faulted_runs.enqueue(root) if status is Status.FAULTED and root is not None else NO_RUNS
         )
-        state.runs, state.busy_runs, state.waiting = HashTrieMap(), 0, ()
-        state.children_of = None
+        state.runs, state.busy_runs, state.waiting = {}, 0, ()
         state.timers, state.timers_of_runs = HashTrieMap(), HashTrieMap()
         if state.resources:
             fetched = {key: each for key, each in state.resources.items() if each.sha256 is not None}
@@ -121,17 +120,17 @@ def _workflow_resumed(state: State, event: Event) -> None:
 def _workflow_retried(state: State, event: Event) -> None:
     """Restores the scopes that faulted, and creates the innermost runs again, with their raw input."""
     scopes = {run.parent for run in state.faulted_runs}
-    runs: dict[str, Run] = {}
+    runs: list[Run] = []
     for run in state.faulted_runs:
         if run.id in scopes or run.id == ROOT or _has_subscribed(run):
-            runs[run.id] = _restored(run, begins_again=run.id not in scopes)
+            runs.append(_restored(run, begins_again=run.id not in scopes))
         else:
             state.last_run += 1
-            runs[str(state.last_run)] = Run(
-                str(state.last_run), run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch
-            )
+            id_ = str(state.last_run)
+            runs.append(Run(id_, run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch))
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
-    state.faulted_runs, state.runs, state.busy_runs = NO_RUNS, HashTrieMap(runs), busy_among(runs.values())
+    state.faulted_runs, state.busy_runs = NO_RUNS, busy_among(runs)
+    state.runs = live_runs(runs)
 
 
 def _has_subscribed(run: Run) -> bool:
@@ -224,7 +223,7 @@ def _task_completed(state: State, event: Event) -> None:
     parent = state.runs[str(run.parent)]
     output = data["output"] if "output" in data else _known_output(run, data)
     remove(state, run)
-    state.runs = state.runs.insert(parent.id, _with_output(parent, run.branch, output))
+    state.runs[parent.id] = _with_output(parent, run.branch, output)
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = NO_RUNS

@@ -15,6 +15,7 @@ from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.extended import Extended, Result
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.run_changes import live_runs
 from unspool.worker.interpreter.state import (
     Branches,
     Loop,
@@ -39,7 +40,7 @@ def dump_state(state: State) -> bytes:
     """A state as bytes."""
     members = {member.name: getattr(state, member.name) for member in fields(state)}
     faulted = members.pop("faulted_runs")
-    for derived in ("timers_of_runs", "busy_runs", "ready", "children_of"):
+    for derived in ("timers_of_runs", "busy_runs", "ready"):
         del members[derived]
     return orjson.dumps(
         {
@@ -66,12 +67,12 @@ def load_state(dump: bytes) -> State | None:
 
 
 def _state(members: dict[str, Json]) -> State:
-    runs = {run.id: run for run in map(_load_run, members["runs"])}
+    runs = [_load_run(run) for run in members["runs"]]
     timers = {id_: _load_timer(*timer) for id_, timer in members["timers"].items()}
     members |= {
         "status": Status(members["status"]),
-        "runs": HashTrieMap(runs),
-        "busy_runs": busy_among(runs.values()),
+        "runs": live_runs(runs),
+        "busy_runs": busy_among(runs),
         "timers": HashTrieMap(timers),
         "timers_of_runs": by_run(timers),
         "parent": Parent(*members["parent"]) if members.get("parent") else None,

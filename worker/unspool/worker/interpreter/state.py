@@ -19,6 +19,7 @@ from unspool.eventstore.tags import Tags, no_tags
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.live_runs import ManyRuns, children_by_run
 
 ROOT: Final = "0"
 """Run id of the workflow itself, the root of the tree."""
@@ -106,9 +107,13 @@ class Run(NamedTuple):
     def started(self, at: int, value: Json) -> Run:
         """The run after its start at a time, with its transformed input.
 
-        Every task needs it, and `_replace` takes twice as long; the same is true for `with_data`.
+        Every task needs it, and `_replace` takes twice as long; the same is true for the next two methods.
         """
         return tuple.__new__(Run, (*self[:3], Phase.RUNNING, self.raw, at, value, value, *self[8:]))
+
+    def in_phase(self, phase: Phase) -> Run:
+        """The run in another phase."""
+        return tuple.__new__(Run, (*self[:3], phase, *self[4:]))
 
     def with_data(self, data: Json) -> Run:
         """The run with another input for its next child."""
@@ -169,8 +174,8 @@ NO_RUNS: Final[Queue[Run]] = Queue()
 class State:
     """The state of an execution after one event.
 
-    All its values are immutable and shared with earlier and later states. Only code that has just created a
-    state changes its attributes; see `apply` in `evolve.py`.
+    All its values but `runs` are immutable and shared with earlier and later states. Only code that has just
+    created a state changes its attributes and its runs; see `apply` in `evolve.py`.
     """
 
     execution: str
@@ -184,10 +189,8 @@ class State:
     context: Json = None
     output: Json = None
     error: Json = None
-    runs: HashTrieMap[str, Run] = field(default_factory=HashTrieMap)
-    """Live runs by id. To iterate over them takes long: microseconds for each."""
-    children_of: HashTrieMap[str, HashTrieSet[str]] | None = field(default=None, compare=False)
-    """The ids of the live children of each run that has some. Known only if there are many runs."""
+    runs: dict[str, Run] | ManyRuns = field(default_factory=dict)
+    """Live runs by id."""
     busy_runs: int = 0
     """How many runs wait for more than timers: for a worker, an executor or a sub-workflow."""
     timers: HashTrieMap[str, PendingTimer] = field(default_factory=HashTrieMap)
@@ -210,19 +213,20 @@ class State:
 
     def copy(self) -> State:
         """A copy to which events can be applied in place."""
-        return State(*_members(self))
+        copied = State(*_members(self))
+        copied.runs = self.runs.copy()
+        return copied
 
     def has_children(self, run: str) -> bool:
         """Whether a run has live children."""
-        if self.children_of is not None:
-            return run in self.children_of
+        if isinstance(self.runs, ManyRuns):
+            return run in self.runs.children
         return any(child.parent == run for child in self.runs.values())
 
     def descendants(self, run: str) -> list[Run]:
         """The live descendants of a run, every child before its parent."""
-        children_of = self.children_of
-        if children_of is None:
-            children_of = children_by_run(self.runs.values())
+        runs = self.runs
+        children_of = runs.children if isinstance(runs, ManyRuns) else children_by_run(runs.values())
         found: list[Run] = []
         unvisited = self._oldest_first(children_of, run)
         while unvisited:
@@ -252,15 +256,6 @@ class State:
 
 BUSY: Final = frozenset({Phase.CREATED, Phase.REQUESTED, Phase.AWAITING, Phase.FETCHING})
 """The phases of runs that wait for more than timers."""
-
-
-def children_by_run(runs: Iterable[Run]) -> HashTrieMap[str, HashTrieSet[str]]:
-    """The ids of the children of each of these runs that has some."""
-    children: dict[str, list[str]] = {}
-    for run in runs:
-        if run.parent is not None:
-            children.setdefault(run.parent, []).append(run.id)
-    return HashTrieMap({parent: HashTrieSet(ids) for parent, ids in children.items()})
 
 
 def busy_among(runs: Iterable[Run]) -> int:
