@@ -8,7 +8,7 @@ one execution at a time.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -57,7 +57,7 @@ class BatchProcessor:
     ) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
         """Processes the executions that it can. Returns those with a commit, with their unread messages."""
         try:
-            loaded = await self._states.load_missing(_already_started(messages_by_execution))
+            loaded = await self._states.load_short(self._missing(messages_by_execution))
         except Exception:  # noqa: BLE001 - single processing reports the failure of each execution
             return {}
         answered: dict[ExecutionKey, Sequence[Delivery[Message]]] = {}
@@ -68,6 +68,14 @@ class BatchProcessor:
             else:
                 await asyncio.sleep(0)
         return answered
+
+    def _missing(self, messages_by_execution: MessagesByExecution) -> list[ExecutionKey]:
+        """The executions of workflows that have a history and are not in memory."""
+        return [
+            key
+            for key in self._states.missing(messages_by_execution)
+            if messages_by_execution[key][0].body.kind is not MessageKind.START and not is_built_in(key.id)
+        ]
 
     async def _committed(self, steps: Sequence[Step]) -> dict[ExecutionKey, Sequence[Delivery[Message]]]:
         """Commits steps. Returns the executions whose commit was applied, with their unread messages."""
@@ -84,7 +92,8 @@ class BatchProcessor:
         for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
             if outcome in APPLIED:
                 answered[commit.key] = left
-                await self._states.keep(commit, after)
+                if self._states.keep(commit, after):
+                    await self._states.put_snapshot(commit.key, after)
             elif outcome not in OUT_OF_TURN:
                 self._states.forget(commit.key)
         return answered
@@ -133,12 +142,3 @@ class BatchProcessor:
         if plan is None or plan.guarded or retries_with_key(known.state, deliveries):
             return None
         return self._steps.step(key, plan, known, deliveries)
-
-
-def _already_started(messages_by_execution: MessagesByExecution) -> Iterator[ExecutionKey]:
-    """The executions of workflows that have a history."""
-    return (
-        key
-        for key, [first, *_] in messages_by_execution.items()
-        if first.body.kind is not MessageKind.START and not is_built_in(key.id)
-    )

@@ -36,7 +36,7 @@ class DefinitionCache(Generic[_Compiled]):
             NotFound: it is not stored.
         """
         name = (tenant, ref)
-        if self.has(tenant, ref):
+        if name in self._compiled:
             return self._used(name)
         loading = self._loading.get(name)
         if loading is None:  # else it is being loaded already: a start of many executions compiles once
@@ -50,13 +50,16 @@ class DefinitionCache(Generic[_Compiled]):
 
     def cached(self, tenant: str, ref: WorkflowRef) -> _Compiled | None:
         """Returns what is compiled from a definition, if it is in memory."""
-        name = (tenant, ref)
-        return self._used(name) if name in self._compiled else None
+        try:
+            return self._used((tenant, ref))
+        except KeyError:
+            return None
 
     def _used(self, name: _Name) -> _Compiled:
+        compiled = self._compiled[name]
         self.use.hits += 1
         self._compiled.move_to_end(name)
-        return self._compiled[name]
+        return compiled
 
     async def _load(self, name: _Name) -> _Compiled:
         self.use.misses += 1

@@ -8,8 +8,6 @@ from unspool.eventstore.records import Delivery, Message, MessageKind
 
 def in_bus_order(deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
     """Returns messages of one execution with its events in the order of the bus; others keep their places."""
-    if len(deliveries) < 2:  # the usual case: an execution has one message
-        return deliveries
     places = [place for place, each in enumerate(deliveries) if each.body.kind is MessageKind.EVENT]
     if len(places) < 2:
         return deliveries

@@ -243,6 +243,6 @@ class ExecutionProcessor:
             self._states.forget(key)  # the commit may have been applied; the stored history shows it
             raise
         self._metrics.committed([step], [outcome], time.perf_counter() - began)
-        if outcome in APPLIED:
-            await self._states.keep(step.commit, step.after)
+        if outcome in APPLIED and self._states.keep(step.commit, step.after):
+            await self._states.put_snapshot(key, step.after)
         return outcome

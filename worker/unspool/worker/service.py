@@ -298,7 +298,7 @@ class WorkerService:
             messages_by_execution.setdefault(key, []).append(delivery)
         self._in_flight += len(deliveries)
         if fresh:
-            fresh = {key: in_bus_order(some) for key, some in fresh.items()}
+            fresh = {key: some if len(some) == 1 else in_bus_order(some) for key, some in fresh.items()}
             task = asyncio.create_task(self._process_batch(fresh))
             self._processing.update(dict.fromkeys(fresh, task))
             self._being_processed.update(fresh)
@@ -358,14 +358,15 @@ class WorkerService:
         """
         self._in_flight -= len(deliveries) - len(left)
         self._capacity_freed.set()
-        waiting = in_bus_order([*left, *self._waiting.pop(key, ())])
+        waiting = [*left, *self._waiting.pop(key, ())]
+        if not waiting:
+            del self._processing[key], self._being_processed[key]
+            return waiting
+        waiting = in_bus_order(waiting)
         arrived, later = waiting[: self._settings.batch], waiting[self._settings.batch :]
         if later:
             self._waiting[key] = later
-        if arrived:
-            self._being_processed[key] = arrived
-        else:
-            del self._processing[key], self._being_processed[key]
+        self._being_processed[key] = arrived
         return arrived
 
     async def _shut_down(self) -> None:

@@ -3,9 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from unspool.eventstore.errors import StoreError
 from unspool.eventstore.port import Histories
@@ -36,8 +35,7 @@ _LOADS_PER_NEWEST: Final = 8
 """One of so many loaded states is kept as the newest; see `_put`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedState:
+class CachedState(NamedTuple):
     """An execution as this worker knows it from the history that it has read or written."""
 
     workflow: WorkflowRef
@@ -83,26 +81,32 @@ class StateCache:
         if cached.state.version == loaded.record.version:
             return cached
         later = await self._store.history(key, after=cached.state.version)
-        return replace(cached, state=fold(cached.state, later))
+        return cached._replace(state=fold(cached.state, later))
 
-    async def load_missing(self, keys: Iterable[ExecutionKey]) -> dict[ExecutionKey, Loaded]:
-        """Reads the executions that are not in memory; of a long history only the first entries.
+    def missing(self, keys: Iterable[ExecutionKey]) -> list[ExecutionKey]:
+        """The executions that are not in memory."""
+        return [key for key in keys if key not in self._states]
+
+    async def load_short(self, missing: Sequence[ExecutionKey]) -> dict[ExecutionKey, Loaded]:
+        """Reads executions that are not in memory; of a long history only the first entries.
 
         Raises:
             CorruptHistory: one of the histories cannot be read.
         """
-        missing = [key for key in keys if key not in self._states]
         if not missing:
             return {}
         self.use.misses += len(missing)
         found = zip(missing, await self._store.load(missing, _SHORT), strict=True)
         return {key: loaded for key, loaded in found if loaded is not None}
 
-    async def keep(self, commit: Commit, after: CachedState) -> None:
-        """Keeps the state after a commit in memory, and stores a snapshot if one is due."""
+    def keep(self, commit: Commit, after: CachedState) -> bool:
+        """Keeps the state after a commit in memory. Returns whether a snapshot is due: see `put_snapshot`."""
+        state = after.state
+        if state.status.ended:
+            self.forget(commit.key)
+            return False
         self._put(commit.key, after, begun=commit.expected_version > 0)
-        if self._needs_snapshot(after):
-            await self._put_snapshot(commit.key, after)
+        return state.version - after.snapshot_version >= self._snapshot_every
 
     def _put(self, key: ExecutionKey, cached: CachedState, *, begun: bool) -> None:
         """Makes a state the newest in the cache; if the cache is full, removes the least recently used one.
@@ -116,9 +120,6 @@ class StateCache:
             cached: its state.
             begun: whether it had a history before.
         """
-        if cached.state.status.ended:
-            self.forget(key)
-            return
         known = key in self._states
         if not known and len(self._states) >= self._most:
             self._states.popitem(last=False)
@@ -126,18 +127,13 @@ class StateCache:
         is_newest = known or not begun or next(self._loads) % _LOADS_PER_NEWEST == 0
         self._states.move_to_end(key, last=is_newest)
 
-    def _needs_snapshot(self, cached: CachedState) -> bool:
-        """Whether the history has `snapshot_every` events since the last snapshot."""
-        state = cached.state
-        return state.version - cached.snapshot_version >= self._snapshot_every and not state.status.ended
-
-    async def _put_snapshot(self, key: ExecutionKey, cached: CachedState) -> None:
+    async def put_snapshot(self, key: ExecutionKey, cached: CachedState) -> None:
         """Stores a snapshot. It only saves work, so errors are ignored: the next step tries again."""
         state = cached.state
         with suppress(StoreError, TypeError):  # TypeError: the state is nested too deep for JSON
             await self._store.put_snapshot(key, Snapshot(state.version, dump_state(state)))
             if self._states.get(key) is cached:
-                self._states[key] = replace(cached, snapshot_version=state.version)
+                self._states[key] = cached._replace(snapshot_version=state.version)
 
     def forget(self, key: ExecutionKey) -> None:
         """Removes a state that is outdated or no longer needed."""

@@ -69,7 +69,7 @@ class Steps:
         if known.start is not None and messages[0].kind is not MessageKind.START:
             messages.insert(0, known.start)  # a cancellation may arrive before the start
         decisions, unread = self._decisions(plan, known.state, messages, refused)
-        if not any(decision.events for decision in decisions):
+        if not decisions or decisions[-1].state.version == known.state.version:
             return None
         commit_id = f"{self._id}-{next(self._numbers)}"
         read = max(0, len(deliveries) - unread)
@@ -109,11 +109,10 @@ class Steps:
         next message from the continuation of this decision.
         """
         now = _not_before(self._now(), state, messages)
-        deadline = time.monotonic() + MAX_DECISION_SECONDS
-        decisions, events, size = [], 0, 0
+        decisions, events, size, enough = [], 0, 0, in_time()
         for place, message in enumerate(messages, 1):
             decision = decide(
-                plan, state, message, now, error_base=self._error_base, enough=in_time(), refused=refused
+                plan, state, message, now, error_base=self._error_base, enough=enough, refused=refused
             )
             if decision.events or decision.outgoing:
                 decisions.append(decision)
@@ -123,14 +122,13 @@ class Steps:
             if place < len(messages):
                 events += len(decision.events)
                 size += decision.size + _size_of(message)
-                full = events >= MAX_EVENTS or size > MAX_DECISION_SIZE or time.monotonic() > deadline
-                if full and events:
+                if events and (size > MAX_DECISION_SIZE or enough(events)):
                     return decisions, len(messages) - place
         return decisions, 0
 
 
 def in_time() -> Callable[[int], bool]:
-    """Cuts a decision that takes long, because other work waits for the event loop."""
+    """Cuts decisions that take long, because other work waits for the event loop."""
     deadline = time.monotonic() + MAX_DECISION_SECONDS
     return lambda events: events >= MAX_EVENTS or time.monotonic() > deadline
 
@@ -162,6 +160,7 @@ def _commit_of(
 ) -> Commit:
     decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
     opened, closed = _subscriptions(decision) if decision.subscriptions else ((), ())
+    outgoing = decision.outgoing and [with_tenant(key.tenant, each) for each in decision.outgoing]
     return Commit(
         key=key,
         commit_id=commit_id,
@@ -175,7 +174,7 @@ def _commit_of(
         timers_cancelled=decision.timers_cancelled,
         index=_index_update(before.state, decision.state),
         tags=_tag_update(before.state, decision),
-        outgoing=(*[with_tenant(key.tenant, each) for each in decision.outgoing], *published),
+        outgoing=(*outgoing, *published),
         subscriptions=opened,
         subscriptions_closed=closed,
         consumed=_consumed(decision, acknowledges),
