@@ -135,7 +135,7 @@ def _outcome(answer: Any) -> Outcome:
 def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list[str], list[Argument]]:
     """Keys and arguments of the commit script; `commit.lua` documents them."""
     names = [shard.inbox, shard.timers, shard.cancelled, *shard.statuses, shard.dlq_runs, shard.ended]
-    queues = dict.fromkeys(task.queue for commit in commits for task in commit.tasks)
+    queues = dict.fromkeys([task.queue for commit in commits for task in commit.tasks])
     numbers = {queue: number for number, queue in enumerate(queues, len(names) + 1)}
     names += [shard.tasks(queue) for queue in queues]
     if any(commit.outgoing for commit in commits):
@@ -147,18 +147,13 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
     tags = _add_tag_keys(shard, commits, names)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit, has_any in zip(commits, with_events, strict=True):
-        id_ = commit.key.id
-        names += (shard.execution(id_), shard.history(id_))
+        names += shard.of_execution(commit.key.id)
         if commit.expected_version == 0:
-            names.append(shard.input(id_))
-        step = _step(commit)
-        lists = _lists(commit, numbers)
-        if commit.tags is None and not commit.outgoing and not has_any:
-            while lists and lists[-1] == 0:  # the script needs no empty lists at the end
-                lists.pop()
-        step += lists
+            names.append(shard.input(commit.key.id))
+        is_short = commit.tags is None and not commit.outgoing and not has_any
+        step = [*_step(commit), *_lists(commit, numbers, is_short=is_short)]
         if commit.tags is not None:
-            step += (_TAGS, encode_tags(commit.tags.after), *tags[id_])
+            step += (_TAGS, encode_tags(commit.tags.after), *tags[commit.key.id])
         if commit.outgoing:
             step += (outbox, encode_outgoing(commit.outgoing))
         if has_any:
@@ -200,19 +195,29 @@ def _step(commit: Commit) -> list[Argument]:
     ]
 
 
-def _lists(commit: Commit, queues: dict[str, int]) -> list[Argument]:
-    """The lists of one commit, each after its length."""
+def _lists(commit: Commit, queues: dict[str, int], *, is_short: bool) -> list[Argument]:
+    """The lists of one commit, each after its length. Nothing follows those of a short one."""
     id_ = commit.key.id
     values: list[Argument] = [len(commit.acknowledges), *[delivery.id for delivery in commit.acknowledges]]
     values.append(len(commit.tasks))
     for task in commit.tasks:
         values += (queues[task.queue], task.idempotency_key, encode_task(task))
-    values += (len(commit.messages), *[encode_message(message) for message in commit.messages])
+    if is_short and not (
+        commit.messages or commit.timers or commit.timers_cancelled or commit.tasks_cancelled
+    ):
+        return values  # the script needs no empty lists at the end
+    values.append(len(commit.messages))
+    for message in commit.messages:
+        values.append(encode_message(message))
     values.append(len(commit.timers))
     for timer in commit.timers:
         values += (timer.due_at, encode_timer(id_, timer.id))
-    values += (len(commit.timers_cancelled), *[encode_timer(id_, timer) for timer in commit.timers_cancelled])
-    values += (len(commit.tasks_cancelled), *[f"{id_}/{run}" for run in commit.tasks_cancelled])
+    values.append(len(commit.timers_cancelled))
+    for timer_id in commit.timers_cancelled:
+        values.append(encode_timer(id_, timer_id))
+    values.append(len(commit.tasks_cancelled))
+    for run in commit.tasks_cancelled:
+        values.append(f"{id_}/{run}")
     return values
 
 
