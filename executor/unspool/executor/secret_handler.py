@@ -52,7 +52,7 @@ class SecretHandler:
                 known.hide(Mask(values.values()))
                 arguments = await self._arguments(request.arguments, asked, values)
                 request = request._replace(arguments=arguments)
-            hidden = replace(context, report=lambda value: context.report(known.value(value)))
+            hidden = context.reporting_to(lambda value: context.report(known.value(value)))
             return _masked(await self.handler(request, hidden), known)
         except Rejected as rejected:
             return _masked(Faulted(rejected.error), known)

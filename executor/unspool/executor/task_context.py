@@ -72,6 +72,12 @@ class TaskContext:
     deadline: float | None = None
     """When the task is cancelled, in the time of the event loop; None if it has no timeout."""
 
+    def reporting_to(self, report: Callable[[Json], None]) -> "TaskContext":
+        """The same, with another receiver of the progress. `replace` takes four times as long."""
+        return TaskContext(
+            self.tenant, self.attempt, self.store, report, self.parked, self.before_call, self.deadline
+        )
+
     async def text(self, sha256: str) -> str:
         """The text of an external resource that was fetched for the execution.
 

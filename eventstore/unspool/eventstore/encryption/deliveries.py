@@ -5,7 +5,7 @@ damaged goes to the dead letter queue.
 """
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -110,27 +110,31 @@ class EncryptedDeliveries:
             return replace(letter, error=str(error), traceback="")
 
     async def _opened_messages(self, deliveries: list[Delivery[Message]]) -> list[Delivery[Message]]:
-        return await self._opened(deliveries) if any_message_sealed(deliveries) else deliveries
+        if not any_message_sealed(deliveries):
+            return deliveries
+        return await self._opened(deliveries, self._payloads.opened_message)
 
     async def _opened_tasks(self, deliveries: list[Delivery[TaskRequest]]) -> list[Delivery[TaskRequest]]:
-        return await self._opened(deliveries) if any_task_sealed(deliveries) else deliveries
+        if not any_task_sealed(deliveries):
+            return deliveries
+        return await self._opened(deliveries, self._payloads.opened_task)
 
-    async def _opened(self, deliveries: list[Delivery[Body]]) -> list[Delivery[Body]]:
+    async def _opened(
+        self, deliveries: list[Delivery[Body]], opened_body: Callable[[str, Body], Body]
+    ) -> list[Delivery[Body]]:
         """The deliveries that can be decrypted. Raises `KeyMissing` if it is only keys that are missing."""
         opened: list[Delivery[Body]] = []
         locked: list[tuple[Delivery[Body], KeyMissing]] = []
         damaged: list[tuple[Delivery[Body], DamagedPayload]] = []
         for delivery in deliveries:
             try:
-                body = self._payloads.opened_body(delivery.tenant, delivery.body)
+                body = opened_body(delivery.tenant, delivery.body)
             except KeyMissing as error:
                 locked.append((delivery, error))
             except DamagedPayload as error:
                 damaged.append((delivery, error))
             else:
-                opened.append(
-                    delivery if body is delivery.body else delivery._replace(body=cast("Body", body))
-                )
+                opened.append(delivery if body is delivery.body else delivery._replace(body=body))
         if damaged:
             await self._bury(damaged)
         if locked:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from unspool.eventstore.errors import StoreError, StoreMismatch, StoreUnavailable
@@ -15,9 +15,8 @@ from unspool.eventstore.redis.connection import Call, Connection
 from unspool.eventstore.redis.keys import Keys, Shard
 from unspool.eventstore.redis.new_tenants import NewTenants
 from unspool.eventstore.redis.notifications import Notifications
-from unspool.eventstore.redis.scripts import Script
 from unspool.eventstore.redis.settings import RedisSettings
-from unspool.eventstore.redis.socket_connection import Argument, SocketConnection, raw_connection
+from unspool.eventstore.redis.socket_connection import SocketConnection, raw_connection
 
 FORMAT: Final = b"1"
 """Layout of keys and entries. A store of another layout is refused."""
@@ -58,6 +57,10 @@ class Session:
         self.new_tenants = NewTenants(self.notifications, self._tenants.update)
         self.call = self._commands.call
         """Sends a command on the shared connection."""
+        self.run = self._commands.run
+        """Runs a script on the shared connection."""
+        self.post = self._commands.post
+        """Sends a command on the shared connection, ahead of later calls, and ignores its reply."""
 
     @property
     def keys(self) -> Keys:
@@ -79,15 +82,7 @@ class Session:
 
     def unblock(self, client: int) -> None:
         """Ends the blocking read of another connection, ahead of later calls."""
-        self._commands.post("CLIENT", "UNBLOCK", client)
-
-    def post(self, *command: Argument) -> None:
-        """Sends a command on the shared connection, ahead of later calls, and ignores its reply."""
-        self._commands.post(*command)
-
-    async def run(self, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Runs a script on the shared connection."""
-        return await self._commands.run(script, names, arguments)
+        self.post("CLIENT", "UNBLOCK", client)
 
     async def open(self) -> None:
         """Initializes an empty store, or checks its layout."""
@@ -126,14 +121,14 @@ class Session:
             if member_left:
                 topics.append(keys.MEMBER_LEFT)
             if topics:
-                self._commands.post("PUBLISH", keys.ready(role), " ".join(topics))
+                self.post("PUBLISH", keys.ready(role), " ".join(topics))
 
     async def add_tenant(self, tenant: str) -> None:
         """Registers a tenant for all readers; call it before the first write to a stream of the tenant."""
         if tenant not in self._tenants:
             self.keys.tenant(tenant)  # refuses an invalid name
             if await self.call("SADD", keys.TENANTS, tenant):
-                self._commands.post("PUBLISH", keys.TENANTS_CHANNEL, tenant)
+                self.post("PUBLISH", keys.TENANTS_CHANNEL, tenant)
             self._tenants.add(tenant)
         await self.tenants()  # updates `has_many_tenants`
 
