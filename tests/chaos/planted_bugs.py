@@ -86,8 +86,8 @@ BUGS = (
     Bug(
         "a commit leaves its messages unacknowledged",
         f"{LUA}/commit.lua",
-        "  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))\n"
-        "  redis.call('XDEL', inbox, unpack(acknowledged, first, last))\n",
+        "  call('XACK', inbox, 'workers', unpack(acknowledged, first, last))\n"
+        "  call('XDEL', inbox, unpack(acknowledged, first, last))\n",
         "",
         (Claim(COMMIT, "test_a_commit_makes_all_its_parts_true", r"assert "),),
         "redis",
@@ -468,8 +468,8 @@ BUGS = (
     Bug(
         "an outbox that is not empty loses the next entry",
         f"{LUA}/commit.lua",
-        "  local id = redis.call('XADD', outbox, '*', 'o', entry)\n",
-        "  local id = outbox_was_empty and redis.call('XADD', outbox, 'NOMKSTREAM', '*', 'o', entry) or ''\n",
+        "  local id = call('XADD', outbox, '*', 'o', entry)\n",
+        "  local id = outbox_was_empty and call('XADD', outbox, 'NOMKSTREAM', '*', 'o', entry) or ''\n",
         (Claim(OUTBOX, "test_order_holds_over_commits_of_several_processes", r"TimeoutError"),),
         "redis",
     ),

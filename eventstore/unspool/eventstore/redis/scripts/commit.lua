@@ -15,7 +15,7 @@
 --       status, started at or '', ended at or '' (a single '' replaces all three),
 --       then six lists, each with its length before it:
 --       ids to acknowledge, tasks (number of its key, run key, task), messages, timers (due at, message),
---       cancelled timers (message), cancelled run keys (a step can end before its last lists, if they are empty);
+--       cancelled timers (message), cancelled run keys; a step can end after its tasks, if nothing else follows;
 --       and, only if its tags change: 'tags', all tags, number of the first key of their indexes, how many indexes the
 --       execution leaves, and how many it enters, which follow;
 --       and, only if it has outgoing effects or the next part: number of the key of the outbox or 0, the outbox entry;
@@ -35,6 +35,7 @@
 local STATUSES = {pending = 4, running = 5, waiting = 6, suspended = 7, cancelled = 8, faulted = 9, completed = 10}
 local KEPT_ACCEPTANCES = 1000 -- as in event_bus.py
 
+local call, KEYS, ARGV = redis.call, KEYS, ARGV -- Lua finds a local variable faster than a global one
 local inbox, timers, cancelled, dead_runs, all_ended = KEYS[1], KEYS[2], KEYS[3], KEYS[11], KEYS[12]
 local at, last = 4, 4 -- index of the last argument that was read, and of the last one of the step
 local changed, acknowledged, set, inputs = {}, {}, {}, {}
@@ -44,9 +45,6 @@ local subscribers, changed_shapes, last_subscriber -- number of a key; changes b
 
 -- Calls `what` for each item of the next list, with the index in ARGV at which the item begins.
 local function each(what, width)
-  if at == last then
-    return
-  end
   local first = at + 2
   at = at + 1 + width * tonumber(ARGV[at + 1])
   for item = first, at, width do
@@ -59,29 +57,29 @@ local function acknowledge(item)
 end
 
 local function send(item)
-  redis.call('XADD', inbox, '*', 'm', ARGV[item])
+  call('XADD', inbox, '*', 'm', ARGV[item])
 end
 
 local function add_task(item)
-  redis.call('XADD', KEYS[tonumber(ARGV[item])], '*', ARGV[item + 1], ARGV[item + 2])
+  call('XADD', KEYS[tonumber(ARGV[item])], '*', ARGV[item + 1], ARGV[item + 2])
 end
 
 local function cancel(item)
-  local now = tonumber(redis.call('TIME')[1])
-  redis.call('ZADD', cancelled, now, ARGV[item])
-  redis.call('HDEL', dead_runs, ARGV[item]) -- so a later requeue of its dead letter does not deliver it
+  local now = tonumber(call('TIME')[1])
+  call('ZADD', cancelled, now, ARGV[item])
+  call('HDEL', dead_runs, ARGV[item]) -- so a later requeue of its dead letter does not deliver it
   -- If the task had already ended, nothing removes its run from the set. Runs are removed after a day: no executor
   -- holds a task that long without contact to Redis.
-  redis.call('ZREMRANGEBYSCORE', cancelled, '-inf', now - 86400)
+  call('ZREMRANGEBYSCORE', cancelled, '-inf', now - 86400)
 end
 
 local function set_timer(item)
-  redis.call('ZADD', timers, ARGV[item], ARGV[item + 1])
+  call('ZADD', timers, ARGV[item], ARGV[item + 1])
   set[ARGV[item + 1]] = true
 end
 
 local function unset_timer(item)
-  redis.call('ZREM', timers, ARGV[item])
+  call('ZREM', timers, ARGV[item])
 end
 
 -- Updates the indexes by status and the ended executions, each in one call.
@@ -104,15 +102,15 @@ local function move(execution, id, before, status, created, ended)
   if has_ended then
     add_pair(list_of(added, all_ended), ended ~= '' and ended or created, id)
   elseif had_ended then -- running again after a retry
-    redis.call('HDEL', execution, 'ended')
-    redis.call('ZREM', all_ended, id)
+    call('HDEL', execution, 'ended')
+    call('ZREM', all_ended, id)
   end
 end
 
 -- Updates the fields of an execution, in one call.
 local function update(execution, version, commit, status, started, ended)
   if status == '' then -- most steps
-    redis.call('HSET', execution, 'version', version, 'commit', commit)
+    call('HSET', execution, 'version', version, 'commit', commit)
     return
   end
   local fields = {'version', version, 'commit', commit, 'status', status}
@@ -122,27 +120,27 @@ local function update(execution, version, commit, status, started, ended)
   if ended ~= '' then
     add_pair(fields, 'ended', ended)
   end
-  redis.call('HSET', execution, unpack(fields))
+  call('HSET', execution, unpack(fields))
 end
 
 local function change_tags(execution, id)
-  local created = redis.call('HGET', execution, 'created')
+  local created = call('HGET', execution, 'created')
   local first, left, entered = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  redis.call('HSET', execution, 'tags', ARGV[at + 2])
+  call('HSET', execution, 'tags', ARGV[at + 2])
   for key = first, first + left - 1 do
-    redis.call('ZREM', KEYS[key], id)
+    call('ZREM', KEYS[key], id)
   end
   for key = first + left, first + left + entered - 1 do
-    redis.call('ZADD', KEYS[key], created, id)
+    call('ZADD', KEYS[key], created, id)
   end
   at = at + 5
 end
 
 local function add_to_outbox(outbox, entry)
   if outbox_was_empty == nil then
-    outbox_was_empty = redis.call('XLEN', outbox) == 0
+    outbox_was_empty = call('XLEN', outbox) == 0
   end
-  local id = redis.call('XADD', outbox, '*', 'o', entry)
+  local id = call('XADD', outbox, '*', 'o', entry)
   return outbox_was_empty and id or 1
 end
 
@@ -153,52 +151,52 @@ local function count_shapes(index, change)
 end
 
 local function unsubscribe(run)
-  local stored = redis.call('HGET', KEYS[subscribers + 1], run)
+  local stored = call('HGET', KEYS[subscribers + 1], run)
   if not stored then
     return
   end
   local index = cmsgpack.unpack(stored) -- shape, key, shape, key …
   for i = 2, #index, 2 do
-    redis.call('ZREM', KEYS[subscribers], index[i] .. ' ' .. run)
+    call('ZREM', KEYS[subscribers], index[i] .. ' ' .. run)
   end
-  redis.call('HDEL', KEYS[subscribers + 1], run)
+  call('HDEL', KEYS[subscribers + 1], run)
   count_shapes(index, -1)
 end
 
 local function subscribe(run, index)
   unsubscribe(run)
   for i = 2, #index, 2 do
-    redis.call('ZADD', KEYS[subscribers], 0, index[i] .. ' ' .. run)
+    call('ZADD', KEYS[subscribers], 0, index[i] .. ' ' .. run)
   end
-  redis.call('HSET', KEYS[subscribers + 1], run, cmsgpack.pack(index))
-  if redis.call('HEXISTS', KEYS[subscribers + 3], 'event') == 1 then
-    redis.call('SADD', KEYS[subscribers + 4], run)
+  call('HSET', KEYS[subscribers + 1], run, cmsgpack.pack(index))
+  if call('HEXISTS', KEYS[subscribers + 3], 'event') == 1 then
+    call('SADD', KEYS[subscribers + 4], run)
   end
   count_shapes(index, 1)
 end
 
 local function milliseconds()
-  local time = redis.call('TIME')
+  local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- From when on the accepted events are complete: before, some were not noted, or are forgotten.
 local function complete_from()
-  return tonumber(redis.call('HGET', KEYS[subscribers + 3], 'complete_from') or 0)
+  return tonumber(call('HGET', KEYS[subscribers + 3], 'complete_from') or 0)
 end
 
 -- Notes the count of runs that look back where `match` reads the position.
 local function count_look_backs()
-  redis.call('HSET', KEYS[subscribers + 3], 'look_backs', redis.call('HLEN', KEYS[subscribers + 5]))
+  call('HSET', KEYS[subscribers + 3], 'look_backs', call('HLEN', KEYS[subscribers + 5]))
 end
 
 -- Notes which events a run is to be offered: those after a time that were matched before.
 local function look_back(run, index, retention)
   local since = math.max(milliseconds() - retention, complete_from())
   local after = string.format('%.0f-18446744073709551615', since - 1)
-  local position = redis.call('HGET', KEYS[subscribers + 3], 'position')
+  local position = call('HGET', KEYS[subscribers + 3], 'position')
   if position and is_after(position, after) then
-    redis.call('HSET', KEYS[subscribers + 5], run, after .. ' ' .. position .. ' ' .. cjson.encode(index))
+    call('HSET', KEYS[subscribers + 5], run, after .. ' ' .. position .. ' ' .. cjson.encode(index))
     count_look_backs()
   end
 end
@@ -211,26 +209,26 @@ local function accept(retention)
     return
   end
   for item = first, at do
-    redis.call('XADD', KEYS[subscribers + 8], 'MAXLEN', '~', KEPT_ACCEPTANCES, '*', 'a', ARGV[item])
+    call('XADD', KEYS[subscribers + 8], 'MAXLEN', '~', KEPT_ACCEPTANCES, '*', 'a', ARGV[item])
   end
   local now, accepted, complete = milliseconds(), KEYS[subscribers + 6], nil
   if retention == 0 then
     complete = now + 1
   else
-    local forgotten = redis.call('ZREMRANGEBYSCORE', accepted, '-inf', now - retention)
+    local forgotten = call('ZREMRANGEBYSCORE', accepted, '-inf', now - retention)
     complete = forgotten > 0 and math.max(now - retention + 1, complete_from())
     for item = first, at do
-      redis.call('ZADD', accepted, now, ARGV[item])
+      call('ZADD', accepted, now, ARGV[item])
     end
   end
   if complete then
-    redis.call('HSET', KEYS[subscribers + 3], 'complete_from', string.format('%.0f', complete))
+    call('HSET', KEYS[subscribers + 3], 'complete_from', string.format('%.0f', complete))
   end
 end
 
 local function close(run)
   unsubscribe(run)
-  if redis.call('HDEL', KEYS[subscribers + 5], run) == 1 then
+  if call('HDEL', KEYS[subscribers + 5], run) == 1 then
     count_look_backs()
   end
 end
@@ -259,7 +257,7 @@ end
 -- Whether a published event that the step acknowledges is not in the inbox any more.
 local function is_answered()
   for item = last - 1 - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
-    if #redis.call('XRANGE', inbox, ARGV[item], ARGV[item]) == 0 then
+    if #call('XRANGE', inbox, ARGV[item], ARGV[item]) == 0 then
       return true
     end
   end
@@ -270,29 +268,28 @@ end
 local function is_early(id)
   local order, newest, known = KEYS[tonumber(ARGV[last])], nil, 0
   for item = last - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
-    if redis.call('ZSCORE', order, ARGV[item]) then
+    if call('ZSCORE', order, ARGV[item]) then
       known = known + 1
       newest = (not newest or ARGV[item] > newest) and ARGV[item] or newest
     end
   end
-  return newest and redis.call('ZLEXCOUNT', order, '[' .. id .. ' ', '[' .. newest) > known
+  return newest and call('ZLEXCOUNT', order, '[' .. id .. ' ', '[' .. newest) > known
 end
 
 local function remove_from_order()
   for item = last - 2 * tonumber(ARGV[last - 1]), last - 2, 2 do
-    redis.call('ZREM', KEYS[tonumber(ARGV[last])], ARGV[item])
+    call('ZREM', KEYS[tonumber(ARGV[last])], ARGV[item])
   end
 end
 
 -- Applies one step. Its arguments begin after index `at` and end at index `last`.
 local function step(execution, history, input, has_published)
-  local expected, follows, version, commit = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local entry, id, status, started, ended = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
+  local expected, follows, version, commit, entry, id, status, started, ended = unpack(ARGV, at + 1, at + 9)
   local known
   if status == '' then
-    known = redis.call('HMGET', execution, 'version', 'commit')
+    known = call('HMGET', execution, 'version', 'commit')
   else
-    known = redis.call('HMGET', execution, 'version', 'commit', 'status', 'created')
+    known = call('HMGET', execution, 'version', 'commit', 'status', 'created')
   end
   if not known[1] then
     return -1
@@ -324,11 +321,14 @@ local function step(execution, history, input, has_published)
   at = at + (status == '' and 7 or 9)
   each(acknowledge, 1)
   each(add_task, 3)
+  changed[#changed + 1] = id
+  if at == last then -- most steps have no more
+    return 1
+  end
   each(send, 1)
   each(set_timer, 2)
   each(unset_timer, 1)
   each(cancel, 1)
-  changed[#changed + 1] = id
   local answer = 1
   if at < last and ARGV[at + 1] == 'tags' then
     change_tags(execution, id)
@@ -359,10 +359,10 @@ while key <= #KEYS do
 end
 
 update_indexes()
-in_parts(inputs, function(first, last) redis.call('DEL', unpack(inputs, first, last)) end)
+in_parts(inputs, function(first, last) call('DEL', unpack(inputs, first, last)) end)
 in_parts(acknowledged, function(first, last)
-  redis.call('XACK', inbox, 'workers', unpack(acknowledged, first, last))
-  redis.call('XDEL', inbox, unpack(acknowledged, first, last))
+  call('XACK', inbox, 'workers', unpack(acknowledged, first, last))
+  call('XDEL', inbox, unpack(acknowledged, first, last))
 end)
 
 -- The version changes if a shape came or went.
@@ -370,27 +370,27 @@ if subscribers then
   local shapes, matched = KEYS[subscribers + 2], KEYS[subscribers + 3]
   local came_or_went = false
   for shape, change in pairs(changed_shapes) do
-    local count = change ~= 0 and redis.call('HINCRBY', shapes, shape, change)
+    local count = change ~= 0 and call('HINCRBY', shapes, shape, change)
     if count == 0 then
-      redis.call('HDEL', shapes, shape)
+      call('HDEL', shapes, shape)
     end
     came_or_went = came_or_went or count == 0 or (count and count == change)
   end
-  if redis.call('EXISTS', shapes) == 0 then
-    redis.call('HDEL', matched, 'shapes')
+  if call('EXISTS', shapes) == 0 then
+    call('HDEL', matched, 'shapes')
   elseif came_or_went then
-    redis.call('HSET', matched, 'shapes', last_subscriber)
+    call('HSET', matched, 'shapes', last_subscriber)
   end
 end
 
 -- A timer service knows the earliest timer of each shard, so it is notified only of an earlier one.
 if next(set) then
-  local first = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', timers, 0, 0, 'WITHSCORES')
   if set[first[1]] then
-    redis.call('PUBLISH', ARGV[3], first[2] .. '@' .. ARGV[4])
+    call('PUBLISH', ARGV[3], first[2] .. '@' .. ARGV[4])
   end
 end
 if #changed > 0 then
-  redis.call('PUBLISH', ARGV[2], table.concat(changed, ' '))
+  call('PUBLISH', ARGV[2], table.concat(changed, ' '))
 end
 return answers
