@@ -41,6 +41,26 @@ async def test_no_tenant_reaches_out_of_the_hash_tag(store, make, tenant, redis_
         assert admin.keys("*") == before
 
 
+async def test_starts_at_once_read_the_tenants_once(redis_database, make, redis_server, stopwatch):
+    store = RedisStore(redis_database, RedisSettings(), monotonic=stopwatch)
+    await store.open()
+
+    def reads():
+        with redis_server.admin as admin:
+            return admin.info("commandstats").get("cmdstat_smembers", {"calls": 0})["calls"]
+
+    try:
+        await store.start(make.start(make.key("first")))
+        before = reads()
+        stopwatch.ahead = 1_000  # what is known about tenants is old
+
+        await asyncio.gather(*(store.start(make.start(make.key(f"e{number}"))) for number in range(20)))
+
+        assert 1 <= reads() - before < 10  # one for each second that a busy machine needs
+    finally:
+        await store.close()
+
+
 @pytest.mark.parametrize("id_", ["", "x}:{y", "a/b", "a b", "a\r\nSET x 1", "ä", "one\n", "x" * 129])
 async def test_ids_that_no_execution_can_have(store, make, id_):
     with pytest.raises(ValueError, match="execution id"):

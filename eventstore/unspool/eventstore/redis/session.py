@@ -142,16 +142,24 @@ class Session:
         now = self.monotonic()
         read_at = self._tenants_read_at
         if fresh or read_at is None or now - read_at >= HEARTBEAT_SECONDS:
-            # The check finds a Redis that was emptied without breaking the connection.
-            stored, sinks, _ = await asyncio.gather(
-                self.call("SMEMBERS", keys.TENANTS),
-                self.call("HKEYS", keys.SINKS),
-                self.check_identity(self.call),
-            )
-            self.sinks = tuple(sink.decode() for sink in sinks)
-            self._tenants |= {tenant.decode() for tenant in stored}
+            self._tenants_read_at = now if read_at is not None else None  # others need not read them, too
+            try:
+                await self._read_tenants()
+            except BaseException:
+                self._tenants_read_at = None
+                raise
             self._tenants_read_at = now
         return self._tenants
+
+    async def _read_tenants(self) -> None:
+        # The check finds a Redis that was emptied without breaking the connection.
+        stored, sinks, _ = await asyncio.gather(
+            self.call("SMEMBERS", keys.TENANTS),
+            self.call("HKEYS", keys.SINKS),
+            self.check_identity(self.call),
+        )
+        self.sinks = tuple(sink.decode() for sink in sinks)
+        self._tenants |= {tenant.decode() for tenant in stored}
 
     async def _open_socket(
         self, received: Callable[[Any], None], ended: Callable[[StoreError], None]
