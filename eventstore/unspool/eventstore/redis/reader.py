@@ -139,8 +139,8 @@ class Reader(Generic[Body]):
                 return found
             left = deadline - clock()
             streams = self._preferred()
-            skip_take = self._emptied and left > 0 and streams is self._own
-            if not skip_take and (found := await self._take(streams, limit)):
+            can_wait = left > 0 and streams is self._own and await self._has_emptied()
+            if not can_wait and (found := await self._take(streams, limit)):
                 return found
             if left > 0 and (found := await self._wait(limit, min(left, BLOCK_SECONDS))):
                 return found
@@ -149,6 +149,16 @@ class Reader(Generic[Body]):
                 return found
             if clock() >= deadline:
                 return []
+
+    async def _has_emptied(self) -> bool:
+        """Whether its last read has emptied the streams, so that the next one can wait at once.
+
+        Of tasks, some may have been added and cancelled since then; only the script `take` skips them.
+        """
+        if not self._emptied or not self._own.cancelled:
+            return self._emptied
+        found: int = await self._connection.call("EXISTS", *self._own.cancelled)
+        return found == 0
 
     def _preferred(self) -> Streams:
         """The streams of its own shards; once a second also those of other workers, which may be busy."""
@@ -224,21 +234,20 @@ class Reader(Generic[Body]):
             return []
         if self._refreshed_at is None:  # there is a new tenant
             return []
-        numbers = {name.encode(): number for number, name in enumerate(streams.names)}
-        share = max(1, limit // len(numbers))
+        count = len(streams.names)
+        share = min(limit, max(2, limit // count))
         reply = await self._blocking_read.read(
             self._connection,
             "XREADGROUP", "GROUP", *self._group_and_name, "COUNT", share,
-            "BLOCK", max(1, int(seconds * 1000)), "STREAMS", *streams.names, *[">"] * len(numbers),
+            "BLOCK", max(1, int(seconds * 1000)), "STREAMS", *streams.names, *[">"] * count,
         )  # fmt: skip
         found: list[Delivery[Body]] = []
-        for name, entries in reply or ():
-            self._last_seen[name.decode()] = entries[-1][0].decode()
-            found += await self._deliveries(streams, numbers[name], map(_delivered, entries))
-        # If the streams are empty, the next read can block at once. Not for tasks, because only the script
-        # `take` skips cancelled tasks.
+        for stream, entries in reply or ():
+            name = stream.decode()
+            self._last_seen[name] = entries[-1][0].decode()
+            found += await self._deliveries(streams, streams.names.index(name), map(_delivered, entries))
         less = all(len(entries) < share for _, entries in reply or ())
-        self._emptied = less and len(numbers) <= limit and not streams.per_set
+        self._emptied = less and len(found) <= limit
         if len(found) > limit:  # COUNT is per stream, and several streams had entries
             await release(self._session, found[limit:])
         return found[:limit]
