@@ -232,9 +232,9 @@ class Tasks(Protocol):
     def finish_task(self, delivery: Delivery[TaskRequest], result: Message | None) -> Awaitable[None]:
         """Sends a task's result to its execution and acknowledges the task, in one step.
 
-        It is called in an event loop and awaited at once: it may return a future, which costs less for each
-        step than a coroutine in each wrapper of a store. If the result is None (for a cancelled task), the task is only acknowledged. If several consumers held
-        the task, only the first result is sent.
+        Call it in an event loop and await it at once: it may return a future, which costs less than a
+        coroutine in each wrapper of a store. If the result is None (for a cancelled task), the task is only
+        acknowledged. If several consumers held the task, only the first result is sent.
         """
 
 
