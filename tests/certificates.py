@@ -1,5 +1,6 @@
 """A certificate authority for tests."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,20 @@ class Authority:
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
     def server(self, host: str) -> grpc.ServerCredentials:
-        """Returns the credentials of a server with a certificate for a host."""
+        """Returns the credentials of a gRPC server with a certificate for a host."""
+        return grpc.ssl_server_credentials([self._signed(host)])
+
+    def context(self, host: str) -> ssl.SSLContext:
+        """Returns the TLS context of a server with a certificate for a host."""
+        private, signed = self._signed(host)
+        file = self.file.with_name(f"{host}.pem")
+        file.write_bytes(private + signed)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(file)
+        return context
+
+    def _signed(self, host: str) -> tuple[bytes, bytes]:
+        """Returns a new private key and its certificate for a host."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         certificate = self._builder(_name(host), key).add_extension(names, critical=False)
@@ -34,8 +48,7 @@ class Authority:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        signed = _pem(certificate.sign(self._key, hashes.SHA256()))
-        return grpc.ssl_server_credentials([(private, signed)])
+        return private, _pem(certificate.sign(self._key, hashes.SHA256()))
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         now = datetime.now(UTC)

@@ -1,6 +1,7 @@
 """A proxy in front of Redis that loses replies, holds requests back or stops forwarding."""
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import Any
 
@@ -8,8 +9,10 @@ from typing import Any
 class RedisProxy:
     """Forwards bytes between a store and Redis, and fails when a test asks for it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Takes the port of Redis; with `tls`, clients must connect by TLS."""
         self._port = port
+        self._tls = tls
         self._doomed: bytes | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -21,11 +24,20 @@ class RedisProxy:
         """Set when a request is held back."""
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def cut(self) -> None:
+        """Closes all connections."""
+        for pump in self._pumps:
+            pump.cancel()
 
     async def stop(self) -> None:
         self._server.close()
