@@ -1,6 +1,7 @@
-"""One service of the engine as a process: `python -m benchmarks.service worker|executor|timer|retention URL`.
+"""One service of the engine as a process: `python -m benchmarks.service ROLE URL`.
 
-The executor returns the body of a `call: http` immediately: the engine is measured, not HTTP.
+The roles are `worker`, `executor`, `fetcher`, `timer` and `retention`. The executor returns the body of a
+`call: http` immediately: the engine is measured, not HTTP. A fetcher also fetches schemas.
 """
 
 import asyncio
@@ -8,6 +9,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from typing import Final
 
 from unspool.cli.loop import asynchronous
 from unspool.definitions.expressions import JqPool
@@ -19,7 +22,7 @@ from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import TaskRequest
 from unspool.eventstore.settings import from_environment
-from unspool.executor.outcome import Completed, FetchedText, Outcome
+from unspool.executor.outcome import Completed, FetchedText, Handler, Outcome
 from unspool.executor.prometheus_metrics import PrometheusExecutorMetrics
 from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
@@ -45,6 +48,12 @@ async def schema(request: TaskRequest, _: TaskContext) -> Outcome:
     )
 
 
+HANDLERS: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "executor": {"http": echo},
+    "fetcher": {"http": echo, "resource": schema},
+}
+
+
 def service(
     role: str, store: EventStore, metrics: MetricSet | None
 ) -> WorkerService | ExecutorService | TimerService | RetentionService:
@@ -53,12 +62,10 @@ def service(
         settings = from_environment(WorkerSettings, os.environ)
         recorded = None if metrics is None else PrometheusWorkerMetrics(metrics, MonitoringSettings())
         return WorkerService(store, JqPool(), settings, name, metrics=recorded)
-    if role == "executor":
+    if role in HANDLERS:
         of_executor = from_environment(ExecutorSettings, os.environ)
         counted = None if metrics is None else PrometheusExecutorMetrics(metrics, {"http"}, 50)
-        return ExecutorService(
-            store, {"http": echo, "resource": schema}, of_executor, name, SystemClock(), metrics=counted
-        )
+        return ExecutorService(store, HANDLERS[role], of_executor, name, SystemClock(), metrics=counted)
     if role == "retention":
         of_retention = from_environment(RetentionSettings, os.environ)
         return RetentionService(store, of_retention, payloads=payloads_of(os.environ))

@@ -23,7 +23,7 @@ from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, WorkflowRef
 
 DEFAULT_EXECUTIONS: Final = 20_000
-ROLES: Final = ("worker", "executor", "timer+retention")
+ROLES: Final = ("worker", "fetcher", "timer+retention")
 
 _BATCH: Final = 200
 _BATCHES_UNDER_WAY: Final = 8
