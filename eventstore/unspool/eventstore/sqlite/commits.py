@@ -47,6 +47,8 @@ _EVENTS_UP_TO: Final = (
     "SELECT count(*) FROM inbox WHERE tenant = ? AND execution = ? AND kind = 'event' AND id <= ?"
 )
 
+_EVENT: Final = MessageKind.EVENT
+
 _Statement = tuple[str, list[tuple[Any, ...]]]
 
 
@@ -103,12 +105,12 @@ class SqliteCommits(StoreMixin):
     def _prepare(self, commit: Commit) -> _PreparedCommit:
         statements = [statement for statement in _statements(commit) if statement[1]]
         others = [self._prepare_outgoing(commit.key.tenant, each) for each in commit.outgoing]
-        retention = int(self._events.retention_seconds * 1000)
         if commit.subscriptions or commit.subscriptions_closed or commit.consumed:
+            retention = int(self._events.retention_seconds * 1000)
             others.append(prepared_change(commit, retention, self._database.clock))
         if commit.tags is not None:
             others.append(prepared_tags(commit.key, commit.tags))
-        event_ids = [int(each.id) for each in commit.acknowledges if each.body.kind is MessageKind.EVENT]
+        event_ids = [int(each.id) for each in commit.acknowledges if each.body.kind is _EVENT]
         return _PreparedCommit(commit, _advance(commit), statements, _topics(commit), others, event_ids)
 
     def _prepare_outgoing(self, tenant: str, outgoing: Outgoing) -> Callable[[Transaction], object]:

@@ -136,15 +136,8 @@ def _renewal(rows: list[tuple[int]]) -> Renewal:
 
 
 def _deliveries(rows: list[Row]) -> list[Delivery[TaskRequest]]:
-    return [
-        Delivery(
-            tenant,
-            TaskRequest(execution, run, task, queue, orjson.loads(arguments), deadline),
-            owner,
-            str(number),
-            attempts,
-            queued_at,
-        )
-        for number, tenant, owner, attempts, queued_at, *body, deadline in rows
-        for execution, run, task, queue, arguments in [body]
-    ]
+    found: list[Delivery[TaskRequest]] = []
+    for number, tenant, owner, attempts, queued_at, execution, run, task, queue, arguments, deadline in rows:
+        request = TaskRequest(execution, run, task, queue, orjson.loads(arguments), deadline)
+        found.append(Delivery(tenant, request, owner, str(number), attempts, queued_at))
+    return found
