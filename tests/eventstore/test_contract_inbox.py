@@ -28,6 +28,25 @@ async def test_messages_of_an_execution_come_in_order(store, make, hands):
     assert [delivery.body.body["n"] for delivery in taken] == [*range(20)]
 
 
+@pytest.mark.parametrize("limit", [1, 3, 20])
+async def test_messages_come_in_order_after_a_wait_and_with_a_small_limit(store, make, limit):
+    assert await store.receive_messages(make.worker, limit, 0.01) == [], "it has waited in vain"
+    for number in range(4):
+        for execution in range(16):
+            await store.send("default", make.message(str(execution), number=number))
+
+    found: dict[str, list[int]] = {}
+    async with asyncio.timeout(60):
+        while sum(map(len, found.values())) < 64:
+            deliveries = await store.receive_messages(make.worker, limit, 0.1)
+            assert len(deliveries) <= limit
+            for delivery in deliveries:
+                found.setdefault(delivery.body.execution, []).append(delivery.body.body["number"])
+            await store.acknowledge(deliveries)
+
+    assert set(map(tuple, found.values())) == {(0, 1, 2, 3)}
+
+
 async def test_no_more_than_the_limit_is_taken(store, make):
     for n in range(5):
         await store.send("default", make.message(n=n))

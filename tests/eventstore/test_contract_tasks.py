@@ -179,14 +179,14 @@ async def test_a_cancelled_task_that_waits_is_never_delivered(store, make, hands
 
 
 async def test_a_task_that_is_cancelled_right_after_a_wait_is_never_delivered(store, make, hands):
-    waiting = asyncio.create_task(store.receive_tasks(make.executor, 10, 30))
+    waiting = asyncio.create_task(store.receive_tasks(make.executor, 100, 30))
     key = await hands.requested(store, make.task("r1"))
     assert [delivery.body.run for delivery in await waiting] == ["r1"], "this read has emptied the queue"
 
     await store.commit(make.commit(key, after=1, tasks=(make.task("r2"), make.task("r3"))))
     await store.commit(make.commit(key, after=2, tasks_cancelled=("r2",)))
 
-    assert [delivery.body.run for delivery in await store.receive_tasks(make.executor, 10, 30)] == ["r3"]
+    assert [delivery.body.run for delivery in await store.receive_tasks(make.executor, 100, 30)] == ["r3"]
 
 
 async def test_a_cancelled_task_that_runs_is_told_so(store, make, hands):

@@ -235,7 +235,7 @@ class Reader(Generic[Body]):
         if self._refreshed_at is None:  # there is a new tenant
             return []
         count = len(streams.names)
-        share = min(limit, max(2, limit // count))
+        share = max(1, limit // count)
         reply = await self._blocking_read.read(
             self._connection,
             "XREADGROUP", "GROUP", *self._group_and_name, "COUNT", share,
@@ -246,8 +246,9 @@ class Reader(Generic[Body]):
             name = stream.decode()
             self._last_seen[name] = entries[-1][0].decode()
             found += await self._deliveries(streams, streams.names.index(name), map(_delivered, entries))
+        # Not if it may read more than the limit: what it then releases comes behind later messages.
         less = all(len(entries) < share for _, entries in reply or ())
-        self._emptied = less and len(found) <= limit
+        self._emptied = less and count <= limit
         if len(found) > limit:  # COUNT is per stream, and several streams had entries
             await release(self._session, found[limit:])
         return found[:limit]
