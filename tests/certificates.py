@@ -12,6 +12,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _LIFETIME: Final = timedelta(days=1)
+_SIGNS_CERTIFICATES: Final = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -22,6 +33,7 @@ class Authority:
         self._name = _name("Unspool tests")
         constraints = x509.BasicConstraints(ca=True, path_length=None)
         certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        certificate = certificate.add_extension(_SIGNS_CERTIFICATES, critical=True)
         self.file = folder / "authority.pem"
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
@@ -60,6 +72,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _LIFETIME)
             .not_valid_after(now + _LIFETIME)
+            # Python 3.13 refuses certificates without the identifiers of both keys.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
 
 
