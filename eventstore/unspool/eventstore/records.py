@@ -123,6 +123,10 @@ class MessageKind(StrEnum):
     """A dead letter of the execution was requeued or discarded; the history records it."""
 
 
+MESSAGE_KINDS: Final = {kind.value: kind for kind in MessageKind}
+"""The kinds by value. On Python 3.11, `MessageKind(value)` takes ten times as long."""
+
+
 class Message(NamedTuple):
     """An input of an execution. It is delivered at least once.
 

@@ -186,8 +186,6 @@ class Payloads:
     def opened_message(self, tenant: str, message: Message) -> Message:
         """A message of an inbox, decrypted."""
         kind, execution, body = message
-        if SEALED not in body and kind not in _PARTLY_CLEAR:
-            return message
         key = ExecutionKey(tenant, execution)
         if kind is MessageKind.START:
             if is_sealed(body["input"]):
@@ -197,7 +195,7 @@ class Payloads:
         elif kind is MessageKind.EVENT:
             if SEALED in body["event"]:
                 body = body | {"event": self.opened_published(tenant, body["event"])}
-        else:
+        elif SEALED in body:
             body = self.opened(body, _message(key, kind))
         return message if body is message.body else message._replace(body=body)
 

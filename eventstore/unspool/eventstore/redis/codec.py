@@ -7,6 +7,7 @@ import orjson
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import (
+    MESSAGE_KINDS,
     ExecutionKey,
     Message,
     MessageKind,
@@ -20,8 +21,6 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.eventstore.tags import Tags
-
-_KINDS: Final = {kind.value: kind for kind in MessageKind}
 
 
 class Unreadable(ValueError):
@@ -41,7 +40,7 @@ def decode_message(payload: bytes) -> Message:
     """
     try:
         kind, execution, body = orjson.loads(payload)
-        return Message(_KINDS[kind], execution, body)
+        return Message(MESSAGE_KINDS[kind], execution, body)
     except (ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"not a message: {error!r}") from None
 
@@ -121,7 +120,7 @@ def decode_outgoing(tenant: str, payload: bytes) -> list[Outgoing]:
 def _decode_outgoing(tenant: str, what: str, *values: Json) -> Outgoing:
     if what == _SEND:
         kind, execution, body = values
-        return SendMessage(Message(_KINDS[kind], execution, body))
+        return SendMessage(Message(MESSAGE_KINDS[kind], execution, body))
     if what == _PUBLISH:
         [event] = values
         return PublishEvent(event)

@@ -147,13 +147,14 @@ def _call(shard: Shard, commits: Sequence[Commit], retention: int) -> tuple[list
     tags = _add_tag_keys(shard, commits, names)
     values: list[Argument] = [len(names) + 1, shard.notifications, keys.TIMERS_CHANNEL, shard.topic]
     for commit, has_any in zip(commits, with_events, strict=True):
-        names += shard.of_execution(commit.key.id)
+        id_ = commit.key.id
+        names += (shard.execution(id_), shard.history(id_))
         if commit.expected_version == 0:
-            names.append(shard.input(commit.key.id))
+            names.append(shard.input(id_))
         is_short = commit.tags is None and not commit.outgoing and not has_any
         step = [*_step(commit), *_lists(commit, numbers, is_short=is_short)]
         if commit.tags is not None:
-            step += (_TAGS, encode_tags(commit.tags.after), *tags[commit.key.id])
+            step += (_TAGS, encode_tags(commit.tags.after), *tags[id_])
         if commit.outgoing:
             step += (outbox, encode_outgoing(commit.outgoing))
         if has_any:

@@ -119,10 +119,6 @@ class Shard:
         self.notifications = f"{prefix}news"  # channel: ids of executions with new versions
         self.statuses = tuple(f"{prefix}index:status:{status}" for status in Status)
 
-    def of_execution(self, id_: str) -> tuple[str, str]:
-        """`execution` and `history` at once: each step needs them."""
-        return (f"{self._prefix}execution:{id_}", f"{self._prefix}history:{id_}")
-
     def execution(self, id_: str) -> str:
         """Hash: version, last commit, status, workflow and times of an execution."""
         return f"{self._prefix}execution:{id_}"

@@ -4,8 +4,8 @@ Redis measures idle times with its wall clock. If that clock jumps, all entries 
 seems idle is first observed for another lease: its holder, if it is alive, renews it in this time.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 
 class IdleEntry(NamedTuple):
@@ -30,3 +30,9 @@ class IdleEntries:
     def expired(self, lease: float, now: float) -> list[IdleEntry]:
         """The entries that were idle in all observations of the last `lease` seconds."""
         return [entry for entry, since in self._since.items() if now - since >= lease]
+
+
+def idle_entries(names: Sequence[str], flat: list[Any]) -> list[IdleEntry]:
+    """The idle entries in a reply of `reclaim`: number of the stream, id, holder, deliveries."""
+    rows = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
+    return [IdleEntry(names[number - 1], id_, holder, times) for number, id_, holder, times in rows]

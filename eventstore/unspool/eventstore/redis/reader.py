@@ -11,7 +11,7 @@ so the lost entries are those above the last id seen. They are read again before
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Generic
+from typing import Final, Generic
 
 from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.errors import StoreError, StoreUnavailable
@@ -25,7 +25,7 @@ from unspool.eventstore.redis.connection import Call
 from unspool.eventstore.redis.deregistration import deregister
 from unspool.eventstore.redis.failures import GroupMissing
 from unspool.eventstore.redis.keys import Shard
-from unspool.eventstore.redis.leases import IdleEntries, IdleEntry
+from unspool.eventstore.redis.leases import IdleEntries, IdleEntry, idle_entries
 from unspool.eventstore.redis.members import Members, shards_of
 from unspool.eventstore.redis.positions import place_of
 from unspool.eventstore.redis.ready_shards import ReadyShards
@@ -33,8 +33,10 @@ from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 from unspool.eventstore.redis.streams import (
     NO_STREAMS,
+    Entry,
     Selection,
     Streams,
+    delivered,
     make_groups,
     streams_of,
     triples,
@@ -44,9 +46,6 @@ from unspool.eventstore.redis.unreadable import move_to_unreadable
 
 _FROM_THE_START: Final = "0-0"
 _MAX_SELECTIONS: Final = 8
-
-_Entry = tuple[bytes, bytes, int]
-"""An entry of a stream: its id, its value, the number of this delivery."""
 
 
 class Reader(Generic[Body]):
@@ -157,8 +156,7 @@ class Reader(Generic[Body]):
         """
         if not self._emptied or not self._own.cancelled:
             return self._emptied
-        found: int = await self._connection.call("EXISTS", *self._own.cancelled)
-        return found == 0
+        return bool(await self._connection.call("EXISTS", *self._own.cancelled) == 0)
 
     def _preferred(self) -> Streams:
         """The streams of its own shards; once a second also those of other workers, which may be busy."""
@@ -216,10 +214,10 @@ class Reader(Generic[Body]):
         values = (*self._group_and_name, limit, count, streams.per_set, first % count)
         reply = await self._connection.run(scripts.TAKE, (*streams.names, *streams.cancelled), values)
         found: list[Delivery[Body]] = []
-        for number, values in zip(reply[::2], reply[1::2], strict=True):
+        for number, flat in zip(reply[::2], reply[1::2], strict=True):
             first = number  # begins with the next stream next time
-            self._last_seen[streams.names[number - 1]] = values[-3].decode()
-            entries = zip(values[::3], values[1::3], values[2::3], strict=True)
+            self._last_seen[streams.names[number - 1]] = flat[-3].decode()
+            entries = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
             found += await self._deliveries(streams, number - 1, entries)
         if of_any:
             self._begin_any_with = first
@@ -245,7 +243,7 @@ class Reader(Generic[Body]):
         for stream, entries in reply or ():
             name = stream.decode()
             self._last_seen[name] = entries[-1][0].decode()
-            found += await self._deliveries(streams, streams.names.index(name), map(_delivered, entries))
+            found += await self._deliveries(streams, streams.names.index(name), map(delivered, entries))
         # Not if it may read more than the limit: what it then releases comes behind later messages.
         less = all(len(entries) < share for _, entries in reply or ())
         self._emptied = less and count <= limit
@@ -262,7 +260,7 @@ class Reader(Generic[Body]):
         found: list[Delivery[Body]] = []
         for number, entry, times in triples(reply):
             self._last_seen[streams.names[number - 1]] = entry[0].decode()
-            found += await self._deliveries(streams, number - 1, [_delivered(entry, times)])
+            found += await self._deliveries(streams, number - 1, [delivered(entry, times)])
         if len(reply) < 3 * limit:
             self._drain_due = asyncio.get_running_loop().time() < self._drain_until
         return found
@@ -298,11 +296,8 @@ class Reader(Generic[Body]):
             self._last_seen[name] = max(
                 self._last_seen.get(name, _FROM_THE_START), entry[0].decode(), key=place_of
             )
-            found += await self._deliveries(streams, number - 1, [_delivered(entry, times)])
-        rows = zip(idle[::4], idle[1::4], idle[2::4], idle[3::4], strict=True)
-        return found, [
-            IdleEntry(streams.names[number - 1], id_, holder, n) for number, id_, holder, n in rows
-        ]
+            found += await self._deliveries(streams, number - 1, [delivered(entry, times)])
+        return found, idle_entries(streams.names, idle)
 
     def _next_first(self, limit: int, count: int) -> int:
         """The stream to begin with. It rotates, so that all streams are served in turn with a small limit."""
@@ -310,7 +305,7 @@ class Reader(Generic[Body]):
         return self._begin_with
 
     async def _deliveries(
-        self, streams: Streams, number: int, entries: Iterable[_Entry]
+        self, streams: Streams, number: int, entries: Iterable[Entry]
     ) -> list[Delivery[Body]]:
         """Decodes entries of a stream; unreadable ones are moved to another stream."""
         source, shard = streams.names[number], streams.shards[number]
@@ -403,10 +398,3 @@ class Reader(Generic[Body]):
         self._refreshed_for = None
         self._refreshed_at = None
         return StoreUnavailable("a stream or its consumer group was deleted; it is created again")
-
-
-def _delivered(entry: Any, times: int = 1) -> _Entry:
-    """An entry as Redis returns it, with the deliveries since it was added, which a release does again."""
-    id_, fields = entry
-    before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released
-    return id_, fields[1], before + times

@@ -8,6 +8,9 @@ from unspool.eventstore.consumers import WORKERS, Consumer
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
 
+Entry = tuple[bytes, bytes, int]
+"""An entry of a stream: its id, its value, the number of this delivery."""
+
 
 class Streams(NamedTuple):
     """Streams of several shards, in the form that the scripts take."""
@@ -72,3 +75,10 @@ async def make_groups(session: Session, role: str, names: Sequence[str]) -> None
 def triples(flat: list[Any]) -> Iterator[tuple[int, Any, int]]:
     """The entries in a reply of `drain` or `reclaim`: number of the stream, entry, earlier deliveries."""
     return zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+
+
+def delivered(entry: Any, times: int = 1) -> Entry:
+    """An entry as Redis returns it, with the deliveries since it was added, which a release does again."""
+    id_, fields = entry
+    before = int(fields[3]) if len(fields) > 2 else 0  # deliveries before it was released
+    return id_, fields[1], before + times

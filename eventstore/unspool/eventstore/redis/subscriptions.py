@@ -21,7 +21,7 @@ def uses_subscriptions(commit: Commit) -> bool:
 
 def has_events(commit: Commit) -> bool:
     """Whether a commit opens or closes subscriptions, or acknowledges published events."""
-    if commit.subscriptions or commit.subscriptions_closed or commit.consumed:
+    if uses_subscriptions(commit):
         return True
     for delivery in commit.acknowledges:  # noqa: SIM110 - a generator would cost each step more than the loop
         if delivery.body.kind is _EVENT:

@@ -8,7 +8,7 @@ import orjson
 
 from unspool.definitions.json_value import Json
 from unspool.eventstore.consumers import Consumer
-from unspool.eventstore.records import Delivery, Message, MessageKind
+from unspool.eventstore.records import MESSAGE_KINDS, Delivery, Message, MessageKind
 from unspool.eventstore.sqlite.connection_thread import Precheck, Transaction
 from unspool.eventstore.sqlite.deliveries import SqliteDeliveries
 from unspool.eventstore.sqlite.leases import MESSAGES, Row, owner_of
@@ -33,7 +33,6 @@ FROM waiting WHERE tenant IS NOT NULL
 _OF_TENANT: Final = "SELECT id FROM inbox WHERE owner IS NULL AND tenant = ? ORDER BY id LIMIT ?"
 _ANY_WAITING: Final = Precheck("SELECT 1 FROM inbox WHERE owner IS NULL LIMIT 1")
 
-_KINDS: Final = {kind.value: kind for kind in MessageKind}
 _EVENT: Final = MessageKind.EVENT
 """On Python 3.11, to look up a member of an enumeration takes ten times as long as a name."""
 
@@ -114,7 +113,7 @@ def _delivery(
     execution: str,
     body: bytes,
 ) -> Delivery[Message]:
-    kind = _KINDS.get(value) or MessageKind(value)  # which refuses it
+    kind = MESSAGE_KINDS.get(value) or MessageKind(value)  # which refuses it
     members: dict[str, Json] = orjson.loads(body)
     if kind is _EVENT:
         members["order"] = f"{number:019d}"  # its place in the order of all
