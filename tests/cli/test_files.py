@@ -1,14 +1,20 @@
 """Files that a user names: a command refuses what would wait or fill the memory, and names the file."""
 
+import _thread
 import errno
+import fcntl
 import gzip
 import json
 import os
 import signal
+import struct
+import termios
+import threading
 import time
 
 import pytest
 
+from unspool.cli.files import read_file
 from unspool.cli.serving import configured_hooks
 from unspool.executor.secrets import LocalSecrets
 
@@ -120,6 +126,33 @@ def test_ctrl_c_ends_the_wait_for_a_fifo(store, home, start_program):
         finally:
             os.close(writer)
         assert program.returncode == 130
+
+
+def test_ctrl_c_just_before_a_read_ends_it(home):
+    """`interrupt_main` does not interrupt a system call, like a signal that comes just before the call."""
+    os.mkfifo(home / "input")
+    ended = threading.Event()
+    in_time = []
+
+    def interrupt_while_the_program_waits_for_more():
+        with (home / "input").open("wb", buffering=0) as writer:
+            writer.write(b"1")
+            while _unread(writer):
+                time.sleep(0.01)
+            _thread.interrupt_main()
+            in_time.append(ended.wait(DEADLINE_SECONDS / 10))
+
+    other = threading.Thread(target=interrupt_while_the_program_waits_for_more)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        read_file("input")
+    ended.set()
+    other.join()
+    assert in_time == [True]
+
+
+def _unread(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 def test_files_of_settings_are_regular_ones(home, monkeypatch, unspool):

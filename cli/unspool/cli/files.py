@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from unspool.cli.exits import CommandError
@@ -15,6 +16,8 @@ from unspool.eventstore.regular_files import open_regular
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a definition, an input or a file of events."""
+
+_ALARM_SECONDS: Final = 0.1
 
 
 def names_file(source: str, *suffixes: str) -> bool:
@@ -67,13 +70,24 @@ def _standard_input() -> BufferedReader:
 def _interruptible() -> Iterator[None]:
     """Lets Ctrl-C end a read, also inside an event loop, which would wait for its end.
 
+    A signal that comes just before a system call does not interrupt it, and Python notices the signal only
+    when the call has returned. So an alarm interrupts calls that wait.
+
     Python allows this only in the main thread. Other threads do not get Ctrl-C.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous_interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous_alarm = signal.signal(signal.SIGALRM, _continue)
+    previous_timer = signal.setitimer(signal.ITIMER_REAL, _ALARM_SECONDS, _ALARM_SECONDS)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.setitimer(signal.ITIMER_REAL, *previous_timer)
+        signal.signal(signal.SIGALRM, previous_alarm)
+        signal.signal(signal.SIGINT, previous_interrupt)
+
+
+def _continue(_number: int, _frame: FrameType | None) -> None:
+    """Handles an alarm: Python repeats the interrupted call."""
