@@ -136,6 +136,19 @@ async def test_a_flood_of_one_tenant_does_not_delay_timers_of_others(store, othe
     assert await fire_all(store) == 303
 
 
+async def test_a_shard_that_is_read_again_keeps_its_turn(store, other, keys, make, stopwatch):
+    """Each shard is read every ten seconds, in case a notification was lost."""
+    await store.fire_due_timers()
+    await other.commit(make.commit(keys[0], timers=tuple(Timer(f"t{n}", 1) for n in range(500))))
+    for key in keys[1:4]:
+        await other.commit(make.commit(key, timers=(Timer("t", 2),)))
+    for _ in range(2):
+        assert (await store.fire_due_timers()).count == 100
+        stopwatch.ahead += 11
+    tenants = {key.tenant for key, _ in await take(store, make, 200)}
+    assert tenants == {key.tenant for key in keys[:4]}
+
+
 async def test_a_timer_whose_notification_was_lost_fires_later(store, keys, stopwatch, redis_server):
     await store.fire_due_timers()
     for key in (keys[0], keys[250], keys[499]):

@@ -33,20 +33,26 @@ class DueShards:
     def replace(self, topic: str, due_at: int | None) -> None:
         """Records the reply of a shard: when its next timer is due; None if it has no timer.
 
-        A shard that is still due is put after the other due shards, so that many timers of one shard do not
-        delay those of others.
+        A shard that is still due keeps its place among the due shards.
         """
+        if due_at is not None and due_at <= self._now:
+            self._next[topic] = due_at
+            self._due[topic] = None
+            return
         was_due = topic in self._due
         self._due.pop(topic, None)
         if due_at is None:
             self._next.pop(topic, None)
-        elif due_at <= self._now:
-            self._next[topic] = due_at
-            self._due[topic] = None
         elif was_due or self._next.get(topic) != due_at:
             self._next[topic] = due_at
             heappush(self._heap, (due_at, topic))
             self._remove_stale_entries()
+
+    def put_last(self, topic: str) -> None:
+        """Puts a shard after the other due shards, so that its many timers do not delay those of others."""
+        if topic in self._due:
+            del self._due[topic]
+            self._due[topic] = None
 
     def due(self, now: int, most: int) -> list[str]:
         """Returns at most `most` shards whose next timer is due; they stay due until `replace` is called."""

@@ -131,10 +131,10 @@ class RedisTimers:
         names = [name for shard in shards for name in (shard.timers, shard.inbox)]
         count, fired, next_due, late = await self._session.run(scripts.FIRE, names, (limit,))
         self._session.announce(WORKERS, [shards[number] for number in fired])
-        replies = list(zip(shards, next_due, strict=True))
-        last = fired[-1] + 1 if fired and count == limit else 0
-        for shard, due_at in replies[last:] + replies[:last]:  # first those that the limit excluded
+        for shard, due_at in zip(shards, next_due, strict=True):
             known.replace(shard.topic, int(due_at) if due_at else None)
+        for number in fired:
+            known.put_last(shards[number].topic)
         return int(count), int(late)
 
     def _read_notifications(self, watch: Watch) -> int | None:
