@@ -8,7 +8,6 @@ import asyncio
 import inspect
 import os
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,8 +20,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.chromium import ARGUMENTS, CHROMIUM
 
 WAIT_MILLISECONDS = 60_000
 """How long a test waits for the page. A busy machine is slow."""
@@ -133,7 +131,7 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("no Chromium: install the package `chromium` to run the tests of the dashboard")
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=2 * WAIT_MILLISECONDS
+            executable_path=CHROMIUM, args=ARGUMENTS, timeout=2 * WAIT_MILLISECONDS
         )
         yield launched
         await launched.close()

@@ -1,11 +1,11 @@
 """Diagrams in a real browser: they fit their boxes, and a page with a strict policy can show them."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
+from tests.chromium import ARGUMENTS, CHROMIUM
 from tests.diagram.definitions import HOSTILE, LEAVES, definition, plan
 
 from unspool.api.diagrams import policy
@@ -13,7 +13,6 @@ from unspool.diagram.layout.workflow import layout
 from unspool.diagram.status import TaskState, TaskStatus
 from unspool.diagram.svg import stylesheet, svg
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ORIGIN = "http://diagrams.test"
 STRICT = "default-src 'none'; style-src 'self'"
 TASKS = [{f"{name}{place}": task} for place, (name, task) in enumerate(zip(HOSTILE, LEAVES, strict=False))]
@@ -32,7 +31,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 
