@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.background import served
+from tests.processes import children, command_line, processor_seconds
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.consumers import WORKERS, Consumer, Load
@@ -18,8 +21,11 @@ from unspool.eventstore.records import Definition, Delivery, ExecutionKey, Messa
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 
-SLOW_SECONDS = 8.0
-"""How long the slow expression runs: until its limit."""
+SECONDS = 8.0
+"""How long the slow expression runs at least while its worker is watched."""
+
+JQ_SECONDS = 60.0
+"""The limit of the slow expression, which no test reaches. No other process has it."""
 
 SLOW, QUICK, PLAIN = (WorkflowRef("test", name, "1.0.0") for name in ("slow", "quick", "plain"))
 TASKS = {
@@ -49,10 +55,36 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 @contextlib.asynccontextmanager
 async def working(store: EventStore, name: str) -> AsyncIterator[None]:
     """A worker with one child process for jq."""
-    with JqPool(size=1, seconds=SLOW_SECONDS) as jq:
-        service = WorkerService(store, jq, WorkerSettings(jq_processes=1, jq_seconds=SLOW_SECONDS), name)
+    with JqPool(size=1, seconds=JQ_SECONDS) as jq:
+        service = WorkerService(store, jq, WorkerSettings(jq_processes=1, jq_seconds=JQ_SECONDS), name)
         async with served(service):
-            yield
+            try:
+                yield
+            finally:
+                end_slow_expression()  # the service waits for it
+
+
+def slow_processes() -> list[int]:
+    """The child processes for jq that evaluate a slow expression. The others need little processor time."""
+    found = [each for each in children(os.getpid()) if str(JQ_SECONDS).encode() in command_line(each)]
+    return [each for each in found if processor_seconds(each) > 0.5]
+
+
+async def pause_slow_expression() -> None:
+    """Pauses the process: the expression stays as slow, and takes no processor time from other tests."""
+
+    async def runs() -> bool:
+        return bool(slow_processes())
+
+    await until(runs)
+    [process] = slow_processes()
+    os.kill(process, signal.SIGSTOP)
+
+
+def end_slow_expression() -> None:
+    """Ends the process, as its limits do."""
+    for process in slow_processes():
+        os.kill(process, signal.SIGKILL)
 
 
 async def start(store: EventStore, ref: WorkflowRef, id_: str) -> ExecutionKey:
@@ -89,6 +121,7 @@ async def behind_a_slow_expression(store: EventStore, *ids: str) -> tuple[Execut
     await until(lambda: others_are_free(1))
     slow = await start(store, SLOW, "slow")
     await until(lambda: others_are_free(0))
+    await pause_slow_expression()
     quick = [await start(store, QUICK, id_) for id_ in ids]
     await ended(store, await start(store, PLAIN, "plain"))  # was received later
     return slow, quick
@@ -112,6 +145,7 @@ async def test_a_quick_execution_does_not_wait_for_slow_ones_while_another_worke
             await ended(others, quick)
             assert await status(mine, slow) is Status.PENDING
             assert await status(mine, quick) is Status.COMPLETED
+            end_slow_expression()
             await ended(mine, slow)
 
 
@@ -120,12 +154,13 @@ async def test_messages_are_given_back_only_to_a_free_worker_and_not_received_ag
     async with working(mine, "w1"):
         slow, [quick] = await behind_a_slow_expression(mine, "quick")
         assert await received(others, 3, Load.BUSY) == []
-        [delivery] = await received(others, SLOW_SECONDS, Load.FREE)
+        [delivery] = await received(others, 60, Load.FREE)
         assert (delivery.key, delivery.attempts) == (quick, 1)
         assert await status(mine, slow) is Status.PENDING
         later = await start(mine, PLAIN, "later")
-        [delivery] = await received(others, SLOW_SECONDS, Load.FREE)
+        [delivery] = await received(others, 60, Load.FREE)
         assert delivery.key == later
+        end_slow_expression()
         await ended(mine, slow)
         await others.deregister(OTHER)
         await ended(mine, quick, later)
@@ -135,11 +170,10 @@ async def test_messages_that_no_other_worker_takes_are_received_again(stores):
     mine, others = stores
     async with working(mine, "w1"):
         slow, quick = await behind_a_slow_expression(mine, *(f"quick{n}" for n in range(20)))
-
-        async def free_until_ended() -> None:
-            while not (await status(mine, slow)).ended:
-                await others.heartbeat(OTHER, Load.FREE)
-                await asyncio.sleep(0.2)
-
-        await free_until_ended()
+        end = time.monotonic() + SECONDS
+        while not (await status(mine, slow)).ended:
+            await others.heartbeat(OTHER, Load.FREE)
+            await asyncio.sleep(0.2)
+            if time.monotonic() > end:
+                end_slow_expression()
         await ended(mine, *quick)
