@@ -57,7 +57,7 @@ async def services(url: str) -> AsyncIterator[ServicesEngine]:
 async def _services(url: str, environment: dict[str, str]) -> AsyncIterator[ServicesEngine]:
     stop = asyncio.Event()
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    store = await open_store(url, {})
+    store = await open_store(url, {"UNSPOOL_SHARDS": "2"})  # a reader reads those of all tenants
     try:
         async with Node(store, url, environment=environment, allow=ALLOWED), asyncio.TaskGroup() as group:
             group.create_task(serve_api(store, stop, port=0, up=up.set_result))
