@@ -189,6 +189,7 @@ async def test_the_messages_of_a_silent_consumer_go_to_others(store, adapter, ma
     await store.heartbeat(make.second_worker)
 
     async def reclaim():
+        await asyncio.sleep(0.02)
         await store.heartbeat(make.second_worker)
         return await store.reclaim_messages(make.second_worker, 10, 600)
 
@@ -259,6 +260,7 @@ async def test_messages_that_are_held_keep_their_lease(store, make, hands):
             await store.heartbeat(make.worker)
             await store.renew_messages(make.worker, [kept])
             taken = await store.reclaim_messages(make.second_worker, 10, 2)
+            await asyncio.sleep(0.02)
     assert [delivery.body.body for delivery in taken] == [{"n": 2}]
 
     await store.renew_messages(make.worker, taken)  # another consumer holds it and keeps it
