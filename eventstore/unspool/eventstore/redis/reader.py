@@ -138,7 +138,7 @@ class Reader(Generic[Body]):
                 return found
             left = deadline - clock()
             streams = self._preferred()
-            can_wait = left > 0 and streams is self._own and await self._has_emptied()
+            can_wait = left > 0 and streams is self._own and await self._has_emptied(limit)
             if not can_wait and (found := await self._take(streams, limit)):
                 return found
             if left > 0 and (found := await self._wait(limit, min(left, BLOCK_SECONDS))):
@@ -149,13 +149,15 @@ class Reader(Generic[Body]):
             if clock() >= deadline:
                 return []
 
-    async def _has_emptied(self) -> bool:
+    async def _has_emptied(self, limit: int) -> bool:
         """Whether its last read has emptied the streams, so that the next one can wait at once.
 
-        Of tasks, some may have been added and cancelled since then; only the script `take` skips them.
+        Not if it may read more than the limit: what it then releases comes behind later messages. Of tasks,
+        some may have been added and cancelled since then; only the script `take` skips them.
         """
-        if not self._emptied or not self._own.cancelled:
-            return self._emptied
+        emptied = self._emptied and len(self._own.names) <= limit
+        if not emptied or not self._own.cancelled:
+            return emptied
         return bool(await self._connection.call("EXISTS", *self._own.cancelled) == 0)
 
     def _preferred(self) -> Streams:
@@ -244,9 +246,7 @@ class Reader(Generic[Body]):
             name = stream.decode()
             self._last_seen[name] = entries[-1][0].decode()
             found += await self._deliveries(streams, streams.names.index(name), map(delivered, entries))
-        # Not if it may read more than the limit: what it then releases comes behind later messages.
-        less = all(len(entries) < share for _, entries in reply or ())
-        self._emptied = less and count <= limit
+        self._emptied = all(len(entries) < share for _, entries in reply or ())
         if len(found) > limit:  # COUNT is per stream, and several streams had entries
             await release(self._session, found[limit:])
         return found[:limit]
