@@ -22,6 +22,11 @@ class BlockingRead:
         self._ended = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
+    @property
+    def can_end(self) -> bool:
+        """Whether `end` can end a read: this user may call `CLIENT ID`."""
+        return self._client is not None
+
     async def connected(self, call: Call) -> None:
         """Asks a new connection for its id, by which another connection ends its reads."""
         try:

@@ -28,24 +28,23 @@ from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.leases import IdleEntries, IdleEntry, idle_entries
 from unspool.eventstore.redis.members import Members, shards_of
 from unspool.eventstore.redis.positions import place_of
+from unspool.eventstore.redis.quiet_queues import QuietQueues
 from unspool.eventstore.redis.ready_shards import ReadyShards
+from unspool.eventstore.redis.selection import Selection
 from unspool.eventstore.redis.session import BLOCK_SECONDS, Session, log
 from unspool.eventstore.redis.socket_connection import Argument
 from unspool.eventstore.redis.streams import (
     NO_STREAMS,
     Entry,
-    Selection,
     Streams,
     delivered,
     make_groups,
     streams_of,
     triples,
-    without,
 )
 from unspool.eventstore.redis.unreadable import move_to_unreadable
 
 _FROM_THE_START: Final = "0-0"
-_MAX_SELECTIONS: Final = 8
 
 
 class Reader(Generic[Body]):
@@ -67,10 +66,8 @@ class Reader(Generic[Body]):
         self._begin_with = 0
         self._begin_any_with = 0
         self._emptied = False
-        self._all = NO_STREAMS
-        self._shards: list[Shard] = []
-        self._preferred_shards: list[Shard] = []
-        self._selections: dict[frozenset[str], Selection] = {}
+        self._selection = Selection(consumer)
+        self._quiet = QuietQueues(session, consumer, self._blocking_read.end)
         self._skip: frozenset[str] = frozenset()
         self._any = NO_STREAMS
         """The streams that it may read: all except those of skipped tenants."""
@@ -121,6 +118,7 @@ class Reader(Generic[Body]):
         """Closes the connection; a waiting `receive` fails."""
         self._session.new_tenants.ignore(self._on_new_tenant)
         self._blocking_read.abandon()
+        await self._quiet.close()
         await self._ready.close()
         await self._connection.close()
 
@@ -228,11 +226,14 @@ class Reader(Generic[Body]):
         return found
 
     async def _wait(self, limit: int, seconds: float) -> list[Delivery[Body]]:
+        if self._blocking_read.can_end:
+            self._quiet.watch()
         streams = self._own
-        if not streams.names:  # more workers than shards, or it is full
-            await self._blocking_read.sleep(seconds)
+        self._select()
+        if self._refreshed_at is None or streams is not self._own:  # there are other streams to read
             return []
-        if self._refreshed_at is None:  # there is a new tenant
+        if not streams.names:  # more workers than shards, it is full, or all queues are quiet
+            await self._blocking_read.sleep(seconds)
             return []
         count = len(streams.names)
         share = max(1, limit // count)
@@ -252,7 +253,7 @@ class Reader(Generic[Body]):
         return found[:limit]
 
     async def _drain(self, limit: int) -> list[Delivery[Body]]:
-        streams = self._all
+        streams = self._selection.all
         seen: list[str] = [self._last_seen.get(name, _FROM_THE_START) for name in streams.names]
         reply = await self._connection.run(
             scripts.DRAIN, streams.names, (*self._group_and_name, limit, *seen)
@@ -266,7 +267,7 @@ class Reader(Generic[Body]):
         return found
 
     async def _reclaim(self, limit: int, lease: float, gone: list[str]) -> list[Delivery[Body]]:
-        streams: Streams = self._all
+        streams: Streams = self._selection.all
         if not streams.names:
             return []
         found, idle = await self._claim(streams, limit, lease, gone, ())
@@ -309,6 +310,7 @@ class Reader(Generic[Body]):
     ) -> list[Delivery[Body]]:
         """Decodes entries of a stream; unreadable ones are moved to another stream."""
         source, shard = streams.names[number], streams.shards[number]
+        self._quiet.had_tasks(source)
         found: list[Delivery[Body]] = []
         unreadable: dict[bytes, str] = {}
         for id_, value, attempts in entries:
@@ -349,27 +351,13 @@ class Reader(Generic[Body]):
         shards = self._session.keys.all_shards(tenants)
         everything = streams_of(self._consumer, shards)
         await self._make_groups(everything)
-        self._all = everything
-        self._shards = shards
-        self._preferred_shards = shards_of(name, shards, workers) if workers else shards
-        self._selections.clear()
+        self._selection.use(everything, shards, shards_of(name, shards, workers) if workers else shards)
+        self._quiet.use(() if self._session.has_many_tenants else shards)
         self._refreshed_for = (known, workers)
 
     def _select(self) -> None:
-        """Uses the streams without those of skipped tenants."""
-        selection = self._selections.get(self._skip)
-        if selection is None:
-            if len(self._selections) >= _MAX_SELECTIONS:
-                self._selections.clear()
-            selection = self._selections[self._skip] = self._selection()
-        self._any, self._own, self._own_shards = selection
-
-    def _selection(self) -> Selection:
-        own_shards = without(self._skip, self._preferred_shards)
-        any_ = streams_of(self._consumer, without(self._skip, self._shards)) if self._skip else self._all
-        all_own = len(self._preferred_shards) == len(self._shards)
-        own = any_ if all_own else streams_of(self._consumer, own_shards)
-        return Selection(any_, own, {shard.topic.encode(): shard for shard in own_shards})
+        """Uses the streams without those of skipped tenants, and prefers queues that are not quiet."""
+        self._any, self._own, self._own_shards = self._selection.select(self._skip, self._quiet.names)
 
     async def _make_groups(self, streams: Streams) -> None:
         missing = [name for name in streams.names if name not in self._grouped]

@@ -23,15 +23,6 @@ class Streams(NamedTuple):
     per_set: int
 
 
-class Selection(NamedTuple):
-    """The streams that a consumer may read now, and those that it prefers."""
-
-    any: Streams
-    own: Streams
-    own_shards: dict[bytes, Shard]
-    """The shards that it prefers, by topic."""
-
-
 NO_STREAMS: Final = Streams((), (), (), 0)
 
 
@@ -55,9 +46,13 @@ def without(tenants: frozenset[str], shards: Sequence[Shard]) -> Sequence[Shard]
     return [shard for shard in shards if shard.tenant not in tenants] if tenants else shards
 
 
-def streams_of(consumer: Consumer, shards: Sequence[Shard]) -> Streams:
+def streams_of(
+    consumer: Consumer, shards: Sequence[Shard], without_queues: frozenset[str] = frozenset()
+) -> Streams:
     """The streams of some shards that a consumer may read, by its role."""
-    return inboxes(shards) if consumer.role == WORKERS else queues(shards, sorted(consumer.queues))
+    if consumer.role == WORKERS:
+        return inboxes(shards)
+    return queues(shards, sorted(consumer.queues - without_queues))
 
 
 async def make_groups(session: Session, role: str, names: Sequence[str]) -> None:
