@@ -40,19 +40,41 @@ async def request_task(store, make, hands) -> Callable[[str], Awaitable[str]]:
 
 
 @pytest.fixture
-def waiting(redis_server) -> Callable[[], Awaitable[int]]:
-    """Waits until the store waits for quiet queues; returns the client of that connection."""
+def watcher(redis_server) -> Callable[[], int | None]:
+    """Returns the client of the connection that waits for quiet queues; None if it does not wait."""
+
+    def client() -> int | None:
+        with redis_server.admin as admin:
+            clients = admin.client_list()
+        ids = [int(each["id"]) for each in clients if each["cmd"] == "xread" and "b" in each["flags"]]
+        return ids[0] if ids else None
+
+    return client
+
+
+@pytest.fixture
+def waiting(watcher) -> Callable[[], Awaitable[int]]:
+    """Waits until an executor that receives waits for quiet queues, too; returns the client."""
 
     async def client() -> int:
         async with asyncio.timeout(60):
-            while True:
-                with redis_server.admin as admin:
-                    for each in admin.client_list():
-                        if each["cmd"] == "xread" and "b" in each["flags"]:
-                            return int(each["id"])
+            while (found := watcher()) is None:
                 await asyncio.sleep(0.02)
+        return found
 
     return client
+
+
+@pytest.fixture
+def idle(store, watcher) -> Callable[[], Awaitable[None]]:
+    """Receives in vain until the executor waits for quiet queues."""
+
+    async def receive() -> None:
+        async with asyncio.timeout(60):
+            while watcher() is None:
+                assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
+
+    return receive
 
 
 @pytest.fixture
@@ -74,10 +96,10 @@ def watched_queues(redis_server, waiting) -> Callable[[Awaitable[object]], Await
 
 
 @pytest.fixture
-def read_queues(store, redis_server) -> Callable[[], Awaitable[Counter[str]]]:
-    """Returns the queues of a blocking read, with the number of their streams."""
+def reads(store, redis_server) -> Callable[[set[str]], Awaitable[None]]:
+    """Waits until a blocking read asks exactly these queues."""
 
-    async def queues() -> Counter[str]:
+    async def blocking_read() -> Counter[str]:
         found: Counter[str] = Counter()
         with redis_server.admin as admin, admin.monitor() as monitor:
             assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
@@ -87,7 +109,12 @@ def read_queues(store, redis_server) -> Callable[[], Awaitable[Counter[str]]]:
                     found.update(word.rpartition(":")[2] for word in command.split() if ":tasks:" in word)
         return found
 
-    return queues
+    async def until(queues: set[str]) -> None:
+        async with asyncio.timeout(60):
+            while await blocking_read() != dict.fromkeys(queues, SHARDS):
+                pass
+
+    return until
 
 
 async def test_an_idle_executor_gets_tasks_of_each_queue(store, request_task, waiting):
@@ -99,28 +126,23 @@ async def test_an_idle_executor_gets_tasks_of_each_queue(store, request_task, wa
         assert (delivery.body.queue, delivery.body.run) == (queue, run)
 
 
-async def test_it_reads_the_queues_that_had_tasks_lately(
-    store, request_task, waiting, read_queues, hands, stopwatch
-):
-    assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
-    await waiting()
-    assert await read_queues() == {}
+async def test_it_reads_the_queues_that_had_tasks_lately(store, request_task, idle, reads, hands, stopwatch):
+    await idle()
+    await reads(set())
     for queue in ("shell", "http"):
         await request_task(queue)
         await hands.tasks(store, consumer=EXECUTOR)
-    assert await read_queues() == {"shell": SHARDS, "http": SHARDS}
+    await reads({"shell", "http"})
     stopwatch.ahead += QUIET_SECONDS
     await request_task("grpc")
     await hands.tasks(store, consumer=EXECUTOR)
-    await waiting()
-    assert await read_queues() == {"grpc": SHARDS}
+    await reads({"grpc"})
 
 
 async def test_a_queue_whose_tasks_wait_for_a_free_executor_is_read(
-    store, request_task, waiting, watched_queues, stopwatch
+    store, request_task, idle, watched_queues, stopwatch
 ):
-    assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
-    await waiting()
+    await idle()
     for _ in range(30):
         await request_task("shell")
     assert len(await store.receive_tasks(EXECUTOR, 10, 60)) == 10
@@ -128,9 +150,8 @@ async def test_a_queue_whose_tasks_wait_for_a_free_executor_is_read(
     assert await watched_queues(request_task("grpc")) == {*QUEUES} - {"shell", "grpc"}
 
 
-async def test_a_full_executor_leaves_tasks_of_quiet_queues_to_others(store, request_task, waiting, hands):
-    assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
-    await waiting()
+async def test_a_full_executor_leaves_tasks_of_quiet_queues_to_others(store, request_task, idle, hands):
+    await idle()
     await request_task("shell")
     other = Consumer("executors", "x2", frozenset({"shell"}))
     [delivery] = await hands.tasks(store, consumer=other)
@@ -139,9 +160,9 @@ async def test_a_full_executor_leaves_tasks_of_quiet_queues_to_others(store, req
 
 
 async def test_without_the_second_connection_it_reads_all_queues(
-    store, request_task, waiting, hands, redis_server
+    store, request_task, idle, waiting, redis_server
 ):
-    assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
+    await idle()
     client = await waiting()
     with redis_server.admin as admin:
         admin.client_kill_filter(_id=str(client))
@@ -152,9 +173,8 @@ async def test_without_the_second_connection_it_reads_all_queues(
     assert await waiting() != client
 
 
-async def test_tasks_of_new_tenants_arrive(store, make, hands, waiting):
-    assert await store.receive_tasks(EXECUTOR, 10, 0.05) == []
-    await waiting()
+async def test_tasks_of_new_tenants_arrive(store, make, hands, idle):
+    await idle()
     for number in range(12):  # with so many, new entries are announced
         key = make.key(f"e{number}", f"tenant-{number}")
         await hands.started(store, key)
