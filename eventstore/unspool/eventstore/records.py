@@ -324,6 +324,11 @@ class Commit:
         """The version of the history after this commit."""
         return self.events[-1].seq
 
+    @property
+    def uses_subscriptions(self) -> bool:
+        """Whether it changes subscriptions, or names events that it consumes."""
+        return bool(self.subscriptions or self.subscriptions_closed or self.consumed)
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRecord:

@@ -15,6 +15,7 @@ from unspool.eventstore.errors import StoreError
 from unspool.eventstore.redis import scripts
 from unspool.eventstore.redis.keys import Shard
 from unspool.eventstore.redis.session import Session
+from unspool.eventstore.redis.streams import queues
 
 QUIET_SECONDS: Final = 10.0
 """A queue without a task for this time is quiet."""
@@ -43,14 +44,14 @@ class QuietQueues:
         """The queues that need not be read: they were empty, and the second connection waits for tasks."""
         self._session = session
         self._role = consumer.role
-        self._queues = sorted(consumer.queues)
+        self._queues = consumer.queues
         self._woken = woken
         self._connection = session.connection(_BLOCK_SECONDS + session.settings.reply_seconds)
         self._shards: Sequence[Shard] = ()
         self._queue_of: dict[str, str] = {}
         """By stream."""
         self._last_ids: dict[str, str] = {}
-        """The last entry of each stream of a quiet queue, when the queue became quiet."""
+        """The last entry received from each stream of a quiet queue, when the queue became quiet."""
         self._busy_until: dict[str, float] = {}
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
@@ -95,11 +96,11 @@ class QuietQueues:
     async def _wait_once(self) -> None:
         """Waits until a quiet queue has tasks, or until more queues can be quiet."""
         shards, quiet = self._shards, self._quiet()
-        await self._note_last_ids([shard.tasks(queue) for shard in shards for queue in quiet])
+        await self._note_last_ids(queues(shards, tuple(quiet)).names)
         if shards is not self._shards:
             return
         self.names = quiet & self._quiet()
-        streams = [shard.tasks(queue) for shard in shards for queue in sorted(self.names)]
+        streams = queues(shards, tuple(self.names)).names
         if not streams:
             await asyncio.sleep(_BLOCK_SECONDS)
             return
@@ -129,8 +130,8 @@ class QuietQueues:
 
     def _wake(self, queue: str) -> None:
         """Makes the executor read a quiet queue."""
-        for shard in self._shards:
-            self._last_ids.pop(shard.tasks(queue), None)
+        for stream in queues(self._shards, (queue,)).names:
+            self._last_ids.pop(stream, None)
         self.names -= {queue}
         self._woken()
 

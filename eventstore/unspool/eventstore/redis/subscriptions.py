@@ -14,14 +14,9 @@ _ORDER: Final = 7
 """The place of the order of events in `event_keys`."""
 
 
-def uses_subscriptions(commit: Commit) -> bool:
-    """Whether a commit changes subscriptions, or names events that it consumes."""
-    return bool(commit.subscriptions or commit.subscriptions_closed or commit.consumed)
-
-
 def has_events(commit: Commit) -> bool:
     """Whether a commit opens or closes subscriptions, or acknowledges published events."""
-    if uses_subscriptions(commit):
+    if commit.uses_subscriptions:
         return True
     for delivery in commit.acknowledges:  # noqa: SIM110 - a generator would cost each step more than the loop
         if delivery.body.kind is _EVENT:
@@ -44,7 +39,7 @@ def event_arguments(commit: Commit, subscribers: int, retention: int) -> list[Ar
         retention: how long events are kept for runs that look back, in milliseconds.
     """
     values: list[Argument] = [] if commit.outgoing else [0, b""]  # in place of an outbox entry
-    if uses_subscriptions(commit):
+    if commit.uses_subscriptions:
         values += (subscribers, retention, *_changes(commit))
     else:
         values.append(0)

@@ -105,7 +105,7 @@ class SqliteCommits(StoreMixin):
     def _prepare(self, commit: Commit) -> _PreparedCommit:
         statements = [statement for statement in _statements(commit) if statement[1]]
         others = [self._prepare_outgoing(commit.key.tenant, each) for each in commit.outgoing]
-        if commit.subscriptions or commit.subscriptions_closed or commit.consumed:
+        if commit.uses_subscriptions:
             retention = int(self._events.retention_seconds * 1000)
             others.append(prepared_change(commit, retention, self._database.clock))
         if commit.tags is not None:

@@ -9,11 +9,9 @@
 -- wake blocked reads.
 
 if ARGV[2] == '1' then
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-    -- 1 'name', 2 its value, … 7 'last-delivered-id', 8 its value
-    if group[2] == ARGV[1] and redis.call('XRANGE', KEYS[1], '(' .. group[8], '+', 'COUNT', 1)[1] then
-      return -1
-    end
+  local _, waiting = received(KEYS[1], ARGV[1])
+  if waiting then
+    return -1
   end
 end
 
