@@ -1,6 +1,5 @@
 """What `/proc` tells about processes, which can end while it is read."""
 
-import os
 from pathlib import Path
 
 
@@ -26,9 +25,3 @@ def children(pid: int) -> list[int]:
     """The processes that a process has started."""
     threads = [listed.parent.name for listed in Path(f"/proc/{pid}/task").glob("*/children")]
     return [int(child) for thread in threads for child in _read(pid, f"task/{thread}/children").split()]
-
-
-def processor_seconds(pid: int) -> float:
-    """The processor time that a process has used, without its children; 0 if it has ended."""
-    fields = _read(pid, "stat").rpartition(b")")[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")

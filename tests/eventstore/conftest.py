@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,17 @@ def _redis(server: Any, url: str) -> Adapter:
         return RedisStore(url, PATIENT, events=events, monotonic=clock)
 
     return Adapter("redis", make, erase)
+
+
+@asynccontextmanager
+async def opened_redis(
+    url: str, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[RedisStore]:
+    """A store on Redis with the default settings."""
+    store = RedisStore(url, RedisSettings(), monotonic=monotonic)
+    await store.open()
+    yield store
+    await store.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from tests.eventstore.conftest import opened_redis
 
 from unspool.eventstore.consumers import Consumer, Load
 from unspool.eventstore.port import CONSUMER_TIMEOUT_SECONDS, HEARTBEAT_SECONDS
@@ -32,18 +33,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def store(redis_database, clock) -> AsyncIterator[RedisStore]:
-    store = RedisStore(redis_database, RedisSettings(), monotonic=clock)
-    await store.open()
-    yield store
-    await store.close()
+    async with opened_redis(redis_database, clock) as store:
+        yield store
 
 
 @pytest.fixture
 async def other(redis_database, clock, store) -> AsyncIterator[RedisStore]:
-    other = RedisStore(redis_database, RedisSettings(), monotonic=clock)
-    await other.open()
-    yield other
-    await other.close()
+    async with opened_redis(redis_database, clock) as other:
+        yield other
 
 
 async def wait_until_gone(clock: Clock, watcher: RedisStore, alive: Consumer) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from tests.eventstore.conftest import opened_redis
 
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.redis.quiet_queues import QUIET_SECONDS
@@ -18,10 +19,8 @@ SHARDS = 16
 
 @pytest.fixture
 async def store(redis_database, stopwatch) -> AsyncIterator[RedisStore]:
-    store = RedisStore(redis_database, RedisSettings(), monotonic=stopwatch)
-    await store.open()
-    yield store
-    await store.close()
+    async with opened_redis(redis_database, stopwatch) as store:
+        yield store
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.eventstore.conftest import opened_redis
 
 from unspool.eventstore.records import ExecutionKey, Timer
 from unspool.eventstore.redis.codec import encode_timer
@@ -18,18 +19,14 @@ HOUR = 3_600_000
 @pytest.fixture
 async def store(redis_database, stopwatch) -> AsyncIterator[RedisStore]:
     """A store with 500 tenants."""
-    store = RedisStore(redis_database, RedisSettings(), monotonic=stopwatch)
-    await store.open()
-    yield store
-    await store.close()
+    async with opened_redis(redis_database, stopwatch) as store:
+        yield store
 
 
 @pytest.fixture
 async def other(redis_database, store) -> AsyncIterator[RedisStore]:
-    other = RedisStore(redis_database, RedisSettings())
-    await other.open()
-    yield other
-    await other.close()
+    async with opened_redis(redis_database) as other:
+        yield other
 
 
 @pytest.fixture

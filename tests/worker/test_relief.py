@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.processes import ProcessEnded, cpu_seconds
 from tests.background import served
-from tests.processes import children, command_line, processor_seconds
+from tests.processes import children, command_line
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.consumers import WORKERS, Consumer, Load
@@ -66,8 +67,12 @@ async def working(store: EventStore, name: str) -> AsyncIterator[None]:
 
 def slow_processes() -> list[int]:
     """The child processes for jq that evaluate a slow expression. The others need little processor time."""
-    found = [each for each in children(os.getpid()) if str(JQ_SECONDS).encode() in command_line(each)]
-    return [each for each in found if processor_seconds(each) > 0.5]
+    found = []
+    for each in children(os.getpid()):
+        with contextlib.suppress(ProcessEnded):
+            if str(JQ_SECONDS).encode() in command_line(each) and cpu_seconds([each]) > 0.5:
+                found.append(each)
+    return found
 
 
 async def pause_slow_expression() -> None:
