@@ -15,7 +15,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.random_faults import RandomFaults
 from tests.chaos.stand_ins import STREAM, StandIns
 from tests.conftest import RedisServer
-from tests.redis_proxy import RedisProxy
+from tests.tcp_proxy import RedisProxy
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.opening import open_store

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from tests.chaos.harness import TENANT, Harness
 from tests.chaos.oracle import check_execution
-from tests.redis_proxy import RedisProxy
+from tests.tcp_proxy import RedisProxy
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load

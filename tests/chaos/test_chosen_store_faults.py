@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from tests.chaos.harness import TENANT, Harness
 from tests.conftest import RedisServer
-from tests.redis_proxy import RedisProxy
+from tests.tcp_proxy import RedisProxy
 
 from unspool.eventstore.records import Message, MessageKind
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.redis_proxy import RedisProxy
+from tests.tcp_proxy import RedisProxy
 
 from unspool.definitions.expressions import JqPool
 from unspool.eventstore.clock import SystemClock

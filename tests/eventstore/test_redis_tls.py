@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.certificates import Authority
-from tests.redis_proxy import RedisProxy
+from tests.tcp_proxy import RedisProxy
 
 from unspool.eventstore.errors import StoreUnavailable
 from unspool.eventstore.redis.settings import RedisSettings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 from tests.background import served
-from tests.redis_proxy import RedisProxy
+from tests.tcp_proxy import RedisProxy
 
 from unspool.eventstore.opening import open_store
 from unspool.eventstore.port import EventStore

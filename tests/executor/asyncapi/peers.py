@@ -395,9 +395,11 @@ class Amqp:
     async def _declared(self, name: str) -> Any:
         channel = await self._connection.channel()
         try:
-            return await channel.queue_declare(name, passive=True)
+            found = await channel.queue_declare(name, passive=True)
         except aiormq.exceptions.ChannelNotFoundEntity:
             return None
+        await channel.close()
+        return found
 
     async def subscribed(self, count: int = 1) -> None:
         async def there() -> bool:

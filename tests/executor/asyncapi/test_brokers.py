@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 from tests.executor.asyncapi import programs
-from tests.executor.asyncapi.conftest import AsyncApi, Services, document
+from tests.executor.asyncapi.conftest import SECONDS, AsyncApi, Services, document
 from tests.executor.asyncapi.peers import Amqp, Kafka, Mqtt, Nats, Peer, number, numbered, workflow
+from tests.tcp_proxy import TcpProxy
 
-from unspool.eventstore.records import Message, MessageKind
-from unspool.executor.outcome import Completed, Faulted
+from unspool.eventstore.clock import SystemClock
+from unspool.eventstore.records import Message, MessageKind, TaskRequest
+from unspool.executor.handlers import default_handlers
+from unspool.executor.outcome import Completed, Faulted, Outcome
+from unspool.executor.service import ExecutorService
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import TaskContext
 
 # aiokafka can leave a connection to the garbage collector when a consumer is stopped while it connects.
 pytestmark = [
@@ -105,6 +110,47 @@ async def test_a_cancelled_workflow_leaves_nothing_at_the_broker(services: Servi
         await services.store.send(key.tenant, Message(MessageKind.CANCEL, key.id, {}))
         assert (await services.ended(key)).type == "workflow.cancelled"
         await peer.empty()
+
+
+async def test_a_task_that_is_stopped_while_it_ends_its_subscription_leaves_nothing(
+    services: Services, rabbitmq: int
+):
+    """The execution has ended, so the executor stops the task, which waits for the broker's answer."""
+    calls: list[asyncio.Task[Any] | None] = []
+    proxy, peer = TcpProxy(rabbitmq), Amqp(rabbitmq, queue=False)
+    await proxy.start()
+    await peer.open()
+    settings = ExecutorSettings(resources_dir=str(services.folder))
+    async with services.node("worker", "timer"), default_handlers(settings) as handlers:
+
+        async def observed(request: TaskRequest, context: TaskContext) -> Outcome:
+            calls.append(asyncio.current_task())
+            return await handlers["asyncapi"](request, context)
+
+        served = {**handlers, "asyncapi": observed}
+        executor = ExecutorService(services.store, served, settings, "x1", SystemClock())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(executor.run())
+            servers = {"main": {"host": f"127.0.0.1:{proxy.port}", "protocol": "amqp"}}
+            described = {**peer.document, "servers": servers}
+            key = await services.start(workflow("{consume: {amount: 1}}"), described)
+            await peer.subscribed()
+            proxy.hold_back(BASIC_CANCEL)
+            await peer.send(number(1))
+            assert numbered(await services.output(key)) == [1]
+            await proxy.holds.wait()
+            async with asyncio.timeout(SECONDS):
+                while not calls[0].cancelling():
+                    await asyncio.sleep(0.01)
+            proxy.release()
+            await peer.empty()
+            executor.stop()
+    await peer.close()
+    await proxy.stop()
+
+
+BASIC_CANCEL = bytes([0, 60, 0, 30])
+"""The method of AMQP that ends a consumer."""
 
 
 @every_broker

@@ -15,7 +15,7 @@ from typing import Final
 from unspool.definitions.json_value import Json
 from unspool.eventstore.records import ExecutionKey, Message, MessageKind, TaskRequest
 from unspool.eventstore.retry import JITTER, retry_until_available
-from unspool.eventstore.waiting import cancel
+from unspool.eventstore.waiting import cancel, uninterrupted
 from unspool.executor import masking
 from unspool.executor.asyncapi.consumption import Consumption
 from unspool.executor.asyncapi.document import AsyncApiDocument
@@ -44,6 +44,9 @@ _FOLLOW_SECONDS: Final = 10.0
 """After this time without an answer, messages are sent again; the execution ignores a repetition."""
 
 _SETTLE_SECONDS: Final = 5.0
+_END_SECONDS: Final = 30.0
+"""For the broker to remove a subscription: what it does not remove stays there until it expires."""
+
 _LASTING: Final = (AddressRefused, CredentialsRefused, MessageTooLarge, NotPossible)
 """Failures that another attempt does not repair."""
 
@@ -141,14 +144,19 @@ class MessageConsumer:
                 while not self._consumption.ended:
                     await self._consume_next(subscription, reader)
         finally:
-            # Also if the task is cancelled, because the workflow ended it.
-            with suppress(Exception):
-                async with asyncio.timeout(_SETTLE_SECONDS):
-                    await self._consumption.catch_up()
-                    while self._is_at_deadline() and not self._consumption.ended:
-                        await self._consumption.wait(_SETTLE_SECONDS)
-                    if self._consumption.ended:
-                        await subscription.end()
+            # Also if the task is cancelled, because the workflow ended it: before this, or meanwhile.
+            await uninterrupted(self._settle(subscription))
+
+    async def _settle(self, subscription: Subscription) -> None:
+        """Ends the subscription if the execution takes no more messages."""
+        with suppress(Exception):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._consumption.catch_up()
+                while self._is_at_deadline() and not self._consumption.ended:
+                    await self._consumption.wait(_SETTLE_SECONDS)
+            if self._consumption.ended:
+                async with asyncio.timeout(_END_SECONDS):
+                    await subscription.end()
 
     def _is_at_deadline(self) -> bool:
         """Whether the timer of a timeout is about to end the task: the executor may be a little early."""

@@ -1,4 +1,4 @@
-"""A proxy in front of Redis that loses replies, holds requests back or stops forwarding."""
+"""A proxy in front of a server that loses replies, holds requests back or stops forwarding."""
 
 import asyncio
 import ssl
@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 
-class RedisProxy:
-    """Forwards bytes between a store and Redis, and fails when a test asks for it."""
+class TcpProxy:
+    """Forwards bytes between clients and a server, and fails when a test asks for it."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Takes the port of Redis; with `tls`, clients must connect by TLS."""
+        """Takes the port of the server; with `tls`, clients must connect by TLS."""
         self._port = port
         self._tls = tls
         self._doomed: bytes | None = None
@@ -22,6 +22,7 @@ class RedisProxy:
         self._held: tuple[bytes, ...] = ()
         self.holds = asyncio.Event()
         """Set when a request is held back."""
+        self._released = asyncio.Event()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
@@ -29,10 +30,6 @@ class RedisProxy:
     @property
     def port(self) -> int:
         return int(self._server.sockets[0].getsockname()[1])
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
 
     def cut(self) -> None:
         """Closes all connections."""
@@ -54,6 +51,11 @@ class RedisProxy:
         """Holds back the first request that has all these parts, and what follows on its connection."""
         self._held = parts
         self.holds.clear()
+        self._released.clear()
+
+    def release(self) -> None:
+        """Forwards what is held back."""
+        self._released.set()
 
     def freeze(self) -> None:
         """Stops forwarding: no connection breaks and nothing arrives."""
@@ -99,7 +101,7 @@ class RedisProxy:
             if self._held and all(part in data for part in self._held):
                 self._held = ()
                 self.holds.set()
-                await asyncio.Event().wait()
+                await self._released.wait()
             writer.write(data)
 
     async def _replies(
@@ -111,3 +113,11 @@ class RedisProxy:
                 self.losses += 1
                 return
             writer.write(data)
+
+
+class RedisProxy(TcpProxy):
+    """In front of Redis."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
