@@ -13,8 +13,8 @@ from unspool.eventstore.records import Message, MessageKind, Status
 from unspool.executor.outcome import FetchedText
 from unspool.worker.interpreter import State, evolve, run_changes
 from unspool.worker.interpreter.live_runs import ManyRuns, children_by_run
+from unspool.worker.interpreter.run import Phase, Run
 from unspool.worker.interpreter.snapshot import dump_state, load_state
-from unspool.worker.interpreter.state import Phase, Run
 from unspool.worker.replay import verify
 
 RESULTS: tuple[Any, ...] = (None, 1, [1, 2], {"n": 1}, {"n": [1, 2], "x": {"y": 1}}, "text")

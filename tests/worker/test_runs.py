@@ -1,6 +1,6 @@
 """Changes of a run that the interpreter makes for every task, without `_replace`."""
 
-from unspool.worker.interpreter.state import Phase, Run
+from unspool.worker.interpreter.run import Phase, Run
 
 RUN = Run(**{name: name for name in Run._fields})
 

@@ -22,7 +22,7 @@ from unspool.eventstore.records import (
 from unspool.worker.interpreter.event_matching import match
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.reading import scope_of
-from unspool.worker.interpreter.state import Phase
+from unspool.worker.interpreter.run import Phase
 from unspool.worker.why.facts import Facts, lasting
 from unspool.worker.why.reasons import reasons
 from unspool.worker.why.refusals import refusal

@@ -15,7 +15,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, ExecutionRecord
 from unspool.worker.interpreter import State, fold
-from unspool.worker.interpreter.state import Phase
+from unspool.worker.interpreter.run import Phase
 from unspool.worker.state_cache import cached_state_of
 from unspool.worker.why.facts import Facts
 from unspool.worker.why.reasons import reasons, waiting_runs

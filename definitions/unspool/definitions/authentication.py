@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 
 _SCHEMES: Final = {
     "basic": "Basic",

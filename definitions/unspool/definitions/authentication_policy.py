@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.members import Path, member_at, with_member
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.secret_arguments import SecretTexts, with_secrets
 from unspool.definitions.uri_template import Address, UriTemplate
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from unspool.definitions.data_schema import BadSchema, DataSchema
 from unspool.definitions.durations import NO_TIME, BadDuration, parse_duration
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Expression, ExpressionCompiler, ExpressionError, Template
 from unspool.definitions.expressions.template import is_whole, split
 from unspool.definitions.extension_targets import EXTENSIONS, target_of
@@ -22,7 +23,6 @@ from unspool.definitions.plan import (
     DataStep,
     Directive,
     DurationTemplate,
-    Evaluable,
     Task,
     TaskList,
     resources_of,

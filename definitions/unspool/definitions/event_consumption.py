@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.event_filter import ANY_EVENT, EventFilter, compile_filter
-from unspool.definitions.plan import Evaluable
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any, Final, TypeAlias
 
 from unspool.definitions.compile_context import CompileContext, TaskNotCompilable
 from unspool.definitions.data_schema import BadSchema, DataSchema
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Expression
 from unspool.definitions.expressions.template import split
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 
 _SPECIAL_IN_PATTERNS: Final = re.compile(r"[\\^$*+?()\[\]{}|]")
 """Characters of a regular expression. A dot alone is not enough: event types and addresses have dots."""

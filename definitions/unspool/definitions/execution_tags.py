@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from unspool.definitions.compile_context import CompileContext, PlanBuilder
-from unspool.definitions.plan import Evaluable
+from unspool.definitions.evaluable import Evaluable
 
 PLACE: Final = ("document", "metadata", "unspool", "tags")
 

@@ -12,20 +12,9 @@ from typing import Final, Protocol
 
 from unspool.definitions.data_schema import DataSchema
 from unspool.definitions.durations import Duration
-from unspool.definitions.expressions import Budget
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource import ResourceReference
-
-
-class Evaluable(Protocol):
-    """An expression or a template. It is evaluated on a value, with named arguments."""
-
-    @property
-    def variables(self) -> frozenset[str]:
-        """The names of the arguments that it reads, without `$`."""
-
-    def evaluate_within(self, value: Json, variables: Mapping[str, Json], budget: Budget) -> Json:
-        """Returns its value and subtracts the work from the budget. Raises `ExpressionError`."""
 
 
 class Directive(StrEnum):

@@ -7,17 +7,15 @@ as, its address, and the authentication.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import NOW, Budget, ExpressionError
 from unspool.definitions.json_value import Json
 from unspool.definitions.resource_address import problem_of_address
 from unspool.definitions.resource_kind import ResourceKind
 from unspool.definitions.tasks.queues import RESOURCE_QUEUE
 from unspool.definitions.uri_template import Address
-
-if TYPE_CHECKING:  # a plan has references
-    from unspool.definitions.plan import Evaluable
 
 QUEUE: Final = RESOURCE_QUEUE
 
@@ -36,7 +34,7 @@ class ResourceReference:
     written: Address
     complete: Callable[[str], str] = field(compare=False)
     """Makes the complete address of the one that is written."""
-    authentication: "Evaluable | None" = None
+    authentication: Evaluable | None = None
     """The arguments of the request beside the address."""
     mark: str = ""
     """Tells keys of one address with different authentications apart."""

@@ -9,10 +9,10 @@ import orjson
 
 from unspool.definitions.authentication_policy import compile_policy
 from unspool.definitions.compile_context import CompileContext, TaskNotCompilable
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.function_name import DEFAULT_CATALOG, CatalogedFunction, cataloged
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.resource import CHANGING, ResourceReference
 from unspool.definitions.resource_address import CATALOG, absolute, of_catalog, of_function
 from unspool.definitions.resource_kind import ResourceKind

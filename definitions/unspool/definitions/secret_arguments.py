@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 import orjson
 
 from unspool.definitions.compile_context import CompileContext, PlanBuilder
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget, ExpressionCompiler, JqRunner
 from unspool.definitions.expressions.template import split
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.tasks.request import Arguments
 
 SECRETS: Final = "$secrets"

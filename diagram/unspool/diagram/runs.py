@@ -14,7 +14,7 @@ from unspool.eventstore.events import Event
 from unspool.worker.child_events import could_not_start
 from unspool.worker.interpreter import State
 from unspool.worker.interpreter.evolve import apply
-from unspool.worker.interpreter.state import ROOT, Phase, Run
+from unspool.worker.interpreter.run import ROOT, Phase, Run
 
 _WAITING: Final = frozenset({Phase.WAITING, Phase.AWAITING, Phase.LISTENING, Phase.CONSUMING})
 _PENDING: Final = frozenset({Phase.CREATED, Phase.FETCHING})

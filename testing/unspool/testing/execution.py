@@ -7,7 +7,7 @@ from unspool.definitions.plan import Plan, Task
 from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, WorkflowRef
 from unspool.worker.interpreter import Decision, State, decide
-from unspool.worker.interpreter.state import Phase
+from unspool.worker.interpreter.run import Phase
 
 _WAITING: Final = {
     Phase.REQUESTED: "its result",

@@ -46,7 +46,7 @@ from unspool.testing.published import Publication
 from unspool.testing.secret_values import Unavailable, with_values
 from unspool.testing.virtual_time import VirtualTime
 from unspool.worker.interpreter import Decision
-from unspool.worker.interpreter.state import Phase
+from unspool.worker.interpreter.run import Phase
 from unspool.worker.lifecycle import lifecycle_events
 
 MAX_EVENTS: Final = 100_000

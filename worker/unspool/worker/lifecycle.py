@@ -14,7 +14,7 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import WorkflowRef
 from unspool.worker.interpreter.decide import Decision
-from unspool.worker.interpreter.state import ROOT
+from unspool.worker.interpreter.run import ROOT
 from unspool.worker.lifecycle_types import PREFIX, TIMES
 
 _TASKS_TOO: Final = {"workflow.suspended": "task.suspended", "workflow.resumed": "task.resumed"}

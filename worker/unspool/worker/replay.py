@@ -18,7 +18,7 @@ from unspool.eventstore.events import Event
 from unspool.eventstore.records import Message, MessageKind, Status
 from unspool.worker.interpreter import State, decide, fold
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.state import Phase, Run
+from unspool.worker.interpreter.run import Phase, Run
 from unspool.worker.interpreter.tasks.run_workflow import refused_in
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from unspool.definitions.json_value import Json
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.state import Loop, PendingTimer, Phase, Run, State
+from unspool.worker.interpreter.run import Loop, Phase, Run
+from unspool.worker.interpreter.state import PendingTimer, State
 
 
 def state_json(state: State) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.expressions.template import split
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import DurationTemplate, Evaluable
+from unspool.definitions.plan import DurationTemplate
 from unspool.definitions.resource import ResourceReference
 from unspool.definitions.resource_reference import document_reference
 from unspool.definitions.tasks.call_arguments import authorization_of, compile_arguments

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.resource import ResourceReference
 from unspool.definitions.resource_reference import function_reference
 

@@ -7,9 +7,9 @@ from typing import Final
 from unspool.definitions.authentication import needs_token
 from unspool.definitions.authentication_policy import compile_policy
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.call_arguments import authorization_by
 from unspool.definitions.tasks.queues import HTTP_QUEUE

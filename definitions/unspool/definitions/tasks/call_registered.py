@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.function_name import RegisteredName
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.request import Request
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 
 _ADDRESSES: Final = ("source", "dataschema")
 

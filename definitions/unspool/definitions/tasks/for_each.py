@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable, TaskList
+from unspool.definitions.plan import TaskList
 
 MAX_CONCURRENCY: Final = 1_000
 """The most iterations of one loop that run at once."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.resource import ResourceReference
 from unspool.definitions.tasks.queues import SHARED_QUEUE
 

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.resource import ResourceReference
 from unspool.definitions.secret_arguments import SecretTexts
 from unspool.definitions.tasks.request import Request

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 
 LATEST: Final = "latest"
 """The version that means the highest one (inventory A9)."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from unspool.definitions.compile_context import CompileContext
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 
 
 @dataclass(frozen=True, slots=True)

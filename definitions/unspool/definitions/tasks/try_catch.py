@@ -7,8 +7,9 @@ from typing import Final
 
 from unspool.definitions.compile_context import CompileContext
 from unspool.definitions.durations import NO_TIME
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import DurationTemplate, Evaluable, Task, TaskList
+from unspool.definitions.plan import DurationTemplate, Task, TaskList
 
 
 class Backoff(StrEnum):

@@ -18,7 +18,8 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.records import MessageKind, Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
-from unspool.worker.interpreter.state import Phase, State, Waiting
+from unspool.worker.interpreter.run import Phase
+from unspool.worker.interpreter.state import State, Waiting
 
 MAX_WAITS: Final = 256
 """The most waits that a search visits: each message has all of them."""

@@ -34,7 +34,8 @@ from unspool.worker.interpreter.flow import (
 from unspool.worker.interpreter.iterating import progress_of
 from unspool.worker.interpreter.joining import join
 from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
-from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Ready, Run, State
+from unspool.worker.interpreter.run import ROOT, Phase, Run
+from unspool.worker.interpreter.state import Purpose, Ready, State
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child

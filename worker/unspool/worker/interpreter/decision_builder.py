@@ -28,7 +28,8 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.interpreter.evolve import apply
-from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, Run, State
+from unspool.worker.interpreter.run import Phase, Run
+from unspool.worker.interpreter.state import PendingTimer, Purpose, State
 from unspool.worker.interpreter.timer_events import set_at
 
 MAX_DECISION_SIZE: Final = 2 * 1024 * 1024

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.event_consumption import Consumption, Strategy
-from unspool.definitions.plan import Evaluable
 
 
 def open_places(consumption: Consumption, consumed: Collection[int]) -> list[int]:

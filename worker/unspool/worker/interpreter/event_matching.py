@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.event_filter import (
     Condition,
     Correlation,
@@ -13,7 +14,6 @@ from unspool.definitions.event_filter import (
 )
 from unspool.definitions.json_equality import equal
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import Fault
 

@@ -19,18 +19,9 @@ from unspool.worker.interpreter import extension_events, resource_events, timer_
 from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.run import ROOT, Branches, Loop, Phase, Run, busy_among
 from unspool.worker.interpreter.run_changes import add, live_runs, move, put, remove
-from unspool.worker.interpreter.state import (
-    NO_RUNS,
-    ROOT,
-    Branches,
-    Loop,
-    Phase,
-    Run,
-    State,
-    Waiting,
-    busy_among,
-)
+from unspool.worker.interpreter.state import NO_RUNS, State, Waiting
 
 
 def evolve(state: State, event: Event) -> State:

@@ -2,8 +2,9 @@
 
 from unspool.eventstore.events import Event
 from unspool.worker.interpreter.extended import Extended, Result, Stage
+from unspool.worker.interpreter.run import Phase, Run
 from unspool.worker.interpreter.run_changes import put
-from unspool.worker.interpreter.state import NO_RUNS, Phase, Run, State
+from unspool.worker.interpreter.state import NO_RUNS, State
 
 
 def extension_started(state: State, event: Event) -> None:

@@ -21,8 +21,9 @@ from unspool.eventstore.records import Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault, TaskInterpreter
 from unspool.worker.interpreter.extended import Extended, Stage
 from unspool.worker.interpreter.flow import advance, complete, create, fail, finish
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Purpose, Run, State
+from unspool.worker.interpreter.state import Purpose, State
 from unspool.worker.interpreter.tagging import tag_again
 
 _LEAVING: Final = frozenset({Directive.EXIT, Directive.END})

@@ -20,8 +20,9 @@ from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.records import MessageKind, Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.resources import has_timeout, has_to_wait, schema_of
+from unspool.worker.interpreter.run import ROOT, Phase, Run
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
-from unspool.worker.interpreter.state import ROOT, Phase, Purpose, Run
+from unspool.worker.interpreter.state import Purpose
 from unspool.worker.interpreter.tagging import tag, tag_again
 
 _ANSWERED: Final = frozenset({Phase.REQUESTED, Phase.AWAITING})

@@ -7,8 +7,8 @@ from unspool.definitions.tasks.iterator import Iterator
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import check, create, exported
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 from unspool.worker.interpreter.tagging import tag_again
 
 

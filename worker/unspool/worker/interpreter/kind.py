@@ -8,7 +8,8 @@ from unspool.definitions.plan import Directive, TaskList
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.flow import advance, complete, fail
-from unspool.worker.interpreter.state import Purpose, Run
+from unspool.worker.interpreter.run import Run
+from unspool.worker.interpreter.state import Purpose
 
 
 class Kind:

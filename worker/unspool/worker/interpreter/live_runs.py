@@ -8,17 +8,16 @@ are in a persistent map, which is copied in constant time, but takes almost a mi
 from __future__ import annotations  # rpds maps are generic to type checkers only
 
 from collections.abc import Iterable, Iterator, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rpds import HashTrieMap, HashTrieSet
 
-if TYPE_CHECKING:  # a state has live runs
-    from unspool.worker.interpreter.state import Run
+from unspool.worker.interpreter.run import Run
 
 _NO_RUNS: Final[HashTrieSet[str]] = HashTrieSet()
 
 
-class ManyRuns(MutableMapping[str, "Run"]):
+class ManyRuns(MutableMapping[str, Run]):
     """Live runs by id, and the children of each.
 
     Without the children, each fault of an iteration takes longer the more iterations run side by side.

@@ -5,8 +5,9 @@ from unspool.definitions.plan import Plan
 from unspool.worker.interpreter.decide import NONE_REFUSED
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.extensions import Extensions
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run, State
+from unspool.worker.interpreter.state import State
 from unspool.worker.interpreter.tasks import INTERPRETERS
 
 

@@ -1,8 +1,9 @@
 """How the events of external resources change the state."""
 
 from unspool.eventstore.events import Event
+from unspool.worker.interpreter.run import ROOT, Phase
 from unspool.worker.interpreter.run_changes import move, put
-from unspool.worker.interpreter.state import ROOT, Phase, Resource, State
+from unspool.worker.interpreter.state import Resource, State
 
 
 def resource_requested(state: State, event: Event) -> None:

@@ -6,7 +6,8 @@ from unspool.definitions.json_value import Json
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.flow import continue_workflow, fail
 from unspool.worker.interpreter.resources import pending, why_unusable
-from unspool.worker.interpreter.state import ROOT, Phase, Resource
+from unspool.worker.interpreter.run import ROOT, Phase
+from unspool.worker.interpreter.state import Resource
 
 
 def resource_fetched(builder: DecisionBuilder, body: dict[str, Json]) -> None:

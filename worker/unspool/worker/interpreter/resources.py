@@ -15,8 +15,9 @@ from unspool.definitions.resource import KIND, QUEUE, ResourceReference
 from unspool.definitions.resource_kind import FOR_HANDLERS, kind_of
 from unspool.eventstore.records import TaskRequest
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Purpose, Resource, Run
+from unspool.worker.interpreter.state import Purpose, Resource
 
 MAX_RESOURCES: Final = 100
 """Resources that one execution can fetch."""

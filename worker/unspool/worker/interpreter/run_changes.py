@@ -5,7 +5,8 @@ from typing import Final
 
 from unspool.eventstore.events import Event
 from unspool.worker.interpreter.live_runs import ManyRuns
-from unspool.worker.interpreter.state import BUSY, Phase, Run, State
+from unspool.worker.interpreter.run import BUSY, Phase, Run
+from unspool.worker.interpreter.state import State
 
 FEW_RUNS: Final = 64
 """Live runs up to which a dictionary has them."""

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from unspool.definitions import errors
 from unspool.definitions.durations import BadDuration, Duration, parse_duration
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expression_places import described
 from unspool.definitions.expressions import NOW, ExpressionError, holds, json_size
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Body, DurationTemplate, Evaluable, Task
+from unspool.definitions.plan import Body, DurationTemplate, Task
 from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.for_each import For, ParallelFor
 from unspool.definitions.tasks.iterator import Iterator
@@ -25,7 +26,7 @@ from unspool.eventstore.clock import rfc3339
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
-from unspool.worker.interpreter.state import Loop, Phase, Run
+from unspool.worker.interpreter.run import Loop, Phase, Run
 
 NO_NAMES: Final[Mapping[str, Json]] = MappingProxyType({})
 _RUNTIME: Final = {"name": "unspool", "version": version("unspool"), "metadata": {}}

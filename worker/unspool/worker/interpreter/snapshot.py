@@ -15,19 +15,9 @@ from unspool.eventstore.records import Parent, Status
 from unspool.worker.interpreter.extended import Extended, Result
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.run import Branches, Loop, Phase, Run, busy_among
 from unspool.worker.interpreter.run_changes import live_runs
-from unspool.worker.interpreter.state import (
-    Branches,
-    Loop,
-    PendingTimer,
-    Phase,
-    Purpose,
-    Resource,
-    Run,
-    State,
-    Waiting,
-    busy_among,
-)
+from unspool.worker.interpreter.state import PendingTimer, Purpose, Resource, State, Waiting
 from unspool.worker.interpreter.timer_events import by_run
 
 FORMAT: Final = 1

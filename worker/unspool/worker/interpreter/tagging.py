@@ -4,14 +4,14 @@ from typing import Final
 
 import orjson
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.tag_name import MAX_TAGS, NAME
 from unspool.eventstore.tags import problem_of
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
+from unspool.worker.interpreter.run import ROOT
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import ROOT
 
 _NOT_NAMED: Final = f"must have a name that matches {NAME.pattern}"
 _TOO_MANY: Final = f"is one too many: an execution has at most {MAX_TAGS} tags"

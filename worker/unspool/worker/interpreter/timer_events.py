@@ -8,8 +8,9 @@ from typing import Final
 from rpds import HashTrieMap
 
 from unspool.eventstore.events import Event
+from unspool.worker.interpreter.run import Phase
 from unspool.worker.interpreter.run_changes import move
-from unspool.worker.interpreter.state import PendingTimer, Phase, Purpose, State
+from unspool.worker.interpreter.state import PendingTimer, Purpose, State
 
 _PAUSES: Final = frozenset({Purpose.WAIT, Purpose.RETRY})
 """Timers that a run only waits for."""

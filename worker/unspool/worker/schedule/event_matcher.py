@@ -5,9 +5,9 @@ from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from unspool.definitions import errors
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import NOW, Budget, ExpressionError, LimitExceeded, holds, json_size
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.definitions.schedules.event_trigger import EventTrigger, partition_names
 from unspool.eventstore.published_events import CloudEvent, IndexEntry
 from unspool.worker.interpreter.decision_builder import Fault

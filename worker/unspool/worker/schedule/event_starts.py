@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.event_reading import Read
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable
 from unspool.eventstore.cloud_events import digest_of
 from unspool.eventstore.ids import derived_id
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, checked_context

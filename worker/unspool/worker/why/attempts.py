@@ -5,7 +5,8 @@ from typing import NamedTuple
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.definitions.tasks.try_catch import Try
-from unspool.worker.interpreter.state import Run, State
+from unspool.worker.interpreter.run import Run
+from unspool.worker.interpreter.state import State
 from unspool.worker.why.facts import Facts, short
 
 _MEMBERS = ("type", "status", "title", "detail", "instance")

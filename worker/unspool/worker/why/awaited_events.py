@@ -7,7 +7,8 @@ from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.clock import rfc3339
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.reading import scope_of
-from unspool.worker.interpreter.state import Run, State
+from unspool.worker.interpreter.run import Run
+from unspool.worker.interpreter.state import State
 from unspool.worker.interpreter.tasks.listen import open_filters
 from unspool.worker.why.facts import Facts, Reason, short, shown
 from unspool.worker.why.near_misses import near_misses

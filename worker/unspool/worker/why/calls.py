@@ -10,7 +10,8 @@ from unspool.definitions.tasks import call_registered
 from unspool.definitions.tasks.request import KIND
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
-from unspool.worker.interpreter.state import Purpose, Run, State
+from unspool.worker.interpreter.run import Run
+from unspool.worker.interpreter.state import Purpose, State
 from unspool.worker.why.attempts import attempt_of
 from unspool.worker.why.facts import Facts, Reason, shown
 

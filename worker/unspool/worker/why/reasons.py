@@ -7,7 +7,8 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.records import Message, Status
-from unspool.worker.interpreter.state import Phase, Purpose, Run, State
+from unspool.worker.interpreter.run import Phase, Run
+from unspool.worker.interpreter.state import Purpose, State
 from unspool.worker.why.attempts import attempt_of
 from unspool.worker.why.awaited_events import event_reason
 from unspool.worker.why.calls import call_reason, resource_reason

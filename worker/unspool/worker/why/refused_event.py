@@ -10,7 +10,8 @@ from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.published_events import CloudEvent
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.reading import scope_of
-from unspool.worker.interpreter.state import Phase, State
+from unspool.worker.interpreter.run import Phase
+from unspool.worker.interpreter.state import State
 from unspool.worker.why.near_misses import NearMiss, near_misses
 
 

@@ -11,8 +11,8 @@ from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, 
 from unspool.worker.interpreter.flow import complete, create, fail
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.resources import function_of
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 Call: TypeAlias = CallFunction | CallExternalFunction
 

@@ -4,7 +4,7 @@ from unspool.definitions.tasks.do import Do
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.flow import INPUT, complete, create
 from unspool.worker.interpreter.kind import InOrder
-from unspool.worker.interpreter.state import Run
+from unspool.worker.interpreter.run import Run
 
 
 class DoInterpreter(InOrder):

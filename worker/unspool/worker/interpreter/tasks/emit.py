@@ -9,8 +9,8 @@ from unspool.eventstore.ids import derived_id
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import complete
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 
 class EmitInterpreter(Kind):

@@ -8,8 +8,8 @@ from unspool.definitions.tasks.for_each import For, ParallelFor
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.flow import complete, create
 from unspool.worker.interpreter.kind import InOrder
+from unspool.worker.interpreter.run import Loop, Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Loop, Run
 
 
 class ForInterpreter(InOrder):

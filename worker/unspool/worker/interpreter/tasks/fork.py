@@ -11,7 +11,7 @@ from unspool.definitions.tasks.fork import Fork
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.flow import cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import Kind
-from unspool.worker.interpreter.state import Branches, Run
+from unspool.worker.interpreter.run import Branches, Run
 
 
 class ForkInterpreter(Kind):

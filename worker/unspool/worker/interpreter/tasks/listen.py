@@ -1,8 +1,9 @@
 """`listen`: consumes events until its strategy is met (inventory I46-I53, P1-P7)."""
 
+from unspool.definitions.evaluable import Evaluable
 from unspool.definitions.expressions import Budget
 from unspool.definitions.json_value import Json
-from unspool.definitions.plan import Evaluable, TaskList
+from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.iterator import Iterator
 from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.published_events import CloudEvent, IndexEntry
@@ -14,8 +15,8 @@ from unspool.worker.interpreter.flow import complete
 from unspool.worker.interpreter.iterating import bounded_results, iterate, process, progress_of
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.listening import Listening
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 _PROCESSED = "event.processed"
 

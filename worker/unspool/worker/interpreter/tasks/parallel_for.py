@@ -9,7 +9,7 @@ from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, 
 from unspool.worker.interpreter.flow import cancel_children, complete, create
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.kind import InOrder
-from unspool.worker.interpreter.state import Run
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.tasks.for_each import evaluate_items
 
 

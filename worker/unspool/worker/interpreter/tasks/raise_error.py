@@ -8,8 +8,8 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.raise_error import ErrorTemplate, Raise
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 
 class RaiseInterpreter(Kind):

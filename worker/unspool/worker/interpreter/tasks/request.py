@@ -7,8 +7,8 @@ from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
 from unspool.worker.interpreter.resources import documents_of
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 
 class RequestInterpreter(Kind):

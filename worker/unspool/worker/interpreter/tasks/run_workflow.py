@@ -19,8 +19,8 @@ from unspool.eventstore.records import WorkflowRef
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 UNKNOWN: Final = "Unknown workflow"
 TOO_DEEP: Final = "Too deep"

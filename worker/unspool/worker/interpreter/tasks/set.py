@@ -4,8 +4,8 @@ from unspool.definitions.tasks.set import Set
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.flow import complete
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Run
 
 
 class SetInterpreter(Kind):

@@ -16,8 +16,9 @@ from unspool.worker.interpreter.iterating import bounded_results, iterate, proce
 from unspool.worker.interpreter.kind import InOrder
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.resources import documents_of
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Purpose, Run
+from unspool.worker.interpreter.state import Purpose
 
 _PROCESSED = "message.processed"
 

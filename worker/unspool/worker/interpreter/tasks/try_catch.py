@@ -13,8 +13,9 @@ from unspool.definitions.tasks.try_catch import Catch, RetryPolicy, Try
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.flow import INPUT, cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import InOrder
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Purpose, Run
+from unspool.worker.interpreter.state import Purpose
 from unspool.worker.interpreter.tasks.retry_delay import retry_delay
 
 

@@ -4,8 +4,9 @@ from unspool.definitions.tasks.wait import Wait
 from unspool.worker.interpreter.decision_builder import DecisionBuilder
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
-from unspool.worker.interpreter.state import Purpose, Run
+from unspool.worker.interpreter.state import Purpose
 
 
 class WaitInterpreter(Kind):
