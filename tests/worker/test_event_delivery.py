@@ -63,6 +63,20 @@ async def test_an_event_reaches_every_execution_that_listens(store, jq):
         assert [await output(store, key) for key in keys] == [[{"order": 1}]] * 20
 
 
+async def test_a_type_that_is_no_text_stops_no_worker(store, jq):
+    odd = WorkflowRef("test", "odd", "1.0.0")
+    await deploy(store, ORDER)
+    await deploy(store, "do: [{l: {listen: {to: {one: {with: {type: '${ $input }'}}}}}}]", odd)
+    async with working(store, jq, "w1"):
+        keys = [await start(store, f"odd{n}", value, odd) for n, value in enumerate((["paid"], {"a": 1}, 1))]
+        keys.append(await start(store, "e", {"order": 1}))
+        await listening(store, keys)
+    await store.publish(TENANT, [paid(1)])
+    async with working(store, jq, "w2"):
+        assert await output(store, keys[-1]) == [{"order": 1}]
+        assert {(await store.execution(key)).status for key in keys[:-1]} == {Status.WAITING}
+
+
 async def test_executions_talk_with_events(store, jq):
     ask = """do: [{e: {emit: {event: {with: {type: question, data: {n: 1}}}}}},
       {l: {listen: {to: {one: {with: {type: answer}}}}}}]"""

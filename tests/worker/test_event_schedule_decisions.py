@@ -105,6 +105,13 @@ def test_filters_compare_with_the_event_only() -> None:
     assert [start.input[0]["amount"] for start in run.starts] == [11]
 
 
+def test_a_filter_compares_with_any_kind_of_value() -> None:
+    filters = [{"with": {"type": "${ $runtime.metadata }"}}, {"with": {"subject": "${ $runtime.metadata }"}}]
+    run = World().deploy({"on": {"any": [*filters, with_("a")]}})
+    run.publish(event("b", 1), event("a", 2, "x", subject="s"))
+    assert run.inputs == [["x"]]
+
+
 def test_a_batch_of_messages_is_one_decision_that_is_bounded() -> None:
     run = World().deploy({"on": {"one": with_("a")}})
     messages = [Message(MessageKind.EVENT, ID, {"run": "on", "event": event("a", n)}) for n in range(600)]

@@ -145,6 +145,47 @@ def test_filters(listen, with_, matching, other):
     assert listener.publish(matching).output == [matching]
 
 
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, 1, 1.5, True, None, []])
+@pytest.mark.parametrize("attribute", ["type", "subject"])
+def test_an_attribute_that_is_compared_with_another_kind_of_value(listen, attribute, value):
+    wanted = f"{attribute}: '${{ $input.v }}'"
+    listener = listen(
+        f"{{listen: {{to: {{any: [{{with: {{{wanted}}}}}, {{with: {{type: t}}}}]}}}}}}", {"v": value}
+    )
+    if value is not True:  # a boolean says itself whether the event matches
+        listener.publish(event("a"), event("1"), event("None"))
+    assert listener.publish(event("t", 1)).output == [1]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '[["a"],[],[]]',
+        '[{"a":1},[],[]]',
+        "[1,[],[]]",
+        '["t",[["a"]],[]]',
+        '["t",[],["("]]',
+        '["t",[]]',
+        "{",
+        "9",
+    ],
+)
+def test_a_stored_shape_that_cannot_be_read_stops_no_other(listen, shape):
+    listener = listen("{listen: {to: {one: {with: {type: t}}}}}")
+    [entry] = listener.subscription[1]
+    for shapes in ((shape, entry.shape), (entry.shape, shape)):
+        assert EventKeys()(shapes, event("t")) == [entry.key]
+
+
+def test_an_event_whose_key_cannot_be_computed_stops_no_other(listen):
+    listener = listen(correlated(".data"), {"k": "1"})
+    [entry] = listener.subscription[1]
+    keys = EventKeys()
+    for data in ("\ud800", 1 << 70, float("nan")):
+        assert entry.key not in keys((entry.shape,), event("a", data))
+    assert keys((entry.shape,), event("a", "1")) == [entry.key]
+
+
 def test_all_consumes_one_event_for_each_filter_in_the_order_of_arrival(listen):
     listener = listen("{listen: {to: {all: [{with: {type: a}}, {with: {type: b}}]}}}")
     listener.publish(event("b", 1), event("b", 2), event("a", 3))

@@ -5,6 +5,7 @@ everything else when it gets the event.
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -17,6 +18,8 @@ from unspool.eventstore.published_events import CloudEvent, IndexEntry
 
 _MAX_CACHED: Final = 4096
 _NO_VARIABLES: Final[Mapping[str, Json]] = {}
+
+log = logging.getLogger(__name__)
 
 
 def index_entry(filter_: EventFilter, expected: dict[str, Json], keys: Mapping[str, Json]) -> IndexEntry:
@@ -31,7 +34,8 @@ def index_entry(filter_: EventFilter, expected: dict[str, Json], keys: Mapping[s
     values |= {
         name: value for name, value in expected.get("attributes", {}).items() if not isinstance(value, bool)
     }
-    type_ = values.pop("type", None)
+    # A type that is no text matches no event. It is a value like others, because shapes are read by type.
+    type_ = values.pop("type") if isinstance(values.get("type"), str) else None
     known = {**keys, **expected.get("keys", {})}
     extracted = {
         each.source: known[each.name] for each in filter_.correlations if each.indexed and each.name in known
@@ -60,7 +64,10 @@ class _Shape(NamedTuple):
 
 
 class EventKeys:
-    """Computes the keys of events. It is the argument of `EventBus.match`."""
+    """Computes the keys of events. It is the argument of `EventBus.match`.
+
+    It never raises: the events of all tenants wait for it. A shape that fails has no key, and is in the log.
+    """
 
     def __init__(self) -> None:
         self._expressions = ExpressionCompiler(jq=None, mode="strict")
@@ -68,9 +75,9 @@ class EventKeys:
 
     def __call__(self, shapes: tuple[str, ...], event: CloudEvent) -> list[str]:
         """Returns the keys of an event for these shapes."""
-        by_type = self._by_type(shapes)
-        candidates = (*by_type.get(event.get("type"), ()), *by_type.get(None, ()))
-        return [key for shape in candidates if (key := shape.key_for(event)) is not None]
+        by_type, type_ = self._by_type(shapes), event.get("type")
+        candidates = (*(by_type.get(type_, ()) if isinstance(type_, str) else ()), *by_type.get(None, ()))
+        return [key for shape in candidates if (key := _key_or_none(shape, event)) is not None]
 
     def _by_type(self, shapes: tuple[str, ...]) -> dict[str | None, list[_Shape]]:
         """Returns the shapes by event type, read once for each tuple."""
@@ -79,13 +86,26 @@ class EventKeys:
             return cached[1]
         by_type: dict[str | None, list[_Shape]] = {}
         for text in shapes:
-            type_, names, sources = orjson.loads(text)
-            extracts = [self._expressions.expression(source) for source in sources]
-            by_type.setdefault(type_, []).append(_Shape(text, names, extracts))
+            try:
+                type_, names, sources = orjson.loads(text)
+                extracts = [self._expressions.expression(source) for source in sources]
+            except Exception:  # a shape of another release must not stop the others
+                log.exception("shape not read", extra={"action": "shape_failed"})
+                continue
+            if type_ is None or isinstance(type_, str):  # earlier releases wrote others, too
+                by_type.setdefault(type_, []).append(_Shape(text, names, extracts))
         if len(self._read) >= _MAX_CACHED:
             self._read.clear()
         self._read[id(shapes)] = shapes, by_type
         return by_type
+
+
+def _key_or_none(shape: _Shape, event: CloudEvent) -> str | None:
+    try:
+        return shape.key_for(event)
+    except Exception:  # one event or one shape must not stop the others
+        log.exception("key of an event not computed", extra={"action": "event_key_failed"})
+        return None
 
 
 def keys_of_correlation(shapes: Sequence[str], value: Json) -> list[str]:
