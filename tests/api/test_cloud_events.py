@@ -127,6 +127,13 @@ async def test_the_stream_has_new_events_and_can_be_resumed(api):
     await api.get("/events/stream", 400, headers={"Last-Event-ID": "x"})
 
 
+async def test_the_stream_of_an_empty_bus_has_all_new_events(api):
+    async with api.session.get(f"{api.url}/api/v1/events/stream") as response:
+        assert await response.content.readline() == b": events\n"
+        await api.post("/events", 202, json=[event("1"), event("2"), event("3")], headers=BATCH)
+        assert [each["id"] for _, each in await frames(response, 3)] == ["1", "2", "3"]
+
+
 async def test_the_stream_sends_events_of_any_size_and_keeps_few_in_memory(api):
     """A client that reads slowly makes the API keep what it has read from the store."""
     names = [f"{kind}-{n}" for kind in ("small", "large") for n in range(40)]

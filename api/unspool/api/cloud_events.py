@@ -20,6 +20,7 @@ from unspool.definitions.cloud_events import from_body, problems_of
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
+from unspool.eventstore.event_bus import BEFORE_ALL
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, caller_context
 from unspool.eventstore.published_events import CloudEvent, PublishedEvent
 from unspool.eventstore.waiting import done_before
@@ -52,7 +53,7 @@ async def stream(call: Call) -> Response:
     wanted = {name: text for name in ("type", "source") if (text := call.parameter(name)) is not None}
     after = call.request.headers.get("last-event-id") or await _last_position(call)
     try:
-        page = await call.store.published_events(call.tenant, after=after, limit=1) if after else []
+        page = await call.store.published_events(call.tenant, after=after, limit=1)
     except ValueError:
         raise HttpProblem(400, "Last-Event-ID must be the id of an event in this stream") from None
     return StreamingResponse(_live(call, after, page, wanted), media_type=SSE)
@@ -109,13 +110,14 @@ def check_events(events: list[Any]) -> None:
         raise HttpProblem(422, detail, errors=found)
 
 
-async def _last_position(call: Call) -> str | None:
+async def _last_position(call: Call) -> str:
+    """The position of the newest event; without any, that before all events."""
     newest = await call.store.published_events(call.tenant, limit=1)
-    return newest[-1].position if newest else None
+    return newest[-1].position if newest else BEFORE_ALL
 
 
 async def _live(
-    call: Call, after: str | None, page: list[PublishedEvent], wanted: dict[str, str]
+    call: Call, after: str, page: list[PublishedEvent], wanted: dict[str, str]
 ) -> AsyncIterator[bytes]:
     """Yields events when they are published, and comments as heartbeats.
 

@@ -6,6 +6,9 @@ from typing import Final, Protocol
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent, Shapes
 
+BEFORE_ALL: Final = "0"
+"""The position before all events of a bus."""
+
 KEPT_EVENTS: Final = 1_000
 """How many events a bus keeps after they are matched: the newest ones."""
 
@@ -64,7 +67,7 @@ class EventBus(Protocol):
     ) -> list[PublishedEvent]:
         """Events on the bus after a position, oldest first; without a position the newest ones.
 
-        The position `0` is before all events.
+        The position `BEFORE_ALL` is before all events.
 
         The bus keeps the events that are not matched, those that sinks have not passed (`EventSinks`), those
         of the retention time, and the newest `KEPT_EVENTS` of all.

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from unspool.eventstore.consumers import Consumer
+from unspool.eventstore.event_bus import BEFORE_ALL
 from unspool.eventstore.ids import TENANT
 from unspool.eventstore.published_events import CloudEvent, EventBatch, KeysOf, PublishedEvent, Shapes
 from unspool.eventstore.sinks import log_dropped
@@ -136,7 +137,7 @@ class SqliteEventBus(SqliteDeliveries):
 
     async def wait_for_events(self, tenant: str, after: str | None, seconds: float) -> None:
         """See `EventBus`."""
-        parameters = (tenant, _number(after or "0"))
+        parameters = (tenant, _number(after or BEFORE_ALL))
 
         def is_newer(transaction: Transaction) -> bool:
             query = "SELECT 1 FROM buses WHERE tenant = ? AND newest > ?"
