@@ -138,7 +138,18 @@ async def test_a_bus_is_read_by_position(store, make):
 
 
 @pytest.mark.parametrize(
-    "position", ["", "x", "-", "1-2-3", "1-", "9" * 30, "1 OR 1", "99999999999999999999-0"]
+    "position",
+    [
+        "",
+        "x",
+        "-",
+        "1-2-3",
+        "1-",
+        "9" * 30,
+        "1 OR 1",
+        "99999999999999999999-0",
+        "-".join([str(2**64 - 1)] * 2),
+    ],
 )
 async def test_a_text_that_is_not_a_position_is_refused(store, position):
     with pytest.raises(ValueError, match="position"):

@@ -3,9 +3,12 @@
 import re
 from typing import Final
 
+from unspool.eventstore.event_bus import BEFORE_ALL
+
 _POSITION: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
-_BEFORE_ALL: Final = "0"
 _MAX: Final = (1 << 64) - 1
+_GREATEST: Final = (_MAX, _MAX)
+"""Redis refuses to read what follows it, so it is no position."""
 
 
 def place_of(position: str) -> tuple[int, int]:
@@ -14,11 +17,11 @@ def place_of(position: str) -> tuple[int, int]:
     Raises:
         ValueError: it is not a position.
     """
-    if position == _BEFORE_ALL:
+    if position == BEFORE_ALL:
         return 0, 0
     match = _POSITION.fullmatch(position)
-    place = (int(match[1]), int(match[2])) if match else (_MAX + 1, 0)
-    if max(place) > _MAX:
+    place = (int(match[1]), int(match[2])) if match else _GREATEST
+    if max(place) > _MAX or place == _GREATEST:
         raise ValueError("not a position on a bus of this store")
     return place
 
