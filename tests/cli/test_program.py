@@ -78,6 +78,7 @@ def test_every_command_has_help_with_an_example(command, unspool):
         ["replay", "--all"],
         ["validate", "--tenant", "x"],
         ["dlq", "list", "--tenant", "no tenant"],
+        *([*command, "a" * 300] for command in (["history"], ["replay"], ["dlq", "show"], ["graph"])),
     ],
     ids=lambda words: " ".join(words).encode("ascii", "replace").decode(),
 )

@@ -22,7 +22,12 @@ _ALARM_SECONDS: Final = 0.1
 
 def names_file(source: str, *suffixes: str) -> bool:
     """Whether an argument names a file, which mostly has one of these suffixes, rather than an id."""
-    return source.endswith(suffixes) or os.sep in source or Path(source).is_file()
+    return source.endswith(suffixes) or os.sep in source or is_file(source)
+
+
+def is_file(name: str) -> bool:
+    """Whether there is a file with this name; a name that is too long has none."""
+    return os.path.isfile(name)  # noqa: PTH113 - `Path.is_file` fails for such a name
 
 
 def read_file(name: str) -> bytes:

@@ -10,6 +10,7 @@ import click
 from unspool.cli.deployed import named
 from unspool.cli.documents import valid_document
 from unspool.cli.drawing import Drawn, drawing, with_state
+from unspool.cli.files import is_file
 from unspool.cli.jq import jq_pool
 from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, target_options
@@ -64,4 +65,4 @@ async def graph(
 
 
 def _is_file(source: str) -> bool:
-    return source == "-" or Path(source).suffix in _SUFFIXES or Path(source).is_file()
+    return source == "-" or Path(source).suffix in _SUFFIXES or is_file(source)
