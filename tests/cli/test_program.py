@@ -139,7 +139,7 @@ def test_closed_standard_streams_do_no_harm(home, closed):
     "arguments",
     [
         *("config", "config --json", "--help", "--version", "run --help", "validate invalid.yaml"),
-        *("deploy greet.yaml", "executions list", "dlq list"),
+        *("deploy greet.yaml", "executions list", "dlq list", "schema"),
         """run greet.yaml --input '{"name": "Ada"}'""",
         "dev --port 0",
     ],

@@ -1,17 +1,21 @@
 """The program's exit codes (docs/reference/errors.md), and the message and code for each failure."""
 
 import errno
+import io
 import os
 import sys
 import traceback
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from unspool.cli.terminal import printable
 from unspool.eventstore.errors import CorruptHistory, KeyMissing, NotFound, StoreError
 from unspool.eventstore.settings import BadSetting
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class Exit(IntEnum):
@@ -100,8 +104,36 @@ def flush_output() -> None:
         _discard_output()
         if isinstance(error, BrokenPipeError):
             raise
-        cause = "it is closed" if error.errno == errno.EBADF else error.strerror
-        raise CommandError(f"standard output cannot be written: {cause}") from error
+        raise _unwritable(error) from error
+    except CommandError:
+        _discard_output()
+        raise
+
+
+class StandardOutput(io.FileIO):
+    """The file of standard output; its failures are told from those of other files.
+
+    A buffer does not keep what is larger than itself, so a later flush would not fail.
+    """
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Writes bytes, as the base class does.
+
+        Raises:
+            BrokenPipeError: the reader closed the pipe.
+            CommandError: they cannot be written for another reason.
+        """
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> CommandError:
+    cause = "it is closed" if error.errno == errno.EBADF else error.strerror
+    return CommandError(f"standard output cannot be written: {cause}")
 
 
 def _discard_output() -> None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from unspool.cli.exits import Exit, flush_output, report
+from unspool.cli.exits import Exit, StandardOutput, flush_output, report
 
 
 class Entry(NamedTuple):
@@ -116,8 +116,7 @@ def _open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, flags)  # gets the lowest free number, which is this one
     sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - for as long as the program runs
-    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
-    if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: no flush would fail
-        buffer = io.BufferedWriter(sys.stdout.buffer)
-        sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, sys.stdout.errors)
+    buffer = io.BufferedWriter(StandardOutput(1, "w", closefd=False))  # also with PYTHONUNBUFFERED
+    sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, sys.stdout.errors)
