@@ -112,6 +112,9 @@ def test_one_waits_for_the_first_event_that_matches(listen):
         ("raw", event(data_base64="AAE="), "AAE="),
         ("data", event(data_base64="AAE="), "AAE="),
         ("data", event(), None),
+        ("data", event(data="x", data_base64=None), "x"),
+        ("raw", event(data="x", data_base64=None), "x"),
+        ("data", {**event(data_base64="AAE="), "data": None}, "AAE="),
     ],
 )
 def test_read(listen, read, given, expected):

@@ -145,7 +145,7 @@ def read(event: dict[str, Json], how: Read) -> Json:
     """
     if how is Read.ENVELOPE:
         return event
-    if "data_base64" in event:
+    if event.get("data_base64") is not None:  # null means that there is none
         return event["data_base64"]
     data = event.get("data")
     return data if how is Read.DATA or isinstance(data, str) else orjson.dumps(data).decode()
