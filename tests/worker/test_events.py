@@ -138,6 +138,8 @@ def test_read(listen, read, given, expected):
         ("{type: t, data: {a: 'x+'}}", event(data={"a": "xxx"}), event(data={"a": "y"})),
         ("{type: t, data: {a: [1, '${ . > 1 }']}}", event(data={"a": [1, 2]}), event(data={"a": [1, 1]})),
         ("{priority: 1}", event(priority=1), event(priority=True)),
+        ("{data: '${ {a: [1]} }'}", event(data={"a": [1]}), event(data={"a": [True]})),
+        ("{data: '${ [false] }'}", event(data=[False]), event(data=[0])),
         ("{type: t, data: '${ .a.b.c }'}", event(data={"a": {"b": {"c": True}}}), event(data={"a": "x"})),
     ],
 )
