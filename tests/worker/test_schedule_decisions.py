@@ -197,6 +197,17 @@ def test_a_timer_that_fires_before_the_clock_of_the_worker_starts_its_occurrence
     assert run.state.next == BEGIN + 20 * SECOND
 
 
+@pytest.mark.parametrize("missed", Missed)
+def test_a_changed_zone_is_used_after_the_occurrence_that_is_due(missed: Missed) -> None:
+    begin = int(datetime(2026, 11, 30, tzinfo=UTC).timestamp() * 1000)
+    run = World(missed, now=begin).deploy({"cron": "30 6 * * *"}).until(begin + HOUR)
+    run.zone = ZoneInfo("Europe/Berlin")  # one hour before UTC in November
+    run.until(begin + 2 * DAY)
+    due = begin - BEGIN + 6 * HOUR + 30 * MINUTE
+    assert run.started == [due, due + DAY - HOUR]
+    assert "occurrences.missed" not in run.types()
+
+
 # -- missed occurrences
 
 

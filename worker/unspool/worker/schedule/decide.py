@@ -192,8 +192,10 @@ def _start_due(builder: ScheduleBuilder, name: str, due: int, rules: Rules) -> N
     """
     trigger, now = builder.state.triggers[name], builder.now
     series = parse_schedule(builder.state.schedule, rules.zone).series(name, trigger.since)
-    occurrences = series.newest(due, now, MAX_MISSED if rules.missed is Missed.ALL else 1)
-    if rules.missed is Missed.SKIP and occurrences and now - occurrences[-1] > LATE:
+    most = MAX_MISSED if rules.missed is Missed.ALL else 1
+    # What was due is an occurrence, also if the series has changed since then, with the time zone.
+    occurrences = [due, *series.newest(due + 1, now, most)][-most:]
+    if rules.missed is Missed.SKIP and now - occurrences[-1] > LATE:
         occurrences = []
     if not occurrences or occurrences[0] > due:
         first_started = occurrences[0] if occurrences else now
