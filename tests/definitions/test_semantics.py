@@ -592,6 +592,7 @@ def test_secrets_are_refused_where_the_worker_would_store_them(do: str, pointer:
     ("task", "says"),
     [
         ("{listen: {to: {one: {with: {type: 'a('}}}}}", ["/do/0/a/listen/to/one/with/type: 'a(' is not a regular expression, or one with look-around or a back-reference"]),
+        ("{listen: {to: {one: {with: {type: 'a)|(b'}}}}}", ["/do/0/a/listen/to/one/with/type: 'a)|(b' is not a regular expression, or one with look-around or a back-reference"]),
         ("{listen: {to: {any: [{with: {data: {x: '(?=a)'}}}]}}}", ["/do/0/a/listen/to/any/0/with/data/x: '(?=a)' is not a regular expression, or one with look-around or a back-reference"]),
         ("{listen: {to: {any: [], until: {all: [{with: {orderId: x}}]}}}}", ["/do/0/a/listen/to/until/all/0/with/orderId: 'orderId' is not an attribute of a CloudEvent: use lower-case letters and digits"]),
         ("{emit: {event: {with: {type: t, X: 1}}}}", ["/do/0/a/emit/event/with/X: 'X' is not an attribute of a CloudEvent: use lower-case letters and digits"]),

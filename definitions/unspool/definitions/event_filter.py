@@ -140,6 +140,7 @@ def is_pattern(text: str) -> bool:
 def pattern(text: str) -> DataSchema:
     """Compiles a regular expression that must match a whole text. Raises `TaskNotCompilable`."""
     try:
+        DataSchema.compile({"pattern": text})  # `a)|(b` is one only within the other parentheses
         return DataSchema.compile({"type": "string", "pattern": f"^(?:{text})$"})
     except BadSchema:
         raise TaskNotCompilable(
