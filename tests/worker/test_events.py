@@ -79,6 +79,10 @@ do:
     [
         ("type: '${ null }'", "'type' is missing"),
         ("type: t, time: '${ \"noon\" }'", "'time' must be a time as in RFC 3339, not 'noon'"),
+        *(
+            (f"type: t, time: '${{ \"{day}T00:00:00Z\" }}'", f"RFC 3339, not '{day}T00:00:00Z'")
+            for day in ("2026-02-29", "2024-02-30", "1900-02-29", "2026-04-31", "0001-02-29")
+        ),
         ("type: t, subject: '${ 1 }'", "'subject' must be text"),
         ("type: t, Extra: x", "'Extra' is not a name"),
         ("type: t, extra: '${ {} }'", "'extra' must be text"),
@@ -89,6 +93,18 @@ def test_an_event_that_is_not_valid(world, attributes, problem):
     assert error["type"].endswith("/validation")
     assert problem in error["detail"]
     assert error["instance"] == "/do/0/e"
+
+
+@pytest.mark.parametrize(
+    "time", ["2024-02-29T23:59:60Z", "2000-02-29t00:00:00.123456789z", "0000-02-29T00:00:00+01:00"]
+)
+def test_a_time_that_is_valid(world, time):
+    assert (
+        world(f"do: [{{e: {{emit: {{event: {{with: {{type: t, time: '{time}'}}}}}}}}}}]")
+        .start()
+        .output["time"]
+        == time
+    )
 
 
 def test_one_waits_for_the_first_event_that_matches(listen):

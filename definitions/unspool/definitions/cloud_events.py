@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from calendar import monthrange
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ ATTRIBUTE_NAME: Final = re.compile(r"[a-z0-9]+")
 """The form of the name of an attribute."""
 
 _TIME: Final = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
+    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
     r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
@@ -55,17 +56,25 @@ def _wrong_text(name: str, value: Any) -> Iterator[str]:
     if not isinstance(value, str):
         yield f"attribute '{name}' must be text"
         return
-    wanted, pattern = _FORMATS.get(name, ("", None))
-    if value and pattern is not None and not pattern.fullmatch(value):
+    wanted, fits = _FORMATS.get(name, ("", None))
+    if value and fits is not None and not fits(value):
         yield f"attribute '{name}' must be {wanted}, not '{shown(value)}'"
 
 
-_FORMATS: Final = {
-    "specversion": (SPEC_VERSION, re.compile(re.escape(SPEC_VERSION))),
-    "time": ("a time as in RFC 3339", _TIME),
-    "data_base64": ("base64", _BASE64),
+def _is_time(text: str) -> bool:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return False
+    year, month, day = map(int, found.groups())
+    return day <= monthrange(year, month)[1]
+
+
+_FORMATS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+    "specversion": (SPEC_VERSION, SPEC_VERSION.__eq__),
+    "time": ("a time as in RFC 3339", _is_time),
+    "data_base64": ("base64", _BASE64.fullmatch),
 }
-"""The attributes with a format, in words and as a pattern."""
+"""The attributes with a format, in words and as a check."""
 
 
 def from_body(content_type: str, body: bytes, parse: Callable[[bytes], Json]) -> dict[str, Json]:
