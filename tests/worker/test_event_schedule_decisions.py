@@ -204,6 +204,14 @@ def test_events_end_a_set_and_are_not_in_it() -> None:
     assert run.types()[1:] == ["event.received"] * 3 + ["occurrence.started"]
 
 
+def test_an_event_of_until_that_its_set_has_already_is_for_the_other_filters() -> None:
+    until = {"all": [with_("a"), with_("b")]}
+    run = World().deploy({"on": {"any": [{"with": {"subject": "s"}}], "until": until}})
+    kinds = [("a", 1), ("x", 2), ("a", 3), ("a", 4), ("b", 5), ("b", 6)]
+    run.publish(*(event(kind, n, n, subject="s") for kind, n in kinds))
+    assert run.inputs == [[2, 4]]
+
+
 def test_a_condition_that_fails_does_not_hold() -> None:
     run = World().deploy({"on": {"any": [with_("a")], "until": "map(.n) | add >= 3"}})
     assert run.publish(event("a", 1, "text"), event("a", 2, {"n": 5})).inputs == []

@@ -80,7 +80,7 @@ def _hold(
 ) -> None:
     """Adds an event to the set of its correlations, or begins one.
 
-    An event of `until` begins no set. A filter that has consumed an event consumes no other one, so there is
+    An event of `until` begins no set, and is for no other filter then. A filter that has consumed an event consumes no other one, so there is
     one set for all events with the same values (inventory C8).
     """
     consumption = matcher.trigger.events
@@ -98,7 +98,7 @@ def _hold(
             _consume(builder, data, values, None if open_ else partition)
             _end(builder, matcher, scope, data["set"], how)
             return
-        if is_until:
+        if is_until and not agreeing:
             return
 
 
