@@ -1,7 +1,9 @@
 """Secrets in the executor: their values, the tasks that get them, masking (inventory S1-S3, K1)."""
 
+import asyncio
 import base64
 import json
+import random
 import time
 from dataclasses import replace
 from urllib.parse import quote, quote_plus
@@ -17,6 +19,7 @@ from unspool.eventstore.records import Message, MessageKind, TaskRequest
 from unspool.executor.handlers import default_handlers
 from unspool.executor.masking import LongMask, Mask
 from unspool.executor.outcome import Completed, Faulted
+from unspool.executor.secret_masks import SecretMasks
 from unspool.executor.secrets import LocalSecrets, local_secrets, secrets_of
 from unspool.executor.settings import ExecutorSettings
 from unspool.worker.interpreter import State, decide
@@ -359,3 +362,74 @@ def test_long_texts_are_masked():
         assert "***" in text
         assert len(text) < 30
     assert mask.value({token: [token, 1, None]}) == {"***": ["***", 1, None]}
+
+
+# -- large secrets
+
+
+def certificates(characters: int) -> str:
+    """Lines of 64 characters, as a chain of certificates has them."""
+    text = base64.b64encode(random.Random(characters).randbytes(characters)).decode()[:characters]
+    return "\n".join(text[at : at + 64] for at in range(0, characters, 64))
+
+
+@pytest.mark.parametrize("characters", [2048, 40_960])
+def test_a_large_secret_and_its_lines_are_masked(characters):
+    secret = certificates(characters)
+    mask = Mask([secret, "short-secret"])
+    line = secret.splitlines()[7]
+    forms = (
+        secret,
+        json.dumps(secret),
+        json.dumps(json.dumps(secret)),
+        quote_plus(secret),
+        base64.b64encode(b"a" + secret.encode()).decode(),
+        line,
+        quote(line, safe="").lower() if line == line.lower() else quote(line, safe=""),
+        base64.b64encode(b"ab" + line.encode()).decode(),
+    )
+    for form in forms:
+        text = mask.text(f"<{form}> short%2Dsecret")
+        assert "***" in text[:8]
+        assert text.endswith("> ***")
+        assert not any(each in text for each in secret.splitlines())
+        assert len(text) < 30 + 8 * (form.count("\\n") + 1)
+    assert mask.text(line[:-1]) == line[:-1]
+
+
+def test_a_secret_is_masked_wherever_it_is_in_a_large_text():
+    mask = Mask([SECRET, certificates(8192)])
+    for before in range(16_384 - 24, 16_384 + 2):
+        for form in (SECRET, quote(SECRET, safe=""), base64.b64encode(SECRET.encode() * 2).decode()):
+            text = mask.text("é" * before + form)
+            assert text.startswith("é" * before + "***")
+            assert len(text) < before + 8
+
+
+def test_masks_are_kept_by_value_within_a_bound():
+    masks = SecretMasks()
+    first = masks.of(["one-secret"])
+    assert masks.of(["one-secret"]) is first
+    assert masks.of(["two-secret"]).text("one-secret two-secret") == "one-secret ***"
+    for number in range(100):
+        masks.of([f"secret-{number}"])
+    assert masks.of(["one-secret"]) is not first
+
+
+async def test_a_large_secret_does_not_stop_the_other_tasks_of_an_executor(jq, requested):
+    environment = {"UNSPOOL_SECRET_TOKEN": certificates(40_960)}
+    request = requested(shell("xx"))
+    request = request._replace(
+        arguments={**request.arguments, "command": "head -c 400000 /dev/zero | tr '\\0' x"}
+    )
+    stopped: list[float] = []
+    async with default_handlers(
+        ExecutorSettings(allow_shell=True), jq=jq, secrets=LocalSecrets(environment)
+    ) as handlers:
+        run = asyncio.ensure_future(handlers["shell"](request, task_context()))
+        while not run.done():
+            before = time.thread_time()
+            await asyncio.wait({run}, timeout=0.01)
+            stopped.append(time.thread_time() - before)
+        assert await run == Completed("x" * 400_000)
+    assert max(stopped) < 0.5  # seconds of the event loop's thread

@@ -23,6 +23,7 @@ from unspool.executor.runs.container.rules import ContainerRules
 from unspool.executor.runs.container.sweeping import sweeping
 from unspool.executor.runs.permission import allowed
 from unspool.executor.secret_handler import SecretHandler
+from unspool.executor.secret_masks import SecretMasks
 from unspool.executor.secrets import SecretProvider, local_secrets
 from unspool.executor.settings import ExecutorSettings
 
@@ -72,9 +73,10 @@ async def default_handlers(
             openers[call_registered.KIND] = _opener_of(functions)
         if "container" in may_run:
             await stack.enter_async_context(sweeping(settings))
+        masks = SecretMasks()
         yield {
             kind: SecretHandler(
-                LazyHandler(open_kind, services, stack), provider, jq, authentication.descriptor
+                LazyHandler(open_kind, services, stack), provider, jq, authentication.descriptor, masks
             )
             for kind, open_kind in openers.items()
         }

@@ -1,37 +1,23 @@
 """Hides known secrets in texts and results before they are stored or logged."""
 
-import base64
-import json
+import heapq
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from functools import cache
-from html import escape
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote
 
 from unspool.definitions.json_value import Json
+from unspool.executor.literal_search import Span, replaced
+from unspool.executor.secret_forms import MOST_ENCODED, literals_of, patterns_of, texts_of
 
 HIDDEN: Final = "***"
 
-_MIN_LENGTH: Final = 4
-"""Shorter values are not masked: texts would be unreadable if each "1" were masked."""
+_MOST_EXACT: Final = 4096
+"""Characters of values that are found in each encoding. Patterns of more of them would be slow to make."""
 
-_PIECE: Final = re.compile(r"\\+|[^\\]", re.DOTALL)
-"""A sequence of backslashes is one piece: each encoding in JSON doubles its length."""
-_BACKSLASH: Final = r"(?:\\|%5[Cc])"
-"""Its repetitions are possessive and limited, so that many backslashes cost linear time."""
-
-_BASE64_SKIP: Final = (0, 2, 3)
-"""How many characters of base64 depend on the bytes before a value, by the value's offset modulo 3."""
-_SAFE_IN_URLS: Final = ("", "/", "/:@!$&'()*+,;=-._~?")
-"""Sets of characters that programs do not encode in URLs."""
-
-_BASE64: Final = "[A-Za-z0-9+/_-]"
-
-_LONG: Final = 256
-"""Texts with more characters are masked by a `LongMask`."""
+_PIECE: Final = 16 * 1024
+"""Characters that a pattern searches at once: meanwhile no other code of the process runs."""
 
 
 class Masking(ABC):
@@ -65,44 +51,76 @@ class Masking(ABC):
 
 
 class Mask(Masking):
-    """Replaces values of secrets by `***`, also if they are URL-encoded, in base64 or JSON-escaped."""
+    """Replaces values of secrets by `***`, also if they are URL-encoded, in base64 or JSON-escaped.
+
+    Short values are found in each encoding, even if each character has another one. Long ones, and their
+    lines, are found in those that programs commonly make. A mask of 1 MiB takes seconds, so threads make it.
+    """
 
     def __init__(self, secrets: Iterable[Json]) -> None:
-        texts = {text for secret in secrets for text in _texts(secret) if len(text) >= _MIN_LENGTH}
-        patterns = {pattern for text in texts for pattern in _patterns(text)}
+        short, long = texts_of(secrets)
+        exact = set(_within(sorted(short, key=lambda text: (len(text), text)), _MOST_EXACT))
+        patterns = {pattern for text in exact for pattern in patterns_of(text)}
         longest_first = sorted(patterns, key=lambda pattern: (-len(pattern), pattern))
         self._pattern = re.compile("|".join(longest_first)) if patterns else None
+        self._reach = MOST_ENCODED * max(map(len, exact), default=0)
+        """Characters of a match at most."""
+        self._literals = literals_of(exact, (short - exact) | long)
 
     @property
     def knows_any(self) -> bool:
         """See `Masking`."""
-        return self._pattern is not None
+        return self._pattern is not None or bool(self._literals)
+
+    @property
+    def size(self) -> int:
+        """How many characters of literal texts it keeps."""
+        return self._literals.size
 
     def text(self, text: str) -> str:
         """See `Masking`."""
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+        return replaced(text, heapq.merge(self._literals.spans(text), self._matches(text)), HIDDEN)
+
+    def _matches(self, text: str) -> Iterator[Span]:
+        """Yields where the pattern matches. It searches piece by piece, so that other threads can go on."""
+        if self._pattern is None:
+            return
+        at = 0
+        for end in range(_PIECE, len(text) + _PIECE, _PIECE):
+            while at < end and (found := self._pattern.search(text, at, end + self._reach)):
+                if found.start() >= end:
+                    break
+                yield found.span()
+                at = found.end()
+            at = max(at, end)
+
+
+def _within(texts: Iterable[str], most: int) -> Iterator[str]:
+    """Yields the first texts, as long as they have so many characters together."""
+    for text in texts:
+        most -= len(text)
+        if most < 0:
+            return
+        yield text
 
 
 class LongMask(Masking):
     """Replaces long texts, such as tokens, by `***`: unchanged, in base64, or encoded as a whole.
 
-    It is made in microseconds, while a `Mask` of a token takes a tenth of a second.
+    It is made in microseconds.
     """
 
     def __init__(self, *texts: str) -> None:
-        forms = {form for text in texts if len(text) >= _MIN_LENGTH for form in _literal_forms(text)}
-        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._literals = literals_of((), texts)
 
     @property
     def knows_any(self) -> bool:
         """See `Masking`."""
-        return bool(self._forms)
+        return bool(self._literals)
 
     def text(self, text: str) -> str:
         """See `Masking`."""
-        for form in self._forms:
-            text = text.replace(form, HIDDEN)
-        return text
+        return replaced(text, self._literals.spans(text), HIDDEN)
 
 
 _NO_SECRETS: Final = Mask(())
@@ -152,81 +170,6 @@ def learn(mask: Masking) -> None:
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` in place of each secret, and of the secrets of the task that runs."""
-    given = list(secrets)
-    text = LongMask(*(secret for secret in given if len(secret) > _LONG)).text(text)
-    text = Mask(secret for secret in given if len(secret) <= _LONG).text(text)
+    text = Mask(secrets).text(text)
     known = current.get()
     return text if known is None else known.text(text)
-
-
-def _texts(secret: Json) -> Iterator[str]:
-    """The texts of a secret: the secret itself, or the strings in its members."""
-    match secret:
-        case str():
-            yield secret
-            yield secret.strip()
-            yield from (line.strip() for line in secret.splitlines())
-        case dict():
-            yield from (text for member in secret.values() for text in _texts(member))
-        case list():
-            yield from (text for item in secret for text in _texts(item))
-        case int() | float() if not isinstance(secret, bool):
-            yield str(secret)
-        case _:
-            pass
-
-
-def _patterns(text: str) -> Iterator[str]:
-    """Regular expressions for all encodings of a secret."""
-    for form in {text, unquote(text)}:
-        if len(form) >= _MIN_LENGTH:
-            yield "".join(map(_any_encoding, _PIECE.findall(form)))
-    escaped = json.dumps(text)[1:-1]
-    raw = json.dumps(text, ensure_ascii=False)[1:-1]
-    encoded = {quote(text, safe=safe) for safe in _SAFE_IN_URLS} | {quote_plus(text)}
-    for form in {text, escaped, raw, *encoded}:
-        yield from _base64_patterns(form.encode("utf-8", "replace"))
-
-
-@cache
-def _any_encoding(character: str) -> str:
-    """Matches a character unchanged or as URLs, JSON or HTML encode it, also with several encodings.
-
-    Each character has its own alternatives, because programs encode different characters.
-    """
-    if character.startswith("\\"):
-        return f"{_BACKSLASH}{{1,32}}+"
-    in_url = "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
-    forms = [re.escape(character), f"(?i:{in_url})"]
-    if character.isascii() and character.isalnum():
-        return f"(?:{'|'.join(forms)})"
-    in_json = json.dumps(character)[1:-1].replace("\\", "")
-    forms += [f"(?i:{re.escape(in_json)})", re.escape(escape(character))]
-    if character == " ":
-        forms.append(re.escape("+"))
-    return f"(?:{_BACKSLASH}{{0,8}}+(?:{'|'.join(dict.fromkeys(form for form in forms if form))}))"
-
-
-def _base64_patterns(value: bytes) -> Iterator[str]:
-    """Base64 of any bytes that contain the value. The number of bytes before it decides its alignment."""
-    for offset, skip in enumerate(_BASE64_SKIP):
-        end = (offset + len(value)) * 8 // 6
-        core = base64.b64encode(b"\0" * offset + value).decode()[skip:end]
-        before = f"{_BASE64}?" if offset else ""
-        after = f"{_BASE64}?" if (offset + len(value)) % 3 else ""
-        for form in {core, core.replace("+", "-").replace("/", "_")}:
-            if len(form) >= _MIN_LENGTH:
-                yield before + re.escape(form) + after
-
-
-def _literal_forms(text: str) -> Iterator[str]:
-    """The encodings of a text that programs commonly make, as texts."""
-    quoted = {quote(text, safe=safe) for safe in _SAFE_IN_URLS} | {quote_plus(text)}
-    for form in {text, json.dumps(text)[1:-1], escape(text), *quoted}:
-        yield form
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form)
-    value = text.encode("utf-8", "replace")
-    for offset, skip in enumerate(_BASE64_SKIP):
-        core = base64.b64encode(b"\0" * offset + value).decode()[skip : (offset + len(value)) * 8 // 6]
-        if len(core) >= _MIN_LENGTH:
-            yield from (core, core.replace("+", "-").replace("/", "_"))

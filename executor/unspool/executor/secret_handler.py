@@ -4,7 +4,7 @@ import asyncio
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from unspool.definitions.secret_arguments import POLICY, SECRETS, evaluated_text
 from unspool.eventstore.records import DEFAULT_TENANT, TaskRequest
 from unspool.executor.masking import Mask, Masking, TaskMask, current
 from unspool.executor.outcome import Completed, Faulted, FetchedText, HandedBack, Handler, Outcome, Rejected
+from unspool.executor.secret_masks import SecretMasks
 from unspool.executor.secrets import SecretProvider, secrets_of, variable
 from unspool.executor.task_context import TaskContext
 
@@ -40,6 +41,7 @@ class SecretHandler:
     jq: JqRunner | None
     authorize: Authorize | None = None
     """Gets the token of a policy, for arguments that read `$authorization`."""
+    masks: SecretMasks = field(default_factory=SecretMasks)
 
     async def __call__(self, request: TaskRequest, context: TaskContext) -> Outcome:
         """Evaluates the arguments that read secrets, and runs the task."""
@@ -48,12 +50,12 @@ class SecretHandler:
         try:
             asked = request.arguments.get(SECRETS)
             if asked is not None:
-                values = await asyncio.to_thread(self._values, asked, context.tenant)
-                known.hide(Mask(values.values()))
+                values, mask = await asyncio.to_thread(self._values, asked, context.tenant)
+                known.hide(mask)
                 arguments = await self._arguments(request.arguments, asked, values)
                 request = request._replace(arguments=arguments)
             hidden = context.reporting_to(lambda value: context.report(known.value(value)))
-            return _masked(await self.handler(request, hidden), known)
+            return await _masked_aside(await self.handler(request, hidden), known)
         except Rejected as rejected:
             return _masked(Faulted(rejected.error), known)
         except HandedBack:
@@ -65,11 +67,12 @@ class SecretHandler:
         finally:
             current.reset(token)
 
-    def _values(self, asked: Mapping[str, Any], tenant: str) -> dict[str, Json]:
-        """The values of all secrets that the workflow declares and that its tenant has; all are masked."""
+    def _values(self, asked: Mapping[str, Any], tenant: str) -> tuple[dict[str, Json], Mask]:
+        """The values of all secrets that the workflow declares and that its tenant has, and their mask."""
         secrets = secrets_of(self.secrets, tenant)
         found = {name: secrets.secret(name) for name in asked["declared"]}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {name: value for name, value in found.items() if value is not None}
+        return values, self.masks.of(values.values())
 
     async def _arguments(
         self, arguments: dict[str, Json], asked: Mapping[str, Any], values: Mapping[str, Json]
@@ -144,6 +147,11 @@ def _masked_defect(error: Exception, mask: Masking) -> HandlerDefect:
     defect = HandlerDefect(mask.text(f"{type(error).__name__}: {error}"))
     defect.add_note(mask.text("".join(traceback.format_exception(error))))
     return defect
+
+
+async def _masked_aside(outcome: Outcome, mask: Masking) -> Outcome:
+    """The outcome without secrets. A thread masks it: in a large one this takes seconds."""
+    return await asyncio.to_thread(_masked, outcome, mask) if mask.knows_any else outcome
 
 
 def _masked(outcome: Outcome, mask: Masking) -> Outcome:
