@@ -80,8 +80,8 @@ def _hold(
 ) -> None:
     """Adds an event to the set of its correlations, or begins one.
 
-    An event of `until` begins no set, and is for no other filter then. A filter that has consumed an event consumes no other one, so there is
-    one set for all events with the same values (inventory C8).
+    An event of `until` begins no set, and is for no other filter then. A filter that has consumed an event
+    consumes no other one, so there is one set for all events with the same values (inventory C8).
     """
     consumption = matcher.trigger.events
     for place in open_places(consumption, ()):
