@@ -4,6 +4,7 @@ import pytest
 
 from unspool.definitions import errors
 from unspool.eventstore.records import MessageKind
+from unspool.worker.replay import verify
 
 DOUBLE = """
     use:
@@ -152,3 +153,65 @@ def test_a_faulted_execution_is_retried_within_the_function(world):
     assert run.state.status == "faulted"
     run.send(MessageKind.RETRY)
     assert run.output == {"n": 1}
+
+
+EXITS = "{switch: [{stop: {when: .n >= %d, then: exit}}]}"
+STOPS = "{if: .n >= %d, set: {last: true}, then: end}"
+RAISES = "{if: .n >= %d, raise: {error: {type: https://t/e, status: 400}}}"
+FETCHES = "{if: .n >= %d, call: http, with: {method: get, endpoint: http://h}, then: end}"
+
+DO = "{do: [%s]}"
+FOR = "{for: {in: '[1]'}, do: [%s]}"
+TRY = "{try: [%s], catch: {when: '.status == 1'}}"
+FAILING_AGAIN = "{try: [%s], catch: {do: [{x: {raise: {error: {type: https://t/x, status: 1}}}}]}}"
+FORK = "{fork: {compete: true, branches: [%s]}}"
+EXTENDED = "extensions: [{e: {extend: all, before: [{note: {set: {}}}]}}]"
+
+
+def nested_calls(level: str, levels: int, last: str, calls: int, extensions: str = "extensions: []") -> str:
+    """A function that calls itself where its task is nested deepest; `last` is beside that call."""
+    task = f"{{do: [{{last: {last % calls}}}, {{more: {{call: f, with: {{n: '${{ .n + 1 }}'}}}}}}]}}"
+    for _ in range(levels):
+        task = level % f"{{t: {task}}}"
+    return f"use: {{functions: {{f: {task}}}, {extensions}}}\ndo: [{{s: {{call: f, with: {{n: 0}}}}}}]"
+
+
+@pytest.mark.parametrize(
+    ("level", "levels", "calls", "extensions"),
+    [
+        (DO, 28, 4, ""),
+        (FOR, 28, 4, EXTENDED),
+        (TRY, 28, 4, EXTENDED),
+        (FAILING_AGAIN, 28, 4, ""),
+        (FORK, 18, 6, ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("last", "status"), [(EXITS, "completed"), (STOPS, "completed"), (RAISES, "faulted")]
+)
+def test_all_tasks_that_a_call_may_be_in_can_end_at_once(
+    world, level, levels, calls, extensions, last, status
+):
+    run = world(nested_calls(level, levels, last, calls, extensions or "extensions: []")).start({})
+    assert run.state.status == status
+    assert len(run.of("task.created", "/f")) == calls + 1
+    assert verify(run.plan, run.execution, run.history) is None
+
+
+def test_a_call_in_too_many_tasks_is_an_error_that_names_the_function_and_the_limit(world):
+    run = world(nested_calls(DO, 28, EXITS, 5)).start({})
+    assert run.error["type"].endswith("runtime")
+    assert "'f' is called within more than 128 other tasks" in run.error["detail"]
+    assert run.error["instance"] == "/do/0/s"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(MessageKind.CANCEL, "cancelled"), (MessageKind.TIMER_FIRED, "faulted")]
+)
+def test_deeply_nested_tasks_can_be_cancelled_and_time_out(world, pending, end, status):
+    run = world(
+        nested_calls(TRY, 28, FETCHES, 4) + "\ntimeout: {after: PT1S}", lambda _: pending
+    ).start({})  # fmt: skip
+    assert len(run.state.runs) > 128
+    run.pass_time() if end is MessageKind.TIMER_FIRED else run.send(end)
+    assert run.state.status == status

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import redis
+from rpds import HashTrieMap
 from tests.background import repeating, served
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
 from unspool.definitions.expressions import JqPool
+from unspool.eventstore.clock import SystemClock
 from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.dead_letters import DeadLetter
 from unspool.eventstore.events import Event, encode_entry
@@ -267,6 +269,45 @@ async def test_one_bad_message_in_a_batch_becomes_a_dead_letter_alone(store, jq)
     assert letter.body == bad
     assert "KeyError" in letter.error
     assert len((await store.dead_letters(TENANT)).items) == 1
+
+
+class PanickingClock(SystemClock):
+    """A clock that panics, as a library in Rust does, where a worker decides; not in the service's loops."""
+
+    panics = True
+
+    def now(self) -> int:
+        task = asyncio.current_task()
+        if self.panics and task is not None and not task.get_name().startswith("worker: "):
+            panic()
+        return super().now()
+
+
+def panic() -> None:
+    class Incomparable:
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            raise RecursionError
+
+    HashTrieMap({Incomparable(): 1}).get(Incomparable())
+
+
+async def test_a_message_that_makes_a_library_panic_becomes_a_dead_letter(store, jq):
+    await deploy(store, "do: [{a: {set: {a: 1}}}]")
+    clock = PanickingClock()
+    clock.panics = False
+    service = WorkerService(store, jq, WorkerSettings(), "w1", clock)
+    async with served(service):
+        await output(store, await start(store, "before"))
+        clock.panics = True
+        key = await start(store, "panics")
+        letter = await dead_letter_of(store, key)
+        assert "PanicException" in letter.error
+        clock.panics = False
+        assert await store.requeue(TENANT, letter.id)
+        assert await output(store, key) == {"a": 1}
 
 
 async def dead_letter_of(store: EventStore, key: ExecutionKey) -> DeadLetter:

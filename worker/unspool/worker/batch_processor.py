@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from unspool.eventstore.built_in import is_built_in
@@ -17,6 +16,7 @@ from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import Commit, Delivery, ExecutionKey, Loaded, Message, MessageKind
 from unspool.eventstore.results import Outcome
 from unspool.worker.answering import APPLIED, OUT_OF_TURN
+from unspool.worker.failures import INTERRUPTIONS
 from unspool.worker.idempotency_keys import retries_with_key
 from unspool.worker.metrics import WorkerMetrics
 from unspool.worker.plan_cache import PlanCache
@@ -58,7 +58,9 @@ class BatchProcessor:
         """Processes the executions that it can. Returns those with a commit, with their unread messages."""
         try:
             loaded = await self._states.load_short(self._missing(messages_by_execution))
-        except Exception:  # noqa: BLE001 - single processing reports the failure of each execution
+        except INTERRUPTIONS:
+            raise
+        except BaseException:  # noqa: BLE001 - single processing reports the failure of each execution
             return {}
         answered: dict[ExecutionKey, Sequence[Delivery[Message]]] = {}
         left = deque(messages_by_execution.items())
@@ -86,7 +88,9 @@ class BatchProcessor:
             began = time.perf_counter()
             outcomes = await self._store.commit_all(commits)
             self._metrics.committed(steps, outcomes, time.perf_counter() - began)
-        except Exception:  # noqa: BLE001 - single processing reports it
+        except INTERRUPTIONS:
+            raise
+        except BaseException:  # noqa: BLE001 - single processing reports it
             outcomes = [Outcome.CONFLICT] * len(steps)
         answered: dict[ExecutionKey, Sequence[Delivery[Message]]] = {}
         for (commit, after, left), outcome in zip(steps, outcomes, strict=True):
@@ -115,15 +119,24 @@ class BatchProcessor:
         deadline = began + _MAX_BATCH_SECONDS
         while left:
             key, deliveries = left.popleft()
-            with suppress(Exception):  # it fails again in single processing, which reports it
-                step = self._step(key, deliveries, loaded.get(key))
-                if step is not None:
-                    steps.append(step)
+            step = self._step_unless_it_fails(key, deliveries, loaded.get(key))
+            if step is not None:
+                steps.append(step)
             if time.monotonic() > deadline:
                 break
         if steps:
             self._metrics.decided(time.monotonic() - began)
         return steps
+
+    def _step_unless_it_fails(
+        self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]], loaded: Loaded | None
+    ) -> Step | None:
+        try:
+            return self._step(key, deliveries, loaded)
+        except INTERRUPTIONS:
+            raise
+        except BaseException:  # noqa: BLE001 - it fails again in single processing, which reports it
+            return None
 
     def _step(
         self, key: ExecutionKey, deliveries: Sequence[Delivery[Message]], loaded: Loaded | None

@@ -19,6 +19,7 @@ from unspool.eventstore.results import Outcome
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
 from unspool.worker.children import StartRefused
+from unspool.worker.failures import INTERRUPTIONS
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.metrics import WorkerMetrics
 from unspool.worker.plan_cache import PlanCache
@@ -74,9 +75,9 @@ class ExecutionProcessor:
         """
         try:
             await retry_until_available(lambda: self._advance(key, deliveries))
-        except GivenBack:
+        except (GivenBack, *INTERRUPTIONS):
             raise
-        except Exception as error:  # noqa: BLE001 - one message must not stop the others
+        except BaseException as error:  # noqa: BLE001 - one message must not stop the others
             self._states.forget(key)
             if len(deliveries) == 1:
                 await self._failed(key, deliveries[0], error)
@@ -84,7 +85,7 @@ class ExecutionProcessor:
             for delivery in deliveries:  # one by one, so that only the message that fails is moved
                 await self.process(key, [delivery])
 
-    async def _failed(self, key: ExecutionKey, delivery: Delivery[Message], error: Exception) -> None:
+    async def _failed(self, key: ExecutionKey, delivery: Delivery[Message], error: BaseException) -> None:
         """Retries a message that failed because of a bug or its data; then dead-letters it."""
         for attempt in range(delivery.attempts, MAX_ATTEMPTS):
             log.warning(
@@ -93,9 +94,9 @@ class ExecutionProcessor:
             await asyncio.sleep(JITTER.random() * 0.1 * 4**attempt)
             try:
                 await retry_until_available(lambda: self._advance(key, [delivery]))
-            except GivenBack:
+            except (GivenBack, *INTERRUPTIONS):
                 raise
-            except Exception as again:  # noqa: BLE001 - the dead letter holds it
+            except BaseException as again:  # noqa: BLE001 - the dead letter holds it
                 self._states.forget(key)
                 error = again
             else:
@@ -104,7 +105,7 @@ class ExecutionProcessor:
             delivery._replace(attempts=max(delivery.attempts, MAX_ATTEMPTS)), error
         )
 
-    async def move_to_dead_letters(self, delivery: Delivery[Message], error: Exception) -> None:
+    async def move_to_dead_letters(self, delivery: Delivery[Message], error: BaseException) -> None:
         """Moves a message to the dead letter queue."""
         execution = delivery.key.id
         log.error(

@@ -204,19 +204,30 @@ def exported(scope: Scope, export: DataStep, output: Json) -> dict[str, Json]:
 
 
 def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: Ended) -> None:
-    """Completes a run whose output and directive are known, and continues in its parent."""
+    """Completes a run whose output and directive are known, and continues in its parent.
+
+    A parent that completes, too, is continued in the same loop: a function that calls itself can complete
+    hundreds of runs at once, one around the other, and Python limits the depth of its calls.
+    """
     builder.stop_waiting(run)
     builder.emit("task.completed", run, data)
     if builder.plan.tags:
         tag_again(builder, data)
-    parent = builder.run(str(run.parent))
-    task = builder.task_of(parent)
-    try:
-        builder.interpreter_of(task).child_completed(builder, parent, task.body, ended)
-    except Fault as fault:
-        # Otherwise a retry would continue with the tasks that were cancelled here.
-        cut_off = builder.state.faulted_runs or builder.state.has_children(parent.id)
-        fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
+    builder.ended = str(run.parent), ended
+    if builder.continuing:
+        return
+    builder.continuing = True
+    while builder.ended is not None:
+        (above, child), builder.ended = builder.ended, None
+        parent = builder.run(above)
+        task = builder.task_of(parent)
+        try:
+            builder.interpreter_of(task).child_completed(builder, parent, task.body, child)
+        except Fault as fault:
+            # Otherwise a retry would continue with the tasks that were cancelled here.
+            cut_off = builder.state.faulted_runs or builder.state.has_children(parent.id)
+            fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
+    builder.continuing = False
 
 
 def fail(

@@ -19,15 +19,21 @@ Call: TypeAlias = CallFunction | CallExternalFunction
 MAX_DEPTH: Final = 32
 """Maximum depth of nested calls."""
 
+MAX_RUNS: Final = 128
+"""Maximum depth of the tasks around a call.
+
+A fault can go through all of them at once, with at most four Python calls for each. Python limits the depth
+of calls to 1000. The function, and an extension of a task in it, add at most 32 levels each: no
+definition can be nested deeper.
+"""
+
 
 class CallFunctionInterpreter(Kind):
     """Runs the task of a function."""
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Call) -> None:
         """Creates a run of the function's task; the arguments are its raw input."""
-        if _depth(builder, run) > MAX_DEPTH:
-            detail = f"the function '{body.name}' is called within more than {MAX_DEPTH} other calls"
-            raise Fault(errors.runtime(detail, title="Calls nested too deeply"))
+        _check_depth(builder, run, body)
         data = {}
         if body.arguments is not None:
             data["arguments"] = Scope(builder, run).evaluate(body.arguments, run.input)
@@ -50,10 +56,19 @@ class CallFunctionInterpreter(Kind):
         fail(builder, run, replace(error, instance=run.task) if inside else error)
 
 
-def _depth(builder: DecisionBuilder, run: Run) -> int:
-    """The number of function calls around this run, this one included."""
-    depth, current = 0, run
+def _check_depth(builder: DecisionBuilder, run: Run, body: Call) -> None:
+    """Raises `Fault` if too many calls or tasks are around a call, itself included."""
+    calls, runs, current = 0, 0, run
     while current.parent is not None:
-        depth += isinstance(builder.task_of(current).body, Call)
+        calls += isinstance(builder.task_of(current).body, Call)
+        runs += 1
         current = builder.run(current.parent)
-    return depth
+    if calls > MAX_DEPTH:
+        raise _too_deep(body, f"{MAX_DEPTH} other calls")
+    if runs > MAX_RUNS:
+        raise _too_deep(body, f"{MAX_RUNS} other tasks")
+
+
+def _too_deep(body: Call, limit: str) -> Fault:
+    detail = f"the function '{body.name}' is called within more than {limit}"
+    return Fault(errors.runtime(detail, title="Calls nested too deeply"))
