@@ -254,6 +254,34 @@ def test_retry_after_the_workflows_timeout(world):
     assert run.path() == ["a", "w", "w"]
 
 
+def test_retry_limits_the_attempts_of_a_try_again(world, pending):
+    # M6: also that of one that was cancelled because another task faulted
+    attempts = "catch: {errors: {with: {status: 408}}, retry: {limit: {attempt: {count: 1, duration: PT2S}}}}"
+    answers = [errors.runtime("no")]
+    run = world(f"""
+        do:
+          - f:
+              fork:
+                branches:
+                  - faults: {{try: [{{a: {HANGING}}}], {attempts}}}
+                  - cancelled: {{try: [{{b: {{wait: PT1H}}}}], {attempts}}}
+                  - handling:
+                      try: [{{c: {{raise: {{error: {{type: x, status: 1}}}}}}}}]
+                      catch:
+                        retry: {{when: 'false', limit: {{attempt: {{duration: PT1S}}}}}}
+                        do: [{{w: {{wait: PT3S}}}}]
+    """, lambda _: answers.pop() if answers else pending).start({})  # fmt: skip
+    assert run.state.status == "faulted"
+    began = run.now
+    run.send(MessageKind.RETRY)
+    limits = [
+        event.data["dueAt"] for event in run.of("timer.scheduled") if event.data["purpose"] == "attempt"
+    ]
+    assert limits[-2:] == [began + 2000, began + 2000]
+    run.pass_time(lambda w: w.state.status == "faulted")
+    assert (run.error["status"], run.now) == (408, began + 4000)
+
+
 @pytest.mark.parametrize("inner", ["timeout: {after: PT1S}, wait: PT20S", "wait: PT1S"])
 def test_the_outermost_of_the_timeouts_due_at_once_wins(world, inner):
     # N3: in any order in which a store reports them

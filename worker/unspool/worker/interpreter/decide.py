@@ -15,6 +15,7 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.listen import Listen
+from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
@@ -40,6 +41,7 @@ from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 from unspool.worker.interpreter.tasks.subscribe import SubscribeInterpreter
+from unspool.worker.interpreter.tasks.try_catch import limit_again
 
 NONE_REFUSED: Final[Mapping[WorkflowRef, WorkflowError]] = MappingProxyType({})
 NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
@@ -278,7 +280,7 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if len(builder.state.runs) > 1:
         _continue(builder, body)
         for scope in builder.state.in_phase(Phase.RUNNING):
-            _set_timeout_again(builder, scope.id)
+            _set_limits_again(builder, scope.id)
         for scope in builder.state.in_phase(Phase.LISTENING):
             _listen_again(builder, scope)
         for scope in builder.state.in_phase(Phase.CONSUMING):
@@ -304,14 +306,14 @@ def _listen_again(builder: DecisionBuilder, run: Run) -> None:
     assert isinstance(body, Listen)  # no other task listens
     if not progress_of(run).done:
         subscribe(builder, run, body)
-    _set_timeout_again(builder, run.id)
+    _set_limits_again(builder, run.id)
 
 
 def _consume_again(builder: DecisionBuilder, run: Run) -> None:
     """Continues a subscription, and sets its timeout."""
     body = builder.task_of(run).body
     assert isinstance(body, Subscribe)  # no other task consumes messages
-    _set_timeout_again(builder, run.id)
+    _set_limits_again(builder, run.id)
     if run.id not in builder.state.runs:
         return
     try:
@@ -320,12 +322,15 @@ def _consume_again(builder: DecisionBuilder, run: Run) -> None:
         fail(builder, builder.run(run.id), fault.error)
 
 
-def _set_timeout_again(builder: DecisionBuilder, id_: str) -> None:
+def _set_limits_again(builder: DecisionBuilder, id_: str) -> None:
     run = builder.state.runs.get(id_)
     if run is None:
         return  # it ended because the timeout of another run could not be set
+    body = builder.task_of(run).body
     try:
         set_timeout(builder, run)
+        if isinstance(body, Try):
+            limit_again(builder, run, body)
     except Fault as fault:
         fail(builder, run, fault.error.at(run.task or "/"))
 

@@ -56,14 +56,26 @@ class TryInterpreter(InOrder):
 
 def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
     """Begins an attempt, with the same input as the first one (inventory I38)."""
-    policy, first = body.catch.retry, body.tasks.first
+    first = body.tasks.first
     if first is None:
         complete(builder, run, INPUT)
         return
+    _limit(builder, run, body)
+    create(builder, first, builder.run(run.id))
+
+
+def limit_again(builder: DecisionBuilder, run: Run, body: Try) -> None:
+    """Sets the limit of an attempt that continues after an operator's retry. Raises `Fault`."""
+    in_extension = run.extended is not None and run.extended.current is not None
+    if run.fault is None and not in_extension:
+        _limit(builder, run, body)
+
+
+def _limit(builder: DecisionBuilder, run: Run, body: Try) -> None:
+    policy = body.catch.retry
     if policy is not None and policy.attempt_timeout is not None:
         limit = Scope(builder, run).duration(policy.attempt_timeout, run.input)
         builder.schedule(run, Purpose.ATTEMPT, limit.due(builder.now))
-    create(builder, first, builder.run(run.id))
 
 
 def _failed(builder: DecisionBuilder, run: Run, body: Try, error: WorkflowError) -> None:
