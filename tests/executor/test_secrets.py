@@ -5,6 +5,7 @@ import base64
 import json
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
@@ -19,9 +20,11 @@ from unspool.eventstore.records import Message, MessageKind, TaskRequest
 from unspool.executor.handlers import default_handlers
 from unspool.executor.masking import LongMask, Mask
 from unspool.executor.outcome import Completed, Faulted
+from unspool.executor.secret_handler import SecretHandler
 from unspool.executor.secret_masks import SecretMasks
 from unspool.executor.secrets import LocalSecrets, local_secrets, secrets_of
 from unspool.executor.settings import ExecutorSettings
+from unspool.executor.task_context import current, parked
 from unspool.worker.interpreter import State, decide
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: test, version: '1.0.0'}\n"
@@ -362,6 +365,95 @@ def test_long_texts_are_masked():
         assert "***" in text
         assert len(text) < 30
     assert mask.value({token: [token, 1, None]}) == {"***": ["***", 1, None]}
+
+
+# -- secrets that are addresses
+
+
+def post(endpoint: str, more: str = "") -> str:
+    """A definition that posts to an address with the secret `hook`."""
+    return f"""\
+use: {{secrets: [hook]}}
+do: [{{t: {{call: http, with: {{method: post, endpoint: '{endpoint}', body: {{}} {more}}}}}}}]
+"""
+
+
+HOOK = "/services/T0000/B000%2F1/PATHSECRET77"
+
+
+@pytest.mark.parametrize("end", ["", "?sig=QUERY", "#fragment", "/", "?"])
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("host", ["127.0.0.1", "LOCALHOST", "ann:passw0rd@127.0.0.1"])
+async def test_an_address_is_masked_as_the_executor_shows_it(requested, execute, service, end, status, host):
+    async def answer(_):
+        return web.Response(status=status)
+
+    service.answers[HOOK] = service.answers[HOOK.replace("%2F", "/")] = service.answers[HOOK + "/"] = answer
+    secret = f"http://{host}:{service.url.rpartition(':')[2]}{HOOK}{end}"
+    outcome = await execute(
+        requested(post("${ $secrets.hook }", ", output: response")), {"UNSPOOL_SECRET_HOOK": secret}
+    )
+    shown = str(outcome.output if isinstance(outcome, Completed) else outcome.error.to_json())
+    assert len(service.requests) == 1
+    assert "***" in shown
+    assert "T0000" not in shown
+    assert "QUERY" not in shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "endpoint"),
+    [
+        ("s3cr3t-T0k3n", '${ "http://" + $secrets.hook + ".invalid/" }'),
+        ("S3cr3t-T0k3n.invalid/PATH/s3cr3t-t0k3n", '${ "http://" + $secrets.hook }'),
+        ("Gehe\u00efm-T0k3n.invalid", '${ "http://" + $secrets.hook }'),
+        ("/s3cr3t-t0k3n/x?s3cr3t-t0k3n", '${ "http://unknown.invalid" + $secrets.hook }'),
+        ("a/../s3cr3t-t0k3n", '${ "http://unknown.invalid/" + $secrets.hook }'),
+    ],
+)
+async def test_a_part_of_an_address_is_masked_as_the_executor_shows_it(requested, execute, secret, endpoint):
+    outcome = await execute(requested(post(endpoint)), {"UNSPOOL_SECRET_HOOK": secret})
+    assert isinstance(outcome, Faulted)
+    assert "***" in str(outcome.error.detail)
+    assert "t0k3n" not in str(outcome.error.detail).lower()
+
+
+async def test_the_address_of_an_authority_is_masked(requested, execute, service):
+    secret = f"{service.url}/services/PATHSECRET77?sig=QUERY"
+    policy = "{authority: '${ $secrets.me }', grant: client_credentials, client: {id: a, secret: b}}"
+    text = TOKEN_POLICY.format(policy=policy, header="x", body="x", url=service.url)
+    service.answer("/services/PATHSECRET77/oauth2/token", "{}", status=404)
+    outcome = await execute(requested(text), {"UNSPOOL_SECRET_ME": secret})
+    assert isinstance(outcome, Faulted)
+    assert "***" in str(outcome.error.detail)
+    assert "PATHSECRET77" not in str(outcome.error.to_json())
+
+
+def test_what_is_no_address_has_no_other_forms():
+    mask = Mask(["Main", "ann@example.com", "k9?x#abcdef", "https://example.com/orders/7?key=abc"])
+    kept = "main @example.com k9?x https://example.com/orders/8 /orders/7"
+    assert mask.text(kept) == kept
+
+
+async def test_what_a_task_waits_for_is_masked(requested):
+    waits: list[str] = []
+
+    async def wait(_request, context):
+        with (
+            context.parked("messages of nats://s3cr3t-t0k3n.invalid"),
+            parked("the limit of s3cr3t-t0k3n.invalid"),
+        ):
+            return Completed(None)
+
+    def noted(why):
+        waits.append(why)
+        return nullcontext()
+
+    context = task_context(parked=noted)
+    secrets = LocalSecrets({"UNSPOOL_SECRET_HOOK": "S3cr3t-T0k3n.invalid"})
+    token = current.set(context)
+    await SecretHandler(wait, secrets, None)(requested(post("http://a.invalid")), context)
+    current.reset(token)
+    assert waits == ["messages of nats://***", "the limit of ***"]
 
 
 # -- large secrets

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 from unspool.definitions.json_value import Json
 from unspool.executor.literal_search import LiteralSearch, Span
+from unspool.executor.shown_forms import shown_forms
 
 _MIN_LENGTH: Final = 4
 """Shorter values are not masked: texts would be unreadable if each "1" were masked."""
@@ -36,11 +37,15 @@ _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/_-")
 
 
 def texts_of(secrets: Iterable[Json]) -> tuple[set[str], set[str]]:
-    """The texts that are secret: those of short values, and those of long ones. Each line is one, too."""
+    """The texts that are secret: those of short values, and those of long ones.
+
+    Each line is one, too, and what the executor itself makes of an address.
+    """
     short: set[str] = set()
     long: set[str] = set()
     for value in (value for secret in secrets for value in _values(secret)):
-        found = {value, value.strip(), *(line.strip() for line in value.splitlines())}
+        whole = value.strip()
+        found = {value, whole, *shown_forms(whole), *(line.strip() for line in value.splitlines())}
         (long if len(value) > _LONG else short).update(text for text in found if len(text) >= _MIN_LENGTH)
     return short, long - short
 

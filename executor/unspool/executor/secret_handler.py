@@ -54,8 +54,7 @@ class SecretHandler:
                 known.hide(mask)
                 arguments = await self._arguments(request.arguments, asked, values)
                 request = request._replace(arguments=arguments)
-            hidden = context.reporting_to(lambda value: context.report(known.value(value)))
-            return await _masked_aside(await self.handler(request, hidden), known)
+            return await _masked_aside(await self.handler(request, context.masked_by(known)), known)
         except Rejected as rejected:
             return _masked(Faulted(rejected.error), known)
         except HandedBack:

@@ -12,6 +12,7 @@ from unspool.eventstore.errors import NotFound
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.records import ExecutionKey, Message
+from unspool.executor.masking import Masking, masked
 
 
 class TaskStore(Protocol):
@@ -72,10 +73,16 @@ class TaskContext:
     deadline: float | None = None
     """When the task is cancelled, in the time of the event loop; None if it has no timeout."""
 
-    def reporting_to(self, report: Callable[[Json], None]) -> "TaskContext":
-        """The same, with another receiver of the progress. `replace` takes four times as long."""
+    def masked_by(self, mask: Masking) -> "TaskContext":
+        """The same, with a mask of what is reported. `replace` takes four times as long."""
         return TaskContext(
-            self.tenant, self.attempt, self.store, report, self.parked, self.before_call, self.deadline
+            self.tenant,
+            self.attempt,
+            self.store,
+            lambda value: self.report(mask.value(value)),
+            lambda why: self.parked(mask.text(why)),
+            self.before_call,
+            self.deadline,
         )
 
     async def text(self, sha256: str) -> str:
@@ -98,7 +105,7 @@ current: Final[ContextVar[TaskContext | None]] = ContextVar("current task", defa
 def parked(why: str) -> AbstractContextManager[None]:
     """Frees the slot of the task that runs while the context is open; see `TaskContext.parked`."""
     context = current.get()
-    return nullcontext() if context is None else context.parked(why)
+    return nullcontext() if context is None else context.parked(masked(why, ()))
 
 
 def before_call() -> AbstractContextManager[None]:
