@@ -79,6 +79,16 @@ def test_a_file_that_is_too_large_is_refused(store, home, unspool, command):
     assert f"larger than {64 * MIB} bytes" in result.stderr
 
 
+def test_an_event_that_no_task_could_consume_is_refused(store, home, unspool):
+    paid = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "paid", "data": "x" * 5 * MIB}
+    (home / "large.json").write_text(json.dumps([paid, {**paid, "id": "2", "data": "x" * 9 * MIB}]))
+    result = unspool("events", "publish", "large.json")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == "unspool: large.json: event 1: the event has more than 8388608 characters\n"
+    (home / "large.json").write_text(json.dumps(paid))
+    assert unspool("events", "publish", "large.json").code == 0
+
+
 @pytest.fixture
 def pipe():
     """Makes a name for a text in a pipe, as a shell does for `<(command)`."""

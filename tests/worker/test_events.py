@@ -207,6 +207,13 @@ def test_an_event_whose_key_cannot_be_computed_stops_no_other(listen):
     assert keys((entry.shape,), event("a", "1")) == [entry.key]
 
 
+def test_an_event_that_is_too_large_is_not_consumed(listen):
+    listener = listen("{listen: {to: {one: {with: {type: t}}}}}")
+    too_large = {"run": listener.subscription[0], "event": event("t", "x" * 9_000_000)}
+    listener.run.send(MessageKind.EVENT, **too_large)
+    assert listener.publish(event("t", 1)).output == [1]
+
+
 def test_all_consumes_one_event_for_each_filter_in_the_order_of_arrival(listen):
     listener = listen("{listen: {to: {all: [{with: {type: a}}, {with: {type: b}}]}}}")
     listener.publish(event("b", 1), event("b", 2), event("a", 3))

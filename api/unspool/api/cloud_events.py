@@ -16,7 +16,7 @@ from unspool.api.bodies import decode_json, decoded, media_type, read_body
 from unspool.api.calls import Call, json_response
 from unspool.api.events import SSE, last_frame
 from unspool.api.problems import HttpProblem
-from unspool.definitions.cloud_events import from_body, problems_of
+from unspool.definitions.cloud_events import from_body, problems_of_received
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
@@ -62,7 +62,7 @@ async def stream(call: Call) -> Response:
 def _events(request: Request, body: bytes) -> list[Any]:
     """Returns the events of a request, which are valid."""
     events = _read(request, body)
-    check_events(events)
+    check_events(events, len(body))
     context = caller_context(request.headers.get)
     return [event if TRACEPARENT in event else context | event for event in events] if context else events
 
@@ -96,13 +96,13 @@ def _data(content_type: str, body: bytes) -> dict[str, Json]:
         raise HttpProblem(400, "the body is not UTF-8") from None
 
 
-def check_events(events: list[Any]) -> None:
-    """Raises `HttpProblem` 422 with every problem of every event."""
+def check_events(events: list[Any], size: int) -> None:
+    """Raises `HttpProblem` 422 with every problem of every event. `size` is that of the body, in bytes."""
     batch = len(events) > 1
     found = [
         {"pointer": f"/{place}" if batch else "", "message": message}
         for place, event in enumerate(events)
-        for message in problems_of(event)
+        for message in problems_of_received(event, size)
     ]
     if found:
         where = f"event {found[0]['pointer'][1:]}: " if batch else ""

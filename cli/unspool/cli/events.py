@@ -9,7 +9,7 @@ from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, parse_json, target_options
 from unspool.cli.output import print_json, print_line, say
 from unspool.cli.targets.opening import opened_target
-from unspool.definitions.cloud_events import problems_of
+from unspool.definitions.cloud_events import problems_of_received
 from unspool.definitions.json_value import Json
 
 
@@ -28,9 +28,10 @@ def events() -> None:
 async def publish(file: str, place: Place, as_json: bool) -> None:
     """Publish a CloudEvent, or an array of them, from a JSON file. If one is not valid, none is published."""
     source = "standard input" if file == "-" else file
-    given = parse_json(read_file(file), source)
+    text = read_file(file)
+    given = parse_json(text, source)
     batch = given if isinstance(given, list) else [given]
-    _check(source, batch, single=batch is not given)
+    _check(source, batch, len(text), single=batch is not given)
     async with opened_target(place) as target:
         published = await target.publish(batch)
     duplicates = None if published is None else len(batch) - published
@@ -64,12 +65,12 @@ def _counted(number: int) -> str:
     return f"{number} event{'' if number == 1 else 's'}"
 
 
-def _check(source: str, events_: list[Json], *, single: bool) -> None:
-    """Raises `CommandError` with every problem of every event."""
+def _check(source: str, events_: list[Json], size: int, *, single: bool) -> None:
+    """Raises `CommandError` with every problem of every event. `size` is that of the text, in bytes."""
     problems = [
         f"{source}: {'' if single else f'event {place}: '}{message}"
         for place, event in enumerate(events_)
-        for message in problems_of(event)
+        for message in problems_of_received(event, size)
     ]
     if problems:
         raise CommandError("\n".join(problems))

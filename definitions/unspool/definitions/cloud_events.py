@@ -24,7 +24,27 @@ _TIME: Final = re.compile(
     r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+_SMALL: Final = 4_000_000
+"""Bytes of JSON whose value has surely less than the characters that a value may have."""
+
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)
+
+
+def problems_of_received(event: Json, size: int) -> list[str]:
+    """Returns what is wrong with an event from a text of `size` bytes, also that no task could consume it."""
+    problems = problems_of(event)
+    if size > _SMALL:
+        from unspool.definitions.expressions import (  # noqa: PLC0415 - slow to import
+            MAX_JSON_SIZE,
+            LimitExceeded,
+            json_size,
+        )
+
+        try:
+            json_size(event)
+        except LimitExceeded:
+            problems.append(f"the event has more than {MAX_JSON_SIZE} characters")
+    return problems
 
 
 def problems_of(event: Json) -> list[str]:

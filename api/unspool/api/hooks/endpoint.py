@@ -48,7 +48,7 @@ async def _receive(call: Call, hook: Hook) -> Response:
     received = Received(call.request.headers.raw, body, call.services.clock.now())
     repetition = await asyncio.to_thread(hook.verification.verify, received, hooks.secrets)
     event = await decoded(body, lambda _: event_of(hook, received, repetition))
-    check_events([event])
+    check_events([event], len(body))
     challenge = _challenge(event) if hook.kind == "slack" else None
     if challenge is not None:
         return json_response({"challenge": challenge})

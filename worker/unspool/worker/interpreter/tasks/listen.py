@@ -1,7 +1,7 @@
 """`listen`: consumes events until its strategy is met (inventory I46-I53, P1-P7)."""
 
 from unspool.definitions.evaluable import Evaluable
-from unspool.definitions.expressions import Budget
+from unspool.definitions.expressions import Budget, LimitExceeded
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.iterator import Iterator
@@ -64,7 +64,10 @@ class ListenInterpreter(InOrder):
             data["keys"] = keys
         if place >= len(body.to.strategy.filters):
             data["until"] = True
-        builder.add_size_of(event)
+        try:
+            builder.add_size_of(event)
+        except LimitExceeded:  # no history can hold it, so it is not consumed; publishing refuses such events
+            return
         before = _index_entries(body, progress_of(run))
         builder.emit("event.received", run, data)
         after = _index_entries(body, progress_of(builder.run(run.id)))
