@@ -143,6 +143,23 @@ def test_a_file_without_a_history_is_bad_input(text, unspool, home):
     assert unspool("replay", "odd.jsonl").code == 2
 
 
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"task": 5}, "not an event"),
+        ({"run": True}, "not an event"),
+        ({"execution": {"definition": [[]]}}, "`execution` is not in the form"),
+    ],
+)
+@pytest.mark.parametrize("command", ["history", "replay"])
+def test_a_member_that_no_history_has_is_bad_input(exported, unspool, command, member, said):
+    first, *others = exported.read_text().splitlines()
+    exported.write_text("\n".join([json.dumps(json.loads(first) | member), *others]))
+    result = unspool(command, "past.jsonl")
+    assert (result.code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
 def test_a_history_of_an_execution_without_its_schema_verifies(program, unspool, home):
     text = (home / "greet.yaml").read_text()
     schema = "input: {schema: {resource: {endpoint: http://localhost/s.json}}}\n"

@@ -6,7 +6,7 @@ texts of external resources by their hashes. So a file can be replayed and verif
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -176,27 +176,32 @@ def _about(first: Json, place: str) -> _About:
     Raises:
         CommandError: it has another form.
     """
-    try:
+    with suppress(AttributeError, KeyError, TypeError):
         about = first.get("execution", {})
-        workflow = about.get("workflow")
-        return _About(
-            ExecutionKey(str(about.get("tenant", DEFAULT_TENANT)), str(about.get("id", ""))),
-            str(WorkflowRef(**workflow)) if workflow else "",
-            about.get("definition"),
-            {str(sha256): str(text) for sha256, text in about.get("resources", {}).items()},
-        )
-    except (AttributeError, KeyError, TypeError):
-        raise CommandError(
-            f"{place}: `execution` is not in the form that `unspool history --export` writes"
-        ) from None
+        workflow, definition = about.get("workflow"), about.get("definition")
+        if _are_texts(definition):
+            return _About(
+                ExecutionKey(str(about.get("tenant", DEFAULT_TENANT)), str(about.get("id", ""))),
+                str(WorkflowRef(**workflow)) if workflow else "",
+                definition,
+                {str(sha256): str(text) for sha256, text in about.get("resources", {}).items()},
+            )
+    raise CommandError(f"{place}: `execution` is not in the form that `unspool history --export` writes")
 
 
 def _event(value: Json, place: str) -> Event:
     match value:
-        case {"seq": int(seq), "type": str(kind), "time": str(time), "data": dict(data)}:
+        case {"seq": int(seq), "type": str(kind), "time": str(time), "data": dict(data)} if _are_texts(
+            value.get("task"), value.get("run")
+        ):
             return Event(seq, kind, _time(time, place), value.get("task"), value.get("run"), data)
         case _:
             raise CommandError(f"{place}: not an event; an event has seq, type, time, task, run and data")
+
+
+def _are_texts(*values: Json) -> bool:
+    """Whether each value is a text, or none is given."""
+    return all(isinstance(value, str | None) for value in values)
 
 
 def _time(text: str, place: str) -> int:
