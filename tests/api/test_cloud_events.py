@@ -46,6 +46,31 @@ async def test_binary(api, kind, body, members):
     assert await published(api) == [{**event(subject="café"), "datacontenttype": kind, **members}]
 
 
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        (r'"a \"b\" \\c"', r'a "b" \c'),
+        ('"caf%C3%A9"', "café"),
+        ('"%22a%22"', '"a"'),
+        ('"a', '"a'),
+        ('a"b"', 'a"b"'),
+        (r"a\b", r"a\b"),
+    ],
+)
+async def test_a_quoted_header_is_taken_out_of_its_quotes(api, header, subject):
+    headers = {f"ce-{name}": text for name, text in event(subject=header).items()}
+    await api.post("/events", 202, headers={**headers, "Content-Type": "application/json"})
+    assert [each["subject"] for each in await published(api)] == [subject]
+
+
+@pytest.mark.parametrize("name", ["data", "data_base64"])
+async def test_data_is_no_attribute_in_a_header(api, name):
+    headers = {f"ce-{name}": text for name, text in event(**{name: "AAE="}).items()}
+    answer = await api.post("/events", 422, headers={**headers, "Content-Type": "text/plain"})
+    assert f"ce-{name}" in answer["detail"]
+    assert await published(api) == []
+
+
 CONTEXT = f"00-{'a' * 32}-{'b' * 16}-01"
 
 

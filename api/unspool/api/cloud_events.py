@@ -3,6 +3,7 @@
 Content modes are those of the HTTP Protocol Binding for CloudEvents 1.0: structured, binary and batched.
 """
 
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Final
@@ -35,6 +36,11 @@ _PAGE_BYTES: Final = 1 << 19
 """About how many bytes of events are read together: a client that reads slowly keeps a page in memory."""
 
 _PREFIX: Final = "ce-"
+
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+"""A quoted string (RFC 7230, 3.2.6)."""
+
+_DATA: Final = frozenset({"data", "data_base64"})
 
 
 async def publish(call: Call) -> Response:
@@ -75,7 +81,7 @@ def _read(request: Request, body: bytes) -> list[Any]:
             raise HttpProblem(422, "a batch is a JSON array of CloudEvents")
         return events
     attributes = {
-        name[len(_PREFIX) :]: unquote(value)
+        name[len(_PREFIX) :]: _header_text(value)
         for name, value in request.headers.items()
         if name.startswith(_PREFIX)
     }
@@ -85,7 +91,15 @@ def _read(request: Request, body: bytes) -> list[Any]:
         raise HttpProblem(415, f"the body is {kind}; send {STRUCTURED} or {BATCH}")
     if not attributes:
         raise HttpProblem(415, f"send a CloudEvent as {STRUCTURED}, or its attributes as ce- headers")
+    for name in _DATA & attributes.keys():
+        raise HttpProblem(422, f"the header {_PREFIX}{name} is no attribute: the body is the data")
     return [{**attributes, **_data(request.headers.get("content-type", ""), body)}]
+
+
+def _header_text(value: str) -> str:
+    """The value of an attribute in a header: a quoted string is taken out of its quotes first."""
+    quoted = _QUOTED.fullmatch(value)
+    return unquote(re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else value)
 
 
 def _data(content_type: str, body: bytes) -> dict[str, Json]:
