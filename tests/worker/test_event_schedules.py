@@ -20,8 +20,8 @@ from tests.worker.test_schedules import (
 
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.published_events import CloudEvent
-from unspool.eventstore.records import ExecutionRecord, Message, MessageKind, Status
-from unspool.worker.schedule.operations import current_schedule, wait_until_paused
+from unspool.eventstore.records import ExecutionRecord, Message, MessageKind, Status, WorkflowRef
+from unspool.worker.schedule.operations import current_schedule, wait_until_begun, wait_until_paused
 from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 
@@ -165,6 +165,26 @@ async def test_a_paused_schedule_and_a_new_version(store, jq):
         await publish()
         await store.wait_for_version(KEY, 10_000, 0.2)
         assert len(await executions(store)) == before
+
+
+async def test_a_deployment_waits_until_an_ended_schedule_has_begun_again(store, jq):
+    await deployed(store, ONE, tasks=ECHO)
+    async with running(store, jq):
+        await listening(store)
+        await deployed(store, "", "1.0.1", tasks=ECHO)
+
+        async def ended() -> bool:
+            return await current_schedule(store, KEY) is None
+
+        await until(ended, "the schedule goes on without a definition")
+    await deployed(store, ONE, "1.0.2", tasks=ECHO)
+    begun = asyncio.create_task(wait_until_begun(store, TENANT, WorkflowRef("shop", "report", "1.0.2")))
+    assert await asyncio.wait([begun], timeout=0.1) == (set(), {begun})  # no worker runs
+    async with running(store, jq):
+        await begun
+        await store.publish(TENANT, [event("t", 1, 1)])
+        [[found]] = await outputs(store, 1)
+    assert found["id"] == "1"
 
 
 async def test_events_and_times_start_the_same_workflow(store, jq):

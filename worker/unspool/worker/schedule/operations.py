@@ -54,13 +54,16 @@ async def wait_until_paused(store: Histories, key: ExecutionKey, *, paused: bool
 
 
 async def wait_until_begun(store: Histories, tenant: str, workflow: WorkflowRef) -> None:
-    """Returns when the schedule of this version, or of a later one, has begun; or when it has ended."""
+    """Returns when the schedule of this version, or of a later one, has begun; or when there is none.
+
+    A schedule that an older version has ended begins again.
+    """
     key = schedule_key(tenant, workflow.namespace, workflow.name)
     while True:
-        state = await current_schedule(store, key)
-        if state is None or (state.version > 0 and _follows(state, workflow)):
+        stored = await stored_schedule(store, key)
+        if stored is None or (stored.shown.version > 0 and _follows(stored.shown, workflow)):
             return
-        await store.wait_for_version(key, state.version, _CHECK_SECONDS)
+        await store.wait_for_version(key, stored.shown.version, _CHECK_SECONDS)
 
 
 def _follows(state: ScheduleState, workflow: WorkflowRef) -> bool:
