@@ -127,7 +127,15 @@ def _field(number: int, text: str, offset: int) -> str:
     if not (_CHARACTERS.fullmatch(plain) and _is_valid(number, plain)):
         name, allowed = _FIELDS[number]
         raise BadCron(f"'{text}' is not a valid {name}: {allowed}; or *, lists, ranges and steps", offset)
-    return plain
+    return ",".join(_without_step(number, term) for term in plain.split(","))
+
+
+def _without_step(number: int, term: str) -> str:
+    """A range of one value without its step: cronsim reads `5-5/2` like `5/2`, which has more values."""
+    values, _, step = term.partition("/")
+    first, _, last = values.partition("-")
+    # Only a range of one value is also valid backwards.
+    return values if step and last and _is_valid(number, f"{last}-{first}") else term
 
 
 def _is_valid(number: int, text: str) -> bool:
