@@ -146,6 +146,14 @@ def test_binary_mode_keeps_an_event(protocol, data):
     assert got == {**sent, "ordernumber": "7"}  # attributes of headers are text
 
 
+def test_data_may_be_an_empty_text_and_no_header_is_data():
+    """No attribute is an empty text, so one that a message has is left out."""
+    sent = event("1", data="")
+    assert event_of(InboundMessage(json.dumps({**sent, "subject": ""}).encode(), STRUCTURED), ADDRESS) == sent
+    headers = {f"ce_{name}": str(value) for name, value in event("1", data="x").items()}
+    assert "data" not in event_of(InboundMessage(b"", "", headers), ADDRESS)
+
+
 @pytest.mark.parametrize(
     ("payload", "content_type", "said"),
     [

@@ -15,7 +15,7 @@ from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE,
 from unspool.eventstore.published_events import CloudEvent
 from unspool.executor.brokers.port import InboundMessage, OutboundMessage
 from unspool.executor.transports.broker_address import BrokerAddress
-from unspool.executor.transports.stream_entry import PREFIX, NoEvent
+from unspool.executor.transports.stream_entry import PREFIX, NoEvent, given
 
 STRUCTURED: Final = "application/cloudevents+json"
 
@@ -57,7 +57,7 @@ def event_of(message: InboundMessage, address: BrokerAddress) -> CloudEvent:
         raise NoEvent("a text is not UTF-8") from None
     except strict_json.BadJson as error:
         raise NoEvent(f"the message {error}") from None
-    event = {name: value for name, value in event.items() if value not in (None, "")}
+    event = given(event)
     derived: CloudEvent = {"specversion": SPEC_VERSION, "source": f"/channels/{address.channel.address}"}
     if message.id:
         derived["id"] = f"{address.channel.address}:{message.id}"
@@ -75,7 +75,7 @@ def _found(message: InboundMessage, address: BrokerAddress) -> CloudEvent:
         return _structured(strict_json.parse(message.payload))
     attributes = {PREFIX.sub("", name, count=1).lower(): value for name, value in message.headers.items()}
     if "specversion" in attributes:
-        own = {name: value for name, value in attributes.items() if name.isalnum()}
+        own = {name: value for name, value in attributes.items() if name.isalnum() and name != "data"}
         return {**own, **from_body(message.content_type, message.payload, strict_json.parse)}
     if kind in {"", "application/json"} and (event := _unnamed(message.payload)) is not None:
         return event

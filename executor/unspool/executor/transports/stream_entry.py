@@ -48,10 +48,17 @@ def event_of(stream: str, entry: str, fields: Mapping[bytes, bytes]) -> CloudEve
         "id": f"{stream}:{entry}",
         "source": f"/streams/{stream}",
     }
-    event = derived | {name: value for name, value in event.items() if value not in (None, "")}
+    event = derived | given(event)
     if problems := problems_of(event):
         raise NoEvent("; ".join(problems)[:500])
     return event
+
+
+def given(event: CloudEvent) -> CloudEvent:
+    """The members that have a value. No attribute is an empty text, but data can be one."""
+    return {
+        name: value for name, value in event.items() if value is not None and (value != "" or name == _DATA)
+    }
 
 
 def size_of(fields: Mapping[bytes, bytes]) -> int:
