@@ -148,3 +148,11 @@ def test_a_condition_that_assigns_is_a_warning(unspool, home, condition, warns):
     (home / "assigns.yaml").write_text(f"{head}do:\n- a: {{set: {{x: 1}}, if: '{condition}'}}\n")
     says = "this condition assigns a value; a comparison is written '==' (/do/0/a/if) [warning]\n"
     assert unspool("validate", "assigns.yaml").stderr == (f"assigns.yaml:3:24: {says}" if warns else "")
+
+
+def test_a_function_cannot_call_itself_by_the_name_of_its_file(unspool, home):
+    (home / "function.yaml").write_text("{call: function, with: {n: 1}}\n")
+    result = unspool("validate", "function.yaml")
+    assert result.code == 0
+    assert result.stderr.startswith("function.yaml:1:8: no function 'function' in use.functions")
+    assert "(/call) [warning]" in result.stderr

@@ -17,6 +17,7 @@ from unspool.definitions.checks import check
 from unspool.definitions.document import Document, as_function, load
 from unspool.definitions.executability import unsupported_tasks
 from unspool.definitions.expressions import source_problems
+from unspool.definitions.json_pointer import child
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
 
@@ -61,8 +62,10 @@ def checked(
     if isinstance(found, DefinitionInvalid):
         return Checked(None, found.problems)
     if _is_function(found.name):
-        problems = _problems(as_function(found, "function"), None, functions)
-        return Checked(found, tuple(map(_of_function, problems)))
+        name = Path(found.name).resolve().as_uri()  # its address: it cannot call itself by a name
+        problems = _problems(as_function(found, name), None, functions)
+        inside = child("/use/functions", name)
+        return Checked(found, tuple(_of_function(problem, inside) for problem in problems))
     return Checked(found, _problems(found, workflows, functions))
 
 
@@ -86,9 +89,9 @@ def _is_function(name: str) -> bool:
     return Path(name).stem == "function" and Path(name).suffix in {".json", ".yaml", ".yml"}
 
 
-def _of_function(problem: Problem) -> Problem:
-    """Returns a problem with its pointer in the file of the function."""
-    return replace(problem, pointer=problem.pointer.removeprefix("/use/functions/function"))
+def _of_function(problem: Problem, function: str) -> Problem:
+    """Returns a problem with its pointer in the file of the function, which the check has at a pointer."""
+    return replace(problem, pointer=problem.pointer.removeprefix(function))
 
 
 def valid_document(name: str, functions: Collection[str] = ()) -> Document:
