@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from unspool.cli.loop import stop_signals
+from unspool.cli.options import Seconds
 from unspool.cli.targets.port import Operated
 from unspool.eventstore.waiting import done_before
 
@@ -23,7 +24,7 @@ def wait_options(command: Callable[..., Result]) -> Callable[..., Result]:
     )
     @click.option(
         "--timeout",
-        type=click.FloatRange(min=0),
+        type=Seconds(min=0),
         metavar="SECONDS",
         default=_WAIT_SECONDS,
         show_default=True,

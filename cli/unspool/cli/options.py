@@ -1,6 +1,7 @@
 """Options that commands share, and parsers for their values."""
 
 import functools
+import math
 import os
 import re
 from collections.abc import Callable
@@ -122,6 +123,17 @@ def _place(url: str | None, api: str | None, tenant: str) -> Place:
 def _given(name: str) -> bool:
     """Whether an option is on the command line, rather than in the environment."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+class Seconds(click.FloatRange):
+    """A time; one that is not a number is less and more than no bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads a number of seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def store_option(command: CommandT) -> CommandT:

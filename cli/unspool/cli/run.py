@@ -22,6 +22,7 @@ from unspool.cli.options import (
     EVERYTHING,
     Extensions,
     Place,
+    Seconds,
     allow_option,
     example,
     functions_option,
@@ -60,7 +61,7 @@ _CANCEL_SECONDS: Final = 10.0
 @tag_option
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     metavar="SECONDS",
     help="Cancel the execution and exit with 4 after this time.",
 )

@@ -10,6 +10,7 @@ from unspool.cli.following import print_ending, until_ended
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.options import (
     Place,
+    Seconds,
     example,
     input_option,
     json_option,
@@ -33,7 +34,7 @@ from unspool.eventstore.waiting import done_before
 @click.option("--wait", is_flag=True, help="Wait for the execution to end and print its output.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     metavar="SECONDS",
     help="With --wait: exit with 4 after this time.",
 )

@@ -11,7 +11,7 @@ from unspool.cli.exits import CommandError
 from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.mcp.allowed import DEFAULT_HOST, DEFAULT_PORT, Allowed
-from unspool.cli.options import Place, example, target_options
+from unspool.cli.options import Place, Seconds, example, target_options
 from unspool.cli.targets.opening import opened_target
 
 _MOST_WAIT_SECONDS: Final = 300
@@ -30,7 +30,7 @@ _MOST_WAIT_SECONDS: Final = 300
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, _MOST_WAIT_SECONDS),
+    type=Seconds(0, _MOST_WAIT_SECONDS),
     default=20.0,
     show_default=True,
     metavar="SECONDS",
