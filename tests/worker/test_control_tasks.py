@@ -304,3 +304,12 @@ def test_authorization_is_seen_in_arguments_output_and_export(world, policy, sch
     assert run.requests[0].arguments["headers"] == {"X": scheme}
     assert run.of("task.completed", "c")[0].data["output"] == {"scheme": scheme, "parameter": parameter}
     assert run.state.context == [scheme, {"none": None}]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [("bom", "the text 'bom'"), (7, "the number 7"), (["boom"], "a list")]
+)
+def test_an_expression_that_gives_no_error_is_named(world, given, named):
+    use = "use: {errors: {boom: {type: 'x:y', status: 418}}}\n"
+    error = world(use + "do: [{r: {raise: {error: '${ .e }'}}}]").start({"e": given}).error
+    assert error["detail"] == f"raise.error must give an error or the name of one in use.errors, not {named}"

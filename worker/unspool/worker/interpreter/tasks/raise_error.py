@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from unspool.definitions import errors
 from unspool.definitions.errors import WorkflowError
 from unspool.definitions.json_value import Json
+from unspool.definitions.schema.types import found
 from unspool.definitions.tasks.raise_error import ErrorTemplate, Raise
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.kind import Kind
@@ -33,7 +34,8 @@ def _from_template(scope: Scope, template: ErrorTemplate) -> WorkflowError:
 
 def _error(value: Json) -> WorkflowError:
     if not isinstance(value, Mapping):
-        raise Fault(errors.expression("raise.error must give an error or the name of one"))
+        wanted = "raise.error must give an error or the name of one in use.errors"
+        raise Fault(errors.expression(f"{wanted}, not {found(value)}"))
     texts = {name: value.get(name) for name in ("title", "detail", "instance")}
     wrong = [name for name, text in texts.items() if not isinstance(text, str | None)]
     if not isinstance(value.get("type"), str):
