@@ -62,6 +62,8 @@ def test_formats_are_annotations_in_every_draft() -> None:
         {"allOf": [{"$ref": "#"}]},
         {"$schema": "https://example.com/mine"},
         {"properties": {"a": {"$id": "https://example.com/a"}}},
+        {"properties": {"const": {"$id": "https://example.com/a"}}},
+        {"const": {"$id": "https://example.com/a"}, "not": {"$ref": "#/const"}},
         {"type": "objct"},
         {"pattern": "("},
         {"pattern": "(?=a)b"},
@@ -77,6 +79,13 @@ def test_invalid_schemas_are_rejected_immediately(schema: Json) -> None:
     with pytest.raises(BadSchema) as caught:
         DataSchema.compile(schema)
     assert 0 < len(str(caught.value)) < MAX_MESSAGE + 50
+
+
+def test_data_in_a_schema_is_no_schema() -> None:
+    data = {"$id": "x", "$anchor": "y"}
+    schema = {"const": data, "default": data, "enum": [data], "examples": [data]}
+    assert problems(schema, data) == []
+    assert problems(schema, {"$id": "z"})
 
 
 def test_patterns_take_linear_time() -> None:

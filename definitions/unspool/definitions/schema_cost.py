@@ -38,6 +38,8 @@ _INTO_ANY: Final = (
     "unevaluatedProperties",
 )
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+_DATA: Final = frozenset({"const", "default", "enum", "examples"})
+_BY_NAME: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", *_IN_PLACE_BY_NAME})
 _ANY: Final = "*"
 """The step into any member. The steps of named properties have the prefix `/`."""
 
@@ -99,6 +101,7 @@ class SchemaGraph:
     def _add(self, schema: Schema) -> list[Schema]:
         if len(self.in_place) >= MAX_SCHEMAS:
             raise SchemaRejected(f"the schema consists of more than {MAX_SCHEMAS} schemas")
+        self._check_id(schema)  # a reference may lead into data
         here = [*_members(schema, _IN_PLACE), *_values(schema, _IN_PLACE_BY_NAME), *self._referred(schema)]
         below = [*_steps(schema)]
         self.in_place[id(schema)] = [id(other) for other in here]
@@ -129,7 +132,7 @@ class SchemaGraph:
             value = waiting.pop()
             if isinstance(value, dict):
                 self._add_anchor(value)
-                waiting += value.values()
+                waiting += _within(value)
             elif isinstance(value, list):
                 waiting += value
 
@@ -142,8 +145,13 @@ class SchemaGraph:
                 self._anchors[name] = schema
             elif name.startswith("#"):  # the form of anchors up to draft 7
                 self._anchors[name[1:]] = schema
-            elif keyword == "$id" and schema is not self.root:
-                raise SchemaRejected(f"a schema within the schema has an '$id' of its own, '{name[:80]}'")
+            else:
+                self._check_id(schema)
+
+    def _check_id(self, schema: Schema) -> None:
+        id_ = schema.get("$id")
+        if isinstance(id_, str) and not id_.startswith("#") and schema is not self.root:
+            raise SchemaRejected(f"a schema within the schema has an '$id' of its own, '{id_[:80]}'")
 
     def _work(self, below: dict[int, int] | None) -> dict[int, int]:
         """Returns the work along the most expensive path from each schema.
@@ -193,6 +201,15 @@ def _children_first(edges: dict[int, list[int]]) -> tuple[list[int], bool]:
             elif not done[following]:
                 circular = True
     return order, circular
+
+
+def _within(schema: Schema) -> Iterator[Any]:
+    """Yields the values in a schema that can be schemas or have some; those of unknown keywords, too."""
+    for keyword, value in schema.items():
+        if keyword in _BY_NAME and isinstance(value, dict):
+            yield from value.values()
+        elif keyword not in _DATA:
+            yield value
 
 
 def _members(schema: Schema, keywords: tuple[str, ...]) -> Iterator[Schema]:
