@@ -32,6 +32,17 @@ async def test_an_execution_keeps_the_tags_of_its_start(store, other, make):
     assert loaded.record.tags == tags
 
 
+async def test_the_cursor_of_a_list_by_id_is_not_one_of_other_lists(store, make):
+    for number in range(3):
+        await store.start(make.start(make.key(f"x{number}")))
+    by_id, by_time = ExecutionFilter(id_prefix="x"), ExecutionFilter()
+    for criteria, other in ((by_id, by_time), (by_time, by_id)):
+        page = await store.executions("default", criteria, limit=1)
+        assert len((await store.executions("default", criteria, cursor=page.cursor)).items) == 2
+        with pytest.raises(ValueError, match="not a cursor"):
+            await store.executions("default", other, cursor=page.cursor)
+
+
 async def test_the_start_message_has_the_tags(store, make, hands):
     await store.start(make.start(tags={"order": "A-1"}))
 

@@ -9,7 +9,7 @@ from unspool.eventstore.ids import STORED_ID
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import ExecutionRecord
 
-_CURSOR: Final = re.compile(rf"([0-9]{{1,18}})_({STORED_ID.pattern})")
+_CURSOR: Final = re.compile(rf"([0-9]{{0,18}})_({STORED_ID.pattern})")
 
 
 class Place(NamedTuple):
@@ -46,21 +46,21 @@ def joined(walks: Iterable[Walk], most: int) -> Walk:
     return Walk(first, first[-1] if len(first) < len(found) else end)
 
 
-def cursor_of(place: Place) -> str:
-    """Returns the cursor of a page that ends at a place."""
-    return f"{place.created}_{place.id}"
+def cursor_of(place: Place, criteria: ExecutionFilter) -> str:
+    """Returns the cursor of a page that ends at a place. In a list by id it has no time."""
+    return f"{'' if criteria.by_id else place.created}_{place.id}"
 
 
-def place_of(cursor: str) -> Place:
-    """Returns the place of a cursor.
+def place_of(cursor: str, criteria: ExecutionFilter) -> Place:
+    """Returns the place of a cursor in the list for a filter.
 
     Raises:
-        ValueError: no page has such a cursor.
+        ValueError: no page of such a list has this cursor.
     """
     match = _CURSOR.fullmatch(cursor)
-    if match is None:
+    if match is None or (not match[1]) is not criteria.by_id:
         raise ValueError(f"not a cursor: {cursor[:200]!r}")
-    return Place(int(match[1]), match[2])
+    return Place(int(match[1] or 0), match[2])
 
 
 def fits(record: ExecutionRecord, criteria: ExecutionFilter) -> bool:

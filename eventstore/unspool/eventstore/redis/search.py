@@ -38,7 +38,7 @@ class RedisSearch(RedisIndex):
         self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
         """See `Histories`."""
-        below = None if cursor is None else place_of(cursor)
+        below = None if cursor is None else place_of(cursor, criteria)
         if criteria.id is not None:
             record = None if below else await self.execution(ExecutionKey(tenant, criteria.id))
             return Page((record,) if record is not None and fits(record, criteria) else (), None)
@@ -48,10 +48,10 @@ class RedisSearch(RedisIndex):
             places, below = await self._places(tenant, criteria, read_by, below, limit + 1 - len(found))
             found += await self._records(tenant, places, criteria)
             if len(found) > limit:
-                return Page(tuple(found[:limit]), cursor_of(Place.of(found[limit - 1], criteria)))
+                return Page(tuple(found[:limit]), cursor_of(Place.of(found[limit - 1], criteria), criteria))
             if below is None:
                 return Page(tuple(found), None)
-        return Page(tuple(found), None if below is None else cursor_of(below))
+        return Page(tuple(found), None if below is None else cursor_of(below, criteria))
 
     async def count_executions(self, tenant: str) -> dict[Status, Count]:
         """See `Histories`."""

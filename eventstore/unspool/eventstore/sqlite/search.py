@@ -39,7 +39,7 @@ class SqliteSearch(StoreMixin):
         self, tenant: str, criteria: ExecutionFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page:
         """See `Histories`."""
-        below = None if cursor is None else place_of(cursor)
+        below = None if cursor is None else place_of(cursor, criteria)
 
         def read(transaction: Transaction) -> Page:
             if criteria.id is not None:
@@ -85,8 +85,8 @@ def _page(
     shown = [read_record(transaction, ExecutionKey(tenant, place.id)) for place in walk.found[:limit]]
     items = tuple(record for record in shown if record is not None)
     if len(walk.found) > limit:
-        return Page(items, cursor_of(walk.found[limit - 1]))
-    return Page(items, None if walk.end is None else cursor_of(walk.end))
+        return Page(items, cursor_of(walk.found[limit - 1], criteria))
+    return Page(items, None if walk.end is None else cursor_of(walk.end, criteria))
 
 
 def _walk(
