@@ -3,7 +3,11 @@
 import pytest
 
 from unspool.definitions import errors
+from unspool.eventstore.events import Event
 from unspool.eventstore.records import MessageKind
+from unspool.worker.interpreter import evolve
+from unspool.worker.interpreter.run import Phase
+from unspool.worker.interpreter.snapshot import dump_state, load_state
 
 BARE = "call: http, with: {method: get, endpoint: http://h}"
 CALL = f"{{{BARE}}}"
@@ -147,3 +151,111 @@ def test_a_fork_that_timed_out_keeps_the_outputs_of_completed_branches(world, pe
     run.reply(run.requests[2], "c")
     run.settle()
     assert run.output == [{"a": 1}, "b", "c"]
+
+
+COMPETING = f"""
+    f:
+      fork:
+        compete: true
+        branches:
+          - a: {{do: [{{p: {CALL}}}, {{q: {CALL}}}]}}
+          - b: {{do: [{{r: {CALL}}}, {{s: {CALL}}}]}}
+"""
+
+
+def replied(run, *results):
+    """Answers the requests by their numbers, in this order."""
+    for number, result in results:
+        run.reply(run.requests[number], result)
+        run.settle()
+    return run
+
+
+FAULT = errors.runtime("no")
+BOTH_FAULT = [(0, "p"), (1, "r"), (2, FAULT), (3, FAULT)]
+ONE_FAULTS_LATER = [(0, FAULT), (1, "r"), (2, FAULT)]
+
+
+@pytest.mark.parametrize("faults", [BOTH_FAULT, ONE_FAULTS_LATER])
+@pytest.mark.parametrize("winner", [0, 1])
+def test_a_fork_in_which_all_that_competed_faulted_runs_all_branches_again(world, pending, faults, winner):
+    # I18
+    run = replied(world(f"do:\n  -{COMPETING}", lambda _: pending).start({}), *faults)
+    assert run.state.status == "faulted"
+    before = len(run.requests)
+    run.send(MessageKind.RETRY)
+    assert len(run.requests) == before + 2
+    winning = before + winner
+    replied(run, (winning, "won"))
+    if faults is ONE_FAULTS_LATER and not winner:
+        replied(run, (len(run.requests) - 1, "won"))
+    assert run.output == "won"
+
+
+def test_a_retry_of_an_older_version_runs_only_the_branch_again_that_faulted_last(world, pending):
+    run = replied(world(f"do:\n  -{COMPETING}", lambda _: pending).start({}), *ONE_FAULTS_LATER[:2])
+    assert load_state(dump_state(run.state)) == run.state
+    replied(run, ONE_FAULTS_LATER[2])
+    assert load_state(dump_state(run.state)) == run.state
+    retried = Event(run.state.version + 1, "workflow.retried", run.now, None, None, {})
+    assert [each.task[-1] for each in evolve(run.state, retried).in_phase(Phase.CREATED)] == ["s"]
+    now = retried._replace(data={"branches": True})
+    assert [each.task[-1] for each in evolve(run.state, now).in_phase(Phase.CREATED)] == ["p", "s"]
+
+
+def test_a_branch_that_lost_does_not_run_again_once_the_fork_has_completed(world, pending):
+    run = world(f"do:\n  -{COMPETING}\n  - after: {CALL}", lambda _: pending).start({})
+    replied(run, (0, FAULT), (1, "r"), (2, "s"), (3, FAULT))
+    assert run.state.status == "faulted"
+    run.send(MessageKind.RETRY)
+    assert len(run.requests) == 5
+    assert replied(run, (4, "ok")).output == "ok"
+
+
+def test_a_branch_that_lost_a_caught_fork_does_not_run_again(world, pending):
+    run = world(f"""
+        do:
+          - t:
+              try:
+                - f:
+                    fork:
+                      compete: true
+                      branches: [{{a: {CALL}}}, {{b: {{do: [{{c: {CALL}}}, {{d: {CALL}}}]}}}}]
+              catch: {{do: [{{h: {CALL}}}]}}
+    """, lambda _: pending).start({})  # fmt: skip
+    replied(run, (0, FAULT), (1, "c"), (2, FAULT), (3, FAULT))
+    assert run.state.status == "faulted"
+    run.send(MessageKind.RETRY)
+    assert len(run.requests) == 5
+    assert replied(run, (4, "handled")).output == "handled"
+
+
+def test_a_list_whose_output_faulted_beside_a_branch_that_lost_is_run_again_alone(world, pending):
+    run = world(f"""
+        do:
+          - f:
+              fork:
+                compete: true
+                branches:
+                  - a: {CALL}
+                  - b:
+                      try: [{{d: {{do: [{{c: {CALL}}}], output: {{as: '. + 1'}}}}}}]
+                      catch: {{do: [{{h: {CALL}}}]}}
+    """, lambda _: pending).start({})  # fmt: skip
+    replied(run, (0, FAULT), (1, "x"))
+    assert [event.data.get("whole") for event in run.of("task.faulted")] == [None, None]
+    replied(run, (2, FAULT))
+    run.send(MessageKind.RETRY)
+    assert [request.task.rsplit("/", 1)[-1] for request in run.requests[3:]] == ["a", "h"]
+    assert replied(run, (4, "won")).output == "won"
+
+
+def test_a_branch_that_lost_does_not_run_again_after_a_list_of_an_extension(world, pending):
+    run = world(f"""
+        use: {{extensions: [{{e: {{extend: all, when: '$task.name == "f"', after: [{{note: {CALL}}}]}}}}]}}
+        do: [{{f: {{fork: {{compete: true, branches: [{{a: {CALL}}}, {{b: {CALL}}}]}}}}}}]
+    """, lambda _: pending).start({})  # fmt: skip
+    replied(run, (0, FAULT), (1, "won"), (2, FAULT))
+    run.send(MessageKind.RETRY)
+    assert len(run.requests) == 4
+    assert replied(run, (3, "noted")).output == "won"

@@ -50,7 +50,9 @@ OF_WORKFLOWS: Final = MappingProxyType(
         "workflow.suspended": _type("An operator suspended the execution.", **_ACTOR),
         "workflow.resumed": _type("An operator resumed the execution.", **_ACTOR),
         "workflow.retried": _type(
-            "An operator restarted a faulted execution at the task that faulted.", **_ACTOR
+            "An operator restarted a faulted execution at the task that faulted.",
+            branches_="present if branches that had lost a fork with `compete` run again, too",
+            **_ACTOR,
         ),
         "workflow.cancelled": _type("The execution was cancelled. It has ended.", **_ACTOR),
         "workflow.faulted": _type("An error that no task caught ended the execution.", error=_ERROR),

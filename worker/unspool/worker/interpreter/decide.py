@@ -36,6 +36,7 @@ from unspool.worker.interpreter.iterating import progress_of
 from unspool.worker.interpreter.joining import join
 from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
 from unspool.worker.interpreter.run import ROOT, Phase, Run
+from unspool.worker.interpreter.run_changes import lost_with_faulted
 from unspool.worker.interpreter.state import Purpose, Ready, State
 from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
@@ -275,7 +276,8 @@ def _retry(builder: DecisionBuilder, body: dict[str, Json]) -> None:
     if builder.state.status is not Status.FAULTED:
         return
     error = builder.state.error
-    builder.emit("workflow.retried", None, actor_in(body))
+    lost: dict[str, Json] = {"branches": True} if lost_with_faulted(builder.state) else {}
+    builder.emit("workflow.retried", None, {**actor_in(body), **lost})
     root = builder.run(ROOT)
     if len(builder.state.runs) > 1:
         _continue(builder, body)

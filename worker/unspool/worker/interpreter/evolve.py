@@ -20,7 +20,16 @@ from unspool.worker.interpreter.extended import Extended
 from unspool.worker.interpreter.iterations import Iterations
 from unspool.worker.interpreter.listening import Listening
 from unspool.worker.interpreter.run import ROOT, Branches, Loop, Phase, Run, busy_among
-from unspool.worker.interpreter.run_changes import add, live_runs, move, put, remove
+from unspool.worker.interpreter.run_changes import (
+    add,
+    forget_faulted,
+    forget_lost,
+    live_runs,
+    lost_with_faulted,
+    move,
+    put,
+    remove,
+)
 from unspool.worker.interpreter.state import NO_RUNS, State, Waiting
 
 
@@ -79,6 +88,8 @@ def _workflow_ended(status: Status) -> Callable[[State, Event], None]:
         state.faulted_runs = (
             state.faulted_runs.enqueue(root) if status is Status.FAULTED and root is not None else NO_RUNS
         )
+        if status is not Status.FAULTED:
+            state.lost_runs = ()
         state.runs, state.busy_runs, state.waiting = {}, 0, ()
         state.timers, state.timers_of_runs = HashTrieMap(), HashTrieMap()
         if state.resources:
@@ -110,9 +121,12 @@ def _workflow_resumed(state: State, event: Event) -> None:
 
 def _workflow_retried(state: State, event: Event) -> None:
     """Restores the scopes that faulted, and creates the innermost runs again, with their raw input."""
-    scopes = {run.parent for run in state.faulted_runs}
+    # Without this member, an older version has retried it, which had forgotten these runs.
+    lost = lost_with_faulted(state) if "branches" in event.data else []
+    faulted = [*lost, *state.faulted_runs]
+    scopes = {run.parent for run in faulted}
     runs: list[Run] = []
-    for run in state.faulted_runs:
+    for run in faulted:
         if run.id in scopes or run.id == ROOT or _has_subscribed(run):
             runs.append(_restored(run, begins_again=run.id not in scopes))
         else:
@@ -120,7 +134,7 @@ def _workflow_retried(state: State, event: Event) -> None:
             id_ = str(state.last_run)
             runs.append(Run(id_, run.task, run.parent, Phase.CREATED, run.raw, branch=run.branch))
     state.status, state.ended_at, state.error = Status.RUNNING, None, None
-    state.faulted_runs, state.busy_runs = NO_RUNS, busy_among(runs)
+    state.faulted_runs, state.lost_runs, state.busy_runs = NO_RUNS, (), busy_among(runs)
     state.runs = live_runs(runs)
 
 
@@ -149,7 +163,7 @@ def _task_created(state: State, event: Event) -> None:
     run = Run(id_, str(event.task), parent.id, Phase.CREATED, raw, None, None, None, data.get("branch"))
     add(state, run)
     state.last_run = int(id_)
-    state.faulted_runs = NO_RUNS
+    forget_faulted(state)
 
 
 def _raw_input(state: State, parent: Run, data: dict[str, Json]) -> Json:
@@ -217,7 +231,7 @@ def _task_completed(state: State, event: Event) -> None:
     state.runs[parent.id] = _with_output(parent, run.branch, output)
     if "context" in data:
         state.context = data["context"]
-    state.faulted_runs = NO_RUNS
+    forget_faulted(state)
 
 
 def _known_output(run: Run, data: dict[str, Json]) -> Json:
@@ -243,14 +257,17 @@ def _task_faulted(state: State, event: Event) -> None:
     """
     run = state.runs[str(event.run)]
     remove(state, run)
-    before = NO_RUNS if "whole" in event.data else state.faulted_runs
+    before = state.faulted_runs
+    if "whole" in event.data:
+        before = NO_RUNS
+        forget_lost(state, run)
     state.faulted_runs = before.enqueue(run)
 
 
 def _task_retried(state: State, event: Event) -> None:
     run = state.runs[str(event.run)]
     put(state, run._replace(attempt=event.data["attempt"], data=run.input))
-    state.faulted_runs = NO_RUNS
+    forget_faulted(state)
 
 
 # -- events

@@ -3,7 +3,7 @@
 from unspool.eventstore.events import Event
 from unspool.worker.interpreter.extended import Extended, Result, Stage
 from unspool.worker.interpreter.run import Phase, Run
-from unspool.worker.interpreter.run_changes import put
+from unspool.worker.interpreter.run_changes import forget_lost, put
 from unspool.worker.interpreter.state import NO_RUNS, State
 
 
@@ -25,6 +25,7 @@ def extension_started(state: State, event: Event) -> None:
     if "context" in data:
         state.context = data["context"]
     state.faulted_runs = NO_RUNS
+    forget_lost(state, run)
 
 
 def extension_completed(state: State, event: Event) -> None:

@@ -21,6 +21,7 @@ from unspool.eventstore.records import MessageKind, Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended, Fault
 from unspool.worker.interpreter.resources import has_timeout, has_to_wait, schema_of
 from unspool.worker.interpreter.run import ROOT, Phase, Run
+from unspool.worker.interpreter.run_changes import inside
 from unspool.worker.interpreter.scope import NO_NAMES, Scope
 from unspool.worker.interpreter.state import Purpose
 from unspool.worker.interpreter.tagging import tag, tag_again
@@ -225,7 +226,10 @@ def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: End
             builder.interpreter_of(task).child_completed(builder, parent, task.body, child)
         except Fault as fault:
             # Otherwise a retry would continue with the tasks that were cancelled here.
-            cut_off = builder.state.faulted_runs or builder.state.has_children(parent.id)
+            state = builder.state
+            cut_off = (
+                state.faulted_runs or state.has_children(parent.id) or inside(state.lost_runs, (parent,))
+            )
             fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
     builder.continuing = False
 

@@ -1,12 +1,12 @@
 """Changes of a run in a state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from unspool.eventstore.events import Event
 from unspool.worker.interpreter.live_runs import ManyRuns
 from unspool.worker.interpreter.run import BUSY, Phase, Run
-from unspool.worker.interpreter.state import State
+from unspool.worker.interpreter.state import NO_RUNS, State
 
 FEW_RUNS: Final = 64
 """Live runs up to which a dictionary has them."""
@@ -47,3 +47,39 @@ def remove(state: State, run: Run) -> None:
 def move(state: State, event: Event, phase: Phase) -> None:
     """Moves the run of an event to another phase."""
     put(state, state.runs[str(event.run)].in_phase(phase))
+
+
+def forget_faulted(state: State) -> None:
+    """Forgets the faulted runs, because the execution goes on: their errors were caught.
+
+    But a fork with `compete` has not caught the error of a branch that has lost: it faults if all do.
+    """
+    if state.faulted_runs is NO_RUNS and not state.lost_runs:
+        return
+    ended = (*state.lost_runs, *state.faulted_runs)
+    branches = [run for run in ended if run.branch is not None and run.parent in state.runs]
+    lost = {run.id for run in (*branches, *inside(ended, branches))}
+    state.lost_runs = tuple(run for run in ended if run.id in lost)
+    state.faulted_runs = NO_RUNS
+
+
+def forget_lost(state: State, run: Run) -> None:
+    """Forgets the branches that have lost a fork which begins again, or whose own work has ended."""
+    if state.lost_runs:
+        gone = {each.id for each in inside(state.lost_runs, (run,))}
+        state.lost_runs = tuple(each for each in state.lost_runs if each.id not in gone)
+
+
+def lost_with_faulted(state: State) -> list[Run]:
+    """The runs of branches that have lost a fork which has faulted."""
+    return inside(state.lost_runs, state.faulted_runs)
+
+
+def inside(runs: Sequence[Run], around: Iterable[Run]) -> list[Run]:
+    """Those of some runs, the innermost first, that are inside of others."""
+    ids, found = {run.id for run in around}, []
+    for run in reversed(runs):
+        if run.parent in ids:
+            ids.add(run.id)
+            found.append(run)
+    return found[::-1]

@@ -29,7 +29,7 @@ _FAULTED_RUNS: Final = "fallen"
 def dump_state(state: State) -> bytes:
     """A state as bytes."""
     members = {member.name: getattr(state, member.name) for member in fields(state)}
-    faulted = members.pop("faulted_runs")
+    faulted, lost = members.pop("faulted_runs"), members.pop("lost_runs")
     for derived in ("timers_of_runs", "busy_runs", "ready"):
         del members[derived]
     return orjson.dumps(
@@ -43,6 +43,7 @@ def dump_state(state: State) -> bytes:
             "timers": {id_: list(timer) for id_, timer in state.timers.items()},
             _FAULTED_RUNS: [_dump_run(run) for run in faulted],
             "resources": {key: list(resource) for key, resource in state.resources.items()},
+            **({"lost_runs": [_dump_run(run) for run in lost]} if lost else {}),
         }
     )
 
@@ -70,6 +71,7 @@ def _state(members: dict[str, Json]) -> State:
         "resources": HashTrieMap(
             {key: _load_resource(*resource) for key, resource in members.get("resources", {}).items()}
         ),
+        "lost_runs": tuple(map(_load_run, members.get("lost_runs", ()))),
         "faulted_runs": Queue(map(_load_run, members.pop(_FAULTED_RUNS))),
     }
     return State(**members)

@@ -103,6 +103,8 @@ class State:
     """The id of the newest run, as a number."""
     faulted_runs: Queue[Run] = NO_RUNS
     """Runs that ended with an error that is not caught (yet), innermost first. A retry begins there."""
+    lost_runs: tuple[Run, ...] = ()
+    """The same for branches that have lost a fork with `compete` that still runs, or has faulted since."""
     parent: Parent | None = None
     """The execution that started this one as a sub-workflow."""
     idempotency_key: str | None = None
