@@ -137,6 +137,27 @@ def test_suspended_execution_finishes_what_runs_and_starts_nothing(world, pendin
     assert run.output == {"b": 1}
 
 
+def test_an_attempt_that_begins_while_suspended_has_its_whole_time_after_the_resume(world, pending):
+    # M6, T1: the attempt that ran before can expire (N4), but not one that has not begun
+    retry = "{limit: {attempt: {count: 3, duration: PT1S}}}"
+    run = world(f"""
+        do: [{{t: {{try: [{{a: {HANGING}}}], catch: {{retry: {retry}}}}}}}]
+    """, lambda _: pending).start({})  # fmt: skip
+    run.send(MessageKind.SUSPEND).pass_time()
+    assert run.types("task.retried") == ["task.retried"]
+    run.now += 10_000
+    run.send(MessageKind.RESUME)
+    assert list(run.timers.values()) == [run.now + 1000]
+    assert run.requests[1].deadline == run.now + 1000
+    run.send(MessageKind.SUSPEND).send(MessageKind.RESUME)
+    assert len(run.timers) == 1
+    run.pass_time(lambda w: len(w.requests) == 3)
+    run.reply(run.requests[2], "done")
+    run.settle()
+    assert run.output == "done"
+    assert run.types("task.retried") == ["task.retried"] * 2
+
+
 def test_suspended_before_a_wait_is_over(world):
     run = world("do: [{w: {wait: PT1S}}, {b: {set: {b: 1}}}]").start({})
     run.send(MessageKind.SUSPEND).pass_time()

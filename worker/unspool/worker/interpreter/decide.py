@@ -267,6 +267,8 @@ def _resume(builder: DecisionBuilder, body: dict[str, Json]) -> None:
         builder.emit("workflow.resumed", None, actor_in(body))
         builder.send_to_children(MessageKind.RESUME)
         _continue(builder, body)
+        for scope in builder.state.in_phase(Phase.RUNNING):
+            _set_limits_again(builder, scope.id, timeout=False)
         _EXTENSIONS.resume(builder)
         _complete_if_done(builder)
 
@@ -324,13 +326,15 @@ def _consume_again(builder: DecisionBuilder, run: Run) -> None:
         fail(builder, builder.run(run.id), fault.error)
 
 
-def _set_limits_again(builder: DecisionBuilder, id_: str) -> None:
+def _set_limits_again(builder: DecisionBuilder, id_: str, *, timeout: bool = True) -> None:
+    """Sets the timeout of a run, and the limit of the attempt of a `try` if it has none."""
     run = builder.state.runs.get(id_)
     if run is None:
-        return  # it ended because the timeout of another run could not be set
+        return  # it ended because a limit of another run could not be set
     body = builder.task_of(run).body
     try:
-        set_timeout(builder, run)
+        if timeout:
+            set_timeout(builder, run)
         if isinstance(body, Try):
             limit_again(builder, run, body)
     except Fault as fault:

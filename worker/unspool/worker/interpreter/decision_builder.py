@@ -269,6 +269,10 @@ class DecisionBuilder:
         self.emit("timer.scheduled", run, {"timer": timer, "purpose": purpose, "dueAt": due_at})
         self.timers[timer] = Timer(timer, due_at)
 
+    def has_timer(self, run: Run, purpose: Purpose) -> bool:
+        """Whether a timer of that purpose is set for a run."""
+        return any(timer.purpose is purpose for _, timer in self._timers_of(run.id))
+
     def stop_waiting(self, *runs: Run) -> None:
         """Cancels the timers and the subscriptions of runs that end."""
         if self.state.timers:

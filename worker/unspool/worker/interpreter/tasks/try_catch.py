@@ -10,6 +10,7 @@ from unspool.definitions.errors import WorkflowError, same_type
 from unspool.definitions.json_value import Json
 from unspool.definitions.plan import TaskList
 from unspool.definitions.tasks.try_catch import Catch, RetryPolicy, Try
+from unspool.eventstore.records import Status
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Ended
 from unspool.worker.interpreter.flow import INPUT, cancel_children, complete, create, fail
 from unspool.worker.interpreter.kind import InOrder
@@ -60,14 +61,15 @@ def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
     if first is None:
         complete(builder, run, INPUT)
         return
-    _limit(builder, run, body)
+    if builder.state.status is not Status.SUSPENDED:  # otherwise nothing starts, and a resume sets the limit
+        _limit(builder, run, body)
     create(builder, first, builder.run(run.id))
 
 
 def limit_again(builder: DecisionBuilder, run: Run, body: Try) -> None:
-    """Sets the limit of an attempt that continues after an operator's retry. Raises `Fault`."""
+    """Sets the limit of an attempt that has none after an operator's resume or retry. Raises `Fault`."""
     in_extension = run.extended is not None and run.extended.current is not None
-    if run.fault is None and not in_extension:
+    if run.fault is None and not in_extension and not builder.has_timer(run, Purpose.ATTEMPT):
         _limit(builder, run, body)
 
 
