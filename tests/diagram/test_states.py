@@ -197,6 +197,25 @@ def test_a_log_agrees_with_the_state_after_each_event():
         assert live == expected, event
 
 
+def test_a_branch_that_lost_begins_where_it_began_before_after_a_retry():
+    branches = [{"a": {"do": [{"a1": CALL}]}}, {"b": {"do": [{"b1": CALL}, {"b2": CALL}]}}]
+    answers = iter([UNAVAILABLE, {}, UNAVAILABLE, PENDING, PENDING])
+    fork = {"fork": {"compete": True, "branches": branches}}
+    ran = world([{"f": fork}], lambda _request: next(answers))
+    began = ran.now
+    ran.now += 1000
+    ran.send(MessageKind.RETRY)
+    log = RunLog("execution", lambda _: False)
+    log.add(ran.history)
+    assert {run.task[-1]: run.start - began for run in log.runs.values()} == {
+        "f": 0,
+        "a": 0,
+        "b": 0,
+        "1": 1000,
+        "2": 1000,
+    }
+
+
 def test_a_copy_of_a_log_goes_its_own_way():
     answers = iter([{}, UNAVAILABLE, {}, UNAVAILABLE])
     ran = world([{"l": {"for": {"in": "[1, 2]"}, "do": [{"t": RETRIED}]}}], lambda _request: next(answers))

@@ -184,10 +184,11 @@ class RunLog:
 
     def _forget(self) -> None:
         """Drops the runs that have ended and that nothing continues."""
+        lost = {run.id for run in self.state.lost_runs}  # a retry can continue these
         for run in self._ended:
-            if run.run not in self.state.runs and not self._wanted(int(run.run)):
-                del self.runs[run.run]
-        self._ended.clear()
+            if run.run not in self.state.runs and run.run not in lost and not self._wanted(int(run.run)):
+                self.runs.pop(run.run, None)  # one that ended twice is here twice
+        self._ended = [run for run in self._ended if run.run in lost]
 
     def _begin(self, run: Run, time: int) -> None:
         parent = self.runs.get(str(run.parent))
