@@ -178,6 +178,7 @@ def directory(tmp_path):
     (root / "functions/log/1.0.0/function.yaml").write_text("set: 1")
     (root / "a b.yaml").write_text("set: 2")
     (root / "out").symlink_to(tmp_path / "secret.txt")
+    (root / "loop").symlink_to("loop")
     return root
 
 
@@ -206,7 +207,18 @@ async def test_the_default_catalog_can_be_an_address(service):
 
 @pytest.mark.parametrize(
     "path",
-    ["../secret.txt", "%2e%2e/secret.txt", "/../secret.txt", "out", "functions", "none", "x%00y", "a" * 5000],
+    [
+        "../secret.txt",
+        "%2e%2e/secret.txt",
+        "/../secret.txt",
+        "out",
+        "loop",
+        "loop/a",
+        "functions",
+        "none",
+        "x%00y",
+        "a" * 5000,
+    ],
 )
 @pytest.mark.parametrize("scheme", ["file", "catalog"])
 async def test_nothing_outside_of_the_directory_is_read(directory, scheme, path):

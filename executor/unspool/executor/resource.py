@@ -5,6 +5,7 @@ read from two directories of the operator, and never from outside of them.
 """
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -167,8 +168,10 @@ class ResourceFetch:
 def _content(directory: Path, path: str, most: int) -> bytes | None:
     """The first bytes of a file in a directory; None if there is no such file inside it."""
     try:
-        root = directory.resolve()
-        file = (root / path.lstrip("/")).resolve()
+        root = Path(os.path.realpath(directory))
+        file = Path(
+            os.path.realpath(root / path.lstrip("/"))
+        )  # a loop of links is an OSError when it is opened
         if not file.is_relative_to(root):
             return None
         with open_regular(file) as opened:
