@@ -105,6 +105,13 @@ async def test_an_expression_for_real_jq_is_evaluated_in_the_executor(requested,
     assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "huusuh"}) == Completed("__S_H")
 
 
+async def test_a_secret_that_is_only_named_in_a_text_is_not_needed(requested, execute):
+    request = requested(shell('${ $secrets.token + " $secrets.other" # $secrets.third }'))
+    (text,) = request.arguments["$secrets"]["texts"]
+    assert text["needs"] == ["token"]
+    assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("HUSH $SECRETS.OTHER")
+
+
 async def test_data_cannot_name_a_secret(requested, execute):
     request = requested(shell("${ .x }"), {"x": "${ $secrets.token }", "$secrets": {"texts": []}})
     assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("${ $SECRETS.TOKEN }")

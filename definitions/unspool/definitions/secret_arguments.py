@@ -18,6 +18,7 @@ from unspool.definitions.expressions import Budget, ExpressionCompiler, JqRunner
 from unspool.definitions.expressions.template import split
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
+from unspool.definitions.secret_names import secrets_read
 from unspool.definitions.tasks.request import Arguments
 
 SECRETS: Final = "$secrets"
@@ -28,23 +29,13 @@ POLICY: Final = "/endpoint/authentication"
 
 Syntax = Literal["value", "address", "command"]
 
-_READ: Final = re.compile(r'\$secrets\s*(?:\.\s*([A-Za-z_]\w*)|\.?\s*\[\s*"([^"\\]*)"\s*\]|\.\s*"([^"\\]*)")')
-_ANY: Final = re.compile(r"\$secrets(?!\w)")
 _ONLY_SECRET: Final = re.compile(r'\s*\$secrets(?:\.\w+|\["[^"\\]*"\])+\s*')
 
 
-def names_read(source: str) -> dict[str, int]:
-    """Returns the secrets that a text reads by name, each with the offset of its first use."""
-    found: dict[str, int] = {}
-    for match in _READ.finditer(source):
-        found.setdefault("".join(name or "" for name in match.groups()), match.start())
-    return found
-
-
-def first_read(source: str) -> int:
-    """Returns the offset of the first `$secrets`; 0 if there is none."""
-    found = _ANY.search(source)
-    return found.start() if found else 0
+def expressions_of(text: str, syntax: Syntax) -> list[str]:
+    """Returns the sources of the expressions in a text; the text itself if it is one without `${ }`."""
+    parts = split(text, shell_parameters=syntax == "command")
+    return [part.source for part in parts if part.expression] or [text]
 
 
 def with_secrets(policy: Json) -> Json:
@@ -124,9 +115,9 @@ class SecretTexts:
         hidden = {"secrets", "authorization"} if self.secret_authorization else {"secrets"}
         if not compiled.variables & hidden:
             return False
-        names = names_read(text)
-        dynamic = len(_ANY.findall(text)) > len(_READ.findall(text))
-        needs = dict.fromkeys((*names, *self.declared)) if dynamic else names
+        read = [each.name for source in expressions_of(text, syntax) for each in secrets_read(source)]
+        dynamic = self.declared if None in read else ()
+        needs = dict.fromkeys((*(name for name in read if name is not None), *dynamic))
         self.found.append(SecretText(pointer, text, syntax, tuple(needs), compiled.variables - hidden))
         return True
 

@@ -9,7 +9,7 @@ from unspool.definitions.expressions.lexer import LONGEST_SOURCE, tokenize, vari
 from unspool.definitions.findings import Findings
 from unspool.definitions.resource import CHANGING
 from unspool.definitions.schema import Occurrence
-from unspool.definitions.secret_arguments import first_read, names_read
+from unspool.definitions.secret_names import secrets_read
 from unspool.definitions.semantics.event_conditions import assigns
 from unspool.definitions.semantics.references import Names, declared
 from unspool.definitions.semantics.splitting import (
@@ -98,8 +98,8 @@ def _too_long(source: str) -> list[SourceProblem]:
 
 
 def _unknown_secret(source: str, declared_secrets: Names) -> list[SourceProblem]:
-    for secret, offset in names_read(source).items():
-        if secret not in declared_secrets:
+    for secret, offset in secrets_read(source):
+        if secret is not None and secret not in declared_secrets:
             suggestion = did_you_mean(secret, declared_secrets)
             message = f"no secret '{shown(secret)}' in use.secrets{suggestion}"
             return [SourceProblem(message, offset)]
@@ -107,9 +107,10 @@ def _unknown_secret(source: str, declared_secrets: Names) -> list[SourceProblem]
 
 
 def _misplaced_secret(source: str, findings: Findings, pointer: str) -> list[SourceProblem]:
-    if not _reads_secrets(source) or secrets_allowed_at(findings.document.value, pointer):
+    read = secrets_read(source)
+    if not read or secrets_allowed_at(findings.document.value, pointer):
         return []
-    return [SourceProblem(_MISPLACED, first_read(source))]
+    return [SourceProblem(_MISPLACED, read[0].offset)]
 
 
 def _reads_clock(source: str) -> list[SourceProblem]:
@@ -135,15 +136,6 @@ def _reads_what_changes(source: str) -> list[SourceProblem]:
         message = f"{written} cannot be read in the address of a resource; '.' is the raw input of the task"
         return [SourceProblem(message, max(0, source.find(written)))]
     return []
-
-
-def _reads_secrets(source: str) -> bool:
-    if "$secrets" not in source:
-        return False
-    try:
-        return "secrets" in variables(tokenize(source))
-    except ExpressionError:
-        return False  # its syntax is wrong, which another check reports
 
 
 def _is_strict(findings: Findings) -> bool:
