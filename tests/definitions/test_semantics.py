@@ -585,6 +585,47 @@ def test_secrets_are_refused_where_the_worker_would_store_them(do: str, pointer:
     assert lines[found.line - 1][found.column - 1 :].startswith("$secrets")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        """'${ "write $secrets.apiKey into the header" }'""",
+        """'${ "write \\($workflow.id) $secrets[\\"apiKey\\"]" }'""",
+        "'${ .a # not $secrets.apiKey }'",
+    ],
+)
+def test_a_text_or_a_comment_about_a_secret_reads_none(text: str) -> None:
+    """Inventory B9, D10."""
+    assert messages(f"do:\n- a:\n    set:\n      x: {text}\n") == []
+
+
+@pytest.mark.parametrize(
+    "read", ["$secrets.old", '$secrets["old"]', '$secrets.["old"]', '$secrets."old"', "$ secrets.old", '"\\($secrets.old)"']
+)  # fmt: skip
+def test_each_way_to_read_a_secret_names_it(read: str) -> None:
+    (found,) = problems(
+        f"use: {{secrets: [token]}}\ndo:\n- a:\n    call: http\n    with:\n      method: get\n      endpoint: http://a\n      body: '${{ {read} }}'\n"
+    )
+    assert found.message == "no secret 'old' in use.secrets"
+
+
+@pytest.mark.parametrize("call", ["leak", "'leak:1.0.0'"])
+def test_a_function_of_executors_can_read_secrets(call: str) -> None:
+    text = f"use: {{secrets: [token]}}\ndo:\n- a:\n    call: {call}\n    with: {{key: '${{ $secrets.token }}'}}\n"
+    found = check(load(HEAD + text), functions={"leak", "leak:1.0.0"})
+    assert [problem.message for problem in found] == []
+
+
+@pytest.mark.parametrize(
+    "use", ["functions: {leak: {set: {x: 1}}}", "functions: {}, catalogs: {mine: {endpoint: 'http://a'}}"]
+)
+def test_a_function_of_the_workflow_gets_no_secret(use: str) -> None:
+    """The worker evaluates its input, which is in the history."""
+    call = "leak" if "leak" in use else "'log:1.0.0@mine'"
+    text = f"use: {{secrets: [token], {use}}}\ndo:\n- a:\n    call: {call}\n    with: {{key: '${{ $secrets.token }}'}}\n"
+    (found,) = problems(text)
+    assert found.message.startswith("$secrets cannot be read here, because")
+
+
 # -- events
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from unspool.definitions.expressions import NOW
+from unspool.definitions.function_name import CALLS, registered
 from unspool.definitions.json_pointer import parts
 
 ARGUMENTS: Final = frozenset(
@@ -15,9 +16,8 @@ ARGUMENTS: Final = frozenset(
 RESERVED: Final = ARGUMENTS | {"ENV", "__loc__", NOW}
 """Names that variables of authors cannot have."""
 
-_CALLS: Final = frozenset({"http", "grpc", "openapi", "asyncapi", "a2a", "mcp"})
 _PROCESSES: Final = frozenset({"shell", "script", "container"})
-"""Calls and processes whose arguments an executor evaluates."""
+"""Processes whose arguments an executor evaluates."""
 
 
 _OF_TAGS: Final = frozenset({"context", "input", "workflow", "runtime"})
@@ -73,13 +73,23 @@ def secrets_allowed_at(definition: Mapping[str, Any], pointer: str) -> bool:
     allowed = steps[:2] == ["use", "authentications"] or _OF_RESOURCE.search(pointer) is not None
     part: Any = definition
     for previous, step in zip(["", *steps], steps, strict=False):
-        of_call = step == "with" and isinstance(part, dict) and part.get("call") in _CALLS
+        of_call = step == "with" and isinstance(part, dict) and _is_of_executors(part.get("call"), definition)
         if of_call or (previous == "run" and step in _PROCESSES):
             allowed = True
         elif step == "foreach":
             allowed = False
         part = part[int(step)] if isinstance(part, list) else part.get(step)
     return allowed
+
+
+def _is_of_executors(call: Any, definition: Mapping[str, Any]) -> bool:
+    """Returns whether an executor evaluates the arguments of a call, as for a function that it has."""
+    if not isinstance(call, str) or call in CALLS:
+        return call in CALLS
+    use = definition.get("use")
+    functions = use.get("functions") if isinstance(use, dict) else None
+    local = isinstance(functions, dict) and call in functions
+    return not local and registered(call) is not None
 
 
 def _declared(part: Mapping[str, Any]) -> Iterator[str]:
