@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
+from unspool.eventstore.execution_search import Place, cursor_of
 from unspool.eventstore.idempotency_keys import IdempotencyKey
 from unspool.eventstore.listing import ExecutionFilter
 from unspool.eventstore.records import IndexUpdate, Parent, Snapshot, Status
@@ -272,6 +273,12 @@ async def test_a_closed_store_is_unavailable(path, make):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("unspool")]
 
 
+async def test_a_loop_of_links_is_no_file(path):
+    path.symlink_to(path)
+    with pytest.raises(StoreUnavailable, match="unable to open"):
+        await SqliteStore(path, SqliteSettings()).open()
+
+
 async def test_closing_leaves_a_single_file(store, path, make, tmp_path):
     await store.start(make.start())
     await store.close()
@@ -327,7 +334,8 @@ async def test_no_query_scans_a_table(store, path, make, hands):
     await store.count_executions("default")
     page = await store.executions("default", ExecutionFilter())
     for wanted in all_filters():
-        await store.executions("default", wanted, cursor=f"1_{page.items[0].key.id}")
+        cursor = cursor_of(Place.of(page.items[0], wanted), wanted)
+        await store.executions("default", wanted, cursor=cursor)
 
     queries = {statement for statement in statements if statement[:6] in {"SELECT", "UPDATE", "DELETE"}}
     assert len(queries) > 20

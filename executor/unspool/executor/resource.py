@@ -169,9 +169,8 @@ def _content(directory: Path, path: str, most: int) -> bytes | None:
     """The first bytes of a file in a directory; None if there is no such file inside it."""
     try:
         root = Path(os.path.realpath(directory))
-        file = Path(
-            os.path.realpath(root / path.lstrip("/"))
-        )  # a loop of links is an OSError when it is opened
+        # `Path.resolve` fails for a loop of links. This one fails when it is opened, as an `OSError`.
+        file = Path(os.path.realpath(root / path.lstrip("/")))
         if not file.is_relative_to(root):
             return None
         with open_regular(file) as opened:
