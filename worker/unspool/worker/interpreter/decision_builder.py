@@ -151,10 +151,8 @@ class DecisionBuilder:
     """Ids of runs that are created and not yet started, in the order of their creation."""
     knows_ready: bool = False
     """Whether `ready` also has those that earlier decisions have created."""
-    ended: "tuple[str, Ended] | None" = None
-    """The run that has just completed, and the id of its parent, which is to be continued."""
-    continuing: bool = False
-    """Whether the parents of runs that complete are being continued."""
+    ended: "list[tuple[str, Ended]] | None" = None
+    """Runs that have completed and the ids of their parents, which are being continued in this order."""
 
     def emit(self, type_: str, run: Run | None, data: dict[str, Json]) -> None:
         """Adds an event to the decision and applies it to the state."""

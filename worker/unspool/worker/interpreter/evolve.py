@@ -163,7 +163,8 @@ def _task_created(state: State, event: Event) -> None:
     run = Run(id_, str(event.task), parent.id, Phase.CREATED, raw, None, None, None, data.get("branch"))
     add(state, run)
     state.last_run = int(id_)
-    forget_faulted(state)
+    if state.faulted_runs is not NO_RUNS or state.lost_runs:
+        forget_faulted(state)
 
 
 def _raw_input(state: State, parent: Run, data: dict[str, Json]) -> Json:
@@ -231,7 +232,8 @@ def _task_completed(state: State, event: Event) -> None:
     state.runs[parent.id] = _with_output(parent, run.branch, output)
     if "context" in data:
         state.context = data["context"]
-    forget_faulted(state)
+    if state.faulted_runs is not NO_RUNS or state.lost_runs:
+        forget_faulted(state)
 
 
 def _known_output(run: Run, data: dict[str, Json]) -> Json:

@@ -214,12 +214,11 @@ def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: End
     builder.emit("task.completed", run, data)
     if builder.plan.tags:
         tag_again(builder, data)
-    builder.ended = str(run.parent), ended
-    if builder.continuing:
+    if builder.ended is not None:
+        builder.ended.append((str(run.parent), ended))
         return
-    builder.continuing = True
-    while builder.ended is not None:
-        (above, child), builder.ended = builder.ended, None
+    builder.ended = [(str(run.parent), ended)]
+    for above, child in builder.ended:  # it grows meanwhile
         parent = builder.run(above)
         task = builder.task_of(parent)
         try:
@@ -231,7 +230,7 @@ def finish(builder: DecisionBuilder, run: Run, data: dict[str, Json], ended: End
                 state.faulted_runs or state.has_children(parent.id) or inside(state.lost_runs, (parent,))
             )
             fail(builder, builder.run(parent.id), fault.error, {"whole": True} if cut_off else None)
-    builder.continuing = False
+    builder.ended = None
 
 
 def fail(

@@ -54,8 +54,6 @@ def forget_faulted(state: State) -> None:
 
     But a fork with `compete` has not caught the error of a branch that has lost: it faults if all do.
     """
-    if state.faulted_runs is NO_RUNS and not state.lost_runs:
-        return
     ended = (*state.lost_runs, *state.faulted_runs)
     branches = [run for run in ended if run.branch is not None and run.parent in state.runs]
     lost = {run.id for run in (*branches, *inside(ended, branches))}
