@@ -15,7 +15,6 @@ from unspool.definitions.json_value import Json
 from unspool.definitions.plan import Plan
 from unspool.definitions.tasks.call_asyncapi import Subscribe
 from unspool.definitions.tasks.listen import Listen
-from unspool.definitions.tasks.try_catch import Try
 from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
@@ -42,7 +41,6 @@ from unspool.worker.interpreter.tasks import INTERPRETERS
 from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 from unspool.worker.interpreter.tasks.subscribe import SubscribeInterpreter
-from unspool.worker.interpreter.tasks.try_catch import limit_again
 
 NONE_REFUSED: Final[Mapping[WorkflowRef, WorkflowError]] = MappingProxyType({})
 NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
@@ -327,16 +325,15 @@ def _consume_again(builder: DecisionBuilder, run: Run) -> None:
 
 
 def _set_limits_again(builder: DecisionBuilder, id_: str, *, timeout: bool = True) -> None:
-    """Sets the timeout of a run, and the limit of the attempt of a `try` if it has none."""
+    """Sets the timeout of a run that goes on, and what else its kind limits."""
     run = builder.state.runs.get(id_)
     if run is None:
         return  # it ended because a limit of another run could not be set
-    body = builder.task_of(run).body
+    task = builder.task_of(run)
     try:
         if timeout:
             set_timeout(builder, run)
-        if isinstance(body, Try):
-            limit_again(builder, run, body)
+        builder.interpreter_of(task).continued(builder, run, task.body)
     except Fault as fault:
         fail(builder, run, fault.error.at(run.task or "/"))
 

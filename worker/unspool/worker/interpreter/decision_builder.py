@@ -93,6 +93,9 @@ class TaskInterpreter(Protocol):
     def timer_fired(self, builder: "DecisionBuilder", run: Run, body: Any, purpose: Purpose) -> None:
         """A timer of the run has fired; not its timeout. Raises `Fault`."""
 
+    def continued(self, builder: "DecisionBuilder", run: Run, body: Any) -> None:
+        """An operator has resumed or retried the execution, and the run goes on. Raises `Fault`."""
+
 
 class ExtensionInterpreter(TaskInterpreter, Protocol):
     """What extensions do when something happens to a run of a task that they may extend."""

@@ -89,6 +89,11 @@ class Extensions:
         """A timer of the task's own work has fired."""
         self._kind_of(builder, run).timer_fired(builder, run, body, purpose)
 
+    def continued(self, builder: DecisionBuilder, run: Run, body: Any) -> None:
+        """The task's own work goes on, or the list of an extension, which limits nothing."""
+        if run.extended is None or run.extended.current is None:
+            self._kind_of(builder, run).continued(builder, run, body)
+
     def completed(
         self, builder: DecisionBuilder, run: Run, data: dict[str, Json], raw: Json, directive: str | None
     ) -> bool:

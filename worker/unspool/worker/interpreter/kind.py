@@ -41,6 +41,9 @@ class Kind:
         """Raises `AssertionError`: a kind that sets timers overrides it."""
         raise AssertionError(f"{run.task} sets no {purpose} timer")
 
+    def continued(self, builder: DecisionBuilder, run: Run, body: Any) -> None:
+        """Does nothing, unless the kind overrides it."""
+
 
 class InOrder(Kind):
     """A task whose children run one after another."""

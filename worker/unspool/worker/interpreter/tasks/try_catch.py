@@ -54,6 +54,11 @@ class TryInterpreter(InOrder):
         error = errors.timeout("an attempt took longer than retry.limit.attempt.duration").at(run.task)
         _failed(builder, builder.run(run.id), body, error.under(builder.error_base))
 
+    def continued(self, builder: DecisionBuilder, run: Run, body: Try) -> None:
+        """Sets the limit of an attempt that has none."""
+        if run.fault is None and not builder.has_timer(run, Purpose.ATTEMPT):
+            _limit(builder, run, body)
+
 
 def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
     """Begins an attempt, with the same input as the first one (inventory I38)."""
@@ -64,13 +69,6 @@ def _attempt(builder: DecisionBuilder, run: Run, body: Try) -> None:
     if builder.state.status is not Status.SUSPENDED:  # otherwise nothing starts, and a resume sets the limit
         _limit(builder, run, body)
     create(builder, first, builder.run(run.id))
-
-
-def limit_again(builder: DecisionBuilder, run: Run, body: Try) -> None:
-    """Sets the limit of an attempt that has none after an operator's resume or retry. Raises `Fault`."""
-    in_extension = run.extended is not None and run.extended.current is not None
-    if run.fault is None and not in_extension and not builder.has_timer(run, Purpose.ATTEMPT):
-        _limit(builder, run, body)
 
 
 def _limit(builder: DecisionBuilder, run: Run, body: Try) -> None:
