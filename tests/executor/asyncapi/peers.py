@@ -349,7 +349,8 @@ class Nats:
 
     async def _subscribers(self) -> int:
         if self.keeps:
-            return len(await self._client.jetstream().consumers_info(self._stream))
+            # A list of consumers has null in place of one that is just being deleted.
+            return (await self._client.jetstream().stream_info(self._stream)).state.consumer_count
         url = f"http://127.0.0.1:{self._monitoring}/connz?subs=1"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             found = await response.json()
