@@ -1,6 +1,7 @@
 """The program as a whole: imports, help, and exit codes that are common to all commands."""
 
 import os
+import select
 import subprocess
 import sys
 from importlib.metadata import version
@@ -129,6 +130,37 @@ def test_closed_standard_streams_do_no_harm(home, closed):
     command = f"{sys.executable} -m unspool.cli run greet.yaml --input '{{\"name\": 1}}' {closed}; echo $?"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=200, check=False)
     assert done.stdout.splitlines()[-1] == "1"  # a number cannot be added to a text
+
+
+SLOW = """
+import time
+from pathlib import Path
+from unspool.functions import function
+
+@function("slow")
+def slow() -> None:
+    print("begun")
+    while not Path("go").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_a_terminal_shows_at_once_what_a_function_prints(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    document = "document: {dsl: '1.0.3', namespace: test, name: slow, version: '1.0.0'}"
+    (tmp_path / "slow.yaml").write_text(f"{document}\ndo: [{{s: {{call: slow}}}}]\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    shown, terminal = os.openpty()
+    command = [sys.executable, "-m", "unspool.cli", "run", "slow.yaml", "--functions", "slow.py"]
+    with subprocess.Popen(command, stdout=terminal, cwd=tmp_path, env=environment) as running:
+        try:
+            assert select.select([shown], [], [], 60)[0]
+            assert os.read(shown, 100).startswith(b"begun")
+        finally:
+            (tmp_path / "go").touch()
+            assert running.wait(60) == 0
+            os.close(terminal)
+            os.close(shown)
 
 
 @pytest.mark.parametrize(

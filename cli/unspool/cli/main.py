@@ -119,4 +119,5 @@ def _open_standard_streams() -> None:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
     buffer = io.BufferedWriter(StandardOutput(1, "w", closefd=False))  # also with PYTHONUNBUFFERED
-    sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, sys.stdout.errors)
+    by_line = bool(sys.stdout.line_buffering)  # on a terminal
+    sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, sys.stdout.errors, line_buffering=by_line)
