@@ -203,31 +203,34 @@ def test_a_retry_of_an_older_version_runs_only_the_branch_again_that_faulted_las
     assert [each.task[-1] for each in evolve(run.state, now).in_phase(Phase.CREATED)] == ["p", "s"]
 
 
-def test_a_branch_that_lost_does_not_run_again_once_the_fork_has_completed(world, pending):
-    run = world(f"do:\n  -{COMPETING}\n  - after: {CALL}", lambda _: pending).start({})
-    replied(run, (0, FAULT), (1, "r"), (2, "s"), (3, FAULT))
+CAUGHT = f"""
+    t:
+      try:
+        - f:
+            fork:
+              compete: true
+              branches: [{{a: {CALL}}}, {{b: {{do: [{{c: {CALL}}}, {{d: {CALL}}}]}}}}]
+      catch: {{do: [{{h: {CALL}}}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("definition", "replies"),
+    [
+        pytest.param(
+            f"do:\n  -{COMPETING}\n  - after: {CALL}",
+            [(0, FAULT), (1, "r"), (2, "s"), (3, FAULT)],
+            id="completed",
+        ),
+        pytest.param(f"do:\n  -{CAUGHT}", [(0, FAULT), (1, "c"), (2, FAULT), (3, FAULT)], id="caught"),
+    ],
+)
+def test_a_branch_that_lost_does_not_run_again_once_its_fork_has_ended(world, pending, definition, replies):
+    run = replied(world(definition, lambda _: pending).start({}), *replies)
     assert run.state.status == "faulted"
     run.send(MessageKind.RETRY)
     assert len(run.requests) == 5
     assert replied(run, (4, "ok")).output == "ok"
-
-
-def test_a_branch_that_lost_a_caught_fork_does_not_run_again(world, pending):
-    run = world(f"""
-        do:
-          - t:
-              try:
-                - f:
-                    fork:
-                      compete: true
-                      branches: [{{a: {CALL}}}, {{b: {{do: [{{c: {CALL}}}, {{d: {CALL}}}]}}}}]
-              catch: {{do: [{{h: {CALL}}}]}}
-    """, lambda _: pending).start({})  # fmt: skip
-    replied(run, (0, FAULT), (1, "c"), (2, FAULT), (3, FAULT))
-    assert run.state.status == "faulted"
-    run.send(MessageKind.RETRY)
-    assert len(run.requests) == 5
-    assert replied(run, (4, "handled")).output == "handled"
 
 
 def test_a_list_whose_output_faulted_beside_a_branch_that_lost_is_run_again_alone(world, pending):
