@@ -192,6 +192,17 @@ def test_a_fork_in_which_all_that_competed_faulted_runs_all_branches_again(world
     assert run.output == "won"
 
 
+def test_a_branch_that_lost_runs_again_though_a_list_of_an_extension_began(world, pending):
+    # I18
+    run = world(f"""
+        use: {{extensions: [{{e: {{extend: all, when: '$task.name == "b"', after: [{{note: {CALL}}}]}}}}]}}
+        do: [{{f: {{fork: {{compete: true, branches: [{{a: {CALL}}}, {{b: {CALL}}}]}}}}}}]
+    """, lambda _: pending).start({})  # fmt: skip
+    assert replied(run, (0, FAULT), (1, "b"), (2, FAULT)).state.status == "faulted"
+    run.send(MessageKind.RETRY)
+    assert [request.task.rpartition("/")[2] for request in run.requests[3:]] == ["a", "note"]
+
+
 def test_a_retry_of_an_older_version_runs_only_the_branch_again_that_faulted_last(world, pending):
     run = replied(world(f"do:\n  -{COMPETING}", lambda _: pending).start({}), *ONE_FAULTS_LATER[:2])
     assert load_state(dump_state(run.state)) == run.state

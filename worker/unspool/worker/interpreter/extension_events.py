@@ -3,8 +3,8 @@
 from unspool.eventstore.events import Event
 from unspool.worker.interpreter.extended import Extended, Result, Stage
 from unspool.worker.interpreter.run import Phase, Run
-from unspool.worker.interpreter.run_changes import forget_lost, put
-from unspool.worker.interpreter.state import NO_RUNS, State
+from unspool.worker.interpreter.run_changes import forget_faulted, forget_lost, put
+from unspool.worker.interpreter.state import State
 
 
 def extension_started(state: State, event: Event) -> None:
@@ -24,7 +24,7 @@ def extension_started(state: State, event: Event) -> None:
     put(state, run._replace(phase=Phase.RUNNING, data=result.output, progress=None, extended=extended))
     if "context" in data:
         state.context = data["context"]
-    state.faulted_runs = NO_RUNS
+    forget_faulted(state)
     forget_lost(state, run)
 
 
