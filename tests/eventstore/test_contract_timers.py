@@ -38,11 +38,10 @@ async def test_no_timer_fires_early(store, make, hands):
     key = await hands.started(store)
     soon, later = await store.now() + 200, await store.now() + HOUR
     await store.commit(make.commit(key, timers=(make.timer("later", later), make.timer("soon", soon))))
-    assert await store.fire_due_timers() == Fired(0, soon)
 
     async with asyncio.timeout(60):
         while (fired := await store.fire_due_timers()).count == 0:
-            assert fired.next_due_at == soon
+            assert fired == Fired(0, soon)
 
     assert await store.now() >= soon
     assert fired == Fired(1, later)
