@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from itertools import count
 from typing import Any
 
@@ -236,8 +237,9 @@ async def test_killed_workers_lose_and_repeat_nothing(store, jq):
             await asyncio.sleep(0.01)  # so that workers stop in between
 
     publishing = asyncio.create_task(publish())
-    names = count()
-    while not publishing.done():
+    names, began = count(), time.monotonic()
+    # Not longer: each second, a message can lose its worker once more, and only three deliveries are allowed.
+    while not publishing.done() and time.monotonic() - began < 1.2:
         settings = WorkerSettings(lease_seconds=1)
         workers = [WorkerService(store, jq, settings, f"killed{next(names)}") for _ in range(2)]
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
