@@ -112,6 +112,11 @@ class Provider:
         self.with_refresh = False
         self.issuer = ""
         self.delay = 0.0
+        self.asked = 0
+        """The requests for a token that have arrived."""
+        self.answers = threading.Event()
+        """They wait for it."""
+        self.answers.set()
         self.answer: Any = None
         """An answer instead of a token: (body, status, headers)."""
         self.issued: list[Issued] = []
@@ -239,6 +244,8 @@ def application(provider: Provider) -> Flask:
     @app.post("/other/token")
     def token():
         forms, headers = provider.forms, provider.headers  # of the test that has sent the request
+        provider.asked += 1
+        provider.answers.wait(60)
         time.sleep(provider.delay)
         with lock:
             forms.append(request.form.to_dict(flat=False))

@@ -464,13 +464,17 @@ class TestCache:
         assert {kind(outcome) for outcome in outcomes} == {("authentication", 401)}
         assert len(provider.forms) == 1
 
-    async def test_a_cancelled_call_does_not_cancel_the_request_of_others(self, api, provider) -> None:
-        provider.delay = 0.3
+    async def test_a_cancelled_call_does_not_cancel_the_request_of_others(
+        self, api, provider, eventually
+    ) -> None:
+        provider.answers.clear()
         first = asyncio.create_task(api())
-        await asyncio.sleep(0.05)
+        await eventually(lambda: provider.asked == 1, "the request arrives")
         second = asyncio.create_task(api())
         await asyncio.sleep(0.05)
         first.cancel()
+        await asyncio.sleep(0)
+        provider.answers.set()
         assert isinstance(await second, Completed)
         with pytest.raises(asyncio.CancelledError):
             await first
