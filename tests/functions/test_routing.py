@@ -318,10 +318,11 @@ async def test_the_limit_of_a_function_delays_its_calls_and_says_so(world, modul
 
 SLOW = """
     import asyncio, threading
-    ended = threading.Semaphore(0)
+    begun, ended = threading.Event(), threading.Semaphore(0)
 
     @function("slow")
     def slow(context: Context):
+        begun.set()
         while not context.cancelled:
             context.heartbeat("runs")
             threading.Event().wait(0.01)
@@ -329,11 +330,15 @@ SLOW = """
 
     @function("slow-async")
     async def slow_async(context: Context):
+        begun.set()
         context.heartbeat("runs")
         try:
             await asyncio.sleep(600)
         finally:
             ended.release()
+
+    @function("begun")
+    def has_begun() -> bool: return begun.is_set()
 
     @function("ended")
     def has_ended() -> bool:
@@ -348,8 +353,9 @@ SLOW = """
 async def test_a_timeout_and_a_cancellation_reach_the_function(world, modules, store, name):
     await world.serve("executor", functions=load_functions([modules(SLOW, "slow_functions")]))
     await world.serve("worker", "timer")
-    error = await world.run(f"[{{a: {{call: {name}, timeout: {{after: {{seconds: 3}}}}}}}}]")
-    assert error["type"].endswith("/timeout")
+    while not await world.run("[{a: {call: begun}}]"):  # on a busy machine the time may be over before
+        error = await world.run(f"[{{a: {{call: {name}, timeout: {{after: {{seconds: 3}}}}}}}}]")
+        assert error["type"].endswith("/timeout")
     assert await world.run("[{a: {call: ended}}]") is True
     key = await world.start(f"[{{a: {{call: {name}}}}}]")
     await world.until(key, lambda _, types: "task.requested" in types)
