@@ -6,6 +6,7 @@ host fails the test.
 
 import asyncio
 import inspect
+import json
 import os
 import re
 import sys
@@ -92,6 +93,23 @@ async def becomes(element: Locator, condition: str) -> None:
     async with asyncio.timeout(WAIT_MILLISECONDS / 1000):
         while not await element.evaluate(condition):
             await asyncio.sleep(0.05)
+
+
+async def copied(page: Page, button: Locator) -> Any:
+    """Clicks a button; returns the JSON that is copied. The button says so, but only for a moment."""
+    await page.evaluate(
+        """() => {
+            const said = () => document.body.innerText.includes("Copied");
+            window.saidCopied = new Promise((resolve) => {
+                const changes = { subtree: true, childList: true, characterData: true };
+                new MutationObserver(() => said() && resolve()).observe(document.body, changes);
+            });
+        }"""
+    )
+    await button.click()
+    async with asyncio.timeout(WAIT_MILLISECONDS / 1000):
+        await page.evaluate("window.saidCopied")
+    return json.loads(await page.evaluate("navigator.clipboard.readText()"))
 
 
 @dataclass

@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 from playwright.async_api import Page, expect
-from tests.dashboard.conftest import REFUSE, SLEEP, Server
+from tests.dashboard.conftest import REFUSE, SLEEP, Server, copied
 
 FIXABLE = """\
 document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
@@ -38,10 +38,8 @@ async def test_input_output_and_error_are_side_by_side(server: Server, page: Pag
     await expect(details).to_contain_text('"greeting": "hello"')
     await expect(details).to_contain_text('"detail": "not today"')
     await expect(page).to_have_url(re.compile("run="))
-    await details.get_by_role("button", name="Copy Error as JSON").click()
-    await expect(page.get_by_text("Copied")).to_be_visible()
-    copied = json.loads(await page.evaluate("navigator.clipboard.readText()"))
-    assert (copied["status"], copied["instance"]) == (409, "/do/1/refuse")
+    error = await copied(page, details.get_by_role("button", name="Copy Error as JSON"))
+    assert (error["status"], error["instance"]) == (409, "/do/1/refuse")
 
 
 async def test_the_page_follows_the_execution_live(server: Server, page: Page) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, expect
-from tests.dashboard.conftest import Server
+from tests.dashboard.conftest import Server, copied
 
 MASKED = """\
 document:
@@ -79,16 +79,14 @@ async def test_lists(server: Server, page: Page, secrets: tuple[str, str]) -> No
 async def test_what_is_copied(server: Server, page: Page, secrets: tuple[str, str]) -> None:
     _, id_ = await started(server, secrets)
 
-    async def copied(tab: str, button: str) -> Any:
+    async def copy_of(tab: str, button: str) -> Any:
         await page.goto(f"/executions/{id_}?tab={tab}&run=1")
-        await page.get_by_role("button", name=button).click()
-        await expect(page.get_by_text("Copied")).to_be_visible()
-        return json.loads(await page.evaluate("navigator.clipboard.readText()"))
+        return await copied(page, page.get_by_role("button", name=button))
 
-    given = await copied("data", "Copy Input as JSON")
+    given = await copy_of("data", "Copy Input as JSON")
     assert given["card"] == {"number": "[masked]", "holder": "Ada"}
     assert given["customers"] == [{"name": "[masked]", "age": 36}]
-    assert (await copied("tasks", "Copy Output as JSON"))["card"]["number"] == "[masked]"
-    history = await copied("events", "Copy all events as JSON")
+    assert (await copy_of("tasks", "Copy Output as JSON"))["card"]["number"] == "[masked]"
+    history = await copy_of("events", "Copy all events as JSON")
     assert history[-1]["type"] == "workflow.faulted"
     assert reveals(json.dumps(history), secrets) == []
