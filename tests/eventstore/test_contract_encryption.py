@@ -373,11 +373,11 @@ async def test_long_histories_are_counted_in_pieces(adapter, keys, make):
 
 
 async def test_services_tell_their_keys(store, adapter, keys, make):
-    await store.heartbeat(make.worker)
     await store.start(make.start())
     async with opened(encrypting(adapter, keys("second"))) as locked:
         with pytest.raises(KeyMissing):
             await locked.receive_messages(make.second_worker, 10, 5.0)
+        await store.heartbeat(make.worker)
         await locked.heartbeat(make.second_worker)
         [first, second] = await store.live_consumers()
     assert first.keys == PayloadKeys("first", ("first",))
