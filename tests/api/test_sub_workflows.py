@@ -17,7 +17,7 @@ def run(name: str, awaited: str = "true") -> str:
 DEFINITIONS = {
     "parent": f"do: [{{n: {{{run('alone', 'false')}}}}}, {{b: {{{run('child')}}}}}]",
     "child": f"do: [{{c: {{{run('grandchild')}}}}}]",
-    "grandchild": "do: [{w: {wait: PT6S}}, {x: {set: {done: true}}}]",
+    "grandchild": "do: [{w: {wait: PT12S}}, {x: {set: {done: true}}}]",
     "alone": "do: [{w: {wait: PT1H}}]",
 }
 
