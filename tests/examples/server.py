@@ -48,6 +48,11 @@ class Server:
             assert answer.status == 200
             return list((await answer.json())["items"])
 
+    async def has_begun(self, schedule: str) -> None:
+        """Waits until a schedule listens and counts. To resume it changes nothing."""
+        async with self._session.post(f"/api/v1/schedules/{schedule}/resume?wait=60") as answer:
+            assert answer.status == 200
+
     async def call_webhook(self, name: str, body: Any, token: str) -> int:
         """Sends a body to a webhook with a bearer token; returns the status of the answer."""
         headers = {"Authorization": f"Bearer {token}"}

@@ -5,7 +5,7 @@ import importlib.util
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -88,7 +88,15 @@ def workers(examples: Path, tmp_path: Path, address: str, redis_database: str) -
         files.append(tmp_path / f"{name}.yaml")
         files[-1].write_text(text)
     settings = {"UNSPOOL_STORE": redis_database, "UNSPOOL_EVENTS_STREAM": "changes"}
-    return lambda: running_server(tmp_path, files, **settings)
+
+    @asynccontextmanager
+    async def run() -> AsyncIterator[Server]:
+        async with running_server(tmp_path, files, **settings) as server:
+            for name in WORKFLOWS:  # `unspool dev` waits for a few seconds only
+                await server.has_begun(f"todos.{name}")
+            yield server
+
+    return run
 
 
 def test_no_workflow_is_forgotten_and_editors_accept_them(examples: Path) -> None:
