@@ -327,6 +327,37 @@ async def test_input_without_a_key_faults_a_task_that_does_not_wait(store, jq):
     assert verify(compile_plan(load(text).value, jq), parent.id, await store.history(parent)) is None
 
 
+FIVE_NOT_AWAITED = """
+do:
+  - each:
+      for: {in: '["x", null, "y", null, "z"]'}
+      metadata: %s
+      do:
+        - t:
+            try:
+              - b: {run: {await: false, workflow: {namespace: test, name: child, input: {k: '${ $item }'}}}}
+            catch: {as: e, do: [{s: {set: {caught: '${ $e.title }'}}}]}
+"""
+
+
+@pytest.mark.parametrize("metadata", ["{}", "{unspool: {concurrency: 3}}"])
+async def test_only_the_tasks_whose_input_has_no_key_fault(store, jq, metadata):
+    """One decision starts all the sub-workflows."""
+    text = await deploy(store, FIVE_NOT_AWAITED % metadata)
+    await deploy_keyed(store, WAIT)
+    async with working(store, jq):
+        parent = await start(store, "parent", {})
+        assert (await ended(store, parent)).status is Status.COMPLETED
+        keys = [(await until(store, key_of(id_), "workflow.started")).data["idempotencyKey"]
+                for id_ in await of_workflow(store)]  # fmt: skip
+    assert sorted(keys) == ["x", "y", "z"]
+    history = await store.history(parent)
+    caught = [event.data["output"]["caught"] for event in history
+              if (event.type, (event.task or "")[-2:]) == ("task.completed", "/s")]  # fmt: skip
+    assert caught == ["No idempotency key"] * 2
+    assert verify(compile_plan(load(text).value, jq), parent.id, history) is None
+
+
 @pytest.mark.parametrize("depth", [0, 2])
 async def test_a_workflow_that_would_wait_for_itself_faults(store, jq, depth):
     chain = [CHILD, *(CHILD._replace(name=f"below{n}") for n in range(depth))]

@@ -9,6 +9,7 @@ awaits it also sends it a `join` message, and learns its id from a `child.joined
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -26,23 +27,11 @@ from unspool.eventstore.records import (
     Start,
     StartExecution,
     Status,
-    WorkflowRef,
 )
 from unspool.worker.idempotency_keys import IdempotencyKeys, NoKey
 from unspool.worker.interpreter.extended import Stage
 from unspool.worker.interpreter.tasks.run_workflow import NO_KEY, TOO_DEEP, UNKNOWN
-
-_Resolved = tuple[Outgoing | Message, ...]
-"""What is for other executions, and messages to the execution itself."""
-
-
-class StartRefused(Exception):
-    """Sub-workflows that no task waits for cannot start."""
-
-    def __init__(self, errors: dict[WorkflowRef, WorkflowError]) -> None:
-        """Takes the errors by the workflows, as the definition names them."""
-        super().__init__(", ".join(map(str, errors)))
-        self.errors = errors
+from unspool.worker.refused_starts import Refusal, StartRefused
 
 
 class Children:
@@ -66,64 +55,72 @@ class Children:
         """
         if not _starts_any(commit):
             return commit
-        try:
-            outgoing = await self._with_versions(commit)
-        except StartRefused:
+        found = await self._with_versions(commit)
+        if not all(map(self._has_key_at_once, found)):
             return None
-        for each in outgoing:
-            if isinstance(each, StartExecution) and not self._keys.resolves_at_once(
-                commit.key.tenant, each.start.workflow
-            ):
-                return None
         try:
-            return await self._with_ids(commit, outgoing)
+            return await self._with_ids(commit, found)
         except StartRefused:
             return None
 
-    async def _with_versions(self, commit: Commit) -> _Resolved:
-        """What the commit sends, with versions, in the same order. Raises `StartRefused`."""
-        found = await asyncio.gather(*(self._with_version(each) for each in commit.outgoing))
-        refused = [each for each in found if isinstance(each, _Refused)]
-        unawaited = {each.start.workflow: each.error for each in refused if not _awaits(commit, each.parent)}
-        if unawaited:
-            raise StartRefused(unawaited)
-        return tuple(self._end_of(each) if isinstance(each, _Refused) else each for each in found)
+    async def _with_versions(self, commit: Commit) -> "list[Outgoing | _Refused]":
+        """What the commit sends, in the same order, with versions."""
+        return await asyncio.gather(*map(self._with_version, commit.outgoing))
 
     async def _with_version(self, outgoing: Outgoing) -> "Outgoing | _Refused":
         if not isinstance(outgoing, StartExecution):
             return outgoing
         start = outgoing.start
         namespace, name, version = start.workflow
+        why = Refusal(start.workflow)
         if start.parent is not None and start.parent.depth > self._max_depth:
-            return _Refused(start, errors.configuration(_TOO_DEEP_DETAIL.format(self._max_depth), TOO_DEEP))
+            error = errors.configuration(_TOO_DEEP_DETAIL.format(self._max_depth), TOO_DEEP)
+            return _Refused(start, why, error)
         found = await self._store.resolve(
             start.key.tenant, namespace, name, None if version == LATEST else version
         )
         if found is None:
-            return _Refused(start, errors.configuration(f"there is no workflow {start.workflow}", UNKNOWN))
+            return _Refused(
+                start, why, errors.configuration(f"there is no workflow {start.workflow}", UNKNOWN)
+            )
         return StartExecution(replace(start, workflow=found))
 
-    async def _with_ids(self, commit: Commit, resolved: _Resolved) -> Commit:
-        """The commit with the ids of what it starts. Raises `StartRefused`."""
-        asked_for = zip(resolved, commit.outgoing, strict=True)
-        parts = await asyncio.gather(*(self._with_id(commit, each, asked) for each, asked in asked_for))
+    def _has_key_at_once(self, each: "Outgoing | _Refused") -> bool:
+        return not isinstance(each, StartExecution) or self._keys.resolves_at_once(
+            each.start.key.tenant, each.start.workflow
+        )
+
+    async def _with_ids(self, commit: Commit, found: "Sequence[Outgoing | _Refused]") -> Commit:
+        """The commit with the ids of what it starts. Raises `StartRefused`, before any key is claimed."""
+        keyed = await asyncio.gather(*map(self._with_key, found, commit.outgoing))
+        refused = [each for each in keyed if isinstance(each, _Refused)]
+        unawaited = {each.why: each.error for each in refused if not _awaits(commit, each.parent)}
+        if unawaited:
+            raise StartRefused(unawaited)
+        parts = await asyncio.gather(*(self._with_id(commit, each) for each in keyed))
         flat = [each for part in parts for each in part]
         to_itself = tuple(each for each in flat if isinstance(each, Message))
         outgoing = tuple(each for each in flat if not isinstance(each, Message))
         return replace(commit, outgoing=outgoing, messages=(*commit.messages, *to_itself))
 
-    async def _with_id(self, commit: Commit, each: Outgoing | Message, asked: Outgoing) -> _Resolved:
-        """A start with its id; `asked` names the workflow as the definition does. Raises `StartRefused`."""
+    async def _with_key(self, each: "Outgoing | _Refused", asked: Outgoing) -> "Outgoing | _Refused":
+        """A start with its key; `asked` names the workflow as the definition does."""
         if not isinstance(each, StartExecution) or not isinstance(asked, StartExecution):
+            return each
+        try:
+            return StartExecution(await self._keys.with_key(each.start))
+        except NoKey as cause:
+            why = Refusal.of_input(asked.start.workflow, each.start.input)
+            return _Refused(each.start, why, errors.expression(str(cause), NO_KEY))
+
+    async def _with_id(self, commit: Commit, each: "Outgoing | _Refused") -> tuple[Outgoing | Message, ...]:
+        """What is for other executions, and messages to the execution itself."""
+        if isinstance(each, _Refused):
+            return (self._end_of(each),)
+        if not isinstance(each, StartExecution):
             return (each,)
         child, parent = each.start.key.id, each.start.parent
-        try:
-            start = await self._keys.resolve(each.start)
-        except NoKey as cause:
-            refused = _Refused(each.start, errors.expression(str(cause), NO_KEY))
-            if not _awaits(commit, refused.parent):
-                raise StartRefused({asked.start.workflow: refused.error}) from cause
-            return (self._end_of(refused),)
+        start = await self._keys.claim(each.start)
         if start.idempotency_key is None or parent is None or not _awaits(commit, parent):
             return (StartExecution(start),)
         join = {"execution": parent.execution, "run": parent.run, "child": child}
@@ -149,6 +146,7 @@ class _Refused(NamedTuple):
     """A sub-workflow that cannot start."""
 
     start: Start
+    why: Refusal
     error: WorkflowError
 
     @property

@@ -4,25 +4,24 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from unspool.definitions.errors import WorkflowError
 from unspool.definitions.plan import Plan
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.errors import KeyMissing, NotFound, StoreUnavailable
 from unspool.eventstore.port import EventStore
-from unspool.eventstore.records import Delivery, ExecutionKey, Message, WorkflowRef
+from unspool.eventstore.records import Delivery, ExecutionKey, Message
 from unspool.eventstore.results import Outcome
 from unspool.eventstore.retry import JITTER, retry_until_available
 from unspool.worker.answering import APPLIED, OUT_OF_TURN, Attempt, answer
-from unspool.worker.children import StartRefused
 from unspool.worker.failures import INTERRUPTIONS
 from unspool.worker.idempotency_keys import keeps_its_key, retries_with_key
 from unspool.worker.metrics import WorkerMetrics
 from unspool.worker.plan_cache import PlanCache
+from unspool.worker.refused_starts import Refusals, StartRefused
 from unspool.worker.relief import GivenBack
 from unspool.worker.resolution import Resolution
 from unspool.worker.resource_cache import ResourceCache
@@ -198,12 +197,12 @@ class ExecutionProcessor:
 
         Decides again if a sub-workflow that no task waits for cannot start.
         """
-        refused: dict[WorkflowRef, WorkflowError] = {}
+        refused = Refusals()
         while (step := await self._step(key, known, deliveries, refused)) is not None:
             try:
                 return step, await self._commit(step)
             except StartRefused as cause:
-                refused |= cause.errors
+                refused.add(cause)
         return None, None
 
     async def _step(
@@ -211,7 +210,7 @@ class ExecutionProcessor:
         key: ExecutionKey,
         known: CachedState,
         deliveries: Sequence[Delivery[Message]],
-        refused: Mapping[WorkflowRef, WorkflowError],
+        refused: Refusals,
     ) -> Step | None:
         plan = await self._plan(key, known, deliveries)
         work = partial(self._steps.step, key, plan, known, deliveries, refused)

@@ -71,8 +71,11 @@ class IdempotencyKeys:
             NoKey: the definition makes no valid key of the input.
             NotFound: the definition is not stored.
         """
-        tenant = start.key.tenant
-        rule = await self._rules.of(tenant, start.workflow)
+        return await self.claim(await self.with_key(start))
+
+    async def with_key(self, start: Start) -> Start:
+        """Returns the start with its key, if its definition has one. Raises as `resolve` does."""
+        rule = await self._rules.of(start.key.tenant, start.workflow)
         if rule is None:
             return start
         try:
@@ -80,9 +83,16 @@ class IdempotencyKeys:
             value = await self._threads.run(start.key, partial(rule.key_of, start.input))
         except KeyInvalid as cause:
             raise NoKey(start.workflow, cause) from cause
-        key = IdempotencyKey.of(tenant, start.workflow, value)
-        holder = await self._holder(key, rule.reuse, start)
-        return replace(start, key=ExecutionKey(tenant, holder), idempotency_key=value)
+        return replace(start, idempotency_key=value)
+
+    async def claim(self, start: Start) -> Start:
+        """Returns a start with a key under the id of the execution that has it."""
+        tenant = start.key.tenant
+        rule = await self._rules.of(tenant, start.workflow)
+        if rule is None or start.idempotency_key is None:
+            return start
+        key = IdempotencyKey.of(tenant, start.workflow, start.idempotency_key)
+        return replace(start, key=ExecutionKey(tenant, await self._holder(key, rule.reuse, start)))
 
     async def has_rule(self, tenant: str, workflow: WorkflowRef) -> bool:
         """Whether the executions of a definition have keys. Raises `NotFound`: it is not stored."""

@@ -1,12 +1,11 @@
 """A step: the decisions on some messages of an execution, and the one commit that stores them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from unspool.definitions.errors import WorkflowError
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.plan import Plan
 from unspool.eventstore.published_events import CloudEvent, Subscription
@@ -21,11 +20,11 @@ from unspool.eventstore.records import (
     PublishEvent,
     SendMessage,
     TagUpdate,
-    WorkflowRef,
 )
 from unspool.eventstore.tags import NO_TAGS
-from unspool.worker.interpreter import MAX_EVENTS, NONE_REFUSED, Decision, State, decide
+from unspool.worker.interpreter import MAX_EVENTS, Decision, State, decide
 from unspool.worker.interpreter.decision_builder import MAX_DECISION_SIZE, with_tenant
+from unspool.worker.interpreter.refusals import Refused, none_refused
 from unspool.worker.lifecycle import lifecycle_events
 from unspool.worker.state_cache import CachedState
 
@@ -59,11 +58,11 @@ class Steps:
         plan: Plan,
         known: CachedState,
         deliveries: Sequence[Delivery[Message]],
-        refused: Mapping[WorkflowRef, WorkflowError] = NONE_REFUSED,
+        refused: Refused = none_refused,
     ) -> Step | None:
         """The step that messages cause; None if they cause no event. Then `answers` may have messages.
 
-        `refused` has the sub-workflows that cannot start.
+        `refused` tells which sub-workflows cannot start.
         """
         messages = [delivery.body for delivery in deliveries]
         if known.start is not None and messages[0].kind is not MessageKind.START:
@@ -100,7 +99,7 @@ class Steps:
         plan: Plan,
         state: State,
         messages: Sequence[Message],
-        refused: Mapping[WorkflowRef, WorkflowError] = NONE_REFUSED,
+        refused: Refused = none_refused,
     ) -> tuple[list[Decision], int]:
         """Decisions, each on the state after the previous one; and how many messages were not read.
 

@@ -18,7 +18,7 @@ from unspool.definitions.tasks.listen import Listen
 from unspool.eventstore.actors import actor_in
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import IndexEntry
-from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, TaskRequest, Timer, WorkflowRef
+from unspool.eventstore.records import Message, MessageKind, Outgoing, Status, TaskRequest, Timer
 from unspool.worker.interpreter.circles import visited
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.extensions import Extensions
@@ -33,6 +33,7 @@ from unspool.worker.interpreter.flow import (
 )
 from unspool.worker.interpreter.iterating import progress_of
 from unspool.worker.interpreter.joining import join
+from unspool.worker.interpreter.refusals import Refused, none_refused
 from unspool.worker.interpreter.resource_results import resource_faulted, resource_fetched
 from unspool.worker.interpreter.run import ROOT, Phase, Run
 from unspool.worker.interpreter.run_changes import lost_with_faulted
@@ -42,7 +43,6 @@ from unspool.worker.interpreter.tasks.listen import subscribe
 from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 from unspool.worker.interpreter.tasks.subscribe import SubscribeInterpreter
 
-NONE_REFUSED: Final[Mapping[WorkflowRef, WorkflowError]] = MappingProxyType({})
 NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
 
 
@@ -83,7 +83,7 @@ def decide(
     *,
     error_base: str = DEFAULT_BASE,
     enough: Callable[[int], bool] = MAX_EVENTS.__le__,
-    refused: Mapping[WorkflowRef, WorkflowError] = NONE_REFUSED,
+    refused: Refused = none_refused,
 ) -> Decision:
     """Returns what happens next after a message.
 
@@ -95,7 +95,7 @@ def decide(
         error_base: base URI of standard errors.
         enough: gets the number of events; returns whether the decision stops there. The rest is then left
             for the next decision.
-        refused: the sub-workflows that cannot start, as the definition names them, with their errors.
+        refused: tells which sub-workflows cannot start.
     """
     builder = DecisionBuilder(plan, state.copy(), now, INTERPRETERS, _EXTENSIONS, error_base, enough, refused)
     _HANDLERS[message.kind](builder, message.body)

@@ -28,6 +28,7 @@ from unspool.eventstore.records import (
     WorkflowRef,
 )
 from unspool.worker.interpreter.evolve import apply
+from unspool.worker.interpreter.refusals import Refused
 from unspool.worker.interpreter.run import Phase, Run
 from unspool.worker.interpreter.state import PendingTimer, Purpose, State
 from unspool.worker.interpreter.timer_events import set_at
@@ -133,8 +134,7 @@ class DecisionBuilder:
     error_base: str
     enough: Callable[[int], bool]
     """Gets the number of events; returns whether the decision stops there."""
-    refused: Mapping[WorkflowRef, WorkflowError]
-    """The sub-workflows that cannot start."""
+    refused: Refused
     budget: Budget = field(default_factory=Budget)
     """The operations that expressions may still use for the current task."""
     size: int = 0

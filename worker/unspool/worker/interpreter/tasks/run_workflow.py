@@ -2,7 +2,7 @@
 
 Whether the workflow can start is known after the decision. If it cannot, a task that waits gets the error
 as the end of the sub-workflow. A task that does not wait would have completed by then. So the messages are
-decided again, with the error in `refused`.
+decided again, and `refused` tells the error.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,7 @@ from unspool.eventstore.records import WorkflowRef
 from unspool.worker.interpreter.decision_builder import DecisionBuilder, Fault
 from unspool.worker.interpreter.flow import INPUT, complete
 from unspool.worker.interpreter.kind import Kind
+from unspool.worker.interpreter.refusals import Refused
 from unspool.worker.interpreter.run import Run
 from unspool.worker.interpreter.scope import Scope
 
@@ -42,8 +43,8 @@ class RunWorkflowInterpreter(Kind):
         """Starts it. If it is not awaited, completes with the input, or faults if it cannot start."""
         given = run.input if body.input is None else Scope(builder, run).evaluate(body.input, run.input)
         workflow = WorkflowRef(body.namespace, body.name, body.version)
-        if not body.awaited and workflow in builder.refused:
-            raise Fault(builder.refused[workflow])
+        if not body.awaited and (error := builder.refused(run, workflow, given)) is not None:
+            raise Fault(error)
         builder.start_child(run, workflow, given)
         if not body.awaited:
             complete(builder, run, INPUT)
@@ -53,8 +54,8 @@ class RunWorkflowInterpreter(Kind):
         complete(builder, run, None if body.returns_nothing else output)
 
 
-def refused_in(plan: Plan, events: Iterable[Event]) -> dict[WorkflowRef, WorkflowError]:
-    """Returns the sub-workflows that could not start, by the events of a decision, with their errors."""
+def refused_in(plan: Plan, events: Iterable[Event]) -> Refused:
+    """Tells which sub-workflows could not start, by the events of a decision."""
     refused = {}
     for event in events:
         task = plan.tasks.get(event.task or "") if event.type == "task.faulted" else None
@@ -63,9 +64,8 @@ def refused_in(plan: Plan, events: Iterable[Event]) -> dict[WorkflowRef, Workflo
         error = event.data["error"]
         kind = _KINDS.get(error.get("title"))
         if kind is not None:
-            workflow = WorkflowRef(task.body.namespace, task.body.name, task.body.version)
-            refused[workflow] = kind(error["detail"], error["title"])
-    return refused
+            refused[event.run] = kind(error["detail"], error["title"])
+    return lambda run, _workflow, _input: refused.get(run.id)
 
 
 def error_of_child(builder: DecisionBuilder, run: Run, ended: dict[str, Json]) -> WorkflowError:
