@@ -30,8 +30,8 @@ With `UNSPOOL_LIFECYCLE_EVENTS=true`, the commit that stores an event of one of 
 a CloudEvent as well, to workflows that [listen](../events.md#lifecycle-events) and to sinks. `source` is
 `/NAMESPACE/NAME/VERSION` of the definition, `subject` is the name of the execution (`NAME-ID.NAMESPACE`).
 The data has that name as `name`, and of a task as `workflow`, with the JSON pointer in `task`.
-`task.suspended` and `task.resumed` are published for each task that runs when its execution is suspended or
-resumed."""
+`task.suspended` and `task.resumed` are published for each task that has started and not ended when its
+execution is suspended or resumed."""
 
 _PARTS: Final[Mapping[str, Mapping[str, EventType]]] = {
     "The workflow": OF_WORKFLOWS,

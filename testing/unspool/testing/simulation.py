@@ -158,11 +158,12 @@ class Simulation:
     # -- decisions
 
     def _step(self, execution: Execution, message: Message) -> None:
+        before = execution.state
         decision = execution.step(message, self.now)
         if sum(each.state.version for each in self.executions.values()) > MAX_EVENTS:
             raise EndlessExecution(f"more than {MAX_EVENTS} events; does {execution.workflow} ever end?")
         if self._given.lifecycle_events and self._listens():
-            for event in lifecycle_events(execution.id, execution.ref, decision):
+            for event in lifecycle_events(execution.id, execution.ref, before, decision.events):
                 self._time.add(event)
         for timer in decision.timers:
             self._send(MessageKind.TIMER_FIRED, execution.id, {"timer": timer.id}, timer.due_at)

@@ -4,7 +4,7 @@ Source: dsl-reference.md, "Lifecycle Events" (inventory T4, T6). The commit that
 history publishes its lifecycle event, so each is published once, in the order of the history.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from unspool.definitions.cloud_events import SPEC_VERSION
@@ -13,22 +13,31 @@ from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.events import Event
 from unspool.eventstore.published_events import CloudEvent
 from unspool.eventstore.records import WorkflowRef
-from unspool.worker.interpreter.decide import Decision
-from unspool.worker.interpreter.run import ROOT
+from unspool.worker.interpreter.run import ROOT, Phase
+from unspool.worker.interpreter.state import State
 from unspool.worker.lifecycle_types import PREFIX, TIMES
 
 _TASKS_TOO: Final = {"workflow.suspended": "task.suspended", "workflow.resumed": "task.resumed"}
 
 
-def lifecycle_events(execution: str, workflow: WorkflowRef, decision: Decision) -> Iterator[CloudEvent]:
-    """Yields the lifecycle events of a decision, in the order of its events."""
-    for event in decision.events:
+def lifecycle_events(
+    execution: str, workflow: WorkflowRef, before: State, events: Sequence[Event]
+) -> Iterator[CloudEvent]:
+    """Yields the lifecycle events of a decision, in the order of its events.
+
+    Args:
+        execution: the execution's id.
+        workflow: its definition.
+        before: its state before the decision. Only the first event suspends or resumes it.
+        events: what was decided.
+    """
+    for event in events:
         if event.type not in TIMES:
             continue
         yield _cloud_event(execution, workflow, event, event.type, event.task)
         if event.type in _TASKS_TOO:
-            for run in sorted(decision.state.runs.values(), key=lambda run: int(run.id)):
-                if run.id != ROOT:
+            for run in sorted(before.runs.values(), key=lambda run: int(run.id)):
+                if run.id != ROOT and run.phase is not Phase.CREATED:
                     yield _cloud_event(execution, workflow, event, _TASKS_TOO[event.type], run.task, run.id)
 
 

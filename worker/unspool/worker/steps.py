@@ -80,10 +80,11 @@ class Steps:
     def _lifecycle_events(
         self, key: ExecutionKey, known: CachedState, decisions: Sequence[Decision]
     ) -> list[PublishEvent]:
+        befores = [known.state, *(decision.state for decision in decisions[:-1])]
         return [
             PublishEvent(event)
-            for decision in decisions
-            for event in lifecycle_events(key.id, known.workflow, decision)
+            for before, decision in zip(befores, decisions, strict=True)
+            for event in lifecycle_events(key.id, known.workflow, before, decision.events)
         ]
 
     def answers(
