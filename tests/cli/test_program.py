@@ -145,14 +145,15 @@ def slow() -> None:
 """
 
 
-def test_a_terminal_shows_at_once_what_a_function_prints(tmp_path):
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_a_terminal_shows_at_once_what_a_function_prints(tmp_path, unbuffered):
     (tmp_path / "slow.py").write_text(SLOW)
     document = "document: {dsl: '1.0.3', namespace: test, name: slow, version: '1.0.0'}"
     (tmp_path / "slow.yaml").write_text(f"{document}\ndo: [{{s: {{call: slow}}}}]\n")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     shown, terminal = os.openpty()
     command = [sys.executable, "-m", "unspool.cli", "run", "slow.yaml", "--functions", "slow.py"]
-    with subprocess.Popen(command, stdout=terminal, cwd=tmp_path, env=environment) as running:
+    with subprocess.Popen(command, stdout=terminal, cwd=tmp_path, env=environment | unbuffered) as running:
         try:
             assert select.select([shown], [], [], 60)[0]
             assert os.read(shown, 100).startswith(b"begun")

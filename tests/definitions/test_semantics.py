@@ -564,6 +564,24 @@ def test_concurrency_of_a_function_is_checked() -> None:
     assert found.startswith("/use/functions/f/metadata/unspool/concurrency: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "unclosed"),
+    [
+        ("${ .a", "${ .a"),
+        ("n is ${ .n } of ${ .m", "${ .m"),
+        ("x ${ {a: 1 }", "${ {a: 1 }"),
+        ('${ "}" ', '${ "}" '),
+        ("${ {a: 1} } and ${ .b }", None),
+        ("${ .a # }", None),
+        ("$ { .a", None),
+    ],
+)
+def test_an_expression_that_is_not_closed_is_reported(text: str, unclosed: str | None) -> None:
+    found = messages(f"do: [{{a: {{set: {{x: '{text}'}}}}}}]\n", Severity.WARNING)
+    says = f"/do/0/a/set/x: '{unclosed}' is plain text: no '}}' ends the expression"
+    assert found == ([says] if unclosed else [])
+
+
 # -- secrets
 
 
@@ -574,6 +592,8 @@ def test_concurrency_of_a_function_is_checked() -> None:
         ("if: $secrets.token\n      set: {x: 1}", "/do/0/a/if"),
         ("set: {x: 1}\n      output: {as: '${ $secrets.token }'}", "/do/0/a/output/as"),
         ("switch: [{one: {when: $secrets.token, then: exit}}]", "/do/0/a/switch/0/one/when"),
+        ("set: {call: http, with: {x: '${ $secrets.token }'}}", "/do/0/a/set/with/x"),
+        ("set: {run: {shell: {command: '${ $secrets.token }'}}}", "/do/0/a/set/run/shell/command"),
     ],
 )
 def test_secrets_are_refused_where_the_worker_would_store_them(do: str, pointer: str) -> None:
@@ -608,6 +628,12 @@ def test_each_way_to_read_a_secret_names_it(read: str) -> None:
     assert found.message == "no secret 'old' in use.secrets"
 
 
+def test_an_argument_can_have_any_name() -> None:
+    body = "{foreach: {x: '${ $secrets.token }'}, subscription: {foreach: '${ $secrets.token }'}}"
+    call = f"{{call: http, with: {{method: post, endpoint: http://a, body: {body}}}}}"
+    assert messages(f"use: {{secrets: [token]}}\ndo: [{{a: {call}}}]\n") == []
+
+
 @pytest.mark.parametrize("call", ["leak", "'leak:1.0.0'"])
 def test_a_function_of_executors_can_read_secrets(call: str) -> None:
     text = f"use: {{secrets: [token]}}\ndo:\n- a:\n    call: {call}\n    with: {{key: '${{ $secrets.token }}'}}\n"
@@ -636,6 +662,8 @@ def test_a_function_of_the_workflow_gets_no_secret(use: str) -> None:
         ("{listen: {to: {one: {with: {type: 'a)|(b'}}}}}", ["/do/0/a/listen/to/one/with/type: 'a)|(b' is not a regular expression, or one with look-around or a back-reference"]),
         ("{listen: {to: {any: [{with: {data: {x: '(?=a)'}}}]}}}", ["/do/0/a/listen/to/any/0/with/data/x: '(?=a)' is not a regular expression, or one with look-around or a back-reference"]),
         ("{listen: {to: {any: [], until: {all: [{with: {orderId: x}}]}}}}", ["/do/0/a/listen/to/until/all/0/with/orderId: 'orderId' is not an attribute of a CloudEvent: use lower-case letters and digits"]),
+        ("{emit: {event: {with: {type: t, data_base64: AAE=}}}}", []),
+        ("{listen: {to: {one: {with: {data_base64: AAE=}}}}}", []),
         ("{emit: {event: {with: {type: t, X: 1}}}}", ["/do/0/a/emit/event/with/X: 'X' is not an attribute of a CloudEvent: use lower-case letters and digits"]),
         ("{listen: {to: {one: {with: {type: 'a.b', subject: '${ .x | test(\"(\") }'}}}}}", []),
     ],

@@ -50,6 +50,24 @@ def listen(world):
     return make
 
 
+@pytest.mark.parametrize(
+    ("characters", "published"), [(8 * 1024 * 1024 - 100, 0), (8 * 1024 * 1024 - 400, 1)]
+)
+def test_an_event_that_no_task_could_consume_is_not_emitted(world, characters, published):
+    """Its attributes count, too."""
+    event = "{source: /s, type: big, data: '${ . }'}"
+    run = world(f"do: [{{e: {{emit: {{event: {{with: {event}}}}}}}}}]").start("x" * characters)
+    assert len(run.outgoing) == published
+    if not published:
+        assert run.error["detail"] == "the event is not valid: the event has more than 8388608 characters"
+
+
+def test_emit_publishes_binary_data(world):
+    event = "{type: t, datacontenttype: image/png, data_base64: AAE=}"
+    run = world(f"do: [{{e: {{emit: {{event: {{with: {event}}}}}}}}}]").start()
+    assert (run.output["data_base64"], run.output["datacontenttype"]) == ("AAE=", "image/png")
+
+
 def test_emit_publishes_its_output(world):
     run = world("""
 do:

@@ -101,7 +101,7 @@ async def test_an_unknown_workflow_and_input_that_its_schema_refuses(store, jq):
         await ended(store, key)
         error = (await store.last_event(key)).data["error"]
         assert error["type"].endswith("/configuration")
-        assert "no workflow test/child:latest" in error["detail"]
+        assert error["detail"] == f"{NO_CHILD} (sub-workflow test/child)"
         await deploy(store, "input: {schema: {document: {type: object}}}\ndo: [{a: {set: {x: 1}}}]", CHILD)
         key = await start(store, "invalid", 7)
         await ended(store, key)

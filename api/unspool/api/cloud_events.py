@@ -17,7 +17,7 @@ from unspool.api.bodies import decode_json, decoded, media_type, read_body
 from unspool.api.calls import Call, json_response
 from unspool.api.events import SSE, last_frame
 from unspool.api.problems import HttpProblem
-from unspool.definitions.cloud_events import from_body, problems_of_received
+from unspool.definitions.cloud_events import from_body, problems_of_published
 from unspool.definitions.json_value import Json
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.errors import CorruptHistory, StoreUnavailable
@@ -116,7 +116,7 @@ def check_events(events: list[Any], size: int) -> None:
     found = [
         {"pointer": f"/{place}" if batch else "", "message": message}
         for place, event in enumerate(events)
-        for message in problems_of_received(event, size)
+        for message in problems_of_published(event, size)
     ]
     if found:
         where = f"event {found[0]['pointer'][1:]}: " if batch else ""

@@ -9,7 +9,7 @@ from unspool.cli.loop import asynchronous
 from unspool.cli.options import Place, example, json_option, parse_json, target_options
 from unspool.cli.output import print_json, print_line, say
 from unspool.cli.targets.opening import opened_target
-from unspool.definitions.cloud_events import problems_of_received
+from unspool.definitions.cloud_events import problems_of_published
 from unspool.definitions.json_value import Json
 
 
@@ -70,7 +70,7 @@ def _check(source: str, events_: list[Json], size: int, *, single: bool) -> None
     problems = [
         f"{source}: {'' if single else f'event {place}: '}{message}"
         for place, event in enumerate(events_)
-        for message in problems_of_received(event, size)
+        for message in problems_of_published(event, size)
     ]
     if problems:
         raise CommandError("\n".join(problems))

@@ -119,5 +119,9 @@ def _open_standard_streams() -> None:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
     buffer = io.BufferedWriter(StandardOutput(1, "w", closefd=False))  # also with PYTHONUNBUFFERED
-    by_line = bool(sys.stdout.line_buffering)  # on a terminal
-    sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, sys.stdout.errors, line_buffering=by_line)
+    before = sys.stdout
+    by_line = before.line_buffering  # on a terminal
+    unbuffered = isinstance(before, io.TextIOWrapper) and before.write_through  # PYTHONUNBUFFERED
+    sys.stdout = io.TextIOWrapper(
+        buffer, before.encoding, before.errors, line_buffering=bool(by_line or unbuffered)
+    )

@@ -30,8 +30,13 @@ _SMALL: Final = 4_000_000
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)
 
 
-def problems_of_received(event: Json, size: int) -> list[str]:
-    """Returns what is wrong with an event from a text of `size` bytes, also that no task could consume it."""
+def problems_of_published(event: Json, size: int) -> list[str]:
+    """Returns what is wrong with an event that is to be published, also that no task could consume it.
+
+    Args:
+        event: the event.
+        size: how large it is as JSON, in bytes or characters, or a bit less.
+    """
     problems = problems_of(event)
     if size > _SMALL:
         from unspool.definitions.expressions import (  # noqa: PLC0415 - slow to import

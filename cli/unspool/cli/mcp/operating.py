@@ -1,5 +1,6 @@
 """The tools that change executions; only with `--allow-operate`."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -8,7 +9,7 @@ from mcp.types import ToolAnnotations
 from unspool.cli.exits import CommandError
 from unspool.cli.mcp.tool import ID, Answer, Arguments, Report, UnspoolTool
 from unspool.cli.targets.port import Target
-from unspool.definitions.cloud_events import problems_of
+from unspool.definitions.cloud_events import problems_of_published
 from unspool.eventstore.actors import MAX_REASON
 from unspool.eventstore.api_keys import Scope
 from unspool.eventstore.clock import SystemClock
@@ -37,7 +38,7 @@ def _operation(kind: MessageKind) -> Callable[[Target, Arguments, Report], Await
 
 async def _publish(target: Target, arguments: Arguments, _report: Report) -> Answer:
     event = {"specversion": "1.0", "id": new_id(SystemClock().now()), **arguments["event"]}
-    if problems := problems_of(event):
+    if problems := problems_of_published(event, len(json.dumps(event))):
         raise CommandError("; ".join(problems))
     await target.publish([event])
     return Answer({"published": event["id"]})

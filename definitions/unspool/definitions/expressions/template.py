@@ -59,6 +59,17 @@ def split(text: str, *, shell_parameters: bool = False) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def unclosed(text: str) -> int | None:
+    """Returns where a `${` is that no brace closes; None if there is none."""
+    at = 0
+    while not is_whole(text) and (start := text.find("${", at)) >= 0:
+        end = _closing_brace(text, start + 2)
+        if end is None:
+            return start
+        at = end + 1
+    return None
+
+
 def _inside_whole(text: str) -> str | None:
     match = _WHOLE.fullmatch(text)
     if match is None or not match[1].strip():

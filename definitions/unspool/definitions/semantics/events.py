@@ -139,7 +139,7 @@ def _warn_of_impossible(attributes: Any, pointer: str, findings: Findings) -> No
 
 def _check_names(attributes: Any, pointer: str, findings: Findings) -> None:
     for name in attributes if isinstance(attributes, dict) else ():
-        if not ATTRIBUTE_NAME.fullmatch(name):
+        if name != "data_base64" and not ATTRIBUTE_NAME.fullmatch(name):
             message = (
                 f"'{shown(name)}' is not an attribute of a CloudEvent: use lower-case letters and digits"
             )

@@ -1,8 +1,8 @@
 """Checks every expression of a document (inventory D4, D5, D7, U5, U12, U13)."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from unspool.definitions.expressions import NOW, ExpressionError, SourceProblem
 from unspool.definitions.expressions.lexer import LONGEST_SOURCE, tokenize, variables
@@ -19,6 +19,7 @@ from unspool.definitions.semantics.splitting import (
     sources,
     sources_of_command,
     texts,
+    unclosed,
 )
 from unspool.definitions.semantics.variables import is_address_of_resource, secrets_allowed_at, variables_at
 from unspool.definitions.spelling import did_you_mean, shown
@@ -39,9 +40,14 @@ def check_expressions(
     """Checks all expressions. If `problems_of` is None, their syntax is not checked."""
     secrets = declared(findings, "secrets")
     strict = _is_strict(findings)
+    tasks = {
+        each.pointer: each.value
+        for each in occurrences
+        if each.role == "task" and isinstance(each.value, dict)
+    }
     for role, pointer, (source, start) in _expressions(occurrences, findings):
         problems: Iterable[SourceProblem] = _too_long(source) or _unknown_secret(source, secrets)
-        problems = problems or _misplaced_secret(source, findings, pointer)
+        problems = problems or _misplaced_secret(source, findings, tasks, pointer)
         if is_address_of_resource(pointer):
             problems = problems or _reads_what_changes(source)
         if role == "idempotency-key":
@@ -52,6 +58,7 @@ def check_expressions(
         for message, offset in problems:
             findings.error_in_text(pointer, start + offset, message)
     _warn_of_assignments(occurrences, findings)
+    _warn_of_unclosed(occurrences, findings)
     if strict:
         _warn_of_unwrapped(occurrences, findings)
 
@@ -106,9 +113,11 @@ def _unknown_secret(source: str, declared_secrets: Names) -> list[SourceProblem]
     return []
 
 
-def _misplaced_secret(source: str, findings: Findings, pointer: str) -> list[SourceProblem]:
+def _misplaced_secret(
+    source: str, findings: Findings, tasks: Mapping[str, Any], pointer: str
+) -> list[SourceProblem]:
     read = secrets_read(source)
-    if not read or secrets_allowed_at(findings.document.value, pointer):
+    if not read or secrets_allowed_at(findings.document.value, tasks, pointer):
         return []
     return [SourceProblem(_MISPLACED, read[0].offset)]
 
@@ -154,6 +163,17 @@ def _warn_of_assignments(occurrences: Iterable[Occurrence], findings: Findings) 
 
 
 _CONDITIONS: Final = frozenset({"if", "when", "while", "until", "exceptWhen"})
+
+
+def _warn_of_unclosed(occurrences: Iterable[Occurrence], findings: Findings) -> None:
+    """Warns of a `${` without its brace, which is plain text."""
+    for occurrence in occurrences:
+        if occurrence.role in _PLAIN_IF_UNWRAPPED:
+            for pointer, text in texts(occurrence.value, occurrence.pointer):
+                begin = unclosed(text)
+                if begin is not None:
+                    message = f"'{shown(text[begin:], 40)}' is plain text: no '}}' ends the expression"
+                    findings.warning(pointer, message)
 
 
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:

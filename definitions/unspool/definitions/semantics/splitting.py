@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from unspool.definitions.expressions.template import Part, is_whole, split
+from unspool.definitions.expressions.template import Part, is_whole, split, unclosed
 from unspool.definitions.json_pointer import child
 
 _TEXT_OR_COLLECTION: Final = (str, dict, list)
@@ -56,4 +56,4 @@ def texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
             ]
 
 
-__all__ = ["Located", "bare_source", "is_whole", "sources", "sources_of_command", "texts"]
+__all__ = ["Located", "bare_source", "is_whole", "sources", "sources_of_command", "texts", "unclosed"]

@@ -67,19 +67,29 @@ def is_address_of_resource(pointer: str) -> bool:
     return _ADDRESS.search(pointer) is not None and _OF_RESOURCE.search(pointer) is None
 
 
-def secrets_allowed_at(definition: Mapping[str, Any], pointer: str) -> bool:
-    """Returns whether `$secrets` can be read at a place: only where an executor evaluates it."""
-    steps = parts(pointer)
-    allowed = steps[:2] == ["use", "authentications"] or _OF_RESOURCE.search(pointer) is not None
-    part: Any = definition
-    for previous, step in zip(["", *steps], steps, strict=False):
-        of_call = step == "with" and isinstance(part, dict) and _is_of_executors(part.get("call"), definition)
-        if of_call or (previous == "run" and step in _PROCESSES):
-            allowed = True
-        elif step == "foreach":
-            allowed = False
-        part = part[int(step)] if isinstance(part, list) else part.get(step)
-    return allowed
+def secrets_allowed_at(definition: Mapping[str, Any], tasks: Mapping[str, Any], pointer: str) -> bool:
+    """Returns whether `$secrets` can be read at a place: only where an executor evaluates it.
+
+    Args:
+        definition: the whole definition.
+        tasks: its tasks by their pointers.
+        pointer: the place.
+    """
+    if pointer.startswith("/use/authentications/") or _OF_RESOURCE.search(pointer) is not None:
+        return True
+    around = pointer
+    while around and around not in tasks:
+        around = around.rpartition("/")[0]
+    task = tasks.get(around, {})
+    match parts(pointer.removeprefix(around)):
+        case ["with", "subscription", "foreach", *_] if task.get("call") == "asyncapi":
+            return False
+        case ["with", *_]:
+            return _is_of_executors(task.get("call"), definition)
+        case ["run", process, *_]:
+            return process in _PROCESSES
+        case _:
+            return False
 
 
 def _is_of_executors(call: Any, definition: Mapping[str, Any]) -> bool:

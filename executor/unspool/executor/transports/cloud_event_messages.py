@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from unspool.definitions.cloud_events import SPEC_VERSION, from_body, problems_of
+from unspool.definitions.cloud_events import SPEC_VERSION, from_body, problems_of_published
 from unspool.definitions.json_value import Json
 from unspool.eventstore import strict_json
 from unspool.eventstore.monitoring.trace_context import TRACEPARENT, TRACESTATE, checked_context
@@ -64,7 +64,7 @@ def event_of(message: InboundMessage, address: BrokerAddress) -> CloudEvent:
     if TRACEPARENT not in event:
         derived |= checked_context(message.headers.get(TRACEPARENT), message.headers.get(TRACESTATE))
     event = derived | event
-    if problems := problems_of(event):
+    if problems := problems_of_published(event, len(message.payload)):
         raise NoEvent("; ".join(problems)[:500])
     return event
 

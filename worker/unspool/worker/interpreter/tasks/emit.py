@@ -1,7 +1,7 @@
 """`emit`: publishes an event; its output is the event (inventory I40-I45)."""
 
 from unspool.definitions import errors
-from unspool.definitions.cloud_events import SPEC_VERSION, problems_of
+from unspool.definitions.cloud_events import SPEC_VERSION, problems_of_published
 from unspool.definitions.json_value import Json
 from unspool.definitions.tasks.emit import Emit
 from unspool.eventstore.clock import rfc3339
@@ -18,10 +18,10 @@ class EmitInterpreter(Kind):
 
     def begin(self, builder: DecisionBuilder, run: Run, body: Emit) -> None:
         """Publishes it with the commit. Its id is in the history, so that a crash publishes no other one."""
-        scope = Scope(builder, run)
+        scope, size = Scope(builder, run), builder.size
         addresses = {name: scope.evaluate(address, run.input) for name, address in body.addresses}
         event = _with_defaults(builder, run, {**scope.evaluate(body.attributes, run.input), **addresses})
-        problems = problems_of(event)
+        problems = problems_of_published(event, builder.size - size)
         if problems:
             raise Fault(errors.validation("the event is not valid: " + "; ".join(problems)))
         builder.publish(event)

@@ -73,7 +73,9 @@ def error_of_child(builder: DecisionBuilder, run: Run, ended: dict[str, Json]) -
     body = builder.task_of(run).body
     named = "sub-workflow"
     if isinstance(body, RunWorkflow):
-        named = f"sub-workflow {body.namespace}/{body.name}, execution {run.joined or run.child}"
+        named = f"sub-workflow {body.namespace}/{body.name}"
+        if ended.get("started", True):
+            named += f", execution {run.joined or run.child}"
     if "error" not in ended:
         return errors.runtime(f"the {named} was {ended['status']}", title="Sub-workflow cancelled").at(
             run.task
