@@ -700,6 +700,8 @@ NEVER = "this condition never holds, so only a timeout or a cancellation ends th
                 "length > 5 and (length < 3 or length == 4)",
                 "length < 1 or false",
                 "null == .",
+                ". == []",
+                "not",
                 '. == "done"',
             )
         ),

@@ -327,6 +327,18 @@ async def test_input_without_a_key_faults_a_task_that_does_not_wait(store, jq):
     assert verify(compile_plan(load(text).value, jq), parent.id, await store.history(parent)) is None
 
 
+async def test_an_input_with_the_time_has_no_key(store, jq):
+    """Each decision on the same messages has the same time, and so the same inputs."""
+    task = RUN.replace("run: {", "run: {await: false, ").replace("child}", "child, input: {at: '${ now }'}}")
+    caught = f"t: {{try: [{{b: {{{task}}}}}], catch: {{}}}}"
+    text = await deploy(store, f"do: [{{each: {{for: {{in: '[range(40)]'}}, do: [{{{caught}}}]}}}}]")
+    await deploy_keyed(store, WAIT)
+    async with working(store, jq):
+        parent = await start(store, "parent", {})
+        assert (await ended(store, parent)).status is Status.COMPLETED
+    assert verify(compile_plan(load(text).value, jq), parent.id, await store.history(parent)) is None
+
+
 FIVE_NOT_AWAITED = """
 do:
   - each:

@@ -197,12 +197,13 @@ class ExecutionProcessor:
 
         Decides again if a sub-workflow that no task waits for cannot start.
         """
-        refused = Refusals()
-        while (step := await self._step(key, known, deliveries, refused)) is not None:
+        refused, at = Refusals(), None
+        while (step := await self._step(key, known, deliveries, refused, at)) is not None:
             try:
                 return step, await self._commit(step)
             except StartRefused as cause:
                 refused.add(cause)
+                at = step.commit.events[0].time
         return None, None
 
     async def _step(
@@ -211,9 +212,10 @@ class ExecutionProcessor:
         known: CachedState,
         deliveries: Sequence[Delivery[Message]],
         refused: Refusals,
+        at: int | None,
     ) -> Step | None:
         plan = await self._plan(key, known, deliveries)
-        work = partial(self._steps.step, key, plan, known, deliveries, refused)
+        work = partial(self._steps.step, key, plan, known, deliveries, refused, at)
         began = time.perf_counter()
         try:
             if plan.guarded:  # an expression may block until the time limit of jq ends it

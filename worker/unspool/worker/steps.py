@@ -59,15 +59,17 @@ class Steps:
         known: CachedState,
         deliveries: Sequence[Delivery[Message]],
         refused: Refused = none_refused,
+        at: int | None = None,
     ) -> Step | None:
         """The step that messages cause; None if they cause no event. Then `answers` may have messages.
 
-        `refused` tells which sub-workflows cannot start.
+        If they are decided again, `refused` tells which sub-workflows cannot start, and `at` is the time of
+        the first decision. With another time the inputs of the sub-workflows could be other ones.
         """
         messages = [delivery.body for delivery in deliveries]
         if known.start is not None and messages[0].kind is not MessageKind.START:
             messages.insert(0, known.start)  # a cancellation may arrive before the start
-        decisions, unread = self._decisions(plan, known.state, messages, refused)
+        decisions, unread = self._decisions(plan, known.state, messages, refused, at)
         if not decisions or decisions[-1].state.version == known.state.version:
             return None
         commit_id = f"{self._id}-{next(self._numbers)}"
@@ -101,6 +103,7 @@ class Steps:
         state: State,
         messages: Sequence[Message],
         refused: Refused = none_refused,
+        at: int | None = None,
     ) -> tuple[list[Decision], int]:
         """Decisions, each on the state after the previous one; and how many messages were not read.
 
@@ -108,7 +111,7 @@ class Steps:
         that was cut is the last in its commit. Otherwise a replay could not distinguish the events of the
         next message from the continuation of this decision.
         """
-        now = _not_before(self._now(), state, messages)
+        now = _not_before(self._now() if at is None else at, state, messages)
         decisions, events, size, enough = [], 0, 0, in_time()
         for place, message in enumerate(messages, 1):
             decision = decide(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from unspool.definitions.expressions.syntax import Binary, Call, Identity, Literal, Negate, Node, Pipe
+from unspool.definitions.expressions.syntax import Array, Binary, Call, Identity, Literal, Negate, Node, Pipe
 
 
 class _Lengths(NamedTuple):
@@ -47,6 +47,8 @@ def _lengths(node: Node) -> _Lengths:
             return _either(_lengths(left), _lengths(right))
         case Binary("==", Identity(), Literal(value)) | Binary("==", Literal(value), Identity()):
             return _ALL if isinstance(value, list) else _NO
+        case Binary("==", Identity(), Array(None)) | Binary("==", Array(None), Identity()) | Call("not", ()):
+            return _NO
         case Binary(operator, left, right) if operator in _COMPARED:
             return _compared(operator, left, right)
         case _:
