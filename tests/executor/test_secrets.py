@@ -303,6 +303,19 @@ def test_a_secret_with_backslashes_is_masked():
         assert "dir" not in Mask([secret]).text(form)
 
 
+@pytest.mark.parametrize(
+    "encode", ["base64", "base64 | sed 's/^/  /'", "od -An -v -tx1 | tr -d ' '", "sed 's#/#\\\\/#g'"]
+)
+async def test_a_secret_is_masked_in_what_a_command_prints(requested, execute, encode):
+    token = "ghp_" + "kxl/TqW9" * 12
+    request = requested(shell("${ $secrets.token }"))
+    command = f'printf %s "$K" | {encode}'
+    request = request._replace(arguments={**request.arguments, "command": command})
+    outcome = await execute(request, {"UNSPOOL_SECRET_TOKEN": token})
+    assert isinstance(outcome, Completed)
+    assert str(outcome.output).strip(" =\n") == "***"
+
+
 # -- `$authorization` of policies for tokens
 
 

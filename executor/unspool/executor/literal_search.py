@@ -1,14 +1,19 @@
 """Finds many literal texts in a text. Its time grows with the text, and hardly with their number."""
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
-Span = tuple[int, int]
-"""Where something begins, and where it ends."""
+from unspool.executor.joined_lines import JoinedLines, Span, breaks_in
 
 _FEW: Final = 64
-"""So many texts are searched for one after another, which is fast as long as they are few."""
+"""So many texts are always searched for one after another, which is fast as long as they are few."""
+_MANY: Final = 1024
+"""More are never searched for so."""
+_FEW_FOR_EACH: Final = 4
+"""Between both it is faster in a text with a character or more for so many texts."""
 
 _PREFIXES: Final = (4, 16)
 """Lengths of the beginnings by which many texts are looked up."""
@@ -20,9 +25,11 @@ class LiteralSearch:
     def __init__(self, texts: Mapping[str, Span], around: frozenset[str]) -> None:
         """Takes texts of four characters or more, each with how many characters to add before and after."""
         self._texts = dict(sorted(texts.items(), key=lambda item: len(item[0])))
+        self._lengths = [*map(len, self._texts)]
         self._around = around
-        self.size = sum(map(len, texts))
+        self.size = sum(self._lengths)
         """Characters of the texts."""
+        self._reach = max(self._lengths, default=0) + 1
         bounds = zip(_PREFIXES, (*_PREFIXES[1:], None), strict=True)
         self._indexes = [_Index(texts, *each) for each in bounds] if len(texts) > _FEW else []
 
@@ -30,17 +37,23 @@ class LiteralSearch:
         return bool(self._texts)
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Where the texts are, in the order in which they begin; they may overlap."""
-        if self._indexes:
-            return heapq.merge(*(self._indexed(text, index) for index in self._indexes))
-        found = [each for each in self._shorter_than(text) if each in text]
-        return heapq.merge(*(self._each(text, one) for one in found))
+        """Where the texts are, in the order in which they begin; they may overlap.
 
-    def _shorter_than(self, text: str) -> Iterator[str]:
-        for each in self._texts:
-            if len(each) > len(text):
-                return
-            yield each
+        They are also found if breaks between lines of base64 are in them.
+        """
+        if not (breaks := breaks_in(text)):
+            return self._spans(text)
+        lines = JoinedLines(text, breaks, self._reach)
+        return heapq.merge(self._spans(text), map(lines.original, self._spans(lines.text)))
+
+    def _spans(self, text: str) -> Iterator[Span]:
+        possible = bisect_right(self._lengths, len(text))
+        if not possible:
+            return iter(())
+        if self._indexes and possible > min(_MANY, max(_FEW, _FEW_FOR_EACH * len(text))):
+            return heapq.merge(*(self._indexed(text, index) for index in self._indexes))
+        found = [each for each in islice(self._texts, possible) if each in text]
+        return heapq.merge(*(self._each(text, one) for one in found))
 
     def _each(self, text: str, one: str) -> Iterator[Span]:
         at = text.find(one)
@@ -51,12 +64,12 @@ class LiteralSearch:
     def _indexed(self, text: str, index: "_Index") -> Iterator[Span]:
         """Yields the longest text at each place."""
         lengths, length = index.lengths, index.prefix
-        for at in range(len(text) - length + 1):
-            if (known := lengths.get(text[at : at + length])) is not None:
-                for size in known:
-                    if (one := text[at : at + size]) in self._texts:
-                        yield self._extended(text, at, one)
-                        break
+        places = range(len(text) - length + 1) if lengths else ()
+        for at in [at for at in places if text[at : at + length] in lengths]:
+            for size in lengths[text[at : at + length]]:
+                if (one := text[at : at + size]) in self._texts:
+                    yield self._extended(text, at, one)
+                    break
 
     def _extended(self, text: str, at: int, one: str) -> Span:
         before, after = self._texts[one]

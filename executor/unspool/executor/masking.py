@@ -8,8 +8,10 @@ from contextvars import ContextVar
 from typing import Final
 
 from unspool.definitions.json_value import Json
-from unspool.executor.literal_search import Span, replaced
-from unspool.executor.secret_forms import MOST_ENCODED, literals_of, patterns_of, texts_of
+from unspool.executor.character_forms import longest, patterns_of
+from unspool.executor.joined_lines import Span
+from unspool.executor.literal_search import replaced
+from unspool.executor.secret_forms import literals_of, texts_of
 
 HIDDEN: Final = "***"
 
@@ -51,7 +53,7 @@ class Masking(ABC):
 
 
 class Mask(Masking):
-    """Replaces values of secrets by `***`, also if they are URL-encoded, in base64 or JSON-escaped.
+    """Replaces values of secrets by `***`, also if they are URL-encoded, in base64 or hex, or JSON-escaped.
 
     Short values are found in each encoding, even if each character has another one. Long ones, and their
     lines, are found in those that programs commonly make. A mask of 1 MiB takes seconds, so threads make it.
@@ -63,7 +65,7 @@ class Mask(Masking):
         patterns = {pattern for text in exact for pattern in patterns_of(text)}
         longest_first = sorted(patterns, key=lambda pattern: (-len(pattern), pattern))
         self._pattern = re.compile("|".join(longest_first)) if patterns else None
-        self._reach = MOST_ENCODED * max(map(len, exact), default=0)
+        self._reach = max(map(longest, exact), default=0)
         """Characters of a match at most."""
         self._literals = literals_of(exact, (short - exact) | long)
 

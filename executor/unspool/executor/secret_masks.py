@@ -13,7 +13,7 @@ from unspool.executor.masking import Mask
 _MOST: Final = 64
 """Masks that are kept."""
 
-_MOST_CHARACTERS: Final = 32 * 1024 * 1024
+_MOST_CHARACTERS: Final = 64 * 1024 * 1024
 """Characters of the masks that are kept; the last one is kept whatever it has."""
 
 
