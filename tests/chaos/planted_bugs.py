@@ -548,7 +548,7 @@ BUGS = (
     Bug(
         "a look back offers consumed events",
         f"{LUA}/look_back.lua",
-        "if not redis.call('ZSCORE', accepted, ARGV[item]) then",
+        "if not place or tonumber(place) > newest then",
         "if true then",
         (
             Claim(
@@ -562,7 +562,7 @@ BUGS = (
     Bug(
         "a look back offers consumed events (SQLite)",
         f"{SQLITE}/look_backs.py",
-        "        if not transaction.execute(_WAS_ACCEPTED, (*page.key, digest)).fetchone()\n",
+        "        if not transaction.execute(_WAS_ACCEPTED, (*page.key, digest, upto)).fetchone()\n",
         "",
         (
             Claim(
@@ -572,6 +572,36 @@ BUGS = (
             ),
         ),
         "sqlite",
+    ),
+    Bug(
+        "of runs that look back together, one consumes an event and the others do not get it",
+        f"{LUA}/look_back.lua",
+        "if not place or tonumber(place) > newest then",
+        "if not place then",
+        (Claim(RETENTION, "test_all_runs_that_look_back_together_get_an_event", r"assert 0 == 3"),),
+        "redis",
+    ),
+    Bug(
+        "of runs that look back together, one consumes an event and the others do not get it (SQLite)",
+        f"{SQLITE}/look_backs.py",
+        "digest = ? AND place <= ?",
+        "digest = ? AND ? IS NOT NULL",
+        (Claim(RETENTION, "test_all_runs_that_look_back_together_get_an_event", r"assert 0 == 3"),),
+        "sqlite",
+    ),
+    Bug(
+        "what is accepted again during a look back counts as accepted after it began",
+        f"{LUA}/commit.lua",
+        "and 'NX' or 'GT'",
+        "and 'GT' or 'GT'",
+        (
+            Claim(
+                RETENTION,
+                "test_an_event_that_is_consumed_again_during_a_look_back_was_consumed_before",
+                r"assert 1 == 0",
+            ),
+        ),
+        "redis",
     ),
     Bug(
         "a page of a look back is offered twice",

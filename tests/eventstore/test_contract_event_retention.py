@@ -255,6 +255,77 @@ async def test_what_one_execution_consumes_is_offered_to_others(store, make, han
     assert await hands.events(store, 1) == [(late.id, "r1", "a")]
 
 
+# What an execution consumes while others of its runs look back
+
+
+async def holding(store, make, hands, *ids: str):
+    """An execution whose run `r0` has these events in its inbox; its key, and their messages."""
+    key = await hands.subscribed(store, make.subscription("r0"))
+    await published(store, make, hands, *ids)
+    return key, await hands.messages(store, len(ids))
+
+
+def consuming(make, key, after: int, *messages, **changes):
+    """A commit that consumes events."""
+    consumed = tuple(each.body.body["event"] for each in messages)
+    return make.commit(key, after=after, acknowledges=messages, consumed=consumed, **changes)
+
+
+async def test_a_run_gets_what_its_execution_consumes_after_it_began_to_look_back(store, make, hands):
+    key, [first] = await holding(store, make, hands, "a")
+    await store.commit(make.commit(key, after=1, subscriptions=(looking_back(make, "r1"),)))
+    await store.commit(consuming(make, key, 2, first))
+    await store.commit(make.commit(key, after=3, subscriptions=(looking_back(make, "r2"),)))
+
+    assert await hands.matched(store) == 1
+    assert await hands.events(store, 1) == [(key.id, "r1", "a")]
+
+
+async def test_all_runs_that_look_back_together_get_an_event(store, make, hands):
+    """One of them consumes it before it is offered to the others."""
+    await published(store, make, hands, "a")
+    runs = ["r1", "r2", "r3"]
+    key = await hands.subscribed(store, *(looking_back(make, run) for run in runs))
+    await store.commit(make.commit(key, after=1, consumed=(make.event("a"),)))
+
+    assert await hands.matched(store) == 3
+    assert sorted(await hands.events(store, 3)) == [(key.id, run, "a") for run in runs]
+
+
+@pytest.mark.parametrize("consumed_first", [False, True])
+async def test_the_order_of_the_commits_of_one_call_decides(store, make, hands, consumed_first):
+    """They have the same time."""
+    key, [first] = await holding(store, make, hands, "a")
+    opened = (looking_back(make, "r1"),)
+    commits = [make.commit(key, after=1, subscriptions=opened), consuming(make, key, 2, first)]
+    if consumed_first:
+        commits = [consuming(make, key, 1, first), make.commit(key, after=2, subscriptions=opened)]
+    assert await store.commit_all(commits) == [Outcome.COMMITTED] * 2
+
+    assert await hands.matched(store) == (0 if consumed_first else 1)
+
+
+async def test_a_commit_says_which_events_it_consumes_after_it_opens_a_subscription(store, make, hands):
+    key, messages = await holding(store, make, hands, "a", "b", "c")
+    consumed = tuple(each.body.body["event"] for each in (*messages, messages[0]))  # the first one twice
+    opened = tuple(looking_back(make, f"r{count}")._replace(consumed_later=count) for count in range(4))
+    changes = {"count": 4, "acknowledges": messages, "consumed": consumed, "subscriptions": opened}
+    assert await store.commit(make.commit(key, after=1, **changes)) is Outcome.COMMITTED
+
+    assert await hands.matched(store) == 3
+    expected = [("r2", "c"), ("r3", "b"), ("r3", "c")]
+    assert sorted(await hands.events(store, 3)) == [(key.id, *each) for each in expected]
+
+
+async def test_an_event_that_is_consumed_again_during_a_look_back_was_consumed_before(store, make, hands):
+    key, [first] = await holding(store, make, hands, "a")
+    await store.commit(consuming(make, key, 1, first))
+    await store.commit(make.commit(key, after=2, subscriptions=(looking_back(make, "r1"),)))
+    await store.commit(make.commit(key, after=3, consumed=(first.body.body["event"],)))
+
+    assert await hands.matched(store) == 0
+
+
 # Crashes and rivals
 
 

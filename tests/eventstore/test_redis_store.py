@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import ExecutionKey, IndexUpdate, Parent, Status, Timer
 from unspool.eventstore.redis.settings import RedisSettings
 from unspool.eventstore.redis.store import RedisStore
@@ -79,6 +81,31 @@ async def test_every_key_of_a_shard_has_one_hash_tag(store, make, hands, redis_s
     }
     tags = {name.split("}")[0] for name in names if key.id in name.split(":")}
     assert len(tags) == 1
+
+
+async def test_look_backs_of_an_earlier_release_are_served(redis_database, make, hands, redis_server):
+    """They have no place, so what was accepted until now is not offered. Its places are whole numbers."""
+    store = RedisStore(redis_database, RedisSettings(), events=EventSettings(retention_seconds=3_600))
+    await store.open()
+    await store.publish("default", [make.event("a"), make.event("b"), make.event("c")])
+    await hands.matched(store)
+    looking_back = Subscription("r1", (make.entry(type="paid"),), look_back=True)
+    key = await hands.subscribed(store, looking_back)
+    await store.commit(make.commit(key, after=1, consumed=(make.event("a"), make.event("b"))))
+    with redis_server.admin as admin:
+        [look_backs] = admin.keys("*:lookbacks")
+        [(run, note)] = admin.hgetall(look_backs).items()
+        after, upto, _ = note.split(b" ", 2)
+        admin.hset(look_backs, run, b'%b %b ["type","type=paid"]' % (after, upto))
+        [accepted] = admin.keys("*:accepted")
+        for member, place in admin.zrange(accepted, 0, -1, withscores=True):
+            admin.zadd(accepted, {member: int(place)})
+
+    await store.commit(make.commit(key, after=2, subscriptions=(looking_back._replace(run="r2"),)))
+
+    assert await hands.matched(store) == 2
+    assert sorted(await hands.events(store, 2)) == [(key.id, "r1", "c"), (key.id, "r2", "c")]
+    await store.close()
 
 
 @pytest.mark.parametrize("scheme", ["redis+cluster", "redis+sentinel", "http"])

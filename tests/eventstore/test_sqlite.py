@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from unspool.eventstore.errors import CorruptHistory, StoreMismatch, StoreUnavailable
+from unspool.eventstore.event_settings import EventSettings
 from unspool.eventstore.execution_search import Place, cursor_of
 from unspool.eventstore.idempotency_keys import IdempotencyKey
 from unspool.eventstore.listing import ExecutionFilter
+from unspool.eventstore.published_events import Subscription
 from unspool.eventstore.records import IndexUpdate, Parent, Snapshot, Status
 from unspool.eventstore.results import Outcome
 from unspool.eventstore.sqlite.settings import SqliteSettings
@@ -131,6 +133,30 @@ async def test_a_file_of_release_0_1_gets_the_tables_and_columns_of_this_one(pat
     assert [await store.claim_key(key, f"e{n}") for n, store in enumerate(stores)] == ["e0"] * 3
     for store in stores:
         await store.close()
+
+
+async def test_look_backs_of_a_file_of_an_earlier_release_are_served(path, make, hands):
+    """They have no place, so what was consumed until now is not offered."""
+    retention = EventSettings(retention_seconds=3_600)
+    looking_back = Subscription("r1", (make.entry(type="paid"),), look_back=True)
+    store = SqliteStore(path, SqliteSettings(), events=retention)
+    await store.open()
+    await store.publish("default", [make.event("a"), make.event("b")])
+    await hands.matched(store)
+    key = await hands.subscribed(store, looking_back)
+    await store.commit(make.commit(key, after=1, consumed=(make.event("a"),)))
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE look_backs DROP COLUMN place")
+        connection.execute("ALTER TABLE accepted_events DROP COLUMN place")
+    store = SqliteStore(path, SqliteSettings(), events=retention)
+    await store.open()
+
+    await store.commit(make.commit(key, after=2, subscriptions=(looking_back._replace(run="r2"),)))
+
+    assert await hands.matched(store) == 2
+    assert sorted(await hands.events(store, 2)) == [(key.id, "r1", "b"), (key.id, "r2", "b")]
+    await store.close()
 
 
 async def test_many_open_a_new_file_at_once(path, make):

@@ -7,12 +7,14 @@ from tests.worker.test_event_delivery import ORDER, listening, paid
 from tests.worker.test_event_schedules import ECHO, ONE, event, outputs
 from tests.worker.test_event_schedules import listening as schedule_listening
 from tests.worker.test_schedules import deployed, running
-from tests.worker.test_service import TENANT, deploy, output, start, working
+from tests.worker.test_service import CALL, TENANT, deploy, output, start, working
 
 from unspool.definitions.compile import compile_plan
 from unspool.definitions.document import load
+from unspool.eventstore.consumers import Consumer
 from unspool.eventstore.opening import open_store
-from unspool.eventstore.records import WorkflowRef
+from unspool.eventstore.records import Message, MessageKind, WorkflowRef
+from unspool.worker.interpreter.event_index import EventKeys
 from unspool.worker.replay import verify
 
 ENVIRONMENT = {"UNSPOOL_EVENT_RETENTION": "60"}
@@ -90,6 +92,75 @@ async def test_whenever_a_task_starts_it_gets_each_event_once(store_url, store, 
     for n, key in enumerate(keys):
         assert await consumed(store, key) == [f"paid-{n}"]
     await other.close()
+
+
+async def test_all_tasks_that_listen_at_once_get_an_earlier_event(store, jq):
+    await deploy(
+        store,
+        """do: [{f: {fork: {branches: [
+        {a: {listen: {to: {one: {with: {type: paid}}}}}},
+        {b: {listen: {to: {one: {with: {type: paid}, correlate: {order: {from: .data.order}}}}}}},
+        {c: {for: {in: '${ [1, 2, 3] }'}, metadata: {unspool: {concurrency: 3}}, do: [
+          {d: {listen: {to: {one: {with: {type: paid}}}}}}]}}]}}}]""",
+    )
+    async with working(store, jq):
+        await matched(store, paid(1))
+        keys = [await start(store, f"late-{n}") for n in range(4)]
+
+        for key in keys:
+            await output(store, key)
+            assert await consumed(store, key) == ["paid-1"] * 5
+
+
+PAIR = f"""do: [{{f: {{fork: {{branches: [
+  {{a: {{listen: {{to: {{one: {{with: {{type: paid}}}}}}}}}}}},
+  {{b: {{do: [{{call: {CALL}}}, {{l: {{listen: {{to: {{one: {{with: {{type: paid}}}}}}}}}}}}]}}}}]}}}}}}]"""
+
+
+async def half_listening(store, jq):
+    """An execution of `PAIR` of which one branch listens and the other has a task; and this task."""
+    await deploy(store, PAIR)
+    executor = Consumer("executors", "e1", frozenset({"http"}))
+    async with working(store, jq, "w1"), asyncio.timeout(60):
+        key = await start(store, "pair")
+        while not (tasks := await store.receive_tasks(executor, 1, 1)):
+            pass
+    assert [event.type for event in await store.history(key)].count("workflow.correlation-started") == 1
+    return key, tasks[0]
+
+
+async def answer(store, task) -> None:
+    body = {"run": task.body.run, "output": {}}
+    await store.finish_task(task, Message(MessageKind.TASK_COMPLETED, task.body.execution, body))
+
+
+async def publish_and_match(store, event) -> None:
+    await store.publish(TENANT, [event])
+    batch = await store.receive_events(Consumer("workers", "w0"), 10, 60)
+    assert await store.match(batch, EventKeys()) == 1
+
+
+async def test_a_task_that_listens_before_another_consumes_an_event_gets_it(store, jq):
+    """A worker that was away decides both in one commit."""
+    key, task = await half_listening(store, jq)
+    await answer(store, task)
+    await publish_and_match(store, paid(1))
+
+    async with working(store, jq, "w2"):
+        await output(store, key)
+    assert await consumed(store, key) == ["paid-1", "paid-1"]
+
+
+async def test_a_task_that_listens_after_another_has_consumed_an_event_does_not_get_it(store, jq):
+    key, task = await half_listening(store, jq)
+    await publish_and_match(store, paid(1))
+    await answer(store, task)
+
+    async with working(store, jq, "w2"):
+        await listening(store, [key])
+        await store.publish(TENANT, [paid(2)])
+        await output(store, key)
+    assert await consumed(store, key) == ["paid-1", "paid-2"]
 
 
 async def test_a_schedule_does_not_look_back(store, jq):

@@ -28,7 +28,12 @@ class Subscription(NamedTuple):
     entries: tuple[IndexEntry, ...]
     """An event with one of these keys is offered to the run, once."""
     look_back: bool = False
-    """Whether events of the retention time that were matched before are offered to it too, first."""
+    """Whether events of the retention time that were matched before are offered to it too, first.
+
+    Not those that the execution has consumed before it was opened.
+    """
+    consumed_later: int = 0
+    """How many of the events that its commit consumes, the last ones, were consumed after it was opened."""
 
 
 Shapes: TypeAlias = tuple[str, ...]

@@ -299,7 +299,10 @@ class Commit:
     subscriptions_closed: tuple[str, ...] = ()
     """Runs, none of which is in `subscriptions`; a run without a subscription is ignored."""
     consumed: tuple[CloudEvent, ...] = ()
-    """Published events that the execution accepts in this step. No later look back offers them to it."""
+    """Published events that the execution accepts in this step, in order.
+
+    No later look back offers them to it.
+    """
     timers: tuple[Timer, ...] = ()
     timers_cancelled: tuple[str, ...] = ()
     """Ids of timers; an id of a timer that is not set is ignored."""

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from unspool.definitions.expressions import LimitExceeded, json_size
 from unspool.definitions.plan import Plan
-from unspool.eventstore.published_events import CloudEvent, Subscription
+from unspool.eventstore.events import Event
+from unspool.eventstore.published_events import IndexEntry, Subscription
 from unspool.eventstore.records import (
     Commit,
     Delivery,
@@ -162,7 +163,8 @@ def _commit_of(
     published: Sequence[Outgoing],
 ) -> Commit:
     decision = decisions[0] if len(decisions) == 1 else _joined(decisions)
-    opened, closed = _subscriptions(decision) if decision.subscriptions else ((), ())
+    consumed = _consumed(decision, acknowledges)
+    opened, closed = _subscriptions(decision, consumed) if decision.subscriptions else ((), ())
     outgoing = decision.outgoing and [with_tenant(key.tenant, each) for each in decision.outgoing]
     return Commit(
         key=key,
@@ -180,7 +182,7 @@ def _commit_of(
         outgoing=(*outgoing, *published),
         subscriptions=opened,
         subscriptions_closed=closed,
-        consumed=_consumed(decision, acknowledges),
+        consumed=tuple(event.data["event"] for event in consumed) if consumed else (),
         acknowledges=tuple(acknowledges),
     )
 
@@ -196,24 +198,33 @@ def _joined(decisions: Sequence[Decision]) -> Decision:
         unfinished=decisions[-1].unfinished,
         outgoing=tuple(each for decision in decisions for each in decision.outgoing),
         subscriptions=dict(item for each in decisions for item in each.subscriptions.items()),
-        look_backs=frozenset(run for each in decisions for run in each.look_backs),
+        look_backs=dict(item for each in decisions for item in each.look_backs.items()),
     )
 
 
-def _subscriptions(decision: Decision) -> tuple[tuple[Subscription, ...], tuple[str, ...]]:
+def _subscriptions(
+    decision: Decision, consumed: Sequence[Event]
+) -> tuple[tuple[Subscription, ...], tuple[str, ...]]:
     """The subscriptions that a decision opens, and the runs whose subscriptions it closes."""
     changes = decision.subscriptions.items()
-    opened = [
-        Subscription(run, index, run in decision.look_backs) for run, index in changes if index is not None
-    ]
+    opened = [_opened(run, index, decision, consumed) for run, index in changes if index is not None]
     return tuple(opened), tuple(run for run, index in changes if index is None)
 
 
-def _consumed(decision: Decision, acknowledges: Sequence[Delivery[Message]]) -> tuple[CloudEvent, ...]:
-    """The published events that a decision accepts."""
+def _opened(
+    run: str, index: tuple[IndexEntry, ...], decision: Decision, consumed: Sequence[Event]
+) -> Subscription:
+    at = decision.look_backs.get(run)
+    if at is None:
+        return Subscription(run, index)
+    return Subscription(run, index, look_back=True, consumed_later=sum(event.seq > at for event in consumed))
+
+
+def _consumed(decision: Decision, acknowledges: Sequence[Delivery[Message]]) -> Sequence[Event]:
+    """The events of the history by which a decision accepts published events."""
     for delivery in acknowledges:
         if delivery.body.kind is MessageKind.EVENT:
-            return tuple(event.data["event"] for event in decision.events if event.type == "event.received")
+            return [event for event in decision.events if event.type == "event.received"]
     return ()
 
 

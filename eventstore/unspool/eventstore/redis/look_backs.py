@@ -28,6 +28,9 @@ _PAGE: Final = 100
 
 _MAX_SHAPES: Final = 1_000
 
+_ABOVE_ALL: Final = str(1 << 53)
+"""Above the place of each accepted event."""
+
 
 class _LookBack(NamedTuple):
     """What is to be offered to a run."""
@@ -35,7 +38,11 @@ class _LookBack(NamedTuple):
     after: str
     upto: str
     encoded: str
-    """Shapes and keys as a JSON array: shape, key, shape, key …"""
+    """Shapes and keys as a JSON array: shape, key, shape, key …
+
+    The last key is a blank and a place among the accepted events: what was accepted up to there is not
+    offered. An earlier release takes it for a key that no event has. Its notes do not have it.
+    """
 
     @property
     def entries(self) -> dict[str, set[str]]:
@@ -45,6 +52,12 @@ class _LookBack(NamedTuple):
         for shape, key in zip(index[::2], index[1::2], strict=True):
             found.setdefault(shape, set()).add(key)
         return found
+
+    @property
+    def place(self) -> str:
+        """The place of the newest event that was accepted before the run began to look back."""
+        last: str = orjson.loads(self.encoded)[-1]
+        return last[1:] if last.startswith(" ") else _ABOVE_ALL
 
 
 class LookBacks:
@@ -91,7 +104,7 @@ class LookBacks:
             )
             rest = " ".join(look_back._replace(after=page[-1].position)) if len(page) == _PAGE else ""
             offered = self._with_keys(look_back, page, keys_of)
-            values: list[Argument] = [run, text, rest, *_messages(run, offered)]
+            values: list[Argument] = [run, text, rest, look_back.place, *_messages(run, offered)]
             names = (shard.matched, shard.look_backs, shard.accepted, shard.inbox, shard.event_order)
             count: int = await self._session.run(scripts.LOOK_BACK, names, values)
             if count < 0:

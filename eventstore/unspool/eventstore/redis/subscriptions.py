@@ -71,4 +71,5 @@ def _changes(commit: Commit) -> list[Argument]:
 
 def _opened(execution: str, subscription: Subscription) -> list[Argument]:
     values = [value for entry in subscription.entries for value in entry]
-    return [f"{execution} {subscription.run}", int(subscription.look_back), len(values), *values]
+    looks_back = 1 + subscription.consumed_later if subscription.look_back else 0
+    return [f"{execution} {subscription.run}", looks_back, len(values), *values]

@@ -69,7 +69,8 @@ CREATE TABLE shapes (
 ) WITHOUT ROWID;
 
 -- The runs that look back: each is still to be offered the events after one position up to another one, if they were
--- published since a time.
+-- published since a time, but not those that its execution has consumed up to a place. Notes of earlier releases have no
+-- place: nothing is offered that was consumed.
 CREATE TABLE look_backs (
     tenant    TEXT NOT NULL,
     execution TEXT NOT NULL,
@@ -77,15 +78,18 @@ CREATE TABLE look_backs (
     after     INTEGER NOT NULL,
     upto      INTEGER NOT NULL,
     since     INTEGER NOT NULL,
+    place     INTEGER,
     PRIMARY KEY (tenant, execution, run)
 ) WITHOUT ROWID;
 
--- The events that executions consumed lately, by the digest of source and id.
+-- The events that executions consumed lately, by the digest of source and id. The places of an execution increase with its
+-- version; it has the first one of an event that is consumed several times.
 CREATE TABLE accepted_events (
     tenant      TEXT NOT NULL,
     execution   TEXT NOT NULL,
     digest      BLOB NOT NULL,
     accepted_at INTEGER NOT NULL,
+    place       INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, execution, digest)
 ) WITHOUT ROWID;
 

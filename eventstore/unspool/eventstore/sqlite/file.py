@@ -27,8 +27,10 @@ _NEW_COLUMNS: Final = {
     ("consumers", "about"): "TEXT NOT NULL DEFAULT '[]'",
     ("inbox", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
     ("tasks", "queued_at"): "INTEGER NOT NULL DEFAULT 0",
+    ("look_backs", "place"): "INTEGER",
+    ("accepted_events", "place"): "INTEGER NOT NULL DEFAULT 0",
 }
-"""The columns that release 0.1 did not have, as in `schema.sql`."""
+"""The columns that earlier releases did not have, as in `schema.sql` and `events.sql`."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # UPDATE … RETURNING
 _INDEXES: Final = {
@@ -183,12 +185,12 @@ def _columns_of(connection: sqlite3.Connection, index: str) -> int:
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:
-    """Adds the columns that release 0.1 did not have. Programs of that release can still use the file."""
-    if all(_has_column(connection, *names) for names in _NEW_COLUMNS):
+    """Adds the columns that earlier releases did not have. Their programs can still use the file."""
+    if not any(_lacks_column(connection, *names) for names in _NEW_COLUMNS):
         return
     connection.execute("BEGIN IMMEDIATE")
     for (table, column), definition in _NEW_COLUMNS.items():
-        if not _has_column(connection, table, column):  # another process may have added it meanwhile
+        if _lacks_column(connection, table, column):  # another process may have added it meanwhile
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
     connection.execute("COMMIT")
 
@@ -214,8 +216,10 @@ def _execute(connection: sqlite3.Connection, script: str) -> None:
         connection.execute(statement)
 
 
-def _has_column(connection: sqlite3.Connection, table: str, column: str) -> bool:
-    return any(row[1] == column for row in connection.execute(f"PRAGMA table_info({table})").fetchall())
+def _lacks_column(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    """Whether a column has to be added; a table that does not exist yet is created with it."""
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
+    return bool(columns) and column not in columns
 
 
 def _check_layout(connection: sqlite3.Connection, path: Path | None) -> None:

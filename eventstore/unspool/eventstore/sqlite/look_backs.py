@@ -25,18 +25,21 @@ _SET_COMPLETE_FROM: Final = (
 )
 _FORGET_ACCEPTED: Final = "DELETE FROM accepted_events WHERE tenant = ? AND accepted_at <= ?"
 _ACCEPT: Final = (
-    "INSERT INTO accepted_events (tenant, execution, digest, accepted_at) VALUES (?, ?, ?, ?)"
+    "INSERT INTO accepted_events (tenant, execution, digest, accepted_at, place) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET accepted_at = excluded.accepted_at"
 )
-_WAS_ACCEPTED: Final = "SELECT 1 FROM accepted_events WHERE tenant = ? AND execution = ? AND digest = ?"
+_WAS_ACCEPTED: Final = (
+    "SELECT 1 FROM accepted_events WHERE tenant = ? AND execution = ? AND digest = ? AND place <= ?"
+)
+_ABOVE_ALL: Final = (1 << 63) - 1
 _NOTE: Final = (
-    "INSERT OR REPLACE INTO look_backs (tenant, execution, run, after, upto, since)"
-    " SELECT ?, ?, ?, 0, matched, ? FROM buses WHERE tenant = ? AND matched > 0"
+    "INSERT OR REPLACE INTO look_backs (tenant, execution, run, after, upto, since, place)"
+    " SELECT ?, ?, ?, 0, matched, ?, ? FROM buses WHERE tenant = ? AND matched > 0"
 )
 _FORGET: Final = "DELETE FROM look_backs WHERE tenant = ? AND execution = ? AND run = ?"
 _ADVANCE: Final = "UPDATE look_backs SET after = ? WHERE tenant = ? AND execution = ? AND run = ?"
 _PENDING: Final = "SELECT execution, run, after, upto, since FROM look_backs WHERE tenant = ?"
-_AFTER: Final = "SELECT after FROM look_backs WHERE tenant = ? AND execution = ? AND run = ?"
+_NOTED: Final = "SELECT after, place FROM look_backs WHERE tenant = ? AND execution = ? AND run = ?"
 _ENTRIES: Final = (
     "SELECT shape, key FROM subscriptions JOIN subscription_keys USING (number)"
     " WHERE subscriptions.tenant = ? AND execution = ? AND run = ?"
@@ -60,20 +63,30 @@ class Page(NamedTuple):
     events: Sequence[PublishedEvent]
 
 
-def accept(transaction: Transaction, key: ExecutionKey, digests: Sequence[bytes], now: int, ms: int) -> None:
-    """Notes digests of events that an execution consumes, as long as a look back of `ms` could offer them."""
+def accept(
+    transaction: Transaction, key: ExecutionKey, digests: Sequence[bytes], version: int, now: int, ms: int
+) -> None:
+    """Notes digests of events that an execution consumes, as long as a look back of `ms` could offer them.
+
+    The place of an event that is consumed again stays: a run that has begun to look back meanwhile does not
+    get it.
+    """
     if not ms:
         transaction.execute(_SET_COMPLETE_FROM, (key.tenant, now + 1))
         return
     if transaction.execute(_FORGET_ACCEPTED, (key.tenant, now - ms)).rowcount:
         transaction.execute(_SET_COMPLETE_FROM, (key.tenant, now - ms + 1))
-    transaction.executemany(_ACCEPT, [(*key, digest, now) for digest in digests])
+    rows = [(*key, digest, now, place) for place, digest in enumerate(digests, version + 1)]
+    transaction.executemany(_ACCEPT, rows)
 
 
-def note(transaction: Transaction, key: ExecutionKey, run: str, now: int, ms: int) -> None:
-    """Notes that a run looks back on the events of the last `ms` milliseconds that are matched."""
+def note(transaction: Transaction, key: ExecutionKey, run: str, place: int, now: int, ms: int) -> None:
+    """Notes that a run looks back on the events of the last `ms` milliseconds that are matched.
+
+    Not on those that the execution has consumed up to a place.
+    """
     [complete_from] = transaction.execute(_COMPLETE_FROM, (key.tenant,)).fetchone() or [0]
-    transaction.execute(_NOTE, (*key, run, max(now - ms, complete_from), key.tenant))
+    transaction.execute(_NOTE, (*key, run, max(now - ms, complete_from), place, key.tenant))
     transaction.topics.add(EVENTS)
 
 
@@ -110,12 +123,14 @@ def offered(page: Page, keys_of: KeysOf) -> list[tuple[bytes, MessageRow]]:
 
 def offer(transaction: Transaction, page: Page, messages: Sequence[tuple[bytes, MessageRow]]) -> int:
     """Sends the events of a page to its run, unless it was done before; returns the number of messages."""
-    if transaction.execute(_AFTER, (*page.key, page.run)).fetchone() != (page.after,):
+    after, place = transaction.execute(_NOTED, (*page.key, page.run)).fetchone() or (None, None)
+    if after != page.after:
         return 0
+    upto = _ABOVE_ALL if place is None else place
     rows = [
         row
         for digest, row in messages
-        if not transaction.execute(_WAS_ACCEPTED, (*page.key, digest)).fetchone()
+        if not transaction.execute(_WAS_ACCEPTED, (*page.key, digest, upto)).fetchone()
     ]
     for row in rows:
         put_message(transaction, row)

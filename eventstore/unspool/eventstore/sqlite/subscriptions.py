@@ -39,7 +39,8 @@ def prepared_change(commit: Commit, retention: int, clock: Clock) -> Callable[[T
         if commit.consumed:
             digests = [digest_of(event) for event in commit.consumed]
             acceptances.note(transaction, commit.key, digests)
-            look_backs.accept(transaction, commit.key, digests, clock.now(), retention)
+            version = commit.expected_version
+            look_backs.accept(transaction, commit.key, digests, version, clock.now(), retention)
         shapes: Counter[str] = Counter()
         for run in (*commit.subscriptions_closed, *(opened.run for opened in commit.subscriptions)):
             shapes.subtract(_close(transaction, commit.key, run))
@@ -48,7 +49,8 @@ def prepared_change(commit: Commit, retention: int, clock: Clock) -> Callable[[T
         for subscription in commit.subscriptions:
             shapes.update(_open(transaction, commit.key, subscription))
             if retention and subscription.look_back:
-                look_backs.note(transaction, commit.key, subscription.run, clock.now(), retention)
+                place = commit.expected_version + len(commit.consumed) - subscription.consumed_later
+                look_backs.note(transaction, commit.key, subscription.run, place, clock.now(), retention)
         came_or_went = [_count(transaction, commit.key.tenant, *counted) for counted in shapes.items()]
         if any(came_or_went):
             transaction.execute(_NEW_VERSION, (commit.key.tenant,))

@@ -44,6 +44,7 @@ from unspool.worker.interpreter.tasks.run_workflow import error_of_child
 from unspool.worker.interpreter.tasks.subscribe import SubscribeInterpreter
 
 NO_SUBSCRIPTIONS: Final[Mapping[str, tuple[IndexEntry, ...] | None]] = MappingProxyType({})
+NO_LOOK_BACKS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Decision(NamedTuple):
@@ -64,8 +65,8 @@ class Decision(NamedTuple):
     """Starts of executions, messages to others, published events. The tenant of a start is `SAME_TENANT`."""
     subscriptions: Mapping[str, tuple[IndexEntry, ...] | None] = NO_SUBSCRIPTIONS
     """By run: what it is subscribed to from now on, or None if its subscription ends."""
-    look_backs: frozenset[str] = frozenset()
-    """The runs whose subscription begins with retained events."""
+    look_backs: Mapping[str, int] = NO_LOOK_BACKS
+    """The runs whose subscription begins with retained events, with the version at which it was opened."""
 
 
 _SUBSCRIBE: Final = SubscribeInterpreter()
@@ -116,7 +117,7 @@ def decide(
         unfinished=unfinished,
         outgoing=tuple(builder.outgoing),
         subscriptions=builder.subscriptions or NO_SUBSCRIPTIONS,
-        look_backs=frozenset(builder.look_backs),
+        look_backs=builder.look_backs or NO_LOOK_BACKS,
     )
 
 

@@ -148,8 +148,8 @@ class DecisionBuilder:
     outgoing: list[Outgoing] = field(default_factory=list)
     subscriptions: dict[str, tuple[IndexEntry, ...] | None] = field(default_factory=dict)
     """By run: what it is subscribed to now, or None if it no longer is."""
-    look_backs: set[str] = field(default_factory=set)
-    """The runs whose subscription begins with retained events."""
+    look_backs: dict[str, int] = field(default_factory=dict)
+    """The runs whose subscription begins with retained events, with the version at which it was opened."""
     ready: deque[str] = field(default_factory=deque)
     """Ids of runs that are created and not yet started, in the order of their creation."""
     knows_ready: bool = False
@@ -238,7 +238,7 @@ class DecisionBuilder:
         """
         self.subscriptions[run.id] = index
         if look_back:
-            self.look_backs.add(run.id)
+            self.look_backs[run.id] = self.state.version
 
     def unsubscribe(self, run: Run) -> None:
         """Ends the subscription of a run."""

@@ -22,8 +22,8 @@
 --       and, only if it concerns published events: number of the key of subscribers or 0; if it is not 0, the time for
 --       which events are retained (ms; 0: they are not), accepted events with their number before them,
 --       closed subscriptions (execution and run) with their number before them,
---       opened ones (execution and run, whether it looks back, number of shapes and keys, shapes and keys) with their
---       number before them,
+--       opened ones (execution and run; 0, or if it looks back 1 + how many of the accepted events were accepted after it
+--       was opened; number of shapes and keys, shapes and keys) with their number before them,
 --       messages of published events that are acknowledged (id, place in the order), with their number behind them and
 --       the number of the key of their order
 -- Returns for each step: 1 committed, 0 conflict, 2 duplicate, 3 a published event was acknowledged before,
@@ -190,18 +190,45 @@ local function count_look_backs()
   call('HSET', KEYS[subscribers + 3], 'look_backs', call('HLEN', KEYS[subscribers + 5]))
 end
 
--- Notes which events a run is to be offered: those after a time that were matched before.
-local function look_back(run, index, retention)
+-- The place of the newest accepted event: its score. Each one is above those before it, also if the clock stands still
+-- or is put back, so places show what was accepted before a run began to look back.
+local function newest_place()
+  local newest = call('ZREVRANGE', KEYS[subscribers + 6], 0, 0, 'WITHSCORES')
+  return tonumber(newest[2] or 0)
+end
+
+-- Notes which events a run is to be offered: those after a time that were matched before, but not those that were
+-- accepted up to a place. The place is among the keys, with a blank before it: no event has such a key.
+local function look_back(run, index, retention, place)
   local since = math.max(milliseconds() - retention, complete_from())
   local after = string.format('%.0f-18446744073709551615', since - 1)
   local position = call('HGET', KEYS[subscribers + 3], 'position')
   if position and is_after(position, after) then
+    add_pair(index, index[1], string.format(' %.3f', place))
     call('HSET', KEYS[subscribers + 5], run, after .. ' ' .. position .. ' ' .. cjson.encode(index))
     count_look_backs()
   end
 end
 
--- Notes the events that a step accepts, for as long as a look back could offer them again.
+-- Gives the events that a step accepts their places. Returns the place before them, and theirs.
+local function give_places(first, upto, now)
+  local accepted, places, placed = KEYS[subscribers + 6], {newest_place()}, {}
+  -- What was accepted before a run began to look back must stay there. Else what is accepted again is kept longer: it
+  -- may have been published again.
+  local change = call('HLEN', KEYS[subscribers + 5]) > 0 and 'NX' or 'GT'
+  for item = first, upto do
+    local place = math.max(now, places[#places] + 0.001)
+    places[#places + 1] = place
+    if not placed[ARGV[item]] then
+      placed[ARGV[item]] = true
+      call('ZADD', accepted, change, string.format('%.3f', place), ARGV[item])
+    end
+  end
+  return places
+end
+
+-- Notes the events that a step accepts, for as long as a look back could offer them again. Returns their places, if
+-- events are retained.
 local function accept(retention)
   local first, count = at + 2, tonumber(ARGV[at + 1])
   at = at + 1 + count
@@ -211,19 +238,18 @@ local function accept(retention)
   for item = first, at do
     call('XADD', KEYS[subscribers + 8], 'MAXLEN', '~', KEPT_ACCEPTANCES, '*', 'a', ARGV[item])
   end
-  local now, accepted, complete = milliseconds(), KEYS[subscribers + 6], nil
+  local now, places, complete = milliseconds(), nil, nil
   if retention == 0 then
     complete = now + 1
   else
-    local forgotten = call('ZREMRANGEBYSCORE', accepted, '-inf', now - retention)
+    places = give_places(first, at, now)
+    local forgotten = call('ZREMRANGEBYSCORE', KEYS[subscribers + 6], '-inf', now - retention)
     complete = forgotten > 0 and math.max(now - retention + 1, complete_from())
-    for item = first, at do
-      call('ZADD', accepted, now, ARGV[item])
-    end
   end
   if complete then
     call('HSET', KEYS[subscribers + 3], 'complete_from', string.format('%.0f', complete))
   end
+  return places
 end
 
 local function close(run)
@@ -238,18 +264,18 @@ local function change_subscriptions(commit)
   subscribers, changed_shapes, last_subscriber = tonumber(ARGV[at + 1]), changed_shapes or {}, commit
   local retention = tonumber(ARGV[at + 2])
   at = at + 2
-  accept(retention)
+  local places = accept(retention)
   each(function(item) close(ARGV[item]) end, 1)
   at = at + 1
   for _ = 1, tonumber(ARGV[at]) do
-    local run, looks_back, first, index = ARGV[at + 1], ARGV[at + 2] == '1', at + 4, {}
+    local run, looks_back, first, index = ARGV[at + 1], tonumber(ARGV[at + 2]), at + 4, {}
     at = at + 3 + tonumber(ARGV[at + 3])
     for item = first, at do
       index[#index + 1] = ARGV[item]
     end
     subscribe(run, index)
-    if looks_back and retention > 0 then
-      look_back(run, index, retention)
+    if looks_back > 0 and retention > 0 then
+      look_back(run, index, retention, places and places[#places - looks_back + 1] or newest_place())
     end
   end
 end
