@@ -564,6 +564,23 @@ def test_concurrency_of_a_function_is_checked() -> None:
     assert found.startswith("/use/functions/f/metadata/unspool/concurrency: ")
 
 
+RETRY = "{limit: {attempt: {count: %s}}}"
+
+
+@pytest.mark.parametrize(
+    ("use", "catch", "says"),
+    [
+        ("{}", "{errors: {with: {type: '${ .t }', status: 404}}}", "/do/0/t/catch/errors/with/type: 'type' is compared with this text as it is; write an expression in 'when'"),
+        ("{}", f"{{retry: {RETRY % -1}}}", "/do/0/t/catch/retry/limit/attempt/count: nothing is retried; without 'count' the number of retries has no limit"),
+        (f"{{retries: {{r: {RETRY % -2}}}}}", "{retry: r}", "/use/retries/r/limit/attempt/count: nothing is retried; without 'count' the number of retries has no limit"),
+        (f"{{retries: {{r: {RETRY % 0}}}}}", "{errors: {with: {type: 'x:y', detail: '$ {'}}, retry: r}", None),
+    ],
+)  # fmt: skip
+def test_a_catch_that_cannot_do_what_it_says_is_reported(use: str, catch: str, says: str | None) -> None:
+    text = f"use: {use}\ndo: [{{t: {{try: [{{a: {{set: {{x: 1}}}}}}], catch: {catch}}}}}]\n"
+    assert messages(text, Severity.WARNING) == ([says] if says else [])
+
+
 @pytest.mark.parametrize(
     ("text", "unclosed"),
     [

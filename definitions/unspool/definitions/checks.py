@@ -11,6 +11,7 @@ from unspool.definitions.semantics import (
     Workflows,
     check_calls,
     check_case_flow,
+    check_catching,
     check_concurrency,
     check_events,
     check_execution_tags,
@@ -50,6 +51,7 @@ def check(
         check_references(occurrences, findings, functions)
         check_flow(occurrences, findings)
         check_case_flow(occurrences, findings)
+        check_catching(occurrences, findings)
         check_concurrency(occurrences, findings)
         check_calls(occurrences, findings)
         check_events(occurrences, findings)

@@ -2,6 +2,7 @@
 
 from unspool.definitions.semantics.calls import check_calls
 from unspool.definitions.semantics.case_flow import check_case_flow
+from unspool.definitions.semantics.catching import check_catching
 from unspool.definitions.semantics.concurrency import check_concurrency
 from unspool.definitions.semantics.events import check_events
 from unspool.definitions.semantics.execution_tags import check_execution_tags
@@ -20,6 +21,7 @@ __all__ = [
     "Workflows",
     "check_calls",
     "check_case_flow",
+    "check_catching",
     "check_concurrency",
     "check_events",
     "check_execution_tags",
