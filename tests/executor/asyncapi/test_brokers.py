@@ -1,6 +1,7 @@
 """Publishing and subscribing at real brokers of MQTT, NATS, AMQP and Kafka's protocol (inventory J15-J18)."""
 
 import asyncio
+import contextlib
 import gc
 import json
 from collections.abc import AsyncIterator
@@ -231,6 +232,28 @@ async def test_credentials_are_checked(asyncapi: AsyncApi, request: pytest.Fixtu
     kind, shown = _error(await published("wr0ngpass"))
     assert kind == "authentication"
     assert "wr0ngpass" not in shown
+
+
+@pytest.mark.parametrize("protocol", ["mqtt", "mqtt5"])
+async def test_no_socket_is_left_to_the_garbage_collector(
+    asyncapi: AsyncApi, mosquitto: tuple[int, int, Path], protocol: str
+):
+    described = document(f"{protocol}://127.0.0.1:{mosquitto[0]}")
+    gc.disable()
+    try:
+        before = _open_sockets()
+        assert await asyncapi(described, message={"payload": {}}) == Completed(None)
+        assert _open_sockets() == before
+    finally:
+        gc.enable()
+
+
+def _open_sockets() -> set[str]:
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of this listing
+            found.add(str(descriptor.readlink()))
+    return {name for name in found if name.startswith("socket:")}
 
 
 async def test_a_message_that_no_queue_takes_is_an_error(asyncapi: AsyncApi, rabbitmq: int):

@@ -56,6 +56,12 @@ class _Client(Client):
                 error = failed
         raise error
 
+    def close(self) -> None:
+        """Disconnects and closes all sockets; paho leaves two of them to the garbage collector."""
+        self.disconnect()
+        self.loop_stop()
+        self._reset_sockets()
+
 
 @asynccontextmanager
 async def connected(server: Server, outbound: Outbound) -> AsyncIterator["MqttBroker"]:
@@ -186,11 +192,7 @@ class _Session:
         self._closing = True
         if self._connected.done() and not self._connected.cancelled():
             self._connected.exception()
-        await asyncio.shield(asyncio.to_thread(self._stop))
-
-    def _stop(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        await asyncio.shield(asyncio.to_thread(self._client.close))
 
     async def publish(
         self, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties | None
