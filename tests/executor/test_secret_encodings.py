@@ -238,6 +238,17 @@ def test_the_members_of_a_secret_are_masked_in_base64_of_all_of_it(encoding, wid
     assert len(masked) < 90  # the names of the members
 
 
+def test_secrets_of_quotes_and_backslashes_are_masked():
+    rng = random.Random(1)
+    for alphabet in ("'\"ab", "\"'\\a", '"%2a', "&;quotamp'", "+ %20a", '\\"\né<😀/'):
+        for length in (8, 30, 200):
+            secret = "a" + "".join(rng.choice(alphabet) for _ in range(length)) + "b"
+            for encoding in (str, in_json, of_php, after(in_json, in_json), broken(base64_of(0, 0)), repr):
+                masked = Mask([secret]).text(f"<{encoding(secret)}>")
+                assert "***" in masked, (encoding, secret)
+                assert len(masked) < 12 * (secret.count("\n") + 1), (encoding, secret)
+
+
 BREAKS = ["\n", "\\n", "\\\\r\\\\n", "%250D%250A", "&#13;&#10;", "\n  \n\t", "\\n\\\n    "]
 
 

@@ -8,28 +8,49 @@ from html.entities import codepoint2name
 from typing import Final
 from urllib.parse import unquote
 
-_MOST: Final = (3, 96, 160)
+_MOST: Final = (3, 240, 160)
 """Characters that encodings make at most of a letter or digit, of others of ASCII, and of all others."""
 
 _MIN_LENGTH: Final = 4
 """Shorter texts, such as what is left of `%41bc`, are not looked for."""
 
-_PIECE: Final = re.compile(r"\\+|[^\\]", re.DOTALL)
-"""A sequence of backslashes is one piece: each encoding in JSON doubles its length."""
+_PIECE: Final = re.compile(r"[\\'\"]+|[^\\'\"]", re.DOTALL)
+"""A sequence of backslashes and quotes is one piece: other languages have more of them."""
+_EACH_QUOTE: Final = re.compile(r"\\+|['\"]")
 _BACKSLASH: Final = r"(?:\\|%5[Cc])"
 """Its repetitions are possessive and limited, so that many backslashes cost linear time."""
 _ESCAPE: Final = rf"{_BACKSLASH}{{1,8}}+"
 
 _NAMES: Final = codepoint2name | {ord("'"): "apos"}
-_QUOTED: Final = {"'": (r"'\\{1,8}+''", "'\"'\"'", "''"), '"': ('""',), " ": (r"\+",)}
-"""What shells, SQL, YAML, CSV and forms make of a character."""
+_MOST_QUOTES: Final = 16
+"""Quotes and backslashes that languages make of a quote, such as `'"'"'` in a shell, also in JSON."""
 
 
 def patterns_of(text: str) -> Iterator[str]:
     """Yields regular expressions for all encodings of a secret but base64 and hexadecimal digits."""
     for form in {text, unquote(text)}:
         if len(form) >= _MIN_LENGTH:
-            yield "".join(map(_any_encoding, _PIECE.findall(form)))
+            yield "".join(_patterns(_PIECE.findall(form)))
+
+
+def _patterns(pieces: list[str]) -> Iterator[str]:
+    for place, piece in enumerate(pieces):
+        quotes = len(piece.replace("\\", "")) if piece[0] in "\\'\"" else 0
+        if not quotes:
+            yield _any_encoding(piece)
+        elif 0 < place < len(pieces) - 1:
+            yield _any_quotes(quotes)
+        else:  # quotes after a secret are not its own
+            yield from map(_any_encoding, _EACH_QUOTE.findall(piece))
+
+
+def _any_quotes(count: int) -> str:
+    """Matches quotes of both kinds and backslashes, also more of them.
+
+    If each quote had its own alternatives, or gave back what it matched, a search could take for ever.
+    """
+    forms = (_BACKSLASH, *_forms("'"), *_forms('"'))
+    return f"(?:{'|'.join(dict.fromkeys(forms))}){{{count},{32 + count * _MOST_QUOTES}}}+"
 
 
 def longest(text: str) -> int:
@@ -48,12 +69,19 @@ def _any_encoding(character: str) -> str:
     """
     if character.startswith("\\"):
         return f"{_BACKSLASH}{{1,32}}+"
-    encoded = character.encode("utf-8", "replace")
     if character.isascii() and character.isalnum():
-        return f"(?:{character}|{_in_url(encoded)})"
-    in_url = _in_url(encoded).replace("%", "%(?:25){0,2}")  # also if it is encoded again, or twice
-    forms = (re.escape(character), in_url, *_escaped(character, encoded), *_in_html(character))
-    return f"(?:{_BACKSLASH}{{0,8}}+(?:{'|'.join(dict.fromkeys((*forms, *_QUOTED.get(character, ()))))}))"
+        return f"(?:{character}|{_in_url(character.encode())})"
+    return f"(?:{_BACKSLASH}{{0,8}}+(?:{'|'.join(dict.fromkeys(_forms(character)))}))"
+
+
+def _forms(character: str) -> Iterator[str]:
+    encoded = character.encode("utf-8", "replace")
+    yield re.escape(character)
+    yield _in_url(encoded).replace("%", "%(?:25){0,2}")  # also if it is encoded again, or twice
+    yield from _escaped(character, encoded)
+    yield from _in_html(character)
+    if character == " ":
+        yield re.escape("+")
 
 
 def _in_url(encoded: bytes) -> str:

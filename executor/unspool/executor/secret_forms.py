@@ -58,12 +58,15 @@ def literals_of(exact: Collection[str], others: Collection[str]) -> LiteralSearc
     """What finds secrets by literal texts.
 
     Args:
-        exact: secrets that patterns find; here they are found in base64 and hexadecimal digits only.
+        exact: secrets that patterns find; here they are found in base64, in hexadecimal digits, and as most
+            programs write all of them.
         others: secrets that nothing else finds.
     """
     found: dict[str, Span] = {}
     for text in exact:
-        _add_coded(found, text, usual_forms(text))
+        forms = usual_forms(text)
+        _add_coded(found, text, forms)
+        found.update(dict.fromkeys(forms, (0, 0)))
     for text in others:
         if len(text) >= _MIN_LENGTH:
             _add_coded(found, text, set(json_forms(text)))
