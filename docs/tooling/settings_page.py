@@ -15,8 +15,8 @@ _INTRODUCTION: Final = """\
 Every setting is an environment variable. `unspool config` lists them with their current values, and warns
 of variables that begin with `UNSPOOL_` and are no setting, such as misspelt ones. An empty variable counts
 as not set. Booleans are `true` or `false`. If a value is malformed or out of bounds, the program names the
-setting and ends with exit code 2. The line below each heading says which services read the settings;
-`unspool dev` reads all. Behind a proxy, the API also reads
+setting and ends with exit code 2, or 5 for `UNSPOOL_STORE`. The line below each heading says which services
+read the settings; `unspool dev` reads all. Behind a proxy, the API also reads
 [`FORWARDED_ALLOW_IPS`](../access.md#behind-a-proxy)."""
 
 _TYPES: Final = {bool: "boolean", int: "whole number", float: "number", str: "text"}

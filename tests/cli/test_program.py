@@ -211,6 +211,20 @@ def test_a_path_instead_of_a_store_url_is_5_and_says_what_to_write(unspool):
     assert "'/tmp/x.db' is not the URL of a store; supported are sqlite:///PATH" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "says"),
+    [
+        ("UNSPOOL_TENANT", "a b", 2, "a tenant must match"),
+        ("UNSPOOL_API", "gar/bage", 2, "the address of the API must begin with http:// or https://"),
+        ("UNSPOOL_STORE", "foo", 5, "'foo' is not the URL of a store"),
+    ],
+)
+def test_an_invalid_setting_of_a_command_is_named(program, variable, value, code, says):
+    result = program("executions", "list", **{variable: value})
+    assert result.code == code
+    assert result.stderr.startswith(f"unspool: {variable}: {says}")
+
+
 def test_an_invalid_data_directory_is_5(program):
     result = program("run", "greet.yaml", XDG_DATA_HOME="/dev/null/x")
     assert result.code == 5

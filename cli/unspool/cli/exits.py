@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from unspool.cli.terminal import printable
 from unspool.eventstore.errors import CorruptHistory, KeyMissing, NotFound, StoreError
@@ -84,11 +85,24 @@ def report(error: BaseException) -> int:
         case BrokenPipeError() | SystemExit(code=1):  # click raises the latter for a closed pipe
             _discard_output()
             return BROKEN_PIPE
+        case click.BadParameter() if (variable := _variable_of(error)) is not None:
+            click.echo(printable(f"unspool: {variable}: {error.message}"), err=True)
+            return Exit.INVALID
         case click.ClickException():
             error.show()
             return Exit.INVALID
         case _:
             return _failure(error)
+
+
+def _variable_of(error: click.BadParameter) -> str | None:
+    """The variable of the environment that a wrong value of an option comes from."""
+    option, context = error.param, error.ctx
+    if option is None or context is None:
+        return None
+    if context.get_parameter_source(option.name) is not ParameterSource.ENVIRONMENT:
+        return None
+    return str(option.envvar)
 
 
 def flush_output() -> None:

@@ -98,13 +98,19 @@ def no_api_option(command: Callable[..., Result]) -> Callable[..., Result]:
     return on_store
 
 
+def _checked_address(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    if url and not url.lower().startswith(("http://", "https://")):
+        raise click.BadParameter("the address of the API must begin with http:// or https://")
+    return url or None
+
+
 def _api_option(*, hidden: bool = False) -> Callable[[CommandT], CommandT]:
     return click.option(
         "--api",
         envvar="UNSPOOL_API",
         metavar="URL",
         hidden=hidden,
-        callback=lambda _context, _option, url: url or None,
+        callback=_checked_address,
         help="Work on the API at this address, not on a store, with the key in UNSPOOL_TOKEN; "
         "default: UNSPOOL_API.",
     )

@@ -18,7 +18,7 @@ from unspool.cli.options import Place
 from unspool.cli.output import say
 from unspool.eventstore.errors import StoreMismatch, StoreUnavailable
 from unspool.eventstore.ids import EXECUTION_ID
-from unspool.eventstore.opening import default_url, open_store
+from unspool.eventstore.opening import STORE_VARIABLE, default_url, open_store
 from unspool.eventstore.port import EventStore
 
 _SQLITE: Final = "sqlite:///"
@@ -44,7 +44,12 @@ async def opened(
         StoreUnavailable: the store cannot be reached.
         BadSetting: a setting of the store is not valid.
     """
-    store = await open_store(url, environment, create=create, sealed=sealed)
+    try:
+        store = await open_store(url, environment, create=create, sealed=sealed)
+    except StoreMismatch as error:
+        if url != environment.get(STORE_VARIABLE):
+            raise
+        raise StoreMismatch(f"{STORE_VARIABLE}: {error}") from error
     try:
         yield store
     finally:
