@@ -348,11 +348,13 @@ async def test_messages_behind_slow_ones_stay_with_their_worker(store, jq):
         async with working(store, one, lease_seconds=0.4):
             waiting = asyncio.gather(*(ended(store, key, 240) for key in keys))
             loop = asyncio.get_running_loop()
-            asked = loop.time()
+            looked = ask_from = loop.time()
             while not waiting.done():
-                if loop.time() - asked < 1:  # after a pause, the worker first renews
+                if loop.time() - looked > 1:  # a pause of this process; then the worker has to renew first
+                    ask_from = loop.time() + 1
+                looked = loop.time()
+                if looked >= ask_from:
                     assert await store.reclaim_messages(other, 10, 2.0) == []
-                asked = loop.time()
                 await asyncio.sleep(0.1)
             assert {record.status for record in await waiting} == {Status.COMPLETED}
 
