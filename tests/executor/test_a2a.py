@@ -371,7 +371,10 @@ async def test_bad_arguments_are_configuration_errors(a2a, arguments, cause) -> 
     assert cause in detail
 
 
-@pytest.mark.parametrize("card", ["<html>", "[]", "{}", '{"url": "http://x", "preferredTransport": "GRPC"}'])
+@pytest.mark.parametrize(
+    "card",
+    ["<html>", "[]", "{}", '{"url": "http://x", "preferredTransport": "GRPC"}', '{"url": "http://[x"}'],
+)
 async def test_a_card_that_cannot_be_used_is_a_configuration_error(a2a, service: Service, card) -> None:
     service.answer("/card", card)
     kind, _, detail = error_of(await a2a(f"{service.url}/card?key=hidden", parameters=message("x")))

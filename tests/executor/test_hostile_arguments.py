@@ -28,8 +28,17 @@ uris = (
     | text.map(lambda rest: f"http://{rest}")
     | text.map(lambda rest: f"https://host/{rest}")
     | st.sampled_from(
-        ["http://a..b/", "http://[::1%25lo]/", "http://h:0/", "http://@/", "http://u:p@h", "//h/"]
+        [
+            "http://a..b/",
+            "http://[::1%25lo]/",
+            "http://h:0/",
+            "http://@/",
+            "http://u:p@h",
+            "//h/",
+            "http://./",
+        ]
     )
+    | st.text("a1.:/@?#[]%", max_size=9).map(lambda rest: f"http://{rest}")
 )
 
 
@@ -40,6 +49,9 @@ def prepared_or_error(prepare, request: TaskRequest):
         return rejected.error
 
 
+@example(endpoint={"uri": "http://a[b]@/x"}, method="get", rest={})
+@example(endpoint={"uri": "http://[::1]@"}, method="get", rest={})
+@example(endpoint={"uri": "http://./"}, method="get", rest={})
 @given(
     endpoint=st.fixed_dictionaries({"uri": uris | json}, optional={"authentication": json}),
     method=st.sampled_from(["get", "POST"]) | json,
@@ -57,6 +69,7 @@ def test_http_arguments(endpoint, method, rest) -> None:
         return
     assert prepared.url.scheme in {"http", "https"}
     assert re.fullmatch(r"/[!-~]*", prepared.url.raw_path_qs)
+    assert prepared.label  # as errors name the request
     for name, value in prepared.headers.items():
         assert not set("\r\n\0") & set(name + value)
 

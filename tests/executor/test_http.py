@@ -612,7 +612,10 @@ class TestRedirects:
         service.answer("/old", status=302, Location="http://169.254.169.254/latest")
         assert kind(await http(f"{service.url}/old", redirect=True)) == ("authorization", 403)
 
-    @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://x/", "http://[bad", "javascript:1"])
+    @pytest.mark.parametrize(
+        "location",
+        ["file:///etc/passwd", "ftp://x/", "http://[bad", "http://[::1]@/", "//./", "javascript:1"],
+    )
     async def test_other_schemes_are_refused(self, http, service, location) -> None:
         service.answer("/old", status=302, Location=location)
         outcome = await http(f"{service.url}/old", redirect=True)

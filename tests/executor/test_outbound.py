@@ -25,3 +25,10 @@ async def test_an_address_that_is_not_allowed_is_refused(service, host):
             await outbound.connect(host, service.port)
         with pytest.raises(AddressRefused):
             await outbound.addresses(host, service.port)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+async def test_a_name_that_no_host_can_have_does_not_resolve(host):
+    async with opened_outbound(EgressPolicy(AddressScope.PRIVATE), NO_LIMITS, 1) as outbound:
+        with pytest.raises(OSError, match="host name is not valid"):
+            await outbound.addresses(host, 80)

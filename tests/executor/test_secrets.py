@@ -455,6 +455,11 @@ async def test_the_address_of_an_authority_is_masked(requested, execute, service
     assert "PATHSECRET77" not in str(outcome.error.to_json())
 
 
+@pytest.mark.parametrize("secret", ["p[a]ssW0rd@", "[::1]p4ss@", "//[::1]@/p4ss", "https://[a]:b@"])
+def test_a_secret_that_looks_like_an_address_without_a_host_is_masked(secret):
+    assert Mask([secret]).text(f"no {secret}") == "no ***"
+
+
 def test_what_is_no_address_has_no_other_forms():
     mask = Mask(["Main", "ann@example.com", "k9?x#abcdef", "https://example.com/orders/7?key=abc"])
     kept = "main @example.com k9?x https://example.com/orders/8 /orders/7"

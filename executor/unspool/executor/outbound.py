@@ -59,7 +59,10 @@ class Outbound:
             AddressRefused: no address is allowed.
             OSError: the name does not resolve.
         """
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # a label of the name is empty or too long
+            raise socket.gaierror(socket.EAI_NONAME, "the host name is not valid") from None
         allowed = [str(each[4][0]) for each in found if self.policy.allows(str(each[4][0]), port)]
         if not allowed:
             raise AddressRefused

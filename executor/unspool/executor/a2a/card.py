@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from unspool.definitions.json_value import Json
+from unspool.definitions.spelling import shown
 from unspool.executor.authentication.api_keys import Accepted, accepted, required_names
 from unspool.executor.documents.text import UnusableDocument
 
@@ -37,7 +38,7 @@ def read_card(card: dict[str, Json], address: str) -> AgentCard:
         address: of the card, for relative addresses in it.
 
     Raises:
-        UnusableDocument: there is no interface that speaks JSON-RPC.
+        UnusableDocument: there is no interface that speaks JSON-RPC, or its address is not one.
     """
     offered = list(_interfaces(card))
     usable = [interface for binding, interface in offered if binding.upper() == _JSONRPC]
@@ -46,7 +47,14 @@ def read_card(card: dict[str, Json], address: str) -> AgentCard:
         raise UnusableDocument(f"it names no interface for {_JSONRPC}; it has: {known}")
     # Methods and parameters of the DSL are those of 0.3.
     first = next((interface for interface in usable if not interface.modern), usable[0])
-    return AgentCard(AgentInterface(urljoin(address, first.url), first.modern), accepted(_schemes(card)))
+    return AgentCard(AgentInterface(_complete(first.url, address), first.modern), accepted(_schemes(card)))
+
+
+def _complete(url: str, address: str) -> str:
+    try:
+        return urljoin(address, url)
+    except ValueError:
+        raise UnusableDocument(f"the address '{shown(url)}' of the agent is not valid") from None
 
 
 def _interfaces(card: dict[str, Json]) -> Iterator[tuple[str, AgentInterface]]:

@@ -25,8 +25,11 @@ def exact_url(text: str) -> URL:
     Raises:
         ValueError: the text is not a URL with a host.
     """
-    url, parts = URL(text), urlsplit(text)
-    if not url.absolute or not url.host:
+    try:
+        url, parts = URL(text), urlsplit(text)
+    except IndexError:  # yarl, for brackets and an empty host, as in "http://[::1]@"
+        raise ValueError("the URL has no host") from None
+    if not url.absolute or not (url.host or "").strip("."):  # yarl removes dots at the end of a host
         raise ValueError("the URL has no host")
     path = _encoded(_without_dot_segments(parts.path), _IN_PATH) or "/"
     return _combined(url, path, _encoded(parts.query, _IN_QUERY))
