@@ -1,6 +1,11 @@
 """Sub-workflows on the command line."""
 
+import asyncio
 import json
+
+from unspool.eventstore.events import Event
+from unspool.eventstore.opening import open_store
+from unspool.eventstore.records import Commit, ExecutionKey, Start, WorkflowRef
 
 HEAD = "document: {dsl: '1.0.3', namespace: shop, name: %s, version: '1.0.0'}\n"
 PARENT = HEAD % "parent" + "do: [{ask: {run: {workflow: {namespace: shop, name: child}}}}]\n"
@@ -50,3 +55,29 @@ def test_a_run_with_a_sub_workflow_its_children_and_its_tree(program, home):
     assert [nested[0]["type"], nested[-1]["type"]] == ["workflow.started", "workflow.completed"]
     text = program("history", parent["id"], "--tree", *store).stdout
     assert any(line.startswith("  1 ") for line in text.splitlines())
+
+
+async def store_chain(url: str, length: int) -> None:
+    """Each execution has joined the next one. Starts have a limit of levels, joins have none."""
+    store = await open_store(url, {})
+
+    async def add(number: int) -> None:
+        key, following = ExecutionKey("default", f"e{number}"), f"e{number + 1}"
+        await store.start(Start(key, WorkflowRef("shop", "chain", "1.0.0"), {}, 0))
+        joined = {"child": "c", "execution": following, "workflow": ["shop", "chain", "1.0.0"]}
+        event = Event(1, "child.joined", 0, "/do/0/next", "r1", joined)
+        await store.commit(Commit(key=key, commit_id="c1", expected_version=0, events=(event,)))
+
+    try:
+        await asyncio.gather(*(add(number) for number in range(length)))
+    finally:
+        await store.close()
+
+
+def test_the_tree_of_a_long_chain_of_joined_executions(unspool, home, run_coroutine):
+    store, length = f"sqlite:///{home}/chain.db", 1200
+    run_coroutine(store_chain(store, length))
+    tree = unspool("history", "e0", "--tree", "--json", "--store", store)
+    assert tree.code == 0
+    shown = [json.loads(line)["execution"] for line in tree.stdout.splitlines()]
+    assert shown == [f"e{number}" for number in range(length)]

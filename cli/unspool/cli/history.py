@@ -59,7 +59,7 @@ async def history(source: str, export: str | None, tree: bool, place: Place, as_
 async def _show(place: Place, id_: str, *, tree: bool, as_json: bool) -> None:
     async with opened_target(place) as target:
         events = await target.history(id_)
-        nested = await _with_children(target, id_, events, {id_}) if tree else []
+        nested = await _with_children(target, id_, events) if tree else []
     if tree:
         _print_tree(nested, as_json=as_json)
     else:
@@ -89,20 +89,25 @@ class _Nested(NamedTuple):
     event: Event
 
 
-async def _with_children(
-    target: Target, execution: str, events: list[Event], seen: set[str], depth: int = 0
-) -> list[_Nested]:
+async def _with_children(target: Target, execution: str, events: list[Event]) -> list[_Nested]:
     """Returns the events, and those of sub-workflows after the events that started or joined them.
 
-    An execution that several others joined is shown once. `seen` has the ids of those that are shown.
+    An execution that several others joined is shown once.
     """
-    nested = []
-    for event in events:
-        nested.append(_Nested(depth, execution, event))
+    nested, seen = list[_Nested](), {execution}
+    # Without recursion: only starts have a limit of levels, while a chain of joins can be of any length.
+    open_ = [(execution, iter(events))]
+    while open_:
+        shown, following = open_[-1]
+        event = next(following, None)
+        if event is None:
+            open_.pop()
+            continue
+        nested.append(_Nested(len(open_) - 1, shown, event))
         id_ = event.data.get(_SUB_WORKFLOW.get(event.type, ""))
         if id_ is not None and id_ not in seen:
             seen.add(id_)
-            nested += await _with_children(target, id_, await _history(target, id_), seen, depth + 1)
+            open_.append((id_, iter(await _history(target, id_))))
     return nested
 
 
