@@ -82,3 +82,9 @@ async def test_a_client_belongs_to_a_tenant(api: Api, client: AsyncClient) -> No
 def test_an_address_is_one_of_http(url: str) -> None:
     with pytest.raises(ValueError, match="http://"):
         Client(url)
+
+
+@pytest.mark.parametrize("url", ["http://[x", "http://[::1]@", "http://a..b", f"http://{'x' * 64}"])
+def test_an_address_has_a_valid_host(url: str) -> None:
+    with pytest.raises(ValueError, match="the host in the address of the API is not valid"):
+        Client(url)

@@ -72,6 +72,13 @@ async def test_a_file_needs_three_slashes(url):
         await open_store(url, {})
 
 
+@pytest.mark.parametrize("host", ["[x", "x[0]", "\u2100"])
+async def test_an_address_of_redis_with_a_bad_host_is_an_error_without_the_password(host):
+    with pytest.raises(StoreMismatch, match="not the URL of a Redis store") as refused:
+        await open_store(f"redis://:s3cret@{host}/0", {})
+    assert "s3cret" not in str(refused.value)
+
+
 async def test_a_bad_setting_names_its_variable(tmp_path):
     for environment in ({"UNSPOOL_SQLITE_SYNCHRONOUS": "off"}, {"UNSPOOL_SQLITE_BUSY_SECONDS": "soon"}):
         with pytest.raises(BadSetting, match=next(iter(environment))):

@@ -169,11 +169,12 @@ async def test_an_executor_that_may_run_containers_does_not_start_with_bad_setti
 def test_where_the_engine_is(tmp_path) -> None:
     assert str(parse_address("unix:///a/b.sock")) == "unix:///a/b.sock"
     assert str(engine_address("", {"DOCKER_HOST": "tcp://host:2375"})) == "tcp://host:2375"
+    assert str(parse_address("tcp://[::1]:2375")) == "tcp://[::1]:2375"
     assert str(engine_address("unix:///mine", {"DOCKER_HOST": "tcp://host:2375"})) == "unix:///mine"
     (tmp_path / "podman").mkdir()
     (tmp_path / "podman" / "podman.sock").touch()
     assert str(engine_address("", {"XDG_RUNTIME_DIR": str(tmp_path)})).endswith((".sock",))
-    for wrong in ("ssh://host", "unix://relative", "tcp://host", "tcp://host:x", "host:1"):
+    for wrong in ("ssh://host", "unix://relative", "tcp://host", "tcp://host:x", "tcp://a..b:1", "host:1"):
         with pytest.raises(BadSetting):
             parse_address(wrong)
 

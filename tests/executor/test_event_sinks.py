@@ -388,7 +388,10 @@ async def test_events_wait_while_a_secret_is_missing(store, receiver, tmp_path):
         await receiver.got(1)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "host", "http://", "/events", "http://[", "redis://h/0"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://host/x", "host", "http://", "/events", "http://[", "http://[::1]@", "http://xn--", "redis://h/0"],
+)
 async def test_an_invalid_address_is_refused(store, url):
     with pytest.raises(BadSetting, match="UNSPOOL_EVENT_SINK_URL"):
         async with opened_transports(store, "sqlite://", {"UNSPOOL_EVENT_SINK_URL": url}, "s1"):

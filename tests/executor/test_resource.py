@@ -241,3 +241,9 @@ async def test_without_a_directory_the_error_names_the_setting(uri, setting):
     error = error_of(await fetch(uri))
     assert error["type"].endswith("/configuration")
     assert setting in error["detail"]
+
+
+async def test_a_bad_address_of_the_default_catalog_is_an_error_that_names_the_setting():
+    error = error_of(await fetch("catalog:a", ExecutorSettings(catalog="https://[x/shop")))
+    assert error["type"].endswith("/configuration")
+    assert "UNSPOOL_CATALOG" in error["detail"]

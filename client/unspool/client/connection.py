@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -15,6 +15,7 @@ from tenacity import (
     stop_after_attempt,
     wait_random_exponential,
 )
+from yarl import URL
 
 from unspool.client.errors import NoAnswer, Problem, TimedOut, problem
 from unspool.client.records import Json
@@ -67,14 +68,23 @@ def path_of(*segments: str) -> str:
     return "/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
+def _check_address(url: str) -> None:
+    """Raises `ValueError` if it is not an address of HTTP, or if no host can have such a name."""
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError("the address of the API must begin with http:// or https://")
+    try:
+        (URL(url).raw_host or "").encode("idna")
+    except (ValueError, IndexError):  # yarl raises both
+        raise ValueError("the host in the address of the API is not valid") from None
+
+
 class Connection:
     """An API, with who calls it. Open connections are kept for the next requests."""
 
     def __init__(
         self, url: str, *, token: str | None, tenant: str | None, timeout: float, attempts: int
     ) -> None:
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("the address of the API must begin with http:// or https://")
+        _check_address(url)
         self._base = url.rstrip("/") + "/api/v1"
         self._headers = _headers(token, tenant)
         self._timeout = timeout

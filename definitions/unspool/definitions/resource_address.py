@@ -42,9 +42,11 @@ def problem_of_address(address: str) -> str | None:
     if _BLANK.search(address):
         return "it contains white space or control characters"
     try:
-        authority = urlsplit(address).netloc
+        scheme, authority, path, *_ = urlsplit(address)
     except ValueError:
         return "its host is not valid"
+    if scheme not in {"", FILE} and not authority and path.startswith("//"):
+        return "its host is not valid"  # it has none, and `urlunsplit` would take a part of the path for it
     return "it contains credentials; write them as authentication" if "@" in authority else None
 
 

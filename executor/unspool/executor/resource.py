@@ -112,7 +112,7 @@ class ResourceFetch:
         if scheme == CATALOG:
             catalog = self._settings.catalog
             if catalog.startswith(_HTTP):
-                return await self._get(request, {"uri": of_catalog(absolute(catalog), path)})
+                return await self._get(request, {"uri": _in_catalog(catalog, path)})
             return await self._read(request, catalog, path, "UNSPOOL_CATALOG")
         if scheme == FILE:
             return await self._read(request, self._settings.resources_dir, path, "UNSPOOL_RESOURCES_DIR")
@@ -163,6 +163,15 @@ class ResourceFetch:
             detail = f"{shown_address(address)} is larger than {most} bytes"
             raise Rejected(communication(detail, title="Response too large"))
         return FetchedText(text(content, ""))
+
+
+def _in_catalog(catalog: str, path: str) -> str:
+    """The address of a file of the default catalog. Raises `Rejected`."""
+    try:
+        return of_catalog(absolute(catalog), path)
+    except ValueError:
+        detail = "the host in the address of the default catalog (UNSPOOL_CATALOG) is not valid"
+        raise Rejected(configuration(detail, title="No catalog")) from None
 
 
 def _content(directory: Path, path: str, most: int) -> bytes | None:

@@ -145,7 +145,10 @@ def _raw_connection_to(url: str, connect_seconds: float) -> AbstractConnection:
             f"{_UNSUPPORTED[scheme]} ({scheme}://) is not supported by this release; "
             "use redis:// or rediss://"
         )
-    path = urlsplit(url).path.strip("/")
+    try:
+        path = urlsplit(url).path.strip("/")
+    except ValueError:  # whose text may have the password
+        raise StoreMismatch("not the URL of a Redis store: its host is not valid") from None
     if path and not path.isdigit():  # redis-py would use database 0
         raise StoreMismatch(f"not the URL of a Redis store: {path!r} is not a database number")
     try:

@@ -121,9 +121,10 @@ def address(url: str) -> URL:
     """
     try:
         parsed = URL(url)
-    except ValueError:
-        parsed = URL()
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        usable = parsed.scheme in {"http", "https"} and bool(parsed.host)
+    except (ValueError, IndexError):  # yarl raises both
+        usable = False
+    if not usable:
         raise BadSetting("UNSPOOL_EVENT_SINK_URL must be an address that begins with http:// or https://")
     return parsed
 

@@ -21,7 +21,12 @@ class EngineAddress(NamedTuple):
     port: int = 0
 
     def __str__(self) -> str:
-        return f"{_UNIX}{self.path}" if self.path is not None else f"tcp://{self.host}:{self.port}"
+        return f"{_UNIX}{self.path}" if self.path is not None else f"tcp://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """The host, an IPv6 address in brackets, with the port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def engine_address(configured: str, environment: Mapping[str, str] = os.environ) -> EngineAddress | None:
@@ -45,8 +50,9 @@ def parse_address(text: str) -> EngineAddress:
         return EngineAddress(text.removeprefix(_UNIX))
     try:
         parts = urlsplit(text)
-        if parts.scheme in {"tcp", "http"} and parts.hostname and parts.port:
-            return EngineAddress(None, parts.hostname, parts.port)
+        host = parts.hostname or ""
+        if parts.scheme in {"tcp", "http"} and host.encode("idna") and parts.port:
+            return EngineAddress(None, host, parts.port)
     except ValueError:
         pass
     raise BadSetting(f"UNSPOOL_CONTAINER_HOST and DOCKER_HOST cannot be {text!r}; {_EXAMPLES}")

@@ -150,7 +150,7 @@ async def opened_engine(address: EngineAddress) -> AsyncIterator[Engine]:
         base = "http://engine"
     else:
         connector = aiohttp.TCPConnector(limit=0)
-        base = f"http://{address.host}:{address.port}"
+        base = f"http://{address.authority}"
     timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_connect=10)
     async with aiohttp.ClientSession(base, connector=connector, timeout=timeout) as session:
         yield Engine(address, session)
