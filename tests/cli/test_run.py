@@ -76,6 +76,37 @@ def test_what_may_run_can_be_restricted(program):
     assert "shell, script or container, not 'scripts'" in unknown.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "allows"),
+    [
+        ("UNSPOOL_ALLOW", "none", False),
+        ("UNSPOOL_ALLOW", "script", False),
+        ("UNSPOOL_ALLOW", "shell", True),
+        ("UNSPOOL_ALLOW", "", True),
+        ("UNSPOOL_ALLOW_SHELL", "false", False),
+        ("UNSPOOL_ALLOW_SHELL", "true", True),
+    ],
+)
+def test_settings_restrict_what_may_run(program, monkeypatch, variable, value, allows):
+    monkeypatch.setenv(variable, value)
+    assert program("run", "shell.yaml").code == (0 if allows else 1)
+
+
+def test_the_option_comes_before_the_settings_of_what_may_run(program, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_ALLOW", "none")
+    assert program("run", "shell.yaml", "--allow", "shell").json == "hello"
+    monkeypatch.setenv("UNSPOOL_ALLOW_SHELL", "true")
+    assert program("run", "shell.yaml", "--allow", "none").code == 1
+
+
+@pytest.mark.parametrize("command", [["run", "shell.yaml"], ["dev", "--port", "0"]])
+def test_a_malformed_setting_of_what_may_run_is_2_and_is_named(program, monkeypatch, command):
+    monkeypatch.setenv("UNSPOOL_ALLOW", "shel")
+    refused = program(*command)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "UNSPOOL_ALLOW must list shell, script or container, not 'shel'" in refused.stderr
+
+
 def test_a_timeout_is_4_and_cancels_the_execution(program, unspool):
     result = program("run", "sleep.yaml", "--timeout", "0.5")
     assert (result.code, result.stdout) == (4, "")

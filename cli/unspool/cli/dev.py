@@ -11,7 +11,6 @@ from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.monitoring import metrics_port_option, monitored, monitoring_settings
 from unspool.cli.node import SERVICES, Node
 from unspool.cli.options import (
-    EVERYTHING,
     Extensions,
     Place,
     allow_option,
@@ -33,7 +32,7 @@ from unspool.eventstore.waiting import done_before
     type=click.IntRange(0, 65535),
     help="Port of the API; default: UNSPOOL_API_PORT, else 8080; 0: a free one.",
 )
-@allow_option(default=EVERYTHING)
+@allow_option(everything=True)
 @functions_option
 @metrics_port_option
 @place_options
@@ -41,15 +40,16 @@ from unspool.eventstore.waiting import done_before
 async def dev(
     files: tuple[str, ...],
     port: int | None,
-    allow: str,
+    allow: str | None,
     functions: Extensions,
     metrics_port: int | None,
     place: Place,
 ) -> int:
     """Run API, worker, executor and timers in one process, and deploy the FILEs.
 
-    For development: shell commands, scripts and containers are allowed. The store is a file in your data
-    directory and is kept; --store sqlite:// uses a store in memory, which is lost at the end.
+    For development: shell commands, scripts and containers are allowed unless --allow or UNSPOOL_ALLOW says
+    otherwise. The store is a file in your data directory and is kept; --store sqlite:// uses a store in
+    memory, which is lost at the end.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     loaded = loaded_functions(functions)

@@ -155,20 +155,31 @@ def store_option(command: CommandT) -> CommandT:
     )(command)
 
 
-EVERYTHING: Final = "shell,script,container"
-"""What `run` tasks may run in programs for the author's own machine."""
+_EVERYTHING: Final = "shell,script,container"
+_ALLOWING: Final = ("UNSPOOL_ALLOW", "UNSPOOL_ALLOW_SHELL")
 
 
-def allow_option(default: str | None) -> Callable[[CommandT], CommandT]:
-    """Adds `--allow`; `default` is its value if it is not given."""
-    known = "UNSPOOL_ALLOW, else none" if default is None else "all"
+def allow_option(*, everything: bool) -> Callable[[CommandT], CommandT]:
+    """Adds `--allow`; the command receives None if the settings say what is allowed.
+
+    Args:
+        everything: whether all is allowed where neither the option nor a setting says it, as in programs for
+            the author's own machine.
+    """
+    default = "all" if everything else "none"
     return click.option(
         "--allow",
         metavar="LIST",
-        default=default,
-        callback=_allowed,
-        help=f"What `run` tasks may run: shell, script, container, or none; default: {known}.",
+        callback=_allowed_or_everything if everything else _allowed,
+        help=f"What `run` tasks may run: shell, script, container, or none; default: UNSPOOL_ALLOW, else "
+        f"{default}.",
     )
+
+
+def _allowed_or_everything(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    if text is None and not any(map(os.environ.get, _ALLOWING)):
+        return _EVERYTHING
+    return _allowed(context, option, text)
 
 
 def _allowed(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:

@@ -19,7 +19,6 @@ from unspool.cli.logs import start_logging
 from unspool.cli.loop import asynchronous, stop_signals
 from unspool.cli.node import Node
 from unspool.cli.options import (
-    EVERYTHING,
     Extensions,
     Place,
     Seconds,
@@ -68,7 +67,7 @@ _CANCEL_SECONDS: Final = 10.0
 @click.option(
     "--sub", "subs", multiple=True, metavar="FILE", help="Deploy this definition first (repeatable)."
 )
-@allow_option(default=EVERYTHING)
+@allow_option(everything=True)
 @functions_option
 @place_options
 @json_option
@@ -80,16 +79,16 @@ async def run(
     tags: Tags,
     timeout: float | None,  # noqa: ASYNC109 - an option of the command
     subs: tuple[str, ...],
-    allow: str,
+    allow: str | None,
     functions: Extensions,
     place: Place,
     as_json: bool,
 ) -> int:
     """Run a definition to its end in this process and print its output as JSON.
 
-    Worker, executor and timers run inside; shell commands, scripts and containers are allowed. Without
-    --store, each run has its own store, which is kept for `unspool history` and `unspool replay`. Ctrl-C
-    cancels the execution.
+    Worker, executor and timers run inside; shell commands, scripts and containers are allowed unless --allow
+    or UNSPOOL_ALLOW says otherwise. Without --store, each run has its own store, which is kept for `unspool
+    history` and `unspool replay`. Ctrl-C cancels the execution.
     """
     start_logging(os.environ.get("UNSPOOL_LOG_LEVEL") or "warning")
     loaded = loaded_functions(functions)

@@ -30,7 +30,7 @@ def worker(url: str | None, metrics_port: int | None) -> int:
 
 
 @click.command(epilog=example("unspool executor --allow shell,script --store redis://localhost:6379/0"))
-@allow_option(default=None)
+@allow_option(everything=False)
 @functions_option
 @click.option(
     "--queue",

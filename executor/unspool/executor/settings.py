@@ -126,7 +126,8 @@ class ExecutorSettings:
     allow: str = setting(
         "UNSPOOL_ALLOW",
         "",
-        "What `run` tasks may run: shell, script, container, separated by commas; `--allow` overrides it",
+        "What `run` tasks may run: shell, script, container, separated by commas, or none; `--allow` "
+        "overrides it; default: none, but all for `unspool run` and `unspool dev`",
     )
     allow_shell: bool = setting(
         "UNSPOOL_ALLOW_SHELL", False, "Whether `run: shell` may be used; the same as UNSPOOL_ALLOW=shell"
