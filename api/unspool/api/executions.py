@@ -1,7 +1,7 @@
 """Executions: start, list, show, cancel, suspend, resume and retry them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from unspool.api.correlations import correlated
 from unspool.api.execution_filters import BadFilter, FilterTexts, read_filter
 from unspool.api.operations import NotAllowed, check_allowed_now, wait_for_effect
 from unspool.api.problems import HttpProblem
-from unspool.api.representations import describe, listed, start_conflict
+from unspool.api.representations import GONE, describe, listed, start_conflict
 from unspool.api.waiting import why
 from unspool.api.workflows import workflow_of
 from unspool.definitions.json_value import Json
@@ -110,14 +110,19 @@ async def list_executions(call: Call) -> Response:
     correlation = call.parameter("correlation")
     if correlation is not None:
         found = await correlated(call, correlation, filter_, limit)
-        shown: Json = [await listed(call.store, each, summary=summary) for each in found]
-        return json_response({"items": shown, "next": None})
+        return json_response({"items": await _items(call, found, summary=summary), "next": None})
     try:
         page = await call.store.executions(call.tenant, filter_, limit=limit, cursor=call.parameter("cursor"))
     except ValueError:
         raise HttpProblem(422, "the cursor must be the `next` of a page of this list") from None
-    items = await asyncio.gather(*(listed(call.store, record, summary=summary) for record in page.items))
+    items = await _items(call, page.items, summary=summary)
     return json_response({"items": items, "next": page.cursor})
+
+
+async def _items(call: Call, records: Sequence[ExecutionRecord], *, summary: bool) -> list[Json]:
+    """Returns the executions of a list, without those that were deleted meanwhile."""
+    items = await asyncio.gather(*(listed(call.store, record, summary=summary) for record in records))
+    return [item for item in items if item is not None]
 
 
 def _is_summary(call: Call) -> bool:
@@ -160,10 +165,7 @@ async def show(call: Call) -> Response:
 async def explain(call: Call) -> Response:
     """Returns why an execution waits."""
     record = await call.execution()
-    try:
-        return json_response(await why(call.store, call.services.engine.jq, record.key))
-    except NotFound:
-        raise HttpProblem(404, "the execution no longer exists") from None
+    return json_response(await why(call.store, call.services.engine.jq, record.key))
 
 
 def operation(kind: MessageKind) -> Callable[[Call], Awaitable[Response]]:
@@ -248,7 +250,7 @@ async def _with_idempotency_key(call: Call, start: Start) -> Start:
 async def _record(store: EventStore, key: ExecutionKey) -> ExecutionRecord:
     record = await store.execution(key)
     if record is None:
-        raise HttpProblem(404, "the execution no longer exists")
+        raise NotFound(GONE)
     return record
 
 

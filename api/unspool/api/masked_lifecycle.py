@@ -7,7 +7,7 @@ stand in the history.
 from collections.abc import Sequence
 from typing import Final
 
-from unspool.api.masked_records import error_without
+from unspool.api.masked_records import error_without, error_without_texts
 from unspool.definitions.json_value import Json
 from unspool.definitions.masking import Mask
 from unspool.eventstore.ids import EXECUTION_ID
@@ -43,12 +43,13 @@ def execution_of_lifecycle(event: CloudEvent) -> str | None:
     return execution if EXECUTION_ID.fullmatch(execution) else None
 
 
-def masked_lifecycle(mask: Mask, hidden: Sequence[str], event: CloudEvent) -> CloudEvent:
+def masked_lifecycle(mask: Mask, hidden: Sequence[str] | None, event: CloudEvent) -> CloudEvent:
     """A lifecycle event with the values masked that the mask hides in the history.
 
     Args:
         mask: that of the definition.
-        hidden: values that are replaced in the texts of an error.
+        hidden: values that are replaced in the texts of an error; None if they are not known, because the
+            execution was deleted.
         event: the event.
     """
     data = event.get("data")
@@ -58,7 +59,8 @@ def masked_lifecycle(mask: Mask, hidden: Sequence[str], event: CloudEvent) -> Cl
         name: _masked(mask, there, data[name]) for name, there in _NAMES_IN_HISTORY.items() if name in data
     }
     if "error" in shown:
-        shown["error"] = error_without(hidden, shown["error"])
+        error = shown["error"]
+        shown["error"] = error_without_texts(error) if hidden is None else error_without(hidden, error)
     return {**event, "data": {**data, **shown}}
 
 

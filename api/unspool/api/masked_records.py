@@ -58,6 +58,13 @@ def error_without(hidden: Sequence[str], error: Json) -> Json:
             return error
 
 
+def error_without_texts(error: Json) -> Json:
+    """An error of which only type, status and place are shown."""
+    if not isinstance(error, dict):
+        return MASKED
+    return {name: each if name in _NO_TEXTS else MASKED for name, each in error.items()}
+
+
 def without(hidden: Sequence[str], text: str) -> str:
     """A text in which values are replaced."""
     for value in hidden:

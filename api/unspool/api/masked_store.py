@@ -82,12 +82,14 @@ class MaskedStore(PassedCalls):
         events, mask = await asyncio.gather(
             self._inner.history(key, after=after, limit=limit), self._mask_of(key)
         )
-        return await self._masked_events(key, mask, events)
+        return [] if mask is None else await self._masked_events(key, mask, events)
 
     async def last_event(self, key: ExecutionKey) -> Event | None:
         """See `Histories`."""
         event, mask = await asyncio.gather(self._inner.last_event(key), self._mask_of(key))
-        return event and (await self._masked_events(key, mask, [event]))[0]
+        if event is None or mask is None:
+            return None
+        return next(iter(await self._masked_events(key, mask, [event])), None)
 
     async def load(self, keys: Sequence[ExecutionKey], entries: int) -> list[Loaded | None]:
         """See `Histories`. A masked execution has no snapshot: its events are read from the first one."""
@@ -144,10 +146,12 @@ class MaskedStore(PassedCalls):
             return events
         is_later = bool(events) and events[0].seq > 1 and any(map(has_error, events))
         first = await self._inner.history(key, limit=1) if is_later else []
+        if is_later and not first:
+            return []  # it was deleted meanwhile
         return masked_events(mask, [*first, *events])[len(first) :]
 
     async def _masked_letter(self, letter: DeadLetter) -> DeadLetter:
-        mask = await self._mask_of(ExecutionKey(letter.tenant, letter.body.execution))
+        mask = await self._mask_of(ExecutionKey(letter.tenant, letter.body.execution)) or NO_MASK
         return masked_letter(mask, letter) if mask else letter
 
     async def _masked_lifecycle(self, tenant: str, published: PublishedEvent) -> PublishedEvent:
@@ -156,14 +160,20 @@ class MaskedStore(PassedCalls):
         if not mask:
             return published
         id_ = execution_of_lifecycle(published.event)
-        first = [] if id_ is None else await self._inner.history(ExecutionKey(tenant, id_), limit=1)
-        hidden = [text for event in first for text in mask.hidden(event.data)]
+        hidden = [] if id_ is None else await self._hidden_of(ExecutionKey(tenant, id_), mask)
         return published._replace(event=masked_lifecycle(mask, hidden, published.event))
 
-    async def _mask_of(self, key: ExecutionKey) -> Mask:
-        """The mask of an execution. One that does not exist has none."""
-        record = None if is_built_in(key.id) else await self._inner.execution(key)
-        return NO_MASK if record is None else await self._mask_for(key.tenant, record.workflow)
+    async def _hidden_of(self, key: ExecutionKey, mask: Mask) -> list[str] | None:
+        """The values of the input that a mask hides; None if there is no such execution any more."""
+        first = await self._inner.history(key, limit=1)
+        return [text for event in first for text in mask.hidden(event.data)] if first else None
+
+    async def _mask_of(self, key: ExecutionKey) -> Mask | None:
+        """The mask of an execution; None if there is no such execution, or no longer."""
+        if is_built_in(key.id):
+            return NO_MASK
+        record = await self._inner.execution(key)
+        return None if record is None else await self._mask_for(key.tenant, record.workflow)
 
     async def _mask_for(self, tenant: str, workflow: WorkflowRef) -> Mask:
         try:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from unspool.api.bounded_work import TooMuchWork
 from unspool.api.security_headers import SECURITY_HEADERS
 from unspool.definitions.json_value import Json
-from unspool.eventstore.errors import CorruptHistory, KeyMissing, StoreUnavailable
+from unspool.eventstore.errors import CorruptHistory, KeyMissing, NotFound, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,11 @@ async def on_key_missing(request: Request, error: Exception) -> Response:
     return problem_response(request, 503, str(error))
 
 
+async def on_not_found(request: Request, error: Exception) -> Response:
+    """Answers 404 when what a request reads was deleted meanwhile, such as an execution after its time."""
+    return problem_response(request, 404, str(error))
+
+
 async def on_corrupt_history(request: Request, error: Exception) -> Response:
     """Answers 500 when a stored history is damaged. The cause can contain paths, so only the log has it."""
     log.error("%s: %s", request.url.path, error, extra={"action": "history_damaged"})
@@ -132,6 +137,7 @@ HANDLERS: Final = {
     StoreUnavailable: on_store_unavailable,
     TooMuchWork: on_too_much_work,
     KeyMissing: on_key_missing,
+    NotFound: on_not_found,
     CorruptHistory: on_corrupt_history,
     ClientDisconnect: on_client_disconnect,
     Exception: on_defect,

@@ -1,6 +1,7 @@
 """Executions, events and dead letters as the JSON of the public contract, for API and CLI."""
 
 import asyncio
+from typing import Final
 
 import orjson
 
@@ -8,7 +9,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.built_in import is_built_in
 from unspool.eventstore.clock import rfc3339
 from unspool.eventstore.dead_letters import DeadLetter
-from unspool.eventstore.errors import CorruptHistory, KeyMissing
+from unspool.eventstore.errors import CorruptHistory, KeyMissing, NotFound
 from unspool.eventstore.events import Event
 from unspool.eventstore.functions import RegisteredFunction
 from unspool.eventstore.operations import LiveConsumer
@@ -16,6 +17,8 @@ from unspool.eventstore.port import Histories
 from unspool.eventstore.records import ExecutionRecord, Message, Parent, Status, WorkflowRef
 from unspool.worker.schedule.operations import id_of
 from unspool.worker.schedule.state import ScheduleState
+
+GONE: Final = "the execution no longer exists"
 
 
 def execution_json(
@@ -128,7 +131,11 @@ def service_json(consumer: LiveConsumer) -> dict[str, Json]:
 
 
 async def describe(store: Histories, record: ExecutionRecord) -> dict[str, Json]:
-    """Returns an execution as JSON. Reads input, and output or error, from its history."""
+    """Returns an execution as JSON. Reads input, and output or error, from its history.
+
+    Raises:
+        NotFound: it was deleted after its record was read.
+    """
     start, ending = await asyncio.gather(_start_of(store, record), _ending_of(store, record))
     return execution_json(record, start.get("input"), start.get("by"), ending)
 
@@ -141,13 +148,18 @@ async def summarize(store: Histories, record: ExecutionRecord) -> dict[str, Json
     return described
 
 
-async def listed(store: Histories, record: ExecutionRecord, *, summary: bool = False) -> dict[str, Json]:
+async def listed(
+    store: Histories, record: ExecutionRecord, *, summary: bool = False
+) -> dict[str, Json] | None:
     """Returns an execution as an item of a list, which one that cannot be read must not break.
 
-    Such an item has an `error` of the status 503 or 500, and no input or output.
+    Such an item has an `error` of the status 503 or 500, and no input or output. Returns None if the
+    execution was deleted after its record was read.
     """
     try:
         return await (summarize if summary else describe)(store, record)
+    except NotFound:
+        return None
     except (KeyMissing, CorruptHistory) as problem:
         missing = isinstance(problem, KeyMissing)
         status, detail = (503, str(problem)) if missing else (500, "the stored history is damaged")
@@ -174,6 +186,8 @@ async def start_conflict(
     store: Histories, record: ExecutionRecord, workflow: WorkflowRef, version: str | None, input_: Json
 ) -> str | None:
     """Returns how an existing execution differs from the one to start under its id; None if it is the same.
+
+    Raises `NotFound` if it was deleted after its record was read.
 
     The text completes "that id belongs to …".
 
@@ -203,8 +217,10 @@ async def _ending_of(store: Histories, record: ExecutionRecord) -> Event | None:
 
 
 async def _event(store: Histories, record: ExecutionRecord, seq: int) -> Event:
-    [event] = await store.history(record.key, after=seq - 1, limit=1)
-    return event
+    found = await store.history(record.key, after=seq - 1, limit=1)
+    if not found:
+        raise NotFound(GONE)
+    return found[0]
 
 
 def _time(milliseconds: int | None) -> str | None:

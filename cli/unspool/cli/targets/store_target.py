@@ -164,7 +164,8 @@ class StoreTarget(StoreOperation):
                 views = MaskedStore(store)
                 records = await list_all(views, self._tenant, criteria, limit)
                 shown = await asyncio.gather(*(listed(views, record, summary=summary) for record in records))
-                found += zip(records, shown, strict=True)
+                pairs = zip(records, shown, strict=True)
+                found += [(record, item) for record, item in pairs if item is not None]
         found.sort(key=lambda pair: execution_search.Place.of(pair[0], criteria), reverse=True)
         return [execution for _, execution in found[:limit]]
 
