@@ -325,6 +325,17 @@ def test_a_timer_that_fired_before_the_pause_starts_nothing_after_it() -> None:
     run.send(MessageKind.SUSPEND)
     run.send(MessageKind.TIMER_FIRED, timer=timer)
     assert run.starts == []
+    assert "occurrences.missed" not in run.types()
+
+
+def test_what_was_due_before_a_pause_and_did_not_start_is_missed() -> None:
+    run = World().deploy({"every": "PT10S", "after": "PT1M"})
+    run.now = BEGIN + 35 * SECOND
+    run.send(MessageKind.SUSPEND)
+    assert run.state.missed == (BEGIN + 10 * SECOND, BEGIN + 35 * SECOND)
+    run.send(MessageKind.RESUME)
+    assert run.state.triggers["every"].due == BEGIN + 40 * SECOND
+    assert run.types().count("occurrences.missed") == 1
 
 
 # -- new versions

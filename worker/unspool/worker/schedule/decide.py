@@ -137,8 +137,12 @@ def _child_ended(builder: ScheduleBuilder, body: dict[str, Json], rules: Rules) 
 
 
 def _pause(builder: ScheduleBuilder, body: dict[str, Json], rules: Rules) -> None:
+    """What was due and has not started is missed, so that it is in the history."""
     state = builder.state
     if not state.paused and state.triggers:
+        for name, trigger in state.triggers.items():
+            if name != AFTER and trigger.due is not None and trigger.due < builder.now:
+                builder.emit("occurrences.missed", name, {"from": trigger.due, "before": builder.now})
         timers = [trigger.timer for trigger in state.triggers.values() if trigger.timer is not None]
         builder.emit("schedule.paused", None, actor_in(body))
         builder.timers_cancelled += timers
