@@ -13,6 +13,7 @@ from unspool.api.access import ACCESS
 from unspool.api.server import listen
 from unspool.api.settings import ApiSettings
 from unspool.dashboard import routes as dashboard_routes
+from unspool.eventstore.settings import BadSetting
 
 
 async def test_unknown_addresses_are_not_found(api):
@@ -82,10 +83,21 @@ async def test_on_loopback_other_host_names_are_rejected(api):
         ({"host": "0.0.0.0"}, None),
         ({"names": "api.example, API2.example"}, {"api.example", "api2.example"}),
         ({"host": "0.0.0.0", "names": "api.example"}, {"api.example"}),
+        ({"names": "my_api, ::1,"}, {"my_api", "::1"}),
     ],
 )
 def test_names_can_be_set(values, hosts):
     assert ApiSettings(**values).hosts == hosts
+
+
+@pytest.mark.parametrize("name", ["http://foo/x", "api.example:8080", "[::1]", "*", "a b", "\xfcber.example"])
+def test_a_name_that_no_request_can_have_is_refused(name):
+    with pytest.raises(BadSetting, match="UNSPOOL_API_NAMES must list host names"):
+        ApiSettings(names=f"api.example, {name}")
+
+
+def test_origins_are_compared_as_browsers_send_them():
+    assert ApiSettings(cors_origins="https://App.example").origins == {"https://app.example"}
 
 
 async def test_health_checks_answer(api):

@@ -252,6 +252,8 @@ async def test_no_two_people_have_the_same_name(locked, issuer):
         ({"algorithms": " "}, "UNSPOOL_JWT_ALGORITHMS"),
         ({"scopes": "viewer=look"}, "UNSPOOL_JWT_SCOPES"),
         ({"scopes": "viewer"}, "UNSPOOL_JWT_SCOPES"),
+        ({"scopes": "read"}, "UNSPOOL_JWT_SCOPES"),
+        ({"scopes": "=read"}, "UNSPOOL_JWT_SCOPES"),
         ({"tenant": "a/b"}, "UNSPOOL_JWT_TENANT"),
     ],
 )

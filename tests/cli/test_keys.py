@@ -115,7 +115,7 @@ def test_logins_at_an_issuer_need_settings_that_fit(program, host, settings, mes
 
 
 def test_origins_are_checked(program, place):
-    for origins in ("*", "app.example.com", "https://a.example/path"):
+    for origins in ("*", "app.example.com", "https://a.example/path", "https://a.example?b"):
         result = program("api", "--port", "0", UNSPOOL_CORS_ORIGINS=origins)
         assert (result.code, "UNSPOOL_CORS_ORIGINS must list origins" in result.stderr) == (2, True)
 

@@ -107,6 +107,20 @@ def test_a_malformed_setting_of_what_may_run_is_2_and_is_named(program, monkeypa
     assert "UNSPOOL_ALLOW must list shell, script or container, not 'shel'" in refused.stderr
 
 
+@pytest.mark.parametrize("base", ["gar/b age%", "errors/", "https://a.example/%zz"])
+def test_a_base_of_errors_that_is_no_uri_is_2(program, monkeypatch, base):
+    monkeypatch.setenv("UNSPOOL_ERROR_BASE", base)
+    refused = program("run", "greet.yaml")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "UNSPOOL_ERROR_BASE must be a URI" in refused.stderr
+
+
+@pytest.mark.parametrize("base", ["urn:example:errors:", "https://a.example/errors?type=%20"])
+def test_a_base_of_errors_is_any_uri(program, monkeypatch, base):
+    monkeypatch.setenv("UNSPOOL_ERROR_BASE", base)
+    assert program("run", "shell.yaml", "--allow", "none").problem["type"] == f"{base}authorization"
+
+
 def test_a_timeout_is_4_and_cancels_the_execution(program, unspool):
     result = program("run", "sleep.yaml", "--timeout", "0.5")
     assert (result.code, result.stdout) == (4, "")

@@ -150,6 +150,8 @@ def test_other_names_of_images_are_refused(written) -> None:
         {"container_network": "container:other"},
         {"container_capabilities": "ALL"},
         {"container_volumes": "/a:rx"},
+        {"container_volumes": "data/in"},
+        {"container_volumes": ":ro"},
     ],
 )
 def test_dangerous_settings_are_refused(settings) -> None:

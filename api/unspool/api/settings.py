@@ -1,5 +1,6 @@
 """Settings of the HTTP API."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,9 @@ from unspool.eventstore.settings import BadSetting, setting
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
-_ORIGIN: Final = re.compile(r"https?://[^/\s*,]+")
+_ORIGIN: Final = re.compile(r"https?://[^/\s*,?#@\\]+")
+
+_NAME: Final = re.compile(r"[a-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,16 @@ class ApiSettings:
     )
 
     def __post_init__(self) -> None:
-        """Checks the origins.
+        """Checks the host names and the origins.
 
         Raises:
-            BadSetting: one of them is not an origin.
+            BadSetting: one of them is no host name, or no origin.
         """
+        for name in self._named:
+            if not (_NAME.fullmatch(name) or _is_ipv6(name)):
+                raise BadSetting(
+                    f"UNSPOOL_API_NAMES must list host names such as api.example.com, not {name!r}"
+                )
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
                 raise BadSetting(
@@ -76,7 +84,7 @@ class ApiSettings:
     @property
     def origins(self) -> frozenset[str]:
         """The origins of other sites whose pages may call the API."""
-        return frozenset(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+        return _listed(self.cors_origins)
 
     @property
     def is_loopback(self) -> bool:
@@ -89,7 +97,23 @@ class ApiSettings:
 
         On a loopback address only this machine can reach it, so any other name is an attack (DNS rebinding).
         """
-        named = frozenset(name.strip().lower() for name in self.names.split(",") if name.strip())
-        if named or not self.is_loopback:
-            return named or None
+        if self._named or not self.is_loopback:
+            return self._named or None
         return _LOOPBACK
+
+    @property
+    def _named(self) -> frozenset[str]:
+        return _listed(self.names)
+
+
+def _listed(text: str) -> frozenset[str]:
+    """Returns the names or origins in a list, in lower case, as browsers send them."""
+    return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        ipaddress.IPv6Address(name)
+    except ValueError:
+        return False
+    return True

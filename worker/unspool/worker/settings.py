@@ -1,9 +1,14 @@
 """The worker's settings."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from unspool.definitions.errors import DEFAULT_BASE
-from unspool.eventstore.settings import setting
+from unspool.eventstore.settings import BadSetting, setting
+
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:([\w.~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)
+"""A URI, by its characters (RFC 3986)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,14 @@ class WorkerSettings:
         "UNSPOOL_JQ_SECONDS", 1.0, "Seconds of processor time that an expression may take"
     )
     jq_memory_mb: int = setting("UNSPOOL_JQ_MEMORY_MB", 512, "Memory an expression may take, in MiB")
+
+    def __post_init__(self) -> None:
+        """Checks the base of errors.
+
+        Raises:
+            BadSetting: it is not a URI.
+        """
+        if not _URI.fullmatch(self.error_base):
+            raise BadSetting(
+                f"UNSPOOL_ERROR_BASE must be a URI such as {DEFAULT_BASE}, not {self.error_base!r}"
+            )

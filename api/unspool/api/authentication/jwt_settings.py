@@ -84,11 +84,10 @@ class JwtSettings:
             BadSetting: the setting has another form.
         """
         pairs = [pair.rpartition("=") for pair in self.scopes.split()]
-        try:
-            return {value: Scope(scope) for value, _, scope in pairs}
-        except ValueError:
+        if not all(value and scope in set(Scope) for value, _, scope in pairs):
             form = f"VALUE=SCOPE, separated by blanks, with the scopes {', '.join(Scope)}"
-            raise BadSetting(f"UNSPOOL_JWT_SCOPES must be {form}") from None
+            raise BadSetting(f"UNSPOOL_JWT_SCOPES must be {form}")
+        return {value: Scope(scope) for value, _, scope in pairs}
 
 
 def check_url(name: str, url: str) -> None:

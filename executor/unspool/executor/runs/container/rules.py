@@ -9,7 +9,7 @@ from unspool.definitions.json_value import Json
 from unspool.eventstore.settings import BadSetting
 from unspool.executor.settings import MEBIBYTE, ExecutorSettings
 
-_NETWORK: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _SHARED: Final = frozenset({"host"})
 """Networks that would give a container the network of the host."""
 
@@ -69,13 +69,13 @@ def _listed(text: str) -> list[str]:
 
 def _volume(text: str) -> Volume:
     source, _, mode = text.partition(":")
-    if mode not in {"", "ro", "rw"}:
+    if mode not in {"", "ro", "rw"} or not (source.startswith("/") or _NAME.fullmatch(source)):
         raise BadSetting(f"UNSPOOL_CONTAINER_VOLUMES: write /PATH, /PATH:ro or NAME, not {text!r}")
     return Volume(source, "", read_only=mode == "ro")
 
 
 def _network(name: str) -> str:
-    if name in _SHARED or not _NETWORK.fullmatch(name):
+    if name in _SHARED or not _NAME.fullmatch(name):
         raise BadSetting(
             f"UNSPOOL_CONTAINER_NETWORK cannot be {name!r}; write none, bridge, or a network's name"
         )
