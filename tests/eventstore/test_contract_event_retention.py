@@ -326,6 +326,58 @@ async def test_an_event_that_is_consumed_again_during_a_look_back_was_consumed_b
     assert await hands.matched(store) == 0
 
 
+async def test_an_event_that_is_consumed_again_in_the_commit_that_looks_back_was_consumed_before(
+    store, make, hands
+):
+    key, [first] = await holding(store, make, hands, "a")
+    await published(store, make, hands, "b")
+    await store.commit(consuming(make, key, 1, first))
+    again = (first.body.body["event"],)
+    opened = (looking_back(make, "r1")._replace(consumed_later=1), looking_back(make, "r2"))
+    commits = [
+        make.commit(key, after=2, consumed=again, subscriptions=opened, subscriptions_closed=("r0",)),
+        make.commit(key, after=3, consumed=(make.event("b"),)),  # at the same time
+    ]
+    assert await store.commit_all(commits) == [Outcome.COMMITTED] * 2
+
+    await hands.matched(store)
+    offered = [(run, id_) for _, run, id_ in await hands.events(store, 3)]
+    assert sorted(offered) == [("r0", "b"), ("r1", "b"), ("r2", "b")]
+
+
+async def test_each_of_many_events_of_a_commit_has_its_own_place(store, make, hands):
+    ids = [f"e{n:02}" for n in range(30)]
+    await published(store, make, hands, *ids)
+    key = await hands.subscribed(store)
+    consumed = tuple(make.event(id_) for id_ in ids)
+    opened = [looking_back(make, f"r{n:02}")._replace(consumed_later=30 - n) for n in range(30)]
+    changes = {"count": 30, "consumed": consumed, "subscriptions": tuple(opened)}
+    assert await store.commit(make.commit(key, after=1, **changes)) is Outcome.COMMITTED
+
+    sent = await hands.matched(store)
+    expected = [(f"r{n:02}", id_) for n in range(30) for id_ in ids[n:]]
+    assert sorted((run, id_) for _, run, id_ in await hands.events(store, sent)) == expected
+
+
+async def test_an_event_that_is_consumed_again_after_it_was_forgotten_is_not_offered(adapter, make, hands):
+    store = adapter.make(adapter.clock, EventSettings(retention_seconds=0.3, deduplication_seconds=0.1))
+    await store.open()
+    await published(store, make, hands, "a")
+    key = await hands.subscribed(store)
+    event = (make.event("a"),)
+    await store.commit(make.commit(key, after=1, consumed=event))
+    consumed_at = await store.now()
+    while await store.now() <= consumed_at + 301:
+        await asyncio.sleep(0.01)
+    await published(store, make, hands, "a")
+    opened = (looking_back(make, "r1", type="sent")._replace(consumed_later=1),)
+    await store.commit(make.commit(key, after=2, consumed=event, subscriptions=opened))
+    await store.commit(make.commit(key, after=3, subscriptions=(looking_back(make, "r2"),)))
+
+    assert await hands.matched(store) == 0
+    await store.close()
+
+
 # Crashes and rivals
 
 

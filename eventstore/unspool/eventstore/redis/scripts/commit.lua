@@ -210,41 +210,41 @@ local function look_back(run, index, retention, place)
   end
 end
 
--- Gives the events that a step accepts their places. Returns the place before them, and theirs.
-local function give_places(first, upto, now)
+-- Gives the events that a step accepts, the items up to `upto`, their places. The last ones, `later`, are accepted after
+-- the step opens a subscription that looks back. Returns the place before the events, and theirs.
+local function give_places(first, upto, now, later)
   local accepted, places, placed = KEYS[subscribers + 6], {newest_place()}, {}
-  -- What was accepted before a run began to look back must stay there. Else what is accepted again is kept longer: it
-  -- may have been published again.
-  local change = call('HLEN', KEYS[subscribers + 5]) > 0 and 'NX' or 'GT'
+  local look_backs = call('HLEN', KEYS[subscribers + 5])
   for item = first, upto do
-    local place = math.max(now, places[#places] + 0.001)
-    places[#places + 1] = place
-    if not placed[ARGV[item]] then
-      placed[ARGV[item]] = true
-      call('ZADD', accepted, change, string.format('%.3f', place), ARGV[item])
-    end
+    -- What was accepted before a run began to look back must stay there. Else what is accepted again is kept longer: it
+    -- may have been published again.
+    local change = (look_backs > 0 or item > upto - later) and 'NX' or 'GT'
+    local newest = places[#places]
+    local place = string.format('%.3f', math.max(now, newest + 0.001))
+    local is_new = not placed[ARGV[item]] and call('ZADD', accepted, change, 'CH', place, ARGV[item]) == 1
+    placed[ARGV[item]] = true
+    -- A place that no event has is not counted: the next step would give it again.
+    places[#places + 1] = is_new and tonumber(place) or newest
   end
   return places
 end
 
--- Notes the events that a step accepts, for as long as a look back could offer them again. Returns their places, if
--- events are retained.
-local function accept(retention)
-  local first, count = at + 2, tonumber(ARGV[at + 1])
-  at = at + 1 + count
-  if count == 0 then
+-- Notes the events that a step accepts, the items up to `upto`, for as long as a look back could offer them again.
+-- Returns their places, if events are retained.
+local function accept(first, upto, retention, later)
+  if first > upto then
     return
   end
-  for item = first, at do
+  for item = first, upto do
     call('XADD', KEYS[subscribers + 8], 'MAXLEN', '~', KEPT_ACCEPTANCES, '*', 'a', ARGV[item])
   end
   local now, places, complete = milliseconds(), nil, nil
   if retention == 0 then
     complete = now + 1
   else
-    places = give_places(first, at, now)
     local forgotten = call('ZREMRANGEBYSCORE', KEYS[subscribers + 6], '-inf', now - retention)
     complete = forgotten > 0 and math.max(now - retention + 1, complete_from())
+    places = give_places(first, upto, now, later)
   end
   if complete then
     call('HSET', KEYS[subscribers + 3], 'complete_from', string.format('%.0f', complete))
@@ -259,12 +259,12 @@ local function close(run)
   end
 end
 
--- Closes and opens the subscriptions of a step.
+-- Closes and opens the subscriptions of a step, and accepts its events.
 local function change_subscriptions(commit)
   subscribers, changed_shapes, last_subscriber = tonumber(ARGV[at + 1]), changed_shapes or {}, commit
-  local retention = tonumber(ARGV[at + 2])
-  at = at + 2
-  local places = accept(retention)
+  local retention, accepted, looking, later = tonumber(ARGV[at + 2]), at + 4, {}, 0
+  at = at + 3 + tonumber(ARGV[at + 3])
+  local upto = at
   each(function(item) close(ARGV[item]) end, 1)
   at = at + 1
   for _ = 1, tonumber(ARGV[at]) do
@@ -275,8 +275,13 @@ local function change_subscriptions(commit)
     end
     subscribe(run, index)
     if looks_back > 0 and retention > 0 then
-      look_back(run, index, retention, places and places[#places - looks_back + 1] or newest_place())
+      looking[#looking + 1] = {run, index, looks_back}
+      later = math.max(later, looks_back - 1)
     end
+  end
+  local places = accept(accepted, upto, retention, later)
+  for _, one in ipairs(looking) do
+    look_back(one[1], one[2], retention, places and places[#places - one[3] + 1] or newest_place())
   end
 end
 
