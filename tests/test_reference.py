@@ -47,6 +47,24 @@ def test_every_error_problem_and_exit_code_is_described() -> None:
     assert set(MEANINGS) >= set(Exit)
 
 
+@pytest.mark.parametrize(
+    ("kind", "titles"),
+    [
+        ("configuration", {"Configuration error", "Too deep", "Unknown workflow"}),
+        ("validation", {"Validation failed"}),
+        ("expression", {"Expression failed", "No idempotency key"}),
+        ("authentication", {"Authentication failed"}),
+        ("authorization", {"Not allowed"}),
+        ("timeout", {"Timed out"}),
+        ("communication", {"Communication failed", "Request too large", "Unreadable response"}),
+        ("runtime", {"Runtime error", "Command failed", "Script failed", "Container failed"}),
+    ],
+)
+def test_titles_of_all_forms_are_listed(kind: str, titles: set[str]) -> None:
+    [row] = re.findall(rf"^\| `{kind}` \|.*\| (.*) \|$", (FOLDER / "errors.md").read_text(), re.MULTILINE)
+    assert titles <= set(row.split("; "))
+
+
 def test_what_a_start_can_bring_is_described() -> None:
     assert {f"{name}?" for name in _ORIGIN} <= set(OF_EXECUTIONS["workflow.started"].members)
 

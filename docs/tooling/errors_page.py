@@ -1,8 +1,10 @@
 """docs/reference/errors.md: errors of workflows, problems of the API, exit codes, exceptions."""
 
 import ast
+import inspect
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,7 @@ from docs.tooling.markdown import code, page, table, text
 from unspool.api.openapi import ADVICE, OTHER_PROBLEMS, PROBLEMS
 from unspool.cli.exits import MEANINGS
 from unspool.client import errors as of_client
+from unspool.definitions import errors as of_workflows
 from unspool.definitions.error_causes import CAUSES
 from unspool.definitions.errors import DEFAULT_BASE, STANDARD
 
@@ -36,6 +39,17 @@ _OF_CLIENT: Final = """\
 
 _ROOT: Final = Path(__file__).parents[2]
 _SOURCES: Final = ("definitions", "worker", "executor")
+
+_MAKERS: Final = {**{kind: kind for kind in STANDARD}, "call_error": "communication"}
+"""The functions that make standard errors, with the kind."""
+
+_COMPUTED: Final = {
+    "f'{what.capitalize()} failed'": ("Command failed", "Container failed", "Script failed"),
+    "f'{what.capitalize()} too large'": ("Request too large", "Response too large"),
+    "error.code().name": (),  # of the answer
+    "title": (),  # of the answer, or of a call of `call_error`
+}
+"""What titles that the source computes can be."""
 
 
 def errors_page() -> str:
@@ -77,14 +91,24 @@ def _exceptions() -> Iterator[tuple[str, str, str]]:
 
 
 def _titles() -> dict[str, set[str]]:
-    """Returns the titles of standard errors that the source has as literals, by kind."""
-    found: dict[str, set[str]] = defaultdict(set)
+    """Returns the titles of standard errors that the source has, by kind.
+
+    Raises:
+        LookupError: the source computes a title that `_COMPUTED` does not have.
+    """
+    found = defaultdict(set, {kind: {_usual_title(kind)} for kind in STANDARD})
     for folder in _SOURCES:
         for file in (_ROOT / folder).rglob("*.py"):
+            module = ".".join(file.relative_to(_ROOT / folder).with_suffix("").parts)
             for node in _calls(file.read_text(encoding="utf-8")):
-                if (kind := _called(node)) in STANDARD:
-                    found[kind].update(_title(node))
+                if (kind := _MAKERS.get(_called(node))) is not None:
+                    found[kind].update(_title(node, module))
     return found
+
+
+def _usual_title(kind: str) -> str:
+    """Returns the title of an error of this kind that has none of its own."""
+    return str(inspect.signature(getattr(of_workflows, kind)).parameters["title"].default)
 
 
 def _calls(source: str) -> Iterator[ast.Call]:
@@ -100,8 +124,15 @@ def _called(node: ast.Call) -> str:
             return ""
 
 
-def _title(node: ast.Call) -> Iterator[str]:
+def _title(node: ast.Call, module: str) -> Iterator[str]:
     given = [each.value for each in node.keywords if each.arg == "title"]
-    for value in (*given, *node.args[1:2]):
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            yield value.value
+    place = 2 if _called(node) == "call_error" else 1
+    for value in (*given, *node.args[place : place + 1]):
+        if isinstance(value, ast.Constant):
+            yield str(value.value)
+        elif (written := ast.unparse(value)) in _COMPUTED:
+            yield from _COMPUTED[written]
+        elif isinstance(title := getattr(import_module(module), written, None), str):
+            yield title
+        else:
+            raise LookupError(f"{module}:{value.lineno}: what can {written} be? See _COMPUTED")
