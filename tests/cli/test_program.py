@@ -1,5 +1,6 @@
 """The program as a whole: imports, help, and exit codes that are common to all commands."""
 
+import json
 import os
 import select
 import subprocess
@@ -229,6 +230,35 @@ def test_an_invalid_data_directory_is_5(program):
     result = program("run", "greet.yaml", XDG_DATA_HOME="/dev/null/x")
     assert result.code == 5
     assert "/dev/null" in result.stderr
+
+
+@pytest.mark.parametrize("service", ["dev --port 0", "worker", "executor", "timer", "api --port 0"])
+def test_a_service_ends_if_its_file_cannot_be_written(unspool, tmp_path, service):
+    ended = without_privileges(unspool, tmp_path, service)
+    assert ended.returncode == 5, ended.stderr
+    assert f"{tmp_path / 'x.db'} cannot be written" in ended.stderr
+
+
+def test_the_doctor_tells_that_the_file_cannot_be_written(unspool, tmp_path):
+    ended = without_privileges(unspool, tmp_path, "doctor --json")
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["fine"]) == (1, False)
+    assert "access" in {finding["check"] for finding in told["findings"]}
+
+
+def without_privileges(unspool, tmp_path, command):
+    """Calls a command with a used file that nobody may write; for root, too."""
+    file = tmp_path / "x.db"
+    assert unspool("executions", "list", "--store", f"sqlite:///{file}").code == 0
+    file.chmod(0o444)
+    as_user = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    return subprocess.run(
+        [*as_user, sys.executable, "-m", "unspool.cli", *command.split(), "--store", f"sqlite:///{file}"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def test_an_unavailable_store_is_5(unspool):

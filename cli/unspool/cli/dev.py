@@ -57,7 +57,10 @@ async def dev(
     hooks = configured_hooks()
     url = store_url(place)
     with stop_signals() as stop:
-        async with opened(url) as store, monitored(store, monitoring_settings(metrics_port), url) as monitor:
+        async with (
+            opened(url, writable=True) as store,
+            monitored(store, monitoring_settings(metrics_port), url) as monitor,
+        ):
             for document in documents:
                 await deploy_document(store, place.tenant, document)
                 say(f"deployed {identity(document)}")

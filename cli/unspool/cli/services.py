@@ -88,7 +88,7 @@ async def _serve(
     settings = monitoring_settings(metrics_port)
     with stop_signals() as stop:
         async with (
-            opened(url) as store,
+            opened(url, writable=True) as store,
             monitored(store, settings, url) as monitor,
             Node(
                 store,
@@ -128,7 +128,10 @@ async def api(host: str | None, port: int | None, url: str | None, metrics_port:
         log.info("api is up at %s", address, extra={"action": "started", **configuration(url)})
 
     with stop_signals() as stop:
-        async with opened(url) as store, monitored(store, monitoring_settings(metrics_port), url) as monitor:
+        async with (
+            opened(url, writable=True) as store,
+            monitored(store, monitoring_settings(metrics_port), url) as monitor,
+        ):
             await serve_api(store, stop, monitor=monitor, host=host, port=port, hooks=hooks, up=log_address)
     return 0
 

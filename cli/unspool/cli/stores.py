@@ -32,12 +32,17 @@ _QUIET_SECONDS: Final = 60
 
 @asynccontextmanager
 async def opened(
-    url: str, environment: Mapping[str, str] = os.environ, *, create: bool = True, sealed: bool = False
+    url: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    create: bool = True,
+    writable: bool = False,
+    sealed: bool = False,
 ) -> AsyncIterator[EventStore]:
     """Opens a store with settings from the environment; closes it at the end.
 
-    `create` says whether a SQLite file that does not exist is created, and `sealed` whether encrypted
-    payloads stay encrypted.
+    `create` says whether a SQLite file that does not exist is created, `writable` whether one that cannot be
+    written is an error, as for services, and `sealed` whether encrypted payloads stay encrypted.
 
     Raises:
         StoreMismatch: the URL is not one of a store, or the store has another layout.
@@ -45,7 +50,7 @@ async def opened(
         BadSetting: a setting of the store is not valid.
     """
     try:
-        store = await open_store(url, environment, create=create, sealed=sealed)
+        store = await open_store(url, environment, create=create, writable=writable, sealed=sealed)
     except StoreMismatch as error:
         if url != environment.get(STORE_VARIABLE):
             raise

@@ -1,5 +1,6 @@
 """Opens the store of a URL with its adapter."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,12 @@ def default_url(environment: Mapping[str, str]) -> str:
 
 
 async def open_store(
-    url: str, environment: Mapping[str, str], *, create: bool = True, sealed: bool = False
+    url: str,
+    environment: Mapping[str, str],
+    *,
+    create: bool = True,
+    writable: bool = False,
+    sealed: bool = False,
 ) -> EventStore:
     """Opens the store of a URL. The caller closes it.
 
@@ -35,11 +41,13 @@ async def open_store(
             memory.
         environment: the adapter's settings.
         create: whether a SQLite file that does not exist is created.
+        writable: whether a SQLite file that cannot be written is an error.
         sealed: whether encrypted payloads stay encrypted, to see which keys they need.
 
     Raises:
         StoreMismatch: there is no adapter for the URL, or the store has another layout.
-        StoreUnavailable: the store cannot be reached, or does not exist and must not be created.
+        StoreUnavailable: the store cannot be reached, does not exist and must not be created, or cannot be
+            written.
         BadSetting: a setting is not valid.
     """
     scheme, colon, _ = url.lower().partition(":")
@@ -49,6 +57,8 @@ async def open_store(
         raise StoreMismatch(f"no store for URLs of scheme {scheme!r}; supported are {SUPPORTED}")
     if not create and scheme == "sqlite":
         _check_exists(_sqlite_path(url))
+    if writable and scheme == "sqlite":
+        _check_writable(_sqlite_path(url))
     adapter = _ADAPTERS[scheme](url, environment)
     store = adapter if sealed else EncryptedStore(adapter, payloads_of(environment))
     await store.open()
@@ -95,6 +105,12 @@ def _check_exists(path: Path | None) -> None:
     """Raises `StoreUnavailable` if there is no file."""
     if path is not None and not path.exists():
         raise StoreUnavailable(f"{path} does not exist")
+
+
+def _check_writable(path: Path | None) -> None:
+    """Raises `StoreUnavailable` if there is a file that this process cannot write."""
+    if path is not None and path.exists() and not os.access(path, os.W_OK):
+        raise StoreUnavailable(f"{path} cannot be written")
 
 
 def _data_directory(environment: Mapping[str, str]) -> Path:

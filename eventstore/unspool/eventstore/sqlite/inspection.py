@@ -1,5 +1,6 @@
 """Checks of a SQLite file: its file system, the write-ahead log, free disk."""
 
+import os
 import shutil
 import sqlite3
 import time
@@ -78,6 +79,13 @@ def _findings(facts: dict[str, str | int | float | bool | None]) -> Iterator[Fin
             True,
             f"{facts['file']} is on a network file system ({facts['fileSystem']}): its locks may not work",
             "move the file to a disk of this machine, or use Redis",
+        )
+    if not os.access(str(facts["file"]), os.W_OK):
+        yield Finding(
+            "access",
+            True,
+            f"{facts['file']} cannot be written by this user",
+            "change its owner or mode: services end with exit code 5",
         )
     if facts["journalMode"] != "wal":
         yield Finding(
