@@ -80,6 +80,8 @@ def test_relative_addresses_of_a_file_that_is_run_begin_beside_it(program, home)
     file = definition(home, schema + "do: [{a: {set: '${ . }'}}]")
     assert program("run", file, "--input", "7", *STORE).json == 7
     assert program("run", file, "--input", '"x"', *STORE).code == 1
+    # An empty setting counts as not set.
+    assert program("run", file, "--input", "7", *STORE, UNSPOOL_RESOURCES_DIR="").json == 7
 
 
 def test_validate_reports_an_address_that_reads_what_changes(unspool, home):

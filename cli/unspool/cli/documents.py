@@ -20,6 +20,7 @@ from unspool.definitions.expressions import source_problems
 from unspool.definitions.json_pointer import child
 from unspool.definitions.problems import DefinitionInvalid, Problem, Severity
 from unspool.definitions.semantics import Workflows
+from unspool.eventstore.settings import with_default
 
 _FUNCTION: Final = "a function is a task, which is a mapping"
 
@@ -126,4 +127,4 @@ def beside(file: str) -> Mapping[str, str]:
     """
     if file == "-":
         return os.environ
-    return {"UNSPOOL_RESOURCES_DIR": str(Path(file).resolve().parent), **os.environ}
+    return with_default(os.environ, "UNSPOOL_RESOURCES_DIR", str(Path(file).resolve().parent))

@@ -43,6 +43,7 @@ from unspool.eventstore.ids import new_id
 from unspool.eventstore.port import EventStore
 from unspool.eventstore.records import ExecutionKey, Message, MessageKind, Start, Status, WorkflowRef
 from unspool.eventstore.results import Stored
+from unspool.eventstore.settings import with_default
 from unspool.eventstore.tags import Tags
 from unspool.eventstore.waiting import done_before
 
@@ -172,4 +173,4 @@ def _environment(*, private: bool) -> Mapping[str, str]:
 
     Its own file need not survive a power failure, so commits do not wait for the disk.
     """
-    return {"UNSPOOL_SQLITE_SYNCHRONOUS": "normal", **os.environ} if private else os.environ
+    return with_default(os.environ, "UNSPOOL_SQLITE_SYNCHRONOUS", "normal") if private else os.environ

@@ -78,6 +78,11 @@ def from_environment(cls: type[SettingsT], environment: Mapping[str, str]) -> Se
     return cls(**values)
 
 
+def with_default(environment: Mapping[str, str], variable: str, default: str) -> Mapping[str, str]:
+    """Returns the environment, in which a variable that is not set, or is empty, has this value."""
+    return {**environment, variable: environment.get(variable) or default}
+
+
 def _read(declared: Setting, text: str) -> Any:
     kind = type(declared.default)
     try:
