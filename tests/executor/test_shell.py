@@ -71,6 +71,14 @@ async def test_a_declared_value_is_not_in_the_error(shell) -> None:
         assert outcome.error.detail.endswith(": no ***")
 
 
+async def test_documents_in_the_environment_take_no_time_to_mask(shell) -> None:
+    documents = {f"D{n}": f"{n}<a href='x'>&\u00fc</a>" * 4000 for n in range(12)}
+    began = time.process_time()
+    outcome = await shell('echo "no $KEY $D3 end" >&2; exit 1', environment={"KEY": "s3cret", **documents})
+    assert outcome.error.detail.endswith(": no *** *** end")
+    assert time.process_time() - began < 3
+
+
 async def test_the_exit_code_of_a_signal_is_128_plus_its_number(shell) -> None:
     assert await shell("kill -TERM $$", **{"return": "code"}) == Completed(143)
 

@@ -106,6 +106,31 @@ def _within(texts: Iterable[str], most: int) -> Iterator[str]:
         yield text
 
 
+class EnvironmentMask(Masking):
+    """Replaces values of the environment of a process by `***`.
+
+    Some of them are documents, so it is made in milliseconds: short values are found in each encoding, the
+    others unchanged. Secrets of the workflow have a mask of their own.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        by_length = sorted(set(values), key=len)
+        short = list(_within(by_length, _MOST_EXACT))
+        self._short = Mask(short)
+        self._longest_first = by_length[len(short) :][::-1]
+
+    @property
+    def knows_any(self) -> bool:
+        """See `Masking`."""
+        return bool(self._longest_first) or self._short.knows_any
+
+    def text(self, text: str) -> str:
+        """See `Masking`."""
+        for value in self._longest_first:
+            text = text.replace(value, HIDDEN)
+        return self._short.text(text)
+
+
 class LongMask(Masking):
     """Replaces long texts, such as tokens, by `***`: unchanged, in base64, or encoded as a whole.
 
@@ -170,7 +195,7 @@ def learn(mask: Masking) -> None:
         known.learn(mask)
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """The text with `***` in place of each secret, and of the secrets of the task that runs."""
     text = Mask(secrets).text(text)
     known = current.get()

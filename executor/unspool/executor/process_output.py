@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from unspool.definitions.json_value import Json
-from unspool.executor.masking import Mask, masked
+from unspool.executor.masking import EnvironmentMask, masked
 
 _REPORT_SECONDS: Final = 2.0
 """A process that writes is reported after this time, and then at most this often."""
@@ -32,7 +32,7 @@ class Output:
         self._limit = limit
         self._report = report
         self._secrets = secrets
-        self._mask: Mask | None = None
+        self._mask: EnvironmentMask | None = None
         self._collected = {1: bytearray(), 2: bytearray()}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -57,10 +57,10 @@ class Output:
     def _show(self, report: Callable[[Json], None]) -> None:
         self._timer = None
         if self._mask is None:  # making it takes longer than using it
-            self._mask = Mask(self._secrets)
+            self._mask = EnvironmentMask(self._secrets)
         report({"stdout": self._tail(1, self._mask), "stderr": self._tail(2, self._mask)})
 
-    def _tail(self, number: int, mask: Mask) -> str:
+    def _tail(self, number: int, mask: EnvironmentMask) -> str:
         # Masked before it is cut, so that no part of a secret is left.
         recent = self._collected[number][-_TAIL * 8 :].decode("utf-8", "replace")
-        return masked(mask.text(recent), ())[-_TAIL:]
+        return masked(mask.text(recent))[-_TAIL:]

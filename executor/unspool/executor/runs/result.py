@@ -3,7 +3,7 @@
 from typing import Final
 
 from unspool.definitions import errors
-from unspool.executor.masking import masked
+from unspool.executor.masking import EnvironmentMask, masked
 from unspool.executor.outcome import Completed, Faulted, Outcome
 from unspool.executor.process import ProcessResult
 from unspool.executor.runs.options import ProcessOptions
@@ -45,6 +45,6 @@ def outcome_of(
 
 
 def _failure(options: ProcessOptions, result: ProcessResult, what: str) -> errors.WorkflowError:
-    tail = masked(result.stderr.strip(), options.environment.values())[-_STDERR_TAIL:]
+    tail = masked(EnvironmentMask(options.environment.values()).text(result.stderr.strip()))[-_STDERR_TAIL:]
     detail = f"the {what} ended with exit code {result.code}"
     return errors.runtime(f"{detail}: {tail}" if tail else detail, title=f"{what.capitalize()} failed")

@@ -10,7 +10,7 @@ from typing import Final
 from unspool.definitions import errors
 from unspool.eventstore.records import TaskRequest
 from unspool.executor.kinds import HandlerServices
-from unspool.executor.masking import masked
+from unspool.executor.masking import EnvironmentMask, masked
 from unspool.executor.outcome import Completed, Faulted, Outcome, Rejected
 from unspool.executor.process import ProcessResult
 from unspool.executor.process_groups import ProcessGroups
@@ -182,5 +182,5 @@ async def _end(engine: Engine, id_: str, stdin: bytes, streams: Attachment, outp
 
 
 def _not_started(container: ContainerSpecification, error: EngineError) -> errors.WorkflowError:
-    message = masked(str(error), container.options.environment.values())
+    message = masked(EnvironmentMask(container.options.environment.values()).text(str(error)))
     return errors.runtime(f"the container could not be started: {message}", title="Container failed")
