@@ -239,6 +239,13 @@ def test_a_service_ends_if_its_file_cannot_be_written(unspool, tmp_path, service
     assert f"{tmp_path / 'x.db'} cannot be written" in ended.stderr
 
 
+def test_a_service_ends_if_the_log_of_its_file_cannot_be_written(unspool, tmp_path):
+    """As after its owner was changed, but not that of the files beside it."""
+    ended = without_privileges(unspool, tmp_path, "worker", "x.db-wal")
+    assert ended.returncode == 5, ended.stderr
+    assert f"{tmp_path / 'x.db-wal'} cannot be written" in ended.stderr
+
+
 def test_the_doctor_tells_that_the_file_cannot_be_written(unspool, tmp_path):
     ended = without_privileges(unspool, tmp_path, "doctor --json")
     told = json.loads(ended.stdout)
@@ -246,11 +253,13 @@ def test_the_doctor_tells_that_the_file_cannot_be_written(unspool, tmp_path):
     assert "access" in {finding["check"] for finding in told["findings"]}
 
 
-def without_privileges(unspool, tmp_path, command):
-    """Calls a command with a used file that nobody may write; for root, too."""
+def without_privileges(unspool, tmp_path, command, read_only="x.db"):
+    """Calls a command on a used file; a file cannot be written, also by root."""
     file = tmp_path / "x.db"
     assert unspool("executions", "list", "--store", f"sqlite:///{file}").code == 0
-    file.chmod(0o444)
+    read_only_file = tmp_path / read_only
+    read_only_file.touch()
+    read_only_file.chmod(0o444)
     as_user = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
     return subprocess.run(
         [*as_user, sys.executable, "-m", "unspool.cli", *command.split(), "--store", f"sqlite:///{file}"],

@@ -78,12 +78,14 @@ def test_functions_that_executors_are_known_to_have_can_be_called() -> None:
         ("a2a, with: {method: message/send, server: 'http://'}", "server"),
         ("http, with: {method: get, endpoint: 'http://[{host}]/'}", None),
         ("http, with: {method: get, endpoint: '${ .url }'}", None),
+        ("own, with: {server: 'http://', endpoint: 'https://'}", None),
         ("http, with: {method: get, endpoint: 'http://u:p@[::1]:80', body: {endpoint: 'http://['}}", None),
     ],
 )
 def test_an_address_of_a_call_without_a_host_has_a_warning(call: str, place: str | None) -> None:
     message = f"/do/0/a/with/{place}: the host of the address is not valid, so the call fails"
-    assert messages(f"do: [{{a: {{call: {call}}}}}]\n", Severity.WARNING) == [message] * (place is not None)
+    text = f"use: {{functions: {{own: {{set: {{x: 1}}}}}}}}\ndo: [{{a: {{call: {call}}}}}]\n"
+    assert messages(text, Severity.WARNING) == [message] * (place is not None)
 
 
 def test_unknown_name_of_an_authentication() -> None:

@@ -261,10 +261,13 @@ async def test_ports_are_published_on_the_loopback_address(container, engine, ev
     port = free_port()
     command = "echo hello | nc -l -p 8080"
     task = asyncio.create_task(container(command=command, ports={str(port): 8080}))
-    await eventually(engine.running, "the container runs")
-    [published] = [each["Ports"] for each in engine.containers() if each["State"] == "running"]
-    found = [(each["IP"], each["PublicPort"], each["PrivatePort"]) for each in published]
-    assert found == [("127.0.0.1", port, 8080)]
+
+    def published() -> list[tuple[str, int, int]]:
+        ports = [each for container in engine.containers() for each in container["Ports"] or ()]
+        return [(each["IP"], each["PublicPort"], each["PrivatePort"]) for each in ports]
+
+    await eventually(published, "the port is published")
+    assert published() == [("127.0.0.1", port, 8080)]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,6 +1,5 @@
 """Opens the store of a URL with its adapter."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -109,8 +108,10 @@ def _check_exists(path: Path | None) -> None:
 
 def _check_writable(path: Path | None) -> None:
     """Raises `StoreUnavailable` if there is a file that this process cannot write."""
-    if path is not None and path.exists() and not os.access(path, os.W_OK):
-        raise StoreUnavailable(f"{path} cannot be written")
+    from unspool.eventstore.sqlite.file import unwritable_files  # noqa: PLC0415 - see above
+
+    for file in () if path is None else unwritable_files(path):
+        raise StoreUnavailable(f"{file} cannot be written")
 
 
 def _data_directory(environment: Mapping[str, str]) -> Path:

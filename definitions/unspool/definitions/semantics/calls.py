@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from unspool.definitions.findings import Findings
+from unspool.definitions.function_name import CALLS
 from unspool.definitions.json_pointer import child
 from unspool.definitions.json_value import Json
 from unspool.definitions.schema import Occurrence
@@ -22,7 +23,7 @@ def check_calls(occurrences: Iterable[Occurrence], findings: Findings) -> None:
                 if kind == "a2a" and not arguments.keys() & {"agentCard", "server"}:
                     message = "a call of A2A needs the 'agentCard' or the 'server' of its agent"
                     findings.error(pointer, message, at_key=True)
-                for name in _WITH_ADDRESSES:
+                for name in _WITH_ADDRESSES if kind in CALLS else ():
                     _check_addresses(arguments.get(name), child(pointer, name), findings)
 
 

@@ -81,6 +81,12 @@ def connect_reader(path: Path, settings: SqliteSettings) -> sqlite3.Connection:
     return _connection(path, settings, lambda connection: connection.execute("PRAGMA query_only = ON"))
 
 
+def unwritable_files(path: Path) -> list[Path]:
+    """The files of a database that exist and that this process cannot write."""
+    files = (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm")))
+    return [file for file in files if file.exists() and not os.access(file, os.W_OK)]
+
+
 def _connection(
     path: Path | None, settings: SqliteSettings, prepare: Callable[[sqlite3.Connection], object]
 ) -> sqlite3.Connection:

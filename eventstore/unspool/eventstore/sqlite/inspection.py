@@ -1,6 +1,5 @@
 """Checks of a SQLite file: its file system, the write-ahead log, free disk."""
 
-import os
 import shutil
 import sqlite3
 import time
@@ -11,6 +10,7 @@ from typing import Final
 from unspool.eventstore.operations import Finding, Inspection
 from unspool.eventstore.sqlite.connection_thread import Transaction
 from unspool.eventstore.sqlite.database import Database
+from unspool.eventstore.sqlite.file import unwritable_files
 
 _NETWORK: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
@@ -80,11 +80,11 @@ def _findings(facts: dict[str, str | int | float | bool | None]) -> Iterator[Fin
             f"{facts['file']} is on a network file system ({facts['fileSystem']}): its locks may not work",
             "move the file to a disk of this machine, or use Redis",
         )
-    if not os.access(str(facts["file"]), os.W_OK):
+    for file in unwritable_files(Path(str(facts["file"]))):
         yield Finding(
             "access",
             True,
-            f"{facts['file']} cannot be written by this user",
+            f"{file} cannot be written by this user",
             "change its owner or mode: services end with exit code 5",
         )
     if facts["journalMode"] != "wal":
