@@ -71,11 +71,23 @@ async def test_a_declared_value_is_not_in_the_error(shell) -> None:
         assert outcome.error.detail.endswith(": no ***")
 
 
+KEY = "-----BEGIN KEY-----\n" + "".join(f"{n:02}{'MIIEvQ' * 10}\n" for n in range(80)) + "-----END KEY-----\n"
+LINE = KEY.splitlines()[40]
+
+
+@pytest.mark.parametrize("command", ['echo "$KEY"', 'echo "$KEY" | head -20', f"echo {LINE}"])
+async def test_no_line_of_a_long_value_is_in_the_error(shell, command) -> None:
+    outcome = await shell(f"({command}) >&2; exit 1", environment={"KEY": KEY, "A": "a"})
+    assert "MIIEvQ" not in outcome.error.detail
+    assert "***" in outcome.error.detail
+
+
 async def test_documents_in_the_environment_take_no_time_to_mask(shell) -> None:
-    documents = {f"D{n}": f"{n}<a href='x'>&\u00fc</a>" * 4000 for n in range(12)}
+    documents = {f"D{n}": f"{n}<a href='x'>&\u00fc</a>\n" * 4000 for n in range(12)}
     began = time.process_time()
     outcome = await shell('echo "no $KEY $D3 end" >&2; exit 1', environment={"KEY": "s3cret", **documents})
-    assert outcome.error.detail.endswith(": no *** *** end")
+    assert outcome.error.detail.startswith("the command ended with exit code 1: no *** ***")
+    assert "href" not in outcome.error.detail
     assert time.process_time() - began < 3
 
 

@@ -11,7 +11,7 @@ from unspool.definitions.json_value import Json
 from unspool.executor.character_forms import longest, patterns_of
 from unspool.executor.joined_lines import Span
 from unspool.executor.literal_search import replaced
-from unspool.executor.secret_forms import literals_of, texts_of
+from unspool.executor.secret_forms import literals_of, texts_of, unchanged
 
 HIDDEN: Final = "***"
 
@@ -110,25 +110,23 @@ class EnvironmentMask(Masking):
     """Replaces values of the environment of a process by `***`.
 
     Some of them are documents, so it is made in milliseconds: short values are found in each encoding, the
-    others unchanged. Secrets of the workflow have a mask of their own.
+    others and their lines unchanged. Secrets of the workflow have a mask of their own.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
         by_length = sorted(set(values), key=len)
         short = list(_within(by_length, _MOST_EXACT))
         self._short = Mask(short)
-        self._longest_first = by_length[len(short) :][::-1]
+        self._unchanged = unchanged(by_length[len(short) :])
 
     @property
     def knows_any(self) -> bool:
         """See `Masking`."""
-        return bool(self._longest_first) or self._short.knows_any
+        return bool(self._unchanged) or self._short.knows_any
 
     def text(self, text: str) -> str:
         """See `Masking`."""
-        for value in self._longest_first:
-            text = text.replace(value, HIDDEN)
-        return self._short.text(text)
+        return self._short.text(replaced(text, self._unchanged.spans(text), HIDDEN))
 
 
 class LongMask(Masking):

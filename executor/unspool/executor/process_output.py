@@ -33,6 +33,8 @@ class Output:
         self._report = report
         self._secrets = secrets
         self._mask: EnvironmentMask | None = None
+        self._masked_bytes = _TAIL * 8
+        """The end of an output that is masked for a report: a secret can begin before what is shown."""
         self._collected = {1: bytearray(), 2: bytearray()}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -58,9 +60,10 @@ class Output:
         self._timer = None
         if self._mask is None:  # making it takes longer than using it
             self._mask = EnvironmentMask(self._secrets)
+            self._masked_bytes += max((len(text.encode()) for text in self._secrets), default=0)
         report({"stdout": self._tail(1, self._mask), "stderr": self._tail(2, self._mask)})
 
     def _tail(self, number: int, mask: EnvironmentMask) -> str:
         # Masked before it is cut, so that no part of a secret is left.
-        recent = self._collected[number][-_TAIL * 8 :].decode("utf-8", "replace")
+        recent = self._collected[number][-self._masked_bytes :].decode("utf-8", "replace")
         return masked(mask.text(recent))[-_TAIL:]

@@ -54,6 +54,12 @@ def _values(secret: Json) -> Iterator[str]:
             pass
 
 
+def unchanged(values: Iterable[str]) -> LiteralSearch:
+    """What finds values and their lines unchanged."""
+    short, long = texts_of(values)
+    return LiteralSearch(dict.fromkeys(short | long, (0, 0)), _BASE64)
+
+
 def literals_of(exact: Collection[str], others: Collection[str]) -> LiteralSearch:
     """What finds secrets by literal texts.
 
