@@ -1,6 +1,7 @@
 """Checks that a schema cannot express (inventory U, and the entries that it cites)."""
 # ruff: noqa: E501 - in tables of messages a case is a line
 
+import time
 from functools import partial
 
 import pytest
@@ -425,6 +426,13 @@ def test_expressions_have_limits() -> None:
     assert "an expression has at most" in message
     (message,) = messages(f"do:\n- a: {{set: {{x: '{'${' * 300_000}'}}}}\n")
     assert message == f"/do/0/a/set/x: a text has at most {MAX_IN_TEXT} expressions"
+
+
+def test_a_text_with_many_expressions_is_checked_in_linear_time() -> None:
+    began = time.process_time()
+    (message,) = messages(f"do:\n- a: {{set: {{x: '{'${a}' * 240_000}'}}}}\n")
+    assert message == f"/do/0/a/set/x: a text has at most {MAX_IN_TEXT} expressions"
+    assert time.process_time() - began < 3, "with a look at all of it for each expression it takes longer"
 
 
 def test_text_that_looks_like_an_expression_has_a_warning() -> None:

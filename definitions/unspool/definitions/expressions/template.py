@@ -61,8 +61,10 @@ def split(text: str, *, shell_parameters: bool = False) -> tuple[Part, ...]:
 
 def unclosed(text: str) -> int | None:
     """Returns where a `${` is that no brace closes; None if there is none."""
+    if is_whole(text):
+        return None
     at = 0
-    while not is_whole(text) and (start := text.find("${", at)) >= 0:
+    while (start := text.find("${", at)) >= 0:
         end = _closing_brace(text, start + 2)
         if end is None:
             return start

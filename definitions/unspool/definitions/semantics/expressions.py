@@ -167,23 +167,26 @@ _CONDITIONS: Final = frozenset({"if", "when", "while", "until", "exceptWhen"})
 
 def _warn_of_unclosed(occurrences: Iterable[Occurrence], findings: Findings) -> None:
     """Warns of a `${` without its brace, which is plain text."""
-    for occurrence in occurrences:
-        if occurrence.role in _PLAIN_IF_UNWRAPPED:
-            for pointer, text in texts(occurrence.value, occurrence.pointer):
-                begin = unclosed(text)
-                if begin is not None:
-                    message = f"'{shown(text[begin:], 40)}' is plain text: no '}}' ends the expression"
-                    findings.warning(pointer, message)
+    for pointer, text in _texts_of_values(occurrences):
+        begin = unclosed(text)
+        if begin is not None:
+            message = f"'{shown(text[begin:], 40)}' is plain text: no '}}' ends the expression"
+            findings.warning(pointer, message)
 
 
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
     """Warns of text that looks like an expression but is plain text in strict mode, without `${ }`."""
+    for pointer, text in _texts_of_values(occurrences):
+        if len(text) <= LONGEST_SOURCE and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
+            written = shown(text.strip(), 40)
+            findings.warning(
+                pointer,
+                f"'{written}' is plain text here; an expression is written '${{ {written} }}'",
+            )
+
+
+def _texts_of_values(occurrences: Iterable[Occurrence]) -> Iterator[tuple[str, str]]:
+    """Yields pointer and text of every string that is plain text without `${ }`."""
     for occurrence in occurrences:
         if occurrence.role in _PLAIN_IF_UNWRAPPED:
-            for pointer, text in texts(occurrence.value, occurrence.pointer):
-                if len(text) <= LONGEST_SOURCE and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
-                    written = shown(text.strip(), 40)
-                    findings.warning(
-                        pointer,
-                        f"'{written}' is plain text here; an expression is written '${{ {written} }}'",
-                    )
+            yield from texts(occurrence.value, occurrence.pointer)
