@@ -151,7 +151,7 @@ class MaskedStore(PassedCalls):
         return masked_events(mask, [*first, *events])[len(first) :]
 
     async def _masked_letter(self, letter: DeadLetter) -> DeadLetter:
-        mask = await self._mask_of(ExecutionKey(letter.tenant, letter.body.execution)) or NO_MASK
+        mask = await self._mask_of(ExecutionKey(letter.tenant, letter.body.execution))
         return masked_letter(mask, letter) if mask else letter
 
     async def _masked_lifecycle(self, tenant: str, published: PublishedEvent) -> PublishedEvent:

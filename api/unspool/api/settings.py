@@ -97,8 +97,9 @@ class ApiSettings:
 
         On a loopback address only this machine can reach it, so any other name is an attack (DNS rebinding).
         """
-        if self._named or not self.is_loopback:
-            return self._named or None
+        named = self._named
+        if named or not self.is_loopback:
+            return named or None
         return _LOOPBACK
 
     @property

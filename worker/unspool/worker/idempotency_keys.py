@@ -87,10 +87,11 @@ class IdempotencyKeys:
 
     async def claim(self, start: Start) -> Start:
         """Returns a start with a key under the id of the execution that has it."""
+        if start.idempotency_key is None:
+            return start
         tenant = start.key.tenant
         rule = await self._rules.of(tenant, start.workflow)
-        if rule is None or start.idempotency_key is None:
-            return start
+        assert rule is not None  # it has made the key
         key = IdempotencyKey.of(tenant, start.workflow, start.idempotency_key)
         return replace(start, key=ExecutionKey(tenant, await self._holder(key, rule.reuse, start)))
 
