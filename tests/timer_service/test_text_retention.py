@@ -130,7 +130,6 @@ async def test_many_texts_are_deleted_in_pieces(store, executions):
 
 async def test_no_text_that_an_execution_uses_is_deleted_at_any_moment(store, another_store, executions):
     """Executions use a text and are deleted, while two services look for unused texts without a pause."""
-    deleted = 0
 
     async def use():
         for n in range(40):
@@ -142,11 +141,12 @@ async def test_no_text_that_an_execution_uses_is_deleted_at_any_moment(store, an
             await executions.delete(await executions.end(key))
 
     async def delete(from_store):
-        nonlocal deleted
+        deleted = 0
         while not using.done():
             deleted += await delete_unused_texts(from_store, 0, 60.0)
+        return deleted
 
     using = asyncio.ensure_future(use())
-    await asyncio.gather(using, delete(store), delete(another_store))
-    assert deleted + await look(store) > 0
+    _, *deleted = await asyncio.gather(using, delete(store), delete(another_store))
+    assert sum(deleted) + await look(store) > 0
     assert await stored(store, "text") == []
