@@ -90,12 +90,20 @@ async def test_executions_talk_with_events(store, jq):
         await listening(store, [second])
         first = await start(store, "ask", None, asking)
         await ended(store, second)
-        published = await store.published_events(TENANT)
+        published = await until_published(store, 2)
         assert [each.event["type"] for each in published] == ["question", "answer"]
         # If the first began to listen after the answer, it gets the same answer again.
         await listening_or_ended(store, first)
         await store.publish(TENANT, [{**published[-1].event, "id": "again"}])
         assert await output(store, first) == [2]
+
+
+async def until_published(store, count):
+    """Waits for events: the store may publish those of a commit a little later."""
+    async with asyncio.timeout(60):
+        while len(published := await store.published_events(TENANT)) < count:
+            await store.wait_for_events(TENANT, published[-1].position if published else None, 1)
+    return published
 
 
 async def listening_or_ended(store, key):

@@ -87,15 +87,13 @@ async def start(store: EventStore, id_: str, value: Any = None, ref: WorkflowRef
 
 
 async def ended(store: EventStore, key: ExecutionKey, seconds: float = 120) -> ExecutionRecord:
+    """Waits for the end of an execution. If another one starts it, that start may still be on its way."""
     async with asyncio.timeout(seconds):
-        version = 0
         while True:
             record = await store.execution(key)
-            assert record is not None
-            if record.status.ended:
+            if record is not None and record.status.ended:
                 return record
-            version = record.version
-            await store.wait_for_version(key, version, 1)
+            await store.wait_for_version(key, record.version if record else 0, 1 if record else 0.01)
 
 
 async def output(store: EventStore, key: ExecutionKey) -> Any:
