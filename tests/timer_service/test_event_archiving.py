@@ -84,10 +84,11 @@ async def test_a_bus_keeps_events_until_they_are_written(store, running, directo
 
     async with running(service(store, directory)):
 
-        async def written():
-            return len(archived(directory)) == count
+        async def passed():
+            [status] = await store.sinks()
+            return status.lag == 0
 
-        await until(written)
+        await until(passed)  # it is noted after the file is written
     assert {each["id"] for each in archived(directory).values()} == {f"e{n}" for n in range(count)}
     [status] = await store.sinks()
     assert (status.lag, status.sent) == (0, count)
