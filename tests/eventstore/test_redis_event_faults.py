@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 from tests.background import repeating
-from tests.eventstore.conftest import keys_of
+from tests.eventstore.conftest import PATIENT, keys_of
 from tests.eventstore.test_redis_faults import direct, persist, proxied, proxy
 
 from unspool.eventstore.errors import StoreError
@@ -93,7 +93,7 @@ async def test_a_batch_in_a_lost_reply_is_received_again(proxied, proxy, make, h
 @pytest.mark.parametrize("fault", ["cut", "killed"])
 async def test_each_run_gets_each_event_once_and_in_order(own_redis, make, hands, fault):
     """Two stores match while connections are cut, or Redis is killed."""
-    stores = [RedisStore(own_redis.url, RedisSettings(reply_seconds=1.0)) for _ in range(3)]
+    stores = [RedisStore(own_redis.url, PATIENT) for _ in range(3)]
     for store in stores:
         await store.open()
     publisher, *matchers = stores
@@ -124,10 +124,14 @@ async def test_each_run_gets_each_event_once_and_in_order(own_redis, make, hands
     consumers = (make.worker, make.second_worker)
     async with repeating(*map(match, matchers, consumers)):
         await asyncio.gather(publish(), break_it())
+
+    async def all_matched() -> bool:
+        fields = ("unspool:{default:bus}:state", "newest", "matched")
+        newest, matched = await persist(lambda: publisher._session.call("HMGET", *fields))
+        return newest == matched
+
     async with asyncio.timeout(60):  # one of the two may still hold events
-        while await publisher._session.call("HGET", bus := "unspool:{default:bus}:state", "newest") != (
-            await publisher._session.call("HGET", bus, "matched")
-        ):
+        while not await all_matched():
             for store, consumer in zip(matchers, consumers, strict=True):
                 await persist(lambda store=store, consumer=consumer: hands.matched(store, consumer))
 

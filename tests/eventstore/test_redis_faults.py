@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.eventstore.conftest import PATIENT
 from tests.tcp_proxy import RedisProxy
 
 from unspool.definitions.expressions import JqPool
@@ -25,7 +26,7 @@ from unspool.worker.service import WorkerService
 from unspool.worker.settings import WorkerSettings
 
 REPLY_SECONDS = 2.0
-"""How long Redis may take to answer a store behind the proxy: longer than a busy machine delays it."""
+"""How long Redis may take to answer a store that a test lets wait in vain."""
 
 
 @pytest.fixture
@@ -38,6 +39,15 @@ async def proxy(redis_server, redis_database) -> AsyncIterator[RedisProxy]:
 
 @pytest.fixture
 async def proxied(proxy) -> AsyncIterator[RedisStore]:
+    store = RedisStore(proxy.url, PATIENT)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def impatient(proxy) -> AsyncIterator[RedisStore]:
+    """A store behind the proxy that soon gives up."""
     store = RedisStore(proxy.url, RedisSettings(reply_seconds=REPLY_SECONDS))
     await store.open()
     yield store
@@ -157,10 +167,12 @@ async def test_a_cancelled_read_swallows_nothing(direct, make, hands, redis_serv
     assert task.attempts == 1
 
 
-async def test_a_read_the_server_did_not_see_break_loses_nothing(proxied, proxy, direct, make, redis_server):
+async def test_a_read_the_server_did_not_see_break_loses_nothing(
+    impatient, proxy, direct, make, redis_server
+):
     """The network is cut during a blocking read, and Redis delivers to the dead connection."""
-    await proxied.receive_messages(make.worker, 10, 0)
-    reading = asyncio.create_task(proxied.receive_messages(make.worker, 10, 30))
+    await impatient.receive_messages(make.worker, 10, 0)
+    reading = asyncio.create_task(impatient.receive_messages(make.worker, 10, 30))
     with redis_server.admin as admin:
         await until(lambda: admin.info("clients")["blocked_clients"])
         proxy.freeze()
@@ -171,7 +183,7 @@ async def test_a_read_the_server_did_not_see_break_loses_nothing(proxied, proxy,
     proxy.thaw()
 
     async def receive():
-        return await proxied.receive_messages(make.worker, 10, 0.1)
+        return await impatient.receive_messages(make.worker, 10, 0.1)
 
     async with asyncio.timeout(25):
         while not (messages := await persist(receive)):
@@ -183,22 +195,22 @@ def _outstanding(admin) -> int:
     return sum(admin.xpending(inbox, "workers")["pending"] for inbox in admin.keys("*:inbox"))
 
 
-async def test_a_redis_that_does_not_answer_is_given_up(proxied, proxy):
+async def test_a_redis_that_does_not_answer_is_given_up(impatient, proxy):
     proxy.freeze()
 
     with pytest.raises(StoreUnavailable, match="not answered"):
-        await proxied.now()
+        await impatient.now()
 
     proxy.thaw()
-    assert await persist(proxied.now) > 0
+    assert await persist(impatient.now) > 0
 
 
-async def test_a_pause_of_this_process_is_no_silence_of_redis(proxied, make):
+async def test_a_pause_of_this_process_is_no_silence_of_redis(impatient, make):
     """Its machine or a long computation stops it for longer than Redis may take to answer."""
-    await proxied.publish("default", [make.event()])
-    await proxied.receive_events(make.worker, 10, 0)
-    receiving = proxied.receive_events(make.worker, 1, 0)
-    calls = [asyncio.ensure_future(call) for call in (proxied.now(), receiving)]
+    await impatient.publish("default", [make.event()])
+    await impatient.receive_events(make.worker, 10, 0)
+    receiving = impatient.receive_events(make.worker, 1, 0)
+    calls = [asyncio.ensure_future(call) for call in (impatient.now(), receiving)]
     await asyncio.sleep(0)
 
     time.sleep(REPLY_SECONDS + 0.3)  # noqa: ASYNC251 - the pause
@@ -219,7 +231,7 @@ async def test_killed_connections_are_made_again(direct, make, hands, redis_serv
 
 async def test_nothing_acknowledged_is_lost_when_redis_is_killed(own_redis, make):
     """It is killed in the middle of a stream of commits and comes back with its append-only file."""
-    store = RedisStore(own_redis.url, RedisSettings())
+    store = RedisStore(own_redis.url, RedisSettings(commit_seconds=60))  # a busy machine starts Redis slowly
     await store.open()
     keys = [ExecutionKey("default", f"e{n}") for n in range(8)]
     for key in keys:
