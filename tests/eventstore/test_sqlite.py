@@ -272,10 +272,18 @@ async def test_closing_fails_what_is_pending(store, make):
         )
     ]
     await asyncio.wait(waits, timeout=0.1)
-    late = [asyncio.ensure_future(store.start(make.start(make.key(f"e{n}")))) for n in range(2_000)]
+    goes_on = threading.Event()
+    late = [store._database.write(lambda transaction: goes_on.wait(60))]
+    await asyncio.sleep(0)
+    late += [asyncio.ensure_future(store.start(make.start(make.key(f"e{n}")))) for n in range(2_000)]
     await asyncio.sleep(0)
 
-    await store.close()
+    closing_store = asyncio.ensure_future(store.close())
+    async with asyncio.timeout(25):
+        while store._database._writer._open:
+            await asyncio.sleep(0.001)
+    goes_on.set()
+    await closing_store
 
     async with asyncio.timeout(25):
         ends = await asyncio.gather(*waits, return_exceptions=True)
