@@ -196,6 +196,21 @@ async def test_a_store_lost_during_a_wait_does_not_hide_the_start(api):
     assert response.headers["Location"].endswith("/one")
 
 
+@pytest.mark.parametrize("query", ["", "?wait=30"])
+async def test_a_store_lost_just_after_a_start_does_not_hide_it(store, running_api, monkeypatch, query):
+    start = store.start
+
+    async def start_and_lose(given):
+        created = await start(given)
+        await store.close()
+        return created
+
+    monkeypatch.setattr(store, "start", start_and_lose)
+    async with running_api(store) as other:
+        execution = await other.start(202, query, id="one", input=1)
+    assert (execution["id"], execution["status"], execution["input"]) == ("one", "pending", 1)
+
+
 async def test_stopping_ends_waits(api):
     waiting = asyncio.create_task(api.start(202, "?wait=60", id="long"))
     await api.started("long")

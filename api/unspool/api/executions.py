@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
@@ -77,25 +76,24 @@ async def start(call: Call) -> Response:
     if request.id is None:
         start = await _with_idempotency_key(call, start)
     key = start.key
+    pending = ExecutionRecord(
+        key, workflow, Status.PENDING, 0, now, tags=request.tags, pending_input=request.input
+    )
+    pending = await call.store.masked(pending)  # first: what fails after the start must not hide it
     created = await call.store.start(start)
-    if created:
-        record = ExecutionRecord(key, workflow, Status.PENDING, 0, now, pending_input=request.input)
-        record = await call.store.masked(replace(record, tags=request.tags))
-    else:
-        record = await _record(call.store, key)
+    record = pending if created else await _record(call.store, key)
     if request.id is not None and not created:
         await _check_same(call.services.unmasked, key, workflow, version, request.input)
 
-    first = record
     if wait is not None:
         record = await _wait_until_ended(call, record, wait)
     status = 200 if not created or (wait is not None and record.status.ended) else 202
     try:
         described = await describe(call.store, record)
-    except KeyMissing:  # a worker has begun with it, and wrote with a key that is missing here
+    except (KeyMissing, StoreUnavailable):  # the key with which a worker wrote, or the store
         if not created:
             raise
-        described, status = await describe(call.store, first), 202
+        described, status = await describe(call.store, pending), 202
     return json_response(described, status, {"Location": f"/api/v1/executions/{key.id}"})
 
 
