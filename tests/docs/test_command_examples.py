@@ -199,26 +199,25 @@ def _execution(shell: Shell, example: str, id_: str) -> str:
 @pytest.mark.timeout(300)
 def test_every_server_starts_and_stops(shell: Shell, folder: Path, address: str) -> None:
     url = f"sqlite:///{folder}/store"
-    before = len(_services(shell))
-    servers: list[subprocess.Popen[bytes]] = []
+    servers: dict[str, subprocess.Popen[bytes]] = {}
     ports: list[int] = []
-    agents = None
     with ExitStack() as stack:
         for example in (line for line in EXAMPLES if SERVERS.search(line)):
             port = free_port()
             actual = example.replace(STORE, url).replace(API, address)
             ports += [port] if "--port" in actual else []
             arguments = re.sub(r"--port \d+", f"--port {port}", actual).removeprefix("unspool ")
-            servers.append(stack.enter_context(_server(arguments, folder)))
-            stack.callback(servers[-1].kill)  # after a failure
-            if arguments == "mcp --allow-start":
-                agents = servers[-1]  # it ends by itself, because its standard input is empty
-        _until(lambda: all(map(_listens, ports)) and len(_services(shell)) >= before + 6)
-        for server in servers:
-            if server is not agents:
+            servers[arguments] = stack.enter_context(_server(arguments, folder))
+            stack.callback(servers[arguments].kill)  # after a failure
+        # A signal may come when a server listens, or is in the list of services.
+        listed = {server.pid for arguments, server in servers.items() if not arguments.startswith("mcp")}
+        _until(lambda: all(map(_listens, ports)) and listed <= _processes_of_services(shell))
+        for arguments, server in servers.items():
+            if arguments != "mcp --allow-start":  # it ends by itself, because its standard input is empty
                 server.send_signal(signal.SIGINT)
-        assert [server.wait(timeout=60) for server in servers] == [0] * len(servers)
+        codes = {arguments: server.wait(timeout=60) for arguments, server in servers.items()}
+        assert codes == dict.fromkeys(servers, 0)
 
 
-def _services(shell: Shell) -> list[object]:
-    return list(json.loads(shell.run("unspool services --json"))["items"])
+def _processes_of_services(shell: Shell) -> set[int]:
+    return {each["pid"] for each in json.loads(shell.run("unspool services --json"))["items"]}
