@@ -180,8 +180,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server that a test may kill."""
-    server = RedisServer(tmp_path)
+    """A server that a test may kill: what it has answered is in its file, also if the disk is slow."""
+    server = RedisServer(tmp_path, "--appendfsync", "always")
     server.start()
     yield server
     server.stop()

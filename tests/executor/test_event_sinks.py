@@ -417,8 +417,6 @@ async def test_large_events_are_sent_in_order(store, receiver):
 
 async def test_a_restart_of_the_store_loses_no_event(own_redis, receiver):
     store = await open_store(own_redis.url, {})
-    with own_redis.admin as admin:
-        admin.config_set("appendfsync", "always")
     async with sending(store, receiver):
         await publish(store, range(200))
         await receiver.got(20)

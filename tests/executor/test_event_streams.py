@@ -251,7 +251,6 @@ async def test_an_entry_is_acknowledged_after_its_event_is_published(own_redis, 
 async def test_a_restart_of_redis_loses_nothing(store, own_redis):
     async with transporting(store, UNSPOOL_EVENTS_STREAM=f"{own_redis.url}?stream=in"):
         with own_redis.admin as admin:
-            admin.config_set("appendfsync", "always")
             for n in range(200):
                 admin.xadd("in", {"event": json.dumps(event(n))})
         await published(store, 1)
