@@ -57,12 +57,13 @@ def running(
         process.wait(timeout=60)
 
 
-def accepts(port: int) -> Callable[[], bool]:
-    """Whether a server accepts connections."""
+def accepts(*ports: int) -> Callable[[], bool]:
+    """Whether a server accepts connections on all its ports."""
 
     def answers() -> bool:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            for port in ports:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             return False
         return True
@@ -150,7 +151,8 @@ def nats_server(folder: Path) -> Iterator[tuple[int, int]]:
         f"authorization: {{ users: [ {{ user: anyone, password: any }}, "
         f"{{ user: {USER}, password: {PASSWORD} }} ] }}\nno_auth_user: anyone\n"
     )
-    with running([path, "-c", str(folder / "nats.conf")], folder / "nats.log", accepts(monitoring)):
+    # The monitoring begins before JetStream and before the server takes clients.
+    with running([path, "-c", str(folder / "nats.conf")], folder / "nats.log", accepts(monitoring, port)):
         yield port, monitoring
 
 
