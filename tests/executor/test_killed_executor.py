@@ -116,7 +116,9 @@ async def test_commands_end_also_if_the_helper_process_was_killed_before(
 ) -> None:
     await request_command(command_with_child(tmp_path / "a"))
     pids = await pids_of(tmp_path / "a", 2, eventually)
-    os.kill(helper_of(executor.pid), signal.SIGKILL)
+    helper = helper_of(executor.pid)
+    os.kill(helper, signal.SIGKILL)
+    await eventually(lambda: not runs(helper), "the helper process ends")
     await request_command(command_with_child(tmp_path / "b"))
     pids += await pids_of(tmp_path / "b", 2, eventually)
     executor.kill()
