@@ -411,8 +411,8 @@ class TestFailures:
         assert error["detail"].endswith("SayHello: the server refused the connection")
         assert "127.0.0.1" not in error["detail"]
 
-    async def test_a_server_that_comes_back_is_called_again(self, handlers) -> None:
-        async with greeter() as first:
+    async def test_a_server_that_comes_back_is_called_again(self, handlers, unused_tcp_port) -> None:
+        async with greeter(port=unused_tcp_port) as first:
             call = calling(handlers, first.port)
             assert await call("SayHello", {"name": "Ada"}) == Completed({"message": "Hello Ada"})
         assert kind(await call("SayHello")) == ("communication", 503)
