@@ -243,7 +243,7 @@ async def test_no_socket_is_left_to_the_garbage_collector(
     try:
         before = _open_sockets()
         assert await asyncapi(described, message={"payload": {}}) == Completed(None)
-        assert _open_sockets() == before
+        assert _open_sockets() <= before  # one of an earlier test may be closed meanwhile
     finally:
         gc.enable()
 
