@@ -34,10 +34,11 @@ class Executions:
         return [event["type"] for event in events["items"]]
 
     async def children(self, id_: str, count: int) -> list[str]:
-        """Waits until an execution has started so many sub-workflows; returns their ids."""
+        """Waits until an execution exists and has started so many sub-workflows; returns their ids."""
         async with asyncio.timeout(60):
             while True:
-                events = (await self._api.get(f"/executions/{id_}/events?limit=1000"))["items"]
+                _, page = await self._api.call("GET", f"/executions/{id_}/events?limit=1000")
+                events = page.get("items", ())
                 found = [event["data"]["child"] for event in events if event["type"] == "child.started"]
                 if len(found) == count:
                     return found
