@@ -44,6 +44,8 @@ def deployment(tmp_path_factory):
             )
             for command in commands
         ]  # fmt: skip
+    # From now on they handle SIGTERM.
+    await_condition(lambda: (folder / "log").read_text().count('"action":"started"') == len(commands))
     yield url
     for process in processes:
         process.send_signal(signal.SIGTERM)

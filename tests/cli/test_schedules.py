@@ -6,6 +6,9 @@ import time
 
 import pytest
 
+PATIENT = ("--timeout", "60")
+"""Options of an operation: the machine may be busy."""
+
 REPORT = """\
 document: {dsl: '1.0.3', namespace: shop, name: report, version: '1.0.0'}
 schedule: {every: {milliseconds: 100}}
@@ -24,6 +27,8 @@ def shared(home, monkeypatch):
 def services(shared, start_program):
     """A worker and a timer service, each as a separate process."""
     processes = [start_program(name) for name in ("worker", "timer")]
+    for process in processes:  # from now on it handles SIGTERM
+        assert json.loads(process.stderr.readline())["action"] == "started"
     yield processes
     for process in processes:
         process.send_signal(signal.SIGTERM)
@@ -45,7 +50,7 @@ def test_a_schedule_is_deployed_listed_paused_and_resumed(services, unspool):
     )
     assert unspool("executions", "show", item["lastExecution"]).code == 0
 
-    paused = unspool("schedules", "pause", "shop.report", "--reason", "holidays")
+    paused = unspool("schedules", "pause", "shop.report", "--reason", "holidays", *PATIENT)
     assert (paused.code, paused.stdout) == (0, "schedule shop.report is paused\n")
     count = len(unspool("executions", "list", "--json", "--limit", "10000").lines)
     [heading, line] = unspool("schedules", "list").stdout.splitlines()
@@ -55,7 +60,7 @@ def test_a_schedule_is_deployed_listed_paused_and_resumed(services, unspool):
     assert ": holidays, " in line
     assert len(unspool("executions", "list", "--json", "--limit", "10000").lines) == count
 
-    resumed = unspool("schedules", "resume", "shop.report", "--json")
+    resumed = unspool("schedules", "resume", "shop.report", "--json", *PATIENT)
     assert (resumed.code, resumed.json["paused"]) == (0, False)
     assert unspool("schedules", "pause", "shop.report", "--no-wait").code == 0
 
