@@ -240,8 +240,11 @@ def test_keys_and_services(program: Unspool) -> None:
     assert key["key"] not in listed.stdout
     assert program("keys", "revoke", key["id"]).code == 0
     assert program("keys", "revoke", key["id"]).code == 2
-    services = program("services", "--json").json
-    assert "worker" in {service["service"] for service in services["items"]}
+
+    def services() -> set[str]:
+        return {service["service"] for service in program("services", "--json").json["items"]}
+
+    await_condition(lambda: "worker" in services())
     assert "inbox" in program("services").stdout
 
 
