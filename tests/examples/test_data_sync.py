@@ -86,6 +86,7 @@ async def test_a_webhook_copies_one_entity_once_for_each_delivery(
         UNSPOOL_HOOKS=str(examples / "webhooks" / "crm.yaml"),
         UNSPOOL_SECRET_CRM_TOKEN="a long random text",
     )
+    await server.has_begun("examples.data-sync-on-change")  # `unspool dev` waits for a few seconds only
     change = {"delivery": "1", "org": "acme", "entity": "users"}
     assert await server.call_webhook("crm", change, "a wrong text") == 401
     for _ in range(3):
