@@ -344,7 +344,7 @@ async def bring_to(api, status):
 
 async def requested(api, operation):
     """Waits until the worker has the message of an operation."""
-    [delivery] = await api.store.receive_messages(WORKER, 10, 5)
+    [delivery] = await api.store.receive_messages(WORKER, 10, 60)
     assert (delivery.body.kind, delivery.body.execution) == (operation, "it")
 
 

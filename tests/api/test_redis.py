@@ -42,7 +42,7 @@ async def test_an_operation_is_waited_for(api, greet):
     worker = Consumer("workers", "one")
     await api.store.acknowledge(await api.store.receive_messages(worker, 10, 5))
     waiting = asyncio.create_task(api.post("/executions/it/cancel?wait=30", 200))
-    [delivery] = await api.store.receive_messages(worker, 10, 5)
+    [delivery] = await api.store.receive_messages(worker, 10, 60)
     assert delivery.body.kind is MessageKind.CANCEL
     await api.move("it", Status.CANCELLED)
     assert (await waiting)["status"] == "cancelled"

@@ -13,6 +13,9 @@ from unspool.diagram.layout.workflow import layout
 from unspool.diagram.status import TaskState, TaskStatus
 from unspool.diagram.svg import stylesheet, svg
 
+WAIT_MILLISECONDS = 120_000
+"""How long a test waits for the browser. A busy machine is slow."""
+
 ORIGIN = "http://diagrams.test"
 STRICT = "default-src 'none'; style-src 'self'"
 TASKS = [{f"{name}{place}": task} for place, (name, task) in enumerate(zip(HOSTILE, LEAVES, strict=False))]
@@ -31,7 +34,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS, timeout=WAIT_MILLISECONDS
+        )
         yield browser
         browser.close()
 
@@ -40,6 +45,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page that fails its test if anything was refused, asked or logged as an error."""
     page = browser.new_page()
+    page.set_default_timeout(WAIT_MILLISECONDS)
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
