@@ -77,6 +77,7 @@ def test_wrong_expressions_have_a_position(written, column, says, jq):
         ("idempotencyKey: 7", POINTER, "text"),
         ("idempotencyKey: ''", POINTER, "empty"),
         ("idempotencyKey: .orgId", POINTER, "'.orgId' is plain text here"),
+        (r"""idempotencyKey: '"sync:\(.orgId)"'""", POINTER, "is plain text here"),
         ("idempotencyKey: a\nreuse: always", POINTER.replace("idempotencyKey", "reuse"), "never"),
         ("reuse: ended", POINTER.replace("idempotencyKey", "reuse"), "idempotencyKey"),
     ],

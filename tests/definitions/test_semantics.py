@@ -1,6 +1,7 @@
 """Checks that a schema cannot express (inventory U, and the entries that it cites)."""
 # ruff: noqa: E501 - in tables of messages a case is a line
 
+import json
 import time
 from functools import partial
 
@@ -446,6 +447,30 @@ def test_text_that_looks_like_an_expression_has_a_warning() -> None:
     assert messages(text + "evaluate: {mode: loose}\n", Severity.WARNING) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "like_one"),
+    [
+        (r'"Hello \(.name)"', True),
+        (r' "\($input.a):\(.b)" ', True),
+        ('"sync:" + .org', True),
+        ('.first + " " + .last', True),
+        ('$context.a + .b + "x"', True),
+        ('.a + "b"\n+ .c', True),
+        (r"C:\(x)", False),
+        (r'"a line \(x\)"', False),
+        (r'"a \(.b) c" and more', False),
+        ('"quoted"', False),
+        (r'"${ .a }: \(.b)"', False),
+        ("1 + 1", False),
+        (".NET + Java", False),
+    ],
+)
+def test_text_that_adds_or_interpolates_looks_like_an_expression(text: str, like_one: bool) -> None:
+    """Inventory U13."""
+    found = messages(f"do:\n- a: {{set: {{x: {json.dumps(text)}}}}}\n", Severity.WARNING)
+    assert [f"/do/0/a/set/x: '{text.strip()[:5]}" in each for each in found] == [True] * like_one
+
+
 def test_problems_are_in_the_order_of_the_text() -> None:
     text = "do:\n- a: {wait: {days: -1}}\n- b: {set: {x: 1}, then: c}\n- d: {cal: 1}\n- e: {call: no pe}\n"
     assert [problem.line for problem in problems(text)] == [3, 4, 5, 6]
@@ -747,6 +772,13 @@ NEVER = "this condition never holds, so only a timeout or a cancellation ends th
                 ". == []",
                 "not",
                 '. == "done"',
+                'length == "3"',
+                '"2" <= length',
+                "length < null",
+                "length >= []",
+                ". | length == 0",
+                ". | length > 2 and length < 2",
+                f"{'. | ' * 99}not",
             )
         ),
         *(
@@ -762,6 +794,10 @@ NEVER = "this condition never holds, so only a timeout or a cancellation ends th
                 ". == [1]",
                 "length == $context.n",
                 "(length < 1) | not",
+                'length < "3"',
+                "length > true",
+                ". | length > 2",
+                ". | length | . > 2",
             )
         ),
         ("{listen: {to: {any: [], until: '1 < 2'}}}", []),

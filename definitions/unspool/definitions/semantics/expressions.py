@@ -15,7 +15,6 @@ from unspool.definitions.semantics.references import Names, declared
 from unspool.definitions.semantics.splitting import (
     Located,
     bare_source,
-    is_whole,
     sources,
     sources_of_command,
     texts,
@@ -31,7 +30,10 @@ the variables that exist; None accepts any name."""
 MAX_IN_TEXT: Final = 200
 """Expressions in one text."""
 
-_LOOKS_LIKE_ONE: Final = re.compile(r"\s*(?:\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$[A-Za-z_]\w*(?:[.\[ ].*)?)\s*")
+_READS: Final = re.compile(r"\.[A-Za-z_]\w*(?:[.\[]\S*)?|\$[A-Za-z_]\w*(?:[.\[ ].*)?")
+_OPERAND: Final = r'(?:"[^"]*"|[.$][A-Za-z_][\w.]*)'
+_ADDS: Final = re.compile(rf"{_OPERAND}\s*\+\s*{_OPERAND}(?:\s.*)?", re.DOTALL)
+_INTERPOLATES: Final = re.compile(r"\\\([.$]")
 
 
 def check_expressions(
@@ -177,12 +179,20 @@ def _warn_of_unclosed(occurrences: Iterable[Occurrence], findings: Findings) -> 
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
     """Warns of text that looks like an expression but is plain text in strict mode, without `${ }`."""
     for pointer, text in _texts_of_values(occurrences):
-        if len(text) <= LONGEST_SOURCE and _LOOKS_LIKE_ONE.fullmatch(text) and not is_whole(text):
+        if len(text) <= LONGEST_SOURCE and _looks_like_one(text.strip()):
             written = shown(text.strip(), 40)
             findings.warning(
                 pointer,
                 f"'{written}' is plain text here; an expression is written '${{ {written} }}'",
             )
+
+
+def _looks_like_one(text: str) -> bool:
+    if "${" in text:
+        return False
+    if text.startswith('"') and text.endswith('"') and _INTERPOLATES.search(text):
+        return True
+    return (_READS.fullmatch(text) or _ADDS.fullmatch(text)) is not None
 
 
 def _texts_of_values(occurrences: Iterable[Occurrence]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import dropwhile
 from typing import Final, NamedTuple
 
 from unspool.definitions.expressions.syntax import Array, Binary, Call, Identity, Literal, Negate, Node, Pipe
@@ -38,7 +39,7 @@ def never_holds(condition: Node) -> bool:
 
 
 def _lengths(node: Node) -> _Lengths:
-    match node:
+    match _unpiped(node):
         case Literal(value) if value is None or value is False:
             return _NO
         case Binary("and", left, right):
@@ -49,26 +50,39 @@ def _lengths(node: Node) -> _Lengths:
             return _ALL if isinstance(value, list) else _NO
         case Binary("==", Identity(), Array(None)) | Binary("==", Array(None), Identity()) | Call("not", ()):
             return _NO
-        case Binary(operator, left, right) if operator in _COMPARED:
-            return _compared(operator, left, right)
+        case Binary(operator, left, right) if operator in _COMPARED and _is_length(left):
+            return _compared(operator, right)
+        case Binary(operator, left, right) if operator in _COMPARED and _is_length(right):
+            return _compared(_MIRRORED[operator], left)
         case _:
             return _ALL
 
 
-def _compared(operator: str, left: Node, right: Node) -> _Lengths:
-    if _is_length(left):
-        number = _number(right)
-    else:
-        number, operator = (_number(left) if _is_length(right) else None), _MIRRORED[operator]
-    return _ALL if number is None else _both(_ALL, _COMPARED[operator](number))
+def _compared(operator: str, value: Node) -> _Lengths:
+    """Returns the lengths that compare so with a value. In jq null and booleans are less than all numbers."""
+    number = _number(value)
+    if number is not None:
+        return _both(_ALL, _COMPARED[operator](number))
+    match value:
+        case Literal(None | bool()):
+            return _ALL if operator in (">", ">=") else _NO
+        case Literal() | Array(None):
+            return _ALL if operator in ("<", "<=") else _NO
+        case _:
+            return _ALL
 
 
 def _is_length(node: Node) -> bool:
-    match node:
-        case Call("length", ()) | Pipe((Identity(), Call("length", ()))):
-            return True
-        case _:
-            return False
+    return _unpiped(node) == Call("length", ())
+
+
+def _unpiped(node: Node) -> Node:
+    """Returns a node without `.` before its first pipes."""
+    if not isinstance(node, Pipe):
+        return node
+    *before, last = node.parts
+    rest = tuple(dropwhile(lambda part: isinstance(part, Identity), before))
+    return Pipe((*rest, last)) if rest else last
 
 
 def _number(node: Node) -> float | None:
