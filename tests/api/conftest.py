@@ -182,12 +182,12 @@ async def run_api(
 
 @pytest.fixture
 def settings() -> ApiSettings:
-    """Settings for tests: a free port, small limits, a short heartbeat."""
+    """Settings for tests: a free port, small limits, a short heartbeat, and time for a busy machine."""
     return ApiSettings(
         port=0,
         max_definition_bytes=100_000,
         max_input_bytes=100_000,
-        body_seconds=2,
+        body_seconds=60,
         heartbeat_seconds=0.2,
         stop_seconds=30,
     )

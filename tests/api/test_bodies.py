@@ -105,11 +105,12 @@ async def test_a_body_of_unknown_length_is_rejected_at_the_limit(deployed, setti
     await deployed.post(START, 413, data=chunks(), headers=JSON)
 
 
-async def test_a_body_that_does_not_arrive_times_out(deployed):
-    reader, writer = await connect(deployed)
-    writer.write(head("Content-Length: 100") + b'{"input":')
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 60)
-    writer.close()
+async def test_a_body_that_does_not_arrive_times_out(store, running_api):
+    async with running_api(store, body_seconds=0.5) as api:
+        reader, writer = await connect(api)
+        writer.write(head("Content-Length: 100") + b'{"input":')
+        assert b" 408 " in await asyncio.wait_for(reader.readline(), 60)
+        writer.close()
 
 
 async def test_a_client_that_disconnects_early_starts_nothing(deployed):

@@ -46,7 +46,7 @@ pytestmark = [
 @pytest.mark.parametrize("authentication", [AuthenticationSettings(), ON], ids=["open", "locked"])
 async def test_schemathesis_finds_nothing(store, running_api, tmp_path, authentication):
     headers = bearer(await key_for(store, "admin", "read", "start", "operate", tenant=None))
-    async with running_api(store, authentication=authentication, body_seconds=60) as api, Node(store, ""):
+    async with running_api(store, authentication=authentication) as api, Node(store, ""):
         for text in (HELLO, NIGHTLY):
             await api.deploy(text, headers=headers)
         start = "/workflows/examples/hello/executions?wait=60"

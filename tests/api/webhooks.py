@@ -79,9 +79,9 @@ def run_hooks(running_api, stopped_clock, secrets_dir):
     """Runs the API with webhooks on a store."""
 
     @asynccontextmanager
-    async def run(store, text=HOOKS):
+    async def run(store, text=HOOKS, **changes):
         hooks = Hooks(read_hooks(text.encode(), "hooks.yaml"), LocalSecrets({}, str(secrets_dir)))
-        async with running_api(store, hooks=hooks, clock=stopped_clock) as api:
+        async with running_api(store, hooks=hooks, clock=stopped_clock, **changes) as api:
             yield api
 
     return run
