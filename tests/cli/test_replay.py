@@ -183,6 +183,6 @@ def test_a_file_whose_events_do_not_form_a_history_is_bad_input(exported, unspoo
 
 def test_a_closed_pipe_ends_a_replay_of_all(past, home):
     command = f"{sys.executable} -m unspool.cli replay --all --verify {' '.join(STORE)} | head -c 1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=200, check=False)
     assert len(done.stdout) == 1
     assert "Traceback" not in done.stderr

@@ -26,7 +26,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             yield await _printed_address(process)
     finally:
         process.terminate()

@@ -188,7 +188,7 @@ async def test_an_answer_that_is_not_of_the_api() -> None:
 
 
 async def test_an_answer_that_does_not_come_in_time() -> None:
-    async with running(never, timeout=1.0) as (server, client):
+    async with running(never, timeout=3.0) as (server, client):
         with pytest.raises(TimedOut) as late:
             await client.execution("it")
         assert isinstance(late.value, TimeoutError)

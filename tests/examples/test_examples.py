@@ -141,7 +141,7 @@ async def test_an_invalid_order_is_refused(run: Any, shop: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
 async def test_quotes_come_back_in_the_order_of_the_list(run: Any, shop: Any, count: int) -> None:
-    shop.quote_seconds = 1.0
+    shop.quote_seconds = 2.0
     skus = [letter * place for place, letter in enumerate("abcdefg"[:count], 1)]
     ran = await run("parallel-fan-out.yaml", skus=skus)
     assert [quote["sku"] for quote in ran.json["quotes"]] == skus
@@ -274,7 +274,7 @@ async def test_a_second_start_joins_the_running_execution(
     longer = tmp_path / "sync-once.yaml"  # so long that it still runs at the last start
     text = (examples / "sync-once.yaml").read_text()
     assert "milliseconds: 300" in text
-    longer.write_text(text.replace("milliseconds: 300", "seconds: 5"))
+    longer.write_text(text.replace("milliseconds: 300", "seconds: 10"))
     server = await serve(str(longer))
     ids = [await server.start("sync-once", org="acme", kind="users") for _ in range(3)]
     other = await server.start("sync-once", org="acme", kind="orders")
