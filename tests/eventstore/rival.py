@@ -65,7 +65,7 @@ async def race(store: SqliteStore, name: str, steps: int) -> None:
     idle = 0
     while idle < 20:
         deliveries = await store.receive_messages(consumer, 5, 0.05)
-        if chance.random() < 0.3:
+        if chance.random() < 0.7:
             deliveries += await store.reclaim_messages(consumer, 5, 0.0)
         idle = 0 if deliveries else idle + 1
         outcomes = await asyncio.gather(
