@@ -56,7 +56,7 @@ def test_a_run_that_joined_does_not_cancel_the_execution(program, unspool, home)
     unspool("deploy", "sync.yaml", *store)
     first = unspool("start", "shop/sync", "--input", '{"org": 7}', *store).stdout.strip()
 
-    result = program("run", "sync.yaml", "--input", '{"org": 7}', "--timeout", "1", *store)
+    result = program("run", "sync.yaml", "--input", '{"org": 7}', "--timeout", "8", *store)
     assert result.code == 4
     shown = json.loads(unspool("executions", "show", first, "--json", *store).stdout)
     assert shown["status"] == "waiting"
