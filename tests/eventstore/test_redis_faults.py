@@ -205,6 +205,30 @@ async def test_a_redis_that_does_not_answer_is_given_up(impatient, proxy):
     assert await persist(impatient.now) > 0
 
 
+@pytest.mark.parametrize("of", ["calls", "notifications"])
+async def test_a_connection_that_is_made_while_the_store_is_closed_is_closed(proxy, redis_server, of):
+    store = RedisStore(proxy.url, RedisSettings())
+    await store.open()
+    if of == "calls":
+        proxy.hold_back(b"epoch")  # what a new connection asks first
+        proxy.cut()
+        calling = asyncio.create_task(persist(store.now))
+    else:
+        proxy.hold_back(b"SETINFO")  # what redis-py sends first
+        key = ExecutionKey("default", "e1")
+        calling = asyncio.create_task(store.wait_for_version(key, 0, 60))
+    async with asyncio.timeout(60):
+        await proxy.holds.wait()
+
+    await store.close()
+    proxy.release()
+
+    with redis_server.admin as admin:
+        await until(lambda: len(admin.client_list()) == 1)
+    calling.cancel()
+    await asyncio.gather(calling, return_exceptions=True)
+
+
 async def test_a_pause_of_this_process_is_no_silence_of_redis(impatient, make):
     """Its machine or a long computation stops it for longer than Redis may take to answer."""
     await impatient.publish("default", [make.event()])

@@ -175,6 +175,8 @@ class Connection:
                 self._wait_before_next(error)
                 raise
             self._failures = 0
+            if self._closed:  # meanwhile
+                await self._pipeline.close()
             return self._pipeline
 
     async def _connect(self) -> Pipeline:

@@ -165,6 +165,9 @@ class Session:
         self, received: Callable[[Any], None], ended: Callable[[StoreError], None]
     ) -> SocketConnection:
         raw = await raw_connection(self._url, self.settings.connect_seconds)
+        if self.closed:  # meanwhile
+            await raw.disconnect(nowait=True)
+            raise StoreUnavailable("the store was closed")
         return SocketConnection(raw, received, ended)
 
     async def check_identity(self, call: Call) -> None:
