@@ -206,7 +206,9 @@ async def test_a_redis_that_does_not_answer_is_given_up(impatient, proxy):
 
 
 @pytest.mark.parametrize("of", ["calls", "notifications"])
-async def test_a_connection_that_is_made_while_the_store_is_closed_is_closed(proxy, redis_server, of):
+async def test_a_connection_that_is_made_while_the_store_is_closed_is_closed(own_redis, of):
+    proxy = RedisProxy(own_redis.port)
+    await proxy.start()
     store = RedisStore(proxy.url, RedisSettings())
     await store.open()
     if of == "calls":
@@ -223,10 +225,11 @@ async def test_a_connection_that_is_made_while_the_store_is_closed_is_closed(pro
     await store.close()
     proxy.release()
 
-    with redis_server.admin as admin:
+    with own_redis.admin as admin:
         await until(lambda: len(admin.client_list()) == 1)
     calling.cancel()
     await asyncio.gather(calling, return_exceptions=True)
+    await proxy.stop()
 
 
 async def test_a_pause_of_this_process_is_no_silence_of_redis(impatient, make):
