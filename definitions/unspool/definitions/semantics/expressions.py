@@ -179,8 +179,8 @@ def _warn_of_unclosed(occurrences: Iterable[Occurrence], findings: Findings) -> 
 def _warn_of_unwrapped(occurrences: Iterable[Occurrence], findings: Findings) -> None:
     """Warns of text that looks like an expression but is plain text in strict mode, without `${ }`."""
     for pointer, text in _texts_of_values(occurrences):
-        if len(text) <= LONGEST_SOURCE and _looks_like_one(text.strip()):
-            written = shown(text.strip(), 40)
+        if len(text) <= LONGEST_SOURCE and _looks_like_one(stripped := text.strip()):
+            written = shown(stripped, 40)
             findings.warning(
                 pointer,
                 f"'{written}' is plain text here; an expression is written '${{ {written} }}'",
