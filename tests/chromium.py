@@ -10,3 +10,6 @@ CHROMIUM: Final = (
 
 ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-gpu-compositing", "--in-process-gpu")
 """Tests run without a GPU. A process for it, and compositing as for a GPU, only cost processor time."""
+
+WAIT_MILLISECONDS: Final = 60_000
+"""How long a test waits for a page, and twice as long for the start. A busy machine is slow."""

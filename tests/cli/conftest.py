@@ -14,6 +14,9 @@ import pytest
 
 from unspool.cli.main import call
 
+PATIENT = ("--timeout", "60")
+"""Options of an operation: the machine may be busy."""
+
 GREET = """\
 document:
   dsl: '1.0.3'

@@ -12,13 +12,12 @@ import urllib.error
 import urllib.request
 
 import pytest
+from tests.cli.conftest import PATIENT
 
 from unspool.cli.stores import opened
 from unspool.eventstore.consumers import Consumer
 
 STORE = "sqlite:///shared.db"
-PATIENT = ("--timeout", "60")
-"""Options of an operation: the machine may be busy."""
 
 
 @pytest.fixture

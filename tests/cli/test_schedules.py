@@ -5,9 +5,7 @@ import signal
 import time
 
 import pytest
-
-PATIENT = ("--timeout", "60")
-"""Options of an operation: the machine may be busy."""
+from tests.cli.conftest import PATIENT
 
 REPORT = """\
 document: {dsl: '1.0.3', namespace: shop, name: report, version: '1.0.0'}

@@ -14,7 +14,7 @@ import pytest
 from tests.api.conftest import Api, run_api
 from tests.api.keys import ON, key_for
 from tests.background import served
-from tests.cli.conftest import Result, Unspool
+from tests.cli.conftest import PATIENT, Result, Unspool
 from tests.cli.test_operating import await_condition
 from tests.client.conftest import GREET, HEAR, NAP, REFUSE
 
@@ -44,8 +44,6 @@ do:
 """
 
 FILES = {"greet": GREET, "refuse": REFUSE, "nap": NAP, "hear": HEAR, "report": DAILY, "parent": PARENT}
-
-PATIENT = ("--timeout", "60")
 
 PAID = {"specversion": "1.0", "id": "7", "source": "/bank", "type": "paid", "data": {"order": "A-1"}}
 

@@ -21,10 +21,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
-from tests.chromium import ARGUMENTS, CHROMIUM
-
-WAIT_MILLISECONDS = 60_000
-"""How long a test waits for the page. A busy machine is slow."""
+from tests.chromium import ARGUMENTS, CHROMIUM, WAIT_MILLISECONDS
 
 SLEEP = """\
 document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}

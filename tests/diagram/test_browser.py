@@ -5,16 +5,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
-from tests.chromium import ARGUMENTS, CHROMIUM
+from tests.chromium import ARGUMENTS, CHROMIUM, WAIT_MILLISECONDS
 from tests.diagram.definitions import HOSTILE, LEAVES, definition, plan
 
 from unspool.api.diagrams import policy
 from unspool.diagram.layout.workflow import layout
 from unspool.diagram.status import TaskState, TaskStatus
 from unspool.diagram.svg import stylesheet, svg
-
-WAIT_MILLISECONDS = 120_000
-"""How long a test waits for the browser. A busy machine is slow."""
 
 ORIGIN = "http://diagrams.test"
 STRICT = "default-src 'none'; style-src 'self'"
@@ -35,7 +32,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, timeout=WAIT_MILLISECONDS
+            executable_path=CHROMIUM, args=ARGUMENTS, timeout=2 * WAIT_MILLISECONDS
         )
         yield browser
         browser.close()
