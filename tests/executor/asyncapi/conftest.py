@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import subprocess
@@ -35,6 +36,13 @@ SECONDS = 60
 """Limit for every condition: the machine may be busy."""
 
 AsyncApi = Callable[..., Awaitable[Outcome]]
+
+_numbers = itertools.count()
+
+
+def unused_name(what: str) -> str:
+    """A name that no other test of this process uses: they share the brokers."""
+    return f"{what}-{next(_numbers)}"
 
 
 def document(url: str, *, address: str = "greetings", version: int = 3, **parts: Any) -> dict[str, Any]:
@@ -96,7 +104,13 @@ class Services:
         self.store = store
         self.folder = folder
         self._url = url
+        self._name = unused_name("e")
         self._count = 0
+
+    @property
+    def subscription(self) -> str:
+        """What the subscription of the first execution is called at its broker."""
+        return f"unspool-{self._name}-1-1.7"
 
     def node(self, *services: str, **environment: str) -> Node:
         """Runs services; documents are in the folder."""
@@ -116,7 +130,7 @@ class Services:
         ref = WorkflowRef("test", "subscribe", f"1.0.{self._count}")
         text = text.replace("version: '1.0.0'", f"version: '{ref.version}'")
         await self.store.put_definition(DEFAULT_TENANT, Definition(ref, text, 0))
-        key = ExecutionKey(DEFAULT_TENANT, f"e{self._count}")
+        key = ExecutionKey(DEFAULT_TENANT, f"{self._name}-{self._count}")
         await self.store.start(Start(key, ref, {} if value is None else value, await self.store.now()))
         return key
 

@@ -1,7 +1,6 @@
 """Brokers that tests talk to, each with a client of its own: what other programs do beside a workflow."""
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ import redis.asyncio
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from tests.executor.asyncapi.conftest import document
+from tests.executor.asyncapi.conftest import document, unused_name
 
 SECONDS = 60
 """Limit for every condition: the machine may be busy."""
@@ -279,12 +278,15 @@ class Mqtt:
 
     def __init__(self, port: int, log: Path, *, five: bool) -> None:
         self.document = document(
-            f"{'mqtt5' if five else 'mqtt'}://127.0.0.1:{port}", address=_name("greetings")
+            f"{'mqtt5' if five else 'mqtt'}://127.0.0.1:{port}", address=unused_name("greetings")
         )
         self.topic = self.document["channels"]["one"]["address"]
         self._port = port
         self._log = log
         self._before = len(log.read_text())
+
+    async def open(self) -> None:
+        """Has no connection: each message is sent by a program."""
 
     async def subscribed(self, count: int = 1) -> None:
         async def there() -> bool:
@@ -316,11 +318,7 @@ class Mqtt:
         return [line for line in lines if " as unspool" in line]
 
     async def close(self) -> None:
-        """Ends the sessions that are left: those of later tests have the same names."""
-        for session in {*map(_session, self._connected())}:
-            command = ("-p", str(self._port), "-i", session, "-t", "none", "-E")
-            program = await asyncio.create_subprocess_exec("mosquitto_sub", *command)
-            assert await program.wait() == 0
+        """Has no connection."""
 
 
 def _session(line: str) -> str:
@@ -335,8 +333,8 @@ class Nats:
         self.keeps = keeps
         self._port = port
         self._monitoring = monitoring
-        self._stream = _name("STREAM")
-        self._subject = _name("greetings")
+        self._stream = unused_name("STREAM")
+        self._subject = unused_name("greetings")
         options = {"x-stream": self._stream} if keeps else {}
         self.document = document(
             f"nats://127.0.0.1:{port}", address=self._subject, channel={"bindings": {"nats": options}}
@@ -378,10 +376,11 @@ class Amqp:
 
     keeps = True
 
-    def __init__(self, port: int, *, queue: bool) -> None:
+    def __init__(self, port: int, subscription: str, *, queue: bool) -> None:
         self._url = f"amqp://guest:guest@127.0.0.1:{port}/"
-        self._name = _name("greetings")
+        self._name = unused_name("greetings")
         self._queue = queue
+        self._subscription = subscription
         binding = {"is": "queue"} if queue else {"is": "routingKey", "exchange": {"name": "amq.topic"}}
         self.document = document(
             f"amqp://127.0.0.1:{port}", address=self._name, channel={"bindings": {"amqp": binding}}
@@ -404,10 +403,7 @@ class Amqp:
 
     async def subscribed(self, count: int = 1) -> None:
         async def there() -> bool:
-            if self._queue:
-                found = await self._declared(self._name)
-            else:
-                found = await self._declared(OWN_NAME)
+            found = await self._declared(self._name if self._queue else self._subscription)
             return found is not None and found.consumer_count == count
 
         await until(there, f"{count} consumers")
@@ -422,7 +418,7 @@ class Amqp:
             return
 
         async def gone() -> bool:
-            return await self._declared(OWN_NAME) is None
+            return await self._declared(self._subscription) is None
 
         await until(gone, "no queue")
 
@@ -432,18 +428,15 @@ class Amqp:
         await self._connection.close()
 
 
-OWN_NAME = "unspool-e1-1.7"
-"""What the subscription of the first execution of a test is called at its broker."""
-
-
 class Kafka:
     """A broker that speaks Kafka's protocol."""
 
     keeps = True
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, subscription: str) -> None:
         self._server = f"127.0.0.1:{port}"
-        self._topic = _name("greetings")
+        self._subscription = subscription
+        self._topic = unused_name("greetings")
         self.document = document(f"kafka://{self._server}", address=self._topic)
 
     async def open(self) -> None:
@@ -455,7 +448,9 @@ class Kafka:
 
     async def subscribed(self, count: int = 1) -> None:
         partition = TopicPartition(self._topic, 0)
-        reader = AIOKafkaConsumer(bootstrap_servers=self._server, group_id=OWN_NAME, enable_auto_commit=False)
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self._server, group_id=self._subscription, enable_auto_commit=False
+        )
         reader.assign([partition])
         await reader.start()
 
@@ -476,11 +471,3 @@ class Kafka:
     async def close(self) -> None:
         await self._producer.stop()
         await self._admin.close()
-
-
-_numbers = itertools.count()
-
-
-def _name(what: str) -> str:
-    """A name that no other test of this process uses."""
-    return f"{what}-{next(_numbers)}"

@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 
-def _peer(kind: str, request: pytest.FixtureRequest) -> Any:
+def _peer(kind: str, request: pytest.FixtureRequest, subscription: str) -> Any:
     program, _, variant = kind.partition("-")
     if program == "mqtt":
         port, _, log = request.getfixturevalue("mosquitto")
@@ -37,15 +37,14 @@ def _peer(kind: str, request: pytest.FixtureRequest) -> Any:
     if program == "nats":
         return Nats(*request.getfixturevalue("nats_server"), keeps=variant == "jetstream")
     if program == "amqp":
-        return Amqp(request.getfixturevalue("rabbitmq"), queue=variant == "queue")
-    return Kafka(request.getfixturevalue("kafka"))
+        return Amqp(request.getfixturevalue("rabbitmq"), subscription, queue=variant == "queue")
+    return Kafka(request.getfixturevalue("kafka"), subscription)
 
 
 @pytest.fixture
-async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    peer = _peer(request.param, request)
-    if not isinstance(peer, Mqtt):
-        await peer.open()
+async def peer(request: pytest.FixtureRequest, services: Services) -> AsyncIterator[Peer]:
+    peer = _peer(request.param, request, services.subscription)
+    await peer.open()
     yield peer
     await peer.close()
     if isinstance(peer, Kafka):
@@ -118,7 +117,7 @@ async def test_a_task_that_is_stopped_while_it_ends_its_subscription_leaves_noth
 ):
     """The execution has ended, so the executor stops the task, which waits for the broker's answer."""
     calls: list[asyncio.Task[Any] | None] = []
-    proxy, peer = TcpProxy(rabbitmq), Amqp(rabbitmq, queue=False)
+    proxy, peer = TcpProxy(rabbitmq), Amqp(rabbitmq, services.subscription, queue=False)
     await proxy.start()
     await peer.open()
     settings = ExecutorSettings(resources_dir=str(services.folder))
