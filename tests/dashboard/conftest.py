@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Error, Locator, Page, async_playwright, expect
 from tests.chromium import ARGUMENTS, CHROMIUM, WAIT_MILLISECONDS
 
 SLEEP = """\
@@ -207,7 +207,13 @@ async def visitor(browser: Browser, watched: Watched, **options: Any) -> AsyncIt
     try:
         opened = await context.new_page()
         watched.watch(opened)
-        yield opened
+        try:
+            yield opened
+        except AssertionError as error:
+            with suppress(Error):  # it may have crashed
+                shown = await opened.locator("body").inner_text()
+                error.add_note(f"{opened.url} shows: {shown}\nWhat it did wrong: {watched.wrong}")
+            raise
     finally:
         await context.close()
     assert watched.wrong == []

@@ -4,8 +4,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
-from tests.dashboard.conftest import SLEEP, Watched, running, visitor
+from playwright.async_api import Browser, Page, Route, expect
+from tests.dashboard.conftest import SLEEP, Server, Watched, running, visitor
 from tests.dashboard.test_events import paid
 from tests.dashboard.test_login import create_key
 from tests.ports import free_port
@@ -39,6 +39,54 @@ async def test_pages_go_on_after_the_server_was_away(browser: Browser, tmp_path:
             await again.call("POST", "/events", json=paid("after.restart", "A-1"))
             await expect(events.locator("tbody tr.row")).to_contain_text("after.restart")
             await pages.aclose()  # before the server ends
+
+
+WORKFLOW = "/workflows/{workflow}"
+EXECUTION = "/executions/{id}"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/", "table tr.row"),
+        ("/workflows", "table tr"),
+        (WORKFLOW, "h1"),
+        (f"{WORKFLOW}?tab=diagram", "svg [data-pointer]"),
+        (f"{WORKFLOW}?tab=source", ".lines li >> nth=3"),
+        (f"{WORKFLOW}?tab=source", "text=no findings"),
+        (f"{WORKFLOW}?tab=start", "h2"),
+        (EXECUTION, "tr.row >> nth=1"),
+        (EXECUTION, "text=Cancel"),
+        (f"{EXECUTION}?run=1", "text=Hello Ada"),
+        (f"{EXECUTION}?tab=diagram", "svg [data-pointer]"),
+        (f"{EXECUTION}?tab=timeline", ".bars li"),
+        (f"{EXECUTION}?tab=state", "[data-at]"),
+    ],
+)
+async def test_what_fails_once_is_loaded_again(
+    server: Server, page: Page, watched: Watched, path: str, shown: str
+) -> None:
+    """The first request to each address fails: by turns without an answer and with 503."""
+    watched.allowed = (*AWAY, "503")
+    failed: set[str] = set()
+
+    async def fail_once(route: Route) -> None:
+        if route.request.url in failed:
+            await route.continue_()
+        elif len(failed) % 2:
+            await route.fulfill(status=503, json={"detail": "The store is unavailable"})
+        else:
+            await route.abort()
+        failed.add(route.request.url)
+
+    workflow = await server.deploy(SLEEP)
+    id_ = await server.start(workflow, input={"name": "Ada"})
+    await server.reach(id_, "waiting")
+    await page.route("**/api/v1/**", fail_once)
+    await page.goto(path.format(workflow=workflow, id=id_))
+    await expect(page.locator("main").locator(shown).first).to_be_visible()
+    await expect(page.locator(".failure")).to_have_count(0)
+    assert len(failed) > 1
 
 
 async def test_a_session_that_ended_and_an_execution_that_is_deleted(

@@ -9,7 +9,15 @@ export class Problem extends Error {
     this.status = status;
     this.members = members;
   }
+
+  /** Whether the API is away or busy, so that the request may succeed later. */
+  get isTemporary() {
+    return [0, 429, 503].includes(this.status);
+  }
 }
+
+/** Milliseconds until a request that failed is sent again, if it may succeed then. */
+export const RETRY = 1500;
 
 /** The path of an API resource; each part is encoded. */
 export function path(...parts) {

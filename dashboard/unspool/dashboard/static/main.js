@@ -1,6 +1,8 @@
 // Starts the page: the frame, and in it the view that the address names.
+import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
+import { RETRY } from "./api.js";
 import { html, render } from "./html.js";
 import { identify } from "./login.js";
 import { Dialogs } from "./parts/dialog.js";
@@ -31,6 +33,9 @@ const VIEWS = [
   ["/login", LoggedIn, "Log in"],
 ];
 
+/** Why it is not known who the user is. */
+const failure = signal(null);
+
 function found(path) {
   for (const [pattern, View, title] of VIEWS) {
     const parameters = match(pattern, path);
@@ -43,7 +48,7 @@ function Missing() {
   return html`<${Empty} title="There is no such page"><a href="/">Show the executions</a><//>`;
 }
 
-function App({ error }) {
+function App() {
   const path = route.value;
   const { View, title, parameters } = found(path);
   const main = useRef(null);
@@ -57,17 +62,22 @@ function App({ error }) {
     <div class="frame">
       <${Side} />
       <main class="main" id="main" tabindex="-1" ref=${main}>
-        <${Failure} error=${error} />
+        <${Failure} error=${failure.value} />
         ${locked.value ? html`<${Login} />` : html`<${View} key=${path} ...${parameters} />`}
       </main>
     </div>
     <${Dialogs} />`;
 }
 
-let error = null;
-try {
-  await identify();
-} catch (problem) {
-  error = problem;
+async function start() {
+  try {
+    await identify();
+    failure.value = null;
+  } catch (error) {
+    failure.value = error;
+    if (error.isTemporary) setTimeout(start, RETRY);
+  }
 }
-render(html`<${App} error=${error} />`, document.getElementById("app"));
+
+await start();
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,7 +1,5 @@
 // Server-Sent Events over `fetch`, because an `EventSource` cannot send a key. It resumes after a failure.
-import { Problem, send } from "./api.js";
-
-const RETRY = 1500;
+import { Problem, RETRY, send } from "./api.js";
 
 /**
  * Reads a stream until it ends or is aborted.

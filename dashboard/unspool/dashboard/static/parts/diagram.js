@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { text } from "../api.js";
 import { html } from "../html.js";
+import { useLoad } from "../load.js";
 import { svgElement } from "../svg.js";
 import { Failure } from "./notices.js";
 
@@ -15,26 +16,16 @@ const [LEAST, MOST] = [0.1, 3];
 /** @param {{address: string, label: string, onTask?: (pointer: string) => void}} properties */
 export function Diagram({ address, label, onTask }) {
   const box = useRef(null);
-  const [error, setError] = useState(null);
+  const load = async (signal) => svgElement(await text(address, "image/svg+xml", signal));
+  const { data: drawn, error } = useLoad(load, [address], { pause: PAUSE });
   const [chosen, setChosen] = useState(null);
   const scale = useRef(null);
   scale.current = chosen;
   useEffect(() => {
-    const stop = new AbortController();
-    const load = async () => {
-      try {
-        const drawn = svgElement(await text(address, "image/svg+xml", stop.signal));
-        if (onTask) makeTasksButtons(drawn);
-        if (stop.signal.aborted) return;
-        replace(box.current, drawn, scale.current);
-        setError(null);
-      } catch (problem) {
-        if (!stop.signal.aborted) setError(problem);
-      }
-    };
-    const timer = setTimeout(load, box.current.childElementCount ? PAUSE : 0);
-    return () => (clearTimeout(timer), stop.abort());
-  }, [address]);
+    if (!drawn) return;
+    if (onTask) makeTasksButtons(drawn);
+    replace(box.current, drawn, scale.current);
+  }, [drawn]);
   const zoom = (to) => (setChosen(to), resize(box.current, to));
   const by = (factor) => zoom(Math.min(MOST, Math.max(LEAST, shownScale(box.current) * factor)));
   const choose = (event) => {

@@ -1,10 +1,9 @@
 // The state as of an event, and what changed since another one.
-import { useEffect, useState } from "preact/hooks";
-
 import { get, path } from "../api.js";
 import { ABSENT, stateChanges } from "../difference.js";
 import { count, dateTime, taskName } from "../format.js";
 import { html } from "../html.js";
+import { useLoad } from "../load.js";
 import { JsonCard, preview } from "../parts/json.js";
 import { Failure } from "../parts/notices.js";
 import { TextFilter } from "../parts/text_filter.js";
@@ -15,17 +14,9 @@ const MOST = 200;
 
 /** Loads the state as of an event. While the slider moves, the last loaded one stays. */
 function useStateAt(id, at) {
-  const [loaded, setLoaded] = useState({ at: null, state: null, error: null });
-  useEffect(() => {
-    const stop = new AbortController();
-    const load = () =>
-      get(`/executions${path(id)}/state`, { at }, stop.signal)
-        .then((state) => setLoaded({ at, state, error: null }))
-        .catch((error) => stop.signal.aborted || setLoaded((before) => ({ ...before, error })));
-    const timer = setTimeout(load, loaded.state ? PAUSE : 0);
-    return () => (clearTimeout(timer), stop.abort());
-  }, [id, at]);
-  return loaded;
+  const load = async (signal) => ({ at, state: await get(`/executions${path(id)}/state`, { at }, signal) });
+  const { data, error } = useLoad(load, [id, at], { pause: PAUSE });
+  return { ...data, error };
 }
 
 export function StateView({ execution, at }) {

@@ -1,10 +1,10 @@
 // The tasks of an execution, a row for each run, with input, output and error side by side.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { get, path } from "../api.js";
 import { clock, count, duration, taskName } from "../format.js";
 import { html } from "../html.js";
-import { now } from "../load.js";
+import { now, useLoad } from "../load.js";
 import { JsonCard, preview } from "../parts/json.js";
 import { Empty, Failure } from "../parts/notices.js";
 import { Status } from "../parts/status.js";
@@ -82,13 +82,10 @@ function Details({ execution, run }) {
 
 /** Reads the input of a run from the state as of the event that created it. */
 function useInput(id, run) {
-  const [loaded, setLoaded] = useState({});
-  useEffect(() => {
-    const stop = new AbortController();
-    get(`/executions${path(id)}/state`, { at: run.started ?? run.seq }, stop.signal)
-      .then((state) => setLoaded({ input: state.running.find((each) => each.run === run.run)?.input ?? null }))
-      .catch((error) => stop.signal.aborted || setLoaded({ error }));
-    return () => stop.abort();
-  }, [id, run.run, run.started]);
-  return loaded;
+  const load = async (signal) => {
+    const { running } = await get(`/executions${path(id)}/state`, { at: run.started ?? run.seq }, signal);
+    return { input: running.find((each) => each.run === run.run)?.input ?? null };
+  };
+  const { data, error } = useLoad(load, [id, run.run, run.started]);
+  return { ...data, error };
 }

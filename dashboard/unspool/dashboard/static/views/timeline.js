@@ -15,17 +15,7 @@ const REFRESH = 2000;
 
 /** Loads the timeline; `at` null is the newest event. While the next one is loading, the last one stays. */
 function useTimeline(id, at, limit) {
-  const [loaded, setLoaded] = useState({ data: null, error: null });
-  useEffect(() => {
-    const stop = new AbortController();
-    const load = () =>
-      get(`/executions${path(id)}/timeline`, { at, limit }, stop.signal)
-        .then((data) => setLoaded({ data, error: null }))
-        .catch((error) => stop.signal.aborted || setLoaded((before) => ({ ...before, error })));
-    const timer = setTimeout(load, loaded.data ? PAUSE : 0);
-    return () => (clearTimeout(timer), stop.abort());
-  }, [id, at, limit]);
-  return loaded;
+  return useLoad((signal) => get(`/executions${path(id)}/timeline`, { at, limit }, signal), [id, at, limit], { pause: PAUSE });
 }
 
 export function Timeline({ execution, history, at }) {
