@@ -112,6 +112,13 @@ async def test_a_secret_that_is_only_named_in_a_text_is_not_needed(requested, ex
     assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("HUSH $SECRETS.OTHER")
 
 
+@pytest.mark.parametrize(("name", "printed"), [("token", "HUSH"), ("other", "NONE")])
+async def test_a_computed_name_reads_only_declared_secrets(requested, execute, name, printed):
+    request = requested(shell('${ $secrets[.name] // "none" }'), {"name": name})
+    environment = {"UNSPOOL_SECRET_TOKEN": "hush", "UNSPOOL_SECRET_OTHER": "hidden"}
+    assert await execute(request, environment) == Completed(printed)
+
+
 async def test_data_cannot_name_a_secret(requested, execute):
     request = requested(shell("${ .x }"), {"x": "${ $secrets.token }", "$secrets": {"texts": []}})
     assert await execute(request, {"UNSPOOL_SECRET_TOKEN": "hush"}) == Completed("${ $SECRETS.TOKEN }")
