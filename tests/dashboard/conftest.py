@@ -207,13 +207,12 @@ async def visitor(browser: Browser, watched: Watched, **options: Any) -> AsyncIt
     try:
         opened = await context.new_page()
         watched.watch(opened)
-        try:
-            yield opened
-        except AssertionError as error:
-            with suppress(Error):  # it may have crashed
-                shown = await opened.locator("body").inner_text()
-                error.add_note(f"{opened.url} shows: {shown}\nWhat it did wrong: {watched.wrong}")
-            raise
+        yield opened
+    except AssertionError as error:
+        with suppress(Error):  # it may have crashed
+            shown = await opened.locator("body").inner_text()
+            error.add_note(f"{opened.url} shows: {shown}\nWhat it did wrong: {watched.wrong}")
+        raise
     finally:
         await context.close()
     assert watched.wrong == []

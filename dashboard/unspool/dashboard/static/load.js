@@ -22,8 +22,7 @@ export function useLoad(fetcher, dependencies, { every = 0, pause = 0 } = {}) {
   const reloader = useRef(() => {});
   useEffect(() => {
     const stop = new AbortController();
-    let timer;
-    let next = every;
+    let timer, next;
     const load = async () => {
       clearTimeout(timer);
       next = every;
