@@ -1,4 +1,4 @@
-"""A proxy in front of a server that loses replies, holds requests back or stops forwarding."""
+"""A proxy in front of a server that loses replies, holds requests or bodies back, or stops forwarding."""
 
 import asyncio
 import ssl
@@ -21,8 +21,9 @@ class TcpProxy:
         self.losses = 0
         self._held: tuple[bytes, ...] = ()
         self.holds = asyncio.Event()
-        """Set when a request is held back."""
+        """Set when something is held back."""
         self._released = asyncio.Event()
+        self._headed: bytes | None = None
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
@@ -53,6 +54,12 @@ class TcpProxy:
         self.holds.clear()
         self._released.clear()
 
+    def hold_back_the_body_for(self, request: bytes) -> None:
+        """Forwards one HTTP request with these bytes, and of its answer only the head."""
+        self._headed = request
+        self.holds.clear()
+        self._released.clear()
+
     def release(self) -> None:
         """Forwards what is held back."""
         self._released.set()
@@ -74,10 +81,10 @@ class TcpProxy:
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        lost = asyncio.Event()
+        lost, headed = asyncio.Event(), asyncio.Event()
         pumps = {
-            asyncio.create_task(self._requests(reader, up_writer, lost)),
-            asyncio.create_task(self._replies(up_reader, writer, lost)),
+            asyncio.create_task(self._requests(reader, up_writer, lost, headed)),
+            asyncio.create_task(self._replies(up_reader, writer, lost, headed)),
         }
         self._pumps |= pumps
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -91,13 +98,20 @@ class TcpProxy:
                 await each.wait_closed()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        lost: asyncio.Event,
+        headed: asyncio.Event,
     ) -> None:
         while data := await reader.read(1 << 16):
             await self._flowing.wait()
             if self._doomed is not None and self._doomed in data:
                 self._doomed = None
                 lost.set()
+            if self._headed is not None and self._headed in data:
+                self._headed = None
+                headed.set()
             if self._held and all(part in data for part in self._held):
                 self._held = ()
                 self.holds.set()
@@ -105,13 +119,23 @@ class TcpProxy:
             writer.write(data)
 
     async def _replies(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        lost: asyncio.Event,
+        headed: asyncio.Event,
     ) -> None:
         while data := await reader.read(1 << 16):
             await self._flowing.wait()
             if lost.is_set():
                 self.losses += 1
                 return
+            if headed.is_set():
+                headed.clear()
+                head, end, data = data.partition(b"\r\n\r\n")
+                writer.write(head + end)
+                self.holds.set()
+                await self._released.wait()
             writer.write(data)
 
 

@@ -22,6 +22,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Error, Locator, Page, async_playwright, expect
 from tests.chromium import ARGUMENTS, CHROMIUM, WAIT_MILLISECONDS
+from tests.tcp_proxy import TcpProxy
 
 SLEEP = """\
 document: {dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0'}
@@ -119,11 +120,15 @@ class Watched:
     """Texts of console messages that a test expects."""
     other_host: str = ""
     """A host that the test visits, too."""
+    failed: list[str] = field(default_factory=list)
+    """Requests without an answer, also those that the page gave up."""
 
     def watch(self, page: Page) -> None:
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", lambda request: self._on_request(request.url))
+        page.on("requestfailed", lambda request: self.failed.append(f"{request.url}: {request.failure}"))
+        page.on("crash", lambda _: self.wrong.append("crash"))
         page.on("dialog", self._on_dialog)
 
     def _on_console(self, message: Any) -> None:
@@ -174,6 +179,17 @@ async def running(
         await process.wait()
 
 
+@asynccontextmanager
+async def proxied(server: Server) -> AsyncIterator[TcpProxy]:
+    """A proxy in front of a server."""
+    proxy = TcpProxy(int(server.url.rpartition(":")[2]))
+    await proxy.start()
+    try:
+        yield proxy
+    finally:
+        await proxy.stop()
+
+
 async def _address(log: Path) -> str:
     """Waits until the log has the address of the API."""
     async with asyncio.timeout(100):
@@ -211,7 +227,7 @@ async def visitor(browser: Browser, watched: Watched, **options: Any) -> AsyncIt
     except AssertionError as error:
         with suppress(Error):  # it may have crashed
             shown = await opened.locator("body").inner_text()
-            error.add_note(f"{opened.url} shows: {shown}\nWhat it did wrong: {watched.wrong}")
+            error.add_note(f"{opened.url} shows: {shown}\nWrong: {watched.wrong}\nFailed: {watched.failed}")
         raise
     finally:
         await context.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
-from tests.dashboard.conftest import SLEEP, Server, Watched, running, visitor
+from tests.dashboard.conftest import SLEEP, Server, Watched, proxied, running, visitor
 from tests.dashboard.test_events import paid
 from tests.dashboard.test_login import create_key
 from tests.ports import free_port
@@ -87,6 +87,33 @@ async def test_what_fails_once_is_loaded_again(
     await expect(page.locator("main").locator(shown).first).to_be_visible()
     await expect(page.locator(".failure")).to_have_count(0)
     assert len(failed) > 1
+
+
+@pytest.mark.parametrize("request_", [b"/findings ", b"Accept: application/yaml"])
+async def test_an_answer_that_is_cut_is_loaded_again(
+    browser: Browser, server: Server, request_: bytes
+) -> None:
+    workflow = await server.deploy(SLEEP)
+    async with proxied(server) as proxy:
+        proxy.hold_back_the_body_for(request_)
+        async with visitor(browser, Watched(f"http://127.0.0.1:{proxy.port}", allowed=AWAY)) as page:
+            await page.goto(f"/workflows/{workflow}?tab=source")
+            await proxy.holds.wait()
+            proxy.cut()
+            await expect(page.locator(".lines li >> nth=3")).to_be_visible()
+            await expect(page.get_by_text("no findings")).to_be_visible()
+            await expect(page.locator(".failure")).to_have_count(0)
+
+
+async def test_a_history_is_followed_after_too_many_requests(
+    server: Server, page: Page, watched: Watched
+) -> None:
+    watched.allowed = ("429",)
+    id_ = await server.start(await server.deploy(SLEEP))
+    await page.route("**/events/stream*", lambda route: route.fulfill(status=429, json={}), times=1)
+    await page.goto(f"/executions/{id_}?tab=events")
+    await expect(page.locator(".facts .live")).to_be_visible()
+    await expect(page.locator(".failure")).to_have_count(0)
 
 
 async def test_a_session_that_ended_and_an_execution_that_is_deleted(

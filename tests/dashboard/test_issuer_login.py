@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 from tests.api.issuer import AUDIENCE, CLIENT, Issuer, run_issuer
-from tests.dashboard.conftest import SLEEP, Server, Watched, running, visitor
+from tests.dashboard.conftest import SLEEP, Server, Watched, proxied, running, visitor
 from tests.dashboard.test_keyboard import tab_to
 from tests.dashboard.test_reading import CONTRAST
 
@@ -58,6 +58,34 @@ async def test_a_login_returns_to_the_page_and_has_a_session(
         assert cookies["unspool_session"]["sameSite"] == "Strict"
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name=BUTTON)).to_be_visible()
+
+
+FRAMES = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+
+
+async def test_a_request_that_the_page_gives_up_leaves_the_login_as_it_is(
+    browser: Browser, locked: Server, issuer: Issuer
+) -> None:
+    """Two requests are refused. The first answer ends the page before the body of the other has come."""
+    async with proxied(locked) as proxy:
+        watched = Watched(f"http://127.0.0.1:{proxy.port}", allowed=("401",))
+        async with visitor(browser, watched) as page:
+            await page.goto("/")
+            await page.get_by_label("API key or JWT").fill(issuer.token(scope="unspool:admin"))
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+            async def second(route: Route) -> None:
+                await proxy.holds.wait()
+                await route.continue_()
+
+            await page.route("**/api/v1/executions?*", second)
+            proxy.hold_back_the_body_for(b"GET /api/v1/counts")
+            async with page.expect_event("requestfailed", lambda request: "/counts" in request.url):
+                await page.context.clear_cookies()
+            await page.evaluate(FRAMES)
+            assert await page.get_by_role("link", name=BUTTON).is_visible()
+            assert not await page.get_by_role("button", name="Log out").is_visible()
 
 
 async def test_a_failed_login_says_why_and_can_be_repeated(

@@ -1,5 +1,5 @@
 // Calls of the JSON API. Every failure is a `Problem` with the detail that the API gives.
-import { identity, locked, proof } from "./session.js";
+import { caller, identity, lock, proof } from "./session.js";
 
 const ROOT = "/api/v1";
 
@@ -10,9 +10,9 @@ export class Problem extends Error {
     this.members = members;
   }
 
-  /** Whether the API is away or busy, so that the request may succeed later. */
+  /** Whether the API is away, busy or failing, so that the request may succeed later. */
   get isTemporary() {
-    return [0, 429, 503].includes(this.status);
+    return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
@@ -33,51 +33,58 @@ function withQuery(address, query = {}) {
 
 /** Sends a request below /api/v1; resolves to the response, or throws a `Problem`. */
 export async function send(method, address, { query, body, headers, signal } = {}) {
-  let response;
-  try {
-    response = await fetch(withQuery(ROOT + address, query), {
+  const sender = caller.value;
+  const response = await answered(
+    fetch(withQuery(ROOT + address, query), {
       method,
       body,
       signal,
       headers: { Accept: "application/json", ...headers, ...identity(), ...(method === "GET" ? {} : proof()) },
-    });
+    }),
+  );
+  if (response.ok) return response;
+  const problem = problemOf(response.status, await answered(response.text()));
+  // An answer to a request from before the login says nothing of the caller who logged in since.
+  if (response.status === 401 && caller.value === sender) lock(problem);
+  throw problem;
+}
+
+/** Waits for a response, or for its body: both fail if the connection is lost. */
+async function answered(arriving) {
+  try {
+    return await arriving;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "The API does not answer.");
   }
-  if (response.ok) return response;
-  const problem = await problemOf(response);
-  if (response.status === 401) locked.value = problem;
-  throw problem;
 }
 
-async function problemOf(response) {
+function problemOf(status, body) {
   try {
-    const members = await response.json();
-    return new Problem(response.status, members.detail ?? members.title ?? "", members);
+    const members = JSON.parse(body);
+    return new Problem(status, members.detail ?? members.title ?? "", members);
   } catch {
-    return new Problem(response.status, `The API answered ${response.status}.`);
+    return new Problem(status, `The API answered ${status}.`);
   }
 }
 
-async function parsed(response) {
-  const text = await response.text();
-  return text ? JSON.parse(text) : null;
+async function content(method, address, options) {
+  const response = await send(method, address, options);
+  return answered(response.text());
 }
 
-export const get = async (address, query, signal) => parsed(await send("GET", address, { query, signal }));
+async function parsed(method, address, options) {
+  const body = await content(method, address, options);
+  return body ? JSON.parse(body) : null;
+}
 
-export const text = async (address, accept, signal) =>
-  (await send("GET", address, { headers: { Accept: accept }, signal })).text();
+export const get = (address, query, signal) => parsed("GET", address, { query, signal });
 
-export const post = async (address, content, query) =>
-  parsed(
-    await send("POST", address, {
-      query,
-      ...(content === undefined
-        ? {}
-        : { body: JSON.stringify(content), headers: { "Content-Type": "application/json" } }),
-    }),
-  );
+export const text = (address, accept, signal) => content("GET", address, { headers: { Accept: accept }, signal });
 
-export const remove = async (address) => parsed(await send("DELETE", address));
+export const post = (address, value, query) => {
+  const body = value === undefined ? {} : { body: JSON.stringify(value), headers: { "Content-Type": "application/json" } };
+  return parsed("POST", address, { query, ...body });
+};
+
+export const remove = (address) => parsed("DELETE", address);

@@ -10,7 +10,7 @@ setInterval(() => (now.value = Date.now()), 1000);
 
 /**
  * Loads data, again when the dependencies change, and every so often while the page is visible. What fails because the
- * API is away or busy is loaded again.
+ * API is away, busy or failing is loaded again.
  *
  * @param {(signal: AbortSignal) => Promise<any>} fetcher
  * @param {any[]} dependencies

@@ -16,6 +16,12 @@ export const tenant = signal(sessionStorage.getItem("unspool.tenant") ?? "");
 /** Whether the caller has a scope: read, start, operate or admin. */
 export const may = (scope) => caller.value?.scopes.includes(scope) ?? false;
 
+/** Asks for a login, because the API refused the caller. */
+export function lock(problem) {
+  caller.value = null;
+  locked.value = problem;
+}
+
 /** The headers that every request has. */
 export const identity = () => (tenant.value ? { "X-Tenant": tenant.value } : {});
 

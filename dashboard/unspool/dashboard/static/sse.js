@@ -27,7 +27,7 @@ export async function follow(address, { after, query, signal, onEvents, onState 
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Problem && error.status >= 400 && error.status < 500) throw error;
+      if (error instanceof Problem && !error.isTemporary) throw error;
       onState("waiting");
     }
     await pause(RETRY, signal);

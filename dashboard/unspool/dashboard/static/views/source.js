@@ -8,7 +8,7 @@ import { Failure } from "../parts/notices.js";
 
 export function Source({ workflow }) {
   const base = `/workflows${path(workflow.namespace, workflow.name, workflow.version)}`;
-  const source = useLoad(() => text(base, "application/yaml"), [base]);
+  const source = useLoad((signal) => text(base, "application/yaml", signal), [base]);
   const findings = useLoad((signal) => get(`${base}/findings`, {}, signal), [base]);
   const found = findings.data?.items ?? [];
   if (source.data === null) return html`<${Failure} error=${source.error} />`;
