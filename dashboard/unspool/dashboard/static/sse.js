@@ -2,7 +2,8 @@
 import { Problem, RETRY, send } from "./api.js";
 
 /**
- * Reads a stream until it ends or is aborted.
+ * Reads a stream until it ends or is aborted. While the page is hidden it is not read, because a browser opens only
+ * six connections to a server without HTTP/2, for all its tabs together.
  *
  * @param {string} address below /api/v1
  * @param {{after?: string, query?: object, signal: AbortSignal, onEvents: (list: object[], frames: object[]) => void,
@@ -10,10 +11,18 @@ import { Problem, RETRY, send } from "./api.js";
  */
 export async function follow(address, { after, query, signal, onEvents, onState = () => {} }) {
   let last = after;
+  let connection = new AbortController();
+  document.addEventListener("visibilitychange", () => document.hidden && connection.abort(), { signal });
   while (!signal.aborted) {
+    if (document.hidden) {
+      await happening(document, "visibilitychange", signal);
+      continue;
+    }
+    connection = new AbortController();
     try {
       const headers = { Accept: "text/event-stream", ...(last === undefined ? {} : { "Last-Event-ID": last }) };
-      const response = await send("GET", address, { query, headers, signal });
+      const both = AbortSignal.any([signal, connection.signal]);
+      const response = await send("GET", address, { query, headers, signal: both });
       if (response.status === 204) return onState("ended");
       onState("live");
       for await (const frames of framesOf(response.body)) {
@@ -32,6 +41,14 @@ export async function follow(address, { after, query, signal, onEvents, onState 
     }
     await pause(RETRY, signal);
   }
+}
+
+/** Waits for an event, or until the signal is aborted. */
+function happening(target, name, signal) {
+  return new Promise((resolve) => {
+    target.addEventListener(name, resolve, { once: true, signal });
+    signal.addEventListener("abort", resolve, { once: true });
+  });
 }
 
 /** Yields the frames of each piece of the body; pieces can end inside a frame. */
